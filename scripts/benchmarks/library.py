@@ -30,11 +30,12 @@ from numpy.typing import NDArray
 from throw_away import throw_away_server
 
 from facesets.clustering import singletons_as_noise
+from facesets.file_records import FileRecord
 from facesets.inference.describer import LocalDescriber
 from facesets.operations.ingest.index import index
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
-from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord, Pixels
+from facesets.records import CacheSettings, Faces, ImageRecord, Pixels
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from psycopg import sql
 from throw_away import throw_away_server
 
+from facesets.file_records import FileRecord
 from facesets.operations.library.search import build_index, similar_faces, similar_images
-from facesets.records import ClipModel, Faces, FileRecord, ImageRecord
+from facesets.records import ClipModel, Faces, ImageRecord
 from facesets.store.postgres import search as statements
 from facesets.store.postgres.connection import Database, only_row
 from facesets.store.postgres.library import Library

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from throw_away import throw_away_server
 
+from facesets.file_records import FileRecord
 from facesets.inference.zero_shot import TagVectors, ZeroShot
 from facesets.operations.ingest.stage_run import StageOptions
 from facesets.operations.ingest.tag_stages import Tagger
@@ -27,7 +28,7 @@ from facesets.operations.library.search import search_photos
 from facesets.operations.library.tag_file import shipped_categories
 from facesets.operations.library.tagging import ensure_categories, make_tagger, tag_library
 from facesets.progress import SilentProgress
-from facesets.records import ClipModel, Faces, FileRecord, ImageRecord
+from facesets.records import ClipModel, Faces, ImageRecord
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library

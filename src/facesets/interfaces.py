@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeGuard
 
+from facesets.file_records import FileRecord, FoundFile
 from facesets.library_records import (
     GalleryLink,
     GalleryRow,
@@ -25,8 +26,6 @@ from facesets.records import (
     Collection,
     Description,
     Faces,
-    FileRecord,
-    FoundFile,
     ImageRecord,
     Pixels,
     Wanted,

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from facesets.records import ClipModel, Float32, FoundFile, ImageRecord
+from facesets.file_records import FoundFile
+from facesets.records import ClipModel, Float32, ImageRecord
 
 TagTarget: TypeAlias = Literal["scene", "face"]
 SelectionMode: TypeAlias = Literal["single", "multi"]

@@ -23,8 +23,6 @@ Bool = NDArray[np.bool_]
 
 FINGERPRINT_BYTES = 32
 
-_GONE = "not there any more"
-
 
 class EnrichState(IntEnum):
     """What `enrich` found out about a face."""
@@ -319,55 +317,6 @@ def ordinals_in_image(image: Int64) -> Int64:
     ordinals = np.empty(len(image), np.int64)
     ordinals[order] = np.arange(len(image)) - np.repeat(starts, counts)
     return ordinals
-
-
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file that may be an image, as a source lists it."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of_stamp(cls, stamp: str) -> Self:
-        """The file of a stamp: size, time and path with tabs between."""
-        size, mtime_ns, path = stamp.split("\t", 2)
-        return cls(path, int(size), int(mtime_ns))
-
-
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """What was seen at one path.
-
-    `sha256` is empty when the bytes could not be read; `reason` is empty when all went well.
-    A record with `mtime_ns` -1 matches no file, so that the path is looked at again in the next run.
-    """
-
-    path: str
-    size: int
-    mtime_ns: int
-    sha256: str
-    reason: str = ""
-
-    @classmethod
-    def forgotten(cls, path: str) -> Self:
-        """A record that says of a path that it is known no more; see `is_forgotten`."""
-        return cls(path, -1, -1, "", _GONE)
-
-    @property
-    def is_forgotten(self) -> bool:
-        """Whether this takes back what was said of the path before."""
-        return self.reason == _GONE
-
-    @property
-    def failed(self) -> bool:
-        """Whether the file could not be read."""
-        return bool(self.reason)
-
-    def matches(self, found: FoundFile) -> bool:
-        """Whether the file is, by size and time, the one seen before."""
-        return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from facesets.store.postgres import described_photos
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.anthropic_server import KEY, AnthropicServer, serving_anthropic
@@ -14,6 +15,7 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import an_answer
 from tests.fixtures.openai_server import serving_openai
 from tests.fixtures.program import Result, run
+from tests.fixtures.terminal import Terminal
 
 
 @pytest.fixture
@@ -75,6 +77,8 @@ def test_it_says_what_leaves_and_does_nothing_unless_it_is_told_to(
     assert "every face that was found blurred" in dry.out
     assert "Not sent: names of files and folders.\n" in dry.out
     assert "3 photos without a description. Nothing was sent." in dry.out
+    elsewhere = described(llm, library_url, "--dry-run", "--no-batch", "--target", "/nowhere", "/no/photos")
+    assert "0 photos without a description" in elsewhere.out
 
 
 @pytest.mark.usefixtures("library")
@@ -166,3 +170,40 @@ def test_a_model_on_this_machine_needs_no_yes(library_url: str) -> None:
         assert "Nothing leaves it." in result.err
         assert "3 photos described" in result.out
         assert llm.problems == []
+
+
+def test_the_latest_come_first_where_very_many_have_the_words(
+    library: Library, library_url: str, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described(llm, library_url, "--no-batch", "--yes")
+
+    def found() -> list[str]:
+        answer = run("search", "--words", "dog", "--limit", "2", "--json", "--database", library_url)
+        return [hit["taken"] for hit in json.loads(answer.out)["images"]]
+
+    latest = ["2019-07-06 15:30:00", "2019-07-05 15:30:00"]
+    assert found() == latest
+    monkeypatch.setattr(described_photos, "_RANKED", 2)
+    assert found() == latest
+    library.database.run(lambda connection: connection.execute("UPDATE images SET taken = NULL"))
+    assert found() == ["", ""]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("library")
+def test_whoever_sits_at_the_terminal_is_asked(library_url: str, llm: AnthropicServer) -> None:
+    def asked(answer: str) -> str:
+        words = ("describe", "--no-batch", "--database", library_url)
+        with Terminal(*words, env=environment(llm)) as terminal:
+            terminal.expect(r"(?s)Estimated cost: \$0\.00.*Send 3 photos\? \[y/N\]: ")
+            assert llm.bodies == []
+            terminal.press(f"{answer}\n")
+            terminal.end()
+            return terminal.text
+
+    assert "Nothing was sent." in asked("n")
+    assert llm.bodies == []
+    assert "3 photos described" in asked("y")
+    assert len(llm.paid) == 3
+    again = described(llm, library_url, "--yes", "--no-batch")
+    assert again.out.endswith(": nothing to describe.\n")

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from tests.fixtures.trees import files_in
 
+from facesets.file_records import FileRecord
 from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
@@ -30,7 +31,7 @@ from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo
 from facesets.progress import SilentProgress
-from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord, Pixels
+from facesets.records import CacheSettings, Faces, ImageRecord, Pixels
 from facesets.results.manifest_json import manifest_bytes, read_any_manifest
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -10,12 +10,13 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from facesets.errors import CannotWrite, MissingModelPack, SourceGone, WrongUsage
+from facesets.file_records import FoundFile
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder, Source
+from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.run import RunOptions, RunSummary, default_out, run
 from facesets.progress import SilentProgress
-from facesets.records import FoundFile
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
@@ -32,14 +33,14 @@ PLAIN = RunOptions(
 )
 
 
-def no_models(_cache: Cache, _source: Source) -> tuple[Embedder, EmbedOptions]:
+def no_models(_cache: Cache, _source: Source) -> tuple[Embedder, Sequence[Stage], EmbedOptions]:
     """Nothing is to be embedded."""
     raise AssertionError("models were loaded though there is nothing new")
 
 
 def go(photos: Path, out: Path, embedder: LocalEmbedder | None, options: RunOptions = PLAIN) -> RunSummary:
-    def prepare(cache: Cache, source: Source) -> tuple[Embedder, EmbedOptions]:
-        return (embedder, EmbedOptions(workers=2)) if embedder else no_models(cache, source)
+    def prepare(cache: Cache, source: Source) -> tuple[Embedder, Sequence[Stage], EmbedOptions]:
+        return (embedder, (), EmbedOptions(workers=2)) if embedder else no_models(cache, source)
 
     return run(photos, out, options, prepare, progress=SilentProgress(), stop=Stop())
 
@@ -135,7 +136,7 @@ def test_photos_that_left_are_counted(
 def test_where_no_models_can_be_had_nothing_is_left(lfw_photos: list[Path], tmp_path: Path) -> None:
     photos, out = copy_photos(lfw_photos[:1], tmp_path / "photos"), tmp_path / "out"
 
-    def refuse(_cache: Cache, _source: Source) -> tuple[Embedder, EmbedOptions]:
+    def refuse(_cache: Cache, _source: Source) -> tuple[Embedder, Sequence[Stage], EmbedOptions]:
         raise MissingModelPack("The user wants no other.")
 
     with pytest.raises(MissingModelPack):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from facesets.errors import WrongUsage
-from facesets.records import FoundFile
+from facesets.file_records import FoundFile
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesets.records import Collection, Faces, FileRecord, PoseSource
+from facesets.file_records import FileRecord
+from facesets.records import Collection, Faces, PoseSource
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.library import Library
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image

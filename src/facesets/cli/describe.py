@@ -132,15 +132,17 @@ def _line(label: str, summary: "DescribeSummary") -> str:
     if summary.dry_run:
         waiting = f"{label}: {counted(summary.to_do, 'photo')} without a description."
         return f"{waiting}{_held_back(summary)} Nothing was sent."
+    if not (summary.to_do or summary.under_way or summary.sent or summary.described or summary.failed):
+        return f"{label}: nothing to describe."
     parts = [f"{label}: {counted(summary.described, 'photo')} described, {summary.failed} failed"]
     if summary.unavailable:
         parts.append(f"{summary.unavailable} unavailable")
     if summary.again:
         parts.append(f"{summary.again} to be sent again")
-    line = ", ".join(parts) + f"; paid ${summary.cost_usd:.4f}."
+    line = ", ".join(parts) + f"; paid {_money(summary.cost_usd)}."
     if summary.under_way:
         line += f" {summary.under_way} in batches"
-        line += f" for ${summary.under_way_usd:.4f} at most" if summary.under_way_usd else ""
+        line += f" for {_money(summary.under_way_usd)} at most" if summary.under_way_usd else ""
         line += ": `facesets describe --check-batches` keeps their answers."
     line += _held_back(summary)
     if summary.limit_reached:
@@ -150,6 +152,14 @@ def _line(label: str, summary: "DescribeSummary") -> str:
     if not summary.agreed:
         line += " Nothing was sent."
     return line + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+
+
+def _money(usd: float) -> str:
+    from decimal import Decimal
+
+    from facesets.descriptions.asking import money
+
+    return money(Decimal(str(usd)))
 
 
 def _held_back(summary: "DescribeSummary") -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from math import ceil
 
 from facesets.descriptions.asking import MOST_OUTPUT_TOKENS, Question
-from facesets.descriptions.prices import Price, Usage
+from facesets.descriptions.prices import Model, Usage
 
 _PIXELS_A_TOKEN = 750
 _LEAST_PIXELS_A_TOKEN = 560
@@ -28,19 +28,20 @@ class Estimate:
     most: Decimal | None
 
 
-def most_of(price: Price | None, question: Question, *, in_batch: bool) -> Decimal | None:
+def most_of(model: Model, question: Question, *, in_batch: bool) -> Decimal | None:
     """What one question costs at most; None where the price is not known."""
+    price = model.price
     if price is None:
         return None
+    tokens = model.picture_tokens or ceil(question.width * question.height / _LEAST_PIXELS_A_TOKEN)
     # No tokenizer makes more tokens of a text than it has bytes.
-    tokens = ceil(question.width * question.height / _LEAST_PIXELS_A_TOKEN)
     tokens += len(question.text.encode()) + _MOST_BESIDE
     at_most = price.cost(Usage(tokens, MOST_OUTPUT_TOKENS), in_batch=in_batch)
     # As if all of it were written to a cache first, where that costs more.
     return max(at_most, price.cost(Usage(0, MOST_OUTPUT_TOKENS, 0, tokens), in_batch=in_batch))
 
 
-def estimate(price: Price | None, photos: int, pixels: int, letters: int, *, in_batch: bool) -> Estimate:
+def estimate(model: Model, photos: int, pixels: int, letters: int, *, in_batch: bool) -> Estimate:
     """What photos will cost.
 
     Parameters
@@ -50,11 +51,15 @@ def estimate(price: Price | None, photos: int, pixels: int, letters: int, *, in_
     letters : int
         Of what is asked about each.
     """
+    price = model.price
     if price is None:
         return Estimate(None, None)
     text = _USUAL_BESIDE + ceil(letters / _LETTERS_A_TOKEN)
     expected = Usage(pixels // _PIXELS_A_TOKEN + photos * text, photos * _USUAL_OUTPUT)
-    tokens = ceil(pixels / _LEAST_PIXELS_A_TOKEN) + photos * (1 + letters * 4 + _MOST_BESIDE)
+    pictures = ceil(pixels / _LEAST_PIXELS_A_TOKEN)
+    if model.picture_tokens is not None:
+        pictures = photos * model.picture_tokens
+    tokens = pictures + photos * (1 + letters * 4 + _MOST_BESIDE)
     most = max(
         price.cost(Usage(tokens, photos * MOST_OUTPUT_TOKENS), in_batch=in_batch),
         price.cost(Usage(0, photos * MOST_OUTPUT_TOKENS, 0, tokens), in_batch=in_batch),

@@ -19,7 +19,7 @@ _REGIONAL_FACTOR = Decimal("1.1")
 """Of Amazon Bedrock's models that stay within a region."""
 _CACHE_READ, _CACHE_WRITE = Decimal("0.1"), Decimal(2)
 """What cached input costs of uncached at most, where nothing else is said."""
-_FIELDS = frozenset({"input", "output", "cache_read", "cache_write", "batch", "effort"})
+_FIELDS = frozenset({"input", "output", "cache_read", "cache_write", "batch", "effort", "picture_tokens"})
 _BEDROCK_NAME = re.compile(
     r"^(?:(?P<region>[a-z]{2,6})\.)?anthropic\.(?P<model>claude-[a-z0-9-]+?)(?:-v\d+(?::\d+)?)?$"
 )
@@ -78,12 +78,15 @@ class Model:
         As of when, or what says so.
     effort : bool
         It can be told to think little.
+    picture_tokens : int or None
+        What it counts a picture as at most; None for one that counts by area, as Anthropic's do.
     """
 
     name: str
     price: Price | None = None
     priced_on: str = ""
     effort: bool = False
+    picture_tokens: int | None = None
 
 
 FREE = Price(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
@@ -106,8 +109,15 @@ def model_named(name: str, own: Mapping[str, Any]) -> Model:
     entry = _table()["models"].get(listed, {})
     effort = bool(entry.get("effort", False))
     if name in own:
-        given = own[name]
-        return Model(name, _price(name, given), "by your settings", bool(given.get("effort", effort)))
+        price, given = _price(name, own[name]), own[name]
+        pictures = given.get("picture_tokens")
+        return Model(
+            name,
+            price,
+            "by your settings",
+            bool(given.get("effort", effort)),
+            None if pictures is None else int(pictures),
+        )
     if not entry:
         return Model(name)
     factor = _REGIONAL_FACTOR if regional else Decimal(1)
@@ -134,12 +144,12 @@ def _price(name: str, entry: object, factor: Decimal = Decimal(1)) -> Price:
     if not isinstance(entry, Mapping) or not {"input", "output"} <= entry.keys() <= _FIELDS:
         raise WrongUsage(
             f"{where} in facesets.toml needs input and output, in dollars a million tokens, and may have "
-            "cache_read, cache_write, batch and effort."
+            "cache_read, cache_write, batch, effort and picture_tokens."
         )
     numbers = {key: value for key, value in entry.items() if key != "effort"}
     if not all(type(value) in (int, float) and 0 <= value < 1e6 for value in numbers.values()):
         raise WrongUsage(f"{where} in facesets.toml has something other than numbers of dollars.")
-    given = {key: Decimal(str(value)) * factor for key, value in numbers.items() if key != "batch"}
+    given = {key: Decimal(str(value)) * factor for key, value in numbers.items()}
     return Price(
         given["input"],
         given["output"],

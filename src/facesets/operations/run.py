@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import Command, DamagedFile, SourceGone, WrongUsage
+from facesets.file_records import FileRecord
 from facesets.files import PAGES, RUN_RECORD, plain_path, printable, sweep_temporaries, write_json
 from facesets.interfaces import Embedder, Progress, Source
 from facesets.operations.grouping.cluster import cluster
@@ -16,7 +17,6 @@ from facesets.operations.ingest.embed import EmbedSummary, embed
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
-from facesets.records import FileRecord
 from facesets.results.contact_sheets import SHEET_NAME
 from facesets.results.html_pages import START
 from facesets.results.lock import reserved

@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from facesets.errors import SourceGone
+from facesets.file_records import FoundFile
 from facesets.files import has_something, is_there, mtime_ns_of, plain_path, printable
-from facesets.records import FoundFile
 from facesets.sources.patterns import Patterns
 from facesets.sources.walking import walk
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from itertools import count
 
+from facesets.file_records import FoundFile
 from facesets.interfaces import Source
-from facesets.records import FoundFile
 
 
 class ListedOnce:

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from facesets.errors import Command, DamagedFile, NewerFormat, SourceGone
+from facesets.file_records import FoundFile
 from facesets.files import mtime_ns_of, printable
-from facesets.records import FoundFile
 
 FORMAT = "facesets/immich-queue"
 VERSION = 1

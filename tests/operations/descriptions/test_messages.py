@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.fixtures.anthropic_server import AnthropicServer, serving_anthropic
+from tests.fixtures.anthropic_server import KEY, AnthropicServer, serving_anthropic
 from tests.fixtures.described import (
     anthropic,
     made_photos,
@@ -19,9 +19,11 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import Failure, an_answer
 
 from facesets.descriptions.asking import NotSent
+from facesets.descriptions.prices import model_named
 from facesets.errors import WrongUsage
 from facesets.operations.descriptions.announcing import Announcement
 from facesets.operations.library.stats import stages
+from facesets.remote.llm.anthropic import Anthropic
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
@@ -113,7 +115,11 @@ def test_limits_and_overload_are_waited_for_and_cost_nothing(library: Library, l
         Failure(529, kind="overloaded_error"),
         Failure(500),
     ]
-    assert run_describe(library, anthropic(llm.url), no_batch=True).described == 6
+    waited: list[float] = []
+    model = model_named("claude-haiku-5-5", {})
+    provider = Anthropic(llm.url, KEY, model, pause=waited.append, waits_s=(0.5,) * 3)
+    assert run_describe(library, provider, no_batch=True).described == 6
+    assert sorted(waited) == [0.5, 0.5, 7.0]
     assert len(llm.paid) == 6
 
 

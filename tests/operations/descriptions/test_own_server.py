@@ -48,6 +48,21 @@ def test_photos_are_described_on_this_machine_for_nothing(library: Library) -> N
     assert (tokens, cached, cost) == (400, 100, 0)
 
 
+def test_a_limit_needs_to_know_what_a_picture_counts(library: Library) -> None:
+    price = {"input": 100.0, "output": 100.0}
+    with serving_openai() as llm:
+        for more, fits in (({}, False), ({"picture_tokens": 1000}, True)):
+            model = model_named("gemma3", {"gemma3": price | more})
+            provider = OpenAiChat(f"{llm.url}/v1", None, model, pause=no_wait)
+            if not fits:
+                with pytest.raises(WrongUsage, match="picture_tokens"):
+                    run_describe(library, provider, max_cost=2.0)
+                continue
+            summary = run_describe(library, provider, max_cost=2.0)
+            assert (summary.described, summary.limit_reached) == (3, False)
+            assert 0 < summary.cost_usd < 2
+
+
 def test_what_a_kill_interrupts_there_is_simply_done_again(library: Library, library_url: str) -> None:
     with serving_openai() as llm:
 

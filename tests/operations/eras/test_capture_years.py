@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facesets.file_records import FileRecord
 from facesets.files import open_regular_file, sha256_of
 from facesets.operations.eras.capture_years import FLUSH_EVERY, CaptureYears, Opener, capture_years
 from facesets.operations.eras.year_cache import FILE_NAME
 from facesets.progress import SilentProgress
-from facesets.records import FileRecord, Images
+from facesets.records import Images
 from facesets.stop import Stop
 
 LATEST = 2026

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tests.fixtures.photos import copy_photos, wide_picture, with_orientation
 
+from facesets.file_records import FileRecord
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.landmarks import Landmarks
 from facesets.inference.local import LocalEmbedder
@@ -18,7 +19,7 @@ from facesets.operations.ingest.index import index
 from facesets.operations.options.cache import EmbedOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
-from facesets.records import Collection, EnrichState, FileRecord
+from facesets.records import Collection, EnrichState
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop

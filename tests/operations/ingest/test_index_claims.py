@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.fixtures.waiting import PATIENCE_S
 
+from facesets.file_records import FileRecord
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
@@ -16,7 +17,7 @@ from facesets.interfaces import Describer
 from facesets.operations.ingest.index import IndexSummary, index
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
-from facesets.records import CacheSettings, ClipModel, Description, FileRecord, Pixels, Wanted
+from facesets.records import CacheSettings, ClipModel, Description, Pixels, Wanted
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims

@@ -9,9 +9,9 @@ import pytest
 from tests.fixtures.made_faces import SETTINGS, made_image
 
 from facesets.errors import SourceGone, WrongUsage
+from facesets.file_records import FileRecord
 from facesets.library_records import GalleryRow
 from facesets.operations.ingest.relocate import forget_folder, relocate, writing
-from facesets.records import FileRecord
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library

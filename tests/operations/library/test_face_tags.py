@@ -18,6 +18,7 @@ from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.assembly.tags import run_tags
 from facesets.cli import console
 from facesets.errors import WrongUsage
+from facesets.file_records import FileRecord
 from facesets.imaging.decode import decode
 from facesets.inference.clip_image import ClipVisual
 from facesets.inference.clip_packs import read_clip
@@ -31,7 +32,7 @@ from facesets.operations.library.search import search_photos
 from facesets.operations.library.tags import set_tags
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
-from facesets.records import Faces, FileRecord, ImageRecord
+from facesets.records import Faces, ImageRecord
 from facesets.settings import load
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop

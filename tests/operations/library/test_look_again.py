@@ -11,13 +11,14 @@ from tests.fixtures.made_faces import SETTINGS, made_faces
 from tests.fixtures.photos import wide_picture
 
 from facesets.errors import AlreadyRunning, NotFound, RecogniserMismatch, UnreadableImage
+from facesets.file_records import FileRecord
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
 from facesets.operations.library.look_again import Looked, look_again
 from facesets.operations.people.corrections.naming import name
 from facesets.operations.people.forgetting.forget import forget
 from facesets.progress import SilentProgress
-from facesets.records import FileRecord, ImageRecord
+from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 

@@ -10,11 +10,11 @@ import pytest
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.program import run
 
+from facesets.file_records import FileRecord
 from facesets.operations.library.check import check
 from facesets.operations.library.stats import stats
 from facesets.operations.library.transfer import transfer
 from facesets.progress import SilentProgress
-from facesets.records import FileRecord
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database

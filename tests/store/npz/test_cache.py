@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat, RecogniserMismatch, WrongUsage
-from facesets.records import CacheSettings, Collection, Faces, FileRecord, ImageRecord
+from facesets.file_records import FileRecord
+from facesets.records import CacheSettings, Collection, Faces, ImageRecord
 from facesets.store.npz import cache_journal
 from facesets.store.npz.cache import Cache
 from facesets.store.npz.cache_journal import CacheJournal

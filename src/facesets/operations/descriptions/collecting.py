@@ -117,6 +117,7 @@ def collect(
                 found = one.collected(known, give_up=give_up, unsure_for_s=unsure_for_s)
     finally:
         progress.end()
+    database.run(ledger.free_the_forgotten)
     return found
 
 

@@ -8,6 +8,7 @@ from functools import partial
 
 from facesets.descriptions.asking import STAGE, STAGE_VERSION, Provider
 from facesets.descriptions.estimates import Estimate, estimate, most_of
+from facesets.descriptions.prices import FREE
 from facesets.errors import Command, Field, Sentence, WrongUsage
 from facesets.interfaces import Progress
 from facesets.library_records import PendingPhoto, PhotosOfStage
@@ -114,11 +115,8 @@ def describe(
     NotSent
         The provider does not answer. What was done is kept.
     """
-    if options.max_cost is not None and provider.model.price is None:
-        raise WrongUsage(
-            f"The price of {provider.model.name or 'this model'} is not known, so that {Field('max_cost')} "
-            "cannot be held. Give its price in facesets.toml (see docs/describe.md), or leave the limit out."
-        )
+    if options.max_cost is not None:
+        _require_a_bound(provider)
     collected = (
         Collected()
         if options.dry_run
@@ -146,6 +144,20 @@ def describe(
         return replace(summary, agreed=False)
     sent = run.send(planned, progress, stop)
     return _with_sent(summary, sent, run, there)
+
+
+def _require_a_bound(provider: Provider) -> None:
+    """Refuse a limit where nobody knows what a photo costs at most. Raises `WrongUsage`."""
+    model = provider.model
+    lacks = "price" if model.price is None else ""
+    if provider.name == "openai" and model.picture_tokens is None and model.price not in (None, FREE):
+        lacks = "picture_tokens"
+    if lacks:
+        what = "price" if lacks == "price" else "greatest count of tokens for a picture (picture_tokens)"
+        raise WrongUsage(
+            f"The {what} of {model.name or 'this model'} is not known, so that {Field('max_cost')} cannot be "
+            "held. Say it in facesets.toml (see docs/describe.md), or leave the limit out."
+        )
 
 
 class _Run:
@@ -182,8 +194,7 @@ class _Run:
             lambda connection: waiting_pixels(connection, self._photos, most)
         )
         letters = len(self._prompt) + _NOTES_LETTERS
-        price = self._provider.model.price
-        return there, count, estimate(price, count, pixels, letters, in_batch=self.in_batches)
+        return there, count, estimate(self._provider.model, count, pixels, letters, in_batch=self.in_batches)
 
     def send(self, planned: int, progress: Progress, stop: Stop) -> Sent:
         """Send so many photos, those of the lowest numbers first."""
@@ -220,7 +231,7 @@ class _Run:
                 if isinstance(question, FileFailure):
                     self.failures.append(question)
                     continue
-                yield question, most_of(self._provider.model.price, question, in_batch=self.in_batches)
+                yield question, most_of(self._provider.model, question, in_batch=self.in_batches)
 
     def _known(self, connection: Connection, photos: list[PendingPhoto]) -> dict[int, Known]:
         """What is known of those that are not under way."""

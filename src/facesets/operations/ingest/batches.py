@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from facesets.records import FoundFile
+from facesets.file_records import FoundFile
 
 _MOST_BYTES = 32_000_000
 """A batch ends where its files come to so much: decoded they are ten times as large, and all are held."""

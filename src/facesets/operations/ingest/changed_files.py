@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from facesets.file_records import FileRecord, FoundFile
 from facesets.interfaces import LibraryStore, Source
 from facesets.library_records import GalleryLink, KnownFile
 from facesets.operations.ingest.empty_sources import belongs
 from facesets.operations.ingest.galleries import GalleryTargets
-from facesets.records import FileRecord, FoundFile
 from facesets.sources.missing import is_gone, moved_away, removed
 from facesets.sources.walking import is_among
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
+from facesets.file_records import FileRecord, FoundFile
 from facesets.interfaces import Embedder, Progress, Source, Store
 from facesets.operations.ingest.changed_files import (
     FileFailure,
@@ -19,7 +20,7 @@ from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadRes
 from facesets.operations.ingest.pipeline import LISTING, Pipeline
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import EmbedOptions
-from facesets.records import CacheSettings, Description, FileRecord, FoundFile, ImageRecord, Pixels, Wanted
+from facesets.records import CacheSettings, Description, ImageRecord, Pixels, Wanted
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from facesets.errors import Command, FacesetsError, Field, SourceGone, WrongUsage
+from facesets.file_records import FileRecord, FoundFile
 from facesets.files import is_there, printable
 from facesets.interfaces import LibraryStore, Source
 from facesets.operations.ingest.galleries import GalleryTargets
-from facesets.records import FileRecord, FoundFile
 
 
 def require_photos(source: Source, known: Mapping[str, FileRecord]) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
+from facesets.file_records import FileRecord
 from facesets.interfaces import LibraryStore
 from facesets.library_records import GalleryLink, GalleryRow
-from facesets.records import FileRecord
 from facesets.sources.galleries import Gallery
 
 

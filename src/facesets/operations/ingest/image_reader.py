@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from facesets.errors import ServiceFailed, UnreadableImage
+from facesets.file_records import FileRecord, FoundFile
 from facesets.files import read_regular_file
 from facesets.imaging.decode import Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
@@ -17,7 +18,7 @@ from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.interfaces import Describer
 from facesets.operations.ingest.stages import Photo, Stage, looked_at
 from facesets.operations.options.cache import DetectionOptions
-from facesets.records import Description, Faces, FileRecord, FoundFile, ImageRecord, Wanted
+from facesets.records import Description, Faces, ImageRecord, Wanted
 from facesets.stopwatch import Stopwatch
 
 _CHANGES_AGAIN = -1

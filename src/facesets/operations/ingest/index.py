@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from facesets.file_records import FileRecord, FoundFile
 from facesets.files import printable
 from facesets.interfaces import Describer, LibraryStore, Progress
 from facesets.operations.ingest.changed_files import (
@@ -26,7 +27,7 @@ from facesets.operations.ingest.pipeline import LISTING, Pipeline
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.library import IndexOptions
-from facesets.records import FileRecord, FoundFile, ImageRecord
+from facesets.records import ImageRecord
 from facesets.sources.missing import moved_away
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch

@@ -15,12 +15,13 @@ from itertools import islice
 from typing import Protocol
 
 from facesets.errors import SourceGone
+from facesets.file_records import FileRecord, FoundFile
 from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.batches import batches
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.image_reader import ContentClaim, ImageReader, Place, ReadResult
 from facesets.operations.ingest.stages import Stage
-from facesets.records import FileRecord, FoundFile, ImageRecord
+from facesets.records import ImageRecord
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 

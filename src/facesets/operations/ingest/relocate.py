@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from facesets.errors import SourceGone, WrongUsage
+from facesets.file_records import FileRecord
 from facesets.files import is_there, mtime_ns_of, printable
 from facesets.interfaces import Store, is_library
 from facesets.library_records import RecordedRun
-from facesets.records import FileRecord
 from facesets.sources.missing import is_gone
 
 _SAMPLE = 200

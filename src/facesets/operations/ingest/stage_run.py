@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import UnreadableImage
+from facesets.file_records import FoundFile
 from facesets.files import mtime_ns_of, read_regular_file
 from facesets.imaging.decode import decode_bytes
 from facesets.imaging.limits import MAX_FILE_BYTES
@@ -14,7 +15,7 @@ from facesets.interfaces import LibraryStore, Progress
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.stages import Photo, Stage, looked_at
-from facesets.records import FoundFile, ImageRecord
+from facesets.records import ImageRecord
 from facesets.stop import Stop
 
 _AT_ONCE = 200

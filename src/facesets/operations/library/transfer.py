@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facesets.file_records import FileRecord
 from facesets.interfaces import Progress, Store
 from facesets.operations.ingest.same_models import require_way_of_library
-from facesets.records import Collection, FileRecord, ImageRecord
+from facesets.records import Collection, ImageRecord
 from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from facesets.clustering.graph_components import join_pairs
 from facesets.errors import UnreadableImage
+from facesets.file_records import FileRecord
 from facesets.files import atomic_write, mtime_ns_of
 from facesets.imaging.duplicates import close_pairs, hamming, has_detail
 from facesets.imaging.originals import read_row
@@ -17,7 +18,7 @@ from facesets.imaging.sharpness import sharpness
 from facesets.interfaces import Progress, Store
 from facesets.operations.options.cache import DedupOptions
 from facesets.plurals import counted
-from facesets.records import FileRecord, Images, Int64
+from facesets.records import Images, Int64
 from facesets.results.duplicates_report import DuplicatesReport, IdenticalFiles, NearDuplicate, NearDuplicates
 from facesets.results.manifest import Failure
 from facesets.results.manifest_json import manifest_bytes

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from facesets.errors import Command, Field, RecogniserMismatch, WrongUsage
+from facesets.file_records import FileRecord
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
 from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
 from facesets.records import (
@@ -17,7 +18,6 @@ from facesets.records import (
     CacheSettings,
     Collection,
     Faces,
-    FileRecord,
     ImageRecord,
     Images,
     Int64,

@@ -7,7 +7,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.records import Faces, FileRecord, Int64, unknown_column
+from facesets.file_records import FileRecord
+from facesets.records import Faces, Int64, unknown_column
 from facesets.store.npz.columns import Column, let_go, write_columns
 from facesets.store.npz.schema import Part, face_array_name, face_arrays, image_arrays, small_arrays
 

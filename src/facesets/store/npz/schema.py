@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesets.errors import Command, DamagedFile, NewerFormat
+from facesets.file_records import FileRecord
 from facesets.files import printable
-from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord
+from facesets.records import CacheSettings, Faces, ImageRecord
 from facesets.store.npz.checks import check_columns, check_paths, check_settings, check_vectors
 from facesets.store.npz.columns import let_go, map_columns
 

@@ -1,13 +1,17 @@
-"""Photos by their descriptions, those first that have more of the words."""
+"""Photos by their descriptions, those first that fit the words best."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import sql
 
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
+from facesets.store.postgres.photo_search import find_photos
 from facesets.store.postgres.photo_words import WORDS
+
+_RANKED = 500
+"""Descriptions with the words, of which the best are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +24,56 @@ class DescribedPhoto:
 
 
 def described_photos(connection: Connection, asked: PhotoFilter, *, limit: int) -> list[DescribedPhoto]:
-    """Photos of a filter with words, the best first."""
-    some, given = conditions(asked)
+    """Photos of a filter with words, the best first.
+
+    Where very many have the words, that says nothing, and takes long to find out: the latest come first then.
+    """
+    # Reading all descriptions takes longer than the planner thinks, for long ones lie apart.
+    connection.execute("SET LOCAL enable_seqscan = off")
+    with_words = connection.execute(
+        sql.SQL("SELECT d.image_id FROM descriptions d WHERE d.words @@ {} LIMIT {}").format(
+            WORDS, sql.Literal(_RANKED + 1)
+        ),
+        {"words": asked.words},
+    ).fetchall()
+    connection.execute("SET LOCAL enable_seqscan TO DEFAULT")
+    if len(with_words) > _RANKED:
+        return _latest(connection, asked, limit)
+    others, given = conditions(replace(asked, words=""))
     rows = connection.execute(
-        sql.SQL(
-            """SELECT paths.first, d.description, coalesce(to_char(i.taken, 'YYYY-MM-DD HH24:MI:SS'), '')
-                FROM descriptions d JOIN images i ON i.id = d.image_id
-                CROSS JOIN LATERAL (SELECT p.path AS first FROM image_paths p
-                    WHERE p.image_id = i.id AND p.reason = '' ORDER BY p.id LIMIT 1) AS paths
-                WHERE {conditions}
-                ORDER BY ts_rank(d.words, {words}) DESC, i.taken DESC NULLS LAST, i.id LIMIT %(limit)s"""
-        ).format(words=WORDS, conditions=sql.SQL(" AND ").join(some)),
-        given | {"limit": limit},
+        _BEST.format(words=WORDS, conditions=sql.SQL("").join(sql.SQL(" AND {}").format(e) for e in others)),
+        given | {"words": asked.words, "limit": limit, "images": [number for (number,) in with_words]},
     ).fetchall()
     return [DescribedPhoto(from_text(path), description, taken) for path, description, taken in rows]
+
+
+_BEST = sql.SQL(
+    """SELECT (SELECT p.path FROM image_paths p WHERE p.image_id = best.id AND p.reason = ''
+                ORDER BY p.id LIMIT 1), best.description,
+            coalesce(to_char(best.taken, 'YYYY-MM-DD HH24:MI:SS'), '')
+        FROM (SELECT i.id, i.taken, d.description, ts_rank(d.words, {words}) AS rank
+            FROM images i JOIN descriptions d ON d.image_id = i.id
+            WHERE i.id = ANY(%(images)s::bigint[])
+                AND EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '') {conditions}
+            ORDER BY rank DESC, i.taken DESC NULLS LAST, i.id DESC LIMIT %(limit)s) AS best
+        ORDER BY best.rank DESC, best.taken DESC NULLS LAST, best.id DESC"""
+)
+
+
+def _latest(connection: Connection, asked: PhotoFilter, limit: int) -> list[DescribedPhoto]:
+    photos = find_photos(connection, asked, offset=0, limit=limit)
+    texts: dict[str, str] = dict(
+        connection.execute(
+            """SELECT i.sha256, d.description FROM images i JOIN descriptions d ON d.image_id = i.id
+                WHERE i.sha256 = ANY(%s)""",
+            ([photo.sha256 for photo in photos],),
+        ).fetchall()
+    )
+    return [
+        DescribedPhoto(
+            from_text(photo.paths[0]),
+            texts.get(photo.sha256, ""),
+            "" if photo.taken is None else photo.taken.isoformat(" ", "seconds"),
+        )
+        for photo in photos
+    ]

@@ -7,8 +7,9 @@ from typing import LiteralString
 
 import numpy as np
 
+from facesets.file_records import FileRecord
 from facesets.library_records import GalleryLink, KnownFile, UnchangedFiles
-from facesets.records import FileRecord, ImageRecord, Images, Int64
+from facesets.records import ImageRecord, Images, Int64
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import INT4, INT8, copy_out, copy_rows, gathered, text, times
 from facesets.store.postgres.galleries import gallery_paths

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facesets.errors import Command, Field, WrongUsage
+from facesets.file_records import FileRecord
 from facesets.library_records import (
     GalleryLink,
     GalleryRow,
@@ -18,7 +19,7 @@ from facesets.library_records import (
     RecordedRun,
     UnchangedFiles,
 )
-from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
+from facesets.records import CacheSettings, ClipModel, Collection, ImageRecord, Wanted
 from facesets.store.postgres import (
     enrichment,
     face_scans,

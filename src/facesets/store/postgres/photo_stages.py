@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from psycopg import sql
 
+from facesets.file_records import FoundFile
 from facesets.library_records import PendingPhoto, PhotosOfStage
-from facesets.records import Faces, Finding, FoundFile, ImageRecord
+from facesets.records import Faces, Finding, ImageRecord
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.findings import ERASERS, WRITERS
 from facesets.store.postgres.models import DetectorRow

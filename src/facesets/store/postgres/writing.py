@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from facesets.records import CacheSettings, ClipModel, FileRecord, ImageRecord
+from facesets.file_records import FileRecord
+from facesets.records import CacheSettings, ClipModel, ImageRecord
 from facesets.store.postgres import face_scans, faces, image_embeddings, images, models, photo_stages
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.forgotten_faces import without_forgotten

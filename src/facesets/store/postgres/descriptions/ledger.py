@@ -211,6 +211,16 @@ def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:
     return found
 
 
+def free_the_forgotten(connection: Connection) -> None:
+    """Make photos pending that count as under way, though nothing of them is, as after a restored backup."""
+    connection.execute(
+        """DELETE FROM image_stages s USING images i WHERE s.image_id = i.id AND s.stage = %s
+            AND s.status = 'processing' AND NOT EXISTS (SELECT FROM description_requests r
+                WHERE r.sha256 = i.sha256 AND r.status = 'open')""",
+        (STAGE,),
+    )
+
+
 def known_batches(connection: Connection) -> frozenset[str]:
     """What providers call all batches that were ever sent."""
     rows = connection.execute("SELECT remote_id FROM description_jobs WHERE remote_id IS NOT NULL")

@@ -125,6 +125,14 @@ def test_a_photo_that_went_and_came_back_is_not_sent_again_meanwhile(
     assert (again.sent, len(llm.batches), statuses(library.database)) == (0, 1, {"processing": 6})
 
 
+def test_photos_of_which_nothing_is_under_way_are_not_waited_for(
+    library: Library, llm: AnthropicServer
+) -> None:
+    run_describe(library, anthropic(llm.url))
+    library.database.run(lambda connection: connection.execute("DELETE FROM description_jobs"))
+    assert run_check(library, anthropic(llm.url)).to_do == 6
+
+
 def test_photos_without_a_result_are_sent_again_only_where_that_is_said(
     library: Library, llm: AnthropicServer
 ) -> None:
