@@ -12,6 +12,14 @@ def short_edge(box: Float32) -> Float32:
     return shorter
 
 
+def paired_iou(a: Float32, b: Float32) -> Float32:
+    """Intersection over union of each box of `a` (n, 4) with that of `b` (n, 4) in its place: (n,)."""
+    edges = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+    shared = np.prod(np.clip(edges, 0, None), axis=1)
+    ratio: Float32 = shared / np.maximum(_area(a) + _area(b) - shared, 1e-9)
+    return ratio
+
+
 def iou(a: Float32, b: Float32) -> Float32:
     """Intersection over union of every box of `a` (n, 4) with every box of `b` (m, 4): (n, m)."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar, cast
 
 from facesets.errors import WrongUsage
 from facesets.files import PAGES, RUN_RECORD, printable, writing
@@ -31,6 +32,7 @@ from facesets.results.run_records import JOURNAL
 from facesets.results.safe_folder import SafeFolder
 from facesets.results.whom import Whom
 
+M = TypeVar("M", bound=ClusterManifest | RefineManifest)
 _MOSTLY = 0.5
 """An export's set with more of its faces of a person than this is that person's."""
 
@@ -99,7 +101,7 @@ class _Found:
 
 
 def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Whom) -> _Found:
-    whom = whom.among(_every_face(manifest))
+    whom = whom.among(every_face(manifest))
     groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
     own = [group.name for group in groups if group.faces and all(map(whom.is_theirs, group.faces))]
     edits = read_edits(root, manifest.files, {*manifest.sheets, *announced_names(root)})
@@ -107,7 +109,7 @@ def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Who
         called = {group.name, edits.renamed.get(group.name, group.name)}
         if group.name not in own and whom.names & set(map(folded, called)):
             own.append(group.name)
-    theirs = {face.face for face in _every_face(manifest) if whom.is_theirs(face)}
+    theirs = {face.face for face in every_face(manifest) if whom.is_theirs(face)}
     files: dict[str, PlacedFile | None] = {}
     for group in groups:
         staying = {path for face in group.faces if face.face not in theirs for path in face.paths}
@@ -135,7 +137,8 @@ def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Who
     )
 
 
-def _every_face(manifest: ClusterManifest | RefineManifest) -> list[FaceEntry]:
+def every_face(manifest: ClusterManifest | RefineManifest) -> list[FaceEntry]:
+    """All faces that a manifest names, wherever it does."""
     groups = [*manifest.hidden]
     rest: list[FaceEntry] = [*manifest.set_aside]
     if isinstance(manifest, ClusterManifest):
@@ -145,6 +148,12 @@ def _every_face(manifest: ClusterManifest | RefineManifest) -> list[FaceEntry]:
         groups += manifest.facesets
         rest += [item.face for item in manifest.dropped]
     return [*(face for group in groups for face in group.faces), *rest]
+
+
+def without_faces(manifest: M, gone: AbstractSet[str], whom: Whom) -> M:
+    """Return the manifest without some faces, the others by the ids that they have now; its files stay."""
+    left = _without_faces(manifest, (), gone, whom, {})
+    return cast("M", replace(left, sheets=manifest.sheets))
 
 
 def _without_faces(

@@ -13,6 +13,7 @@ from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.records import Collection
+from facesets.results.current_ids import with_current_ids
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest, refuse_other_results
@@ -77,6 +78,8 @@ def begin(
     collection = store.load()
     if before is not None and not replace:
         refuse_of_other_photos(store, collection, before, out)
+    if isinstance(before, ClusterManifest | RefineManifest):
+        before = with_current_ids(before, collection)
     sources = readable_sources(store, collection, *([] if before is None else [before]), how=how)
     return Beginning(collection, before, sources)
 

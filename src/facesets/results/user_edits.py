@@ -16,6 +16,7 @@ from facesets.files import printable
 from facesets.interfaces import Progress
 from facesets.plurals import counted
 from facesets.records import Collection as FaceCollection
+from facesets.results.current_ids import with_current_ids
 from facesets.results.folder_diff import Edits, folder_of, read_edits
 from facesets.results.manifest import ClusterManifest, FaceEntry, Group, PlacedFile, RefineManifest, Statement
 from facesets.results.membership import GroupMembership
@@ -40,6 +41,7 @@ def known_of(
 
     Paths are those of today. Errors as `learn`.
     """
+    manifest = with_current_ids(manifest, collection)
     paths = dict(zip(collection.images.sha256.tolist(), collection.images.paths, strict=True))
 
     def current(faces: Iterable[FaceEntry]) -> list[FaceEntry]:

@@ -16,6 +16,7 @@ from facesets.operations.grouping.nearest_group import join_known
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Collection, Int64
+from facesets.results.current_ids import with_current_ids
 from facesets.results.follow_names import ids_of, known_and_named
 from facesets.results.group_names import following_names
 from facesets.results.lock import reserved
@@ -146,6 +147,7 @@ def _read(
         refuse_of_other_photos(store, collection, manifest, folder)
     require_same_faces(collection.settings, manifest.made.models, folder / name)
     refuse_cut_off(folder, but=COMMAND)
+    manifest = with_current_ids(manifest, collection)
     if manifest.made.store == store.identity:
         return manifest
     return replace(manifest, made=replace(manifest.made, cache=store.label, store=store.identity))

@@ -27,6 +27,7 @@ from facesets.operations.people.forgetting.forget_words import holds_name
 from facesets.progress import SilentProgress
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
+from facesets.results.forgetting import every_face
 from facesets.results.manifest import EXPORT_MANIFEST, ClusterManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
@@ -238,3 +239,24 @@ def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched
     if caches:
         ids = set(library.store.load().face_ids())
         assert {face.face for group in once.persons for face in group.faces} <= ids
+
+
+@pytest.mark.slow
+def test_what_was_said_of_others_holds_in_results_that_were_left_alone(
+    filled: Library, library: Photos, tmp_path: Path
+) -> None:
+    raw = tmp_path / "raw"
+    (photo,) = [path for path in raw.rglob("*two people*") if path.parent.name != NAME]
+    elsewhere = next(raw / name for name in ("person_003", "person_004") if name != photo.parent.name)
+    photo.rename(elsewhere / photo.name)
+    make_results(library, tmp_path)
+    (said,) = [each for each in read_manifest(raw, ClusterManifest).statements if each.kind == "is"]
+    forgotten(filled, library, exports=False)
+    make_results(library, tmp_path)
+    now = read_manifest(raw, ClusterManifest)
+    (still,) = [each for each in now.statements if each.kind == "is"]
+    assert (still.group, still.face == said.face) == (said.group, False)
+    assert (elsewhere / photo.name).exists()
+    assert NAME not in {group.name for group in now.persons}
+    ids = set(library.store.load().face_ids())
+    assert {face.face for face in every_face(now)} <= ids
