@@ -7,8 +7,8 @@ from facesets.results.safe_folder import SafeFolder
 
 def test_names_looked_for_together_exist_as_each_by_itself(tmp_path: Path) -> None:
     root, outside = tmp_path / "result", tmp_path / "outside"
-    for folder in (root / "anna" / "inner", root / "ben", outside):
-        folder.mkdir(parents=True)
+    for made in (root / "anna" / "inner", root / "ben", outside):
+        made.mkdir(parents=True)
     for place in ("anna/a.jpg", "anna/inner/b.jpg", "ben/a:b.jpg", "ben/é.jpg"):
         (root / place).write_text("photo")
     (outside / "c.jpg").write_text("photo")
