@@ -21,6 +21,9 @@ from facesets.results.ownership import linked_folders
 from facesets.results.safe_folder import SafeFolder
 from facesets.results.set_aside import WITHOUT_ORIGINAL
 
+_NO_NAMES = frozenset({"", ".", ".."})
+"""Parts of a path that lead elsewhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edits:
@@ -86,7 +89,8 @@ def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str
 
 def folder_of(name: str) -> str:
     """The folder at the top that a file lies in."""
-    return PurePosixPath(name).parts[0]
+    first = name.partition("/")[0]
+    return PurePosixPath(name).parts[0] if first in _NO_NAMES else first
 
 
 class _Search:
@@ -109,9 +113,8 @@ class _Search:
         # What lies behind a link is not looked at: it may be on a disk that is not there now.
         folder = SafeFolder(root)
         linked = linked_folders(folder, filter(is_inside, files))
-        self._staying = {
-            name for name in files if PurePosixPath(name).parent in linked or folder.exists(name)
-        }
+        behind = {name for name in files if PurePosixPath(name).parent in linked} if linked else set()
+        self._staying = behind | folder.existing(name for name in files if name not in behind)
         self._names_in: dict[str, list[str]] = defaultdict(list)
         for name in files:
             self._names_in[folder_of(name)].append(name)
@@ -263,7 +266,8 @@ class _Search:
 
 
 def _base(name: str) -> str:
-    return _normal(PurePosixPath(name).name)
+    last = name.rpartition("/")[2]
+    return _normal(PurePosixPath(name).name if last in _NO_NAMES else last)
 
 
 def _refuse_nested(root: Path, moved: Mapping[str, str]) -> None:
@@ -289,7 +293,8 @@ def _photos_below(root: Path) -> Iterator[str]:
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != WITHOUT_ORIGINAL)
         inner = Path(folder).relative_to(root)
         if inner.parts:
-            yield from ((PurePosixPath(*inner.parts) / name).as_posix() for name in sorted(names))
+            above = inner.as_posix()
+            yield from (f"{above}/{name}" for name in sorted(names))
 
 
 def _behind_new_links(folder: SafeFolder, ours: Collection[str]) -> tuple[list[str], list[str]]:
@@ -327,7 +332,7 @@ def _state(root: Path, name: str) -> tuple[int, int]:
 
 def _normal(name: str) -> str:
     """Names as all file systems agree on them: some change the form of accented letters."""
-    return unicodedata.normalize("NFC", name)
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def refuse_unusable(root: Path, name: str) -> None:

@@ -58,11 +58,15 @@ def believed(folder: SafeFolder, names: Mapping[str, _T]) -> dict[str, _T]:
     """Leave out names that lead out of the folder, by themselves or through a link."""
     inside = {name: what for name, what in names.items() if is_inside(name)}
     linked = linked_folders(folder, inside)
+    if not linked:
+        return inside
     return {name: what for name, what in inside.items() if PurePosixPath(name).parent not in linked}
 
 
 def linked_folders(folder: SafeFolder, names: Iterable[str]) -> dict[PurePosixPath, str]:
     """Folders of these names that are reached through a link, and the folder that is this link."""
-    first_in = {PurePosixPath(name).parent: name for name in names}
+    # Most names are in few folders, and a path of each would take longer than all the rest.
+    written = {name.rpartition("/")[0]: name for name in names}
+    first_in = {PurePosixPath(name).parent: name for name in written.values()}
     found = {parent: folder.link_above(name) for parent, name in first_in.items()}
     return {parent: link for parent, link in found.items() if link}

@@ -56,6 +56,23 @@ class SafeFolder:
         """Whether something lies under a name, be it a link that leads nowhere."""
         return self.status(name) is not None
 
+    def existing(self, names: Iterable[str]) -> set[str]:
+        """Those of these names under which something lies, as `exists` says; each folder is listed once."""
+        listed: dict[str, set[str]] = {}
+        found = set()
+        for name in names:
+            above, _, last = name.rpartition("/")
+            if above not in listed:
+                try:
+                    listed[above] = set(self.names_in(above))
+                except CannotWrite:
+                    # It may be looked into by who knows the names.
+                    listed[above] = set()
+            # Some systems find a name that is written otherwise.
+            if (last in listed[above] and is_inside(name)) or self.exists(name):
+                found.add(name)
+        return found
+
     def is_file(self, name: str) -> bool:
         """Whether a file lies under a name, and no link to one."""
         there = self.status(name)

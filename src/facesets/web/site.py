@@ -1,5 +1,6 @@
 """What pages and calls work with: the library, pictures, who is asking, what runs in the background."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,8 @@ from facesets.web.models import Models
 if TYPE_CHECKING:
     from facesets.web.background import Jobs
 
+_WARMS_AFTER_S = 1.0
+"""Whoever comes as soon as there is an address shares the processors with nobody."""
 _LOOKS_WITHIN_S = 30
 """For one statement of a page or a search: longer ones would keep a session from everybody else."""
 
@@ -68,9 +71,10 @@ class Site:
                 yield session
 
     def warm(self) -> None:
-        """Count what pages show, so that the first visitor does not wait for it."""
+        """Count what pages show, so that no visitor waits for it; most of it once the first was answered."""
         with self.sessions.own() as session:
             self.totals.refresh(session)
+            time.sleep(_WARMS_AFTER_S)
             self.groups.sizes(session)
             warm_prototypes(session, self.prototypes)
             self.waiting.count(session)

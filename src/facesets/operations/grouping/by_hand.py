@@ -269,7 +269,7 @@ def _free(now: ResultNow, moves: list[tuple[str, str]]) -> list[tuple[str, str]]
 
 
 def _uses(now: ResultNow) -> Mapping[str, int]:
-    return Counter(PurePosixPath(name).name for name in now.files)
+    return Counter(name.rpartition("/")[2] for name in now.files)
 
 
 def _moved(now: ResultNow, left: str, faces: frozenset[str], target: str) -> dict[str, frozenset[str]]:
