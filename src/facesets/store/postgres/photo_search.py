@@ -1,7 +1,7 @@
 """Finding photos by all that is known of them, and by what they look like."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -13,11 +13,13 @@ from facesets.store.postgres.models import ClipRow
 from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
 from facesets.store.postgres.photo_places import distance_from
+from facesets.store.postgres.photo_tags import LATEST_TAGGED, rarest_of_photos
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
 MOST_COUNTED = 10_000
 """Photos that are counted, and shown, at most: nobody looks at more pages than these fill."""
 
+_NOTHING: Mapping[str, object] = {}
 _LATEST = 5_000
 """Photos that are looked at one by one before all that fit are gathered."""
 
@@ -52,6 +54,14 @@ def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limi
         return _found(connection, asked, _IN_ORDER, _ADDED_LAST, offset=offset, limit=limit)
     if asked.only_dates:
         return _found(connection, asked, _IN_ORDER, _LATEST_FIRST, offset=offset, limit=limit)
+    rarest = rarest_of_photos(connection, asked.tags)
+    if rarest is not None:
+        others = replace(asked, tags=tuple(each for each in asked.tags if each != rarest))
+        how, order = ONE_BY_ONE, _DATED_FIRST
+        more = {"walked_tag": rarest.number}
+        return _found(
+            connection, others, LATEST_TAGGED, order, offset=offset, limit=limit, how=how, more=more
+        )
     # Of what is frequent there mostly is enough among the latest, and what is rare is gathered in no time.
     # PostgreSQL cannot know which is which: places and cameras go with times.
     latest = _found(
@@ -71,11 +81,12 @@ def _found(
     offset: int,
     limit: int,
     how: sql.SQL = ALL_AT_ONCE,
+    more: Mapping[str, object] = _NOTHING,
 ) -> list[FoundPhoto]:
     all_hold, given = conditions(asked, how)
     numbers = way.format(conditions=_all(all_hold), has_file=_HAS_FILE, order=order)
     statement = _SHOWN.format(found=numbers, distance=distance_from(asked.near, sql.SQL("i.id")), order=order)
-    parameters = given | {"offset": offset, "limit": limit, "latest": _LATEST}
+    parameters = {**given, **more} | {"offset": offset, "limit": limit, "latest": _LATEST}
     return [
         FoundPhoto(sha256, width, height, taken, tuple(paths), distance_km=km)
         for sha256, width, height, taken, paths, km in connection.execute(statement, parameters)
