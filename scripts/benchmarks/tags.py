@@ -6,8 +6,8 @@
 `compute` says how many photos a second the shipped categories are asked about, apart from the database; `run`
 how many `tags run` tags, with it. `search` makes as many photos as --count, with a tag of each category, the
 first tags of a category more often than the last, and says how long `search --tag` takes: by one tag, by two,
-and by a tag and a year. Without a database a throw-away embedded server is used; what stands in a given one is
-searched as it is.
+and by a tag and a year. Without a database a throw-away embedded server is used; what
+stands in a given one is searched as it is.
 """
 
 import argparse

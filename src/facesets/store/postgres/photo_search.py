@@ -1,7 +1,7 @@
 """Finding photos by all that is known of them, and by what they look like."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -13,13 +13,13 @@ from facesets.store.postgres.models import ClipRow
 from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
 from facesets.store.postgres.photo_places import distance_from
-from facesets.store.postgres.photo_tags import LATEST_TAGGED, rarest_of_photos
+from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
 MOST_COUNTED = 10_000
 """Photos that are counted, and shown, at most: nobody looks at more pages than these fill."""
 
-_NOTHING: Mapping[str, object] = {}
+_IMAGES = sql.SQL("images")
 _LATEST = 5_000
 """Photos that are looked at one by one before all that fit are gathered."""
 
@@ -56,11 +56,9 @@ def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limi
         return _found(connection, asked, _IN_ORDER, _LATEST_FIRST, offset=offset, limit=limit)
     rarest = rarest_of_photos(connection, asked.tags)
     if rarest is not None:
-        others = replace(asked, tags=tuple(each for each in asked.tags if each != rarest))
-        how, order = ONE_BY_ONE, _DATED_FIRST
-        more = {"walked_tag": rarest.number}
+        others, source = asked.without(rarest), of_tag(rarest)
         return _found(
-            connection, others, LATEST_TAGGED, order, offset=offset, limit=limit, how=how, more=more
+            connection, others, _IN_ORDER, _DATED_FIRST, source, offset=offset, limit=limit, how=ONE_BY_ONE
         )
     # Of what is frequent there mostly is enough among the latest, and what is rare is gathered in no time.
     # PostgreSQL cannot know which is which: places and cameras go with times.
@@ -77,16 +75,16 @@ def _found(
     asked: PhotoFilter,
     way: sql.SQL,
     order: sql.SQL,
+    source: sql.Composable = _IMAGES,
     *,
     offset: int,
     limit: int,
     how: sql.SQL = ALL_AT_ONCE,
-    more: Mapping[str, object] = _NOTHING,
 ) -> list[FoundPhoto]:
     all_hold, given = conditions(asked, how)
-    numbers = way.format(conditions=_all(all_hold), has_file=_HAS_FILE, order=order)
+    numbers = way.format(source=source, conditions=_all(all_hold), has_file=_HAS_FILE, order=order)
     statement = _SHOWN.format(found=numbers, distance=distance_from(asked.near, sql.SQL("i.id")), order=order)
-    parameters = {**given, **more} | {"offset": offset, "limit": limit, "latest": _LATEST}
+    parameters = given | {"offset": offset, "limit": limit, "latest": _LATEST}
     return [
         FoundPhoto(sha256, width, height, taken, tuple(paths), distance_km=km)
         for sha256, width, height, taken, paths, km in connection.execute(statement, parameters)
@@ -98,7 +96,7 @@ _LATEST_FIRST = sql.SQL("i.taken DESC, i.id DESC")
 _DATED_FIRST = sql.SQL("i.taken DESC NULLS LAST, i.id DESC")
 _HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
 _IN_ORDER = sql.SQL(
-    """SELECT i.id FROM images i WHERE {conditions} AND {has_file}
+    """SELECT i.id FROM {source} i WHERE {conditions} AND {has_file}
         ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"""
 )
 _AMONG_LATEST = sql.SQL(
@@ -122,10 +120,15 @@ _SHOWN = sql.SQL(
 
 def count_photos(connection: Connection, asked: PhotoFilter) -> int:
     """How many photos there are of these, at most `MOST_COUNTED`."""
-    all_hold, given = conditions(asked)
+    source: sql.Composable = _IMAGES
+    how = ALL_AT_ONCE
+    rarest = rarest_of_photos(connection, asked.tags)
+    if rarest is not None:
+        asked, source, how = asked.without(rarest), of_tag(rarest), ONE_BY_ONE
+    all_hold, given = conditions(asked, how)
     statement = sql.SQL(
-        "SELECT count(*) FROM (SELECT FROM images i WHERE {} AND {} LIMIT %(most)s) AS counted"
-    ).format(_all(all_hold), _HAS_FILE)
+        "SELECT count(*) FROM (SELECT FROM {} i WHERE {} AND {} LIMIT %(most)s) AS counted"
+    ).format(source, _all(all_hold), _HAS_FILE)
     return int(only_row(connection.execute(statement, given | {"most": MOST_COUNTED}))[0])
 
 

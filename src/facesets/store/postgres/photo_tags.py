@@ -102,17 +102,17 @@ def tagged(tags: Sequence[AskedTag], how: sql.SQL) -> Conditions:
     return [_HAS[each.target].format(tag=sql.Literal(each.number), how=how) for each in tags], {}
 
 
-LATEST_TAGGED = sql.SQL(
-    """SELECT i.id FROM (SELECT t.image_id AS id, t.taken FROM image_tags t WHERE t.tag_id = %(walked_tag)s) i
-        WHERE {conditions} AND {has_file} ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"""
-)
-"""The statement that walks through the photos of one tag in the order of an index, the latest first."""
+def of_tag(tag: AskedTag) -> sql.Composed:
+    """Photos with that tag in place of the table of images: an index has them in the order of time."""
+    return sql.SQL("(SELECT t.image_id AS id, t.taken FROM image_tags t WHERE t.tag_id = {})").format(
+        sql.Literal(tag.number)
+    )
 
 
 def rarest_of_photos(connection: Connection, tags: Sequence[AskedTag]) -> AskedTag | None:
     """Of tags of photos the one that fewest have, as far as PostgreSQL knows; None if all are of faces."""
     of_photos = [each for each in tags if each.target == "scene"]
-    if len(of_photos) < 2:  # noqa: PLR2004 - nothing to choose from
+    if len(of_photos) < 2:
         return next(iter(of_photos), None)
     known: dict[int, float] = dict(
         connection.execute(
