@@ -40,9 +40,19 @@ CREATE TABLE image_tags (
     tag_id integer NOT NULL REFERENCES tags ON DELETE CASCADE,
     model_id smallint REFERENCES models,      -- null where no model of the library made it
     confidence real NOT NULL,
+    taken timestamp,                          -- of the image, so that the latest photos of a tag are at hand
     PRIMARY KEY (image_id, tag_id)
 );
-CREATE INDEX image_tags_tag ON image_tags (tag_id, image_id);
+CREATE INDEX image_tags_tag ON image_tags (tag_id, taken DESC NULLS LAST, image_id DESC);
+
+CREATE FUNCTION let_tags_follow_time() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE image_tags SET taken = NEW.taken WHERE image_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER image_tags_taken AFTER UPDATE OF taken ON images
+    FOR EACH ROW WHEN (OLD.taken IS DISTINCT FROM NEW.taken) EXECUTE FUNCTION let_tags_follow_time();
 
 CREATE TABLE face_tags (
     face_id bigint NOT NULL REFERENCES face_detections ON DELETE CASCADE,

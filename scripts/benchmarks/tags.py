@@ -6,7 +6,8 @@
 `compute` says how many photos a second the shipped categories are asked about, apart from the database; `run`
 how many `tags run` tags, with it. `search` makes as many photos as --count, with a tag of each category, the
 first tags of a category more often than the last, and says how long `search --tag` takes: by one tag, by two,
-and by a tag and a year. Without a database a throw-away embedded server is used.
+and by a tag and a year. Without a database a throw-away embedded server is used; what
+stands in a given one is searched as it is.
 """
 
 import argparse
@@ -124,8 +125,8 @@ def fill(database: Database, count: int) -> None:
                 SELECT '/photos/' || id || '.jpg', 1, 1, sha256, id FROM images WHERE id >= 10000000"""
         )
         connection.execute(
-            """INSERT INTO image_tags (image_id, tag_id, confidence)
-                SELECT i.id, w.id, 0.3 + 0.7 * random() FROM images i
+            """INSERT INTO image_tags (image_id, tag_id, confidence, taken)
+                SELECT i.id, w.id, 0.3 + 0.7 * random(), i.taken FROM images i
                 CROSS JOIN (SELECT t.category_id, array_agg(t.id ORDER BY t.place) AS tags, count(*) AS n
                     FROM tags t JOIN tag_categories k ON k.id = t.category_id WHERE k.target = 'scene'
                     GROUP BY 1) AS c
@@ -135,6 +136,10 @@ def fill(database: Database, count: int) -> None:
 
     database.run(work)
     database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
+
+
+def _is_filled(connection: Connection) -> bool:
+    return connection.execute("SELECT FROM images WHERE id >= 10000000 LIMIT 1").fetchone() is not None
 
 
 def search(library: Library, queries: int) -> None:
@@ -191,9 +196,10 @@ def main() -> None:
         if "run" in given.parts:
             run(library, given.embeddings)
         if "search" in given.parts:
-            began = time.perf_counter()
-            fill(database, given.count)
-            print(f"{given.count} photos with tags made in {time.perf_counter() - began:.0f} s")
+            if not database.run(_is_filled):
+                began = time.perf_counter()
+                fill(database, given.count)
+                print(f"{given.count} photos with tags made in {time.perf_counter() - began:.0f} s")
             search(library, given.queries)
 
 

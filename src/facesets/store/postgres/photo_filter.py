@@ -1,6 +1,6 @@
 """Which photos are meant, whatever asks: by people, time, place, camera, words and age."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from psycopg import sql
@@ -47,6 +47,10 @@ class PhotoFilter:
     def open(self) -> bool:
         """Whether all photos are meant."""
         return self == PhotoFilter()
+
+    def without(self, tag: AskedTag) -> "PhotoFilter":
+        """The same but for one tag, where all photos that are looked at have it."""
+        return replace(self, tags=tuple(each for each in self.tags if each != tag))
 
     @property
     def only_dates(self) -> bool:

@@ -14,6 +14,7 @@ from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
 from facesets.store.postgres.photo_latest import let_walk, walk_for
 from facesets.store.postgres.photo_places import distance_from
+from facesets.store.postgres.photo_tags import AskedTag, of_tag, rarest_of_photos
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
 MOST_COUNTED = 10_000
@@ -62,6 +63,11 @@ def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]
         all_hold, given = conditions(asked)
         order = sql.SQL("i.id DESC" if asked.open else "i.taken DESC, i.id DESC")
         return _asked(connection, _IN_ORDER.format(conditions=_all(all_hold), order=order), given | page)
+    tag = _tag_to_walk(connection, asked)
+    if tag is not None:
+        all_hold, given = conditions(asked.without(tag), ONE_BY_ONE)
+        statement = _TAGGED.format(source=of_tag(tag), conditions=_all(all_hold))
+        return _asked(connection, statement, given | page)
     walk = walk_for(connection, asked)
     let_walk(connection, walk=True)
     statement = _WALKED.format(fitting=walk.fitting, has_file=_HAS_FILE)
@@ -72,6 +78,12 @@ def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]
         return latest
     fits, given = _fits(asked)
     return _asked(connection, _GATHERED.format(fits=fits, has_file=_HAS_FILE), given | page)
+
+
+def _tag_to_walk(connection: Connection, asked: PhotoFilter) -> AskedTag | None:
+    """A tag whose photos an index has in their order, where nothing else leaves fewer to look at."""
+    narrower = asked.persons or asked.near is not None or asked.cameras is not None
+    return None if narrower else rarest_of_photos(connection, asked.tags)
 
 
 def _asked(connection: Connection, statement: sql.Composed, given: dict[str, object]) -> list[int]:
@@ -99,6 +111,10 @@ _HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id A
 _IN_ORDER = sql.SQL(
     "SELECT i.id FROM images i WHERE {conditions} ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"
 )
+_TAGGED = sql.SQL(
+    """SELECT i.id FROM {source} i WHERE {conditions}
+        ORDER BY i.taken DESC NULLS LAST, i.id DESC OFFSET %(offset)s LIMIT %(limit)s"""
+)
 _WALKED = sql.SQL("{fitting} AND {has_file} OFFSET %(offset)s LIMIT %(limit)s")
 _GATHERED = sql.SQL(
     """WITH fits AS MATERIALIZED ({fits})
@@ -117,8 +133,13 @@ _SHOWN = sql.SQL(
 
 def count_photos(connection: Connection, asked: PhotoFilter) -> int:
     """How many photos there are of these, at most `MOST_COUNTED`."""
+    tag = _tag_to_walk(connection, asked)
     if asked.persons:
         fits, given = _fits(asked)
+    elif tag is not None:
+        all_hold, given = conditions(asked.without(tag), ONE_BY_ONE)
+        said = sql.SQL(" AND ").join([*all_hold, sql.SQL("true")])
+        fits = sql.SQL("SELECT i.id FROM {} i WHERE {}").format(of_tag(tag), said)
     else:
         all_hold, given = conditions(asked)
         fits = _OF_ALL.format(conditions=sql.SQL(" AND ").join([*all_hold, sql.SQL("true")]))

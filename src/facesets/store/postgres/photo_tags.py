@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 from psycopg import sql
 
@@ -11,9 +11,21 @@ from facesets.library_records import TagTarget
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.photo_conditions import Conditions
 
-_TABLES: Mapping[TagTarget, tuple[str, str]] = {
-    "scene": ("image_tags", "image_id"),
-    "face": ("face_tags", "face_id"),
+_DELETE: Mapping[TagTarget, LiteralString] = {
+    "scene": """DELETE FROM image_tags t USING tags w
+        WHERE w.id = t.tag_id AND w.category_id = ANY(%s) AND t.image_id = ANY(%s)""",
+    "face": """DELETE FROM face_tags t USING tags w
+        WHERE w.id = t.tag_id AND w.category_id = ANY(%s) AND t.face_id = ANY(%s)""",
+}
+_INSERT: Mapping[TagTarget, LiteralString] = {
+    "scene": """INSERT INTO image_tags (image_id, tag_id, model_id, confidence, taken)
+        SELECT i.id, w.id, %s, new.confidence, i.taken
+        FROM unnest(%s::bigint[], %s::integer[], %s::real[]) AS new (owner, tag, confidence)
+        JOIN tags w ON w.id = new.tag JOIN images i ON i.id = new.owner""",
+    "face": """INSERT INTO face_tags (face_id, tag_id, model_id, confidence)
+        SELECT new.owner, w.id, %s, new.confidence
+        FROM unnest(%s::bigint[], %s::integer[], %s::real[]) AS new (owner, tag, confidence)
+        JOIN tags w ON w.id = new.tag""",
 }
 
 
@@ -37,23 +49,8 @@ def replace_tags(
 
     Tags that were taken out of their category meanwhile are left out.
     """
-    table, owner = (sql.Identifier(name) for name in _TABLES[target])
-    connection.execute(
-        sql.SQL(
-            """DELETE FROM {table} t USING tags w
-                WHERE w.id = t.tag_id AND w.category_id = ANY(%s) AND t.{owner} = ANY(%s)"""
-        ).format(table=table, owner=owner),
-        (list(categories), list(owners)),
-    )
-    connection.execute(
-        sql.SQL(
-            """INSERT INTO {table} ({owner}, tag_id, model_id, confidence)
-                SELECT new.owner, new.tag, %s, new.confidence
-                FROM unnest(%s::bigint[], %s::integer[], %s::real[]) AS new (owner, tag, confidence)
-                JOIN tags w ON w.id = new.tag"""
-        ).format(table=table, owner=owner),
-        (model_id, list(rows.owner), list(rows.tag), list(rows.confidence)),
-    )
+    connection.execute(_DELETE[target], (list(categories), list(owners)))
+    connection.execute(_INSERT[target], (model_id, list(rows.owner), list(rows.tag), list(rows.confidence)))
 
 
 class AskedTag(NamedTuple):
@@ -103,6 +100,27 @@ def tagged(tags: Sequence[AskedTag], how: sql.SQL) -> Conditions:
     """Photos that have all of these tags, or a face that has them."""
     # Numbers in the statement, not parameters: the planner knows how many images have that tag.
     return [_HAS[each.target].format(tag=sql.Literal(each.number), how=how) for each in tags], {}
+
+
+def of_tag(tag: AskedTag) -> sql.Composed:
+    """Photos with that tag in place of the table of images: an index has them in the order of time."""
+    return sql.SQL("(SELECT t.image_id AS id, t.taken FROM image_tags t WHERE t.tag_id = {})").format(
+        sql.Literal(tag.number)
+    )
+
+
+def rarest_of_photos(connection: Connection, tags: Sequence[AskedTag]) -> AskedTag | None:
+    """Of tags of photos the one that fewest have, as far as PostgreSQL knows; None if all are of faces."""
+    of_photos = [each for each in tags if each.target == "scene"]
+    if len(of_photos) < 2:
+        return next(iter(of_photos), None)
+    known: dict[int, float] = dict(
+        connection.execute(
+            """SELECT unnest(most_common_vals::text::integer[]), unnest(most_common_freqs) FROM pg_stats
+                WHERE schemaname = current_schema() AND tablename = 'image_tags' AND attname = 'tag_id'"""
+        ).fetchall()
+    )
+    return min(of_photos, key=lambda each: known.get(each.number, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
