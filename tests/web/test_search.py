@@ -16,6 +16,7 @@ from facesets.store.postgres.library import Library
 from tests.fixtures.clip import make_clip
 from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import made_file, made_image
+from tests.fixtures.made_metadata import METADATA, with_metadata
 from tests.fixtures.website import BASE, Website
 
 PICTURE = "/api/v1/faces/assets/"
@@ -64,6 +65,10 @@ def test_dates_and_pages_bound_what_is_found(website: Website) -> None:
         ({"words": "snow"}, 422, "No image of"),
         ({"words": "snow", "like": "00" * 32}, 422, "not by both"),
         ({"pageSize": "101"}, 422, "pageSize"),
+        ({"latitude": "91", "longitude": "0"}, 422, "latitude"),
+        ({"latitude": "48"}, 422, "give both"),
+        ({"latitude": "nan", "longitude": "0"}, 422, "latitude"),
+        ({"camera": "Leica"}, 404, "called Leica"),
     ],
 )
 def test_what_cannot_be_searched_is_said(
@@ -91,6 +96,10 @@ def test_the_page_answers_by_its_address_alone(website: Website, people: dict[st
         ("person=Zoe", "Nobody is called Zoe"),
         ("from=yesterday", "A day is written as 2024-05-31."),
         ("words=snow", "facesets models pull"),
+        ("latitude=91&longitude=0", "no latitude"),
+        ("latitude=48", "A place is a latitude and a longitude"),
+        ("latitude=48&longitude=11&km=0", "more than 0"),
+        ("camera=Leica", "its camera or lens is called Leica"),
         ("person=%3Cscript%3Ealert(1)%3C/script%3E", "&lt;script&gt;alert(1)"),
     ],
 )
@@ -100,6 +109,42 @@ def test_the_page_says_what_is_wrong_and_keeps_what_was_asked(
     page = website.page(f"/search?{address}")
     assert said in page
     assert "<script>alert" not in page
+
+
+@pytest.fixture
+def placed(album: Library) -> str:
+    """A photo of which the file says where and how it was taken."""
+    ((sha256,),) = rows(album.database, "SELECT sha256 FROM images ORDER BY id LIMIT 1")
+    said = replace(METADATA, make="Canon", model="Canon EOS 80D", refused={"ISO": "<b>0</b> is no number"})
+    album.keep_findings([with_metadata(replace(made_image("x", 0), sha256=sha256), said)])
+    return str(sha256)
+
+
+def test_photos_are_found_by_place_and_camera(website: Website, placed: str) -> None:
+    near = {"latitude": 48.2, "longitude": 11.575}
+    (found,) = website.get("/search", **near)["items"]
+    assert (found["assetId"], round(found["distanceKm"], 1)) == (placed, 7.0)
+    assert website.get("/search", **near, km=6)["total"] == 0
+    assert website.get("/search", camera="80d")["items"][0]["assetId"] == placed
+    assert website.get("/search", camera="80d", until="2019-01-01")["total"] == 0
+    page = website.page("/search?latitude=48.2&longitude=11.575&km=&camera=canon")
+    assert (page.count('class="photo-link"'), "7.0 km" in page) == (1, True)
+    assert '<details class="across more" open>' in page
+
+
+def test_the_page_of_a_photo_says_what_its_file_says(website: Website, placed: str) -> None:
+    page = website.page(f"/photos/{placed}")
+    for said in (
+        "4 July 2019, 15:30",
+        "by DateTimeOriginal",
+        'href="geo:48.13700,11.57500"',
+        "520 m high",
+        ">Canon EOS 80D</a>, EF-S 18-135mm",
+        "1/250 s f/5.6 ISO 400 35 mm",
+        "&lt;b&gt;0&lt;/b&gt; is no number",
+    ):
+        assert said in page
+    assert "http" not in page.split("<h2>The file</h2>")[1]
 
 
 @pytest.fixture

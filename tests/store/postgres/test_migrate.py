@@ -3,6 +3,7 @@
 import os
 import threading
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -10,7 +11,13 @@ import pytest
 from psycopg import sql
 
 from facesets.errors import FacesetsError, SchemaOutdated, WrongUsage
-from facesets.store.postgres.connection import Database, opened
+from facesets.operations.library.check import check
+from facesets.operations.library.stats import stages
+from facesets.operations.options.stages import STAGES
+from facesets.records import FileRecord, ImageRecord
+from facesets.store.postgres.connection import Connection, Database, opened
+from facesets.store.postgres.faces import insert_faces
+from facesets.store.postgres.images import store_images, store_paths
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import (
     Migration,
@@ -19,6 +26,9 @@ from facesets.store.postgres.migrate import (
     shipped_migrations,
     status,
 )
+from facesets.store.postgres.models import ensure_detector
+from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.made_metadata import METADATA, with_metadata
 from tests.fixtures.postgres import Server, drop_database
 
 FIRST = Migration(1, "0001_first", "CREATE TABLE one (id int);")
@@ -32,6 +42,32 @@ def test_every_prefix_of_the_migrations_upgrades_to_the_whole(empty_url: str) ->
             assert [state.number for state in migrate(database, migrations[:count])] == [count]
         require_current(database, migrations)
         assert migrate(database, migrations) == []
+
+
+def test_photos_of_an_older_library_are_pending_for_what_is_new_and_for_nothing_else(empty_url: str) -> None:
+    """Before there were stages: migrations up to the sixth."""
+    migrations = shipped_migrations()
+    image, file = made_image("old", 2, "2011-05-06T07:08:09"), made_file("/old.jpg", made_image("old"))
+    with opened(Database(empty_url)) as database:
+        migrate(database, migrations[:6])
+        database.run(lambda connection: _take_in_as_before(connection, image, file))
+        migrate(database, migrations)
+        library = Library(database, SETTINGS)
+        assert {each.stage: (each.pending, each.completed) for each in stages(library).stages} == {
+            stage: (0, 1) if stage == "detection" else (1, 0) for stage in STAGES
+        }
+        assert library.has_images([image.sha256]) == {image.sha256}
+        assert check(library, fix=False).problems == []
+        library.keep_findings([with_metadata(image, METADATA)])
+        counts = {each.stage: each.pending for each in stages(library).stages}
+        assert (counts["metadata"], counts["scene"]) == (0, 1)
+
+
+def _take_in_as_before(connection: Connection, image: ImageRecord, file: FileRecord) -> None:
+    detector = ensure_detector(connection, SETTINGS)
+    ids, _ = store_images(connection, [replace(image, findings={})])
+    insert_faces(connection, detector, [(ids[image.sha256], image)])
+    store_paths(connection, [file], ids)
 
 
 def test_status_tells_applied_from_pending(empty_url: str) -> None:

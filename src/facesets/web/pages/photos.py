@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from facesets.operations.people.lists.browsing import photo_page, seen_person
 from facesets.operations.people.review.explaining import explain
+from facesets.store.postgres.photo_parts import parts_of_photo
 from facesets.web.api.faces import FaceId
 from facesets.web.render import render
 from facesets.web.site import SiteDep
@@ -24,6 +25,7 @@ def page(request: Request, site: SiteDep, photo: PhotoId, person: UUID | None = 
     with site.library() as session:
         found = photo_page(session, photo, person)
         came_from = None if person is None else seen_person(session, person).card
+        parts = session.run(lambda connection: parts_of_photo(connection, found.photo.id))
     return render(
         request,
         "photo.html",
@@ -32,6 +34,7 @@ def page(request: Request, site: SiteDep, photo: PhotoId, person: UUID | None = 
         photo=found.photo,
         came_from=came_from,
         largest=_LARGEST,
+        metadata=parts.get("metadata"),
     )
 
 

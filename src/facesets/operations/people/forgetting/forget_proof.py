@@ -26,8 +26,16 @@ from facesets.store.postgres.people.face_vectors import FaceVectors
 from facesets.store.postgres.people.person_edits import all_names
 from facesets.store.postgres.people.traces import is_near
 
-_OF_PHOTOS = ("image_paths.path", "galleries.", "result_folders.path")
-"""Where photos and results lie, and what their owner wrote about them: no part of what is known of people."""
+_OF_PHOTOS = (
+    "image_paths.path",
+    "galleries.",
+    "result_folders.path",
+    "photo_metadata.",
+    "photo_extra.",
+    "cameras.",
+)
+"""Where photos and results lie, what their owner wrote about them, and what their files say: no part of what
+is known of people."""
 
 _OF_NAMES = ("person_names.", "said_people.", "step_rows.", "steps.what")
 
