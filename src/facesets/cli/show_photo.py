@@ -38,7 +38,9 @@ def _parts(photo: "ShownPhoto") -> Iterator[str]:
     facts += [("taken", photo.taken or "unknown", ""), ("added", photo.added_at, "")]
     yield console.table(("photo", "", ""), facts)
     for stage, found in photo.found.items():
-        rows = list(_rows(found))
+        rows = list(
+            _tags(found) if stage == "scene" else _each(found) if isinstance(found, list) else _rows(found)
+        )
         if rows:
             yield ""
             yield console.table((stage, ""), rows)
@@ -62,6 +64,20 @@ def _parts(photo: "ShownPhoto") -> Iterator[str]:
                 for f in photo.faces
             ],
         )
+
+
+def _tags(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The tags of a photo and of the faces on it, one line each."""
+    whose = [("", found["scene"]), *((f"face {face}: ", tags) for face, tags in found["faces"].items())]
+    for of, tags in whose:
+        for each in tags:
+            yield of + printable(each["category"]), f"{printable(each['tag'])} {each['confidence']:.2f}"
+
+
+def _each(found: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What a stage found about faces or bodies: those of one after the other."""
+    for number, each in enumerate(found, start=1):
+        yield from _rows({name: value for name, value in each.items() if name != "raw"}, f"{number}: ")
 
 
 def _rows(found: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:

@@ -11,10 +11,11 @@ import pytest
 from psycopg import sql
 
 from facesets.errors import FacesetsError, SchemaOutdated, WrongUsage
+from facesets.file_records import FileRecord
 from facesets.operations.library.check import check
 from facesets.operations.library.stats import stages
 from facesets.operations.options.stages import STAGES
-from facesets.records import FileRecord, ImageRecord
+from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.faces import insert_faces
 from facesets.store.postgres.images import store_images, store_paths

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,7 +70,7 @@ class ShownPhoto:
     taken : str
         To the second, by the camera's clock; empty where it is not known.
     found : dict
-        What stages found, by their names.
+        What stages found, by their names: a dict, or a list of them where they looked at faces or bodies.
     """
 
     sha256: str
@@ -79,7 +80,7 @@ class ShownPhoto:
     taken: str
     added_at: str
     stages: list[PhotoStage]
-    found: dict[str, dict[str, Any]]
+    found: dict[str, Any]
     faces: list[PhotoFace]
 
 
@@ -140,7 +141,7 @@ def _shown(connection: Connection, sha256: str) -> ShownPhoto:
         _moment(photo.taken),
         _moment(photo.added_at),
         _stages(connection, photo),
-        {stage: _plain(dataclasses.asdict(part)) for stage, part in found.items()},
+        {stage: _plain(part) for stage, part in found.items()},
         [
             PhotoFace(
                 face.id,
@@ -172,7 +173,9 @@ def _moment(when: datetime | None) -> str:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever stages found
     """The same as JSON has it: times as texts, unknown ones empty."""
-    if isinstance(value, dict):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from facesets.store.postgres import bodies, face_attributes, photo_tags
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.descriptions import answers as descriptions
 from facesets.store.postgres.paths import to_text
 from facesets.store.postgres.photo_metadata import metadata_of_image
 
 PARTS: Mapping[str, Callable[[Connection, int], Any]] = {
     "metadata": metadata_of_image,
+    "bodies": bodies.of_image,
+    "scene": photo_tags.of_image,
+    "attributes": face_attributes.of_image,
+    "describe": descriptions.of_image,
 }
-"""What a stage found about the image of a number, as a dataclass; None where it found nothing."""
+"""What a stage found about the image of a number, as a dataclass or a list of them; None or none for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ def stages_of_photo(connection: Connection, image_id: int) -> list[StageOfPhoto]
 def parts_of_photo(connection: Connection, image_id: int) -> dict[str, Any]:
     """What the stages found about an image, by their names."""
     parts = {stage: of_image(connection, image_id) for stage, of_image in PARTS.items()}
-    return {stage: part for stage, part in parts.items() if part is not None}
+    return {stage: part for stage, part in parts.items() if part}
 
 
 def contents_at(connection: Connection, path: str) -> str | None:

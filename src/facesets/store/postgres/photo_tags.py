@@ -141,6 +141,9 @@ class PhotoTags:
     scene: list[PhotoTag]
     faces: dict[int, list[PhotoTag]]
 
+    def __bool__(self) -> bool:
+        return bool(self.scene or self.faces)
+
     def distinct(self) -> list[PhotoTag]:
         """All of them, those of faces once each with the greatest confidence."""
         found = {(each.category, each.tag): each for each in self.scene}
