@@ -18,7 +18,7 @@ PARTS: Mapping[str, Callable[[Connection, int], Any]] = {
     "attributes": face_attributes.of_image,
     "describe": descriptions.of_image,
 }
-"""What a stage found about the image of a number, as a dataclass or a list of them; None or none for nothing."""
+"""What a stage found about the image of a number, as a dataclass or a list of them."""
 
 
 @dataclass(frozen=True, slots=True)
