@@ -27,9 +27,12 @@ CREATE TABLE photo_metadata (
     orientation smallint NOT NULL,            -- as EXIF numbers it
     refused jsonb NOT NULL                    -- fields that are not believed, with the reason
 );
-CREATE INDEX photo_metadata_place ON photo_metadata USING gist (point(longitude, latitude))
+-- Times are points, too: so the latest photos of a place come from the index one after the other.
+CREATE INDEX photo_metadata_place ON photo_metadata
+    USING gist (point(longitude, latitude), point(floor(extract(epoch FROM taken))::float8, 0))
     WHERE latitude IS NOT NULL;
-CREATE INDEX photo_metadata_camera ON photo_metadata (camera_id) WHERE camera_id IS NOT NULL;
+CREATE INDEX photo_metadata_camera ON photo_metadata
+    (camera_id, date_trunc('second', taken) DESC NULLS LAST, image_id DESC) WHERE camera_id IS NOT NULL;
 
 -- All other tags by their names. Of their own, for they are ten times as long as the rest.
 CREATE TABLE photo_extra (

@@ -44,6 +44,7 @@ GUIDE = {
         "facesets show faces.npz",
         "facesets show out/raw",
         "facesets show out/facesets --group faceset_001",
+        "facesets show photos/anna.jpg",
     ),
     "sheet": _entry(RESULTS, "facesets sheet out/raw", "facesets sheet out/facesets people.png"),
     "dedup": _entry(RESULTS, "facesets dedup faces.npz", "facesets dedup --out duplicates.json"),

@@ -19,8 +19,9 @@ def show(
     path: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[CACHE|MANIFEST]",
-            help="A cache, a manifest, or a manifest's folder; without one, the library.",
+            metavar="[CACHE|MANIFEST|PHOTO]",
+            help="A cache, a manifest or its folder, or a photo of the library by its path or its hash; "
+            "without one, the library.",
             show_default=False,
         ),
     ] = None,
@@ -32,14 +33,21 @@ def show(
     ] = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Show what is in a cache, in the library or in a manifest."""
+    """Show what is in a cache, in the library or in a manifest, or all that is known of one photo."""
     from facesets import settings
     from facesets.assembly.stores import open_store
     from facesets.cli.results import refuse_several_results
     from facesets.errors import WrongUsage
+    from facesets.operations.library.show_photo import means_photo
     from facesets.operations.reports.show import show_manifest, show_store
     from facesets.results.manifest_json import is_manifest
 
+    if path is not None and group is None and means_photo(str(path)):
+        from facesets.cli.show_photo import show_of_library
+
+        show_of_library(database, str(path))
+        console.finish()
+        return
     if path is not None:
         refuse_several_results(path, "show")
     if path is not None and is_manifest(path):

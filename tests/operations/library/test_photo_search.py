@@ -25,7 +25,7 @@ from facesets.operations.library.search import build_index
 from facesets.operations.people.corrections.naming import name
 from facesets.places import Near
 from facesets.records import ClipModel, Float32
-from facesets.store.postgres import photo_search
+from facesets.store.postgres import photo_latest
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import ClipRow
@@ -138,7 +138,7 @@ def test_conditions_hold_for_what_looks_like_a_photo(library: Library, indexed: 
 
 
 def test_a_camera_that_no_photo_names_is_said(library: Library) -> None:
-    with pytest.raises(NotFound, match="camera or lens called Leica"):
+    with pytest.raises(NotFound, match="camera or lens is called Leica"):
         filter_of(library, camera="Leica")
     with pytest.raises(NotFound, match="called Nikon Canon"):
         filter_of(library, camera="Nikon Canon")
@@ -147,7 +147,7 @@ def test_a_camera_that_no_photo_names_is_said(library: Library) -> None:
 def test_conditions_are_not_wrong_where_most_of_the_latest_photos_do_not_fit(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photo_search, "_LATEST", 3)
+    monkeypatch.setattr(photo_latest, "_MOST_WALKED", 3)
     for limit in (1, 2, 3, 4):
         nikon = photos_of(library, filter_of(library, camera="nikon"), offset=2, limit=limit)
         assert days(nikon) == [4, 3, 2, 1][:limit]

@@ -39,7 +39,8 @@ def exact(places: np.ndarray, near: Near) -> np.ndarray:
 
     these = unit(*np.radians(places).T)
     this = unit(np.radians(np.array(near.latitude)), np.radians(np.array(near.longitude)))
-    return np.arctan2(np.linalg.norm(np.cross(these, this), axis=1), these @ this) * EARTH_KM
+    found: np.ndarray = np.arctan2(np.linalg.norm(np.cross(these, this), axis=1), these @ this) * EARTH_KM
+    return found
 
 
 @pytest.mark.parametrize("km", [0.5, 30, 600, 5000, 10_500, FARTHEST_KM])

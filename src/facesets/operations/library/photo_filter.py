@@ -59,7 +59,7 @@ def _cameras(library: Library, text: str) -> tuple[int, ...] | None:
     found = library.database.run(lambda connection: cameras_called(connection, text))
     if not found:
         raise NotFound(
-            f"No photo in {library.label} says that it was taken with a camera or lens called {printable(text)}. "
+            f"No photo in {library.label} says that its camera or lens is called {printable(text)}. "
             f"{Command('index', Field('stage', 'metadata'))} reads what photos say."
         )
     return found

@@ -10,6 +10,7 @@ from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.people.people_integrity import FOR_A_HUMAN, REPAIRED, repair_people
 from facesets.store.postgres.people.steps import making_step
+from facesets.store.postgres.photo_integrity import repair_findings, wrong_findings
 
 # More than anybody merges; people who were merged in a circle stay where they are after so many steps.
 _MOST_MERGES = 100
@@ -119,6 +120,8 @@ def find_problems(connection: Connection) -> list[Problem]:
         found.append(Problem(what, _number(connection, counting), repair, by_sql=True))
     for what, of, repair in REPAIRED:
         found.append(Problem(what, _number(connection, "SELECT count(*) " + of), repair, by_sql=True))
+    for what, count, repair in wrong_findings(connection):
+        found.append(Problem(what, count, repair, by_sql=True))
     for what, of, repair in FOR_A_HUMAN:
         found.append(Problem(what, _number(connection, "SELECT count(*) " + of), repair))
     found.append(Problem("broken indexes", _number(connection, _BROKEN_INDEXES), _REBUILD))
@@ -171,6 +174,7 @@ def repair_rows(connection: Connection, by: str) -> list[str]:
         """DELETE FROM face_detections f
             WHERE NOT EXISTS (SELECT FROM detectors d WHERE d.id = f.detector_id)"""
     )
+    repair_findings(connection)
     _follow_merges(connection)
     with making_step(connection, "check", by, "check") as step:
         repair_people(step)

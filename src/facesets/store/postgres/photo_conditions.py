@@ -1,6 +1,7 @@
 """What a condition on photos is: each kind of them has a module of its own, and all meet in `photo_filter`.
 
-A condition is about an image `i`. Those that look into another table do so by `EXISTS (SELECT … {how})`.
+A condition is about an image `i`, or about its row `m` in photo_metadata. One about an image that looks into
+another table does so by `EXISTS (SELECT … {how})`.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import TypeAlias
 from psycopg import sql
 
 Conditions: TypeAlias = tuple[Sequence[sql.Composable], dict[str, object]]
-"""Statements about an image `i` that all have to hold, and their parameters, with names of their own."""
+"""Statements that all have to hold, and their parameters, with names of their own."""
 
 NONE: Conditions = ([], {})
 

@@ -1,7 +1,7 @@
 """Photos by when they were taken."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time, timedelta
 
 from psycopg import sql
 
@@ -19,6 +19,13 @@ class Dates:
     def open(self) -> bool:
         """Whether images of all days and of none are meant."""
         return self.first is None and self.last is None
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """From when on, and before when."""
+        first, last = self.first or date.min, self.last or date.max
+        end = datetime.max if last == date.max else datetime.combine(last + timedelta(days=1), time.min)
+        return datetime.combine(first, time.min), end
 
 
 def taken_on(dates: Dates) -> Conditions:

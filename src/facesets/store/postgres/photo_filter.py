@@ -1,4 +1,4 @@
-"""Which photos are meant, whatever asks: by people, time, place and camera."""
+"""Which photos are meant, whatever asks: by people, time, place, camera and tags."""
 
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -51,13 +51,27 @@ class PhotoFilter:
 
 def conditions(asked: PhotoFilter, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
     """The conditions that an image `i` is one of these, and their parameters."""
-    parts = [
-        showing(asked.persons, how),
-        taken_on(asked.dates),
-        taken_near(asked.near, how),
-        taken_with(asked.cameras, how),
-        tagged(asked.tags, how),
-    ]
+    said, given = conditions_on_metadata(asked)
+    metadata = [_METADATA.format(said=sql.SQL(" AND ").join(said), how=how)] if said else []
+    first, among = conditions_on_images(asked, how)
+    return [*first, *metadata], given | among
+
+
+def conditions_on_images(asked: PhotoFilter, how: sql.SQL) -> Conditions:
+    """Those that do not look at the row `m` of an image in photo_metadata."""
+    return together(showing(asked.persons, how), taken_on(asked.dates), tagged(asked.tags, how))
+
+
+def conditions_on_metadata(asked: PhotoFilter) -> Conditions:
+    """Those that only look at that row."""
+    return together(taken_near(asked.near, asked.dates), taken_with(asked.cameras, asked.dates))
+
+
+_METADATA = sql.SQL("EXISTS (SELECT FROM photo_metadata m WHERE m.image_id = i.id AND {said} {how})")
+
+
+def together(*parts: Conditions) -> Conditions:
+    """All of some conditions."""
     return [each for some, _ in parts for each in some], {
         name: value for _, given in parts for name, value in given.items()
     }

@@ -111,9 +111,11 @@ def _short(text: str) -> str:
 def metadata_of_image(connection: Connection, image_id: int) -> PhotoMetadata | None:
     """What the file of an image says; None where nobody looked."""
     row = connection.execute(
-        """SELECT m.taken, m.taken_from, m.taken_text, m.utc_offset_min, m.latitude, m.longitude,
-                m.altitude_m, m.gps_accuracy_m, coalesce(c.make, ''), coalesce(c.model, ''), coalesce(c.lens, ''), m.iso,
-                m.aperture, m.exposure_s, m.focal_length_mm, m.orientation, m.refused, coalesce(x.extra, '{}')
+        """SELECT m.taken, m.taken_from, m.taken_text, m.utc_offset_min,
+                m.latitude, m.longitude, m.altitude_m, m.gps_accuracy_m,
+                coalesce(c.make, ''), coalesce(c.model, ''), coalesce(c.lens, ''),
+                m.iso, m.aperture, m.exposure_s, m.focal_length_mm, m.orientation,
+                m.refused, coalesce(x.extra, '{}')
             FROM photo_metadata m LEFT JOIN cameras c ON c.id = m.camera_id
                 LEFT JOIN photo_extra x ON x.image_id = m.image_id
             WHERE m.image_id = %s""",

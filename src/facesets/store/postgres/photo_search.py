@@ -12,16 +12,13 @@ from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.models import ClipRow
 from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
+from facesets.store.postgres.photo_latest import let_walk, walk_for
 from facesets.store.postgres.photo_places import distance_from
 from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
 MOST_COUNTED = 10_000
 """Photos that are counted, and shown, at most: nobody looks at more pages than these fill."""
-
-_IMAGES = sql.SQL("images")
-_LATEST = 5_000
-"""Photos that are looked at one by one before all that fit are gathered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,91 +46,120 @@ class FoundPhoto:
 
 def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limit: int) -> list[FoundPhoto]:
     """Photos with a file, the latest first; where nothing is asked for, those that were added last."""
-    # These orders are those of an index, so that no more is read than is shown.
-    if asked.open:
-        return _found(connection, asked, _IN_ORDER, _ADDED_LAST, offset=offset, limit=limit)
-    if asked.only_dates:
-        return _found(connection, asked, _IN_ORDER, _LATEST_FIRST, offset=offset, limit=limit)
-    rarest = rarest_of_photos(connection, asked.tags)
-    if rarest is not None:
-        others, source = asked.without(rarest), of_tag(rarest)
-        return _found(
-            connection, others, _IN_ORDER, _DATED_FIRST, source, offset=offset, limit=limit, how=ONE_BY_ONE
-        )
-    # Of what is frequent there mostly is enough among the latest, and what is rare is gathered in no time.
-    # PostgreSQL cannot know which is which: places and cameras go with times.
-    latest = _found(
-        connection, asked, _AMONG_LATEST, _LATEST_FIRST, offset=offset, limit=limit, how=ONE_BY_ONE
-    )
-    if len(latest) == limit:
-        return latest
-    return _found(connection, asked, _GATHERED, _DATED_FIRST, offset=offset, limit=limit)
-
-
-def _found(
-    connection: Connection,
-    asked: PhotoFilter,
-    way: sql.SQL,
-    order: sql.SQL,
-    source: sql.Composable = _IMAGES,
-    *,
-    offset: int,
-    limit: int,
-    how: sql.SQL = ALL_AT_ONCE,
-) -> list[FoundPhoto]:
-    all_hold, given = conditions(asked, how)
-    numbers = way.format(source=source, conditions=_all(all_hold), has_file=_HAS_FILE, order=order)
-    statement = _SHOWN.format(found=numbers, distance=distance_from(asked.near, sql.SQL("i.id")), order=order)
-    parameters = given | {"offset": offset, "limit": limit, "latest": _LATEST}
+    numbers = _numbers(connection, asked, {"offset": offset, "limit": limit})
+    distance = distance_from(asked.near, sql.SQL("i.id"))
+    _, given = conditions(asked)
+    rows = connection.execute(_SHOWN.format(distance=distance), given | {"numbers": numbers})
     return [
         FoundPhoto(sha256, width, height, taken, tuple(paths), distance_km=km)
-        for sha256, width, height, taken, paths, km in connection.execute(statement, parameters)
+        for sha256, width, height, taken, paths, km in rows
     ]
 
 
-_ADDED_LAST = sql.SQL("i.id DESC")
-_LATEST_FIRST = sql.SQL("i.taken DESC, i.id DESC")
-_DATED_FIRST = sql.SQL("i.taken DESC NULLS LAST, i.id DESC")
+def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]) -> list[int]:
+    """The numbers of these photos, in the order in which they are shown."""
+    # These orders are those of an index, so that no more is read than is shown.
+    if asked.open or asked.only_dates:
+        all_hold, given = conditions(asked)
+        order = sql.SQL("i.id DESC" if asked.open else "i.taken DESC, i.id DESC")
+        return _asked(connection, _IN_ORDER.format(conditions=_all(all_hold), order=order), given | page)
+    if tagged := _of_rarest_tag(connection, asked):
+        photos, given = tagged
+        return _asked(connection, _TAGGED.format(photos=photos, has_file=_HAS_FILE), given | page)
+    walk = walk_for(connection, asked)
+    let_walk(connection, walk=True)
+    statement = _WALKED.format(fitting=walk.fitting, has_file=_HAS_FILE)
+    latest = _asked(connection, statement, walk.parameters | page)
+    is_enough = len(latest) == page["limit"] or walk.is_whole(connection)
+    let_walk(connection, walk=False)
+    if is_enough:
+        return latest
+    fits, given = _fits(asked)
+    return _asked(connection, _GATHERED.format(fits=fits, has_file=_HAS_FILE), given | page)
+
+
+def _of_rarest_tag(
+    connection: Connection, asked: PhotoFilter
+) -> tuple[sql.Composed, dict[str, object]] | None:
+    """The statement that looks through the photos of the rarest tag; None where another way is shorter."""
+    rarest = rarest_of_photos(connection, asked.tags)
+    if rarest is None or asked.persons or asked.near is not None or asked.cameras is not None:
+        return None
+    all_hold, given = conditions(asked.without(rarest), ONE_BY_ONE)
+    condition = sql.SQL(" AND ").join([*all_hold, sql.SQL("true")])
+    return _OF_TAG.format(photos=of_tag(rarest), conditions=condition), given
+
+
+def _asked(connection: Connection, statement: sql.Composed, given: dict[str, object]) -> list[int]:
+    return [number for number, *_ in connection.execute(statement, given)]
+
+
+def _fits(asked: PhotoFilter) -> tuple[sql.Composed, dict[str, object]]:
+    """The statement that gives number and time of all photos that fit, and its parameters.
+
+    PostgreSQL knows how many photos somebody is on, and not how many are near a place: so those come first.
+    """
+    all_hold, given = conditions(asked, ONE_BY_ONE if asked.persons else ALL_AT_ONCE)
+    fits = _OF_PERSON if asked.persons else _OF_ALL
+    return fits.format(conditions=sql.SQL(" AND ").join(all_hold)), given
+
+
+_OF_ALL = sql.SQL("SELECT i.id, i.taken FROM images i WHERE {conditions}")
+_OF_PERSON = sql.SQL(
+    """SELECT i.id, i.taken FROM
+            (SELECT DISTINCT f.image_id FROM face_detections f
+                WHERE f.person_id = %(person_0)s::uuid OFFSET 0) theirs
+        CROSS JOIN LATERAL (SELECT * FROM images WHERE id = theirs.image_id OFFSET 0) i WHERE {conditions}"""
+)
+_OF_TAG = sql.SQL("SELECT i.id, i.taken FROM {photos} i WHERE {conditions}")
 _HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
 _IN_ORDER = sql.SQL(
-    """SELECT i.id FROM {source} i WHERE {conditions} AND {has_file}
-        ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"""
+    "SELECT i.id FROM images i WHERE {conditions} ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"
 )
-_AMONG_LATEST = sql.SQL(
-    """SELECT i.id FROM (SELECT i.id, i.taken FROM images i WHERE i.taken IS NOT NULL
-            ORDER BY {order} LIMIT %(latest)s) i
-        WHERE {conditions} AND {has_file} ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"""
+_TAGGED = sql.SQL(
+    """{photos} AND {has_file}
+        ORDER BY i.taken DESC NULLS LAST, i.id DESC OFFSET %(offset)s LIMIT %(limit)s"""
 )
+_WALKED = sql.SQL("{fitting} AND {has_file} OFFSET %(offset)s LIMIT %(limit)s")
 _GATHERED = sql.SQL(
-    """WITH fits AS MATERIALIZED (SELECT i.id, i.taken FROM images i WHERE {conditions})
-        SELECT i.id FROM (SELECT * FROM fits i ORDER BY {order} OFFSET 0) i
+    """WITH fits AS MATERIALIZED ({fits})
+        SELECT i.id FROM (SELECT * FROM fits ORDER BY taken DESC NULLS LAST, id DESC OFFSET 0) i
         WHERE {has_file} OFFSET %(offset)s LIMIT %(limit)s"""
 )
 _SHOWN = sql.SQL(
-    """WITH found AS MATERIALIZED ({found})
-        SELECT i.sha256, i.width, i.height, i.taken,
+    """SELECT i.sha256, i.width, i.height, i.taken,
             ARRAY(SELECT p.path FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' ORDER BY p.id),
             {distance}
-        FROM found JOIN images i ON i.id = found.id ORDER BY {order}"""
+        FROM unnest(%(numbers)s::bigint[]) WITH ORDINALITY AS found (id, place)
+            JOIN images i ON i.id = found.id
+        ORDER BY found.place"""
 )
 
 
 def count_photos(connection: Connection, asked: PhotoFilter) -> int:
     """How many photos there are of these, at most `MOST_COUNTED`."""
-    source: sql.Composable = _IMAGES
-    how = ALL_AT_ONCE
-    rarest = rarest_of_photos(connection, asked.tags)
-    if rarest is not None:
-        asked, source, how = asked.without(rarest), of_tag(rarest), ONE_BY_ONE
-    all_hold, given = conditions(asked, how)
-    statement = sql.SQL(
-        "SELECT count(*) FROM (SELECT FROM {} i WHERE {} AND {} LIMIT %(most)s) AS counted"
-    ).format(source, _all(all_hold), _HAS_FILE)
+    if asked.persons:
+        fits, given = _fits(asked)
+    elif tagged := _of_rarest_tag(connection, asked):
+        fits, given = tagged
+    else:
+        all_hold, given = conditions(asked)
+        fits = _OF_ALL.format(conditions=sql.SQL(" AND ").join([*all_hold, sql.SQL("true")]))
+    # Of a person's photos all are gathered, or the planner hopes to meet enough of them among all photos.
+    statement = _COUNTED.format(
+        how=sql.SQL("MATERIALIZED" if asked.persons else "NOT MATERIALIZED"), fits=fits, has_file=_HAS_FILE
+    )
     return int(only_row(connection.execute(statement, given | {"most": MOST_COUNTED}))[0])
 
 
+_COUNTED = sql.SQL(
+    """WITH fits AS {how} ({fits})
+        SELECT count(*) FROM (SELECT FROM fits i WHERE {has_file} LIMIT %(most)s) AS counted"""
+)
+
+
 def _all(each: Sequence[sql.Composable]) -> sql.Composable:
-    return sql.SQL(" AND ").join(each) if each else sql.SQL("true")
+    return sql.SQL(" AND ").join([*each, _HAS_FILE])
 
 
 def photos_near(

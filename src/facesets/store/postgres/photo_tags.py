@@ -167,6 +167,12 @@ def of_image(connection: Connection, image_id: int) -> PhotoTags:
     return PhotoTags(scene, faces)
 
 
+def tags_of_image(connection: Connection, image_id: int) -> PhotoTags | None:
+    """The same; None where there is none."""
+    found = of_image(connection, image_id)
+    return found if found.scene or found.faces else None
+
+
 def tag_counts(connection: Connection) -> dict[int, int]:
     """How many photos or faces have each tag, by the tags' numbers; tags that none has are left out."""
     return dict(

@@ -1,7 +1,7 @@
 """`/search`: photos by words, people, another photo, dates, place and camera; the address says all of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Annotated
 from urllib.parse import urlencode
@@ -44,7 +44,7 @@ class Search:
     longitude: str
     km: str
     camera: str
-    tags: Sequence[str]
+    tags: Sequence[str] = ()
 
     @property
     def open(self) -> bool:
@@ -89,7 +89,8 @@ def page(
         people, sentence = _people(library, person)
         fields = (first, until, latitude, longitude, km, camera)
         tags = [each.strip() for each in tag if each.strip()]
-        asked = Search(words.strip(), people, like, *(each.strip() for each in fields), tags=tags)
+        asked = Search(words.strip(), people, like, *(each.strip() for each in fields))
+        asked = replace(asked, tags=tags)
         found = PhotoPage([], 0)
         if not sentence:
             found, sentence = _found(site, library, asked, page)

@@ -1,0 +1,86 @@
+"""`facesets show IMAGE`: all that is known of one photo."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from facesets.cli import console
+from facesets.files import printable
+
+if TYPE_CHECKING:
+    from facesets.operations.library.show_photo import ShownPhoto
+
+_UNITS = {
+    "latitude": "°",
+    "longitude": "°",
+    "altitude_m": " m",
+    "gps_accuracy_m": " m",
+    "exposure_s": " s",
+    "focal_length_mm": " mm",
+    "utc_offset_min": " min",
+}
+
+
+def show_of_library(database: str | None, text: str) -> None:
+    """Print what the library knows of the photo of a path or a hash; errors as `show_photo`."""
+    from facesets import settings
+    from facesets.assembly.stores import open_database
+    from facesets.operations.library.show_photo import show_photo
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, settings.load(), console) as session:
+        photo = show_photo(Library(session), text)
+    console.show(photo, list(_parts(photo)), asked_for=True)
+
+
+def _parts(photo: "ShownPhoto") -> Iterator[str]:
+    facts = [("path", printable(each.path), f"{each.size} bytes") for each in photo.paths]
+    facts += [("content", photo.sha256, ""), ("size", f"{photo.width} x {photo.height}", "pixels")]
+    facts += [("taken", photo.taken or "unknown", ""), ("added", photo.added_at, "")]
+    yield console.table(("photo", "", ""), facts)
+    for stage, found in photo.found.items():
+        rows = list(_rows(found))
+        if rows:
+            yield ""
+            yield console.table((stage, ""), rows)
+    yield ""
+    yield console.table(
+        ("stage", "state", "ended", "version", "reason"),
+        [(s.stage, s.status, s.ended_at or "-", s.version or "-", printable(s.reason)) for s in photo.stages],
+    )
+    if photo.faces:
+        yield ""
+        yield console.table(
+            ("face", "person", "by", "quality", "box"),
+            [
+                (
+                    f.face,
+                    printable(f.name) or f.person[:8] or "-",
+                    f.assigned_by or "-",
+                    f"{f.quality:.2f}",
+                    ",".join(f"{edge:.0f}" for edge in f.box),
+                )
+                for f in photo.faces
+            ],
+        )
+
+
+def _rows(found: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """What a stage found, one line each; what is unknown is left out."""
+    for name, value in found.items():
+        title = f"{within}{name.rpartition('_')[0] if name in _UNITS and '_' in name else name}"
+        if value is None or value in ("", [], {}):
+            continue
+        if isinstance(value, Mapping):
+            yield from _rows(value, f"{title}: ")
+        else:
+            yield printable(title.replace("_", " ")), printable(f"{_text(value)}{_UNITS.get(name, '')}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return " ".join(_text(each) for each in value.values() if each != "")
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    return str(value)

@@ -1,0 +1,181 @@
+"""`show IMAGE`: all that the library knows of one photo."""
+
+import dataclasses
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facesets.errors import Command, Field, NotFound, WrongUsage
+from facesets.files import printable, read_regular_file
+from facesets.imaging.decode import SUFFIXES
+from facesets.imaging.limits import MAX_FILE_BYTES
+from facesets.operations.options.stages import STAGES
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.photo_faces import Photo, faces_on_photo, find_photo
+from facesets.store.postgres.photo_parts import (
+    contents_at,
+    contents_beginning,
+    parts_of_photo,
+    stages_of_photo,
+)
+
+_HASH = re.compile(r"[0-9a-f]{8,64}")
+_MOST_FACES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoPath:
+    """Where a photo was seen, and how many bytes it has."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoStage:
+    """How far a stage is with a photo; `detection` is part of taking it in."""
+
+    stage: str
+    status: str
+    version: str = ""
+    reason: str = ""
+    ended_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFace:
+    """A face on a photo; its box is left, top, right and bottom in pixels of the upright picture."""
+
+    face: int
+    box: tuple[float, float, float, float]
+    quality: float
+    person: str
+    name: str
+    assigned_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPhoto:
+    """A photo.
+
+    Attributes
+    ----------
+    taken : str
+        To the second, by the camera's clock; empty where it is not known.
+    found : dict
+        What stages found, by their names.
+    """
+
+    sha256: str
+    paths: list[PhotoPath]
+    width: int
+    height: int
+    taken: str
+    added_at: str
+    stages: list[PhotoStage]
+    found: dict[str, dict[str, Any]]
+    faces: list[PhotoFace]
+
+
+def means_photo(text: str) -> bool:
+    """Whether what was given is a photo, by its path or its hash, and not a cache or a manifest."""
+    return Path(text).suffix.lower() in SUFFIXES or (_is_hash(text) and not Path(text).exists())
+
+
+def show_photo(library: Library, text: str) -> ShownPhoto:
+    """All that is known of the photo of a path, or of a hash or its first 8 characters at least.
+
+    Raises
+    ------
+    NotFound
+        The library does not know it.
+    WrongUsage
+        A short hash is that of several.
+    """
+    return library.database.run(lambda connection: _shown(connection, _content(connection, text)))
+
+
+def _is_hash(text: str) -> bool:
+    return _HASH.fullmatch(text) is not None
+
+
+def _content(connection: Connection, text: str) -> str:
+    if _is_hash(text) and not Path(text).exists():
+        found = contents_beginning(connection, text)
+        if len(found) > 1:
+            raise WrongUsage(f"Several photos have a hash that begins with {text}. Give more of it.")
+        if found:
+            return found[0]
+        raise NotFound(f"No photo in the library has a hash that begins with {text}.")
+    path = Path(text)
+    known = contents_at(connection, str(path.absolute())) or contents_at(connection, str(path.resolve()))
+    if known is not None:
+        return known
+    try:
+        return hashlib.sha256(read_regular_file(path, max_bytes=MAX_FILE_BYTES)).hexdigest()
+    except OSError as error:
+        raise NotFound(
+            f"{printable(text)} is not in the library, and cannot be read: {error.strerror or error}."
+        ) from error
+
+
+def _shown(connection: Connection, sha256: str) -> ShownPhoto:
+    photo = find_photo(connection, sha256)
+    if photo is None:
+        raise NotFound(
+            f"This photo is not in the library. {Command('index', Field('target', 'PHOTOS'))} takes it in."
+        )
+    found = parts_of_photo(connection, photo.id)
+    return ShownPhoto(
+        photo.sha256,
+        [PhotoPath(path, size) for path, size in photo.paths],
+        photo.width,
+        photo.height,
+        _moment(photo.taken),
+        _moment(photo.added_at),
+        _stages(connection, photo),
+        {stage: _plain(dataclasses.asdict(part)) for stage, part in found.items()},
+        [
+            PhotoFace(
+                face.id,
+                face.box,
+                face.quality,
+                "" if face.person is None else str(face.person),
+                face.person_name,
+                face.assigned_by,
+            )
+            for face in faces_on_photo(connection, photo.id, limit=_MOST_FACES)
+        ],
+    )
+
+
+def _stages(connection: Connection, photo: Photo) -> list[PhotoStage]:
+    done = {
+        each.stage: PhotoStage(each.stage, each.status, each.version, each.reason, _moment(each.ended_at))
+        for each in stages_of_photo(connection, photo.id)
+    }
+    named = [stage for stage in STAGES if stage != "detection"]
+    return [done.get(stage, PhotoStage(stage, "pending")) for stage in named] + [
+        each for stage, each in done.items() if stage not in named
+    ]
+
+
+def _moment(when: datetime | None) -> str:
+    return "" if when is None else when.isoformat(" ", "seconds")
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever stages found
+    """The same as JSON has it: times as texts, unknown ones empty."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.datetime64):
+        return "" if np.isnat(value) else str(value).replace("T", " ")
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,75 @@
+"""All that is known of one photo, by its path or its hash."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import rows
+from tests.fixtures.made_faces import SETTINGS, made_image
+from tests.fixtures.made_metadata import METADATA, keep
+
+from facesets.errors import NotFound, WrongUsage
+from facesets.operations.library.show_photo import means_photo, show_photo
+from facesets.operations.people.corrections.naming import name
+from facesets.records import Finding
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    filled = Library(database, SETTINGS)
+    keep(filled, METADATA, replace(METADATA, taken=np.datetime64("NaT", "us")))
+    return filled
+
+
+def test_everything_is_there(library: Library) -> None:
+    ((face,),) = rows(library.database, "SELECT id FROM face_detections WHERE image_id = 1")
+    name(library.database, str(face), "Anna", into=True, face=True, by="tester")
+    library.keep_findings([made_image("photo 0").with_finding("scene", Finding("v9", reason="too dark"))])
+    shown = show_photo(library, "/0.jpg")
+    assert [(each.path, each.size) for each in shown.paths] == [("/0.jpg", 1000)]
+    assert (shown.width, shown.height, shown.taken) == (640, 480, "2019-07-04 15:30:00")
+    metadata = shown.found["metadata"]
+    assert metadata["taken"] == "2019-07-04 15:30:00.250000"
+    assert (metadata["taken_from"], metadata["latitude"], metadata["make"]) == (
+        "DateTimeOriginal",
+        48.137,
+        "Canon",
+    )
+    assert (metadata["refused"], metadata["extra"]["Flash"]) == ({"DateTime": "0000:00:00 is no date"}, 16)
+    stages = {each.stage: (each.status, each.version, each.reason) for each in shown.stages}
+    assert stages["metadata"] == ("completed", "1", "")
+    assert stages["scene"] == ("failed", "v9", "too dark")
+    assert stages["attributes"] == ("pending", "", "")
+    assert [(each.face, each.name, each.assigned_by) for each in shown.faces] == [(face, "Anna", "manual")]
+    assert show_photo(library, "/1.jpg").found["metadata"]["taken"] == ""
+
+
+def test_a_photo_is_found_by_its_hash_and_by_its_content_elsewhere(library: Library, tmp_path: Path) -> None:
+    sha256 = made_image("photo 0").sha256
+    assert means_photo(sha256[:8])
+    for text in (sha256, sha256[:8]):
+        assert show_photo(library, text).sha256 == sha256
+    elsewhere = tmp_path / "moved.jpg"
+    elsewhere.write_bytes(b"photo 0")
+    assert show_photo(library, str(elsewhere)).sha256 == sha256
+
+
+def test_what_is_no_photo_of_the_library_is_said(library: Library, tmp_path: Path) -> None:
+    other = tmp_path / "other.jpg"
+    other.write_bytes(b"another")
+    with pytest.raises(NotFound, match="not in the library"):
+        show_photo(library, str(other))
+    with pytest.raises(NotFound, match="cannot be read"):
+        show_photo(library, str(tmp_path / "gone.jpg"))
+    with pytest.raises(NotFound, match="begins with 00000000"):
+        show_photo(library, "00000000")
+    library.database.run(
+        lambda connection: connection.execute("UPDATE images SET sha256 = 'abcdabcd' || repeat(id::text, 56)")
+    )
+    with pytest.raises(WrongUsage, match="Several photos"):
+        show_photo(library, "abcdabcd")
+    assert not means_photo("faces.npz")
+    assert not means_photo("out")
