@@ -50,6 +50,7 @@ def test_tags_are_listed_changed_run_and_searched(facesets: Call, photos: Path, 
     assert facesets("index", "--target", photos, "--skip-faces").status == 0
     assert "red 1, green 1" in facesets("tags", "list").out
     assert facesets("search", "--tag", "red").out.strip() == str(photos / "red.png")
+    assert "colour red 1" in facesets("show", photos / "red.png").out
     assert facesets("search", "--tag", "red", "--tag", "green").out == ""
     words = facesets("search", "something green", "--tag", "colour:red", "--json")
     assert [Path(hit["path"]).stem for hit in json.loads(words.out)["images"]] == ["red"]

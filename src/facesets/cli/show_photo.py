@@ -39,7 +39,7 @@ def _parts(photo: "ShownPhoto") -> Iterator[str]:
     yield console.table(("photo", "", ""), facts)
     for stage, found in photo.found.items():
         rows = list(
-            _tags(found) if stage == "scene" else _each(found) if isinstance(found, list) else _rows(found)
+            _tags(found) if stage == "tags" else _each(found) if isinstance(found, list) else _rows(found)
         )
         if rows:
             yield ""

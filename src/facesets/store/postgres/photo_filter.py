@@ -1,4 +1,4 @@
-"""Which photos are meant, whatever asks: by people, time, place, camera, words and age."""
+"""Which photos are meant, whatever asks: by people, time, place, camera, tags, words and age."""
 
 from dataclasses import dataclass, field, replace
 from uuid import UUID

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from facesets.store.postgres import bodies, face_attributes, photo_tags
+from facesets.store.postgres import bodies, face_attributes
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.descriptions import answers as descriptions
 from facesets.store.postgres.paths import to_text
 from facesets.store.postgres.photo_metadata import metadata_of_image
+from facesets.store.postgres.photo_tags import tags_of_image
 
 PARTS: Mapping[str, Callable[[Connection, int], Any]] = {
     "metadata": metadata_of_image,
     "bodies": bodies.of_image,
-    "scene": photo_tags.of_image,
+    "tags": tags_of_image,
     "attributes": face_attributes.of_image,
     "describe": descriptions.of_image,
 }

@@ -14,7 +14,7 @@ from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
 from facesets.store.postgres.photo_latest import let_walk, walk_for
 from facesets.store.postgres.photo_places import distance_from
-from facesets.store.postgres.photo_tags import AskedTag, of_tag, rarest_of_photos
+from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
 MOST_COUNTED = 10_000
@@ -63,11 +63,9 @@ def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]
         all_hold, given = conditions(asked)
         order = sql.SQL("i.id DESC" if asked.open else "i.taken DESC, i.id DESC")
         return _asked(connection, _IN_ORDER.format(conditions=_all(all_hold), order=order), given | page)
-    tag = _tag_to_walk(connection, asked)
-    if tag is not None:
-        all_hold, given = conditions(asked.without(tag), ONE_BY_ONE)
-        statement = _TAGGED.format(source=of_tag(tag), conditions=_all(all_hold))
-        return _asked(connection, statement, given | page)
+    if tagged := _of_rarest_tag(connection, asked):
+        photos, given = tagged
+        return _asked(connection, _TAGGED.format(photos=photos, has_file=_HAS_FILE), given | page)
     walk = walk_for(connection, asked)
     let_walk(connection, walk=True)
     statement = _WALKED.format(fitting=walk.fitting, has_file=_HAS_FILE)
@@ -80,14 +78,20 @@ def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]
     return _asked(connection, _GATHERED.format(fits=fits, has_file=_HAS_FILE), given | page)
 
 
-def _tag_to_walk(connection: Connection, asked: PhotoFilter) -> AskedTag | None:
-    """A tag whose photos an index has in their order, where nothing else leaves fewer to look at."""
-    narrower = asked.persons or asked.near is not None or asked.cameras is not None
-    return None if narrower else rarest_of_photos(connection, asked.tags)
+def _of_rarest_tag(
+    connection: Connection, asked: PhotoFilter
+) -> tuple[sql.Composed, dict[str, object]] | None:
+    """The statement that looks through the photos of the rarest tag; None where another way is shorter."""
+    rarest = rarest_of_photos(connection, asked.tags)
+    if rarest is None or asked.persons or asked.near is not None or asked.cameras is not None:
+        return None
+    all_hold, given = conditions(asked.without(rarest), ONE_BY_ONE)
+    condition = sql.SQL(" AND ").join([*all_hold, sql.SQL("true")])
+    return _OF_TAG.format(photos=of_tag(rarest), conditions=condition), given
 
 
 def _asked(connection: Connection, statement: sql.Composed, given: dict[str, object]) -> list[int]:
-    return [number for (number,) in connection.execute(statement, given)]
+    return [number for number, *_ in connection.execute(statement, given)]
 
 
 def _fits(asked: PhotoFilter) -> tuple[sql.Composed, dict[str, object]]:
@@ -107,12 +111,13 @@ _OF_PERSON = sql.SQL(
                 WHERE f.person_id = %(person_0)s::uuid OFFSET 0) theirs
         CROSS JOIN LATERAL (SELECT * FROM images WHERE id = theirs.image_id OFFSET 0) i WHERE {conditions}"""
 )
+_OF_TAG = sql.SQL("SELECT i.id, i.taken FROM {photos} i WHERE {conditions}")
 _HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
 _IN_ORDER = sql.SQL(
     "SELECT i.id FROM images i WHERE {conditions} ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"
 )
 _TAGGED = sql.SQL(
-    """SELECT i.id FROM {source} i WHERE {conditions}
+    """{photos} AND {has_file}
         ORDER BY i.taken DESC NULLS LAST, i.id DESC OFFSET %(offset)s LIMIT %(limit)s"""
 )
 _WALKED = sql.SQL("{fitting} AND {has_file} OFFSET %(offset)s LIMIT %(limit)s")
@@ -133,13 +138,10 @@ _SHOWN = sql.SQL(
 
 def count_photos(connection: Connection, asked: PhotoFilter) -> int:
     """How many photos there are of these, at most `MOST_COUNTED`."""
-    tag = _tag_to_walk(connection, asked)
     if asked.persons:
         fits, given = _fits(asked)
-    elif tag is not None:
-        all_hold, given = conditions(asked.without(tag), ONE_BY_ONE)
-        said = sql.SQL(" AND ").join([*all_hold, sql.SQL("true")])
-        fits = sql.SQL("SELECT i.id FROM {} i WHERE {}").format(of_tag(tag), said)
+    elif tagged := _of_rarest_tag(connection, asked):
+        fits, given = tagged
     else:
         all_hold, given = conditions(asked)
         fits = _OF_ALL.format(conditions=sql.SQL(" AND ").join([*all_hold, sql.SQL("true")]))

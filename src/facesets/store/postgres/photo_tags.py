@@ -141,9 +141,6 @@ class PhotoTags:
     scene: list[PhotoTag]
     faces: dict[int, list[PhotoTag]]
 
-    def __bool__(self) -> bool:
-        return bool(self.scene or self.faces)
-
     def distinct(self) -> list[PhotoTag]:
         """All of them, those of faces once each with the greatest confidence."""
         found = {(each.category, each.tag): each for each in self.scene}
@@ -168,6 +165,12 @@ def of_image(connection: Connection, image_id: int) -> PhotoTags:
     ):
         (scene if face is None else faces.setdefault(face, [])).append(PhotoTag(*tag))
     return PhotoTags(scene, faces)
+
+
+def tags_of_image(connection: Connection, image_id: int) -> PhotoTags | None:
+    """The same; None where there is none."""
+    found = of_image(connection, image_id)
+    return found if found.scene or found.faces else None
 
 
 def tag_counts(connection: Connection) -> dict[int, int]:

@@ -44,7 +44,7 @@ class Search:
     longitude: str
     km: str
     camera: str
-    tags: Sequence[str]
+    tags: Sequence[str] = ()
 
     @property
     def open(self) -> bool:
