@@ -18,7 +18,7 @@ _HAS_FILE = sql.SQL(
     "EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' AND ({below}))"
 )
 
-_OF_FACES = ("face-tags",)
+_OF_FACES = ("bodies", "attributes", "face-tags")
 """Stages that look at the faces that were found."""
 
 _REASONS = 20
