@@ -12,7 +12,7 @@ from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.models import ClipRow
 from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
-from facesets.store.postgres.photo_latest import let_walk, walk_for
+from facesets.store.postgres.photo_latest import let_walk, walks_for
 from facesets.store.postgres.photo_places import distance_from
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
@@ -62,14 +62,14 @@ def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]
         all_hold, given = conditions(asked)
         order = sql.SQL("i.id DESC" if asked.open else "i.taken DESC, i.id DESC")
         return _asked(connection, _IN_ORDER.format(conditions=_all(all_hold), order=order), given | page)
-    walk = walk_for(connection, asked)
-    let_walk(connection, walk=True)
-    statement = _WALKED.format(fitting=walk.fitting, has_file=_HAS_FILE)
-    latest = _asked(connection, statement, walk.parameters | page)
-    is_enough = len(latest) == page["limit"] or walk.is_whole(connection)
-    let_walk(connection, walk=False)
-    if is_enough:
-        return latest
+    for walk in walks_for(connection, asked):
+        let_walk(connection, walk=True)
+        statement = _WALKED.format(fitting=walk.fitting, has_file=_HAS_FILE)
+        latest = _asked(connection, statement, walk.parameters | page)
+        is_enough = len(latest) == page["limit"] or walk.is_whole(connection)
+        let_walk(connection, walk=False)
+        if is_enough:
+            return latest
     fits, given = _fits(asked)
     return _asked(connection, _GATHERED.format(fits=fits, has_file=_HAS_FILE), given | page)
 
