@@ -1,7 +1,7 @@
 """The library on made-up faces: storing, indexing again, clustering. Searching has a script of its own.
 
     .venv/bin/python scripts/benchmarks/library.py [store] [again] [cluster] [--faces 100000]
-        [--files 100000] [--sessions 1] [--database URL] [--without-clustering]
+        [--files 100000] [--sessions 1] [--database URL] [--metadata] [--without-clustering]
 
 Each part has its peer in the same run: storing a bare binary COPY of the same vectors, indexing again `find`
 on the same tree, clustering the time of the clustering itself. The faces are those of `synthetic/faces.py`
@@ -31,11 +31,12 @@ from throw_away import throw_away_server
 
 from facesets.clustering import singletons_as_noise
 from facesets.file_records import FileRecord
+from facesets.imaging.metadata.record import PhotoMetadata
 from facesets.inference.describer import LocalDescriber
 from facesets.operations.ingest.index import index
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
-from facesets.records import CacheSettings, Faces, ImageRecord, Pixels
+from facesets.records import CacheSettings, Faces, Finding, ImageRecord, Pixels
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
@@ -65,7 +66,9 @@ def made_vectors(count: int) -> NDArray[np.float32]:
     return vectors
 
 
-def images(vectors: NDArray[np.float32], first: int, count: int) -> list[ImageRecord]:
+def images(
+    vectors: NDArray[np.float32], first: int, count: int, *, metadata: bool = False
+) -> list[ImageRecord]:
     """Two faces an image."""
     records = []
     for number in range(first, first + count):
@@ -82,11 +85,29 @@ def images(vectors: NDArray[np.float32], first: int, count: int) -> list[ImageRe
             blur=np.full(n, 90, np.float32),
         )
         taken = np.datetime64("2020-01-01T00:00:00") + np.timedelta64(number, "s")
-        records.append(ImageRecord(f"{number:064x}", 400, 300, taken, bytes(32), faces))
+        record = ImageRecord(f"{number:064x}", 400, 300, taken, bytes(32), faces)
+        records.append(record.with_finding("metadata", Finding("1", said(number))) if metadata else record)
     return records
 
 
-def store(database: Database, text: str, vectors: NDArray[np.float32], sessions: int) -> None:
+def said(number: int) -> PhotoMetadata:
+    """What a file says, with forty more tags."""
+    return PhotoMetadata(
+        np.datetime64("2020-01-01T00:00:00", "us") + np.timedelta64(number, "s"),
+        "DateTimeOriginal",
+        latitude=48 + number % 997 / 1000,
+        longitude=11 + number % 1009 / 1000,
+        make="Canon",
+        model=f"EOS {number % 7}",
+        iso=100,
+        exposure_s=0.01,
+        extra={f"Tag{tag}": number % (tag + 2) if tag % 2 else f"value {number % 50}" for tag in range(40)},
+    )
+
+
+def store(
+    database: Database, text: str, vectors: NDArray[np.float32], sessions: int, *, metadata: bool
+) -> None:
     """Faces a second into the library, beside a bare COPY of the same vectors.
 
     Into a table made in the same transaction the COPY writes no log, which no library can do that is to
@@ -103,7 +124,7 @@ def store(database: Database, text: str, vectors: NDArray[np.float32], sessions:
         lambda: database.run(lambda connection: _copy_bare(connection, vectors))
     )
     database.run(lambda connection: connection.execute("DROP TABLE bare"))
-    spent = _fill(database, text, vectors, sessions)
+    spent = _fill(database, text, vectors, sessions, metadata=metadata)
     many = f", {sessions} sessions at once" if sessions > 1 else ""
     print(f"store: {len(vectors)} faces in {spent:.1f} s, {len(vectors) / spent:.0f}/s{many}")
     for name, peer in peers.items():
@@ -124,7 +145,9 @@ def _copy_bare(connection: Connection, vectors: NDArray[np.float32]) -> None:
     )
 
 
-def _fill(database: Database, text: str, vectors: NDArray[np.float32], sessions: int) -> float:
+def _fill(
+    database: Database, text: str, vectors: NDArray[np.float32], sessions: int, *, metadata: bool
+) -> float:
     """Store all, each session its part of the images, and return the seconds of the storing alone."""
     total = (len(vectors) + 1) // 2
     libraries = [Library(database if number == 0 else Database(text), SETTINGS) for number in range(sessions)]
@@ -137,7 +160,9 @@ def _fill(database: Database, text: str, vectors: NDArray[np.float32], sessions:
     together = IMAGES_A_COMMIT * COMMITS_AT_A_TIME * sessions
     for first in range(0, total, together):
         starts = range(first, min(first + together, total), IMAGES_A_COMMIT)
-        commits = [images(vectors, start, min(IMAGES_A_COMMIT, total - start)) for start in starts]
+        commits = [
+            images(vectors, start, min(IMAGES_A_COMMIT, total - start), metadata=metadata) for start in starts
+        ]
         began = time.perf_counter()
         with ThreadPoolExecutor(sessions) as pool:
             list(pool.map(work, libraries, [commits[number::sessions] for number in range(sessions)]))
@@ -276,6 +301,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--sessions", type=int, default=1, help="That store at once.")
     parser.add_argument("--database")
+    parser.add_argument("--metadata", action="store_true", help="Store what files say with the faces.")
     parser.add_argument(
         "--without-clustering", action="store_true", help="Only what cluster does besides: reading, storing."
     )
@@ -284,7 +310,7 @@ def main() -> None:
     with server as text, closing(Database(text)) as database:
         vectors = made_vectors(given.faces)
         if {"store", "cluster"} & set(given.parts):
-            store(database, text, vectors, given.sessions)
+            store(database, text, vectors, given.sessions, metadata=given.metadata)
         if "cluster" in given.parts:
             cluster(database, text, vectors, exact=not given.without_clustering)
         if "again" in given.parts:

@@ -25,7 +25,7 @@ def call(library_url: str, *arguments: object) -> Result:
 
 
 def test_search_lists_photos_of_a_place_with_their_distance(library_of_two: str) -> None:
-    found = call(library_of_two, "search", "--near=-33.9,151.2,20", "--from", "2019-01-01")
+    found = call(library_of_two, "search", "--near", "-33.9,151.2,20", "--from", "2019-01-01")
     lines = found.out.splitlines()
     assert lines[0].split() == ["taken", "km", "path"]
     assert lines[1].split() == ["2019-07-04", "15:30:00", "4.5", "/1.jpg"]

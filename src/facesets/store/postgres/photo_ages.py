@@ -11,6 +11,7 @@ from psycopg import sql
 
 from facesets.ages import AgeRange
 from facesets.clustering.ages import LEAST_FACES
+from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, per_image
 
 _AGED = sql.SQL(
     """EXISTS (SELECT FROM face_detections aged
@@ -27,7 +28,7 @@ _OF_PERSONS = sql.SQL("AND aged.person_id = ANY(%(aged_persons)s::uuid[])")
 
 
 def of_age(
-    ages: AgeRange | None, persons: Sequence[UUID], how: sql.SQL = _ANYBODY
+    ages: AgeRange | None, persons: Sequence[UUID], how: sql.SQL = ALL_AT_ONCE
 ) -> tuple[Sequence[sql.Composable], dict[str, object]]:
     """Conditions that somebody on an image `i` is so old, and their parameters; none for no ages.
 
@@ -36,12 +37,12 @@ def of_age(
     persons : sequence of UUID
         One of these; anybody for none. What their faces say has to be fresh (`refresh_ages`).
     how : sql.SQL
-        Ends the inner statement.
+        Whether all that fit may be looked for first, see `photo_conditions`.
     """
     if ages is None:
         return [], {}
     condition = _AGED.format(
-        least_faces=sql.Literal(LEAST_FACES), persons=_OF_PERSONS if persons else _ANYBODY, how=how
+        least_faces=sql.Literal(LEAST_FACES), persons=_OF_PERSONS if persons else _ANYBODY, how=per_image(how)
     )
     given = {"youngest": ages.youngest, "oldest": ages.oldest, "aged_persons": list(persons)}
     return [condition], given

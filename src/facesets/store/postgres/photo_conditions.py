@@ -1,11 +1,11 @@
 """What a condition on photos is: each kind of them has a module of its own, and all meet in `photo_filter`.
 
-A condition is about an image `i`, or about its row `m` in photo_metadata. One about an image that looks into
-another table does so by `EXISTS (SELECT … {how})`.
+A condition is about an image `i`, or about its row `m` in photo_metadata. One that looks into another table
+is made by `has_row`, in one of two forms.
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import LiteralString, TypeAlias
 
 from psycopg import sql
 
@@ -14,8 +14,26 @@ Conditions: TypeAlias = tuple[Sequence[sql.Composable], dict[str, object]]
 
 NONE: Conditions = ([], {})
 
-ALL_AT_ONCE = sql.SQL("")
+ALL_AT_ONCE = sql.SQL("EXISTS (SELECT FROM {table} WHERE {image} = i.id AND {where})")
 """PostgreSQL may look for all rows that fit first, and for their images then."""
 
-ONE_BY_ONE = sql.SQL("OFFSET 0")
-"""It looks for rows of one image at a time: right where most images fit, and few are wanted."""
+ONE_BY_ONE = sql.SQL(
+    "EXISTS (SELECT FROM (SELECT * FROM {table} WHERE {image} = i.id OFFSET 0) {name} WHERE {where})"
+)
+"""It looks for the rows of one image, and whether one fits then, though it may expect few to fit at all."""
+
+
+def has_row(table: LiteralString, name: LiteralString, where: sql.Composable, how: sql.SQL) -> sql.Composed:
+    """The condition that a table has a row of an image, called `name`, for which something holds."""
+    short = sql.SQL(name)
+    return how.format(
+        table=sql.SQL("{} {}").format(sql.Identifier(table), short),
+        image=sql.SQL("{}.image_id").format(short),
+        name=short,
+        where=where,
+    )
+
+
+def per_image(how: sql.SQL) -> sql.SQL:
+    """What ends a statement within EXISTS so that it is asked of one image at a time, where that is `how`."""
+    return sql.SQL("OFFSET 0" if how is ONE_BY_ONE else "")

@@ -9,7 +9,7 @@ from facesets.ages import AgeRange
 from facesets.places import Near
 from facesets.store.postgres.photo_ages import of_age
 from facesets.store.postgres.photo_cameras import taken_with
-from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, Conditions
+from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, NONE, Conditions, has_row
 from facesets.store.postgres.photo_dates import Dates, taken_on
 from facesets.store.postgres.photo_people import showing
 from facesets.store.postgres.photo_places import taken_near
@@ -61,16 +61,18 @@ class PhotoFilter:
 def conditions(asked: PhotoFilter, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
     """The conditions that an image `i` is one of these, and their parameters."""
     said, given = conditions_on_metadata(asked)
-    metadata = [_METADATA.format(said=sql.SQL(" AND ").join(said), how=how)] if said else []
+    metadata = [has_row("photo_metadata", "m", sql.SQL(" AND ").join(said), how)] if said else []
     first, among = conditions_on_images(asked, how)
     return [*first, *metadata], given | among
 
 
 def conditions_on_images(asked: PhotoFilter, how: sql.SQL) -> Conditions:
     """Those that do not look at the row `m` of an image in photo_metadata."""
+    # Where a place or a camera is asked for the row says when, too, and its index knows.
+    is_said = asked.near is not None or asked.cameras is not None
     return together(
         showing(asked.persons, how),
-        taken_on(asked.dates),
+        NONE if is_said else taken_on(asked.dates),
         tagged(asked.tags, how),
         described_with(asked.words, how),
         of_age(asked.ages, asked.persons, how),
@@ -80,9 +82,6 @@ def conditions_on_images(asked: PhotoFilter, how: sql.SQL) -> Conditions:
 def conditions_on_metadata(asked: PhotoFilter) -> Conditions:
     """Those that only look at that row."""
     return together(taken_near(asked.near, asked.dates), taken_with(asked.cameras, asked.dates))
-
-
-_METADATA = sql.SQL("EXISTS (SELECT FROM photo_metadata m WHERE m.image_id = i.id AND {said} {how})")
 
 
 def together(*parts: Conditions) -> Conditions:

@@ -4,6 +4,7 @@ PostgreSQL expects places and cameras to be spread over all times. A walk throug
 would pass by ten years of others where somebody moved house, and gathering all photos of a home takes long.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -85,24 +86,31 @@ class Walk:
         return int(only_row(counted)[0]) < _MOST_WALKED
 
 
-def walk_for(connection: Connection, asked: PhotoFilter) -> Walk:
-    """The walk on which photos that fit are met soonest."""
+def walks_for(connection: Connection, asked: PhotoFilter) -> list[Walk]:
+    """The walks on which photos that fit are met soon, to be tried one after the other."""
     begin, end = asked.dates.span
     given: dict[str, object] = {"begin": begin, "end": end, "walked": _MOST_WALKED}
-    if asked.near is not None:
-        end = _last_use(connection, asked)
-        given |= {"times": times_between(begin, end), "after_all": f"({_FOREVER_S!r},0)"}
-        walk = _of_place(asked.near, _WHENEVER if (begin, end) == Dates().span else _THEN_IN_BOX)
-        parts = conditions_on_metadata(asked), conditions_on_images(asked, ONE_BY_ONE)
-        # A photo without a time may be by the camera all the same.
-        return _walk(walk, together(*parts), given, may_be_whole=end == asked.dates.span[1])
-    if asked.cameras is not None and len(asked.cameras) <= _MOST_CAMERAS:
-        then = _WHENEVER if asked.dates.open else _THEN
-        each = [_OF_CAMERA.format(camera=sql.Literal(number), then=then) for number in asked.cameras]
-        walk = _OF_CAMERAS.format(sql.SQL(" UNION ALL ").join(each))
-        return _walk(walk, conditions_on_images(asked, ONE_BY_ONE), given, may_be_whole=True)
+    near, cameras = asked.near, asked.cameras
+    if cameras is not None and len(cameras) > _MOST_CAMERAS:
+        cameras = None
+    if near is not None and cameras is not None:
+        # None is later than the last of either.
+        used, seen = last_use(connection, cameras), _last_seen(connection, asked, given)
+        end = min(end, *((begin if last is None else last + timedelta(seconds=1)) for last in (used, seen)))
+    given |= {"end": end, **_times(begin, end)}
+    is_whenever = (begin, end) == Dates().span
+    # A photo without a time has no end.
+    may_be_whole = (begin, end) == asked.dates.span
     all_hold = conditions(asked, ONE_BY_ONE)
-    return _walk(_OF_ALL.format(), all_hold, given, may_be_whole=not asked.dates.open)
+    walks = []
+    if near is not None:
+        parts = together(conditions_on_metadata(asked), conditions_on_images(asked, ONE_BY_ONE))
+        walk = _of_place(near, _WHENEVER if is_whenever else _THEN_IN_BOX)
+        walks.append(_walk(walk, parts, given, may_be_whole=may_be_whole))
+    if cameras is not None:
+        then = _WHENEVER if is_whenever else _THEN
+        walks.append(_walk(_of_cameras(cameras, then), all_hold, given, may_be_whole=may_be_whole))
+    return walks or [_walk(_OF_ALL.format(), all_hold, given, may_be_whole=not asked.dates.open)]
 
 
 def _walk(walk: sql.Composed, all_hold: Conditions, given: dict[str, object], *, may_be_whole: bool) -> Walk:
@@ -112,13 +120,28 @@ def _walk(walk: sql.Composed, all_hold: Conditions, given: dict[str, object], *,
     return Walk(fitting, walk, parameters | given, may_be_whole=may_be_whole)
 
 
-def _last_use(connection: Connection, asked: PhotoFilter) -> datetime:
-    """The end of the dates that are asked for, or of the time in which the cameras were in use."""
-    begin, end = asked.dates.span
-    if asked.cameras is None:
-        return end
-    used = last_use(connection, asked.cameras)
-    return min(end, begin if used is None else used + timedelta(seconds=1))
+def _last_seen(connection: Connection, asked: PhotoFilter, given: dict[str, object]) -> datetime | None:
+    """When the latest photo was taken there, on these dates."""
+    if asked.near is None:
+        return None
+    _, of_place = conditions_on_metadata(asked)
+    parameters = of_place | given | _times(*asked.dates.span) | {"walked": 1}
+    statement = sql.SQL("SELECT max(date_trunc('second', m.taken)) FROM ({}) m").format(
+        _of_place(asked.near, _THEN_IN_BOX)
+    )
+    let_walk(connection, walk=True)
+    taken: datetime | None = only_row(connection.execute(statement, parameters))[0]
+    let_walk(connection, walk=False)
+    return taken
+
+
+def _times(begin: datetime, end: datetime) -> dict[str, object]:
+    return {"times": times_between(begin, end), "after_all": f"({_FOREVER_S!r},0)"}
+
+
+def _of_cameras(cameras: Sequence[int], then: sql.Composable) -> sql.Composed:
+    each = [_OF_CAMERA.format(camera=sql.Literal(number), then=then) for number in cameras]
+    return _OF_CAMERAS.format(sql.SQL(" UNION ALL ").join(each))
 
 
 def _of_place(near: Near, then: sql.Composable) -> sql.Composed:

@@ -5,16 +5,13 @@ from uuid import UUID
 
 from psycopg import sql
 
-from facesets.store.postgres.photo_conditions import Conditions
+from facesets.store.postgres.photo_conditions import Conditions, has_row
 
-_SHOWS = sql.SQL(
-    """EXISTS (SELECT FROM face_detections f
-        WHERE f.image_id = i.id AND f.person_id = {person}::uuid {how})"""
-)
+_SHOWS = sql.SQL("f.person_id = {}::uuid")
 
 
 def showing(persons: Sequence[UUID], how: sql.SQL) -> Conditions:
     """Photos that show all of these people."""
     names = [f"person_{place}" for place in range(len(persons))]
-    shown = [_SHOWS.format(person=sql.Placeholder(name), how=how) for name in names]
+    shown = [has_row("face_detections", "f", _SHOWS.format(sql.Placeholder(name)), how) for name in names]
     return shown, dict(zip(names, persons, strict=True))

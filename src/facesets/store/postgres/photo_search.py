@@ -12,7 +12,7 @@ from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.models import ClipRow
 from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
-from facesets.store.postgres.photo_latest import let_walk, walk_for
+from facesets.store.postgres.photo_latest import let_walk, walks_for
 from facesets.store.postgres.photo_places import distance_from
 from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
@@ -66,14 +66,14 @@ def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]
     if tagged := _of_rarest_tag(connection, asked):
         photos, given = tagged
         return _asked(connection, _TAGGED.format(photos=photos, has_file=_HAS_FILE), given | page)
-    walk = walk_for(connection, asked)
-    let_walk(connection, walk=True)
-    statement = _WALKED.format(fitting=walk.fitting, has_file=_HAS_FILE)
-    latest = _asked(connection, statement, walk.parameters | page)
-    is_enough = len(latest) == page["limit"] or walk.is_whole(connection)
-    let_walk(connection, walk=False)
-    if is_enough:
-        return latest
+    for walk in walks_for(connection, asked):
+        let_walk(connection, walk=True)
+        statement = _WALKED.format(fitting=walk.fitting, has_file=_HAS_FILE)
+        latest = _asked(connection, statement, walk.parameters | page)
+        is_enough = len(latest) == page["limit"] or walk.is_whole(connection)
+        let_walk(connection, walk=False)
+        if is_enough:
+            return latest
     fits, given = _fits(asked)
     return _asked(connection, _GATHERED.format(fits=fits, has_file=_HAS_FILE), given | page)
 

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from facesets.library_records import TagTarget
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.photo_conditions import Conditions
+from facesets.store.postgres.photo_conditions import Conditions, has_row, per_image
 
 _DELETE: Mapping[TagTarget, LiteralString] = {
     "scene": """DELETE FROM image_tags t USING tags w
@@ -87,19 +87,23 @@ def all_tag_names(connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute("SELECT DISTINCT name FROM tags ORDER BY 1")]
 
 
-_HAS: Mapping[TagTarget, sql.SQL] = {
-    "scene": sql.SQL("EXISTS (SELECT FROM image_tags t WHERE t.image_id = i.id AND t.tag_id = {tag} {how})"),
-    "face": sql.SQL(
-        """EXISTS (SELECT FROM face_detections f JOIN face_tags t ON t.face_id = f.id
-            WHERE f.image_id = i.id AND t.tag_id = {tag} {how})"""
-    ),
-}
+_FACE_HAS = sql.SQL(
+    """EXISTS (SELECT FROM face_detections f JOIN face_tags t ON t.face_id = f.id
+        WHERE f.image_id = i.id AND t.tag_id = {tag} {per_image})"""
+)
 
 
 def tagged(tags: Sequence[AskedTag], how: sql.SQL) -> Conditions:
     """Photos that have all of these tags, or a face that has them."""
+    return [_has(each, how) for each in tags], {}
+
+
+def _has(tag: AskedTag, how: sql.SQL) -> sql.Composed:
     # Numbers in the statement, not parameters: the planner knows how many images have that tag.
-    return [_HAS[each.target].format(tag=sql.Literal(each.number), how=how) for each in tags], {}
+    number = sql.Literal(tag.number)
+    if tag.target == "scene":
+        return has_row("image_tags", "t", sql.SQL("t.tag_id = {}").format(number), how)
+    return _FACE_HAS.format(tag=number, per_image=per_image(how))
 
 
 def of_tag(tag: AskedTag) -> sql.Composed:

@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, NONE, Conditions
+from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, NONE, Conditions, has_row
 
 # The index of the descriptions reduces words in the same way.
 WORDS = sql.SQL("websearch_to_tsquery('english', %(words)s)")
@@ -15,5 +15,4 @@ def described_with(words: str, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
     """
     if not words:
         return NONE
-    has = sql.SQL("EXISTS (SELECT FROM descriptions d WHERE d.image_id = i.id AND d.words @@ {} {})")
-    return [has.format(WORDS, how)], {"words": words}
+    return [has_row("descriptions", "d", sql.SQL("d.words @@ {}").format(WORDS), how)], {"words": words}
