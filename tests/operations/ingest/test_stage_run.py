@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.fixtures.library_people import rows
 from tests.fixtures.photos import copy_photos
 
 from facesets.errors import UnreadableImage
@@ -150,3 +151,14 @@ def test_a_stage_sees_the_faces_that_are_known(
     assert len(seen) == 5
     for inside, by_itself in seen.values():
         assert inside == by_itself
+
+
+def test_photos_whose_files_are_gone_do_not_keep_others_from_their_turn(
+    database: Database, photos: Path, embedder: LocalEmbedder
+) -> None:
+    take_in(database, photos, embedder)
+    in_order = rows(database, "SELECT path FROM image_paths ORDER BY image_id")
+    for (path,) in in_order[:2]:
+        Path(path).unlink()
+    summary = look(database, SCENE, StageOptions(max_images=2))
+    assert (summary.completed, summary.unavailable, summary.to_do) == (2, 2, 1)

@@ -52,7 +52,7 @@ def attributes_stage(model: AttributeModel) -> Stage:
         faces = replace(image.faces, age=found.age, male=found.male)
         return replace(image, faces=faces).with_finding(STAGE, Finding(model.version, found))
 
-    return Stage(STAGE, model.version, look)
+    return Stage(STAGE, model.version, look, of_faces=True)
 
 
 def _bodies(photo: Photo, image: ImageRecord) -> Float32 | None:

@@ -35,4 +35,4 @@ def bodies_stage(finder: BodyFinder) -> Stage:
         )
         return image.with_finding("bodies", Finding(version, found))
 
-    return Stage("bodies", version, look)
+    return Stage("bodies", version, look, of_faces=True)

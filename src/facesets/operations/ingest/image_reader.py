@@ -131,7 +131,7 @@ class ImageReader:
             return results
         for (place, (data, decoded)), description in zip(pictures.items(), described, strict=True):
             photo = Photo(results[place].file.path, data, decoded)
-            image = self._image(results[place].file.sha256, photo, decoded, description)
+            image = self._image(results[place], photo, decoded, description)
             results[place] = replace(results[place], image=image)
         return results
 
@@ -156,11 +156,13 @@ class ImageReader:
         except UnreadableImage as error:
             return replace(result, file=replace(record, reason=error.reason)), None
 
-    def _image(self, sha256: str, photo: Photo, decoded: Decoded, description: Description) -> ImageRecord:
+    def _image(
+        self, result: ReadResult, photo: Photo, decoded: Decoded, description: Description
+    ) -> ImageRecord:
         with self._stopwatch.stage("fingerprint"):
             bits = fingerprint(decoded.pixels)
         image = ImageRecord(
-            sha256=sha256,
+            sha256=result.file.sha256,
             width=decoded.width,
             height=decoded.height,
             # A stage finds out.
@@ -170,8 +172,11 @@ class ImageReader:
             clip=description.clip,
             searched=description.faces is not None,
         )
+        # A known photo that only lacks its embedding has faces, which were not looked for again.
+        with_faces = image.searched or result.claim.is_new
+        stages = [stage for stage in self._stages if with_faces or not stage.of_faces]
         with self._stopwatch.stage("stages"):
-            image = looked_at(photo, image, self._stages)
+            image = looked_at(photo, image, stages)
         return replace(image, faces=image.faces.scaled(*decoded.scale))
 
 

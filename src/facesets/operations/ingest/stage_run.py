@@ -100,7 +100,8 @@ def run_stage(
             run.work(pool.map, most, progress, stop)
     finally:
         progress.end()
-    return replace(run.summary, to_do=there - run.taken, stopped=stop.requested and run.taken < most)
+    is_cut_off = stop.requested and run.looked_at < most and run.taken < there
+    return replace(run.summary, to_do=max(there - run.taken, 0), stopped=is_cut_off)
 
 
 class _StageRun:
@@ -114,11 +115,17 @@ class _StageRun:
         self.summary = StageSummary(stage.name)
         self.taken = 0
 
+    @property
+    def looked_at(self) -> int:
+        """Photos that could be read, whatever came of them."""
+        return self.summary.completed + self.summary.failed
+
     def work(self, spread: Callable[..., object], most: int, progress: Progress, stop: Stop) -> None:
         """Take photos in the order of their numbers; `spread` is a `map` over threads."""
         after = 0
-        while self.taken < most and not stop.requested:
-            limit = min(_AT_ONCE, most - self.taken)
+        # Photos that are unavailable stay pending: whoever wants some looked at gets others in their place.
+        while (left := most - self.looked_at) > 0 and not stop.requested:
+            limit = min(_AT_ONCE, left)
             some = self._library.pending(self._photos, after=after, limit=limit)
             if not some:
                 return
@@ -134,15 +141,18 @@ class _StageRun:
             finally:
                 self._claims.release(list(ours))
             after = last
-            self.taken += len(some)
-            progress.advance(len(some))
+            before, self.taken = self.taken, self.taken + len(some)
+            progress.advance(min(self.taken, most) - min(before, most))
 
     def _look(self, photo: PendingPhoto) -> ImageRecord | FileFailure:
         reason = "no file leads to it"
         for file in photo.files:
             try:
                 seen = read_indexed(file, photo.image.sha256, needs_pixels=self._stage.needs_pixels)
-                return looked_at(seen, photo.image, [self._stage])
+                image = looked_at(seen, photo.image, [self._stage])
+                if self._stage.name in image.findings:
+                    return image
+                reason = "no photo of the library was searched for faces yet"
             except OSError as error:
                 reason = f"cannot be read: {error.strerror or error}"
             except UnreadableImage as error:

@@ -64,12 +64,16 @@ class Stage:
         wrong with the photo, and may be called from several threads at once.
     needs_pixels : bool
         Otherwise the file will do.
+    of_faces : bool
+        What it finds belongs to the faces that were found: it looks at no photo whose faces are known and
+        not at hand.
     """
 
     name: str
     version: str
     look: Look
     needs_pixels: bool = True
+    of_faces: bool = False
 
 
 def looked_at(photo: Photo, image: ImageRecord, stages: Sequence[Stage]) -> ImageRecord:

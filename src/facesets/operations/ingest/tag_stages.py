@@ -116,7 +116,7 @@ def face_stage(tagger: Tagger, embed: Embed) -> Stage:
         )
         return image.with_finding(tagger.stage, Finding(tagger.version, value))
 
-    return Stage(tagger.stage, tagger.version, look)
+    return Stage(tagger.stage, tagger.version, look, of_faces=True)
 
 
 def face_crop(pixels: Pixels, box: Float32) -> Pixels:

@@ -12,8 +12,10 @@ from facesets.operations.ingest.same_models import require_recogniser_of_library
 from facesets.records import Faces, ImageRecord
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.faces import add_faces
+from facesets.store.postgres.images import numbers_of
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.forgotten_faces import without_forgotten
+from facesets.store.postgres.photo_stages import forget_stages_of_faces
 from facesets.store.postgres.pictures import picture_of_image
 
 
@@ -77,4 +79,7 @@ def _store(connection: Connection, library: Library, sha256: str, decoded: Decod
         )
     record = ImageRecord(sha256, decoded.width, decoded.height, np.datetime64("NaT", "s"), b"", faces)
     (record,) = without_forgotten(connection, [record])
-    return Looked(*add_faces(connection, detector, sha256, record.faces))
+    faces, added = add_faces(connection, detector, sha256, record.faces)
+    if added:
+        forget_stages_of_faces(connection, list(numbers_of(connection, [sha256]).values()))
+    return Looked(faces, added)

@@ -290,8 +290,16 @@ class Library:
         return self._database.run(lambda connection: photo_stages.count_pending(connection, photos))
 
     def keep_findings(self, images: Sequence[ImageRecord]) -> None:
-        """Keep what stages found about images that are there, all or nothing; nothing else changes."""
-        self._database.run(lambda connection: writing.write_findings(connection, images))
+        """Keep what stages found about images that are there, all or nothing; nothing else changes.
+
+        Photos that got other faces meanwhile stay pending where the stage looked at their faces.
+        """
+
+        def work(connection: Connection) -> None:
+            detector = self.detector(connection)
+            writing.write_findings(connection, images, None if detector is None else detector.id)
+
+        self._database.run(work)
 
     def known_below(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at the paths below some directories."""

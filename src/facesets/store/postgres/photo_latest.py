@@ -34,7 +34,9 @@ _OF_BOX = sql.SQL(
     """(SELECT m.* FROM photo_metadata m WHERE {inside} {then}
         ORDER BY {time} <-> %(after_all)s::point, m.image_id DESC LIMIT %(walked)s)"""
 )
-_OF_BOXES = sql.SQL("SELECT m.* FROM ({}) m ORDER BY {time} <-> %(after_all)s::point, m.image_id DESC")
+_OF_BOXES = sql.SQL(
+    """SELECT m.* FROM ({}) m ORDER BY {time} <-> %(after_all)s::point, m.image_id DESC LIMIT %(walked)s"""
+)
 _OF_CAMERA = sql.SQL(
     """(SELECT m.image_id, date_trunc('second', m.taken) AS second FROM photo_metadata m
         WHERE m.camera_id = {camera} {then}

@@ -18,8 +18,8 @@ _HAS_FILE = sql.SQL(
     "EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' AND ({below}))"
 )
 
-_OF_FACES = ("bodies", "attributes", "face-tags")
-"""Stages that look at the faces that were found."""
+_OF_FACES = ("attributes", "bodies", "face-tags")
+"""Stages whose findings belong to the faces that were found."""
 
 _REASONS = 20
 """Reasons that are named, the most frequent first."""
@@ -71,9 +71,41 @@ def note(connection: Connection, stage: str, found: Sequence[tuple[int, Finding]
 
 def forget_stages_of_faces(connection: Connection, numbers: Sequence[int]) -> None:
     """Let images be pending again where stages look at their faces: they have others now."""
+    _lock(connection, numbers)
     connection.execute(
         "DELETE FROM image_stages WHERE stage = ANY(%s) AND image_id = ANY(%s)",
         (list(_OF_FACES), list(numbers)),
+    )
+
+
+def of_faces_still_there(
+    connection: Connection, images: Sequence[tuple[int, ImageRecord]], detector_id: int | None
+) -> list[tuple[int, ImageRecord]]:
+    """Images without those whose faces a stage looked at and that got others meanwhile: they stay pending.
+
+    Until this transaction ends they get no others. Faces that went do not matter.
+    """
+    numbers = [number for number, image in images if any(stage in image.findings for stage in _OF_FACES)]
+    if not numbers:
+        return list(images)
+    _lock(connection, numbers)
+    known = {number: {box.tobytes() for box in image.faces.box} for number, image in images}
+    changed = {
+        number
+        for number, *box in connection.execute(
+            """SELECT image_id, x1, y1, x2, y2 FROM face_detections
+                WHERE image_id = ANY(%s) AND detector_id = %s""",
+            (numbers, detector_id),
+        )
+        if np.array(box, np.float32).tobytes() not in known[number]
+    }
+    return [each for each in images if each[0] not in changed]
+
+
+def _lock(connection: Connection, numbers: Sequence[int]) -> None:
+    """Let either faces of images be stored or what stages found of them, not both at once."""
+    connection.execute(
+        "SELECT FROM images WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", (sorted(numbers),)
     )
 
 

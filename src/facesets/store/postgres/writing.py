@@ -47,11 +47,14 @@ def write(
         images.store_paths(connection, new_files, ids, gallery_numbers)
 
 
-def write_findings(connection: Connection, new: Sequence[ImageRecord]) -> None:
-    """Store what stages found about images that are there; those that are gone do not come back."""
+def write_findings(connection: Connection, new: Sequence[ImageRecord], detector_id: int | None) -> None:
+    """Store what stages found about images that are there; those that are gone do not come back.
+
+    Nothing is stored of faces that are others by now.
+    """
     ids = images.numbers_of(connection, [image.sha256 for image in new])
     there = [(ids[image.sha256], image) for image in new if image.sha256 in ids]
-    photo_stages.keep_findings(connection, there)
+    photo_stages.keep_findings(connection, photo_stages.of_faces_still_there(connection, there, detector_id))
 
 
 def _write_faces(
@@ -85,4 +88,7 @@ def _write_faces(
     ]
     for number, image in replaced:
         faces.replace_faces(connection, detector, number, image.faces)
-    photo_stages.forget_stages_of_faces(connection, [number for number, _ in empty + replaced])
+    known = set(before)
+    with_others = [number for number, _ in empty + replaced if number in known]
+    if with_others:
+        photo_stages.forget_stages_of_faces(connection, with_others)

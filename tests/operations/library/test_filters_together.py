@@ -1,0 +1,278 @@
+"""Whatever photos are asked for, and in whichever way they are found, they are those a plain look finds."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import product
+from math import asin, cos, radians, sin, sqrt
+from uuid import UUID
+
+import numpy as np
+import pytest
+from tests.fixtures.filled_library import template_by
+from tests.fixtures.library_people import rows
+from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.made_metadata import with_metadata
+
+from facesets.ages import AgeRange
+from facesets.imaging.metadata.record import PhotoMetadata
+from facesets.operations.people.corrections.births import Birth, set_birth
+from facesets.operations.people.corrections.naming import name
+from facesets.places import EARTH_KM, Near
+from facesets.records import ClipModel
+from facesets.store.postgres import described_photos as described
+from facesets.store.postgres import photo_latest, search
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.models import clip_models
+from facesets.store.postgres.photo_dates import Dates
+from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.photo_search import count_photos, find_photos, photos_near
+from facesets.store.postgres.photo_tags import AskedTag
+from facesets.store.postgres.vector_index import build_index
+
+PHOTOS = 90
+CLIP = ClipModel("made", "cc" * 32)
+ANNA_BORN = 2010
+PLACES = [None, (48.0, 11.0), (48.05, 11.05), (0.0, 179.99), (0.0, -179.99), (-33.9, 151.2)]
+CAMERAS = ["", "Canon", "Nikon", "Leica"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is plainly known of a photo."""
+
+    path: str
+    taken: datetime | None
+    place: tuple[float, float] | None
+    camera: str
+    people: frozenset[str]
+    ages: tuple[float, ...]
+    scene: bool
+    face_tag: bool
+    words: bool
+    vector: float
+
+
+def plainly() -> list[Known]:
+    """Photos of everything at random, some of the same second, some of no time and some of no place."""
+    rng = np.random.default_rng(17)
+    found = []
+    for number in range(PHOTOS):
+        day = np.datetime64("2018-03-01T12:00:00") + np.timedelta64(int(rng.integers(0, 60)) * 20, "D")
+        found.append(
+            Known(
+                f"/{number}.jpg",
+                None if rng.random() < 0.15 else day.item(),
+                PLACES[int(rng.integers(0, len(PLACES)))],
+                CAMERAS[int(rng.integers(0, len(CAMERAS)))],
+                frozenset(who for who in ("Anna", "Ben") if rng.random() < 0.5),
+                tuple(float(age) for age in rng.integers(1, 60, 2)),
+                bool(rng.random() < 0.5),
+                bool(rng.random() < 0.5),
+                bool(rng.random() < 0.6),
+                float(rng.uniform(0, np.pi)),
+            )
+        )
+    return found
+
+
+def fill(database: Database) -> None:
+    library = Library(database).looking_for(SETTINGS, CLIP)
+    images = []
+    for number, known in enumerate(plainly()):
+        image = made_image(f"photo {number}", 2)
+        aged = replace(image.faces, age=np.array(known.ages, np.float32), male=np.full(2, 0.9, np.float32))
+        latitude, longitude = known.place or (None, None)
+        said = PhotoMetadata(
+            taken=np.datetime64("NaT", "us") if known.taken is None else np.datetime64(known.taken, "us"),
+            latitude=latitude,
+            longitude=longitude,
+            make=known.camera,
+        )
+        vector = np.array([np.cos(known.vector), np.sin(known.vector)], np.float32)
+        images.append(with_metadata(replace(image, faces=aged, clip=vector), said))
+    library.add([made_file(f"/{n}.jpg", image) for n, image in enumerate(images)], images)
+    for place, who in enumerate(("Anna", "Ben")):
+        for number, known in enumerate(plainly()):
+            if who in known.people:
+                name(database, str(face_on(database, number, place)), who, into=True, face=True, by="tester")
+    set_birth(database, "Anna", Birth(year=ANNA_BORN), by="tester", today=date(2026, 1, 1))
+    database.run(tag_and_describe)
+
+
+def face_on(database: Database, number: int, place: int) -> int:
+    ((face,),) = rows(
+        database,
+        f"""SELECT f.id FROM face_detections f JOIN image_paths p USING (image_id)
+            WHERE p.path = '/{number}.jpg' AND f.ordinal = {place}""",
+    )
+    return int(face)
+
+
+def tag_and_describe(connection: Connection) -> None:
+    for target in ("scene", "face"):
+        connection.execute(
+            """WITH c AS (INSERT INTO tag_categories (name, target, selection_mode, min_confidence, templates,
+                    none_prompts) VALUES (%(name)s, %(name)s, 'multi', 0, '{}', '{}') RETURNING id)
+                INSERT INTO tags (category_id, place, name, phrases) SELECT id, 0, %(name)s, '{}' FROM c""",
+            {"name": target},
+        )
+    for known in plainly():
+        if known.scene:
+            connection.execute(
+                """INSERT INTO image_tags SELECT p.image_id, t.id, NULL, 0.9 FROM image_paths p, tags t
+                    WHERE p.path = %s AND t.name = 'scene'""",
+                (known.path,),
+            )
+        if known.face_tag:
+            connection.execute(
+                """INSERT INTO face_tags SELECT f.id, t.id, NULL, 0.9 FROM image_paths p
+                    JOIN face_detections f USING (image_id), tags t
+                    WHERE p.path = %s AND t.name = 'face' AND f.ordinal = 1""",
+                (known.path,),
+            )
+        connection.execute(
+            """INSERT INTO descriptions (image_id, description, quality, season, time_of_day, environment,
+                    people, activities, objects, text_in_image, tags, emotional_tone, answer, provider, model, prompt,
+                    input_tokens, output_tokens, cache_read_tokens, cache_write_tokens)
+                SELECT image_id, '', 1, '', '', '', 0, '{}', '{}', '', '{}', '',
+                    jsonb_build_object('description', %s::text), '', '', '', 0, 0, 0, 0
+                FROM image_paths WHERE path = %s""",
+            ("A red bicycle." if known.words else "A dog.", known.path),
+        )
+
+
+template = template_by(fill)
+
+
+def km(one: tuple[float, float], other: tuple[float, float]) -> float:
+    (a, b), (c, d) = ((radians(x), radians(y)) for x, y in (one, other))
+    return 2 * EARTH_KM * asin(sqrt(sin((c - a) / 2) ** 2 + cos(a) * cos(c) * sin((d - b) / 2) ** 2))
+
+
+NEARS = [None, Near(48.0, 11.0, 1), Near(48.0, 11.0, 20), Near(0.0, 180.0, 5)]
+DATES = [Dates(), Dates(date(2019, 1, 1)), Dates(date(2018, 6, 1), date(2020, 6, 1))]
+PEOPLE = [(), ("Anna",), ("Anna", "Ben")]
+AGES = [None, AgeRange(8, 9), AgeRange(20, 40)]
+
+
+def is_old(known: Known, people: tuple[str, ...], ages: AgeRange) -> bool:
+    """Whether one of these people, or anybody, is so old: Anna by her birth, all others by their faces."""
+    for place, who in enumerate(("Anna", "Ben")):
+        if people and who not in (people if who in known.people else ()):
+            continue
+        age: float = known.ages[place]
+        if who == "Anna" and who in known.people and known.taken is not None:
+            age = known.taken.year - ANNA_BORN
+        if ages.youngest <= age < ages.oldest + 1:
+            return True
+    return False
+
+
+def fits(known: Known, asked: "Asked") -> bool:
+    first, last = asked.dates.first, asked.dates.last
+    return (
+        set(asked.people) <= known.people
+        and (first is None or (known.taken is not None and known.taken.date() >= first))
+        and (last is None or (known.taken is not None and known.taken.date() <= last))
+        and (
+            asked.near is None
+            or (
+                known.place is not None
+                and km((asked.near.latitude, asked.near.longitude), known.place) <= asked.near.km
+            )
+        )
+        and (not asked.camera or known.camera == asked.camera)
+        and (not asked.scene or known.scene)
+        and (not asked.face_tag or known.face_tag)
+        and (not asked.words or known.words)
+        and (asked.ages is None or is_old(known, asked.people, asked.ages))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One combination."""
+
+    people: tuple[str, ...]
+    dates: Dates
+    near: Near | None
+    camera: str
+    scene: bool
+    face_tag: bool
+    words: bool
+    ages: AgeRange | None
+
+
+def combinations() -> Iterator[Asked]:
+    few = (False, True)
+    for each in product(PEOPLE, DATES, NEARS, ("", "Canon"), few, few, few, AGES):
+        asked = Asked(*each)
+        # Some of them, of few conditions more than of many.
+        digest = hashlib.sha256(repr(asked).encode()).digest()[0]
+        count = sum(
+            map(bool, (asked.people, asked.near, asked.camera, asked.scene, asked.face_tag, asked.words))
+        )
+        if (count <= 2 and digest % 8 == 0) or digest % 32 == 1:
+            yield asked
+
+
+_LAST = datetime(1, 1, 1)  # noqa: DTZ001 - by the camera's clock
+
+
+@pytest.mark.parametrize("walked", [2000, 4])
+@pytest.mark.parametrize("indexed", [False, True])
+def test_all_conditions_hold_together_however_photos_are_found(
+    database: Database, monkeypatch: pytest.MonkeyPatch, walked: int, indexed: bool
+) -> None:
+    monkeypatch.setattr(photo_latest, "_MOST_WALKED", walked)
+    monkeypatch.setattr(described, "_RANKED", walked)
+    if indexed:
+        monkeypatch.setattr(search, "FEW_IMAGES", 3)
+        row = database.run(clip_models)[0]
+        database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
+    known = {hashlib.sha256(f"photo {n}".encode()).hexdigest(): each for n, each in enumerate(plainly())}
+    number = {sha256: place for place, sha256 in enumerate(known)}
+
+    def work(connection: Connection) -> None:
+        persons = {
+            called: person
+            for person, called in connection.execute("SELECT person_id, name FROM person_names")
+        }
+        tags = dict(connection.execute("SELECT name, id FROM tags").fetchall())
+        cameras = dict(connection.execute("SELECT make, id FROM cameras").fetchall())
+        (row,) = clip_models(connection)
+        for asked in combinations():
+            meant = filter_for(asked, persons, tags, cameras)
+            right = [sha256 for sha256, each in known.items() if fits(each, asked)]
+            latest = sorted(right, key=number.__getitem__, reverse=True)
+            if not meant.open:
+                latest.sort(key=lambda sha256: known[sha256].taken or _LAST, reverse=True)
+            for offset, limit in ((0, 100), (1, 3)):
+                found = find_photos(connection, meant, offset=offset, limit=limit)
+                assert [each.sha256 for each in found] == latest[offset : offset + limit], asked
+            assert count_photos(connection, meant) == len(right), asked
+            near = photos_near(connection, row, np.array([1, 0], np.float32), meant, limit=100)
+            assert [each.sha256 for each in near] == sorted(right, key=lambda each: known[each].vector), asked
+            if asked.words:
+                told = described.described_photos(connection, meant, limit=100)
+                assert {each.path for each in told} == {known[sha256].path for sha256 in right}, asked
+
+    database.run(work)
+
+
+def filter_for(
+    asked: Asked, persons: dict[str, UUID], tags: dict[str, int], cameras: dict[str, int]
+) -> PhotoFilter:
+    wanted = [("scene", asked.scene), ("face", asked.face_tag)]
+    return PhotoFilter(
+        tuple(persons[who] for who in asked.people),
+        asked.dates,
+        asked.near,
+        (cameras[asked.camera],) if asked.camera else None,
+        tuple(AskedTag(tags[target], target) for target, is_wanted in wanted if is_wanted),  # type: ignore[arg-type]
+        "bicycle" if asked.words else "",
+        asked.ages,
+    )
