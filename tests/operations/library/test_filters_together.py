@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import product
 from math import asin, cos, radians, sin, sqrt
 from uuid import UUID
@@ -60,11 +60,13 @@ def plainly() -> list[Known]:
     rng = np.random.default_rng(17)
     found = []
     for number in range(PHOTOS):
-        day = np.datetime64("2018-03-01T12:00:00") + np.timedelta64(int(rng.integers(0, 60)) * 20, "D")
+        day = datetime(2018, 3, 1, 12) + timedelta(days=20 * int(rng.integers(0, 60)))  # noqa: DTZ001
+            np.datetime64("2018-03-01T12:00:00") + np.timedelta64(int(rng.integers(0, 60)) * 20, "D")
+        ).item()
         found.append(
             Known(
                 f"/{number}.jpg",
-                None if rng.random() < 0.15 else day.item(),
+                None if rng.random() < 0.15 else day,
                 PLACES[int(rng.integers(0, len(PLACES)))],
                 CAMERAS[int(rng.integers(0, len(CAMERAS)))],
                 frozenset(who for who in ("Anna", "Ben") if rng.random() < 0.5),
@@ -122,7 +124,8 @@ def tag_and_describe(connection: Connection) -> None:
     for known in plainly():
         if known.scene:
             connection.execute(
-                """INSERT INTO image_tags SELECT p.image_id, t.id, NULL, 0.9 FROM image_paths p, tags t
+                """INSERT INTO image_tags SELECT p.image_id, t.id, NULL, 0.9, i.taken
+                    FROM image_paths p JOIN images i ON i.id = p.image_id, tags t
                     WHERE p.path = %s AND t.name = 'scene'""",
                 (known.path,),
             )
@@ -135,7 +138,8 @@ def tag_and_describe(connection: Connection) -> None:
             )
         connection.execute(
             """INSERT INTO descriptions (image_id, description, quality, season, time_of_day, environment,
-                    people, activities, objects, text_in_image, tags, emotional_tone, answer, provider, model, prompt,
+                    people, activities, objects, text_in_image, tags, emotional_tone, answer, provider,
+                    model, prompt,
                     input_tokens, output_tokens, cache_read_tokens, cache_write_tokens)
                 SELECT image_id, '', 1, '', '', '', 0, '{}', '{}', '', '{}', '',
                     jsonb_build_object('description', %s::text), '', '', '', 0, 0, 0, 0
@@ -241,8 +245,8 @@ def test_all_conditions_hold_together_however_photos_are_found(
             called: person
             for person, called in connection.execute("SELECT person_id, name FROM person_names")
         }
-        tags = dict(connection.execute("SELECT name, id FROM tags").fetchall())
-        cameras = dict(connection.execute("SELECT make, id FROM cameras").fetchall())
+        tags: dict[str, int] = dict(connection.execute("SELECT name, id FROM tags").fetchall())
+        cameras: dict[str, int] = dict(connection.execute("SELECT make, id FROM cameras").fetchall())
         (row,) = clip_models(connection)
         for asked in combinations():
             meant = filter_for(asked, persons, tags, cameras)
