@@ -61,8 +61,6 @@ def plainly() -> list[Known]:
     found = []
     for number in range(PHOTOS):
         day = datetime(2018, 3, 1, 12) + timedelta(days=20 * int(rng.integers(0, 60)))  # noqa: DTZ001
-            np.datetime64("2018-03-01T12:00:00") + np.timedelta64(int(rng.integers(0, 60)) * 20, "D")
-        ).item()
         found.append(
             Known(
                 f"/{number}.jpg",
