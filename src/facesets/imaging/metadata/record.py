@@ -18,8 +18,8 @@ class PhotoMetadata:
     taken : datetime64[us]
         By the camera's clock; NaT where nothing that can be believed says it.
     taken_from : str
-        What says it: `DateTimeOriginal`, `DateTimeDigitized`, `DateTime`, `XMP`, `file name`, `folder name` or
-        `mtime`.
+        What says it: `DateTimeOriginal`, `DateTimeDigitized`, `DateTime`, `XMP`, `file name`, `folder name`
+        or `mtime`.
     taken_text : str
         What was read, though it may not be believed.
     utc_offset_min : int or None

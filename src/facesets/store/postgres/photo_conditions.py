@@ -1,7 +1,7 @@
 """What a condition on photos is: each kind of them has a module of its own, and all meet in `photo_filter`.
 
-A condition is about an image `i`, or about its row `m` in photo_metadata. One that looks into another table is
-made by `has_row`, in one of two forms.
+A condition is about an image `i`, or about its row `m` in photo_metadata. One that looks into another table
+is made by `has_row`, in one of two forms.
 """
 
 from collections.abc import Sequence
