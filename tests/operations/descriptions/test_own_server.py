@@ -111,3 +111,11 @@ def test_a_key_goes_along_and_a_wrong_one_is_one_sentence(library: Library) -> N
         with pytest.raises(WrongUsage, match="does not know the model llava"):
             library.database.run(lambda connection: connection.execute("DELETE FROM image_stages"))
             run_describe(library, chat(llm.url, "right", "llava"))
+
+
+def test_photos_whose_files_are_gone_keep_no_others_from_their_turn(library: Library) -> None:
+    for (path,) in rows(library.database, "SELECT path FROM image_paths ORDER BY image_id LIMIT 2"):
+        Path(path).unlink()
+    with serving_openai() as llm:
+        summary = run_describe(library, chat(llm.url), max_images=1)
+    assert (summary.described, summary.unavailable, summary.to_do) == (1, 2, 2)

@@ -136,9 +136,9 @@ def tag_and_describe(connection: Connection) -> None:
             )
         connection.execute(
             """INSERT INTO descriptions (image_id, description, quality, season, time_of_day, environment,
-                    people, activities, objects, text_in_image, tags, emotional_tone, answer, provider,
-                    model, prompt,
-                    input_tokens, output_tokens, cache_read_tokens, cache_write_tokens)
+                    people, activities, objects, text_in_image, tags, emotional_tone, answer,
+                    provider, model, prompt, input_tokens, output_tokens, cache_read_tokens,
+                    cache_write_tokens)
                 SELECT image_id, '', 1, '', '', '', 0, '{}', '{}', '', '{}', '',
                     jsonb_build_object('description', %s::text), '', '', '', 0, 0, 0, 0
                 FROM image_paths WHERE path = %s""",

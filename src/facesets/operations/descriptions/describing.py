@@ -220,7 +220,7 @@ class _Run:
             photos = self._library.pending(self._photos, after=after, limit=min(_PAGE, left))
             if not photos:
                 return
-            left, after = left - len(photos), photos[-1].number
+            after = photos[-1].number
             known = self._library.database.run(partial(self._known, photos=photos))
             for photo in photos:
                 if photo.number not in known:
@@ -229,8 +229,10 @@ class _Run:
                     return
                 question = question_about(photo, self._prompt, self.allowed, known[photo.number])
                 if isinstance(question, FileFailure):
+                    # It stays pending, and keeps no other from its turn.
                     self.failures.append(question)
                     continue
+                left -= 1
                 yield question, most_of(self._provider.model, question, in_batch=self.in_batches)
 
     def _known(self, connection: Connection, photos: list[PendingPhoto]) -> dict[int, Known]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from facesets.imaging.metadata.record import UNKNOWN_TIME, PhotoMetadata
@@ -106,6 +107,23 @@ def _moment(taken: np.datetime64) -> datetime | None:
 
 def _short(text: str) -> str:
     return storable(text)[:_MOST_CHARACTERS]
+
+
+def erase_said_by_files(connection: Connection, pattern: str) -> None:
+    """Erase what files say of photos where a pattern fits; all else that they say stays."""
+    for table, column in (("photo_extra", "extra"), ("photo_metadata", "refused")):
+        names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
+        connection.execute(_ERASE.format(**names), {"pattern": pattern})
+    connection.execute(
+        "UPDATE photo_metadata SET taken_text = '' WHERE taken_text ~* %(pattern)s", {"pattern": pattern}
+    )
+
+
+_ERASE = sql.SQL(
+    """UPDATE {table} SET {column} = (SELECT coalesce(jsonb_object_agg(key, value), '{{}}')
+            FROM jsonb_each({column}) WHERE key || ' ' || value::text !~* %(pattern)s)
+        WHERE {column}::text ~* %(pattern)s"""
+)
 
 
 def metadata_of_image(connection: Connection, image_id: int) -> PhotoMetadata | None:

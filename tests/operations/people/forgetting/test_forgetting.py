@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.fixtures.library_people import add_person, cluster, face_of, heart_of, rows, who_is
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
+from tests.fixtures.made_metadata import with_metadata
 from tests.fixtures.photo_library import Library as Photos
 from tests.fixtures.postgres import OwnServer, open_directory, wait_until_unused
 from tests.fixtures.waiting import PATIENCE_S
@@ -25,6 +26,7 @@ from facesets.errors import AlreadyRunning, CannotWrite, Changed, WrongUsage
 from facesets.formats.hierarchy import unpacked
 from facesets.imaging.bodies import PhotoBodies
 from facesets.imaging.clothing import COLOURS
+from facesets.imaging.metadata.record import PhotoMetadata
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
@@ -650,3 +652,39 @@ def test_bodies_of_somebody_who_is_forgotten_go_with_the_faces(database: Databas
     assert rows(database, "SELECT count(*), count(face_id) FROM bodies") == [(6, 3)]
     forgotten(library)
     assert rows(database, "SELECT count(*), count(face_id) FROM bodies") == [(3, 0)]
+
+
+def test_the_name_goes_from_what_files_say_of_photos_and_all_else_of_that_stays(library: Library) -> None:
+    said = PhotoMetadata(
+        taken_text=f"2019-07-04 {NAME}",
+        refused={"DateTime": f"{NAME} is no date", "GPSAltitude": "is no number"},
+        extra={"dc:subject": ["beach", NAME], "lr:hierarchicalSubject": [f"People|{NAME}"], "Flash": 16},
+    )
+    image = with_metadata(together("both-0"), said)
+    with library.writing(SETTINGS):
+        library.commit([made_file("/both-0.jpg", image)], [image])
+    assert forgotten(library).proof.is_clean
+    assert rows(
+        library.database,
+        "SELECT taken_text, refused, extra FROM photo_metadata JOIN photo_extra USING (image_id)",
+    ) == [("", {"GPSAltitude": "is no number"}, {"Flash": 16})]
+
+
+def test_tags_cameras_and_models_that_are_called_like_the_person_are_not_theirs(library: Library) -> None:
+    naming.name(library.database, who_is(library, "cleo-0-0"), "Claude Dawn", into=False, face=False, by=BY)
+    for statement in (
+        "INSERT INTO cameras (make, model, lens) VALUES ('Claude Dawn', '', '')",
+        "INSERT INTO stage_versions (stage, version) VALUES ('scene', 'clip; claude dawn 1234')",
+        """INSERT INTO tag_categories (name, target, selection_mode, min_confidence, templates, none_prompts)
+            VALUES ('time', 'scene', 'single', 0, '{}', '{claude dawn}')""",
+        """INSERT INTO tags (category_id, place, name, phrases)
+            SELECT id, 0, 'Claude Dawn', '{claude dawn}' FROM tag_categories""",
+        """INSERT INTO description_jobs (key, provider, place, model, prompt, is_batch, status)
+            VALUES ('k', 'anthropic', '', 'claude dawn', '', true, 'ended')""",
+    ):
+        library.database.run(lambda connection, said=statement: connection.execute(said))
+    proof = forgotten(library, "Claude Dawn").proof
+    assert (proof.is_clean, proof.names_left) == (True, [])
+    assert {place.partition(".")[0] for place in proof.names_of_others} == {
+        *("cameras", "stage_versions", "tag_categories", "tags", "description_jobs")
+    }

@@ -27,15 +27,12 @@ from facesets.store.postgres.people.person_edits import all_names
 from facesets.store.postgres.people.traces import is_near
 
 _OF_PHOTOS = (
-    "image_paths.path",
-    "galleries.",
-    "result_folders.path",
-    "photo_metadata.",
-    "photo_extra.",
-    "cameras.",
+    *("image_paths.path", "galleries.", "result_folders.path"),
+    *("cameras.", "tags.", "tag_categories.", "stage_versions.", "description_jobs."),
+    *("descriptions.model", "descriptions.provider"),
 )
-"""Where photos and results lie, what their owner wrote about them, and what their files say: no part of what
-is known of people."""
+"""Where photos and results lie, what their owner wrote about them, and what cameras, tags and models are
+called, such as Dawn and Claude: no part of what is known of people."""
 
 _OF_NAMES = ("person_names.", "said_people.", "step_rows.", "steps.what")
 
@@ -59,8 +56,8 @@ class Proof:
     names_left : list of str
         Where a name of the person's still stands; must be empty.
     names_of_others : list of str
-        Where photos lie, what their owner wrote about them, and names of other people, that hold a name:
-        these are not the person's.
+        Where photos lie, what their owner wrote about them, names of other people, and of cameras, tags and
+        models, that hold a name: these are not the person's.
     """
 
     is_clean: bool

@@ -124,6 +124,13 @@ def names_on(connection: Connection, image_ids: Sequence[int]) -> dict[int, list
 def erase_descriptions(connection: Connection, pattern: str) -> None:
     """Erase what was said of photos where a pattern fits; they are not sent and paid again by themselves."""
     connection.execute(
+        "UPDATE description_requests SET reason = '' WHERE reason ~* %(pattern)s", {"pattern": pattern}
+    )
+    connection.execute(
+        "UPDATE image_stages SET reason = '' WHERE stage = %(stage)s AND reason ~* %(pattern)s",
+        {"pattern": pattern, "stage": STAGE},
+    )
+    connection.execute(
         """WITH gone AS (DELETE FROM descriptions WHERE answer::text ~* %(pattern)s RETURNING image_id)
             UPDATE image_stages SET status = 'failed', reason = 'erased, with the name of somebody forgotten'
             WHERE stage = %(stage)s AND image_id IN (SELECT image_id FROM gone)""",

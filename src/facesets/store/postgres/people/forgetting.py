@@ -14,6 +14,7 @@ from facesets.store.postgres.descriptions.answers import erase_descriptions
 from facesets.store.postgres.people.face_places import places_of
 from facesets.store.postgres.people.forgotten_faces import remember_forgotten
 from facesets.store.postgres.people.traces import WITHOUT_KEYS
+from facesets.store.postgres.photo_metadata import erase_said_by_files
 
 FORGOTTEN = "about somebody who was forgotten"
 """What the log says of a step in place of what it was."""
@@ -174,9 +175,10 @@ _PEOPLE: tuple[LiteralString, ...] = (
 def erase_words(connection: Connection, pattern: str) -> int:
     """Empty what runs were told and told where a pattern fits; returns how many runs that were.
 
-    Descriptions of photos that fit go, too.
+    Descriptions of photos that fit go, too, and so does what files of photos say: their keywords and titles.
     """
     erase_descriptions(connection, pattern)
+    erase_said_by_files(connection, pattern)
     fits = sql.SQL(WITHOUT_KEYS + " ~* %(name)s")
     statement = sql.SQL(
         """UPDATE runs SET options = CASE WHEN {options} THEN '{{}}' ELSE options END,
