@@ -11,12 +11,13 @@ import argparse
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import numpy as np
-from library import throwaway
+from throw_away import throw_away_server
 
 from facesets.places import Near
 from facesets.store.postgres.connection import Connection, Database
@@ -129,7 +130,8 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=60)
     parser.add_argument("--database")
     given = parser.parse_args()
-    with throwaway(given.database) as (database, _):
+    server = nullcontext(given.database) if given.database else throw_away_server()
+    with server as address, closing(Database(address)) as database:
         if not database.run(lambda c: c.execute("SELECT FROM images LIMIT 1").fetchone()):
             fill(database, given.count)
         measure(database, given.queries)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import quote
 
 import numpy as np
@@ -672,7 +673,7 @@ def test_the_name_goes_from_what_files_say_of_photos_and_all_else_of_that_stays(
 
 def test_tags_cameras_and_models_that_are_called_like_the_person_are_not_theirs(library: Library) -> None:
     naming.name(library.database, who_is(library, "cleo-0-0"), "Claude Dawn", into=False, face=False, by=BY)
-    for statement in (
+    statements: tuple[LiteralString, ...] = (
         "INSERT INTO cameras (make, model, lens) VALUES ('Claude Dawn', '', '')",
         "INSERT INTO stage_versions (stage, version) VALUES ('scene', 'clip; claude dawn 1234')",
         """INSERT INTO tag_categories (name, target, selection_mode, min_confidence, templates, none_prompts)
@@ -681,8 +682,13 @@ def test_tags_cameras_and_models_that_are_called_like_the_person_are_not_theirs(
             SELECT id, 0, 'Claude Dawn', '{claude dawn}' FROM tag_categories""",
         """INSERT INTO description_jobs (key, provider, place, model, prompt, is_batch, status)
             VALUES ('k', 'anthropic', '', 'claude dawn', '', true, 'ended')""",
-    ):
-        library.database.run(lambda connection, said=statement: connection.execute(said))
+    )
+
+    def insert(connection: Connection) -> None:
+        for statement in statements:
+            connection.execute(statement)
+
+    library.database.run(insert)
     proof = forgotten(library, "Claude Dawn").proof
     assert (proof.is_clean, proof.names_left) == (True, [])
     assert {place.partition(".")[0] for place in proof.names_of_others} == {
