@@ -95,6 +95,27 @@ def test_photos_that_were_not_searched_for_faces_wait_where_faces_are_blurred(
     assert statuses(library.database) == {}
 
 
+def test_a_face_that_only_a_body_detector_saw_is_blurred_too(library: Library, llm: AnthropicServer) -> None:
+    library.database.run(
+        lambda connection: connection.execute(
+            """WITH gone AS (DELETE FROM face_detections WHERE x1 = 50 RETURNING image_id)
+                INSERT INTO bodies (image_id, face_x1, face_y1, face_x2, face_y2, face_score)
+                SELECT image_id, 50, 50, 110, 110, 0.9 FROM gone"""
+        )
+    )
+    run_describe(library, anthropic(llm.url), no_batch=True, blur_faces=True)
+    assert contrast(llm.paid[-1].jpeg) < 30
+
+
+def test_a_photo_of_somebody_forgotten_does_not_leave_where_faces_are_blurred(
+    library: Library, llm: AnthropicServer
+) -> None:
+    forget(library.database, "Zoe", [], by=BY, progress=SilentProgress())
+    summary = run_describe(library, anthropic(llm.url), no_batch=True, blur_faces=True)
+    assert (summary.sent, summary.unavailable, llm.bodies) == (0, 1, [])
+    assert "cannot all be blurred" in summary.failures[0].reason
+
+
 def test_a_blurred_face_at_the_edge_stays_within_the_picture() -> None:
     pixels = np.zeros((20, 20, 3), np.uint8)
     pixels[::2] = 255
