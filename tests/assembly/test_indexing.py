@@ -4,10 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fixtures.clip import make_clip
-from tests.fixtures.library_people import rows
-from tests.fixtures.notices import KeptNotices
-from tests.fixtures.photos import copy_photos
 
 from facesets import settings
 from facesets.assembly.indexing import index_again
@@ -18,6 +14,10 @@ from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from tests.fixtures.clip import make_clip
+from tests.fixtures.library_people import rows
+from tests.fixtures.notices import KeptNotices
+from tests.fixtures.photos import copy_photos
 
 
 def test_new_photos_of_a_folder_get_their_tags(

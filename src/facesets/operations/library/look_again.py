@@ -79,7 +79,7 @@ def _store(connection: Connection, library: Library, sha256: str, decoded: Decod
         )
     record = ImageRecord(sha256, decoded.width, decoded.height, np.datetime64("NaT", "s"), b"", faces)
     (record,) = without_forgotten(connection, [record])
-    faces, added = add_faces(connection, detector, sha256, record.faces)
+    known, added = add_faces(connection, detector, sha256, record.faces)
     if added:
         forget_stages_of_faces(connection, list(numbers_of(connection, [sha256]).values()))
-    return Looked(faces, added)
+    return Looked(known, added)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -682,7 +683,7 @@ def test_tags_cameras_and_models_that_are_called_like_the_person_are_not_theirs(
         """INSERT INTO description_jobs (key, provider, place, model, prompt, is_batch, status)
             VALUES ('k', 'anthropic', '', 'claude dawn', '', true, 'ended')""",
     ):
-        library.database.run(lambda connection, said=statement: connection.execute(said))
+        library.database.run(partial(Connection.execute, query=statement))
     proof = forgotten(library, "Claude Dawn").proof
     assert (proof.is_clean, proof.names_left) == (True, [])
     assert {place.partition(".")[0] for place in proof.names_of_others} == {
