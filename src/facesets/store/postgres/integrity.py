@@ -38,6 +38,8 @@ _FACES_OF_MERGED: LiteralString = """SELECT count(*) FROM face_detections f
     WHERE p.status = 'merged'"""
 _FACES_OF_NO_DETECTOR: LiteralString = """SELECT count(*) FROM face_detections f
     WHERE NOT EXISTS (SELECT FROM detectors d WHERE d.id = f.detector_id)"""
+_UNREAD: LiteralString = """FROM image_stages s WHERE s.stage = 'metadata' AND s.status = 'completed'
+    AND NOT EXISTS (SELECT FROM photo_metadata m WHERE m.image_id = s.image_id)"""
 _BROKEN_INDEXES: LiteralString = """SELECT count(*) FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT x.indisvalid AND n.nspname = current_schema()
@@ -100,6 +102,11 @@ _BY_SQL: tuple[tuple[str, LiteralString, str], ...] = (
         "faces found in a way that is not known any more",
         _FACES_OF_NO_DETECTOR,
         "they go, and `index` finds them again",
+    ),
+    (
+        "photos whose metadata count as read and are not kept",
+        "SELECT count(*) " + _UNREAD,
+        "they are pending: `index --stage metadata` reads them",
     ),
     (
         "people whose forgetting was cut off before the tables were rewritten",
@@ -171,6 +178,7 @@ def repair_rows(connection: Connection, by: str) -> list[str]:
         """DELETE FROM face_detections f
             WHERE NOT EXISTS (SELECT FROM detectors d WHERE d.id = f.detector_id)"""
     )
+    connection.execute("DELETE " + _UNREAD)
     _follow_merges(connection)
     with making_step(connection, "check", by, "check") as step:
         repair_people(step)
