@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.fixtures.anthropic_server import AnthropicServer, serving_anthropic
-from tests.fixtures.described import anthropic, as_text, made_photos, run_describe, statuses, take_in
+from tests.fixtures.described import (
+    anthropic,
+    as_text,
+    made_photos,
+    run_check,
+    run_describe,
+    statuses,
+    take_in,
+)
 from tests.fixtures.library_people import cluster, rows
 from tests.fixtures.llm_server import an_answer
 
@@ -138,3 +146,16 @@ def test_a_description_that_names_somebody_is_erased_with_them(
     assert forget(library.database, "Zoe", [], by=BY, progress=SilentProgress()).proof.is_clean
     assert library.database.run(lambda connection: of_image(connection, number)) is None
     assert run_describe(library, anthropic(llm.url), no_batch=True).sent == 0
+
+
+def test_an_answer_that_comes_after_somebody_was_forgotten_is_not_kept(
+    library: Library, llm: AnthropicServer
+) -> None:
+    llm.answer = lambda _: as_text(an_answer(people={"count": 2, "notes": "Zoe stands left of Adam"}))
+    assert run_describe(library, anthropic(llm.url), send_names=True).under_way == 1
+    forget(library.database, "Zoe", [], by=BY, progress=SilentProgress())
+    llm.end()
+    assert run_check(library, anthropic(llm.url)).cost_usd > 0
+    assert rows(library.database, "SELECT count(*) FROM descriptions") == [(0,)]
+    assert statuses(library.database) == {"failed": 1}
+    assert run_describe(library, anthropic(llm.url)).sent == 0
