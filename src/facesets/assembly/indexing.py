@@ -57,7 +57,7 @@ def index_again(
     require_a_target(source, library)
     describe, options = describer(library, options, conf, Asked(), notices, progress, stop)
     known = describe.faces_from
-    models = StageModels(known, trust_mtime=options.trust_mtime)
+    models = StageModels(known, trust_mtime=options.trust_mtime, library=library, describer=describe)
     stages = stages_of_run(options.stages, models, conf, notices, progress, stop, enrich=options.enrich)
     summary = index(source, library, describe, options, stages=stages, progress=progress, stop=stop)
     return summary, library.looking_for(known, None)

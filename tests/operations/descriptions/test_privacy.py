@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.fixtures.anthropic_server import AnthropicServer, serving_anthropic
-from tests.fixtures.described import anthropic, as_text, made_photos, run_describe, statuses, take_in
+from tests.fixtures.described import (
+    anthropic,
+    as_text,
+    made_photos,
+    run_check,
+    run_describe,
+    statuses,
+    take_in,
+)
 from tests.fixtures.library_people import cluster, rows
 from tests.fixtures.llm_server import an_answer
 
@@ -95,6 +103,27 @@ def test_photos_that_were_not_searched_for_faces_wait_where_faces_are_blurred(
     assert statuses(library.database) == {}
 
 
+def test_a_face_that_only_a_body_detector_saw_is_blurred_too(library: Library, llm: AnthropicServer) -> None:
+    library.database.run(
+        lambda connection: connection.execute(
+            """WITH gone AS (DELETE FROM face_detections WHERE x1 = 50 RETURNING image_id)
+                INSERT INTO bodies (image_id, face_x1, face_y1, face_x2, face_y2, face_score)
+                SELECT image_id, 50, 50, 110, 110, 0.9 FROM gone"""
+        )
+    )
+    run_describe(library, anthropic(llm.url), no_batch=True, blur_faces=True)
+    assert contrast(llm.paid[-1].jpeg) < 30
+
+
+def test_a_photo_of_somebody_forgotten_does_not_leave_where_faces_are_blurred(
+    library: Library, llm: AnthropicServer
+) -> None:
+    forget(library.database, "Zoe", [], by=BY, progress=SilentProgress())
+    summary = run_describe(library, anthropic(llm.url), no_batch=True, blur_faces=True)
+    assert (summary.sent, summary.unavailable, llm.bodies) == (0, 1, [])
+    assert "cannot all be blurred" in summary.failures[0].reason
+
+
 def test_a_blurred_face_at_the_edge_stays_within_the_picture() -> None:
     pixels = np.zeros((20, 20, 3), np.uint8)
     pixels[::2] = 255
@@ -117,3 +146,16 @@ def test_a_description_that_names_somebody_is_erased_with_them(
     assert forget(library.database, "Zoe", [], by=BY, progress=SilentProgress()).proof.is_clean
     assert library.database.run(lambda connection: of_image(connection, number)) is None
     assert run_describe(library, anthropic(llm.url), no_batch=True).sent == 0
+
+
+def test_an_answer_that_comes_after_somebody_was_forgotten_is_not_kept(
+    library: Library, llm: AnthropicServer
+) -> None:
+    llm.answer = lambda _: as_text(an_answer(people={"count": 2, "notes": "Zoe stands left of Adam"}))
+    assert run_describe(library, anthropic(llm.url), send_names=True).under_way == 1
+    forget(library.database, "Zoe", [], by=BY, progress=SilentProgress())
+    llm.end()
+    assert run_check(library, anthropic(llm.url)).cost_usd > 0
+    assert rows(library.database, "SELECT count(*) FROM descriptions") == [(0,)]
+    assert statuses(library.database) == {"failed": 1}
+    assert run_describe(library, anthropic(llm.url)).sent == 0

@@ -91,3 +91,13 @@ def test_photos_whose_time_does_not_change_are_not_noted_as_changed(library: Lib
     before = rows(library.database, counted)
     library.keep_findings([with_metadata(made_image("photo 0"), METADATA)])
     assert rows(library.database, counted) == before
+
+
+def test_a_known_photo_that_is_taken_in_again_keeps_what_was_read_of_it(library: Library) -> None:
+    read = with_metadata(made_image("photo", 1), METADATA)
+    library.add([made_file("/0.jpg", read)], [read])
+    # As where another file of it has no date in its name, or the time of its last change does not count.
+    again = with_metadata(made_image("photo", 1), replace(METADATA, taken=np.datetime64("NaT", "us")))
+    library.add([made_file("/1.jpg", again)], [again])
+    assert kept(library) == METADATA
+    assert rows(library.database, "SELECT taken::text FROM images") == [("2019-07-04 15:30:00",)]

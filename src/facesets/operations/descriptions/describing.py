@@ -23,9 +23,11 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.descriptions import ledger
 from facesets.store.postgres.descriptions.answers import names_on
+from facesets.store.postgres.descriptions.faces import all_faces
 from facesets.store.postgres.descriptions.waiting import waiting_pixels
 from facesets.store.postgres.face_scans import images_with_faces, scanned_images
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.forgotten_faces import with_forgotten
 
 Agree = Callable[[Announcement, Estimate], bool]
 """Shows what is about to happen, and says whether it may."""
@@ -244,9 +246,17 @@ class _Run:
             searched = scanned_images(connection, numbers, detector.id)
             searched |= images_with_faces(connection, numbers, detector.id)
         names = names_on(connection, numbers) if self.allowed.names else {}
-        under_way = ledger.open_among(connection, [photo.image.sha256 for photo in photos])
+        contents = [photo.image.sha256 for photo in photos]
+        under_way = ledger.open_among(connection, contents)
+        faces = all_faces(connection, numbers)
+        forgotten = with_forgotten(connection, contents) if self.allowed.blur_faces else set()
         return {
-            photo.number: Known(names.get(photo.number, ()), photo.number in searched)
+            photo.number: Known(
+                names.get(photo.number, ()),
+                photo.number in searched,
+                faces[photo.number],
+                photo.image.sha256 not in forgotten,
+            )
             for photo in photos
             if photo.image.sha256 not in under_way
         }

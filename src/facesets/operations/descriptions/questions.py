@@ -12,6 +12,7 @@ from facesets.library_records import PendingPhoto
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.stage_run import read_indexed
 from facesets.operations.ingest.stages import Photo
+from facesets.records import Float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,16 @@ class Known:
         Of the people on it, from left to right.
     searched : bool
         Whether it was searched for faces.
+    faces : array of shape (n, 4)
+        Where all faces are, however they were found, in pixels.
+    is_whole : bool
+        No face of it was forgotten: nobody knows where that is.
     """
 
-    names: Sequence[str] = ()
-    searched: bool = True
+    names: Sequence[str]
+    searched: bool
+    faces: Float32
+    is_whole: bool
 
 
 def question_about(
@@ -58,7 +65,9 @@ def question_about(
 def _question(photo: PendingPhoto, seen: Photo, prompt: str, allowed: Allowed, known: Known) -> Question:
     if allowed.blur_faces and not known.searched:
         raise UnreadableImage("it was not searched for faces, so that none can be blurred")
-    pixels = blurred(seen.pixels, photo.image.faces.box) if allowed.blur_faces else seen.pixels
+    if allowed.blur_faces and not known.is_whole:
+        raise UnreadableImage("not all faces on it are known, so that they cannot all be blurred")
+    pixels = blurred(seen.pixels, known.faces) if allowed.blur_faces else seen.pixels
     jpeg, width, height = outgoing_jpeg(pixels, EDGE)
     notes = [f"{photo.image.width} x {photo.image.height} pixels."]
     if not np.isnat(photo.image.taken):

@@ -1,7 +1,7 @@
 """Which stage looked at which image, in which version, and what came of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from psycopg import sql
@@ -100,6 +100,35 @@ def of_faces_still_there(
         if np.array(box, np.float32).tobytes() not in known[number]
     }
     return [each for each in images if each[0] not in changed]
+
+
+def without_known(
+    connection: Connection, images: Sequence[tuple[int, ImageRecord]], known: Sequence[int]
+) -> list[tuple[int, ImageRecord]]:
+    """Images without what the same version of a stage found about them before, of those that are `known`."""
+    if not known:
+        return list(images)
+    rows = connection.execute(
+        """SELECT s.image_id, s.stage, v.version FROM image_stages s
+            JOIN stage_versions v ON v.id = s.version_id
+            WHERE s.image_id = ANY(%s) AND s.status = 'completed'""",
+        (list(known),),
+    )
+    done: set[tuple[int, str, str]] = set(rows.fetchall())
+    return [
+        (
+            number,
+            replace(
+                image,
+                findings={
+                    stage: finding
+                    for stage, finding in image.findings.items()
+                    if (number, stage, finding.version) not in done
+                },
+            ),
+        )
+        for number, image in images
+    ]
 
 
 def _lock(connection: Connection, numbers: Sequence[int]) -> None:

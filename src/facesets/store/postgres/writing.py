@@ -41,7 +41,9 @@ def write(
             if clip_from is None:
                 raise ValueError("embeddings of whole images without the model that they come from")
             image_embeddings.insert_embeddings(connection, clip_from, embedded, replace=replace)
-        photo_stages.keep_findings(connection, [(ids[image.sha256], image) for image in records])
+        found = [(ids[image.sha256], image) for image in records]
+        known = [] if replace else [ids[image.sha256] for image in records if image.sha256 not in fresh]
+        photo_stages.keep_findings(connection, photo_stages.without_known(connection, found, known))
         images.link_paths(connection, [image.sha256 for image in records])
     if new_files:
         images.store_paths(connection, new_files, ids, gallery_numbers)

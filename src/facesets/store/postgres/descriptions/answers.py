@@ -12,6 +12,9 @@ from facesets.descriptions.asking import STAGE
 from facesets.descriptions.prices import Usage
 from facesets.store.postgres.connection import Connection
 
+ERASED = "erased, with the name of somebody forgotten"
+"""Why there is no description any more; the photo is not sent and paid again by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -132,7 +135,7 @@ def erase_descriptions(connection: Connection, pattern: str) -> None:
     )
     connection.execute(
         """WITH gone AS (DELETE FROM descriptions WHERE answer::text ~* %(pattern)s RETURNING image_id)
-            UPDATE image_stages SET status = 'failed', reason = 'erased, with the name of somebody forgotten'
+            UPDATE image_stages SET status = 'failed', reason = %(erased)s
             WHERE stage = %(stage)s AND image_id IN (SELECT image_id FROM gone)""",
-        {"pattern": pattern, "stage": STAGE},
+        {"pattern": pattern, "stage": STAGE, "erased": ERASED},
     )

@@ -10,7 +10,8 @@ from psycopg.types.json import Jsonb
 from facesets.descriptions.asking import STAGE, STAGE_VERSION, Outcome, Reply
 from facesets.descriptions.prices import Price
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.descriptions.answers import Source, keep_answer
+from facesets.store.postgres.descriptions.answers import ERASED, Source, keep_answer
+from facesets.store.postgres.people.forgotten_faces import with_forgotten
 from facesets.store.postgres.photo_stages import ensure_version
 
 _ATTEMPTS = 3
@@ -137,7 +138,9 @@ def settle(
     )
     if settled.rowcount == 0:
         return False, None
-    if reply.answer is not None:
+    if reply.answer is not None and _was_forgotten_since(connection, number, sha256):
+        _mark(connection, [sha256], "failed", ERASED)
+    elif reply.answer is not None:
         source = Source(job.provider, job.model, job.prompt, usage, reply.duration_s, cost)
         keep_answer(connection, sha256, reply.answer, source)
         _mark(connection, [sha256], "completed", "")
@@ -146,6 +149,16 @@ def settle(
     else:
         _send_again(connection, sha256, reply.reason)
     return True, cost
+
+
+def _was_forgotten_since(connection: Connection, number: int, sha256: str) -> bool:
+    """Whether somebody on a photo was forgotten after a job began: its answer may have their name."""
+    row = connection.execute(
+        """SELECT EXISTS (SELECT FROM steps s JOIN description_jobs j ON s.made_at >= j.created_at
+            WHERE s.kind = 'forget' AND j.id = %s)""",
+        (number,),
+    )
+    return bool(only_row(row)[0]) and sha256 in with_forgotten(connection, [sha256])
 
 
 def end(connection: Connection, job: int) -> None:

@@ -48,6 +48,13 @@ def without_forgotten(connection: Connection, records: Sequence[ImageRecord]) ->
     ]
 
 
+def with_forgotten(connection: Connection, sha256: Iterable[str]) -> set[str]:
+    """Those contents on which there are faces that are not to come back."""
+    key = _key(connection)
+    digests = {} if key is None else {_digest(key, each): each for each in sha256}
+    return {digests[digest] for digest in _known(connection, digests)}
+
+
 def hashed_words(connection: Connection, words: Iterable[str]) -> list[bytes]:
     """Words as hashes by the same key; none where nobody was forgotten yet."""
     key = _key(connection)

@@ -1,0 +1,36 @@
+"""Folders that are indexed again from the browser pass the same stages as in the terminal."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from facesets import settings
+from facesets.assembly.indexing import index_again
+from facesets.inference.catalog import DEFAULT_CLIP
+from facesets.inference.packs import read_pack
+from facesets.operations.models.known_packs import FILE_NAME, remember_pack
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from tests.fixtures.clip import make_clip
+from tests.fixtures.library_people import rows
+from tests.fixtures.notices import KeptNotices
+from tests.fixtures.photos import copy_photos
+
+
+def test_new_photos_of_a_folder_get_their_tags(
+    database: Database, lfw_dir: Path, pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESETS_PACK", str(pack_dir))
+    photos = copy_photos(sorted((lfw_dir / "Hugo_Chavez").glob("*.jpg"))[:1], tmp_path / "photos")
+    make_clip(tmp_path / "models" / "clip" / DEFAULT_CLIP)
+    conf = settings.load()
+    conf = replace(conf, model_roots=(tmp_path / "models", *conf.model_roots))
+    remember_pack(conf.state_dir / FILE_NAME, read_pack(pack_dir))
+    index_again(
+        Library(database), str(photos), {}, conf, KeptNotices(), progress=SilentProgress(), stop=Stop()
+    )
+    assert rows(database, "SELECT count(*) FROM image_embeddings") == [(1,)]
+    assert rows(database, "SELECT status FROM image_stages WHERE stage = 'scene'") == [("completed",)]
