@@ -1,6 +1,6 @@
 """What a search cannot find yet, because stages did not look at the photos."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from facesets.errors import Command, Field, Sentence
@@ -35,9 +35,13 @@ class NotLookedAt:
 
 def not_looked_at(library: Library, asked: PhotoFilter) -> list[NotLookedAt]:
     """The stages that a search goes by and that are not done; in their order."""
+    return stages_to_do(library, list(dict.fromkeys(_stages_of(asked))))
+
+
+def stages_to_do(library: Library, stages: Sequence[str]) -> list[NotLookedAt]:
+    """Those of some stages that are not done."""
 
     def work(connection: Connection) -> list[NotLookedAt]:
-        stages = dict.fromkeys(_stages_of(asked))
         found = [NotLookedAt(stage, counts_of(connection, library, stage).pending) for stage in stages]
         return [each for each in found if each.photos]
 
