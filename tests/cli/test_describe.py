@@ -79,6 +79,18 @@ def test_it_says_what_leaves_and_does_nothing_unless_it_is_told_to(
     assert "3 photos without a description. Nothing was sent." in dry.out
     elsewhere = described(llm, library_url, "--dry-run", "--no-batch", "--target", "/nowhere", "/no/photos")
     assert "0 photos without a description" in elsewhere.out
+    assert (
+        "The library has no photo below /nowhere.\nThe library has no photo below /no/photos."
+        in elsewhere.err
+    )
+
+
+@pytest.mark.usefixtures("library")
+def test_photos_that_failed_are_not_passed_over_in_silence(library_url: str, llm: AnthropicServer) -> None:
+    llm.answer = lambda _: "I will not."
+    result = described(llm, library_url, "--no-batch", "--yes", "-q")
+    assert result.status == 3
+    assert "`facesets stats --stages` shows why photos failed; --retry-failed sends them again." in result.err
 
 
 @pytest.mark.usefixtures("library")

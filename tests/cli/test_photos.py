@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from facesets.operations.library.tag_file import shipped_categories
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from tests.fixtures.made_faces import SETTINGS, made_image
+from facesets.store.postgres.tag_categories import keep_categories
+from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.made_metadata import METADATA, keep
 from tests.fixtures.program import Result, run
 
@@ -54,3 +56,31 @@ def test_show_prints_what_is_known_of_a_photo(library_of_two: str) -> None:
     assert as_json["found"]["metadata"]["extra"]["Keywords"] == ["beach", "été"]
     unknown = call(library_of_two, "show", "nowhere.jpg")
     assert (unknown.status, "nowhere.jpg is not in the library" in unknown.err) == (2, True)
+
+
+def test_a_search_that_shows_not_all_says_so(library_of_two: str) -> None:
+    some = call(library_of_two, "search", "--from", "2019-01-01", "--limit", 1)
+    assert (some.status, len(some.out.splitlines())) == (0, 1)
+    assert "More fit than these 1" in some.err
+    assert "More fit" not in call(library_of_two, "search", "--from", "2019-01-01", "--limit", 2).err
+
+
+def test_a_search_that_finds_nothing_names_the_stages_that_are_missing(
+    database: Database, library_url: str
+) -> None:
+    image = made_image("of an older version")
+    Library(database, SETTINGS).add([made_file("/old.jpg", image)], [image])
+    near = call(library_url, "search", "--near", "48.1,11.5")
+    assert "1 photo cannot be found by this yet: `facesets index --stage metadata`" in near.err
+    before = call(library_url, "search", "--tag", "beach")
+    assert (before.status, "Nothing is tagged yet" in before.err, "tags run" in before.err) == (2, True, True)
+    database.run(lambda connection: keep_categories(connection, shipped_categories()))
+    tagged = call(library_url, "search", "--tag", "beach", "--tag", "emotion:happy", "--words", "cake")
+    for command in ("tags run", "tags run --faces", "describe"):
+        assert f"1 photo cannot be found by this yet: `facesets {command}`" in tagged.err
+    assert "yet" not in call(library_url, "search", "--from", "2019-01-01").err
+
+
+def test_days_in_the_wrong_order_are_refused(library_url: str) -> None:
+    found = call(library_url, "search", "--from", "2020-01-01", "--to", "2019-01-01")
+    assert (found.status, "--from 2020-01-01 is after --to 2019-01-01" in found.err) == (2, True)

@@ -141,6 +141,9 @@ def test_a_file_that_does_not_fit_says_why(tmp_path: Path, pack_dir: Path) -> No
     text = tmp_path / "text.onnx"
     text.write_text("no network")
     assert "not an ONNX model" in refused(text)
+    empty = tmp_path / "empty.onnx"
+    empty.touch()
+    assert "the file is empty" in refused(empty)
     checkpoint = tmp_path / "yolo.pt"
     checkpoint.write_bytes(b"PK\x03\x04and so on")
     assert "PyTorch checkpoint" in refused(checkpoint)

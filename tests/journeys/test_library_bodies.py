@@ -108,6 +108,10 @@ def test_photos_of_a_library_without_a_body_model_get_it_later(
     facesets("index", "--target", photos, "--skip-clip")
     assert counts(facesets)[0] == 0
     assert "no model for the stage bodies" in facesets("index", "--stage", "bodies", status=2).err
+    facesets("cluster", "--method", "components", "--min-size", "1")
+    somebody = json.loads(facesets("people", "list", "--json").out)["people"][0]["id"]
+    not_looked_for = "5 photos cannot be found by this yet: `facesets index --stage bodies`"
+    assert not_looked_for in facesets("people", "bodies", somebody).err
     pack = root / "models" / "buffalo_l"
     (pack / "body").mkdir()
     shutil.copy(model, pack / "body" / "yellow.onnx")

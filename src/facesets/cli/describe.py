@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.index_stage import say_which_are_empty
 from facesets.cli.params import DatabaseOption
 from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
@@ -97,6 +98,7 @@ def describe(
             summary = run(
                 library, provider, prompt, below, options, sizes, agree=agree, progress=progress, stop=stop
             )
+        say_which_are_empty(library, below)
     _show(library.label, summary)
 
 
@@ -125,7 +127,9 @@ def _show(label: str, summary: "DescribeSummary") -> None:
     for note in summary.notes:
         console.notice(note)
     console.show(summary, [_line(label, summary)], asked_for=summary.dry_run)
-    console.finish(failed=console.unreadable(summary.failures, strict=False))
+    if summary.failed:
+        console.notice("`facesets stats --stages` shows why photos failed; --retry-failed sends them again.")
+    console.finish(failed=summary.failed + console.unreadable(summary.failures, strict=False))
 
 
 def _line(label: str, summary: "DescribeSummary") -> str:

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
+from facesets.files import printable
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.assembly.describing import Asked
     from facesets.assembly.stages import StageModels
     from facesets.operations.ingest.stage_run import StageOptions, StageSummary
+    from facesets.store.postgres.library import Library
 
 
 def index_stage(
@@ -47,8 +49,17 @@ def index_stage(
             models = replace(models, faces_from=library.settings, library=library)
             stage = stage_by_itself(name, models, conf, console, progress, stop)
             summary = run_stage(library, stage, options, progress=progress, stop=stop)
+        say_which_are_empty(library, options.below)
     console.show(summary, [stage_line(library.label, summary)], asked_for=options.dry_run)
     console.finish(failed=console.unreadable(summary.failures, strict=False))
+
+
+def say_which_are_empty(library: "Library", folders: Sequence[str]) -> None:
+    """Name the folders that were asked for and of which the library has no photo."""
+    from facesets.operations.ingest.stage_run import folders_without_photos
+
+    for folder in folders_without_photos(library, folders):
+        console.notice(f"The library has no photo below {printable(folder)}.")
 
 
 def delete_stage(name: str, database: str | None, *, dry_run: bool) -> None:

@@ -20,10 +20,13 @@ def bodies(
     limit: Annotated[int, Option("How many photos.", least=1)] = 20,
 ) -> None:
     """List photos on which somebody may be, seen from behind for instance; nothing is changed by it."""
+    from facesets.operations.library.not_looked_at import stages_to_do
     from facesets.operations.people.lists.bodies import bodies_of_person as run
+    from facesets.store.postgres.library import Library
 
     with opened_library(database) as session:
         found = run(session, who, limit=limit)
+        missing = [] if found.suggested else stages_to_do(Library(session), ["bodies"])
     whose = name_and_number(found.name, found.person)
     told = (
         f"{whose}: {counted(found.bodies, 'body', 'bodies')} with a face, "
@@ -42,3 +45,5 @@ def bodies(
         for each in found.suggested
     ]
     console.show(found, [told, *([console.table(headings, rows)] if rows else [])], asked_for=True)
+    for each in missing:
+        console.notice(each.sentence)

@@ -1,7 +1,7 @@
 """`facesets search`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from facesets.store.postgres.library import Library
     from facesets.store.postgres.photo_filter import PhotoFilter
     from facesets.store.postgres.search import FaceHit
+
+_Hit = TypeVar("_Hit")
 
 
 def search(
@@ -86,12 +88,16 @@ def search(
             else:
                 found = search_by_text(library, row, of_text, text or "", asked_for, options.limit)
             _show_similar(found)
+            _say_why_nothing(library, asked_for, found)
         elif options.words is not None:
-            described = search_by_words(library, asked_for, options.limit)
+            described = _shown(search_by_words(library, asked_for, options.limit + 1), options.limit)
             texts = [f"{printable(hit.path)}\n    {printable(hit.description)}" for hit in described]
             _show("images", described, "\n".join(texts))
+            _say_why_nothing(library, asked_for, described)
         elif not asked_for.open:
-            _show_images(search_photos(library, asked_for, options.limit))
+            photos = _shown(search_photos(library, asked_for, options.limit + 1), options.limit)
+            _show_images(photos)
+            _say_why_nothing(library, asked_for, photos)
         else:
             raise WrongUsage(
                 "Say what to search for: TEXT, --like PHOTO, --face PHOTO, --person NAME, --from DATE, "
@@ -110,6 +116,8 @@ def _require_what_fits(text: str | None, options: SearchOptions) -> None:
         raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
     if options.age is not None and options.person is None:
         raise WrongUsage("--age goes with --person NAME: say who is so old.")
+    if options.since is not None and options.until is not None and options.since > options.until:
+        raise WrongUsage(f"--from {options.since} is after --to {options.until}. Give the earlier day first.")
 
 
 def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
@@ -177,6 +185,22 @@ def _show_images(hits: "Sequence[ImageHit]") -> None:
         _show("images", hits, "\n".join(printable(hit.path) for hit in hits))
     else:
         _show("images", hits, _table(hits, {"taken": [hit.taken or "-" for hit in hits]}))
+
+
+def _shown(found: "list[_Hit]", limit: int) -> "list[_Hit]":
+    """What is printed of what was found, which is one more where there are more."""
+    if len(found) > limit:
+        console.remark(f"More fit than these {limit}: a higher --limit shows them.")
+    return found[:limit]
+
+
+def _say_why_nothing(library: "Library", asked: "PhotoFilter", found: "Sequence[object]") -> None:
+    """Where nothing was found, name what photos were not looked at for it."""
+    from facesets.operations.library.not_looked_at import not_looked_at
+
+    if not found:
+        for each in not_looked_at(library, asked):
+            console.notice(each.sentence)
 
 
 def _table(hits: "Sequence[FaceHit | ImageHit | SimilarImage]", columns: "dict[str, list[str]]") -> str:

@@ -69,6 +69,8 @@ def set_(
     with open_database(database, settings.load(), console) as session:
         summary = set_tags(Library(session), file, only=only, dry_run=dry_run)
     console.show(summary, [_set_line(summary)], asked_for=dry_run)
+    if (summary.added or summary.changed) and not dry_run:
+        console.remark("`facesets tags run` tags the photos by them, with --faces the faces, too.")
 
 
 def _set_line(summary: "SetSummary") -> str:

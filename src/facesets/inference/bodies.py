@@ -222,6 +222,8 @@ def _why_not_onnx(path: Path) -> str | None:
             begins = file.read(4)
     except OSError as error:
         return f"it cannot be read ({error.strerror or error})"
+    if not begins:
+        return "the file is empty"
     try:
         onnx.load(str(path), load_external_data=False)
     except DecodeError:

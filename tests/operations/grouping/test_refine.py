@@ -8,7 +8,7 @@ from tests.fixtures.photo_library import PEOPLE, Library
 from facesets.errors import WrongUsage
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import RefineSummary, gate_faces, refine
-from facesets.operations.options.cache import ClusterOptions, RefineOptions
+from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.progress import SilentProgress
 from facesets.records import ImageRecord
 from facesets.results.manifest import RefineManifest
@@ -204,6 +204,13 @@ def aged(library: Library) -> Library:
     with store.writing(collection.settings):
         store.annotate(records)
     return library
+
+
+def test_ages_in_the_wrong_order_are_refused() -> None:
+    with pytest.raises(WrongUsage, match=r"60 is above .* 50"):
+        replace(TASTE, min_age=60, max_age=50)
+    with pytest.raises(WrongUsage, match=r"60 is above .* 50"):
+        ExportSwapOptions(min_age=60, max_age=50)
 
 
 def test_only_faces_of_the_ages_asked_for_are_in_face_sets(library: Library, tmp_path: Path) -> None:

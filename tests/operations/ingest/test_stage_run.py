@@ -12,7 +12,7 @@ from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.library_records import PhotosOfStage
 from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageOptions, StageSummary, run_stage
+from facesets.operations.ingest.stage_run import StageOptions, StageSummary, folders_without_photos, run_stage
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.library.stats import stages
 from facesets.operations.options.library import IndexOptions
@@ -117,6 +117,8 @@ def test_only_photos_below_the_named_folders_are_looked_at(
         take_in(database, folder, embedder)
     assert look(database, SCENE, StageOptions(below=(str(other),))).completed == 3
     assert counts(database).pending == 2
+    folders = [str(one), str(tmp_path / "typo"), str(other)]
+    assert folders_without_photos(Library(database), folders) == [str(tmp_path / "typo")]
 
 
 @pytest.mark.parametrize("needs_pixels", [True, False], ids=["pixels", "the file alone"])

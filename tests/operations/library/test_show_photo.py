@@ -62,6 +62,14 @@ def test_what_is_no_photo_of_the_library_is_said(library: Library, tmp_path: Pat
     other.write_bytes(b"another")
     with pytest.raises(NotFound, match="not in the library"):
         show_photo(library, str(other))
+    library.database.run(
+        lambda connection: connection.execute(
+            "INSERT INTO image_paths (path, size, mtime_ns, sha256, reason)"
+            " VALUES ('/broken.jpg', 0, 1, '', 'the file is empty')"
+        )
+    )
+    with pytest.raises(NotFound, match=r"broken.jpg is not in the library, for .*: the file is empty"):
+        show_photo(library, "/broken.jpg")
     with pytest.raises(NotFound, match="cannot be read"):
         show_photo(library, str(tmp_path / "gone.jpg"))
     with pytest.raises(NotFound, match="begins with 00000000"):

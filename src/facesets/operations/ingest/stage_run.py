@@ -104,6 +104,15 @@ def run_stage(
     return replace(run.summary, to_do=max(there - run.taken, 0), stopped=is_cut_off)
 
 
+def folders_without_photos(library: LibraryStore, folders: Sequence[str]) -> list[str]:
+    """Those of some folders below which the library has no photo."""
+
+    def holds_photos(folder: str) -> bool:
+        return library.count_pending(PhotosOfStage("", "", (folder,), done=True)) > 0
+
+    return [folder for folder in folders if not holds_photos(folder)]
+
+
 class _StageRun:
     """The counts of one run, and how far it is."""
 

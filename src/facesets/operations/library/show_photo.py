@@ -17,6 +17,7 @@ from facesets.imaging.decode import SUFFIXES
 from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.operations.options.stages import STAGES
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.images import reasons_at
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.photo_faces import Photo, faces_on_photo, find_photo
 from facesets.store.postgres.photo_parts import (
@@ -115,9 +116,15 @@ def _content(connection: Connection, text: str) -> str:
             return found[0]
         raise NotFound(f"No photo in the library has a hash that begins with {text}.")
     path = Path(text)
-    known = contents_at(connection, str(path.absolute())) or contents_at(connection, str(path.resolve()))
+    places = [str(path.absolute()), str(path.resolve())]
+    known = contents_at(connection, places[0]) or contents_at(connection, places[1])
     if known is not None:
         return known
+    for reason in reasons_at(connection, places).values():
+        raise NotFound(
+            f"{printable(text)} is not in the library, for it could not be read: {printable(reason)}. "
+            f"Repair the file, and run {Command('index', Field('target', 'PHOTOS'))} again."
+        )
     try:
         return hashlib.sha256(read_regular_file(path, max_bytes=MAX_FILE_BYTES)).hexdigest()
     except OSError as error:

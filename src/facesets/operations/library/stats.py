@@ -29,16 +29,16 @@ def stages(library: Library) -> StageTable:
     """Count the photos of each stage."""
 
     def work(connection: Connection) -> StageTable:
-        return StageTable(
-            [
-                detection_counts(connection, library.detector(connection))
-                if stage == "detection"
-                else stage_counts(connection, stage, _current(connection, stage))
-                for stage in STAGES
-            ]
-        )
+        return StageTable([counts_of(connection, library, stage) for stage in STAGES])
 
     return library.database.run(work)
+
+
+def counts_of(connection: Connection, library: Library, stage: str) -> StageCounts:
+    """Count the photos of one stage."""
+    if stage == "detection":
+        return detection_counts(connection, library.detector(connection))
+    return stage_counts(connection, stage, _current(connection, stage))
 
 
 def _current(connection: Connection, stage: str) -> str:

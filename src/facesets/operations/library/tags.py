@@ -138,7 +138,13 @@ def _tag_called(connection: Connection, text: str) -> AskedTag:
     category, colon, name = text.rpartition(":")
     found = tags_named(connection, name.strip(), category.strip() if colon else None)
     if not found:
-        near = get_close_matches(name.strip().lower(), all_tag_names(connection), 1)
+        names = all_tag_names(connection)
+        if not names:
+            raise NotFound(
+                f"Nothing is tagged yet, so that no photo has the tag {printable(text)}. "
+                f"{Command('tags run')} tags the photos that are embedded."
+            )
+        near = get_close_matches(name.strip().lower(), names, 1)
         rather = f"Did you mean {printable(near[0])}?" if near else f"{Command('tags list')} shows all."
         raise NotFound(f"There is no tag {printable(text)}. {rather}")
     if len(found) > 1:

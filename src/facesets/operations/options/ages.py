@@ -3,7 +3,7 @@
 import re
 
 from facesets.ages import AgeRange
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 
 
@@ -16,3 +16,12 @@ def age_range(flag: str, text: str) -> AgeRange:
     if ages.youngest > ages.oldest:
         raise WrongUsage(f"{flag} {printable(text)}: give the younger age first, such as 5-8.")
     return ages
+
+
+def require_order(youngest: float | None, oldest: float | None) -> None:
+    """Refuse a gate that no age passes. Raises `WrongUsage`."""
+    if youngest is not None and oldest is not None and youngest > oldest:
+        raise WrongUsage(
+            f"{Field('min_age')} {youngest:g} is above {Field('max_age')} {oldest:g}, so that no face "
+            "is left. Give the younger age to the first."
+        )

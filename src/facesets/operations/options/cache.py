@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
+from facesets.operations.options.ages import require_order
 from facesets.operations.options.centroid_distance import centroid_distance
 from facesets.operations.options.declaration import Checked, Option, check_ranges, whole_number_or_auto
 from facesets.operations.options.limits import within
@@ -226,6 +227,10 @@ class RefineOptions(Checked):
     replace: Replace = False
     dry_run: DryRun = False
 
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        require_order(self.min_age, self.max_age)
+
     def for_store(self, photos: int, recogniser: str) -> "RefineOptions":
         """The same for so many photos whose vectors are of the network in a file of that name.
 
@@ -322,3 +327,7 @@ class ExportSwapOptions(Checked):
     sheet: Sheet = True
     replace: Replace = False
     dry_run: DryRun = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        require_order(self.min_age, self.max_age)

@@ -149,7 +149,7 @@ class SearchOptions(Checked):
     age: Annotated[
         AgeRange | None,
         Option(
-            "With --person: only photos on which they are so old, in full years.",
+            "With --person: only photos on which they are so old, in full years, such as 5-8.",
             metavar="YEARS",
             parse=age_range,
         ),

@@ -1,6 +1,6 @@
 """Which kinds of looking at photos there are, and which of them a run does."""
 
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
@@ -8,6 +8,9 @@ from facesets.operations.options.declaration import Option
 
 STAGES = ("metadata", "detection", "bodies", "scene", "attributes", "face-tags", "describe")
 """In their order: what is quick and what others build upon comes first."""
+
+OVER_KNOWN_PHOTOS = tuple(stage for stage in STAGES if stage not in {"detection", "describe"})
+"""What `index --stage` does: faces are found while photos are taken in, and `describe` is a command."""
 
 IN_EVERY_RUN = ("metadata", "detection", "bodies", "scene", "attributes")
 """What `index` does with new photos, where there are models for it."""
@@ -19,11 +22,19 @@ IN_CACHES = ("metadata", "attributes")
 
 def stage_named(flag: str, text: str) -> str:
     """A stage by its name. Raises `WrongUsage` where there is none of that name."""
-    if text not in STAGES:
-        raise WrongUsage(
-            f"{flag} {printable(text)}: there is no such stage. Give one of {', '.join(STAGES)}."
-        )
-    return text
+    return text if text in STAGES else _one_of(flag, text, STAGES)
+
+
+def _one_of(flag: str, text: str, names: tuple[str, ...]) -> NoReturn:
+    raise WrongUsage(f"{flag} {printable(text)}: there is no such stage. Give one of {', '.join(names)}.")
+
+
+def one_stage(flag: str, text: str) -> str:
+    """A stage that is to run over known photos, or one of which is known what to do in its place.
+
+    Raises `WrongUsage` as `stage_named`.
+    """
+    return text if text in STAGES else _one_of(flag, text, OVER_KNOWN_PHOTOS)
 
 
 def stages_named(flag: str, text: str) -> tuple[str, ...]:
@@ -69,9 +80,9 @@ CacheStages = Annotated[
 OneStage = Annotated[
     str | None,
     Option(
-        f"Only this, over photos that are in the library and lack it: {', '.join(STAGES)}.",
+        f"Only this, over photos that are in the library and lack it: {', '.join(OVER_KNOWN_PHOTOS)}.",
         metavar="NAME",
-        parse=stage_named,
+        parse=one_stage,
     ),
 ]
 Delete = Annotated[bool, Option("With --stage: delete what it found about all photos, and look at none.")]
