@@ -1,6 +1,6 @@
 """Faces are given to bodies one to one, the best overlap first; people in the same clothes look alike."""
 
-from itertools import permutations
+from itertools import combinations, permutations
 
 import cv2
 import numpy as np
