@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.postgres import Server, temporary
 from tests.fixtures.program import run
@@ -255,6 +256,23 @@ def test_a_path_that_lost_its_image_is_forgotten_where_its_file_is_gone(
     assert (found.status, "gone.jpg: is not there, and its image" in found.err) == (1, True)
     run("index", "--target", photos, "--pack", pack_dir, "--database", url, "--prune")
     assert run("check", "--database", url).status == 0
+
+
+def test_a_photo_that_is_read_again_has_its_time(
+    url: str, psql: Psql, photos: Path, pack_dir: Path, tmp_path: Path
+) -> None:
+    dated = tmp_path / "2019-07-04 15.30.00.jpg"
+    with Image.open(min(photos.rglob("*.jpg"))) as photo:
+        photo.rotate(180).save(dated)
+    run("index", "--target", tmp_path, "--pack", pack_dir, "--database", url)
+    image = psql(f"SELECT image_id FROM image_paths WHERE path = '{dated}'")
+    psql(f"UPDATE image_paths SET image_id = NULL WHERE image_id = {image}")
+    psql(f"DELETE FROM images WHERE id = {image}")
+    assert run("check", "--fix", "--pack", pack_dir, "--database", url).status == 0
+    taken = psql(
+        f"SELECT i.taken FROM images i JOIN image_paths p ON p.image_id = i.id WHERE p.path = '{dated}'"
+    )
+    assert taken == "2019-07-04 15:30:00"
 
 
 def test_an_emptied_library_is_a_sentence_or_nothing_to_do(url: str, psql: Psql, tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from facesets.errors import Field, WrongUsage
 from facesets.files import is_there
 from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.index import index
+from facesets.operations.ingest.metadata import metadata_stage
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.people.forgetting.finishing import finish_what_was_cut_off
 from facesets.remote.service_embedder import service_model
@@ -89,7 +92,9 @@ def repair(library: Library, prepare: Prepare, *, by: str, progress: Progress, s
         embeds = bool(library.clip_models())
         describer, options = prepare(Skip(faces=embeds and library.settings is None, clip=not embeds))
         source = GallerySource(there)
-        failures = index(source, library, describer, options, progress=progress, stop=stop).failures
+        stages = [metadata_stage(lambda: np.datetime64("now", "us"))]
+        summary = index(source, library, describer, options, stages=stages, progress=progress, stop=stop)
+        failures = summary.failures
     return Repair(found, check(library, fix=False), failures)
 
 

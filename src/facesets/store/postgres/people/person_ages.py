@@ -192,7 +192,8 @@ def aged_faces(
 _NUMBERS = ("taken", "age", "male")
 _CHANGED: LiteralString = """
     WITH now AS (
-        SELECT person_id, count(*)::int AS faces, bit_xor(hashint8extended(id, 0)) AS fingerprint
+        SELECT person_id, count(*)::int AS faces,
+            bit_xor(hashint8extended(id, coalesce((age * 16)::bigint, -1))) AS fingerprint
         FROM face_detections
         WHERE person_id IS NOT NULL AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))
         GROUP BY person_id),
