@@ -28,6 +28,8 @@ from tests.fixtures.photo_library import PEOPLE, Library
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.soak import mostly_slow
 
+pytestmark = pytest.mark.slow
+
 PLAIN = RunOptions(
     cluster=ClusterOptions(method="auto", sheet=False), refine=RefineOptions(sheet=False), workers=2
 )

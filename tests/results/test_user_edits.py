@@ -35,6 +35,8 @@ from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["again", "company"]
 
 

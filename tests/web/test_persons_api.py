@@ -10,6 +10,8 @@ import pytest
 from facesets.store.postgres.people.person_faces import shown_faces
 from tests.fixtures.website import Website
 
+pytestmark = pytest.mark.slow
+
 BAD_NAME = "<img src=x onerror=alert(1)>"
 
 

@@ -224,8 +224,13 @@ def combinations() -> Iterator[Asked]:
 _LAST = datetime(1, 1, 1)  # noqa: DTZ001 - by the camera's clock
 
 
-@pytest.mark.parametrize("walked", [2000, 4])
-@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize(
+    ("indexed", "walked"),
+    [
+        (False, 4),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((False, 2000), (True, 2000), (True, 4))),
+    ],
+)
 def test_all_conditions_hold_together_however_photos_are_found(
     database: Database, monkeypatch: pytest.MonkeyPatch, walked: int, indexed: bool
 ) -> None:

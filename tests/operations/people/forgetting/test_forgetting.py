@@ -52,6 +52,8 @@ from facesets.store.postgres.people.face_places import FacePlace
 from facesets.store.postgres.people.forgotten_faces import remember_forgotten, without_forgotten
 from facesets.store.postgres.people.scrubbing import rewrite_tables
 
+pytestmark = pytest.mark.slow
+
 BY = "ben@home"
 NAME = "Änne Zwölfender"
 

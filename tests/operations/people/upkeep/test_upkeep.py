@@ -16,6 +16,8 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
+pytestmark = pytest.mark.slow
+
 BY = "anna@home"
 
 
