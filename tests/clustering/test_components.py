@@ -17,6 +17,8 @@ from facesets.clustering.cell_pairs import near_edge_chunks
 from tests.fixtures.soak import examples
 from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
 
+pytestmark = pytest.mark.slow
+
 
 @examples(50)
 @given(unit_vectors(), st.floats(-0.9, 0.99))

@@ -7,6 +7,8 @@ import pytest
 from tests.fixtures.questions import ask_questions
 from tests.fixtures.website import BASE, Website
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def asking(website: Website) -> Website:

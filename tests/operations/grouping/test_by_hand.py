@@ -42,6 +42,8 @@ from facesets.results.hand_moves import NOTES
 from facesets.results.lock import locked
 from facesets.results.safe_folder import SafeFolder
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["again", "company"]
 
 

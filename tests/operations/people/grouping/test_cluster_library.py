@@ -24,6 +24,8 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 
+pytestmark = pytest.mark.slow
+
 
 def people(database: Database) -> dict[str, str | None]:
     """The person at every path."""
