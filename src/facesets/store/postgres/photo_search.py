@@ -113,6 +113,8 @@ _OF_PERSON = sql.SQL(
 )
 _OF_TAG = sql.SQL("SELECT i.id, i.taken FROM {photos} i WHERE {conditions}")
 _HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
+_ANY_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')")
+"""The same where PostgreSQL may begin with the paths: where most files are gone, they are few."""
 _IN_ORDER = sql.SQL(
     "SELECT i.id FROM images i WHERE {conditions} ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"
 )
@@ -147,7 +149,9 @@ def count_photos(connection: Connection, asked: PhotoFilter) -> int:
         fits = _OF_ALL.format(conditions=sql.SQL(" AND ").join([*all_hold, sql.SQL("true")]))
     # Of a person's photos all are gathered, or the planner hopes to meet enough of them among all photos.
     statement = _COUNTED.format(
-        how=sql.SQL("MATERIALIZED" if asked.persons else "NOT MATERIALIZED"), fits=fits, has_file=_HAS_FILE
+        how=sql.SQL("MATERIALIZED" if asked.persons else "NOT MATERIALIZED"),
+        fits=fits,
+        has_file=_ANY_FILE if asked.open or asked.only_dates else _HAS_FILE,
     )
     return int(only_row(connection.execute(statement, given | {"most": MOST_COUNTED}))[0])
 
@@ -159,7 +163,7 @@ _COUNTED = sql.SQL(
 
 
 def _all(each: Sequence[sql.Composable]) -> sql.Composable:
-    return sql.SQL(" AND ").join([*each, _HAS_FILE])
+    return sql.SQL(" AND ").join([*each, _ANY_FILE])
 
 
 def photos_near(
