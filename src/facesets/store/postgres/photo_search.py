@@ -59,9 +59,11 @@ def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limi
 def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]) -> list[int]:
     """The numbers of these photos, in the order in which they are shown."""
     # These orders are those of an index, so that no more is read than is shown.
-    if asked.open or asked.only_dates:
+    if asked.open or asked.only_people:
         all_hold, given = conditions(asked)
-        order = sql.SQL("i.id DESC" if asked.open else "i.taken DESC, i.id DESC")
+        order = sql.SQL("i.id DESC" if asked.open else "i.taken DESC NULLS LAST, i.id DESC")
+        if asked.only_dates:
+            order = sql.SQL("i.taken DESC, i.id DESC")
         return _asked(connection, _IN_ORDER.format(conditions=_all(all_hold), order=order), given | page)
     if tagged := _of_rarest_tag(connection, asked):
         photos, given = tagged
@@ -140,7 +142,7 @@ _SHOWN = sql.SQL(
 
 def count_photos(connection: Connection, asked: PhotoFilter) -> int:
     """How many photos there are of these, at most `MOST_COUNTED`."""
-    if asked.persons:
+    if asked.persons and not asked.only_people:
         fits, given = _fits(asked)
     elif tagged := _of_rarest_tag(connection, asked):
         fits, given = tagged
@@ -149,9 +151,9 @@ def count_photos(connection: Connection, asked: PhotoFilter) -> int:
         fits = _OF_ALL.format(conditions=sql.SQL(" AND ").join([*all_hold, sql.SQL("true")]))
     # Of a person's photos all are gathered, or the planner hopes to meet enough of them among all photos.
     statement = _COUNTED.format(
-        how=sql.SQL("MATERIALIZED" if asked.persons else "NOT MATERIALIZED"),
+        how=sql.SQL("NOT MATERIALIZED" if asked.only_people or not asked.persons else "MATERIALIZED"),
         fits=fits,
-        has_file=_ANY_FILE if asked.open or asked.only_dates else _HAS_FILE,
+        has_file=_ANY_FILE if asked.only_people else _HAS_FILE,
     )
     return int(only_row(connection.execute(statement, given | {"most": MOST_COUNTED}))[0])
 
