@@ -85,6 +85,22 @@ def test_a_run_shows_how_far_it_is_and_is_stopped(
 
 
 @pytest.mark.slow
+def test_a_job_is_shown_while_its_run_is_not_listed_yet(website: Website) -> None:
+    end = threading.Event()
+
+    def work(progress: JobProgress, stop: Stop) -> None:
+        with website.site.sessions.own() as session:
+            session.recorded.append(4_711)
+            progress.of_session(session)
+        end.wait(20)
+
+    job = website.site.jobs.start("index", work)
+    while not website.site.jobs.find(job.id).runs:
+        threading.Event().wait(0.01)
+    assert f'data-job="{job.id}"' in website.client.get("/runs").text
+    end.set()
+
+
 def test_it_asks_for_news_only_while_something_runs(website: Website, browser: Browser) -> None:
     end = begun(website)
     with opened(browser, f"{website.address}/runs") as page:

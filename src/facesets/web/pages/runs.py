@@ -51,5 +51,10 @@ def _together(recorded: list[RunView], jobs: list[Job], *, first: bool) -> list[
     ours = {str(number): job for job in jobs for number in job.runs}
     shown = {job.id for view in recorded if (job := ours.get(view.id)) is not None}
     others = [view for view in recorded if view.id not in ours]
-    mine = [view_of_job(job) for job in jobs if job.id in shown or (first and not job.runs)]
+    # A run may be recorded after those were listed: what still ran then is shown all the same.
+    mine = [
+        view_of_job(job)
+        for job in jobs
+        if job.id in shown or (first and (job.status == "running" or not job.runs))
+    ]
     return sorted([*others, *mine], key=lambda view: view.started_at, reverse=True)
