@@ -88,7 +88,7 @@ def test_a_run_shows_how_far_it_is_and_is_stopped(
 def test_a_job_is_shown_while_its_run_is_not_listed_yet(website: Website) -> None:
     end = threading.Event()
 
-    def work(progress: JobProgress, stop: Stop) -> None:
+    def work(progress: JobProgress, _: Stop) -> None:
         with website.site.sessions.own() as session:
             session.recorded.append(4_711)
             progress.of_session(session)

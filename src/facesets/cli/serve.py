@@ -28,6 +28,8 @@ _FEWEST_CHARACTERS = 12
 _MEGABYTE = 1_000_000
 _SESSIONS = 6
 _JOBS_END_WITHIN_S = 0.3
+_COUNTED_WITHIN_S = 3.0
+"""So long nobody is told the address, so that the first page is there at once."""
 _PARTS = ("fastapi", "jinja2", "uvicorn")
 
 
@@ -100,6 +102,7 @@ def serve(
             app = create_app(site, access, cookie)
             # Aside: whoever comes meanwhile is answered, and waits at most for the rest of it.
             threading.Thread(target=_warm, args=[site], daemon=True).start()
+            site.is_counted.wait(_COUNTED_WITHIN_S)
         ended_by = _answer(partial(run, app, bound), address_of(bound), jobs, shows=open_)
     # Threads in the middle of a question or a picture would be waited for.
     console.leave(ended_by)
@@ -118,6 +121,7 @@ def _warm(site: "Site") -> None:
     """Count beforehand; where that fails, whoever needs it counts, and hears of it."""
     with suppress(FacesetsError):
         site.warm()
+    site.is_counted.set()
 
 
 def _answer(run: Callable[..., int], address: str, jobs: "Jobs", *, shows: bool) -> int:

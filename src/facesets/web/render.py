@@ -33,6 +33,13 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     return HTMLResponse(text, status_code=status)
 
 
+def compile_templates() -> None:
+    """Read and compile all templates, so that no visitor waits for it."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 def commands(sentence: str) -> list[tuple[str, bool]]:
     """Return the parts of a sentence, each with whether it is a command, which stands between backticks."""
     parts = sentence.split("`")

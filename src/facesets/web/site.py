@@ -1,5 +1,6 @@
 """What pages and calls work with: the library, pictures, who is asking, what runs in the background."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from facesets.store.postgres.people.steps import one_at_a_time
 from facesets.store.postgres.people.versions import version_of_person
 from facesets.web.crops import CropStore
 from facesets.web.models import Models
+from facesets.web.render import compile_templates
 
 if TYPE_CHECKING:
     from facesets.web.background import Jobs
@@ -46,6 +48,8 @@ class Site:
         Who changes what is changed here, for the log of steps.
     is_hurried : bool
         Whether the library ends what takes too long: so it does while somebody only asks (GET).
+    is_counted : Event
+        Set once the first page takes no longer than any other.
     """
 
     sessions: Sessions
@@ -59,6 +63,7 @@ class Site:
     groups: CurrentGroups = field(default_factory=CurrentGroups)
     waiting: CurrentWaiting = field(default_factory=CurrentWaiting)
     models: Models = field(default_factory=Models)
+    is_counted: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def library(self) -> Iterator[Database]:
@@ -74,6 +79,8 @@ class Site:
         """Count what pages show, so that no visitor waits for it; most of it once the first was answered."""
         with self.sessions.own() as session:
             self.totals.refresh(session)
+            compile_templates()
+            self.is_counted.set()
             time.sleep(_WARMS_AFTER_S)
             self.groups.sizes(session)
             warm_prototypes(session, self.prototypes)
