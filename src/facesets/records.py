@@ -177,39 +177,6 @@ def unknown_column(name: str, length: int) -> NDArray[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class FaceAttributes:
-    """What an attribute model says of the faces of one picture.
-
-    Attributes
-    ----------
-    age : float32 array of shape (n,)
-        Years.
-    male : float32 array of shape (n,)
-        How likely the face is a man's, from 0 to 1.
-    raw : float32 array of shape (n, k)
-        The model's own output.
-    says : tuple of k texts
-        What each number of it is about.
-    """
-
-    age: Float32
-    male: Float32
-    raw: Float32
-    says: tuple[str, ...]
-
-
-SURE_OF_SEX = 0.8
-"""From this probability on a face has a sex; below it is not known, `U`."""
-
-
-def sexes(male: Float32) -> NDArray[np.bytes_]:
-    """`M`, `F` or `U` for how likely faces are men's; empty where that is NaN."""
-    known = np.where(male >= SURE_OF_SEX, b"M", np.where(male <= 1 - SURE_OF_SEX, b"F", b"U"))
-    letters: NDArray[np.bytes_] = np.where(np.isnan(male), b"", known).astype("S1")
-    return letters
-
-
-@dataclass(frozen=True, slots=True)
 class Images:
     """Many images as columns, one row a distinct content.
 

@@ -99,13 +99,6 @@ def embed_photos(
             tuning, embedder = measured, load(tuning=measured)
         how = dataclasses.replace(options, workers=tuning.workers, batch_size=tuning.images_per_run)
         summary = embed(
-            photos,
-            store,
-            embedder,
-            how,
-            stages=stages,
-            stopwatch=stopwatch,
-            progress=progress,
-            stop=stop,
+            photos, store, embedder, how, stages=stages, stopwatch=stopwatch, progress=progress, stop=stop
         )
     return summary, how

@@ -15,8 +15,8 @@ from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.people.forgetting.forget import ForgetPlan, ForgetSummary
     from facesets.operations.people.forgetting.forget_proof import Proof
+    from facesets.operations.people.forgetting.forget_summary import ForgetPlan, ForgetSummary
 
 
 def forget(

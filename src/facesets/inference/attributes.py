@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 
 from facesets.errors import CannotInfer
+from facesets.face_attributes import FaceAttributes
 from facesets.files import printable
 from facesets.inference.model_files import GENDERAGE, MIVOLO, ModelFile
 from facesets.inference.packs import ModelPack
 from facesets.inference.session import CPU, Session
-from facesets.records import FaceAttributes, Float32, Pixels
+from facesets.records import Float32, Pixels
 
 _MARGIN = 1.5
 """Edge of InsightFace's crop, in longer edges of the box."""

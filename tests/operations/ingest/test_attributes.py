@@ -10,6 +10,7 @@ from tests.fixtures.photo_library import Library as PhotoLibrary
 from tests.fixtures.photos import copy_photos
 
 from facesets.errors import WrongUsage
+from facesets.face_attributes import FaceAttributes
 from facesets.imaging.decode import Decoded
 from facesets.inference.attributes import Attributes, attribute_model
 from facesets.inference.describer import LocalDescriber
@@ -26,7 +27,7 @@ from facesets.operations.library.delete_findings import delete_findings
 from facesets.operations.options.cache import EmbedOptions, EnrichOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
-from facesets.records import FaceAttributes, Faces, Finding, Float32, ImageRecord, Int64, Pixels
+from facesets.records import Faces, Finding, Float32, ImageRecord, Int64, Pixels
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop

@@ -18,7 +18,8 @@ from facesets.operations.options.stages import STAGES
 from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.faces import insert_faces
-from facesets.store.postgres.images import store_images, store_paths
+from facesets.store.postgres.image_paths import store_paths
+from facesets.store.postgres.images import store_images
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import (
     Migration,

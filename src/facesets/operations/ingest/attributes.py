@@ -5,8 +5,9 @@ from typing import Protocol
 
 import numpy as np
 
+from facesets.face_attributes import FaceAttributes
 from facesets.operations.ingest.stages import Photo, Stage
-from facesets.records import FaceAttributes, Finding, Float32, ImageRecord, Int64, Pixels
+from facesets.records import Finding, Float32, ImageRecord, Int64, Pixels
 
 STAGE = "attributes"
 

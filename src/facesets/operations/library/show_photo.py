@@ -17,7 +17,7 @@ from facesets.imaging.decode import SUFFIXES
 from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.operations.options.stages import STAGES
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.images import reasons_at
+from facesets.store.postgres.image_paths import reasons_at
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.photo_faces import Photo, faces_on_photo, find_photo
 from facesets.store.postgres.photo_parts import (

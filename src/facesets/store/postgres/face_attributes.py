@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.records import FaceAttributes, Faces, Finding, ImageRecord, sexes, unknown_column
+from facesets.face_attributes import FaceAttributes, sexes
+from facesets.records import Faces, Finding, ImageRecord, unknown_column
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, text
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace as replaced
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,11 +21,11 @@ from facesets.library_records import (
 from facesets.records import CacheSettings, ClipModel, Collection, ImageRecord, Wanted
 from facesets.store.postgres import (
     enrichment,
-    face_scans,
     faces,
     galleries,
-    image_embeddings,
+    image_paths,
     images,
+    known_files,
     models,
     photo_stages,
     relocating,
@@ -134,6 +133,18 @@ class Library:
         known = models.detectors(connection)
         return known[0] if known else None
 
+    def _detector_id(self, connection: Connection) -> int | None:
+        detector = self.detector(connection)
+        return None if detector is None else detector.id
+
+    def _sought(self, connection: Connection) -> known_files.Sought:
+        return known_files.Sought(
+            searched_by=self._detector_id(connection),
+            must_be_searched=self._searched,
+            embedded_by=None if self._clip is None else models.find_clip_model(connection, self._clip),
+            must_be_embedded=self._clip is not None,
+        )
+
     def require(self, settings: CacheSettings) -> None:
         """Look at the faces of these settings from now on, whether or not there are any yet."""
         self._given = settings
@@ -195,7 +206,7 @@ class Library:
 
     def files(self) -> Mapping[str, FileRecord]:
         """Every path it knows, with what was seen there."""
-        return self._database.run(images.file_records)
+        return self._database.run(image_paths.file_records)
 
     def has_image(self, sha256: str) -> bool:
         """Whether that content was searched for faces in this way already."""
@@ -203,26 +214,15 @@ class Library:
 
     def has_images(self, sha256: Sequence[str]) -> set[str]:
         """Which of these contents were searched for faces in this way already."""
-        return self._database.run(lambda connection: self._has_images(connection, sha256))
-
-    def _has_images(self, connection: Connection, sha256: Sequence[str]) -> set[str]:
-        detector = self.detector(connection)
-        return set() if detector is None else face_scans.searched_among(connection, detector.id, sha256)
+        return self._database.run(
+            lambda connection: known_files.searched_images(connection, self._sought(connection), sha256)
+        )
 
     def lacking(self, sha256: str) -> tuple[bool, Wanted]:
         """Whether that content is known, and what it lacks of what is looked for."""
-        return self._database.run(lambda connection: self._lacking(connection, sha256))
-
-    def _lacking(self, connection: Connection, sha256: str) -> tuple[bool, Wanted]:
-        known = connection.execute("SELECT FROM images WHERE sha256 = %s", (sha256,)).fetchone() is not None
-        searched = not self._searched or bool(known and self._has_images(connection, [sha256]))
-        embedded = self._clip is None or (
-            known and image_embeddings.is_embedded(connection, sha256, self._clip_id(connection))
+        return self._database.run(
+            lambda connection: known_files.lacking(connection, self._sought(connection), sha256)
         )
-        return known, Wanted(faces=not searched, clip=not embedded)
-
-    def _clip_id(self, connection: Connection) -> int | None:
-        return None if self._clip is None else models.find_clip_model(connection, self._clip)
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
         """Keep these for good, all or nothing. An image or path known before is replaced.
@@ -259,31 +259,23 @@ class Library:
         self,
         files: Sequence[FileRecord],
         images: Sequence[ImageRecord],
-        gallery_numbers: Mapping[str, int] | None = None,
+        numbers: Mapping[str, int] | None = None,
         *,
         replace: bool,
     ) -> None:
         self._database.run(
-            lambda connection: writing.write(
-                connection,
-                files,
-                images,
-                gallery_numbers,
-                faces_from=self._given,
-                clip_from=self._clip,
-                replace=replace,
+            lambda each: writing.write(
+                each, files, images, numbers, faces_from=self._given, clip_from=self._clip, replace=replace
             )
         )
 
     def pending(self, photos: PhotosOfStage, *, after: int, limit: int) -> list[PendingPhoto]:
         """The next photos that a stage is to look at, with numbers beyond `after`, ascending."""
-
-        def work(connection: Connection) -> list[PendingPhoto]:
-            detector = self.detector(connection)
-            number = None if detector is None else detector.id
-            return photo_stages.pending(connection, photos, number, after=after, limit=limit)
-
-        return self._database.run(work)
+        return self._database.run(
+            lambda connection: photo_stages.pending(
+                connection, photos, self._detector_id(connection), after=after, limit=limit
+            )
+        )
 
     def count_pending(self, photos: PhotosOfStage) -> int:
         """How many photos a stage is to look at."""
@@ -294,59 +286,37 @@ class Library:
 
         Photos that got other faces meanwhile stay pending where the stage looked at their faces.
         """
-
-        def work(connection: Connection) -> None:
-            detector = self.detector(connection)
-            writing.write_findings(connection, images, None if detector is None else detector.id)
-
-        self._database.run(work)
+        self._database.run(
+            lambda connection: writing.write_findings(connection, images, self._detector_id(connection))
+        )
 
     def known_below(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at the paths below some directories."""
-        return self._database.run(lambda connection: self._known_below(connection, roots))
-
-    def _known_below(self, connection: Connection, roots: Sequence[str]) -> dict[str, KnownFile]:
-        detector = self.detector(connection) if self._searched else None
-        found = images.known_paths(
-            connection, roots, detector.id if detector else None, searched=self._searched
+        return self._database.run(
+            lambda connection: known_files.known_below(connection, self._sought(connection), roots)
         )
-        if self._clip is None:
-            return found
-        return _changed(found, image_embeddings.lacking_below(connection, roots, self._clip_id(connection)))
 
     def unchanged_below(self, roots: Sequence[str]) -> UnchangedFiles:
         """Files below some directories that `index` need not look at."""
-        return self._database.run(lambda connection: self._unchanged_below(connection, roots))
-
-    def _unchanged_below(self, connection: Connection, roots: Sequence[str]) -> UnchangedFiles:
-        detector = self.detector(connection) if self._searched else None
-        model = self._clip_id(connection)
-        if (self._searched and detector is None) or (self._clip is not None and model is None):
-            return UnchangedFiles(set(), set())
-        return images.unchanged_below(
-            connection, roots, searched_by=detector.id if detector else None, embedded_by=model
+        return self._database.run(
+            lambda connection: known_files.unchanged_below(connection, self._sought(connection), roots)
         )
 
     def seen_at(self, paths: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at these very paths."""
-        return self._database.run(lambda connection: self._seen_at(connection, paths))
-
-    def _seen_at(self, connection: Connection, paths: Sequence[str]) -> dict[str, KnownFile]:
-        detector = self.detector(connection) if self._searched else None
-        found = images.seen_at(connection, paths, detector.id if detector else None, searched=self._searched)
-        if self._clip is None:
-            return found
-        return _changed(found, image_embeddings.lacking_at(connection, paths, self._clip_id(connection)))
+        return self._database.run(
+            lambda connection: known_files.seen_at(connection, self._sought(connection), paths)
+        )
 
     def reasons(self, paths: Sequence[str]) -> dict[str, str]:
         """Why these paths could not be read, those of them that could not."""
-        return self._database.run(lambda connection: images.reasons_at(connection, paths))
+        return self._database.run(lambda connection: image_paths.reasons_at(connection, paths))
 
     def forget_paths(self, paths: Sequence[str]) -> None:
         """Drop paths that are gone; their images and faces stay, and are found again by their content."""
         for start in range(0, len(paths), _FORGOTTEN_AT_ONCE):
             some = paths[start : start + _FORGOTTEN_AT_ONCE]
-            self._database.run(partial(images.forget_paths, paths=some))
+            self._database.run(partial(image_paths.forget_paths, paths=some))
 
     def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:
         """Know paths below one folder by their names below another; the galleries there go along."""
@@ -359,7 +329,7 @@ class Library:
 
     def paths_with(self, sha256: Sequence[str]) -> dict[str, list[str]]:
         """The paths that lead to each of these images."""
-        return self._database.run(lambda connection: images.paths_with(connection, sha256))
+        return self._database.run(lambda connection: image_paths.paths_with(connection, sha256))
 
     def keep_galleries(self, rows: Sequence[GalleryRow]) -> dict[str, int]:
         """Insert or replace galleries that differ; return the number of each by its path."""
@@ -372,9 +342,3 @@ class Library:
     def let_belong(self, directories: Mapping[str, int]) -> None:
         """Let the known paths in these directories belong to galleries, which are given by number."""
         self._database.run(lambda connection: galleries.let_belong(connection, directories))
-
-
-def _changed(found: dict[str, KnownFile], lacking: set[str]) -> dict[str, KnownFile]:
-    """The same, with these paths as if their files had changed."""
-    again = {path: replaced(found[path], mtime_ns=-1) for path in lacking if path in found}
-    return found | again

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 
 from facesets.file_records import FileRecord
 from facesets.records import CacheSettings, ClipModel, ImageRecord
-from facesets.store.postgres import face_scans, faces, image_embeddings, images, models, photo_stages
+from facesets.store.postgres import (
+    face_scans,
+    faces,
+    image_embeddings,
+    image_paths,
+    images,
+    models,
+    photo_stages,
+)
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.forgotten_faces import without_forgotten
 
@@ -44,9 +52,9 @@ def write(
         found = [(ids[image.sha256], image) for image in records]
         known = [] if replace else [ids[image.sha256] for image in records if image.sha256 not in fresh]
         photo_stages.keep_findings(connection, photo_stages.without_known(connection, found, known))
-        images.link_paths(connection, [image.sha256 for image in records])
+        image_paths.link_paths(connection, [image.sha256 for image in records])
     if new_files:
-        images.store_paths(connection, new_files, ids, gallery_numbers)
+        image_paths.store_paths(connection, new_files, ids, gallery_numbers)
 
 
 def write_findings(connection: Connection, new: Sequence[ImageRecord], detector_id: int | None) -> None:

@@ -21,7 +21,8 @@ from facesets.operations.people.corrections.giving import (
 )
 from facesets.operations.people.corrections.splitting import apply_split
 from facesets.operations.people.corrections.who import called, folded, require_person, short
-from facesets.operations.people.forgetting.forget import ForgetSummary, forget
+from facesets.operations.people.forgetting.forget import forget
+from facesets.operations.people.forgetting.forget_summary import ForgetSummary
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.steps import faces_moved

@@ -37,7 +37,8 @@ from facesets.operations.options.library import IndexOptions
 from facesets.operations.people.assigning.prototypes import prototypes
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.forgetting.finishing import Scrubbed
-from facesets.operations.people.forgetting.forget import ForgetSummary, forget, plan_forget
+from facesets.operations.people.forgetting.forget import forget, plan_forget
+from facesets.operations.people.forgetting.forget_summary import ForgetSummary
 from facesets.operations.people.forgetting.forget_words import holds_name, written_forms
 from facesets.operations.people.lists.listing import people, person
 from facesets.progress import SilentProgress

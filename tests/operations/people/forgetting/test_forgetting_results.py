@@ -21,8 +21,9 @@ from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions,
 from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.result_names import people_of_result
 from facesets.operations.people.corrections import naming
-from facesets.operations.people.forgetting.forget import ForgetSummary, forget, plan_forget
+from facesets.operations.people.forgetting.forget import forget, plan_forget
 from facesets.operations.people.forgetting.forget_proof import names_in, near_sets
+from facesets.operations.people.forgetting.forget_summary import ForgetSummary
 from facesets.operations.people.forgetting.forget_words import holds_name
 from facesets.progress import SilentProgress
 from facesets.results.earlier_export import EarlierExport

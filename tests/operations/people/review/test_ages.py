@@ -7,13 +7,14 @@ from tests.fixtures.aged_people import FIRST_YEAR, look, looks, photo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, rows, who_is
 
+from facesets.face_attributes import FaceAttributes
 from facesets.operations.ingest.attributes import attributes_stage
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.question_sheet import draw_question
 from facesets.operations.people.review.questions import Question, next_questions, refresh_questions
-from facesets.records import FaceAttributes, Finding, Float32, ImageRecord, Pixels
+from facesets.records import Finding, Float32, ImageRecord, Pixels
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 

@@ -19,6 +19,7 @@ from facesets.operations.people.corrections.who import (
     require_faces,
     require_person,
     short,
+    two_faces,
 )
 from facesets.operations.people.corrections.wording import describing
 from facesets.plurals import counted
@@ -258,7 +259,7 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
             return _same_people(
                 connection, find_person(connection, first), find_person(connection, second), by
             )
-        one, other = _two_faces(connection, first, second)
+        one, other = two_faces(connection, first, second)
         persons = require_faces(connection, tied_faces(connection, [one, other]))
         owners = sorted({person for person in persons.values() if person is not None})
         if len(owners) > 1:
@@ -301,7 +302,7 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
 
     def work(connection: Connection) -> SaidSummary:
         if faces:
-            one, other = _two_faces(connection, first, second)
+            one, other = two_faces(connection, first, second)
             persons = require_faces(connection, [one, other])
             person = persons[one]
             if person is not None and person == persons[other]:
@@ -336,14 +337,6 @@ def say_of_two_faces(step: Step, one: int, other: int, *, same: bool) -> None:
     """Say that two faces show one person, or two. Raises `WrongUsage` if that contradicts what was said."""
     _require_new(step.connection, FacePair(min(one, other), max(one, other), same=same))
     say_of_pair(step, one, other, same=same)
-
-
-def _two_faces(connection: Connection, first: str, second: str) -> tuple[int, int]:
-    if not (first.strip().isdecimal() and second.strip().isdecimal()) or int(first) == int(second):
-        show = Command("people show", "WHO", Field("faces", "20"))
-        raise WrongUsage(f"Give the numbers of two faces, as {show} prints them.")
-    require_faces(connection, [int(first), int(second)])
-    return int(first), int(second)
 
 
 def _require_new(connection: Connection, new: Statement) -> None:

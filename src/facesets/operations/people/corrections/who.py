@@ -200,3 +200,12 @@ def has_name(connection: Connection, name: str) -> UUID | None:
     text = folded(name)
     known = (person for other, person in all_names(connection) if folded(other) == text)
     return next(known, None) or person_of_name(connection, name)
+
+
+def two_faces(connection: Connection, first: str, second: str) -> tuple[int, int]:
+    """Two faces by their numbers. Raises `WrongUsage` if one does not exist, or they are one."""
+    if not (first.strip().isdecimal() and second.strip().isdecimal()) or int(first) == int(second):
+        show = Command("people show", "WHO", Field("faces", "20"))
+        raise WrongUsage(f"Give the numbers of two faces, as {show} prints them.")
+    require_faces(connection, [int(first), int(second)])
+    return int(first), int(second)

@@ -31,6 +31,7 @@ from facesets.operations.people.forgetting.forget_files import (
 )
 from facesets.operations.people.forgetting.forget_hierarchies import forget_in_hierarchies
 from facesets.operations.people.forgetting.forget_proof import Proof, prove
+from facesets.operations.people.forgetting.forget_summary import ForgetPlan, ForgetSummary
 from facesets.operations.people.forgetting.forget_words import sql_pattern, written_forms
 from facesets.records import Bool
 from facesets.results.forgetting import ResultForgotten
@@ -80,50 +81,6 @@ class Person:
     renumbered: Renumbered
     places: list[FacePlace]
     vectors: list[FaceVectors]
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetSummary:
-    """What went, what did not, and the proof.
-
-    Attributes
-    ----------
-    steps : int
-        Of the journal, that cannot be taken back any more.
-    searched : list of str
-        Result folders that were looked at.
-    log_removed : bool
-        Whether the server's write-ahead log from before is gone, too.
-    out_of_reach : list of str
-        What may still hold the person.
-    was_cut_off : bool
-        The person was erased by an earlier run that was cut off, and now only the rest was done. Nobody knows
-        their vectors any more, so these were not searched for. `person` is the name that was, or empty.
-    """
-
-    person: str
-    faces: int
-    loose_faces: int
-    steps: int
-    caches: list[CacheForgotten]
-    results: list[ResultForgotten]
-    searched: list[str]
-    log_removed: bool
-    proof: Proof
-    out_of_reach: list[str] = field(default_factory=list)
-    was_cut_off: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetPlan:
-    """Whom a user would forget: to be asked about, unless they are erased already, which was cut off."""
-
-    name: str
-    number: str
-    faces: int
-    loose_faces: int
-    results: list[ResultForgotten]
-    was_cut_off: bool = False
 
 
 def plan_forget(database: Database, who: str, caches: Sequence[Cache], folders: Sequence[Path]) -> ForgetPlan:
@@ -183,8 +140,7 @@ def forget(
         if exactly and f"{person.id}" != who:
             raise Changed(f"They are {person.name} by now, and nobody was erased. Look again, then decide.")
         traces = _traces(database, person)
-        every = _folders(database, folders)
-        files = _in_files(person, traces, caches, every, exports=exports, progress=progress)
+        files = _in_files(person, traces, caches, _folders(database, folders), progress, exports=exports)
         _remove_pictures(person, pictures)
         progress.begin("Forgetting in the library")
         erased = changing(database, lambda connection: _erase(connection, who, person, by, traces.forms))
@@ -197,18 +153,7 @@ def forget(
         proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, folders_left)
         finish(database, scrubbed)
         progress.end()
-    return ForgetSummary(
-        person=short(person.id),
-        faces=erased.faces - len(person.loose),
-        loose_faces=len(person.loose),
-        steps=erased.steps,
-        caches=files.caches,
-        results=files.results,
-        searched=files.searched,
-        log_removed=scrubbed.log_removed,
-        proof=proof,
-        out_of_reach=[*files.failures, *_out_of_reach(scrubbed, files.results, exports=exports)],
-    )
+    return _summary(person, erased, files, scrubbed, proof, exports=exports)
 
 
 def _remove_pictures(person: Person, directory: Path | None) -> None:
@@ -254,14 +199,31 @@ def _folders(database: Database, given: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(map(plain_path, (*results_of_library(database), *given))))
 
 
+def _summary(
+    person: Person, erased: Erased, files: _Files, scrubbed: Scrubbed, proof: Proof, *, exports: bool
+) -> ForgetSummary:
+    return ForgetSummary(
+        person=short(person.id),
+        faces=erased.faces - len(person.loose),
+        loose_faces=len(person.loose),
+        steps=erased.steps,
+        caches=files.caches,
+        results=files.results,
+        searched=files.searched,
+        log_removed=scrubbed.log_removed,
+        proof=proof,
+        out_of_reach=[*files.failures, *_out_of_reach(scrubbed, files.results, exports=exports)],
+    )
+
+
 def _in_files(
     person: Person,
     traces: Traces,
     caches: Sequence[Cache],
     folders: Sequence[Path],
+    progress: Progress,
     *,
     exports: bool,
-    progress: Progress,
 ) -> _Files:
     """Forget in caches and results: in results first, whose faces are known by what the caches hold."""
     files = _Files()

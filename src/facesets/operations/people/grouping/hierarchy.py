@@ -152,20 +152,9 @@ def place(
     eligible = scope.of(options.min_quality)
     if hierarchy is None:
         rows = best(scope.quality, np.flatnonzero(eligible), options.max_faces)
-        result = hdbscan(
-            faces.embedding[rows],
-            min_cluster_size=options.min_cluster_size,
-            min_samples=options.min_samples,
-            constraints=constraints_of(said, faces.face_id[rows]),
-            on_progress=reported,
-        )
-        reported.end()
+        result, labels = _made(faces, rows, said, options, reported)
         number = np.full(len(faces.face_id), NONE, np.int64)
-        if options.same_image_ok:
-            number[rows] = result.labels
-        else:
-            apart = same_image_pairs(faces.embedding[rows], faces.image[rows]).cannot_link
-            result, number[rows] = _one_a_photo(result, faces.embedding[rows], np.asarray(apart, np.int64))
+        number[rows] = labels
         ids = matched_ids(number, clusters.number, clusters.ids, named_by(new_id))
         new = np.setdiff1d(np.flatnonzero(eligible), rows)
         home, of_run, fresh = np.arange(len(ids)), np.arange(len(rows)), result
@@ -192,6 +181,24 @@ def place(
         predicted=int((predicted & (number[new] >= 0)).sum()),
         nearest=int((~predicted & (number[new] >= 0)).sum()),
     )
+
+
+def _made(
+    faces: PeopledFaces, rows: Int64, said: Statements, options: ClusterLibraryOptions, reported: Steps
+) -> tuple[HdbscanResult, Int64]:
+    """A hierarchy of some faces, and the cluster of each."""
+    result = hdbscan(
+        faces.embedding[rows],
+        min_cluster_size=options.min_cluster_size,
+        min_samples=options.min_samples,
+        constraints=constraints_of(said, faces.face_id[rows]),
+        on_progress=reported,
+    )
+    reported.end()
+    if options.same_image_ok:
+        return result, result.labels
+    apart = same_image_pairs(faces.embedding[rows], faces.image[rows]).cannot_link
+    return _one_a_photo(result, faces.embedding[rows], np.asarray(apart, np.int64))
 
 
 def _one_a_photo(result: HdbscanResult, rows: Float32, apart: Int64) -> tuple[HdbscanResult, Int64]:

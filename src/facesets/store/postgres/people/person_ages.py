@@ -12,7 +12,8 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.records import SURE_OF_SEX, Float64, Int64
+from facesets.face_attributes import SURE_OF_SEX
+from facesets.records import Float64, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
