@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from tests.fixtures.library_people import cluster as cluster_library
 from tests.fixtures.library_people import rows
 from tests.fixtures.photo_library import Library as Photos
 from tests.fixtures.photo_library import with_own_cache
+from tests.fixtures.postgres import Server
+from tests.fixtures.postgres import filled as filled_database
 
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.export_swap import export_swap
@@ -42,30 +45,62 @@ NAME = "Zwölfender"
 SETS = RefineOptions(min_faces=5, min_short=60, min_blur=70)
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where results are in each test: a folder that moves would be another one."""
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def template(
+    server: Server, empty_template: str, pristine: Photos, checker: Embedder, root: Path
+) -> Iterator[str]:
+    """Photos in a cache and a library; folders, sets and an export, in which one person has a name."""
+
+    def fill(database: Database) -> None:
+        photos = with_own_cache(pristine, root)
+        raw, sets, export = (root / name for name in ("raw", "sets", "export"))
+        make_results(photos, root)
+        (hugo,) = (
+            folder for folder in raw.iterdir() if any("Hugo_Chavez_0002" in p.name for p in folder.glob("*"))
+        )
+        hugo.rename(raw / NAME)
+        make_results(photos, root)
+        options = ExportSwapOptions(min_face_short=60, top_n=5)
+        export_swap(photos.store, sets, export, checker, options, progress=SilentProgress(), stop=Stop())
+        library = Library(database)
+        library.require(photos.store.load().settings)
+        import_cache(photos.store, library, progress=SilentProgress(), stop=Stop())
+        cluster_library(library)
+        brought = people_of_result(library, raw)
+        import_people(database, brought.file, "raw", by="anna@home", members=brought.members)
+        root.rename(kept(root))
+
+    yield from filled_database(server, empty_template, fill)
+
+
+@pytest.fixture
+def tmp_path(root: Path, template: str) -> Iterator[Path]:  # noqa: ARG001 - made by then
+    """These results, for one test."""
+    shutil.copytree(kept(root), root, symlinks=True)
+    yield root
+    shutil.rmtree(root)
+
+
+def kept(root: Path) -> Path:
+    return root.with_name("kept")
+
+
 @pytest.fixture
 def library(tmp_path: Path, pristine: Photos) -> Photos:
     """Real photos, in place of the made-up people that these tests have elsewhere."""
-    return with_own_cache(pristine, tmp_path)
+    return Photos(pristine.photos, tmp_path / "cache.npz")
 
 
 @pytest.fixture
-def filled(database: Database, library: Photos, checker: Embedder, tmp_path: Path) -> Library:
-    """Photos in a cache and a library; folders, sets and an export, in which one person has a name."""
-    raw, sets, export = (tmp_path / name for name in ("raw", "sets", "export"))
-    make_results(library, tmp_path)
-    (hugo,) = [
-        folder for folder in raw.iterdir() if any("Hugo_Chavez_0002" in p.name for p in folder.glob("*"))
-    ]
-    hugo.rename(raw / NAME)
-    make_results(library, tmp_path)
-    options = ExportSwapOptions(min_face_short=60, top_n=5)
-    export_swap(library.store, sets, export, checker, options, progress=SilentProgress(), stop=Stop())
+def filled(database: Database, library: Photos) -> Library:
     filled = Library(database)
     filled.require(library.store.load().settings)
-    import_cache(library.store, filled, progress=SilentProgress(), stop=Stop())
-    cluster_library(filled)
-    brought = people_of_result(filled, raw)
-    import_people(database, brought.file, "raw", by="anna@home", members=brought.members)
     return filled
 
 
