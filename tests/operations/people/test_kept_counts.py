@@ -8,6 +8,7 @@ from tests.fixtures.library_people import add_like, cluster, face_of, rows, who_
 
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.corrections.labeling import hide_cluster, label_cluster
+from facesets.operations.people.lists import current_totals
 from facesets.operations.people.lists.current_groups import CurrentGroups
 from facesets.operations.people.lists.current_totals import Kept, count_totals, make_all_prototypes
 from facesets.operations.people.review.answering import Verdict, answer
@@ -24,6 +25,12 @@ from facesets.store.postgres.people.steps import making_step
 
 BY = "anna@home"
 template = template_by(grouped(anna=6, ben=4, cleo=3))
+
+
+@pytest.fixture(autouse=True)
+def counting_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is: what takes long is not counted again each time."""
+    monkeypatch.setattr(current_totals, "_QUICK_S", float("inf"))
 
 
 def label(library: Library) -> None:
