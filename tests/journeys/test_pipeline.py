@@ -23,12 +23,12 @@ USUAL = ["index", "cluster", "assign", "centroids", "stats"]
 
 @pytest.fixture
 def photos(lfw_dir: Path, tmp_path: Path) -> Path:
-    """Three photos of each of three people."""
+    """Two photos of each of three people."""
     several = [sorted(folder.glob("*.jpg")) for folder in sorted(lfw_dir.iterdir())]
-    for files in [files for files in several if len(files) >= 3][:3]:
+    for files in [files for files in several if len(files) >= 2][:3]:
         folder = tmp_path / "photos" / files[0].parent.name
         folder.mkdir(parents=True)
-        for file in files[:3]:
+        for file in files[:2]:
             shutil.copy2(file, folder)
     return tmp_path / "photos"
 
@@ -41,6 +41,7 @@ def how(pack_dir: Path) -> dict[str, str]:
         "FACESETS_INDEX_PROVIDER": "cpu",
         "FACESETS_INDEX_SKIP_CLIP": "1",
         "FACESETS_INDEX_STAGES": "detection",
+        "FACESETS_INDEX_DET_SIZE": "320",
     }
 
 
@@ -93,14 +94,14 @@ def test_one_command_makes_people_of_photos_and_says_so_in_one_line(
     first = pipeline(photos)
     assert (first.status, first.err) == (0, "")
     (line,) = first.out.splitlines()
-    assert "9 new images" in line
-    assert "In all 9 images" in line
+    assert "6 new images" in line
+    assert "In all 6 images" in line
     found = people(library_url)
     assert found
     again = told(pipeline(photos, "--json"))
     assert [step["name"] for step in again["steps"]] == USUAL
     assert (again["new_images"], again["failed"], again["went_on_at"], again["stopped"]) == (0, 0, "", False)
-    assert again["library"]["images"] == 9
+    assert again["library"]["images"] == 6
     assert again["steps"][1]["summary"]["new_persons"] == 0
     assert people(library_url) == found
     assert rows(library_url, b"SELECT count(*) FROM person_prototypes")[0][0] > 0
@@ -123,10 +124,10 @@ def test_the_targets_are_those_of_the_settings(pipeline: Call, photos: Path, tmp
     one, other = (str(each) for each in sorted(photos.iterdir())[:2])
     settings = tmp_path / "facesets.toml"
     settings.write_text(f"[index]\ntarget = [{json.dumps(one)}]\n")
-    assert told(pipeline("--json"))["new_images"] == 3
+    assert told(pipeline("--json"))["new_images"] == 2
     settings.write_text(f"[index]\ntarget = [{json.dumps(one)}]\n[pipeline]\ntargets = {json.dumps(other)}\n")
-    assert told(pipeline("--json"))["new_images"] == 3
-    assert told(pipeline(photos, "--json"))["library"]["images"] == 9
+    assert told(pipeline("--json"))["new_images"] == 2
+    assert told(pipeline(photos, "--json"))["library"]["images"] == 6
 
 
 def test_a_photo_that_cannot_be_read_costs_that_photo(pipeline: Call, photos: Path) -> None:
@@ -135,7 +136,7 @@ def test_a_photo_that_cannot_be_read_costs_that_photo(pipeline: Call, photos: Pa
     assert done.status == 3
     assert "torn.jpg: not a picture" in done.err
     assert "1 failed." in done.out
-    assert "In all 9 images" in done.out
+    assert "In all 6 images" in done.out
     assert pipeline(photos).status == 0
     assert pipeline(photos, "--strict").status == 3
 
@@ -165,6 +166,8 @@ def test_known_people_come_first_with_dual(pipeline: Call, photos: Path) -> None
     summary = told(pipeline(photos, "--dual", "--json"))
     assert [step["name"] for step in summary["steps"]] == ["index", "dual", "stats"]
     assert summary["steps"][1]["summary"]["unknown"] is not None
+    bounded = pipeline(photos, "--dual", FACESETS_INDEX_MAX_IMAGES="1")
+    assert (bounded.status, "0 new clusters" in bounded.out) == (0, True)
     assert pipeline(photos, "--dual", "--full").status == 2
 
 

@@ -148,11 +148,14 @@ def _tell(label: str, done: "StepDone", *, dry_run: bool) -> None:
 
 
 def _line(label: str, summary: "PipelineSummary") -> str:
+    has_clusters = any(step.name == "dual" for step in summary.steps)
+    words = ("new cluster",) if has_clusters else ("new person", "new people")
     before = f" Went on at {summary.went_on_at}." if summary.went_on_at else ""
+    left = f" {summary.to_do} to do." if summary.to_do else ""
     line = (
         f"{label}: {counted(summary.new_images, 'new image')} with {counted(summary.new_faces, 'new face')}, "
-        f"{summary.assigned} given to known people, {counted(summary.new_people, 'new group')}, "
-        f"{summary.failed} failed.{before}"
+        f"{summary.assigned} given to known people, {counted(summary.new_people, *words)}, "
+        f"{summary.failed} failed.{left}{before}"
     )
     totals = summary.library
     if totals is not None:

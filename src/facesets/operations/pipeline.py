@@ -71,6 +71,8 @@ class PipelineSummary:
         Faces that known people got.
     new_people : int
         Unnamed people, or with `dual` clusters, that came up.
+    to_do : int
+        Files that are left for another run, where `index` is bounded.
     failed : int
         Files that cannot be read, those of earlier runs included, with `failures` to say why.
     away : list of str
@@ -85,6 +87,7 @@ class PipelineSummary:
     new_faces: int = 0
     assigned: int = 0
     new_people: int = 0
+    to_do: int = 0
     failed: int = 0
     failures: list[FileFailure] = field(default_factory=list)
     away: list[str] = field(default_factory=list)
@@ -213,6 +216,7 @@ def _summed(steps: Sequence[StepDone]) -> PipelineSummary:
                     summary,
                     new_images=found.indexed,
                     new_faces=found.faces,
+                    to_do=found.to_do,
                     failed=found.failed,
                     failures=found.failures,
                     away=found.away,
