@@ -126,10 +126,9 @@ def serve(latency_s: float, told: "multiprocessing.queues.Queue[int]") -> None:
 def made_photos(folder: Path, count: int) -> Path:
     """So many small pictures, of which no two are the same."""
     folder.mkdir()
-    base = np.linspace(0, 255, 250 * 250 * 3).astype(np.uint8).reshape(250, 250, 3)
+    picture = Image.fromarray(np.linspace(0, 255, 250 * 250 * 3).astype(np.uint8).reshape(250, 250, 3))
     for number in range(count):
-        base[:8, :8] = number % 256, number // 256, 99
-        Image.fromarray(base).save(folder / f"{number:06d}.jpg", quality=95)
+        picture.save(folder / f"{number:06d}.jpg", quality=95, comment=str(number).encode())
     return folder
 
 
