@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from facesets import settings
-from facesets.assembly.indexing import index_again
+from facesets.assembly.describing import Asked
+from facesets.assembly.indexing import index_again, index_photos
 from facesets.inference.catalog import DEFAULT_CLIP
 from facesets.inference.packs import read_pack
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack
+from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
+from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -34,3 +37,31 @@ def test_new_photos_of_a_folder_get_their_tags(
     )
     assert rows(database, "SELECT count(*) FROM image_embeddings") == [(1,)]
     assert rows(database, "SELECT status FROM image_stages WHERE stage = 'scene'") == [("completed",)]
+
+
+def test_more_readers_than_models_find_the_same_faces(
+    database: Database, empty_database: Database, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:8], tmp_path / "photos")
+    vectors = []
+    for session, readers in ((empty_database, 1), (database, 40)):
+        done = index_photos(
+            Library(session),
+            GallerySource([photos]),
+            IndexOptions(stages=("detection",)),
+            Asked((str(pack_dir), None, None), provider="cpu", skip_clip=True, workers=readers),
+            settings.load(),
+            KeptNotices(),
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+        assert (done.summary.indexed, done.options.concurrency) == (8, readers)
+        found = done.library.load()
+        vectors.append(
+            {
+                face: vector.tobytes()
+                for face, vector in zip(found.face_ids(), found.faces.embedding, strict=True)
+            }
+        )
+    assert len(vectors[0]) >= 8
+    assert vectors[0] == vectors[1]

@@ -2,7 +2,9 @@
 
 import json
 import math
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -213,3 +215,18 @@ def test_the_service_answers_a_ping(service: MlService) -> None:
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(WrongUsage, match="machine-learning service"):
         MlService(url, pause=lambda _: None)
+
+
+def test_as_many_pictures_are_under_way_as_there_are_readers(
+    server: MlServer, service: MlService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, readers = server.predict, 120
+    all_there = threading.Barrier(readers, timeout=60)
+
+    def together(entries: dict[str, Any], parts: dict[str, bytes]) -> tuple[int, Any]:
+        all_there.wait()
+        return answer(entries, parts)
+
+    monkeypatch.setattr(server, "predict", together)
+    with ThreadPoolExecutor(readers) as pool:
+        assert len(list(pool.map(lambda _: service.embed([PICTURE[:32, :32]]), range(readers)))) == readers

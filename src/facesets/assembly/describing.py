@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
 from facesets.assembly.once import say_once
 from facesets.errors import Field, WrongUsage
+from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.settings import Settings
 from facesets.stop import Stop
@@ -16,6 +17,7 @@ from facesets.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from facesets.inference.clip_packs import ClipPack
     from facesets.interfaces import Describer, Embedder, Progress
+    from facesets.operations.models.tuning import Tuning
     from facesets.records import CacheSettings, ClipModel, Float32, Pixels
     from facesets.remote.ml_service import MlService
     from facesets.remote.service_embedder import ServiceEmbedder
@@ -39,6 +41,8 @@ class Asked:
         None for what is best here.
     is_long : function
         Whether there is so much to do that measuring first pays.
+    batching : BatchingOptions
+        How pictures are collected where more threads read than models work at a time.
     """
 
     detection: tuple[str | None, int | None, float | None] = (None, None, None)
@@ -49,6 +53,7 @@ class Asked:
     skip_clip: bool = False
     workers: int | None = None
     is_long: Callable[[], bool] = lambda: False
+    batching: BatchingOptions = field(default_factory=BatchingOptions)
 
 
 def describer(
@@ -103,19 +108,34 @@ def _local(
     stopwatch: Stopwatch | None,
 ) -> "tuple[Describer, IndexOptions]":
     from facesets.inference.clip_image import ClipVisual
+    from facesets.inference.collecting import CollectingDescriber
     from facesets.inference.describer import LocalDescriber
     from facesets.inference.providers import choose_provider
 
     faces: Embedder | None = None
+    clip: ClipVisual | None = None
+    runners = conf.cpus
     pack = None if asked.skip_clip else _clip_pack(library, conf, asked, notices)
     if not asked.skip_faces:
-        faces, options = _local_embedder(
+        faces, tuning = _local_embedder(
             library.settings, options, conf, asked, notices, progress, stop, stopwatch=stopwatch
         )
-    if pack is None:
-        return LocalDescriber(faces, None), options
-    choice = choose_provider(asked.provider, pack.probe())
-    return LocalDescriber(faces, ClipVisual(pack, provider=choice.provider)), options
+        runners = tuning.workers
+        options = dataclasses.replace(options, concurrency=runners, batch_size=tuning.images_per_run)
+    if pack is not None:
+        clip = ClipVisual(pack, provider=choose_provider(asked.provider, pack.probe()).provider)
+    describe = LocalDescriber(faces, clip)
+    readers = asked.workers or 0
+    if readers <= runners:
+        return describe, options
+    collecting = CollectingDescriber(
+        describe,
+        readers=readers,
+        runners=runners,
+        max_batch=asked.batching.max_batch,
+        max_wait_s=asked.batching.max_wait_ms / 1000,
+    )
+    return collecting, dataclasses.replace(options, concurrency=readers, batch_size=1)
 
 
 def _clip_pack(library: "Library", conf: Settings, asked: Asked, notices: Notices) -> "ClipPack | None":
@@ -164,18 +184,22 @@ def _local_embedder(
     stop: Stop,
     *,
     stopwatch: Stopwatch | None = None,
-) -> "tuple[Embedder, IndexOptions]":
-    """What finds faces here, and the options that fit it."""
+) -> "tuple[Embedder, Tuning]":
+    """What finds faces here, and how the work is divided.
+
+    Where more readers are asked for than models work on at a time, these are as many as without them.
+    """
     from facesets.assembly.models import choose, detection_options, make_embedder
     from facesets.assembly.packs import get_pack
-    from facesets.assembly.tuning import tuning_for_run
+    from facesets.assembly.tuning import tuning_for_readers, tuning_for_run
     from facesets.remote.service_embedder import service_model
 
     of_service = known is not None and service_model(known) is not None
     chosen = detection_options(None if of_service else known, *asked.detection, conf)
     pack = get_pack(chosen.pack, conf, notices, progress, stop, known=known, fetch=not options.dry_run)
     choice = choose(asked.provider, pack, notices)
-    tuning = tuning_for_run(
+    tuning = tuning_for_readers(conf, pack, choice, asked.workers or 0, asked.batching.max_batch)
+    tuning = tuning or tuning_for_run(
         conf,
         pack,
         choice,
@@ -186,10 +210,7 @@ def _local_embedder(
         progress=progress,
         stop=stop,
     )
-    embedder = make_embedder(pack, chosen, choice, tuning=tuning, stopwatch=stopwatch)
-    return embedder, dataclasses.replace(
-        options, concurrency=tuning.workers, batch_size=tuning.images_per_run
-    )
+    return make_embedder(pack, chosen, choice, tuning=tuning, stopwatch=stopwatch), tuning
 
 
 def encoders(

@@ -1,17 +1,21 @@
-"""Indexing a folder as it was indexed before, and giving what was found to people."""
+"""Indexing, as the command line and the browser do it, and giving what was found to people."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facesets.assembly.describing import Asked, describer
 from facesets.assembly.notices import Notices
 from facesets.assembly.stages import StageModels, stages_of_run
+from facesets.inference.collecting import CollectingDescriber
 from facesets.interfaces import Progress
 from facesets.operations.ingest.empty_sources import require_a_target
 from facesets.operations.ingest.index import IndexSummary, index
+from facesets.operations.ingest.stages import at_most
+from facesets.operations.models.tuning import is_long
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.options.stages import IN_EVERY_RUN
@@ -19,9 +23,75 @@ from facesets.operations.people.assigning.assigning import assign
 from facesets.settings import Settings
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from facesets.store.postgres.library import Library
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What came of a run.
+
+    Attributes
+    ----------
+    library : Library
+        Sees the faces that were looked for.
+    options : IndexOptions
+        As they were chosen: how many files were worked on at a time, among others.
+    """
+
+    summary: IndexSummary
+    library: "Library"
+    options: IndexOptions
+
+
+def index_photos(
+    library: "Library",
+    source: GallerySource,
+    options: IndexOptions,
+    asked: Asked,
+    conf: Settings,
+    notices: Notices,
+    *,
+    body_model: Path | None = None,
+    stopwatch: Stopwatch | None = None,
+    progress: Progress,
+    stop: Stop,
+) -> Indexed:
+    """Load the models that are asked for, else the library's own, and index.
+
+    Raises
+    ------
+    As `index`, and as `describer`.
+    """
+    require_a_target(source, library)
+    is_first = library.settings is None and not options.dry_run and options.max_images is None
+    asked = replace(asked, is_long=lambda: is_first and is_long(chain.from_iterable(source.stamps()), 0))
+    options = replace(options, concurrency=asked.workers or options.concurrency)
+    describe, options = describer(library, options, conf, asked, notices, progress, stop, stopwatch=stopwatch)
+    known = describe.faces_from
+    models = StageModels(
+        known,
+        asked.detection[0],
+        asked.provider,
+        options.trust_mtime,
+        library=library,
+        describer=describe,
+        clip_pack=asked.clip_pack,
+        body_model=body_model,
+    )
+    stages = (
+        []
+        if options.dry_run
+        else stages_of_run(options.stages, models, conf, notices, progress, stop, enrich=options.enrich)
+    )
+    if isinstance(describe, CollectingDescriber):
+        stages = [at_most(stage, describe.runners) for stage in stages]
+    summary = index(
+        source, library, describe, options, stages=stages, stopwatch=stopwatch, progress=progress, stop=stop
+    )
+    return Indexed(summary, library.looking_for(known, None), options)
 
 
 def index_again(
@@ -43,7 +113,7 @@ def index_again(
 
     Raises
     ------
-    As `index`, and as `describer`.
+    As `index_photos`.
     """
     options = IndexOptions(
         fast_decode=bool(before.get("fast_decode")),
@@ -54,13 +124,8 @@ def index_again(
     )
     patterns = {name: tuple(before.get(name) or ()) for name in ("include", "exclude")}
     source = GallerySource([Path(folder)], **patterns)
-    require_a_target(source, library)
-    describe, options = describer(library, options, conf, Asked(), notices, progress, stop)
-    known = describe.faces_from
-    models = StageModels(known, trust_mtime=options.trust_mtime, library=library, describer=describe)
-    stages = stages_of_run(options.stages, models, conf, notices, progress, stop, enrich=options.enrich)
-    summary = index(source, library, describe, options, stages=stages, progress=progress, stop=stop)
-    return summary, library.looking_for(known, None)
+    done = index_photos(library, source, options, Asked(), conf, notices, progress=progress, stop=stop)
+    return done.summary, done.library
 
 
 def assigned(

@@ -76,9 +76,24 @@ def open_sessions(
     """Sessions with the library, the first of which is there; see `open_database` for errors.
 
     Whoever waits for an answer does not wait for a server that went away as long as a run does.
+
+    Parameters
+    ----------
+    most : int
+        So many are lent at a time; fewer where the server or this machine has no more to give.
     """
+    from facesets.store.postgres.room import room
+
     with ExitStack() as stack:
         first = stack.enter_context(open_database(database, settings, notices))
-        sessions = Sessions(lambda: first.another(reconnect_within_s=_RECONNECT_WITHIN_S), most)
+        there = first.run(room)
+        if there.lacks(most):
+            notices.notice(
+                f"The server of {first.label} has room for {there.free} more of {there.limit} connections, "
+                f"and this would use {most}: it takes longer. Raise max_connections of the server, or end "
+                "other programs that use it."
+            )
+        share = there.share(most)
+        sessions = Sessions(lambda: first.another(reconnect_within_s=_RECONNECT_WITHIN_S), share)
         stack.callback(sessions.close)
         yield sessions

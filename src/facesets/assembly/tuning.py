@@ -6,6 +6,7 @@ from collections.abc import Callable
 from facesets.errors import CannotInfer, CannotWrite
 from facesets.inference.packs import ModelPack
 from facesets.inference.providers import Choice
+from facesets.inference.session import CPU
 from facesets.interfaces import Progress
 from facesets.operations.models.tuning import FILE_NAME, Tuning, recall, remember, usual
 from facesets.operations.options.cache import DetectionOptions
@@ -48,6 +49,19 @@ def divide(
     if workers is not None and workers != best.workers:
         best = dataclasses.replace(best, workers=workers, threads=1)
     return best if batch_size is None else dataclasses.replace(best, images_per_run=batch_size)
+
+
+def tuning_for_readers(
+    settings: Settings, pack: ModelPack, choice: Choice, readers: int, max_batch: int
+) -> Tuning | None:
+    """How models work for more readers than they would have by themselves; None where there are not more.
+
+    A GPU takes a batch at a time; on a processor pictures gain nothing from going together.
+    """
+    best = divide(settings, pack, choice, workers=None, batch_size=None)
+    if readers <= best.workers:
+        return None
+    return best if choice.provider == CPU else dataclasses.replace(best, images_per_run=max_batch)
 
 
 def _measure(

@@ -39,6 +39,7 @@ from facesets.cli.people_carry import import_ as import_people
 from facesets.cli.people_forget import forget as forget_person
 from facesets.cli.people_review import answer, review
 from facesets.cli.people_split import split as split_person
+from facesets.cli.pipeline import pipeline
 from facesets.cli.refine import refine
 from facesets.cli.relocate import relocate
 from facesets.cli.run import run
@@ -74,6 +75,7 @@ for command in (
     serve,
     index,
     embed,
+    pipeline,
     cluster,
     assign,
     refine,
@@ -161,7 +163,7 @@ def by_parameter(flags: Mapping[str, Mapping[str, object]]) -> dict[str, dict[st
                 what = f"[{command}] {flag.replace('_', '-')}" if known else f"[{command}]"
                 see = f"facesets {command} --help" if known else "facesets --help"
                 raise WrongUsage(f"There is no {what} to set in facesets.toml. See `{see}`.")
-        several = {param.name for param in params if getattr(param, "multiple", False)}
+        several = {param.name for param in params if getattr(param, "multiple", False) or param.nargs == -1}
         found[command] = {
             known[flag]: [value] if known[flag] in several and isinstance(value, str) else value
             for flag, value in values.items()

@@ -2,14 +2,14 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesets.cli import console
 from facesets.cli.cluster_dual import run_dual
 from facesets.cli.cluster_flags import Way, refuse_idle_flags
-from facesets.cli.flags import Only, unless_given
+from facesets.cli.flags import Only, options_of, unless_given
 from facesets.cli.params import DatabaseOption
 from facesets.cli.results import learned_lines, photos_line, report
 from facesets.cli.thresholds import (
@@ -27,6 +27,9 @@ from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
+
+if TYPE_CHECKING:
+    from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary
 
 _CASES_SHOWN = 20
 _SHARED = ("min_cluster_size", "min_samples", "eps", "same_image_ok", "dry_run")
@@ -87,8 +90,7 @@ def cluster(
     typed = typed_flags(context)
     said = said_threshold(context.params, typed)
     if first is None:
-        shared = {name: getattr(folders, name) for name in _SHARED}
-        options = dataclasses.replace(library, **shared).told(method, said)
+        options = _with_shared(library, folders).told(method, said)
         grouped_by = dual.unknown_method if dual.dual else options.method
         refuse_idle_flags(typed, Way("dual" if dual.dual else "people", grouped_by))
         options = unless_given(context, options, _of_hierarchy(grouped_by))
@@ -105,6 +107,30 @@ def cluster(
     told = folders.told(method, said)
     refuse_idle_flags(typed, Way("folders", told.method))
     _cluster_into_folders(cache, database, out, told)
+
+
+def _with_shared(library: ClusterLibraryOptions, folders: ClusterOptions) -> ClusterLibraryOptions:
+    """The options of people of the library, with those that are of folders as well."""
+    return dataclasses.replace(library, **{name: getattr(folders, name) for name in _SHARED})
+
+
+def configured_grouping(context: typer.Context, *, dual: bool) -> tuple[ClusterLibraryOptions, DualOptions]:
+    """How faces of the library are grouped where no flag is given.
+
+    Parameters
+    ----------
+    context : typer.Context
+        Of `cluster`, without flags.
+    dual : bool
+        Whether it is `--dual`.
+    """
+    flags = context.params
+    of_dual = dataclasses.replace(options_of(DualOptions, flags), dual=dual)
+    folders = dataclasses.replace(options_of(ClusterOptions, flags), dry_run=False)
+    options = _with_shared(options_of(ClusterLibraryOptions, flags), folders)
+    options = options.told(flags["method"], said_threshold(flags))
+    by = of_dual.unknown_method if dual else options.method
+    return unless_given(context, options, _of_hierarchy(by)), of_dual
 
 
 def _of_hierarchy(method: Method) -> dict[str, int]:
@@ -156,41 +182,7 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
         open_database(database, settings.load(), console) as session,
     ):
         summary = cluster_library(Library(session), options, progress=progress, stop=stop, by=current_user())
-    console.show(
-        summary,
-        [
-            f"{counted(summary.faces, 'face')}: {summary.kept} had a person, "
-            f"{summary.joined} joined a known one, "
-            f"{summary.new_faces} became {counted(summary.new_persons, 'new person', 'new people')}, "
-            f"{summary.alone} stayed alone"
-            + (f", {len(summary.review)} are similar to several people." if summary.review else ".")
-            + (
-                f" {counted(summary.regrouped, 'face')} of unnamed people changed person, and "
-                f"{counted(summary.dissolved, 'of these people is', 'of these people are')} gone."
-                if summary.regrouped
-                else ""
-            )
-            + (
-                f" {counted(summary.restored, 'face')} given back to whom you said they are."
-                if summary.restored
-                else ""
-            )
-            + (
-                f" {counted(summary.questions, 'question')} {'waits' if summary.questions == 1 else 'wait'}: "
-                "`facesets people review`."
-                if summary.questions
-                else ""
-            )
-            + (
-                f" Step {summary.step}: `facesets people undo` takes it back."
-                if summary.step is not None
-                else ""
-            )
-            + (" Nothing was stored." if options.dry_run or summary.stopped else ""),
-            *summary.reasons,
-        ],
-        asked_for=options.dry_run,
-    )
+    console.show(summary, grouped_lines(summary), asked_for=options.dry_run)
     for case in summary.review[:_CASES_SHOWN]:
         likely = ", ".join(
             f"{person} ({similarity:.2f})"
@@ -200,3 +192,34 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
     if len(summary.review) > _CASES_SHOWN:
         console.remark(f"  … and {len(summary.review) - _CASES_SHOWN} more (--json lists all)")
     console.finish()
+
+
+def grouped_lines(summary: "ClusterLibrarySummary") -> list[str]:
+    """What `cluster` did to the library's people, in words."""
+    line = (
+        f"{counted(summary.faces, 'face')}: {summary.kept} had a person, "
+        f"{summary.joined} joined a known one, "
+        f"{summary.new_faces} became {counted(summary.new_persons, 'new person', 'new people')}, "
+        f"{summary.alone} stayed alone"
+        + (f", {len(summary.review)} are similar to several people." if summary.review else ".")
+        + (
+            f" {counted(summary.regrouped, 'face')} of unnamed people changed person, and "
+            f"{counted(summary.dissolved, 'of these people is', 'of these people are')} gone."
+            if summary.regrouped
+            else ""
+        )
+        + (
+            f" {counted(summary.restored, 'face')} given back to whom you said they are."
+            if summary.restored
+            else ""
+        )
+        + (
+            f" {counted(summary.questions, 'question')} {'waits' if summary.questions == 1 else 'wait'}: "
+            "`facesets people review`."
+            if summary.questions
+            else ""
+        )
+        + (f" Step {summary.step}: `facesets people undo` takes it back." if summary.step is not None else "")
+        + (" Nothing was stored." if summary.dry_run or summary.stopped else "")
+    )
+    return [line, *summary.reasons]

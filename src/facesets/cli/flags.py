@@ -56,7 +56,7 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
         made = {name: group.made(values) for name, group in groups.items()}
         given = {
-            name: _checked(by_name[name], values[name]) if name in by_name else values[name]
+            name: checked(by_name[name], values[name]) if name in by_name else values[name]
             for name in singles
         }
         command(**given, **made)
@@ -154,7 +154,8 @@ def _help(each: Declared) -> str:
     return f"{each.option.help} [{known}]" if known else each.option.help
 
 
-def _checked(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flags hold
+def checked(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flags hold
+    """What an option is, by what its flag holds. Raises `WrongUsage` for what it may not be."""
     value = _value(each, given)
     each.option.check(each.flag, value)
     return value

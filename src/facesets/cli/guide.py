@@ -95,6 +95,12 @@ GUIDE = {
         "facesets index --target ~/Pictures",
         "facesets index --target /mnt/galleries/* --exclude private '*.png' --max-minutes 60 --alone -q",
     ),
+    "pipeline": _entry(
+        LIBRARY,
+        "facesets pipeline ~/Pictures",
+        "facesets pipeline -q                      # of the targets in facesets.toml, from cron",
+        "facesets pipeline ~/Pictures --dual",
+    ),
     "assign": _entry(LIBRARY, "facesets assign", "facesets assign --threshold auto --dry-run"),
     "search": _entry(
         LIBRARY,

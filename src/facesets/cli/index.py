@@ -1,10 +1,7 @@
 """`facesets index`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +24,7 @@ from facesets.cli.params import (
 from facesets.cli.results import as_before, would
 from facesets.cli.user import current_user
 from facesets.errors import SourceGone, WrongUsage
+from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.cache import DetSize, LeastDetectionScore
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
@@ -34,8 +32,8 @@ from facesets.operations.options.stages import Delete, Force, OneStage
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
+    from facesets.operations.ingest.changed_files import FileFailure
     from facesets.operations.ingest.index import IndexSummary
-    from facesets.sources.galleries import GallerySource
 
 TargetOption = Annotated[
     list[Path] | None,
@@ -86,6 +84,7 @@ def index(
     provider: ProviderOption = "auto",
     *,
     options: IndexOptions,
+    batching: BatchingOptions,
     stage: OneStage = None,
     force: Force = False,
     delete: Delete = False,
@@ -100,12 +99,11 @@ def index(
     at once, on one machine or many. In cron -q leaves nothing but warnings.
     """
     from facesets import settings
-    from facesets.assembly.describing import Asked, describer
-    from facesets.assembly.indexing import assigned
-    from facesets.assembly.stages import StageModels, stages_of_run
+    from facesets.assembly.describing import Asked
+    from facesets.assembly.indexing import assigned, index_photos
+    from facesets.assembly.stages import StageModels
     from facesets.assembly.stores import open_database
-    from facesets.operations.ingest.empty_sources import require_a_target
-    from facesets.operations.ingest.index import index as run
+    from facesets.files import require_suffix
     from facesets.operations.ingest.stage_run import StageOptions
     from facesets.operations.models.profile import Meter, profile_of
     from facesets.sources.galleries import GallerySource
@@ -133,102 +131,70 @@ def index(
         return
     if target is None or force or delete:
         raise WrongUsage(_FORCE_IS_OF_STAGE if force else _DELETE_IS_OF_STAGE if delete else _NO_TARGET)
-    _require_what_fits(options.enrich, assign, bool(ml_uri), skip_faces, profile)
+    if profile is not None:
+        require_suffix(profile, ".json")
+    require_faces(options, assign=assign, by_service=bool(ml_uri), skip_faces=skip_faces)
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
-    conf = settings.load()
-    options = replace(options, concurrency=concurrency or options.concurrency)
     source = GallerySource(target, include=include, exclude=exclude)
+    asked = Asked(
+        (pack, det_size, min_det_score),
+        clip_pack,
+        provider,
+        ml_uri,
+        skip_faces=skip_faces,
+        skip_clip=skip_clip,
+        workers=concurrency,
+        batching=batching,
+    )
+    conf = settings.load()
     with (
         console.stoppable() as stop,
         console.progress() as progress,
         open_database(database, conf, console) as session,
+        RunLock(session, "index --alone") if alone else nullcontext(),
     ):
-        library = Library(session)
-        require_a_target(source, library)
-        is_first = library.settings is None and not options.dry_run and options.max_images is None
-        asked = Asked(
-            (pack, det_size, min_det_score),
-            clip_pack,
-            provider,
-            ml_uri,
-            skip_faces=skip_faces,
-            skip_clip=skip_clip,
-            workers=concurrency,
-            is_long=lambda: is_first and _is_long(source),
+        began = session.run(now) if assign else None
+        done = index_photos(
+            Library(session),
+            source,
+            options,
+            asked,
+            conf,
+            console,
+            body_model=body_model,
+            stopwatch=stopwatch,
+            progress=progress,
+            stop=stop,
         )
-        with RunLock(session, "index --alone") if alone else nullcontext():
-            describe, options = describer(
-                library, options, conf, asked, console, progress, stop, stopwatch=stopwatch
-            )
-            models = StageModels(
-                describe.faces_from,
-                pack,
-                provider,
-                options.trust_mtime,
-                library=library,
-                describer=describe,
-                clip_pack=clip_pack,
-                body_model=body_model,
-            )
-            stages = (
-                []
-                if options.dry_run
-                else stages_of_run(
-                    options.stages, models, conf, console, progress, stop, enrich=options.enrich
-                )
-            )
-            index_all = partial(run, stages=stages, stopwatch=stopwatch)
-            began = session.run(now) if assign else None
-            summary = index_all(source, library, describe, options, progress=progress, stop=stop)
-            if began is not None and not options.dry_run and not summary.stopped:
-                summary = assigned(
-                    summary,
-                    Library(session, describe.faces_from),
-                    began,
-                    by=current_user(),
-                    progress=progress,
-                    stop=stop,
-                )
-    _show(library.label, summary, dry_run=options.dry_run)
+        summary = done.summary
+        if began is not None and not options.dry_run and not summary.stopped:
+            summary = assigned(summary, done.library, began, by=current_user(), progress=progress, stop=stop)
+    lines = [index_line(done.library.label, summary, dry_run=options.dry_run)]
+    console.show(summary, [*lines, *_passed_over(summary.passed_over)], asked_for=options.dry_run)
     if (profile is not None or console.session.verbose) and not options.dry_run:
-        console.profile(profile_of(stopwatch, meter, workers=options.concurrency, path=profile))
-    _finish(summary, strict=strict)
+        console.profile(profile_of(stopwatch, meter, workers=done.options.concurrency, path=profile))
+    finish_index(summary.failures, summary.away, strict=strict)
 
 
-def _is_long(source: "GallerySource") -> bool:
-    from facesets.operations.models.tuning import is_long
-
-    return is_long(chain.from_iterable(source.stamps()), 0)
-
-
-def _require_what_fits(
-    enrich: bool, assign: bool, by_service: bool, skip_faces: bool, profile: Path | None
-) -> None:
+def require_faces(options: IndexOptions, *, assign: bool, by_service: bool, skip_faces: bool) -> None:
     """Refuse what needs faces, or models here, where there are none. Raises `WrongUsage`."""
-    from facesets.files import require_suffix
-
-    if profile is not None:
-        require_suffix(profile, ".json")
-    if enrich and (by_service or skip_faces):
+    if options.enrich and (by_service or skip_faces):
         raise WrongUsage(_NOT_WITH_ENRICH)
     if assign and skip_faces:
         raise WrongUsage("--assign gives new faces to people. Leave out --skip-faces.")
 
 
-def _finish(summary: "IndexSummary", *, strict: bool) -> None:
-    failed = console.unreadable(summary.failures, strict=strict)
-    if summary.away and not console.session.stopped_by:
+def finish_index(failures: "Sequence[FileFailure]", away: Sequence[str], *, strict: bool) -> None:
+    """Name the files that failed, and end with the status that these and targets that are away make."""
+    failed = console.unreadable(failures, strict=strict)
+    if away and not console.session.stopped_by:
         raise typer.Exit(SourceGone.exit_status)
     console.finish(failed=failed)
 
 
-def _show(label: str, summary: "IndexSummary", *, dry_run: bool) -> None:
-    lines = [_line(label, summary, dry_run=dry_run), *_passed_over(summary.passed_over)]
-    console.show(summary, lines, asked_for=dry_run)
-
-
-def _line(label: str, summary: "IndexSummary", *, dry_run: bool) -> str:
+def index_line(label: str, summary: "IndexSummary", *, dry_run: bool) -> str:
+    """What `index` did, in words."""
     left = f" {summary.to_do} to do." if summary.to_do else ""
     added = f"{counted(summary.completed, 'known image')} got what was lacking, " if summary.completed else ""
     return (

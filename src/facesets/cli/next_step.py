@@ -137,6 +137,11 @@ def _after_index(values: Values, _summary: object) -> Words:
     return ("cluster", *_database(values))
 
 
+def _after_pipeline(values: Values, summary: object) -> Words:
+    questions = getattr(getattr(summary, "library", None), "questions", 0)
+    return ("people", "review", *_database(values)) if questions else ()
+
+
 def _after_stage(values: Values, summary: object) -> Words:
     if not getattr(summary, "staged", 0):
         return ()
@@ -187,6 +192,7 @@ NEXT: dict[str, Step] = {
     "undo": _after_undo,
     "people list": lambda values, _: ("people", "review", *_database(values)),
     "index": _after_index,
+    "pipeline": _after_pipeline,
     "migrate": lambda values, _: ("index", "--target", "PHOTOS", *_database(values)),
     "import-cache": _after_index,
     "export-cache": lambda values, _: _of_cache(values["cache"]),

@@ -1,6 +1,6 @@
 """`facesets people prototypes | centroids`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from facesets.cli.user import current_user
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 from facesets.plurals import people as so_many
+
+if TYPE_CHECKING:
+    from facesets.operations.people.assigning.prototypes import CentroidsSummary
 
 
 @people.command()
@@ -51,8 +54,12 @@ def centroids(database: DatabaseOption = None) -> None:
 
     with opened_library(database) as session:
         summary = run(session)
-    line = (
+    console.show(summary, [centroids_line(summary)])
+
+
+def centroids_line(summary: "CentroidsSummary") -> str:
+    """What `people centroids` made, in words."""
+    return (
         f"{counted(summary.prototypes, 'prototype')} of {so_many(summary.people)} made; {summary.changed} "
         f"had others before. The largest drift of a vector was {summary.largest_drift:.4f}."
     )
-    console.show(summary, [line])

@@ -113,7 +113,7 @@ def _train(session: "Database", directory: "Path", options: TrainOptions) -> Non
         summary = train_heads(
             Library(session), options, directory, progress=progress, on_epoch=_telling(progress), stop=stop
         )
-    console.show(summary, _lines(summary))
+    console.show(summary, trained_lines(summary))
     console.finish()
 
 
@@ -128,7 +128,8 @@ def _telling(progress: "Progress") -> "Callable[[Epoch], None]":
     return tell
 
 
-def _lines(summary: "TrainSummary") -> list[str]:
+def trained_lines(summary: "TrainSummary") -> list[str]:
+    """What `train` did, in words."""
     known = f"{counted(summary.faces, 'face')} of {people(summary.people)}"
     if summary.dry_run:
         return [f"{known} would be learnt from."]

@@ -84,9 +84,9 @@ def is_nearby(host: str) -> bool:
 
 
 def client_of(
-    url: httpx.URL, timeout: httpx.Timeout, headers: Mapping[str, str], connections: int = 100
+    url: httpx.URL, timeout: httpx.Timeout, headers: Mapping[str, str], connections: int | None = 100
 ) -> httpx.Client:
-    """A client of one server, which follows no redirect.
+    """A client of one server, which follows no redirect; of so many connections at most, None for any number.
 
     A proxy that the environment names is for the internet: what is nearby is asked directly, so that keys
     and photos do not go through it. Certificates that the environment names count all the same.
@@ -96,7 +96,8 @@ def client_of(
     WrongUsage
         The server is elsewhere, and the proxy that the environment names cannot be used.
     """
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=20)
+    # Each stays for whoever asks next: where many ask, making them anew would take longer than the answers.
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     try:
         return httpx.Client(
             base_url=url,

@@ -87,7 +87,8 @@ class MlService:
         self._pause = pause
         self._waits_s = waits_s
         self._format = picture_format
-        self._client = client_of(base, httpx.Timeout(timeout_s, connect=10.0), {})
+        # Whoever asks has threads for it: were they to wait for each other here, all would wake each time.
+        self._client = client_of(base, httpx.Timeout(timeout_s, connect=10.0), {}, connections=None)
 
     def close(self) -> None:
         """Close all connections."""

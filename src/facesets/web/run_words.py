@@ -14,6 +14,7 @@ COMMANDS = {
     "maintain": "Maintain",
     "relocate": "Relocate",
     "people centroids": "Make centroids",
+    "pipeline": "Pipeline",
 }
 """What the runs are called; others are called as they are typed."""
 
@@ -31,7 +32,7 @@ def outcome(command: str, summary: Mapping[str, Any]) -> list[str]:
     if "known" in summary and "unknown" in summary:
         return _dual(summary)
     words = {"index": _index, "cluster": _cluster, "assign": _assign, "train": _train}
-    words["people centroids"] = _centroids
+    words |= {"people centroids": _centroids, "pipeline": _pipeline}
     return words[command](summary) if command in words else []
 
 
@@ -119,3 +120,8 @@ def _centroids(summary: Mapping[str, Any]) -> list[str]:
         f"{_some(summary, 'prototypes', 'prototype')} of {_some(summary, 'people', 'person', 'people')} made"
     )
     return [f"{made}; {_number(summary, 'changed')} had others before."]
+
+
+def _pipeline(summary: Mapping[str, Any]) -> list[str]:
+    found = f"{_some(summary, 'new_images', 'new photo')}, {_some(summary, 'new_faces', 'new face')}"
+    return [f"{found}; {_number(summary, 'assigned')} given to known people."]

@@ -1,6 +1,9 @@
 """What one thread makes of a batch of files, whichever store it is for."""
 
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from tests.fixtures.made_faces import SETTINGS
 from tests.fixtures.photos import with_orientation
 
 from facesets.operations.ingest.image_reader import ContentClaim, ImageReader
+from facesets.operations.ingest.picture_room import PictureRoom
 from facesets.records import CacheSettings, Description, Pixels, Wanted
 from facesets.sources.folders import found_file
 from facesets.stopwatch import Stopwatch
@@ -27,6 +31,25 @@ class Shapes:
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
         self.seen += [picture.shape for picture in pictures]
         return [Description() for _ in wanted]
+
+
+class AtOnce(Shapes):
+    """Counts how many pictures are looked at at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.most = 0
+        self._now = 0
+        self._lock = threading.Lock()
+
+    def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
+        with self._lock:
+            self._now += len(pictures)
+            self.most = max(self.most, self._now)
+        time.sleep(0.02)
+        with self._lock:
+            self._now -= len(pictures)
+        return super().describe(pictures, wanted)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +73,44 @@ def test_a_reduced_picture_keeps_its_real_upright_size_and_enough_pixels(
     assert result.image is not None
     assert (result.image.width, result.image.height) == (100, 8000)
     assert [shape[0] for shape in describer.seen] == [edge]
+
+
+def test_no_more_pictures_are_in_memory_than_there_is_room_for(tmp_path: Path) -> None:
+    files = []
+    for number in range(12):
+        Image.new("RGB", (40, 40), (number, 0, 0)).save(tmp_path / f"{number}.png")
+        files.append(found_file(str(tmp_path / f"{number}.png")))
+    one = 10 * max(file.size for file in files)
+    describer = AtOnce()
+    reader = ImageReader(
+        describer,
+        lambda *_: ContentClaim(Wanted()),
+        [],
+        Stopwatch(),
+        fast_decode=False,
+        room=PictureRoom(3 * one),
+    )
+    with ThreadPoolExecutor(12) as pool:
+        results = list(pool.map(lambda file: reader.read(0, [file]), files))
+    assert all(result.image is not None for (result,) in results)
+    assert 1 < describer.most <= 3
+
+
+def test_a_picture_that_is_larger_than_the_room_has_it_alone() -> None:
+    room = PictureRoom(10)
+    with room.taken(1000):
+        pass
+    with ThreadPoolExecutor(2) as pool:
+        inside: list[int] = []
+
+        def enter(size: int) -> None:
+            with room.taken(size):
+                inside.append(size)
+
+        with room.taken(8):
+            first = pool.submit(enter, 1000)
+            second = pool.submit(enter, 2)
+            second.result(timeout=60)
+            assert not first.done()
+        first.result(timeout=60)
+        assert inside == [2, 1000]

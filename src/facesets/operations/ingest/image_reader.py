@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -16,6 +16,7 @@ from facesets.imaging.decode import Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
 from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.interfaces import Describer
+from facesets.operations.ingest.picture_room import DECODED, PictureRoom
 from facesets.operations.ingest.stages import Photo, Stage, looked_at
 from facesets.operations.options.cache import DetectionOptions
 from facesets.records import Description, Faces, ImageRecord, Wanted
@@ -86,6 +87,7 @@ class ImageReader:
         stopwatch: Stopwatch,
         *,
         fast_decode: bool,
+        room: PictureRoom | None = None,
     ) -> None:
         """Work with one way of describing pictures.
 
@@ -97,11 +99,14 @@ class ImageReader:
             What is added to each picture that was described.
         fast_decode : bool
             Large JPEGs may be decoded at a half, a quarter or an eighth.
+        room : PictureRoom, optional
+            For how many pictures there is memory.
         """
         self._describer = describer
         self._claim = claim
         self._stages = stages
         self._stopwatch = stopwatch
+        self._room = room or PictureRoom()
         self._least_edge = _least_edge(describer) if fast_decode else None
 
     def read(self, number: int, batch: Sequence[FoundFile]) -> list[ReadResult]:
@@ -113,15 +118,28 @@ class ImageReader:
             A model stopped, or the service is gone.
         """
         results: list[ReadResult] = []
-        pictures: dict[int, tuple[bytes, Decoded]] = {}
+        files: dict[int, bytes] = {}
         for place, found in enumerate(batch):
-            result, picture = self._read(found, (number, place))
-            if picture is not None:
-                pictures[place] = picture
+            result, data = self._read(found, (number, place))
+            if data is not None:
+                files[place] = data
             results.append(result)
+        with self._room.taken(DECODED * sum(map(len, files.values()))):
+            return self._described(results, files)
+
+    def _described(self, results: list[ReadResult], files: Mapping[int, bytes]) -> list[ReadResult]:
+        """The results with what their pictures show; of those files of which something is wanted."""
+        pictures: dict[int, Decoded] = {}
+        for place, data in files.items():
+            try:
+                with self._stopwatch.stage("decode"):
+                    pictures[place] = decode_bytes(data, least_edge=self._least_edge)
+            except UnreadableImage as error:
+                refused = replace(results[place].file, reason=error.reason)
+                results[place] = replace(results[place], file=refused)
         try:
             described = self._describer.describe(
-                [decoded.pixels for _, decoded in pictures.values()],
+                [decoded.pixels for decoded in pictures.values()],
                 [results[place].claim.wanted for place in pictures],
             )
         except ServiceFailed as error:
@@ -129,14 +147,14 @@ class ImageReader:
                 failed = replace(results[place].file, reason=str(error))
                 results[place] = replace(results[place], file=failed, is_kept=False)
             return results
-        for (place, (data, decoded)), description in zip(pictures.items(), described, strict=True):
-            photo = Photo(results[place].file.path, data, decoded)
+        for (place, decoded), description in zip(pictures.items(), described, strict=True):
+            photo = Photo(results[place].file.path, files[place], decoded)
             image = self._image(results[place], photo, decoded, description)
             results[place] = replace(results[place], image=image)
         return results
 
-    def _read(self, found: FoundFile, place: Place) -> tuple[ReadResult, tuple[bytes, Decoded] | None]:
-        """One file with its bytes and pixels; none where nothing is wanted or they cannot be had."""
+    def _read(self, found: FoundFile, place: Place) -> tuple[ReadResult, bytes | None]:
+        """One file with its bytes; none where nothing is wanted or they cannot be had."""
         try:
             with self._stopwatch.stage("read"):
                 data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
@@ -148,13 +166,8 @@ class ImageReader:
             sha256 = hashlib.sha256(data).hexdigest()
         record = FileRecord(found.path, found.size, found.mtime_ns, sha256)
         result = ReadResult(found, record, claim=self._claim(sha256, place))
-        if result.claim.in_other_hands or not result.claim.wanted.anything:
-            return result, None
-        try:
-            with self._stopwatch.stage("decode"):
-                return result, (data, decode_bytes(data, least_edge=self._least_edge))
-        except UnreadableImage as error:
-            return replace(result, file=replace(record, reason=error.reason)), None
+        is_wanted = result.claim.wanted.anything and not result.claim.in_other_hands
+        return result, data if is_wanted else None
 
     def _image(
         self, result: ReadResult, photo: Photo, decoded: Decoded, description: Description

@@ -6,8 +6,9 @@ itself looks at photos that the library knows already; see `stage_run`.
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import IO
 
 from facesets.errors import UnreadableImage
@@ -84,3 +85,16 @@ def looked_at(photo: Photo, image: ImageRecord, stages: Sequence[Stage]) -> Imag
         except UnreadableImage as error:
             image = image.with_finding(stage.name, Finding(stage.version, reason=error.reason))
     return image
+
+
+def at_most(stage: Stage, threads: int) -> Stage:
+    """The same stage, in which so many threads at a time look at pixels: models take memory for each."""
+    if not stage.needs_pixels:
+        return stage
+    free = BoundedSemaphore(threads)
+
+    def look(photo: Photo, image: ImageRecord) -> ImageRecord:
+        with free:
+            return stage.look(photo, image)
+
+    return replace(stage, look=look)

@@ -4,6 +4,7 @@ import json
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from facesets import __version__
@@ -30,6 +31,27 @@ def recorded_run(
         raise
     status = "stopped" if run.stopped else "done"
     database.run(lambda connection: _end(connection, run, status))
+
+
+def keep_summary(connection: Connection, run: RecordedRun) -> None:
+    """Keep what came of a run so far, for whoever goes on if it is killed."""
+    connection.execute("UPDATE runs SET summary = %s WHERE id = %s", (_json(run.summary), run.id))
+
+
+def broken_off(
+    connection: Connection, command: str, options: Mapping[str, Any], *, within: timedelta
+) -> dict[str, Any]:
+    """What came of the last run of a command, if it had these options and broke off, so long ago at most.
+
+    Empty where there is nothing to go on with.
+    """
+    row = connection.execute(
+        """SELECT summary, status <> 'done' AND options::text = %(options)s
+                AND coalesce(ended_at, started_at) > now() - %(within)s
+            FROM runs WHERE command = %(command)s ORDER BY id DESC LIMIT 1""",
+        {"command": command, "options": _json(options), "within": within},
+    ).fetchone()
+    return dict(row[0] or {}) if row is not None and row[1] else {}
 
 
 def last_options(connection: Connection, command: str) -> dict[str, Any] | None:

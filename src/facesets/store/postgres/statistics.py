@@ -125,6 +125,12 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
     )
 
 
+def newest_face(connection: Connection) -> int | None:
+    """The number of the face that was stored last; None where there is none."""
+    number: int | None = only_row(connection.execute("SELECT max(id) FROM face_detections"))[0]
+    return number
+
+
 def _clip(connection: Connection) -> list[ClipStatistics]:
     rows = connection.execute(
         """SELECT m.name, e.images FROM models m

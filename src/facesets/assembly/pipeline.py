@@ -1,0 +1,178 @@
+"""`pipeline`, put together: what each of its steps is told, and what does it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facesets.assembly.describing import Asked
+from facesets.assembly.indexing import index_photos
+from facesets.assembly.notices import Notices
+from facesets.errors import Field, WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.ingest.index import IndexSummary
+from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
+from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
+from facesets.operations.options.training import TrainOptions
+from facesets.operations.people.assigning.assigning import AssignSummary, assign
+from facesets.operations.people.assigning.prototypes import CentroidsSummary, centroids
+from facesets.operations.people.grouping.cluster_library import cluster_library
+from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary
+from facesets.operations.people.grouping.dual import DualSummary, cluster_dual
+from facesets.operations.people.training.training import TrainSummary, require_extra, train_heads
+from facesets.operations.pipeline import PipelineSummary, Step, StepDone, pipeline
+from facesets.settings import Settings
+from facesets.sources.galleries import GallerySource
+from facesets.stop import Stop
+from facesets.store.postgres.library import Library
+
+if TYPE_CHECKING:
+    from facesets.store.postgres.connection import Database
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRequest:
+    """What the steps are told: each as the command of its name.
+
+    Attributes
+    ----------
+    targets : tuple of Path
+        Folders of photos.
+    asked : Asked
+        By which models photos are looked at.
+    """
+
+    targets: tuple[Path, ...]
+    options: PipelineOptions = field(default_factory=PipelineOptions)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    index: IndexOptions = field(default_factory=IndexOptions)
+    asked: Asked = field(default_factory=Asked)
+    body_model: Path | None = None
+    cluster: ClusterLibraryOptions = field(default_factory=ClusterLibraryOptions)
+    dual: DualOptions = field(default_factory=DualOptions)
+    assign: AssignOptions = field(default_factory=AssignOptions)
+    train: TrainOptions = field(default_factory=TrainOptions)
+
+
+def run_pipeline(
+    database: "Database",
+    request: PipelineRequest,
+    conf: Settings,
+    notices: Notices,
+    *,
+    by: str,
+    on_step: Callable[[StepDone], None] = lambda _: None,
+    progress: Progress,
+    stop: Stop,
+) -> PipelineSummary:
+    """Take all steps on a library; see `pipeline`.
+
+    Raises
+    ------
+    MissingExtra
+        Training is asked for, and Torch is not installed; nothing was done.
+    WrongUsage
+        Without faces there is nothing to group.
+    As `pipeline`.
+    """
+    if request.asked.skip_faces:
+        raise WrongUsage(f"Without faces there are no people. Leave out {Field('skip_faces')}.")
+    dry_run = request.options.dry_run
+    if request.options.full and not dry_run:
+        require_extra()
+    source = GallerySource(request.targets, include=request.include, exclude=request.exclude)
+    library = Library(database)
+
+    def index() -> IndexSummary:
+        return index_photos(
+            library,
+            source,
+            replace(request.index, dry_run=dry_run),
+            request.asked,
+            conf,
+            notices,
+            body_model=request.body_model,
+            progress=progress,
+            stop=stop,
+        ).summary
+
+    return pipeline(
+        database,
+        Step("index", index),
+        people_steps(library, request, conf.state_dir / "models", by, progress, stop),
+        _told(source, request),
+        dry_run=dry_run,
+        on_step=on_step,
+        stop=stop,
+    )
+
+
+def people_steps(
+    library: Library,
+    request: PipelineRequest,
+    checkpoints: Path,
+    by: str,
+    progress: Progress,
+    stop: Stop,
+) -> list[Step]:
+    """The steps that give faces to people."""
+    dry_run = request.options.dry_run
+    grouping = replace(request.cluster, dry_run=dry_run)
+
+    def dual(told: DualOptions) -> DualSummary:
+        return cluster_dual(library, grouping, told, progress=progress, stop=stop, by=by)
+
+    def train() -> TrainSummary:
+        told = replace(request.train, dry_run=dry_run)
+        return train_heads(library, told, checkpoints, progress=progress, on_epoch=lambda _: None, stop=stop)
+
+    def cluster() -> ClusterLibrarySummary:
+        return cluster_library(library, grouping, progress=progress, stop=stop, by=by)
+
+    def give() -> AssignSummary:
+        told = replace(request.assign, dry_run=dry_run)
+        return assign(library, told, progress=progress, stop=stop, by=by)
+
+    def make_centroids() -> CentroidsSummary:
+        progress.begin("Making centroids")
+        try:
+            return centroids(library.database)
+        finally:
+            progress.end()
+
+    if request.options.full:
+        again = replace(request.dual, person_threshold=AFTER_TRAINING)
+        return [
+            Step("dual", lambda: dual(request.dual)),
+            Step("train", train),
+            Step("dual again", lambda: dual(again)),
+        ]
+    if request.options.dual:
+        return [Step("dual", lambda: dual(request.dual))]
+    steps = [Step("cluster", cluster), Step("assign", give)]
+    # Centroids follow from the faces that people have: nothing is decided there that could be said before.
+    return steps if dry_run else [*steps, Step("centroids", make_centroids)]
+
+
+def _told(source: GallerySource, request: PipelineRequest) -> dict[str, Any]:
+    """The request, as the library keeps it with the run: only a run that is told the same goes on."""
+    asked = request.asked
+    models = (*asked.detection, asked.clip_pack, asked.ml_uri, request.body_model)
+    steps = {name: asdict(getattr(request, name)) for name in ("index", "cluster", "dual", "assign", "train")}
+    return {
+        "targets": source.roots,
+        **source.patterns,
+        **asdict(request.options),
+        "models": [each if each is None else str(each) for each in models],
+        "steps": {
+            name: {field: _plain(value) for field, value in told.items()} for name, told in steps.items()
+        },
+    }
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it."""
+    return value if value is None or isinstance(value, bool | int | float) else str(value)

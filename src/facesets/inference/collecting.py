@@ -1,0 +1,132 @@
+"""Many readers and few models: pictures of all readers are collected into batches.
+
+Readers wait for disks and networks, so that it takes many of them; models take memory for each thread that
+runs them, so that there are few. Each reader asks for its own pictures and waits for their answers. Whoever
+runs the models takes what waits by then, whoever asked for it.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from facesets.errors import FacesetsError
+from facesets.interfaces import Describer
+from facesets.records import CacheSettings, ClipModel, Description, Pixels, Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One picture that waits, since when, and where its answer goes."""
+
+    pixels: Pixels
+    wanted: Wanted
+    since: float = field(default_factory=time.monotonic)
+    answer: "Future[Description]" = field(default_factory=Future)
+
+
+class CollectingDescriber:
+    """A `Describer` for any number of threads, by one that few threads use at a time.
+
+    The answer for a picture is that of the other describer, whatever else is in its batch. Its threads end
+    with it.
+    """
+
+    def __init__(
+        self,
+        describer: Describer,
+        *,
+        readers: int,
+        runners: int,
+        max_batch: int = 32,
+        max_wait_s: float = 0.05,
+    ) -> None:
+        """Stand before another describer.
+
+        Parameters
+        ----------
+        readers : int
+            Threads that ask. Where all of them wait, no further picture can come, and none is waited for.
+        runners : int
+            Batches that the other describer works on at a time, each in a thread of its own.
+        max_batch : int
+            Most pictures in a batch.
+        max_wait_s : float
+            So long the first picture of a batch waits for others.
+        """
+        self.runners = runners
+        self._describer = describer
+        self._readers = readers
+        self._max_batch = max_batch
+        self._max_wait_s = max_wait_s
+        self._pool = ThreadPoolExecutor(runners, thread_name_prefix="models")
+        self._waiting: deque[_Asked] = deque()
+        self._arrived = threading.Condition()
+        self._asking = 0
+        # Two that collected at once would share what comes in, and both batches would be small.
+        self._collecting = threading.Lock()
+
+    @property
+    def faces_from(self) -> CacheSettings | None:
+        """What faces come from."""
+        return self._describer.faces_from
+
+    @property
+    def clip_from(self) -> ClipModel | None:
+        """What embeds whole pictures."""
+        return self._describer.clip_from
+
+    def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
+        """Find out about each picture what is wanted of it. Raises what the other describer raises."""
+        asked = [_Asked(pixels, each) for pixels, each in zip(pictures, wanted, strict=True)]
+        with self._arrived:
+            self._asking += 1
+            self._waiting.extend(asked)
+            self._arrived.notify_all()
+        try:
+            # Each takes a batch, which holds one of them at least: as many as there are pictures are enough.
+            for _ in asked:
+                self._pool.submit(self._run_batch)
+            return [each.answer.result() for each in asked]
+        finally:
+            with self._arrived:
+                self._asking -= 1
+
+    def _run_batch(self) -> None:
+        with self._collecting:
+            batch = self._collected()
+        if batch:
+            self._answer(batch)
+
+    def _collected(self) -> list[_Asked]:
+        """The pictures that waited longest, once there are enough of them or the time is up."""
+        with self._arrived:
+            while self._waiting and len(self._waiting) < self._max_batch and self._asking < self._readers:
+                left = self._waiting[0].since + self._max_wait_s - time.monotonic()
+                if left <= 0 or not self._arrived.wait(left):
+                    break
+            count = min(len(self._waiting), self._max_batch)
+            return [self._waiting.popleft() for _ in range(count)]
+
+    def _answer(self, batch: Sequence[_Asked]) -> None:
+        """Let the models see a batch; one that fails goes picture by picture, for the fault may be of one."""
+        try:
+            described = self._describer.describe(
+                [each.pixels for each in batch], [each.wanted for each in batch]
+            )
+        except FacesetsError as error:
+            if len(batch) == 1:
+                batch[0].answer.set_exception(error)
+                return
+            for each in batch:
+                self._answer([each])
+        except BaseException as error:
+            # Whoever waits must hear of it.
+            for each in batch:
+                each.answer.set_exception(error)
+            raise
+        else:
+            for each, description in zip(batch, described, strict=True):
+                each.answer.set_result(description)

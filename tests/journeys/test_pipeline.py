@@ -1,0 +1,258 @@
+"""`facesets pipeline`: one line in a crontab, whatever happens to its runs."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from PIL import Image
+from tests.fixtures.postgres import Server, temporary
+from tests.fixtures.program import Result, command, run, started
+from tests.fixtures.waiting import wait_for
+
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Database, opened
+
+Call = Callable[..., Result]
+
+USUAL = ["index", "cluster", "assign", "centroids", "stats"]
+
+
+@pytest.fixture
+def photos(lfw_dir: Path, tmp_path: Path) -> Path:
+    """Two photos of each of three people."""
+    several = [sorted(folder.glob("*.jpg")) for folder in sorted(lfw_dir.iterdir())]
+    for files in [files for files in several if len(files) >= 2][:3]:
+        folder = tmp_path / "photos" / files[0].parent.name
+        folder.mkdir(parents=True)
+        for file in files[:2]:
+            shutil.copy2(file, folder)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def how(pack_dir: Path) -> dict[str, str]:
+    """How `index` works, as the environment says it."""
+    return {
+        "FACESETS_INDEX_PACK": str(pack_dir),
+        "FACESETS_INDEX_PROVIDER": "cpu",
+        "FACESETS_INDEX_SKIP_CLIP": "1",
+        "FACESETS_INDEX_STAGES": "detection",
+        "FACESETS_INDEX_DET_SIZE": "320",
+    }
+
+
+@pytest.fixture
+def pipeline(library_url: str, how: dict[str, str], tmp_path: Path) -> Call:
+    def call(*arguments: object, **more: str) -> Result:
+        env = how | {"DATABASE_URL": library_url} | more
+        return run("pipeline", *arguments, env=env, cwd=tmp_path)
+
+    return call
+
+
+@pytest.fixture
+def other_url(server: Server, empty_template: str) -> Iterator[str]:
+    """A second library."""
+    yield from temporary(server, empty_template)
+
+
+def told(result: Result) -> dict[str, Any]:
+    assert result.status in (0, 3), result.err
+    parsed: dict[str, Any] = json.loads(result.out)
+    return parsed
+
+
+def left_out(summary: dict[str, Any]) -> list[str]:
+    return [step["name"] for step in summary["steps"] if step["left_out"]]
+
+
+def rows(url: str, sql: bytes) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def people(url: str) -> set[frozenset[tuple[str, int]]]:
+    """Who is one person with whom, by the contents of photos and the places of faces."""
+    groups: dict[object, set[tuple[str, int]]] = {}
+    found = rows(
+        url,
+        b"""SELECT i.sha256, f.ordinal, f.person_id FROM face_detections f JOIN images i ON i.id = f.image_id
+            WHERE f.person_id IS NOT NULL""",
+    )
+    for sha256, ordinal, person in found:
+        groups.setdefault(person, set()).add((sha256, ordinal))
+    return set(map(frozenset, groups.values()))
+
+
+def test_one_command_makes_people_of_photos_and_says_so_in_one_line(
+    pipeline: Call, photos: Path, library_url: str
+) -> None:
+    first = pipeline(photos)
+    assert (first.status, first.err) == (0, "")
+    (line,) = first.out.splitlines()
+    assert "6 new images" in line
+    assert "In all 6 images" in line
+    found = people(library_url)
+    assert found
+    again = told(pipeline(photos, "--json"))
+    assert [step["name"] for step in again["steps"]] == USUAL
+    assert (again["new_images"], again["failed"], again["went_on_at"], again["stopped"]) == (0, 0, "", False)
+    assert again["library"]["images"] == 6
+    assert again["steps"][1]["summary"]["new_persons"] == 0
+    assert people(library_url) == found
+    assert rows(library_url, b"SELECT count(*) FROM person_prototypes")[0][0] > 0
+
+
+def test_quiet_says_nothing_and_verbose_what_each_step_did(pipeline: Call, photos: Path) -> None:
+    quiet = pipeline(photos, "-q")
+    assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
+    said = pipeline(photos, "-v").err
+    assert [said.index(f"\n{name}: ") for name in USUAL] == sorted(
+        said.index(f"\n{name}: ") for name in USUAL
+    )
+    assert "had a person" in said
+
+
+def test_the_targets_are_those_of_the_settings(pipeline: Call, photos: Path, tmp_path: Path) -> None:
+    nowhere = pipeline()
+    assert nowhere.status == 2
+    assert 'below [pipeline]: targets = ["PHOTOS"]' in nowhere.err
+    one, other = (str(each) for each in sorted(photos.iterdir())[:2])
+    settings = tmp_path / "facesets.toml"
+    settings.write_text(f"[index]\ntarget = [{json.dumps(one)}]\n")
+    assert told(pipeline("--json"))["new_images"] == 2
+    settings.write_text(f"[index]\ntarget = [{json.dumps(one)}]\n[pipeline]\ntargets = {json.dumps(other)}\n")
+    assert told(pipeline("--json"))["new_images"] == 2
+    assert told(pipeline(photos, "--json"))["library"]["images"] == 6
+
+
+def test_a_photo_that_cannot_be_read_costs_that_photo(pipeline: Call, photos: Path) -> None:
+    (photos / "torn.jpg").write_bytes(b"no picture")
+    done = pipeline(photos)
+    assert done.status == 3
+    assert "torn.jpg: not a picture" in done.err
+    assert "1 failed." in done.out
+    assert "In all 6 images" in done.out
+    assert pipeline(photos).status == 0
+    assert pipeline(photos, "--strict").status == 3
+
+
+def test_photos_without_a_face_are_no_failure(pipeline: Call, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    Image.new("RGB", (200, 200), (9, 99, 9)).save(tmp_path / "plain" / "green.jpg")
+    summary = told(pipeline(tmp_path / "plain", "--json"))
+    assert [step["name"] for step in summary["steps"]] == ["index", "stats"]
+    assert summary["library"]["faces"] == 0
+
+
+def test_a_dry_run_stores_nothing(pipeline: Call, photos: Path, library_url: str) -> None:
+    planned = pipeline(photos, "--dry-run")
+    assert planned.status == 0
+    assert "Nothing was stored." in planned.out
+    assert rows(library_url, b"SELECT count(*) FROM images") == [(0,)]
+    pipeline(photos)
+    before = rows(library_url, b"SELECT id, person_id FROM face_detections ORDER BY id")
+    summary = told(pipeline(photos, "--dry-run", "--json"))
+    assert [step["name"] for step in summary["steps"]] == ["index", "cluster", "assign", "stats"]
+    assert rows(library_url, b"SELECT id, person_id FROM face_detections ORDER BY id") == before
+    assert rows(library_url, b"SELECT count(*) FROM runs WHERE command = 'pipeline'") == [(1,)]
+
+
+def test_known_people_come_first_with_dual(pipeline: Call, photos: Path) -> None:
+    summary = told(pipeline(photos, "--dual", "--json"))
+    assert [step["name"] for step in summary["steps"]] == ["index", "dual", "stats"]
+    assert summary["steps"][1]["summary"]["unknown"] is not None
+    bounded = pipeline(photos, "--dual", FACESETS_INDEX_MAX_IMAGES="1")
+    assert (bounded.status, "0 new clusters" in bounded.out) == (0, True)
+    assert pipeline(photos, "--dual", "--full").status == 2
+
+
+def test_what_training_needs_is_asked_for_before_anything_is_done(
+    pipeline: Call, photos: Path, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.operations.people.training.training._EXTRA", ("no_such_module",))
+    refused = pipeline(photos, "--full")
+    assert refused.status == 2
+    assert "facesets[train]" in refused.err
+    assert rows(library_url, b"SELECT count(*) FROM images") == [(0,)]
+
+
+def test_a_run_that_failed_goes_on_at_that_step(
+    pipeline: Call, photos: Path, library_url: str, lfw_photos: list[Path]
+) -> None:
+    def fails_at_assign() -> None:
+        with opened(Database(library_url)) as session, RunLock(session, "assign"):
+            refused = pipeline(photos)
+        assert (refused.status, "Another `facesets assign`" in refused.err) == (75, True)
+
+    fails_at_assign()
+    summary = told(pipeline(photos, "--json"))
+    assert (left_out(summary), summary["went_on_at"]) == (["cluster"], "assign")
+    assert [step["name"] for step in summary["steps"]] == USUAL
+    assert left_out(told(pipeline(photos, "--json"))) == []
+    fails_at_assign()
+    assert left_out(told(pipeline(photos, "--json", FACESETS_CLUSTER_MIN_SIZE="3"))) == []
+    fails_at_assign()
+    with psycopg.connect(library_url) as connection:
+        connection.execute("UPDATE runs SET ended_at = now() - interval '13 hours'")
+    assert left_out(told(pipeline(photos, "--json"))) == []
+    fails_at_assign()
+    shutil.copy2(lfw_photos[-1], photos / "new.jpg")
+    summary = told(pipeline(photos, "--json"))
+    assert (summary["new_images"], left_out(summary)) == (1, [])
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_end_that_it_would_have_had(
+    pipeline: Call, photos: Path, library_url: str, other_url: str, how: dict[str, str]
+) -> None:
+    assert pipeline(photos, DATABASE_URL=other_url).status == 0
+    killed_at = []
+    for table in ("images", "steps", "person_prototypes"):
+        with psycopg.connect(library_url) as holding:
+            holding.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE".encode())
+            env = how | {"DATABASE_URL": library_url}
+            with started(command("pipeline", photos), env) as process:
+                wait_for(lambda: process.poll() is not None or _waits(library_url))
+                assert process.poll() is None
+                second = pipeline(photos)
+                assert (second.status, "Another `facesets pipeline`" in second.err) == (75, True)
+                killed_at.append(
+                    rows(library_url, b"SELECT command FROM runs ORDER BY id DESC LIMIT 1")[0][0]
+                )
+                process.kill()
+        # The killed run's session ends when it has what it waits for.
+        wait_for(lambda: not _holds(library_url))
+    assert killed_at[0] == "index"
+    assert killed_at[1] == "cluster"
+    assert killed_at[2] != "index"
+    assert pipeline(photos).status == 0
+    assert people(library_url) == people(other_url)
+    prototypes = b"SELECT count(*), count(DISTINCT person_id) FROM person_prototypes"
+    assert rows(library_url, prototypes) == rows(other_url, prototypes)
+
+
+def _waits(url: str) -> bool:
+    """Whether a session waits for a table."""
+    return bool(
+        rows(
+            url,
+            b"""SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                WHERE d.datname = current_database() AND NOT granted AND locktype = 'relation'""",
+        )
+    )
+
+
+def _holds(url: str) -> bool:
+    """Whether a session holds what only one run may have."""
+    return bool(
+        rows(
+            url,
+            b"""SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                WHERE d.datname = current_database() AND locktype = 'advisory'""",
+        )
+    )
