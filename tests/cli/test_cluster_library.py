@@ -99,6 +99,17 @@ def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
         (("out", "--method", "components", "--threshold", "0.4"), "say --max-cosine-distance for components"),
         (("out", "--method", "hdbscan", "--threshold", "0.4"), "--method hdbscan has no threshold"),
         (("--no-sheet",), "--sheet is for folders: say where to"),
+        (
+            ("--engine", "spark://x:1"),
+            "--engine spark://x:1 is no engine. Give local, or the address of a dask",
+        ),
+        (("--engine", "dask://scheduler"), "such as dask://10.0.0.5:8786"),
+        (
+            ("--method", "hdbscan", "--engine", "local"),
+            "auto or agglomerative or components or dbscan, and this",
+        ),
+        (("--dual", "--engine", "local"), "--engine says nothing with --dual"),
+        (("out", "--shards", "x"), "--shards is for --engine: name one, or leave out --shards"),
     ],
 )
 def test_what_makes_no_sense_is_refused(library_url: str, words: tuple[str, ...], why: str) -> None:
