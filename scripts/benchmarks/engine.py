@@ -3,9 +3,9 @@
     PYTHONPATH=src python scripts/benchmarks/engine.py --faces 100000 [--method auto] [--workers 1 2 4]
 
 Vectors come from the generator that `--synthetic` names, and are read from a memory map. Each way runs in a
-process of its own; the memory printed is that of this process and all its workers together: what only they
-hold, and with the parts of mapped files that are in memory just then, which the system takes back when it
-needs them. `--limit-gib` ends a run whose own memory is more. `--kill` kills a worker in the middle.
+process of its own; what is printed is of this process and all its workers together: processor time, which tells
+more than seconds on a busy machine; the memory that only they hold; and that with the parts of mapped files that
+are in memory just then, which the system takes back when it needs them. `--limit-gib` ends a run whose own memory is more. `--kill` kills a worker in the middle.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +34,12 @@ GIB = 2**30
 
 
 @dataclass
-class Memory:
-    """Of a process and its children, in bytes: what is theirs alone, and all."""
+class Taken:
+    """Peak memory of a process and its children, in bytes: what is theirs alone, and all; and processor time."""
 
     own: int = 0
     resident: int = 0
+    seconds: dict[int, float] = field(default_factory=dict)
 
     def seen(self, process: psutil.Process) -> None:
         """Take what there is now, where it is more than before."""
@@ -48,6 +49,8 @@ class Memory:
                 with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
                     own += _kilobytes(each.pid, "status", "RssAnon:")
                     resident += _kilobytes(each.pid, "smaps_rollup", "Pss:")
+                    times = each.cpu_times()
+                    self.seconds[each.pid] = times.user + times.system
         self.own, self.resident = max(self.own, own), max(self.resident, resident)
 
 
@@ -114,12 +117,12 @@ def measured(given: argparse.Namespace, workers: int) -> None:
         f"--one={workers}",
         *(["--kill"] if given.kill else []),
     ]
-    started, memory = time.perf_counter(), Memory()
+    started, taken = time.perf_counter(), Taken()
     process = subprocess.Popen([sys.executable, __file__, *told])
     watched = psutil.Process(process.pid)
     while process.poll() is None:
-        memory.seen(watched)
-        if given.limit_gib and memory.own > given.limit_gib * GIB:
+        taken.seen(watched)
+        if given.limit_gib and taken.own > given.limit_gib * GIB:
             for each in watched.children(recursive=True):
                 each.kill()
             process.kill()
@@ -127,8 +130,10 @@ def measured(given: argparse.Namespace, workers: int) -> None:
         time.sleep(0.25)
     who = f"{workers} workers" if workers else "in one process"
     print(
-        f"  {who}: {time.perf_counter() - started:.1f} s with start and end, peak {memory.own / GIB:.2f} GiB "
-        f"of its own, {memory.resident / GIB:.2f} GiB with mapped files",
+        f"  {who}: {time.perf_counter() - started:.1f} s with start and end, "
+        f"{sum(taken.seconds.values()):.1f} s of processor time, of which the first process "
+        f"{taken.seconds.get(process.pid, 0):.1f}; peak {taken.own / GIB:.2f} GiB of its own, "
+        f"{taken.resident / GIB:.2f} GiB with mapped files",
         flush=True,
     )
 

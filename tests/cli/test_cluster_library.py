@@ -2,13 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
-from tests.fixtures.program import Result, run
+from tests.fixtures.program import Result, run, run_apart
 
 
 @pytest.fixture
@@ -75,6 +76,19 @@ def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
     newest = rows(library.database, "SELECT parameters FROM hdbscan_runs ORDER BY id DESC LIMIT 1")[0][0]
     assert (newest["min_cluster_size"], newest["min_samples"]) == (3, 3)
     assert face_of(library, "dora-0-0") > 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("method", ["auto", "components"])
+def test_workers_find_the_people_that_one_process_finds(
+    library_url: str, tmp_path: Path, method: str
+) -> None:
+    words = ("cluster", "--method", method, "--dry-run", "--database", library_url)
+    alone = run(*words)
+    workers = run_apart(*words, "--engine", "local", "--shards", tmp_path / "shards")
+    assert (workers.status, workers.out) == (0, alone.out), workers.err
+    assert not list((tmp_path / "shards").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ class Neighbours:
         """Each pair of which one is a neighbour of the other, once, by its rows."""
         parts = [self._once(start, min_cosine_similarity) for start in range(0, len(self.index), _EDGE_ROWS)]
         found = Edges.concatenate(parts)
+        del parts
         result = Edges(np.empty_like(found.i), np.empty_like(found.j), np.empty_like(found.similarity))
         done, step = 0, max(_EDGE_ROWS, -(-len(self.index) // _SORTED_PARTS))
         # Some rows at a time, as what sorting needs is larger than what is sorted.

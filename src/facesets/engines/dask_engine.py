@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 from distributed import Client, Future, KilledWorker, LocalCluster
 from numpy.typing import DTypeLike, NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from facesets import __version__
 from facesets.clustering.engine import Found
 from facesets.clustering.parallel_blas import on_one_core
 from facesets.clustering.vectors import Float32, Int32, Rows
 from facesets.engines.stored_arrays import ArrayFolder, StoredArray
-from facesets.errors import FacesetsError, Field, Unreachable
+from facesets.errors import Command, FacesetsError, Field, Unreachable
 
 _CONNECTING_S = 10
 _PATIENCE_S = 30
@@ -53,12 +54,20 @@ def local_engine(workers: int, folder: Path) -> Iterator["DaskEngine"]:
             # It counts mapped files as memory, which the system takes back by itself.
             memory_limit=0,
             dashboard_address="127.0.0.1:0",
+            env=_environment(),
             silence_logs=logging.ERROR,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
         _engine(client, folder, is_remote=False) as engine,
     ):
         yield engine
+
+
+def _environment() -> dict[str, str]:
+    """What makes processes of this machine multiply as this one does, whatever it was told since its start."""
+    libraries = ThreadpoolController().select(internal_api="openblas").info()
+    kernel = next((each["architecture"] for each in libraries if each.get("architecture")), None)
+    return {} if kernel is None else {"OPENBLAS_CORETYPE": kernel}
 
 
 @contextmanager
@@ -237,7 +246,7 @@ def _fingerprint() -> str:
 def _unfit(worker: str) -> Unreachable:
     return Unreachable(
         f"The worker {worker} would find other labels, for products round otherwise there: give it facesets "
-        f"{__version__}, the same numpy, and the OPENBLAS_CORETYPE that `facesets doctor` names here."
+        f"{__version__}, the same numpy, and the OPENBLAS_CORETYPE that {Command('doctor')} names here."
     )
 
 
