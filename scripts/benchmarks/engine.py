@@ -3,9 +3,10 @@
     PYTHONPATH=src python scripts/benchmarks/engine.py --faces 100000 [--method auto] [--workers 1 2 4]
 
 Vectors come from the generator that `--synthetic` names, and are read from a memory map. Each way runs in a
-process of its own; what is printed is of this process and all its workers together: processor time, which tells
-more than seconds on a busy machine; the memory that only they hold; and that with the parts of mapped files that
-are in memory just then, which the system takes back when it needs them. `--limit-gib` ends a run whose own memory is more. `--kill` kills a worker in the middle.
+process of its own. What is printed is of this process and all its workers together: processor time, which
+tells more than seconds on a busy machine; the memory that only they hold; and that with the parts of mapped
+files that are in memory just then, which the system takes back when it needs them. `--limit-gib` ends a run
+whose own memory is more. `--kill` kills a worker in the middle.
 """
 
 import argparse
@@ -35,7 +36,7 @@ GIB = 2**30
 
 @dataclass
 class Taken:
-    """Peak memory of a process and its children, in bytes: what is theirs alone, and all; and processor time."""
+    """Peak memory in bytes of a process and its children, own and in all, and processor time of each."""
 
     own: int = 0
     resident: int = 0

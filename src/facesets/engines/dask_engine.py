@@ -64,7 +64,7 @@ def local_engine(workers: int, folder: Path) -> Iterator["DaskEngine"]:
 
 
 def _environment() -> dict[str, str]:
-    """What makes processes of this machine multiply as this one does, whatever it was told since its start."""
+    """What makes processes of this machine multiply as this one does."""
     libraries = ThreadpoolController().select(internal_api="openblas").info()
     kernel = next((each["architecture"] for each in libraries if each.get("architecture")), None)
     return {} if kernel is None else {"OPENBLAS_CORETYPE": kernel}
