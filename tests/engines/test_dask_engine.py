@@ -39,15 +39,16 @@ WAYS: dict[str, Clustering] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_batches() -> Iterator[None]:
+def small_tasks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dividing, "_LEAST_BATCH_ROWS", 300)
+        patch.setattr(dividing, "_LEAST_BATCH_ROWS", 250)
+        patch.setattr(DaskEngine, "blocks_a_task", 1)
         yield
 
 
 @pytest.fixture(scope="module")
 def vectors() -> Float32:
-    return many_people().embedding[:3000]
+    return many_people().embedding[:2000]
 
 
 @pytest.fixture(scope="module")
