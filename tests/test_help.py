@@ -10,6 +10,7 @@ from tests.fixtures.program import environment, run
 HEAVY = (
     "numpy",
     "onnxruntime",
+    "distributed",
     "onnx",
     "scipy",
     "sklearn",

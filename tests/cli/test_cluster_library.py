@@ -2,13 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
-from tests.fixtures.program import Result, run
+from tests.fixtures.program import Result, run, run_apart
 
 
 @pytest.fixture
@@ -77,6 +78,19 @@ def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
     assert face_of(library, "dora-0-0") > 0
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("method", ["auto", "components"])
+def test_workers_find_the_people_that_one_process_finds(
+    library_url: str, tmp_path: Path, method: str
+) -> None:
+    words = ("cluster", "--method", method, "--dry-run", "--database", library_url)
+    alone = run(*words)
+    workers = run_apart(*words, "--engine", "local", "--shards", tmp_path / "shards")
+    assert (workers.status, workers.out) == (0, alone.out), workers.err
+    assert not list((tmp_path / "shards").iterdir())
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -99,6 +113,17 @@ def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
         (("out", "--method", "components", "--threshold", "0.4"), "say --max-cosine-distance for components"),
         (("out", "--method", "hdbscan", "--threshold", "0.4"), "--method hdbscan has no threshold"),
         (("--no-sheet",), "--sheet is for folders: say where to"),
+        (
+            ("--engine", "spark://x:1"),
+            "--engine spark://x:1 is no engine. Give local, or the address of a dask",
+        ),
+        (("--engine", "dask://scheduler"), "such as dask://10.0.0.5:8786"),
+        (
+            ("--method", "hdbscan", "--engine", "local"),
+            "auto or agglomerative or components or dbscan, and this",
+        ),
+        (("--dual", "--engine", "local"), "--engine says nothing with --dual"),
+        (("out", "--shards", "x"), "--shards is for --engine: name one, or leave out --shards"),
     ],
 )
 def test_what_makes_no_sense_is_refused(library_url: str, words: tuple[str, ...], why: str) -> None:

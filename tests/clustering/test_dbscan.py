@@ -105,3 +105,9 @@ def test_values_that_make_no_sense_are_refused() -> None:
         dbscan(np.eye(3), eps=3)
     with pytest.raises(ValueError, match="min_samples"):
         dbscan(np.eye(3), eps=0.5, min_samples=0)
+
+
+def test_of_nearby_faces_two_alike_are_no_cluster_of_three() -> None:
+    vectors, _ = people(100, faces=2, spread=0.3, dimension=256)
+    for approximate in (False, True):
+        assert (dbscan(vectors, eps=0.4, min_samples=3, approximate=approximate) == -1).all()

@@ -24,6 +24,7 @@ from facesets.files import printable
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
@@ -78,6 +79,7 @@ def cluster(
     library: Annotated[ClusterLibraryOptions, Only(*_OF_LIBRARY)],
     dual: DualOptions,
     folders: Annotated[ClusterOptions, Only(*_SHARED[:-1], "materialize", "sheet", "replace", "dry_run")],
+    workers: EngineOptions,
 ) -> None:
     """Group faces into folders OUT/person_001 and so on, or those of the library into its people.
 
@@ -89,6 +91,8 @@ def cluster(
     """
     typed = typed_flags(context)
     said = said_threshold(context.params, typed)
+    if "shards" in typed and workers.engine is None:
+        raise WrongUsage("--shards is for --engine: name one, or leave out --shards.")
     if first is None:
         options = _with_shared(library, folders).told(method, said)
         grouped_by = dual.unknown_method if dual.dual else options.method
@@ -97,7 +101,7 @@ def cluster(
         if dual.dual:
             run_dual(database, options, dual)
         else:
-            _cluster_library(database, options)
+            _cluster_library(database, options, workers)
         return
     if dual.dual:
         raise WrongUsage("--dual is for people of the library: leave out CACHE and OUT.")
@@ -106,7 +110,7 @@ def cluster(
         raise WrongUsage(f"Where to? Say `facesets cluster {printable(first)} OUT`.")
     told = folders.told(method, said)
     refuse_idle_flags(typed, Way("folders", told.method))
-    _cluster_into_folders(cache, database, out, told)
+    _cluster_into_folders(cache, database, out, told, workers)
 
 
 def _with_shared(library: ClusterLibraryOptions, folders: ClusterOptions) -> ClusterLibraryOptions:
@@ -142,9 +146,10 @@ def _of_hierarchy(method: Method) -> dict[str, int]:
 
 
 def _cluster_into_folders(
-    cache: Path | None, database: str | None, out: Path, options: ClusterOptions
+    cache: Path | None, database: str | None, out: Path, options: ClusterOptions, workers: EngineOptions
 ) -> None:
     from facesets import settings
+    from facesets.assembly.engines import open_engine
     from facesets.assembly.stores import open_store
     from facesets.operations.grouping.cluster import cluster as run
 
@@ -152,8 +157,9 @@ def _cluster_into_folders(
         console.stoppable() as stop,
         console.progress() as progress,
         open_store(cache, database, settings.load(), console) as store,
+        open_engine(workers.for_method(options.method), settings.load()) as engine,
     ):
-        summary = run(store, out, options, progress=progress, stop=stop)
+        summary = run(store, out, options, progress=progress, stop=stop, engine=engine)
     report(
         summary,
         [
@@ -169,8 +175,9 @@ def _cluster_into_folders(
     )
 
 
-def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> None:
+def _cluster_library(database: str | None, options: ClusterLibraryOptions, workers: EngineOptions) -> None:
     from facesets import settings
+    from facesets.assembly.engines import open_engine
     from facesets.assembly.stores import open_database
     from facesets.operations.people.grouping.cluster_library import cluster_library
     from facesets.store.postgres.library import Library
@@ -180,8 +187,11 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
         console.stoppable() as stop,
         console.progress() as progress,
         open_database(database, settings.load(), console) as session,
+        open_engine(workers.for_method(options.method), settings.load()) as engine,
     ):
-        summary = cluster_library(Library(session), options, progress=progress, stop=stop, by=current_user())
+        summary = cluster_library(
+            Library(session), options, progress=progress, stop=stop, by=current_user(), engine=engine
+        )
     console.show(summary, grouped_lines(summary), asked_for=options.dry_run)
     for case in summary.review[:_CASES_SHOWN]:
         likely = ", ".join(

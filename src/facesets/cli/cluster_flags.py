@@ -13,6 +13,8 @@ _OF_DUAL = ("person_threshold", "unknown_method", "unknown_min_size", "unknown_e
 _OF_PEOPLE = ("min_size", "min_quality", "max_faces", "time_bucket", "full")
 _OF_FOLDERS = ("materialize", "sheet", "replace")
 
+_OF_ENGINE = ("engine", "shards")
+
 _INSTEAD_WITH_DUAL = {
     "method": "unknown_method",
     "min_size": "unknown_min_size",
@@ -28,6 +30,8 @@ _METHODS: dict[str, tuple[Method, ...]] = {
     "eps": ("dbscan",),
     "max_faces": ("hdbscan",),
     "full": ("hdbscan",),
+    "engine": ("auto", "agglomerative", "components", "dbscan"),
+    "shards": ("auto", "agglomerative", "components", "dbscan"),
     "unknown_eps": ("agglomerative", "components", "dbscan"),
 }
 """The methods that look at these."""
@@ -76,6 +80,8 @@ def _why_idle(name: str, way: Way) -> str:
         return f"{flag} says nothing with --dual: say {_flag(_INSTEAD_WITH_DUAL[name])} instead."
     if way.into == "dual" and name in {"max_faces", "full"}:
         return f"{flag} says nothing with --dual, which keeps no hierarchy: leave it out."
+    if way.into == "dual" and name in _OF_ENGINE:
+        return f"{flag} says nothing with --dual, which compares faces in this process: leave it out."
     if name == "threshold" and way.into == "folders" and way.method == "components":
         return "--threshold is for --method agglomerative: say --max-cosine-distance for components."
     if name in _METHODS and way.method not in _METHODS[name]:

@@ -35,6 +35,7 @@ GUIDE = {
         "facesets cluster                          # the library's faces become people",
         "facesets cluster --dual                   # faces go to known people, the others into clusters",
         "facesets cluster --method hdbscan         # a hierarchy that is kept, and new faces placed in it",
+        "facesets cluster faces.npz out --engine local   # larger than memory",
     ),
     "refine": _entry(
         START, "facesets refine faces.npz out/facesets", "facesets refine out/facesets --min-faces 5"

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from facesets.clustering.constraints import Constraints, Groups, Partners, in_order, resolve
+from facesets.clustering.engine import IN_PROCESS, Engine, held_copy, held_unit_rows
 from facesets.clustering.labels import in_callers_order, numbered
 from facesets.clustering.leniency import kept_apart_leniently
 from facesets.clustering.linkage import Clusters, between_clusters, merge_while_similar
@@ -37,6 +38,7 @@ def average_linkage(
     constraints: Constraints | None = None,
     lenient: bool = False,
     on_progress: OnProgress | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> Int64:
     """Agglomerative clustering with average linkage under cosine distance, cut at a distance; exact.
 
@@ -59,6 +61,8 @@ def average_linkage(
         mirror's. They keep these faces apart all the same, but no large parts of one person
         (`kept_apart_leniently`).
     on_progress : callable, optional
+    engine : Engine
+        Who compares the pairs.
 
     Returns
     -------
@@ -79,27 +83,31 @@ def average_linkage(
     check_cosine_distance(max_cosine_distance)
     check_matrix(embeddings)
     order = canonical_order(embeddings)
-    rows = unit_rows(embeddings, order)
+    rows = held_unit_rows(embeddings, order, engine)
     lowest = 1.0 - max_cosine_distance - SIMILARITY_RESOLUTION / 2
-    chunks = edge_chunks(rows, min_cosine_similarity=1.0 - max_cosine_distance, on_progress=on_progress)
+    chunks = edge_chunks(
+        rows, min_cosine_similarity=1.0 - max_cosine_distance, on_progress=on_progress, engine=engine
+    )
     edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
     if constraints is None:
         labels = merge_while_similar(Clusters.of_faces(rows), edges, min_cosine_similarity=lowest)
     else:
         groups = resolve(in_order(constraints, order), len(rows))
-        merge = _merged_leniently if lenient and len(groups.forbidden) else merge_groups
-        labels = merge(rows, groups, edges, lowest)
+        if lenient and len(groups.forbidden):
+            labels = _merged_leniently(rows, groups, edges, lowest, engine)
+        else:
+            labels = merge_groups(rows, groups, edges, lowest)
     return in_callers_order(labels, order)
 
 
-def _merged_leniently(rows: Float32, groups: Groups, edges: Edges, lowest: float) -> Int64:
+def _merged_leniently(rows: Float32, groups: Groups, edges: Edges, lowest: float, engine: Engine) -> Int64:
     free = replace(groups, forbidden=groups.forbidden[:0])
     return kept_apart_leniently(
         rows,
-        numbered(merge_groups(rows.copy(), free, edges, lowest)),
+        numbered(merge_groups(held_copy(rows, engine), free, edges, lowest)),
         groups,
         Partners.of_pairs(groups.forbidden, len(rows)),
-        lambda: merge_groups(rows.copy(), groups, edges, lowest),
+        lambda: merge_groups(held_copy(rows, engine), groups, edges, lowest),
         least_likeness=_LEAST_LIKENESS,
     )
 
@@ -138,7 +146,7 @@ def average_linkage_on_graph(embeddings: Embeddings, graph: Edges, *, max_cosine
 
 
 def merge_groups(rows: Float32, groups: Groups, edges: Edges, lowest: float) -> Int64:
-    """Average linkage of unit rows under constraints, on a graph of near pairs."""
+    """Average linkage of unit rows, which it overwrites, under constraints, on a graph of near pairs."""
     clusters = Clusters.of_faces(rows)
     gone = np.flatnonzero(groups.group != np.arange(len(rows)))
     size = clusters.size.copy()

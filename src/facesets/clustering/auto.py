@@ -27,6 +27,7 @@ from facesets.clustering.constraints import (
     in_order,
     resolve,
 )
+from facesets.clustering.engine import IN_PROCESS, Engine, held_copy, held_unit_rows
 from facesets.clustering.impostor_distribution import without_offset
 from facesets.clustering.joining import join_anchors
 from facesets.clustering.labels import numbered
@@ -44,7 +45,6 @@ from facesets.clustering.vectors import (
     Int64,
     canonical_order,
     check_matrix,
-    unit_rows,
 )
 
 _APPROXIMATE_FROM = 100_000
@@ -75,6 +75,7 @@ def cluster_auto(
     calibration: Calibration | None = None,
     approximate: bool | None = None,
     on_progress: OnProgress | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> AutoResult:
     """Group faces by person with thresholds measured on the faces themselves.
 
@@ -92,6 +93,8 @@ def cluster_auto(
         Compare each face with those in nearby cells only (`approximate_knn_graph`), not with all. By default
         from 100 000 faces on.
     on_progress : callable, optional
+    engine : Engine
+        Who compares the pairs.
 
     Raises
     ------
@@ -109,28 +112,33 @@ def cluster_auto(
     if image_index is not None:
         known = known.plus(same_image_pairs(embeddings, image_index))
     order = canonical_order(embeddings)
-    rows = unit_rows(embeddings, order)
+    rows = held_unit_rows(embeddings, order, engine)
     # Checked in the caller's order, so that an error names the caller's rows.
     contradictions = resolve(known, len(order)).contradictions
     groups = resolve(in_order(known, order), len(order))
     approximate = len(rows) >= _APPROXIMATE_FROM if approximate is None else approximate
     lowest = min(measured.loose, measured.link)
-    pairs = near_pairs(rows, lowest, on_progress) if approximate else all_pairs(rows, on_progress)
-    work = _Work(rows, groups, measured, pairs)
+    found = (
+        near_pairs(rows, lowest, on_progress, engine) if approximate else all_pairs(rows, on_progress, engine)
+    )
+    work = _Work(rows, groups, measured, found, engine)
     work.run()
     labels, placement = np.empty(len(rows), np.int64), np.empty(len(rows), np.uint8)
     labels[order], placement[order] = work.labels, work.placement
     labels[placement == Placement.INCOHERENT] = -1
     described = describe(measured, placement, len(known.cannot_link), len(contradictions))
-    reasons = (*first, *described, *work.reasons, *pairs.reasons)
+    reasons = (*first, *described, *work.reasons, *found.reasons)
     return AutoResult(numbered(labels), placement, _STRATEGY, measured, reasons, contradictions)
 
 
 class _Work:
     """The labels between the steps; rows are unit vectors in canonical order."""
 
-    def __init__(self, rows: Float32, groups: Groups, measured: Calibration, pairs: Candidates) -> None:
+    def __init__(
+        self, rows: Float32, groups: Groups, measured: Calibration, pairs: Candidates, engine: Engine
+    ) -> None:
         self._pairs = pairs
+        self._engine = engine
         self._rows = rows
         self._groups = groups
         self._apart = Partners.of_pairs(groups.forbidden, len(rows))
@@ -176,7 +184,7 @@ class _Work:
         free = replace(self._groups, forbidden=self._groups.forbidden[:0])
 
         def cores(groups: Groups) -> Int64:
-            return numbered(merge_groups(self._rows.copy(), groups, edges, cut))
+            return numbered(merge_groups(held_copy(self._rows, self._engine), groups, edges, cut))
 
         self.labels = self._kept_apart(cores(free), lambda: cores(self._groups))
         self.placement[self._sizes()[self.labels] > 1] = Placement.CORE
@@ -204,6 +212,7 @@ class _Work:
             # A face leaves its mate only for someone whom it resembles more.
             min_cosine_similarity=np.fmax(inside[self.labels[loose]], self._measured.link),
             apart=self._apart,
+            engine=self._engine,
         )
         self.placement[joined] = Placement.JOINED
 
@@ -220,14 +229,14 @@ class _Work:
         them.
         """
         size = self._sizes()
-        mean = cluster_means(self._rows, self.labels)
+        mean = cluster_means(self._rows, self.labels, self._engine)
         edges = self._pairs.clusters(mean, self.labels, similarity)
         if least_pairs > 1:
             i, j = size[edges.i], size[edges.j]
             edges = edges.take((np.minimum(i, j) > 1) & (i * j >= least_pairs))
 
         def linked(forbidden: Int64) -> Int64:
-            clusters = Clusters(mean.copy(), size.astype(np.float64))
+            clusters = Clusters(held_copy(mean, self._engine), size.astype(np.float64))
             ended = merge_while_similar(
                 clusters, edges, min_cosine_similarity=similarity, forbidden=forbidden
             )

@@ -6,15 +6,20 @@ that did to components.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from facesets.clustering.cell_batches import Batch, Comparison
 from facesets.clustering.dividing import Cells, divided, divided_for
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.labels import check_labels
 from facesets.clustering.neighbors import Edges, OnProgress, cross_edge_chunks, similar_pairs
 from facesets.clustering.parallel_blas import on_all_cores
 from facesets.clustering.vectors import (
+    Bool,
     Embeddings,
     Float32,
     Int32,
@@ -34,8 +39,9 @@ def near_edge_chunks(
     min_cosine_similarity: float,
     probes: int = _PROBES,
     on_progress: OnProgress | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> Iterator[Edges]:
-    """Yield nearly all pairs of unit rows that are at least this similar, some at a time, some of them twice.
+    """Yield nearly all pairs of unit rows that are at least this similar, some at a time, each once.
 
     Parameters
     ----------
@@ -46,24 +52,54 @@ def near_edge_chunks(
         Into about so many cells does each face look. More find more, and take longer.
     on_progress : callable, optional
         Counts again when all faces have their cells.
+    engine : Engine
     """
     if not len(rows):
         return
-
-    def search(task: tuple[int, Int32, Int32]) -> tuple[int, Edges]:
-        cell, query, member = task
-        found = similar_pairs(rows[query], rows[member], min_cosine_similarity=min_cosine_similarity)
-        i, j = query[found.i], member[found.j]
-        # In its own cell a face meets itself, and every other one from both sides.
-        once = np.flatnonzero(i != j)
-        i, j = i[once], j[once]
-        return cell, Edges(np.minimum(i, j), np.maximum(i, j), found.similarity[once])
-
-    cells = divided(rows, probes, on_progress=on_progress)
-    for cell, edges in on_all_cores(search, _comparisons(cells, within=True)):
+    division = divided(rows, probes, on_progress=on_progress, engine=engine)
+    arrays = (engine.in_order(rows, division.order), *division.arrays())
+    batches = division.batches()
+    work = partial(_similar_in_batch, min_cosine_similarity)
+    for step, edges in enumerate(engine.each(work, arrays, batches), start=1):
         yield edges
         if on_progress is not None:
-            on_progress(cell + 1, len(cells.members))
+            on_progress(step, len(batches))
+
+
+def _similar_in_batch(min_cosine_similarity: float, *given: Any) -> Edges:  # noqa: ANN401
+    """The pairs of a face of a batch, as `Batch` is given it, and one that it is compared with."""
+    batch = Batch(*given)
+    parts: list[Edges] = []
+    for comparison in batch.at_home():
+        for query, found in _similar(batch, comparison, min_cosine_similarity):
+            parts.append(_pairs(batch, comparison, found, query < comparison.member[found.j]))
+    for comparison in batch.elsewhere():
+        for query, found in _similar(batch, comparison, min_cosine_similarity):
+            # A pair of which both look at each other is met twice.
+            once = query < comparison.member[found.j]
+            home = batch.home[found.i]
+            once |= ~batch.is_looked_into(comparison.cell, found.j.astype(np.int64), home)
+            parts.append(_pairs(batch, comparison, found, once))
+    return Edges.concatenate(parts)
+
+
+def _similar(
+    batch: Batch, comparison: Comparison, min_cosine_similarity: float
+) -> Iterator[tuple[Int32, Edges]]:
+    """Similar pairs of a place in the batch and a place in the cell; with them the rows of the first."""
+    size = _MOST_ENTRIES // len(comparison.member) + 1
+    for start in range(0, len(comparison.query), size):
+        place = comparison.query[start : start + size]
+        found = similar_pairs(
+            batch.rows[place], comparison.others, min_cosine_similarity=min_cosine_similarity
+        )
+        if len(found):
+            yield batch.face[place[found.i]], Edges(place[found.i], found.j, found.similarity)
+
+
+def _pairs(batch: Batch, comparison: Comparison, found: Edges, once: Bool) -> Edges:
+    i, j = batch.face[found.i[once]], comparison.member[found.j[once]]
+    return Edges(np.minimum(i, j), np.maximum(i, j), found.similarity[once])
 
 
 def near_cross_edge_chunks(
@@ -85,17 +121,16 @@ def near_cross_edge_chunks(
 
     # Seen from one side only, so that each looks farther.
     cells = divided_for(rows, others, 2 * probes, on_progress=on_progress)
-    for cell, edges in on_all_cores(search, _comparisons(cells, within=False)):
+    for cell, edges in on_all_cores(search, _comparisons(cells)):
         yield edges
         if on_progress is not None:
             on_progress(cell + 1, len(cells.members))
 
 
-def _comparisons(cells: Cells, *, within: bool) -> Iterator[tuple[int, Int32, Int32]]:
-    """For each cell who is compared with its faces: those that look in, and those themselves if `within`."""
+def _comparisons(cells: Cells) -> Iterator[tuple[int, Int32, Int32]]:
+    """For each cell those that look in, and its faces."""
     for number, member in enumerate(cells.members):
-        looking = [batch[number] for batch in cells.looking]
-        query = np.concatenate([member, *looking] if within else looking)
+        query = np.concatenate([batch[number] for batch in cells.looking])
         size = _MOST_ENTRIES // max(1, len(member)) + 1
         for start in range(0, len(query), size):
             yield number, query[start : start + size], member

@@ -5,10 +5,14 @@ All similarities are those of matrix products, so what is found is exact; someth
 """
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 
+from facesets.clustering.cell_batches import Batch, Comparison
 from facesets.clustering.dividing import divided
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.knn import Neighbours, Selection
 from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.vectors import (
@@ -23,7 +27,7 @@ from facesets.clustering.vectors import (
 )
 
 _PROBES = 32
-_COMPARED_ROWS = 131_072
+_COMPARED_ROWS = 32_768
 _MOST_ENTRIES = 4_194_304
 
 
@@ -83,22 +87,35 @@ def near_in_cells(
     min_cosine_similarity: float,
     probes: int = _PROBES,
     on_progress: OnProgress | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> Neighbours:
     """`approximate_knn_graph` for rows that are known to be float32 of unit length."""
+    index: Int32 = engine.empty((len(rows), k), np.int32)
+    similarity: Float32 = engine.empty((len(rows), k), np.float32)
     if not len(rows):
-        return Selection(np.empty(0, np.float32), k).neighbours()
-    cells = divided(rows, probes)
-    selection = Selection(np.full(len(rows), min_cosine_similarity, np.float32), k)
-    for cell in cells.members:
-        _compare(rows, selection, cell, cell, most=k)
+        return Neighbours(index, similarity)
+    division = divided(rows, probes, engine=engine)
+    work = partial(_nearest_of_batch, k, min_cosine_similarity)
+    arrays = (engine.in_order(rows, division.order), *division.arrays())
+    batches = division.batches()
+    for step, (face, found) in enumerate(engine.each(work, arrays, batches), start=1):
+        index[face], similarity[face] = found.index, found.similarity
+        if on_progress is not None:
+            on_progress(step, len(batches))
+    return Neighbours(index, similarity)
+
+
+def _nearest_of_batch(k: int, min_cosine_similarity: float, *given: Any) -> tuple[Int32, Neighbours]:  # noqa: ANN401
+    """The rows of a batch, as `Batch` is given it, and their neighbours."""
+    batch = Batch(*given)
+    selection = Selection(np.full(len(batch.face), min_cosine_similarity, np.float32), k)
+    for comparison in batch.at_home():
+        _compare(batch, selection, comparison, most=k)
     # The home cell holds most near faces, so few of those elsewhere still beat what was found there.
     selection.neighbours()
-    for step, queries in enumerate(cells.looking, start=1):
-        for query, member in zip(queries, cells.members, strict=True):
-            _compare(rows, selection, query, member)
-        if on_progress is not None:
-            on_progress(step, len(cells.looking))
-    return selection.neighbours()
+    for comparison in batch.elsewhere():
+        _compare(batch, selection, comparison)
+    return batch.face, selection.neighbours()
 
 
 def neighbour_recall(
@@ -140,15 +157,11 @@ def neighbour_recall(
     return float(kept / due) if due else 1.0
 
 
-def _compare(
-    rows: Float32, selection: Selection, query: Int32, member: Int32, *, most: int | None = None
-) -> None:
+def _compare(batch: Batch, selection: Selection, comparison: Comparison, *, most: int | None = None) -> None:
     """Offer the pairs of a query and a member of a cell; of each query only its `most` best and itself."""
-    if not len(member):
-        return
-    others = rows[member]
-    for part in _parts(query, _MOST_ENTRIES // len(member) + 1):
-        product = rows[part] @ others.T
+    member, others = comparison.member, comparison.others
+    for part in _parts(comparison.query, _MOST_ENTRIES // len(member) + 1):
+        product = batch.rows[part] @ others.T
         bound = selection.bound[part]
         if most is not None and len(member) > most + 1:
             best = np.partition(product, len(member) - most - 1, axis=1)[:, -most - 1]
@@ -156,7 +169,7 @@ def _compare(
         i, j = np.divmod(np.flatnonzero(product >= bound[:, None]), len(member))
         similarity = product[i, j]
         i, j = part[i], member[j]
-        apart = i != j
+        apart = batch.face[i] != j
         selection.add(i[apart], j[apart], similarity[apart])
 
 

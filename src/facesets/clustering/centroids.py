@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.labels import check_labels, cluster_sizes
 from facesets.clustering.vectors import (
     Bool,
@@ -97,10 +98,10 @@ def sums_in_parts(rows: Float32, labels: Int64, wanted: Int64) -> Iterator[tuple
         first, done = last, int(end[last - 1])
 
 
-def cluster_means(rows: Float32, labels: Int64) -> Float32:
+def cluster_means(rows: Float32, labels: Int64, engine: Engine = IN_PROCESS) -> Float32:
     """Mean of the unit rows of each cluster 0 … k-1, all of which occur; not of unit length."""
     size = np.bincount(labels)
-    means = np.empty((len(size), rows.shape[1]), np.float32)
+    means: Float32 = engine.empty((len(size), rows.shape[1]), np.float32)
     for clusters, sums in sums_in_parts(rows, labels, np.arange(len(size))):
         means[clusters] = sums / size[clusters, None]
     return means

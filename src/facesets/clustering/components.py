@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from facesets.clustering.cell_pairs import near_edge_chunks
 from facesets.clustering.constraints import Constraints, Groups, Partners, in_order, resolve
+from facesets.clustering.engine import IN_PROCESS, Engine, held_unit_rows
 from facesets.clustering.graph_components import components_of
 from facesets.clustering.labels import check_labels, in_callers_order, numbered
 from facesets.clustering.neighbors import Edges, OnProgress, cross_edge_chunks, edge_chunks
@@ -33,6 +34,7 @@ def connected_components(
     constraints: Constraints | None = None,
     approximate: bool | None = None,
     on_progress: OnProgress | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> Int64:
     """Group faces that chains of pairs, each at least this similar, connect.
 
@@ -53,6 +55,8 @@ def connected_components(
         Compare each face with those in nearby cells only (`near_edge_chunks`), not with all. By default from
         `APPROXIMATE_FROM` faces on.
     on_progress : callable, optional
+    engine : Engine
+        Who compares the pairs.
 
     Returns
     -------
@@ -68,9 +72,11 @@ def connected_components(
     check_cosine_similarity(min_cosine_similarity)
     check_matrix(embeddings)
     order = canonical_order(embeddings)
-    rows = unit_rows(embeddings, order)
+    rows = held_unit_rows(embeddings, order, engine)
     compare = near_edge_chunks if is_approximate(len(rows), wanted=approximate) else edge_chunks
-    chunks = compare(rows, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress)
+    chunks = compare(
+        rows, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress, engine=engine
+    )
     if constraints is None:
         return in_callers_order(components_of(chunks, len(rows)), order)
     groups = resolve(in_order(constraints, order), len(rows))

@@ -8,6 +8,7 @@ import numpy as np
 from facesets.clustering.cell_pairs import near_edge_chunks
 from facesets.clustering.components import is_approximate, kept_apart
 from facesets.clustering.constraints import Constraints, Groups, in_order, resolve
+from facesets.clustering.engine import IN_PROCESS, Engine, held_unit_rows
 from facesets.clustering.graph_components import components_of
 from facesets.clustering.labels import NOISE, in_callers_order
 from facesets.clustering.neighbors import Edges, OnProgress, edge_chunks
@@ -19,7 +20,6 @@ from facesets.clustering.vectors import (
     canonical_order,
     check_cosine_distance,
     check_matrix,
-    unit_rows,
 )
 
 _KEPT_PAIRS = 20_000_000
@@ -34,6 +34,7 @@ def dbscan(
     constraints: Constraints | None = None,
     approximate: bool | None = None,
     on_progress: OnProgress | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> Int64:
     """Density-based clustering at one density: chains of faces that have `min_samples` faces within `eps`.
 
@@ -54,6 +55,8 @@ def dbscan(
     approximate : bool, optional
         Compare nearby faces only; see `connected_components`.
     on_progress : callable, optional
+    engine : Engine
+        Who compares the pairs.
 
     Returns
     -------
@@ -75,10 +78,12 @@ def dbscan(
         raise ValueError(f"min_samples must be at least 1, not {min_samples}.")
     check_matrix(embeddings)
     order = canonical_order(embeddings)
-    rows = unit_rows(embeddings, order)
+    rows = held_unit_rows(embeddings, order, engine)
     groups = resolve(in_order(constraints or Constraints(), order), len(rows))
     compare = near_edge_chunks if is_approximate(len(rows), wanted=approximate) else edge_chunks
-    pairs = _Pairs(lambda: compare(rows, min_cosine_similarity=1.0 - eps, on_progress=on_progress))
+    pairs = _Pairs(
+        lambda: compare(rows, min_cosine_similarity=1.0 - eps, on_progress=on_progress, engine=engine)
+    )
     labels = _joined(rows, pairs, groups, eps=eps, min_samples=min_samples)
     return in_callers_order(labels, order)
 

@@ -10,14 +10,17 @@ for nearest neighbor search", PAMI 2011 (probing several cells).
 """
 
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import islice, pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facesets.clustering.centroids import cluster_sums, unit_or_zero
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.neighbors import OnProgress
-from facesets.clustering.parallel_blas import on_all_cores
-from facesets.clustering.vectors import Float32, Int32, Int64
+from facesets.clustering.vectors import Float32, Int32, Int64, Rows
 
 _CELLS_PER_ROOT = 8
 _TRAINING_FACES_PER_CELL = 16
@@ -27,24 +30,63 @@ _BATCH_BLOCKS = 128
 _SAMPLED_CENTRES = 8
 """One in so many centres tells where a face's nearest begin, at an eighth of the price of sorting all."""
 
+_LEAST_BATCH_ROWS = 16_384
+_MOST_BATCHES = 32
+_PLACED_ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """Faces in cells, in an order in which those of a cell are side by side.
+
+    Attributes
+    ----------
+    order : int32 array of shape (n,)
+        Rows, cell by cell, ascending in each.
+    start : int64 array of shape (cells + 1,)
+        Where the faces of each cell begin in `order`.
+    looking_start : int64 array of shape (n + 1,)
+        Where in `looking` the cells begin into which each face of `order` looks.
+    looking : uint16 or int32 array of shape (m,)
+        Cells, ascending for each face; not its own.
+    """
+
+    order: Int32
+    start: Int64
+    looking_start: Int64
+    looking: NDArray[Any]
+
+    def batches(self) -> list[tuple[int, int]]:
+        """Runs of cells (first, end) with a fitting number of faces for one task, not more than 32 runs."""
+        size = max(_LEAST_BATCH_ROWS, -(-len(self.order) // _MOST_BATCHES))
+        cuts = np.searchsorted(self.start, np.arange(size, len(self.order), size))
+        ends = np.unique(np.r_[0, cuts, len(self.start) - 1]).tolist()
+        return list(pairwise(ends))
+
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """What tasks need of it, as `Batch` takes it."""
+        return self.order, self.start, self.looking_start, self.looking
+
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Faces in cells.
+    """Faces in cells into which others look.
 
     Attributes
     ----------
     members : list of int32 arrays
         For each cell its faces, ascending.
     looking : list of lists of int32 arrays
-        For each batch of faces, and each cell, those of the batch that look into it from elsewhere.
+        For each batch of the others, and each cell, those of the batch that look into it.
     """
 
     members: list[Int32]
     looking: list[list[Int32]]
 
 
-def divided(rows: Float32, probes: int, *, on_progress: OnProgress | None = None) -> Cells:
+def divided(
+    rows: Float32, probes: int, *, on_progress: OnProgress | None = None, engine: Engine = IN_PROCESS
+) -> Division:
     """Divide faces into cells.
 
     Parameters
@@ -54,10 +96,35 @@ def divided(rows: Float32, probes: int, *, on_progress: OnProgress | None = None
     probes : int
         Into about so many cells does each face look, beside its own.
     on_progress : callable, optional
+    engine : Engine
     """
-    centre = _centres(rows)
-    home, looking = _looking(rows, centre, probes, elsewhere=True, on_progress=on_progress)
-    return Cells(_by_cell(np.arange(len(rows), dtype=np.int32), home, len(centre)), looking)
+    centre = _centres(rows, engine)
+    homes, counts, cells = [], [], []
+    blocks = range(0, len(rows), _BLOCK_ROWS)
+    work = partial(_look, probes, elsewhere=True)
+    for step, (home, count, cell) in enumerate(engine.each(work, (rows, centre), blocks), start=1):
+        homes.append(home)
+        counts.append(count)
+        cells.append(cell)
+        if on_progress is not None:
+            on_progress(step, len(blocks))
+    home = np.concatenate(homes)
+    order = np.argsort(home, kind="stable").astype(np.int32)
+    start = np.r_[0, np.cumsum(np.bincount(home, minlength=len(centre)))]
+    return Division(order, start, *_placed(np.concatenate(counts), np.concatenate(cells), order))
+
+
+def _placed(count: Int32, cells: NDArray[Any], order: Int32) -> tuple[Int64, NDArray[Any]]:
+    """The runs of `cells` that belong to rows, so many to each, in another order of the rows."""
+    first = np.r_[0, np.cumsum(count, dtype=np.int64)]
+    start = np.r_[0, np.cumsum(count[order], dtype=np.int64)]
+    placed = np.empty_like(cells)
+    for begin in range(0, len(order), _PLACED_ROWS):
+        some = order[begin : begin + _PLACED_ROWS]
+        here = slice(start[begin], start[begin + len(some)])
+        shift = first[some] - start[begin : begin + len(some)]
+        placed[here] = cells[np.repeat(shift, count[some]) + np.arange(here.start, here.stop)]
+    return start, placed
 
 
 def divided_for(
@@ -74,71 +141,65 @@ def divided_for(
         Into about so many cells does each face look.
     on_progress : callable, optional
     """
-    centre = _centres(others)
-    homes = on_all_cores(
-        lambda start: _nearest(others[start : start + _BLOCK_ROWS], centre),
-        range(0, len(others), _BLOCK_ROWS),
-    )
+    centre = _centres(others, IN_PROCESS)
+    homes = IN_PROCESS.each(_nearest, (others, centre), range(0, len(others), _BLOCK_ROWS))
     members = _by_cell(np.arange(len(others), dtype=np.int32), np.concatenate(list(homes)), len(centre))
-    return Cells(members, _looking(rows, centre, probes, elsewhere=False, on_progress=on_progress)[1])
-
-
-def _looking(
-    rows: Float32, centre: Float32, probes: int, *, elsewhere: bool, on_progress: OnProgress | None
-) -> tuple[Int64, list[list[Int32]]]:
-    """The cell of each row, and who looks into which cells; not into their own, if only `elsewhere`."""
-    step = _SAMPLED_CENTRES if len(centre) > _SAMPLED_CENTRES * probes else 1
-    rank = min(max(1, probes // step), len(centre))
-
-    def look(start: int) -> tuple[Int64, Int32, Int64]:
-        product = rows[start : start + _BLOCK_ROWS] @ centre.T
-        home = product.argmax(axis=1)
-        some = product[:, ::step]
-        least = np.partition(some, some.shape[1] - rank, axis=1)[:, some.shape[1] - rank]
-        if elsewhere:
-            product[np.arange(len(product)), home] = -np.inf
-        face, cell = np.divmod(np.flatnonzero(product >= least[:, None]), len(centre))
-        return home, (face + start).astype(np.int32), cell
-
-    homes: list[Int64] = []
     looking: list[list[Int32]] = []
     blocks = range(0, len(rows), _BLOCK_ROWS)
-    found = on_all_cores(look, blocks)
+    found = IN_PROCESS.each(partial(_look, probes, elsewhere=False), (rows, centre), blocks)
     for first in range(0, len(blocks), _BATCH_BLOCKS):
-        faces: list[Int32] = []
-        cells: list[Int64] = []
-        for home, face, cell in islice(found, _BATCH_BLOCKS):
-            homes.append(home)
-            faces.append(face)
-            cells.append(cell)
-        looking.append(_by_cell(np.concatenate(faces), np.concatenate(cells), len(centre)))
+        batch = list(islice(found, _BATCH_BLOCKS))
+        count, cell = (np.concatenate([each[part] for each in batch]) for part in (1, 2))
+        face = np.repeat(np.arange(len(count), dtype=np.int32) + np.int32(first * _BLOCK_ROWS), count)
+        looking.append(_by_cell(face, cell, len(centre)))
         if on_progress is not None:
             on_progress(min(first + _BATCH_BLOCKS, len(blocks)), len(blocks))
-    return np.concatenate(homes), looking
+    return Cells(members, looking)
 
 
-def _nearest(rows: Float32, centre: Float32) -> Int64:
-    nearest: Int64 = (rows @ centre.T).argmax(axis=1)
+def _look(
+    probes: int, rows: Rows, centre: Rows, start: int, *, elsewhere: bool
+) -> tuple[Int32, Int32, NDArray[Any]]:
+    """The cell of each row of a block, into how many it looks, and into which.
+
+    Not into its own, if only `elsewhere`.
+    """
+    centres = centre[:]
+    step = _SAMPLED_CENTRES if len(centres) > _SAMPLED_CENTRES * probes else 1
+    rank = min(max(1, probes // step), len(centres))
+    product = rows[start : start + _BLOCK_ROWS] @ centres.T
+    home = product.argmax(axis=1)
+    some = product[:, ::step]
+    least = np.partition(some, some.shape[1] - rank, axis=1)[:, some.shape[1] - rank]
+    if elsewhere:
+        product[np.arange(len(product)), home] = -np.inf
+    face, cell = np.divmod(np.flatnonzero(product >= least[:, None]), len(centres))
+    count = np.bincount(face, minlength=len(product)).astype(np.int32)
+    small = len(centres) <= np.iinfo(np.uint16).max + 1
+    return home.astype(np.int32), count, cell.astype(np.uint16 if small else np.int32)
+
+
+def _nearest(rows: Rows, centre: Rows, start: int) -> Int64:
+    nearest: Int64 = (rows[start : start + _BLOCK_ROWS] @ centre[:].T).argmax(axis=1)
     return nearest
 
 
-def _centres(rows: Float32) -> Float32:
+def _centres(rows: Float32, engine: Engine) -> Float32:
     """Centres of cells, by a few rounds of k-means on some of the faces."""
-
-    def nearest(start: int) -> Int64:
-        return _nearest(sample[start : start + _BLOCK_ROWS], centre)
-
     cells = min(len(rows), 2 ** round(np.log2(_CELLS_PER_ROOT * np.sqrt(len(rows)))))
-    sample = rows[:: max(1, len(rows) // (cells * _TRAINING_FACES_PER_CELL))]
+    chosen = rows[:: max(1, len(rows) // (cells * _TRAINING_FACES_PER_CELL))]
+    sample: Float32 = engine.empty(chosen.shape, np.float32)
+    sample[:] = chosen
     centre = sample[:: max(1, len(sample) // cells)][:cells].copy()
     for _ in range(_TRAINING_ROUNDS):
-        label = np.concatenate(list(on_all_cores(nearest, range(0, len(sample), _BLOCK_ROWS))))
+        found = engine.each(_nearest, (sample, centre), range(0, len(sample), _BLOCK_ROWS))
+        label = np.concatenate(list(found))
         moved = unit_or_zero(cluster_sums(sample, label))
         there = np.flatnonzero(np.bincount(label) > 0)
         centre[there] = moved[there]
     return centre
 
 
-def _by_cell(faces: Int32, cells: Int64, count: int) -> list[Int32]:
+def _by_cell(faces: Int32, cells: NDArray[Any], count: int) -> list[Int32]:
     ordered = faces[np.argsort(cells, kind="stable")]
     return np.split(ordered, np.cumsum(np.bincount(cells, minlength=count))[:-1])

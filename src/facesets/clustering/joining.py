@@ -4,9 +4,12 @@ import numpy as np
 
 from facesets.clustering.centroids import unit_centres
 from facesets.clustering.constraints import Groups, Partners
-from facesets.clustering.vectors import Float32, Float64, Int64
+from facesets.clustering.engine import IN_PROCESS, Engine
+from facesets.clustering.vectors import Float32, Float64, Int64, Rows
 
 _BLOCK_ROWS = 4096
+_LEAST_BLOCK_ROWS = 256
+_MOST_ENTRIES = 2**24
 
 
 def join_anchors(
@@ -17,6 +20,7 @@ def join_anchors(
     *,
     min_cosine_similarity: Float64,
     apart: Partners,
+    engine: Engine = IN_PROCESS,
 ) -> Int64:
     """Give loose faces the label of the anchor whose centroid is most similar; changes `labels`.
 
@@ -34,6 +38,8 @@ def join_anchors(
         Of each loose face with a centroid that it may join.
     apart : Partners
         Rows that must not share a label. The more similar face goes first.
+    engine : Engine
+        Who compares.
 
     Returns
     -------
@@ -45,15 +51,20 @@ def join_anchors(
     if not len(anchors) or not len(loose):
         return np.empty(0, np.int64)
     centre = unit_centres(rows, labels, anchors)
-    best, similarity = np.empty(len(loose), np.int64), np.empty(len(loose), np.float32)
-    for start in range(0, len(loose), _BLOCK_ROWS):
-        span = slice(start, start + _BLOCK_ROWS)
-        product = rows[loose[span]] @ centre.T
-        best[span] = product.argmax(axis=1)
-        similarity[span] = product[np.arange(len(product)), best[span]]
+    step = min(_BLOCK_ROWS, max(_LEAST_BLOCK_ROWS, _MOST_ENTRIES // len(anchors)))
+    blocks = (loose[start : start + step] for start in range(0, len(loose), step))
+    found = list(engine.each(_most_similar, (rows, centre), blocks))
+    best, similarity = (np.concatenate([each[part] for each in found]) for part in (0, 1))
     near = np.flatnonzero(similarity >= least)
     near = near[np.lexsort((loose[near], -similarity[near]))]
     return _placed(labels, loose[near], anchors[best[near]], apart)
+
+
+def _most_similar(rows: Rows, centre: Rows, face: Int64) -> tuple[Int64, Float32]:
+    """For some faces the centre that is most similar to each, and how similar it is."""
+    product = rows[face] @ centre[:].T
+    best = product.argmax(axis=1)
+    return best, product[np.arange(len(product)), best]
 
 
 def _placed(labels: Int64, face: Int64, target: Int64, apart: Partners) -> Int64:

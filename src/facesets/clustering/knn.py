@@ -13,6 +13,8 @@ _SAMPLED_ROWS = 1024
 _PENDING_PAIRS = 4_000_000
 _PENDING_PAIRS_PER_ROW = 24
 _LEAST_SIMILARITY = np.float32(-1.5)
+_EDGE_ROWS = 16_384
+_SORTED_PARTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,33 @@ class Neighbours:
     similarity: Float32
 
     def edges(self, *, min_cosine_similarity: float = -1.0) -> Edges:
-        """Each pair of which one is a neighbour of the other, once."""
-        count, k = self.index.shape
-        i = np.repeat(np.arange(count, dtype=np.int64), k)
-        j, similarity = self.index.ravel().astype(np.int64), self.similarity.ravel()
-        there = (j >= 0) & (similarity >= min_cosine_similarity)
-        i, j, similarity = i[there], j[there], similarity[there]
-        keys, first = np.unique(np.minimum(i, j) * max(count, 1) + np.maximum(i, j), return_index=True)
-        low, high = np.divmod(keys, max(count, 1))
-        return Edges(low.astype(np.int32), high.astype(np.int32), similarity[first])
+        """Each pair of which one is a neighbour of the other, once, by its rows."""
+        parts = [self._once(start, min_cosine_similarity) for start in range(0, len(self.index), _EDGE_ROWS)]
+        found = Edges.concatenate(parts)
+        del parts
+        result = Edges(np.empty_like(found.i), np.empty_like(found.j), np.empty_like(found.similarity))
+        done, step = 0, max(_EDGE_ROWS, -(-len(self.index) // _SORTED_PARTS))
+        # Some rows at a time, as what sorting needs is larger than what is sorted.
+        for start in range(0, len(self.index), step):
+            some = np.flatnonzero((found.i >= start) & (found.i < start + step))
+            part = found.take(some[np.lexsort((found.j[some], found.i[some]))])
+            here = slice(done, done + len(part))
+            result.i[here], result.j[here], result.similarity[here] = part.i, part.j, part.similarity
+            done += len(part)
+        return result
+
+    def _once(self, start: int, min_cosine_similarity: float) -> Edges:
+        """The pairs of some rows with their neighbours, but for those that the lower row names, too."""
+        index = np.asarray(self.index[start : start + _EDGE_ROWS])
+        similarity = np.asarray(self.similarity[start : start + _EDGE_ROWS])
+        i, place = np.nonzero((index >= 0) & (similarity >= min_cosine_similarity))
+        j, similarity, i = index[i, place], similarity[i, place], (i + start).astype(np.int32)
+        behind = np.flatnonzero(j < i)
+        named = self.index[j[behind]] == i[behind, None]
+        named &= self.similarity[j[behind]] >= min_cosine_similarity
+        once = np.ones(len(i), bool)
+        once[behind[named.any(axis=1)]] = False
+        return Edges(np.minimum(i, j)[once], np.maximum(i, j)[once], similarity[once])
 
 
 def knn_graph(embeddings: Embeddings, *, k: int, on_progress: OnProgress | None = None) -> Neighbours:

@@ -58,8 +58,10 @@ class Clusters:
         target = into[starts]
         ends = np.r_[starts[1:], len(into)]
         # A few targets at a time, so that the gathered members stay small.
-        for first in range(0, len(target), _GATHERED_ROWS):
-            last = min(first + _GATHERED_ROWS, len(target))
+        first = 0
+        while first < len(target):
+            most = np.searchsorted(ends, starts[first] + _GATHERED_ROWS, side="right")
+            last = max(first + 1, int(most))
             members = gone[starts[first] : ends[last - 1]]
             weighted = self.mean[members] * self.size[members, None].astype(np.float32)
             here = target[first:last]
@@ -68,6 +70,7 @@ class Clusters:
             size = np.add.reduceat(self.size[members], starts[first:last] - starts[first])
             self.size[here] += size
             self.mean[here] = sums / self.size[here, None].astype(np.float32)
+            first = last
 
     def similarity(self, i: Int64, j: Int64) -> Float32:
         """Mean cosine similarity between the members of two clusters, pair by pair."""

@@ -11,6 +11,7 @@ from facesets.clustering.cell_pairs import check_links
 from facesets.clustering.components import connected_components, is_approximate
 from facesets.clustering.constraints import Constraints
 from facesets.clustering.dbscan import dbscan
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.hdbscan import hdbscan
 from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.placement import Placement
@@ -42,6 +43,8 @@ class GroupingTask:
         In the measure of the method. None measures a fitting one, where the method can.
     min_cluster_size, min_samples : int
         Of `hdbscan`; the latter of `dbscan`, too, which counts the face itself.
+    engine : Engine
+        Who compares the pairs, where the method works on a graph of similar ones (`scales`).
     """
 
     embeddings: Embeddings
@@ -54,6 +57,7 @@ class GroupingTask:
     min_cluster_size: int
     min_samples: int
     on_progress: OnProgress | None = None
+    engine: Engine = IN_PROCESS
 
     def constraints(self) -> Constraints | None:
         """Pairs of faces to keep apart."""
@@ -104,11 +108,14 @@ class ClusteringMethod:
         What its threshold is; None if it has none.
     measures : bool
         Whether it finds its thresholds by itself where none is given.
+    scales : bool
+        Whether an engine of several workers can compute it.
     """
 
     group: Callable[[GroupingTask], Grouping]
     threshold: Measure | None = None
     measures: bool = False
+    scales: bool = True
 
 
 def _agglomerative(task: GroupingTask) -> Grouping:
@@ -126,6 +133,7 @@ def _agglomerative(task: GroupingTask) -> Grouping:
         # Statements about faces are certain, pairs of one image are not.
         lenient=task.apart is None or task.apart_in_images,
         on_progress=task.on_progress,
+        engine=task.engine,
     )
     return Grouping(labels, {"threshold": threshold}, reasons)
 
@@ -138,6 +146,7 @@ def _components(task: GroupingTask) -> Grouping:
         min_cosine_similarity=task.threshold,
         constraints=task.constraints(),
         on_progress=task.on_progress,
+        engine=task.engine,
     )
     used = {"min_cosine_similarity": task.threshold}
     if not is_approximate(len(labels)):
@@ -168,6 +177,7 @@ def _dbscan(task: GroupingTask) -> Grouping:
         min_samples=task.min_samples,
         constraints=task.constraints(),
         on_progress=task.on_progress,
+        engine=task.engine,
     )
     return Grouping(labels, {"eps": eps, "min_samples": task.min_samples})
 
@@ -180,6 +190,7 @@ def _auto(task: GroupingTask) -> Grouping:
         constraints=task.apart,
         calibration=task.measured(),
         on_progress=task.on_progress,
+        engine=task.engine,
     )
     used = {
         "core_cosine_similarity": result.calibration.core,
@@ -193,7 +204,7 @@ METHODS: Mapping[str, ClusteringMethod] = {
     "auto": ClusteringMethod(_auto, measures=True),
     "agglomerative": ClusteringMethod(_agglomerative, "max_cosine_distance", measures=True),
     "components": ClusteringMethod(_components, "min_cosine_similarity"),
-    "hdbscan": ClusteringMethod(_hdbscan),
+    "hdbscan": ClusteringMethod(_hdbscan, scales=False),
     "dbscan": ClusteringMethod(_dbscan, "max_cosine_distance", measures=True),
 }
 """By the names that `--method` takes."""

@@ -5,13 +5,15 @@ matrix is symmetric), and a block stays in the processor's cache while it is sea
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product as all_combinations
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.parallel_blas import on_all_cores
 from facesets.clustering.vectors import (
     SIMILARITY_RESOLUTION,
@@ -22,6 +24,7 @@ from facesets.clustering.vectors import (
     Int32,
     Int64,
     Rows,
+    UnitRows,
     check_cosine_similarity,
     rows_of,
 )
@@ -87,10 +90,20 @@ class Block:
     """The similarities of some rows with some columns; overwritten by a later block.
 
     Entries that are no pair (a face with itself, or the mirrored half) are -2.
+
+    Attributes
+    ----------
+    row, column : int
+        The first ones.
+    left, right : float32 arrays
+        The rows, and those that the columns are.
+    similarity : float32 array
     """
 
     row: int
     column: int
+    left: Float32
+    right: Float32
     similarity: Float32
 
     def pairs(self, which: Int64) -> Edges:
@@ -103,12 +116,16 @@ class Block:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Factors:
+class _Span(NamedTuple):
+    """Where a block is: the first of some thousand rows, its own first one, its columns and their end."""
+
+    high: int
     row: int
     column: int
-    left: Float32
-    right: Float32
+    stop: int
+
+
+_own = threading.local()
 
 
 def searched_blocks(
@@ -117,6 +134,7 @@ def searched_blocks(
     *,
     chosen: Callable[[int, int], bool] | None = None,
     on_progress: OnProgress | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> Iterator[_Found]:
     """Multiply the upper half of `rows @ rows.T` in blocks, and yield what a search finds in each, in order.
 
@@ -131,67 +149,97 @@ def searched_blocks(
     chosen : callable, optional
         Given the numbers of a block among those of its rows and of its columns, whether it is wanted.
     on_progress : callable, optional
+    engine : Engine
+        With one that is not this process, `search` is a function of a module, or a `partial` of one.
     """
-    own = threading.local()
-
-    def find(factors: _Factors) -> _Found:
-        if not hasattr(own, "buffer"):
-            own.buffer = np.empty(_BLOCK_ROWS * _BLOCK_COLUMNS, np.float32)
-        height, width = len(factors.left), len(factors.right)
-        product = own.buffer[: height * width].reshape(height, width)
-        np.matmul(factors.left, factors.right.T, out=product)
-        if factors.column < factors.row + height:
-            # Such a block starts on the diagonal.
-            product[np.tri(height, width, dtype=bool)] = _NOT_A_PAIR
-        return search(Block(factors.row, factors.column, product))
-
     spans = _upper_half(len(rows))
     if chosen is not None:
-        spans = [span for span in spans if chosen(span[1] // _BLOCK_ROWS, span[2] // _BLOCK_COLUMNS)]
-    for step, found in enumerate(on_all_cores(find, _factors(rows, spans)), start=1):
-        yield found
-        if on_progress is not None:
-            on_progress(step, len(spans))
+        spans = [span for span in spans if chosen(span.row // _BLOCK_ROWS, span.column // _BLOCK_COLUMNS)]
+    # Rows on disk are read once for many blocks.
+    most = _LOADED_ROWS // _BLOCK_ROWS if isinstance(rows, UnitRows) else engine.blocks_a_task
+    step = 0
+    for found in engine.each(partial(_search_run, search), (rows,), _runs(spans, most)):
+        for each in found:
+            yield each
+            step += 1
+            if on_progress is not None:
+                on_progress(step, len(spans))
 
 
-def _upper_half(count: int) -> list[tuple[int, int, int, int]]:
-    """Blocks that cover the upper half: first loaded row, first row, first column, end."""
+def _upper_half(count: int) -> list[_Span]:
+    """Blocks that cover the upper half."""
     return [
-        (high, row, max(row, column), min(column + _BLOCK_COLUMNS, count))
+        _Span(high, row, max(row, column), min(column + _BLOCK_COLUMNS, count))
         for high in range(0, count, _LOADED_ROWS)
         for column in range(high, count, _BLOCK_COLUMNS)
         for row in range(high, min(high + _LOADED_ROWS, column + _BLOCK_COLUMNS, count), _BLOCK_ROWS)
     ]
 
 
-def _factors(rows: Rows, spans: list[tuple[int, int, int, int]]) -> Iterator[_Factors]:
-    upper = right = np.empty((0, 0), np.float32)
-    above = end = -1
-    for high, row, column, stop in spans:
-        if above != high:
-            upper = rows[high : high + _LOADED_ROWS]
-        if (above, end) != (high, stop):
-            # The topmost block of these columns comes first, and has all that the others have.
-            right = rows[column:stop]
-        above, end = high, stop
-        left = upper[row - high : row - high + _BLOCK_ROWS]
-        yield _Factors(row, column, left, right[len(right) - (stop - column) :])
+def _runs(spans: list[_Span], most: int) -> Iterator[list[_Span]]:
+    """Successive blocks of the same columns, so many at most."""
+    run: list[_Span] = []
+    for span in spans:
+        if run and (len(run) == most or (span.high, span.stop) != (run[0].high, run[0].stop)):
+            yield run
+            run = []
+        run.append(span)
+    if run:
+        yield run
+
+
+def _search_run(search: Callable[[Block], _Found], rows: Rows, run: Sequence[_Span]) -> list[_Found]:
+    """What a search finds in each of some blocks of the same columns."""
+    # The topmost block comes first, and has all columns that the others have.
+    first, stop = run[0].column, run[0].stop
+    right = rows[first:stop]
+    return [
+        search(
+            _multiplied(
+                span.row,
+                span.column,
+                rows[span.row : span.row + _BLOCK_ROWS],
+                right[span.column - first :],
+            )
+        )
+        for span in run
+    ]
+
+
+def _multiplied(row: int, column: int, left: Float32, right: Float32) -> Block:
+    height, width = len(left), len(right)
+    if row == column and height == width:
+        # An array times itself takes another routine, which rounds otherwise than where both were read apart.
+        left = left.copy()
+    if not hasattr(_own, "buffer") or _own.buffer.size < height * width:
+        _own.buffer = np.empty(_BLOCK_ROWS * _BLOCK_COLUMNS, np.float32)
+    product = _own.buffer[: height * width].reshape(height, width)
+    np.matmul(left, right.T, out=product)
+    if column < row + height:
+        # Such a block starts on the diagonal.
+        product[np.tri(height, width, dtype=bool)] = _NOT_A_PAIR
+    return Block(row, column, left, right, product)
 
 
 def edge_chunks(
-    rows: Rows, *, min_cosine_similarity: float, on_progress: OnProgress | None = None
+    rows: Rows,
+    *,
+    min_cosine_similarity: float,
+    on_progress: OnProgress | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> Iterator[Edges]:
     """Yield the pairs of unit rows that are at least this similar, some at a time.
 
     A pair nearer to the limit than float32 products can tell is decided in double precision, so that
     the answer does not depend on where in a block the pair fell.
     """
+    search = partial(_similar_in_block, min_cosine_similarity=min_cosine_similarity)
+    return searched_blocks(rows, search, on_progress=on_progress, engine=engine)
 
-    def search(block: Block) -> Edges:
-        return _decided(block.pairs(_at_least(block.similarity, lowest)), rows, rows, min_cosine_similarity)
 
-    lowest = np.float32(min_cosine_similarity - SIMILARITY_RESOLUTION)
-    return searched_blocks(rows, search, on_progress=on_progress)
+def _similar_in_block(block: Block, *, min_cosine_similarity: float) -> Edges:
+    found = _similar(block.similarity, block.left, block.right, min_cosine_similarity)
+    return Edges(found.i + np.int32(block.row), found.j + np.int32(block.column), found.similarity)
 
 
 def cross_edge_chunks(rows: Float32, others: Float32, *, min_cosine_similarity: float) -> Iterator[Edges]:
@@ -209,9 +257,14 @@ def cross_edge_chunks(rows: Float32, others: Float32, *, min_cosine_similarity: 
 
 def similar_pairs(rows: Float32, others: Float32, *, min_cosine_similarity: float) -> Edges:
     """The pairs of a unit row (i) and another (j) that are at least this similar, from one product."""
-    product = rows @ others.T
-    lowest = np.float32(min_cosine_similarity - SIMILARITY_RESOLUTION)
-    found = Block(0, 0, product).pairs(_at_least(product, lowest))
+    return _similar(rows @ others.T, rows, others, min_cosine_similarity)
+
+
+def _similar(product: Float32, rows: Float32, others: Float32, min_cosine_similarity: float) -> Edges:
+    """The places in a product of unit rows and others where the similarity reaches a limit."""
+    which = _at_least(product, np.float32(min_cosine_similarity - SIMILARITY_RESOLUTION))
+    i, j = np.divmod(which, product.shape[1])
+    found = Edges(i.astype(np.int32), j.astype(np.int32), product.ravel()[which])
     return _decided(found, rows, others, min_cosine_similarity)
 
 
@@ -226,7 +279,7 @@ def _at_least(similarity: Float32, lowest: np.float32) -> Int64:
     return found
 
 
-def _decided(edges: Edges, rows: Rows, others: Rows, min_cosine_similarity: float) -> Edges:
+def _decided(edges: Edges, rows: Float32, others: Float32, min_cosine_similarity: float) -> Edges:
     """Those pairs that reach the limit also in double precision."""
     close = np.flatnonzero(edges.similarity < np.float32(min_cosine_similarity + SIMILARITY_RESOLUTION))
     if not len(close):

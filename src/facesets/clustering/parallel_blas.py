@@ -57,6 +57,8 @@ class _Products:
 
 _products = _Products()
 
+on_one_core = _products.on_one_core
+
 
 def on_all_cores(work: Callable[[_Given], _Found], tasks: Iterable[_Given]) -> Iterator[_Found]:
     """Yield what `work` finds for each task, in the order of the tasks.

@@ -14,6 +14,7 @@ from facesets.clustering.auto import cluster_auto
 from facesets.clustering.calibration import Calibration
 from facesets.clustering.centroids import cluster_means
 from facesets.clustering.constraints import Constraints
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.neighbourhood import near_faces
 from facesets.clustering.one_an_image import leave_clashing
@@ -98,6 +99,7 @@ def regroup(
     least_similarity: float | None = None,
     most_faces: int = 30_000,
     on_progress: OnProgress | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> Regrouped:
     """Group new faces, and what is near them, again.
 
@@ -118,6 +120,8 @@ def regroup(
     most_faces : int
         Where more are near the new ones, few faces stand for each person with many.
     on_progress : callable, optional
+    engine : Engine
+        Who compares the pairs.
     """
     if not len(seeds):
         return Regrouped.nothing(known.person)
@@ -135,6 +139,7 @@ def regroup(
             constraints=_among(known.constraints, some, len(rows)),
             calibration=calibration,
             on_progress=on_progress,
+            engine=engine,
         )
         settling = _Settling(rows, known, some, found.labels, weight, large)
         restless = settling.restless()

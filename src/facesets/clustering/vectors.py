@@ -1,6 +1,6 @@
 """Embeddings as every algorithm here wants them: checked, of unit length, in an order of their own."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ SIMILARITY_RESOLUTION = 2e-6
 """Cosine similarities of float32 vectors that differ by less than this count as equal."""
 
 _BLOCK_ROWS = 4096
+_COMPARED_BYTES = 8
 
 
 def check_matrix(embeddings: Embeddings, *, name: str = "embeddings") -> None:
@@ -36,7 +37,13 @@ def check_matrix(embeddings: Embeddings, *, name: str = "embeddings") -> None:
         raise ValueError(f"{name} must hold floats, not {embeddings.dtype}.")
 
 
-def unit_rows(embeddings: Embeddings, order: Int64 | None = None, *, name: str = "embeddings") -> Float32:
+def unit_rows(
+    embeddings: Embeddings,
+    order: Int64 | None = None,
+    *,
+    name: str = "embeddings",
+    out: Float32 | None = None,
+) -> Float32:
     """Return the rows as float32 of unit length; vectors of other lengths are scaled.
 
     Parameters
@@ -46,11 +53,13 @@ def unit_rows(embeddings: Embeddings, order: Int64 | None = None, *, name: str =
         Rows to take, in this order. All by default.
     name : str
         What an error calls the array.
+    out : float32 array of shape (m, d), optional
+        Where to put them; a new array by default.
 
     Returns
     -------
     float32 array of shape (m, d)
-        Always a new array.
+        `out`, or a new array.
 
     Raises
     ------
@@ -59,7 +68,7 @@ def unit_rows(embeddings: Embeddings, order: Int64 | None = None, *, name: str =
     """
     check_matrix(embeddings, name=name)
     count = len(embeddings) if order is None else len(order)
-    rows = np.empty((count, embeddings.shape[1]), np.float32)
+    rows = np.empty((count, embeddings.shape[1]), np.float32) if out is None else out
     for start in range(0, count, _BLOCK_ROWS):
         taken = slice(start, start + _BLOCK_ROWS)
         block = np.asarray(embeddings[taken if order is None else order[taken]], np.float64)
@@ -67,6 +76,14 @@ def unit_rows(embeddings: Embeddings, order: Int64 | None = None, *, name: str =
         _check_lengths(length, start, order, name)
         rows[taken] = block / length[:, None]
     return rows
+
+
+class StoredRows(Protocol):
+    """Unit rows that are somewhere else, and in memory as an array when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: slice | Int64 | Int32) -> Float32: ...
 
 
 class UnitRows:
@@ -85,8 +102,8 @@ class UnitRows:
         return unit_rows(self._embeddings, rows, name=self._name)
 
 
-Rows = Float32 | UnitRows
-"""Unit rows, in memory or on disk."""
+Rows = Float32 | StoredRows
+"""Unit rows, in memory or not."""
 
 
 def rows_of(embeddings: Embeddings) -> Rows:
@@ -120,8 +137,20 @@ def canonical_order(embeddings: Embeddings) -> Int64:
     rows = np.ascontiguousarray(embeddings)
     if not len(rows):
         return np.empty(0, np.int64)
-    as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
-    return np.argsort(as_bytes, kind="stable").astype(np.int64)
+    as_bytes = rows.view(np.uint8)
+    beginning = np.zeros((len(rows), _COMPARED_BYTES), np.uint8)
+    some = as_bytes[:, :_COMPARED_BYTES]
+    beginning[:, : some.shape[1]] = some
+    # Nearly all rows differ in their first bytes, which as a number fit in a register.
+    key = beginning.view(">u8").ravel().astype(np.uint64)
+    order = np.argsort(key, kind="stable")
+    same = key[order[1:]] == key[order[:-1]]
+    tied = np.flatnonzero(np.r_[False, same] | np.r_[same, False])
+    if len(tied):
+        whole = np.ascontiguousarray(as_bytes[order[tied]])
+        by_bytes = whole.view(np.dtype((np.void, whole.shape[1]))).ravel()
+        order[tied] = order[tied][np.argsort(by_bytes, kind="stable")]
+    return order.astype(np.int64)
 
 
 def check_cosine_distance(value: float, *, name: str = "max_cosine_distance") -> None:

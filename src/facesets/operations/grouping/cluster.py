@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering import singletons_as_noise
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
@@ -64,9 +65,20 @@ class ClusterSummary:
 
 
 def cluster(
-    store: Store, out: Path, options: ClusterOptions, *, progress: Progress, stop: Stop
+    store: Store,
+    out: Path,
+    options: ClusterOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+    engine: Engine = IN_PROCESS,
 ) -> ClusterSummary:
     """Group the faces of a store and lay their photos into `person_001/`, `_singletons/`, `_noface/`.
+
+    Parameters
+    ----------
+    engine : Engine
+        Who compares the faces.
 
     Raises
     ------
@@ -80,17 +92,19 @@ def cluster(
         `out` cannot be written.
     """
     with reserved(out, dry_run=options.dry_run):
-        return _cluster(store, out, options, progress=progress, stop=stop)
+        return _cluster(store, out, options, progress=progress, stop=stop, engine=engine)
 
 
 def _cluster(
-    store: Store, out: Path, options: ClusterOptions, *, progress: Progress, stop: Stop
+    store: Store, out: Path, options: ClusterOptions, *, progress: Progress, stop: Stop, engine: Engine
 ) -> ClusterSummary:
     folder = open_result(store, out, ClusterManifest, CLUSTER_MANIFEST, options, progress)
     collection = folder.begun.collection
     progress.begin(f"Clustering {counted(len(collection.faces), 'face')}")
     recogniser = collection.settings.recogniser
-    grouping = group_faces(collection.faces.embedding, collection.faces.image, options, recogniser)
+    grouping = group_faces(
+        collection.faces.embedding, collection.faces.image, options, recogniser, engine=engine
+    )
     people = people_of(store)
     ids = collection.face_ids()
     grouping = replace(grouping, labels=follow_library(grouping.labels, ids, people))
@@ -143,7 +157,12 @@ def _of_another_method(before: ClusterManifest | None, options: ClusterOptions) 
 
 
 def group_faces(
-    embeddings: Float32, image: Int64, options: ClusterOptions, recogniser: str | None = None
+    embeddings: Float32,
+    image: Int64,
+    options: ClusterOptions,
+    recogniser: str | None = None,
+    *,
+    engine: Engine = IN_PROCESS,
 ) -> Grouping:
     """Cluster by the chosen method; a face that is alone is noise.
 
@@ -154,6 +173,8 @@ def group_faces(
         Faces with the same number are in one image.
     recogniser : str, optional
         The file name of the network that made the embeddings.
+    engine : Engine
+        Who compares the faces.
     """
     task = GroupingTask(
         embeddings=embeddings,
@@ -162,6 +183,7 @@ def group_faces(
         threshold=options.own_threshold(),
         min_cluster_size=options.min_cluster_size,
         min_samples=options.min_samples,
+        engine=engine,
     )
     found = METHODS[options.method].group(task)
     used = {"same_image_ok": options.same_image_ok, **found.used}

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.incremental import Joined
 from facesets.interfaces import Progress
 from facesets.library_records import RecordedRun
@@ -38,6 +39,7 @@ def cluster_library(
     stop: Stop,
     by: str = "",
     new_id: Callable[[], UUID] = uuid4,
+    engine: Engine = IN_PROCESS,
 ) -> ClusterLibrarySummary:
     """Group all faces that have no person yet; what a human vouches for is kept.
 
@@ -48,6 +50,8 @@ def cluster_library(
     ----------
     by : str
         Who runs it, for the log of changes.
+    engine : Engine
+        Who compares the faces.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def cluster_library(
         RunLock(database, "cluster"),
         recorded_run(database, "cluster", asdict(options), dry_run=options.dry_run) as run,
     ):
-        return _cluster(library, options, run, Writing(by, run.id, new_id), progress, stop)
+        return _cluster(library, options, run, Writing(by, run.id, new_id), progress, stop, engine)
 
 
 def _cluster(
@@ -71,6 +75,7 @@ def _cluster(
     writing: Writing,
     progress: Progress,
     stop: Stop,
+    engine: Engine,
 ) -> ClusterLibrarySummary:
     database = library.database
     began = time.monotonic()
@@ -83,7 +88,7 @@ def _cluster(
     progress.end()
     read = time.monotonic()
     try:
-        decision, placed = _decide(library, loaded, said, options, progress, stop, writing.new_id)
+        decision, placed = _decide(library, loaded, said, options, progress, stop, writing.new_id, engine)
     except StoppedEarly:
         run.stopped = True
         return ClusterLibrarySummary(len(loaded.faces.face_id), dry_run=options.dry_run, stopped=True)
@@ -131,15 +136,24 @@ def _decide(
     progress: Progress,
     stop: Stop,
     new_id: Callable[[], UUID],
+    engine: Engine,
 ) -> tuple[Decision, Placed | None]:
     """What becomes of the faces by the method that was chosen; and where each is in a kept hierarchy."""
     recogniser = None if library.settings is None else library.settings.recogniser
     if options.method == "hdbscan":
         return by_hierarchy(loaded, said, options, progress, stop, new_id, recogniser)
     if options.method == "auto":
-        seen = loaded.seen
-        return decide_again(loaded.faces, seen, said, options, progress, stop, recogniser=recogniser), None
-    return decide(loaded.faces, options, progress, stop, recogniser=recogniser), None
+        return decide_again(
+            loaded.faces,
+            loaded.seen,
+            said,
+            options,
+            progress,
+            stop,
+            recogniser=recogniser,
+            engine=engine,
+        ), None
+    return decide(loaded.faces, options, progress, stop, recogniser=recogniser, engine=engine), None
 
 
 def _look(library: Library, loaded: LoadedFaces, decision: Decision, joined: Joined) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from facesets.clustering import Calibration, Constraints, calibrate, is_approximate, same_image_pairs
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.incremental import Joined, join_people
 from facesets.clustering.methods import METHODS, GroupingTask
 from facesets.interfaces import Progress
@@ -64,10 +65,12 @@ def decide(
     stop: Stop,
     *,
     recogniser: str | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> Decision:
     """Compare the faces without a person with known people, and group the rest.
 
-    `recogniser` is the file name of the network that made the embeddings. Raises `StoppedEarly`.
+    `recogniser` is the file name of the network that made the embeddings; `engine` groups the rest. Raises
+    `StoppedEarly`.
     """
     threshold, measured = _threshold(faces, options, progress, recogniser)
     new = np.flatnonzero(faces.person < 0)
@@ -90,6 +93,7 @@ def decide(
         min_samples=options.min_samples,
         recogniser=recogniser,
         on_progress=reported,
+        engine=engine,
     )
     grouping = _Grouping(task, new, options.method, reported)
     # The vectors of other methods are means, which are few and not of unit length.

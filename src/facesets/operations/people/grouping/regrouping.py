@@ -7,6 +7,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering import calibrate
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.incremental import Joined
 from facesets.clustering.regrouping import Known, Regrouped, regroup
 from facesets.interfaces import Progress
@@ -56,10 +57,12 @@ def decide_again(
     stop: Stop,
     *,
     recogniser: str | None = None,
+    engine: Engine = IN_PROCESS,
 ) -> Decision:
     """Group the faces that no run has seen, and what is near them; nothing where there are none.
 
-    `recogniser` is the file name of the network that made the embeddings. Raises `StoppedEarly`.
+    `recogniser` is the file name of the network that made the embeddings; `engine` compares the faces. Raises
+    `StoppedEarly`.
     """
     seeds = _unseen(faces, seen, options)
     if not len(seeds):
@@ -78,6 +81,7 @@ def decide_again(
         min_size=options.min_size,
         least_similarity=options.threshold,
         on_progress=reported,
+        engine=engine,
     )
     reported.end()
     return _decision(faces, found, {"measured_cosine_similarity": measured.link})

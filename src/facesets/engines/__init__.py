@@ -1,0 +1,1 @@
+"""Clustering by several workers: what computes its tasks outside of this process."""

@@ -1,0 +1,140 @@
+"""Large arrays in files: this process maps them, workers read from them what they need.
+
+Where memory is short, the system writes mapped arrays back to their files and reads them again; workers hold
+no more of an array than what they asked for.
+"""
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from facesets.errors import CannotWrite, Field
+from facesets.files import printable
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArray:
+    """An array in a file, as a task sees it: what is asked for is read, and is an array then."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which: slice | NDArray[Any]) -> NDArray[Any]:
+        if not isinstance(which, slice):
+            mapped = np.memmap(self.path, self.dtype, "r", shape=self.shape)
+            return np.asarray(mapped[which])
+        first, end, _ = which.indices(len(self))
+        wanted = (max(0, end - first), *self.shape[1:])
+        row = prod(self.shape[1:]) * np.dtype(self.dtype).itemsize
+        return np.fromfile(self.path, self.dtype, prod(wanted), offset=first * row).reshape(wanted)
+
+
+class ArrayFolder:
+    """A folder for the arrays of one run, gone when it is closed."""
+
+    def __init__(self, parent: Path) -> None:
+        """Make one below `parent`.
+
+        Raises
+        ------
+        CannotWrite
+            It cannot be made.
+        """
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            self.path = Path(tempfile.mkdtemp(prefix="run-", dir=parent)).resolve()
+        except OSError as error:
+            raise _cannot_write(parent, error) from error
+        # Workers may belong to another user.
+        self.path.chmod(0o755)
+        self._numbers = count()
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """An array mapped to a file, which goes when the array does.
+
+        Raises
+        ------
+        CannotWrite
+            There is no room for it.
+        """
+        size = prod(shape) * np.dtype(dtype).itemsize
+        if not size:
+            return np.empty(shape, dtype)
+        path = self.path / f"{next(self._numbers)}.bin"
+        try:
+            _reserve(path, size)
+            array: np.memmap[Any, Any] = np.memmap(path, dtype, "r+", shape=shape)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise _cannot_write(self.path, error) from error
+        weakref.finalize(array, path.unlink, missing_ok=True)
+        return array
+
+    @contextmanager
+    def lent(self, arrays: Sequence[NDArray[Any]], *, flushed: bool) -> Iterator[tuple[StoredArray, ...]]:
+        """Arrays as workers read them: those of this folder as they are, others are written to it meanwhile.
+
+        With `flushed` what was written is on its way to other machines.
+        """
+        # Their files are there as long as they are.
+        held = [array if self._is_whole(array) else self._copied(array) for array in arrays]
+        yield tuple(self._stored(array, flushed=flushed) for array in held)
+
+    def _copied(self, array: NDArray[Any]) -> NDArray[Any]:
+        room = self.empty(array.shape, array.dtype)
+        room[:] = array
+        return room
+
+    def _stored(self, array: NDArray[Any], *, flushed: bool) -> StoredArray:
+        if isinstance(array, np.memmap):
+            if flushed:
+                array.flush()
+            return StoredArray(str(array.filename), array.shape, array.dtype.str)
+        nothing = self.path / "empty.bin"
+        nothing.touch()
+        return StoredArray(str(nothing), array.shape, array.dtype.str)
+
+    def _is_whole(self, array: NDArray[Any]) -> bool:
+        """Whether an array is a file of this folder, and not a part of one."""
+        path = Path(array.filename) if isinstance(array, np.memmap) and array.filename else None
+        if path is None or path.parent != self.path or not array.flags.c_contiguous:
+            return False
+        return path.exists() and path.stat().st_size == array.nbytes
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Make a file of this size; to write to a mapped one for which there is no room would end the process."""
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        if shutil.disk_usage(path.parent).free < size:
+            raise OSError("no space left on device")
+        file.truncate(size)
+
+
+def _cannot_write(folder: Path, error: OSError) -> CannotWrite:
+    reason = error.strerror or str(error)
+    return CannotWrite(
+        f"Arrays cannot be written to {printable(folder)} ({reason}): make room there, or name another "
+        f"folder with {Field('shards')}."
+    )

@@ -1,0 +1,164 @@
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from distributed import LocalCluster
+
+from facesets.clustering import average_linkage, cluster_auto, connected_components, dbscan, dividing
+from facesets.clustering.engine import IN_PROCESS, Engine
+from facesets.clustering.vectors import Int64
+from facesets.engines import dask_engine
+from facesets.engines.dask_engine import DaskEngine, local_engine, remote_engine
+from facesets.errors import Unreachable
+from tests.fixtures.vectors import Float32, many_people
+
+pytestmark = pytest.mark.slow
+
+Clustering = Callable[..., Int64]
+
+
+def auto(embeddings: Float32, **told: object) -> Int64:
+    return cluster_auto(embeddings, **told).labels  # type: ignore[arg-type]
+
+
+WAYS: dict[str, Clustering] = {
+    "auto": auto,
+    "auto, nearby": partial(auto, approximate=True),
+    "agglomerative": partial(average_linkage, max_cosine_distance=0.6),
+    "components": partial(connected_components, min_cosine_similarity=0.5),
+    "components, nearby": partial(connected_components, min_cosine_similarity=0.5, approximate=True),
+    "dbscan": partial(dbscan, eps=0.5),
+    "dbscan, nearby": partial(dbscan, eps=0.5, approximate=True),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_tasks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dividing, "_LEAST_BATCH_ROWS", 250)
+        patch.setattr(DaskEngine, "blocks_a_task", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def vectors() -> Float32:
+    return many_people().embedding[:2000]
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskEngine]:
+    with local_engine(2, tmp_path_factory.mktemp("shards")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    with LocalCluster(
+        n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0", memory_limit=0
+    ) as cluster:
+        yield cluster.scheduler_address.removeprefix("tcp://")
+
+
+@pytest.fixture(scope="module")
+def one_worker(scheduler: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskEngine]:
+    with remote_engine(scheduler, tmp_path_factory.mktemp("shards")) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_labels_are_those_of_one_process_to_the_bit(
+    two_workers: DaskEngine, one_worker: DaskEngine, vectors: Float32, way: str
+) -> None:
+    expected = WAYS[way](vectors, engine=IN_PROCESS)
+    assert len(np.unique(expected)) > 50
+    for engine in (two_workers, one_worker):
+        assert np.array_equal(WAYS[way](vectors, engine=engine), expected)
+
+
+def _process(_array: object, _task: int) -> int:
+    time.sleep(0.01)
+    return os.getpid()
+
+
+def processes(engine: Engine) -> set[int]:
+    return set(engine.each(_process, (np.ones(1),), range(60)))
+
+
+def test_a_worker_that_is_killed_in_the_middle_is_made_up_for(tmp_path: Path, vectors: Float32) -> None:
+    with local_engine(2, tmp_path) as engine:
+        for way in ("auto, nearby", "components"):
+            before = processes(engine)
+            killed: list[int] = []
+
+            def kill(done: int, steps: int, alive: set[int] = before, killed: list[int] = killed) -> None:
+                if not killed and done < steps:
+                    killed.append(min(alive))
+                    os.kill(killed[0], signal.SIGKILL)
+
+            found = WAYS[way](vectors, engine=engine, on_progress=kill)
+            assert killed
+            assert np.array_equal(found, WAYS[way](vectors))
+            assert killed[0] not in processes(engine)
+
+
+def test_a_worker_that_does_not_see_the_arrays_is_a_sentence(
+    scheduler: str, tmp_path: Path, vectors: Float32
+) -> None:
+    def gone(_done: int, _steps: int) -> None:
+        shutil.rmtree(tmp_path / "shards", ignore_errors=True)
+
+    with (
+        remote_engine(scheduler, tmp_path / "shards") as engine,
+        pytest.raises(Unreachable, match=r"does not see \S+shards: name a folder with shards"),
+    ):
+        auto(vectors, approximate=True, engine=engine, on_progress=gone)
+
+
+def test_a_worker_that_rounds_otherwise_is_refused(
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_engine, "_fingerprint", lambda: "another numpy")
+    refused = pytest.raises(
+        Unreachable, match=r"The worker tcp://\S+ would find other labels.*OPENBLAS_CORETYPE"
+    )
+    with refused, remote_engine(scheduler, tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_scheduler_without_workers_and_one_that_is_not_there_are_sentences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_engine, "_CONNECTING_S", 0.5)
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as empty:
+        address = empty.scheduler_address.removeprefix("tcp://")
+        with pytest.raises(Unreachable, match="has no worker: start some"), remote_engine(address, tmp_path):
+            pass
+    with (
+        pytest.raises(Unreachable, match=f"No dask scheduler answers at {address}"),
+        remote_engine(address, tmp_path),
+    ):
+        pass
+
+
+def test_results_come_in_the_order_of_the_tasks_and_those_that_nobody_wants_are_dropped(
+    two_workers: DaskEngine,
+) -> None:
+    found = two_workers.each(_process_and_task, (np.ones(1),), range(40))
+    assert [task for _, task in found] == list(range(40))
+    some = two_workers.each(_process_and_task, (np.ones(1),), range(1000))
+    assert next(some)[1] == 0
+    some.close()  # type: ignore[attr-defined]
+    assert [task for _, task in two_workers.each(_process_and_task, (np.ones(1),), range(5))] == list(
+        range(5)
+    )
+
+
+def _process_and_task(_array: object, task: int) -> tuple[int, int]:
+    return os.getpid(), task

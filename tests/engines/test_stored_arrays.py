@@ -1,0 +1,70 @@
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesets.engines.stored_arrays import ArrayFolder, StoredArray
+from facesets.errors import CannotWrite
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ArrayFolder:
+    return ArrayFolder(tmp_path / "shards")
+
+
+def test_what_a_worker_reads_is_what_was_written(folder: ArrayFolder) -> None:
+    rows = folder.empty((50, 3), np.float32)
+    rows[:] = np.arange(150).reshape(50, 3)
+    plain = np.arange(20, dtype=np.uint16)
+    with folder.lent((rows, plain, rows[10:20]), flushed=True) as (stored, other, part):
+        assert len(stored) == 50
+        assert np.array_equal(stored[:], rows)
+        assert np.array_equal(stored[7:12], rows[7:12])
+        assert np.array_equal(stored[np.array([3, 49, 3])], rows[[3, 49, 3]])
+        assert stored[50:50].shape == (0, 3)
+        assert other[2:].dtype == np.uint16
+        assert np.array_equal(other[2:], plain[2:])
+        assert np.array_equal(part[:], rows[10:20])
+
+
+def test_arrays_are_written_once_and_their_files_go_with_them(folder: ArrayFolder) -> None:
+    rows = folder.empty((4, 2), np.float32)
+    with folder.lent((rows,), flushed=False) as (stored,), folder.lent((rows,), flushed=False) as (again,):
+        assert stored.path == again.path
+    with folder.lent((np.ones(3),), flushed=False) as (copied,):
+        assert Path(copied.path).exists()
+    assert not Path(copied.path).exists()
+    del rows
+    assert not Path(stored.path).exists()
+    folder.close()
+    assert not folder.path.exists()
+
+
+def test_nothing_is_an_array_too(folder: ArrayFolder) -> None:
+    with folder.lent((folder.empty((0, 5), np.float32),), flushed=True) as (stored,):
+        assert stored[:].shape == (0, 5)
+
+
+def test_a_full_disk_is_said_before_anything_is_written(
+    folder: ArrayFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int, _offset: int, _size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(CannotWrite, match=r"No space left on device.*make room there.*shards"):
+        folder.empty((10, 10), np.float32)
+    assert not list(folder.path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotWrite, match="file"):
+        ArrayFolder(tmp_path / "file")
+
+
+def test_a_worker_that_sees_no_file_says_so() -> None:
+    with pytest.raises(FileNotFoundError):
+        StoredArray("/nonexistent/array.bin", (3, 3), "<f4")[:]
