@@ -67,12 +67,14 @@ class SetManifest:
         Digest of everything the set was made from, so that a later run can see that it is done.
     centroid : tuple of float
         Mean of the set's embeddings, unit length.
+    bundles : tuple of str
+        What was made of the crops for other programs, relative to the set's folder: bundles, images, models.
     contents : dict
         What was put under the names of crops and bundles; a file that differs was edited or damaged.
     """
 
     FORMAT: ClassVar[str] = "facesets/export-set"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     made: Provenance
     name: Place
@@ -82,7 +84,7 @@ class SetManifest:
     candidates: tuple[ExportedFace, ...]
     dropped: tuple[DroppedFace, ...]
     failed: tuple[Failure, ...]
-    bundles: tuple[Name, ...]
+    bundles: tuple[Place, ...]
     files: tuple[Place, ...]
     contents: dict[Place, Content]
 
@@ -111,7 +113,7 @@ class SetEntry:
     candidates: Integer
     dropped: Integer
     failed: Integer
-    bundles: tuple[Name, ...]
+    bundles: tuple[Place, ...]
     best: tuple[Text, ...] = ()
 
 
@@ -125,10 +127,12 @@ class ExportManifest:
         Sets whose folder the user deleted: they are not made again.
     statements : tuple of Statement
         What was learned from crops that the user deleted, or moved from one set to another, oldest first.
+    models : tuple of str
+        Files with all people that have a model of their own.
     """
 
     FORMAT: ClassVar[str] = "facesets/export-swap"
-    VERSION: ClassVar[int] = 6
+    VERSION: ClassVar[int] = 7
 
     made: Provenance
     counts: dict[Text, Integer]
@@ -136,3 +140,4 @@ class ExportManifest:
     removed: tuple[SetEntry, ...]
     sheets: tuple[Place, ...]
     statements: tuple[Statement, ...] = ()
+    models: tuple[Place, ...] = ()

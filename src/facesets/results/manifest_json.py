@@ -156,6 +156,8 @@ def _upgrade(raw: dict[str, Any], kind: type[Manifest], version: int) -> None:
         raw["removed"] = []
     if version < 5 and kind is ExportManifest:
         raw["statements"] = []
+    if version < 7 and kind is ExportManifest:
+        raw["models"] = []
     if version < 4 and kind is ClusterManifest:
         raw["placements"] = {}
     if version < 3 and kind in (ClusterManifest, RefineManifest):
