@@ -1,8 +1,10 @@
 """The manifests of face sets for other tools: one for the export as a whole, and one in each set's folder."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from facesets.formats.face_models.kinds import BUNDLE_SUFFIX
 from facesets.results.manifest import DroppedFace, FaceEntry, Failure, Provenance, Statement
 from facesets.results.manifest_values import CropSquare, Finite, Integer, Name, Place, Text
 
@@ -88,6 +90,11 @@ class SetManifest:
     files: tuple[Place, ...]
     contents: dict[Place, Content]
 
+    @property
+    def written_version(self) -> int:
+        """The earliest version that can say this."""
+        return self.VERSION if has_models(self.bundles) else 2
+
 
 @dataclass(frozen=True, slots=True)
 class SetEntry:
@@ -141,3 +148,14 @@ class ExportManifest:
     sheets: tuple[Place, ...]
     statements: tuple[Statement, ...] = ()
     models: tuple[Place, ...] = ()
+
+    @property
+    def written_version(self) -> int:
+        """The earliest version that can say this."""
+        any_models = self.models or any(has_models(entry.bundles) for entry in (*self.sets, *self.removed))
+        return self.VERSION if any_models else 6
+
+
+def has_models(bundles: Iterable[str]) -> bool:
+    """Whether a set has something in another format than bundles are."""
+    return not all(name.endswith(BUNDLE_SUFFIX) for name in bundles)

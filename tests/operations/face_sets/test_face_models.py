@@ -241,6 +241,9 @@ def test_formats_that_nobody_asks_for_any_more_go_and_an_undo_brings_them_back(
     kinds = {path.suffix for path in files_in(out) if ".facesets-journal" not in path.parts}
     assert kinds == {".png", ".fsz", ".json"}
     assert not list(out.glob("*/*_top5"))
+    # What holds no models earlier programs can read.
+    written = [json.loads((folder / "manifest.json").read_text()) for folder in (exported, out)]
+    assert [(each["version"], "models" in each) for each in written] == [(7, True), (6, False)]
     undo(out, read_runs(out)[-1].name)
     after = {name: content for name, content in contents(out).items() if not name.startswith(".facesets")}
     assert after == {n: c for n, c in contents(exported).items() if not n.startswith(".facesets")}

@@ -27,6 +27,7 @@ OF_ONE_RECOGNISER: tuple[Format, ...] = ("safetensors", "visomaster", "rope")
 OF_EVERYBODY: dict[Format, str] = {"visomaster": "visomaster.json", "rope": "merged_embeddings.txt"}
 """What can hold all people of an export in one file, and that file's name; the name is Rope's own."""
 
+BUNDLE_SUFFIX = ".fsz"
 _OWN_SUFFIX: dict[Format, str] = {
     "safetensors": ".safetensors",
     "visomaster": "_visomaster.json",
@@ -34,7 +35,7 @@ _OWN_SUFFIX: dict[Format, str] = {
     "npz": ".npz",
 }
 _BY_SUFFIX: dict[str, Format] = {
-    ".fsz": "fsz",
+    BUNDLE_SUFFIX: "fsz",
     ".safetensors": "safetensors",
     ".npz": "npz",
     ".json": "visomaster",

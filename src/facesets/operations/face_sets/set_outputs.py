@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 
 from facesets.errors import FacesetsError
-from facesets.formats.bundle import SUFFIX, bundle_names, write_bundle
+from facesets.formats.bundle import bundle_names, write_bundle
 from facesets.formats.face_models.archive import write_archive
 from facesets.formats.face_models.face_model import LEAD_COLUMNS, FaceModel, PersonRead
-from facesets.formats.face_models.kinds import OF_EVERYBODY, Format, images_folder, model_name, own_file
+from facesets.formats.face_models.kinds import (
+    BUNDLE_SUFFIX,
+    OF_EVERYBODY,
+    Format,
+    images_folder,
+    model_name,
+    own_file,
+)
 from facesets.formats.face_models.reactor import reactor_bytes
 from facesets.formats.face_models.rope import read_rope, rope_bytes
 from facesets.formats.face_models.visomaster import read_visomaster, visomaster_bytes
@@ -46,8 +53,8 @@ def possible_outputs(name: str, faces: int, options: ExportSwapOptions) -> list[
 
 def counted_outputs(names: Sequence[str]) -> tuple[int, int]:
     """How many bundles there are among the files of a set, and how many others; a folder is one."""
-    bundles = sum(name.endswith(SUFFIX) for name in names)
-    return bundles, len({name.partition("/")[0] for name in names if not name.endswith(SUFFIX)})
+    bundles = sum(name.endswith(BUNDLE_SUFFIX) for name in names)
+    return bundles, len({name.partition("/")[0] for name in names if not name.endswith(BUNDLE_SUFFIX)})
 
 
 def write_outputs(folder: ResultFolder, run: ExportRun, name: str, kept: Sequence[Kept]) -> tuple[str, ...]:
