@@ -40,7 +40,7 @@ def verify_bundle(
     with console.stoppable() as stop, console.progress() as progress:
 
         def find() -> "tuple[ModelPack, Choice]":
-            known = models_beside(files[0])
+            known = next(filter(None, map(models_beside, files)), None)
             name = detection_options(known, pack, None, None, conf).pack
             models = get_pack(name, conf, console, progress, stop, known=known)
             return models, choose(provider, models, console)

@@ -1,6 +1,6 @@
 """The export that a bundle or face model lies in: the sets it is compared with, and what else is there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +14,10 @@ from facesets.records import CacheSettings, Float32
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.inside import is_inside
 from facesets.results.manifest import EXPORT_MANIFEST, SET_MANIFEST
-from facesets.results.manifest_json import read_any_manifest, read_manifest
+from facesets.results.manifest_json import Manifest, read_any_manifest
+
+Read = Callable[[Path], Manifest]
+"""Reads a manifest; errors as `read_any_manifest`."""
 
 _MODEL_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".npz"})
 
@@ -71,8 +74,8 @@ class Beside:
         return Likeness(mine, nearest, similarity.get(nearest), "" if self.own else own)
 
 
-def sets_beside(file: Path) -> Beside:
-    """Read the manifests around a file.
+def sets_beside(file: Path, read: Read = read_any_manifest) -> Beside:
+    """Read the manifests around a file, by a function that may know them from other files of the export.
 
     Raises
     ------
@@ -80,17 +83,18 @@ def sets_beside(file: Path) -> Beside:
         One of them cannot be read.
     """
     path = file.absolute().parent / SET_MANIFEST
-    there = read_any_manifest(path) if path.is_file() else None
+    there = read(path) if path.is_file() else None
     if isinstance(there, ExportManifest):
-        return Beside("", there.made.models, dict(_centroids(path.parent, there)))
+        return Beside("", there.made.models, dict(_centroids(path.parent, there, read)))
     if not isinstance(there, SetManifest):
         return Beside()
     centroids = {there.name: unit(np.array(there.centroid, np.float32))}
     root = path.parent
     for _ in PurePosixPath(there.name).parts:
         root = root.parent
-    if (root / EXPORT_MANIFEST).is_file():
-        others = _centroids(root, read_manifest(root / EXPORT_MANIFEST, ExportManifest))
+    export = read(root / EXPORT_MANIFEST) if (root / EXPORT_MANIFEST).is_file() else None
+    if isinstance(export, ExportManifest):
+        others = _centroids(root, export, read)
         centroids |= {name: centroid for name, centroid in others if name != there.name}
     return Beside(there.name, there.made.models, centroids)
 
@@ -100,11 +104,12 @@ def models_beside(file: Path) -> CacheSettings | None:
     return sets_beside(file).models
 
 
-def _centroids(root: Path, export: ExportManifest) -> Iterator[tuple[str, Float32]]:
+def _centroids(root: Path, export: ExportManifest, read: Read) -> Iterator[tuple[str, Float32]]:
     for entry in export.sets:
         path = root / entry.name / SET_MANIFEST
-        if is_inside(entry.name) and path.is_file():
-            yield entry.name, unit(np.array(read_manifest(path, SetManifest).centroid, np.float32))
+        of_set = read(path) if is_inside(entry.name) and path.is_file() else None
+        if isinstance(of_set, SetManifest):
+            yield entry.name, unit(np.array(of_set.centroid, np.float32))
 
 
 def bundles_at(paths: Sequence[Path]) -> list[Path]:

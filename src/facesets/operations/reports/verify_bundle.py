@@ -7,6 +7,7 @@ images. Face models hold embeddings, so that no model is needed to judge them.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -24,9 +25,10 @@ from facesets.formats.face_models.rope import read_rope
 from facesets.formats.face_models.visomaster import read_visomaster
 from facesets.interfaces import Progress
 from facesets.operations.models.consumers import RECOGNISER, is_of_swappers
-from facesets.operations.reports.sets_beside import Likeness, sets_beside, unit
+from facesets.operations.reports.sets_beside import Likeness, Read, sets_beside, unit
 from facesets.plurals import counted
 from facesets.records import CacheSettings, Float32, Pixels
+from facesets.results.manifest_json import read_any_manifest
 from facesets.stop import Stop
 
 READERS: dict[Format, Callable[[Path], ModelsRead]] = {
@@ -119,17 +121,17 @@ def verify_bundles(files: list[Path], loader: Loader, *, progress: Progress, sto
         A file is not there.
     """
     progress.begin("Checking bundles", len(files))
-    checks = []
+    checks, read = [], cache(read_any_manifest)
     for file in files:
         if stop.requested:
             break
-        checks.append(check(file, loader))
+        checks.append(check(file, loader, read))
         progress.advance()
     progress.end()
     return VerifySummary(checks, sum(bool(check.problems) for check in checks), len(checks) < len(files))
 
 
-def check(file: Path, loader: Loader) -> BundleCheck:
+def check(file: Path, loader: Loader, read: Read = read_any_manifest) -> BundleCheck:
     """Load one file in whatever format; a damaged one is a result, not an error.
 
     Raises
@@ -146,11 +148,11 @@ def check(file: Path, loader: Loader) -> BundleCheck:
     if kind is None:
         return _unusable(file, "", f"it is in none of the formats {', '.join(FORMATS)}")
     if kind in ("fsz", "images"):
-        return check_bundle(file, loader)
-    return check_model(file, kind)
+        return check_bundle(file, loader, read)
+    return check_model(file, kind, read)
 
 
-def check_bundle(file: Path, loader: Loader) -> BundleCheck:
+def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> BundleCheck:
     """Load a bundle, or a folder of images, as its consumer would."""
     kind: Format = "images" if file.is_dir() else "fsz"
     try:
@@ -170,55 +172,54 @@ def check_bundle(file: Path, loader: Loader) -> BundleCheck:
         vectors = np.concatenate(embeddings)
         mean = unit(vectors.mean(axis=0))
         least = round(float(min(unit(vector) @ mean for vector in vectors)), 4)
-        beside = sets_beside(file)
+        beside = sets_beside(file, read)
         if beside.recogniser_sha256 == loader.settings.recogniser_sha256:
             likeness = beside.likeness(beside.own, mean)
         problems += likeness.problems()
     return BundleCheck(
-        str(file),
-        len(pictures),
-        sum(counts.values()),
-        odd,
-        likeness.own,
-        likeness.other,
-        likeness.other_similarity,
-        least,
-        problems,
-        kind,
+        file=str(file),
+        pictures=len(pictures),
+        faces=sum(counts.values()),
+        faces_per_picture=odd,
+        own_cosine_similarity=likeness.own,
+        nearest_other=likeness.other,
+        nearest_other_cosine_similarity=likeness.other_similarity,
+        least_cosine_similarity=least,
+        problems=problems,
+        format=kind,
     )
 
 
-def check_model(file: Path, kind: Format) -> BundleCheck:
+def check_model(file: Path, kind: Format, read: Read = read_any_manifest) -> BundleCheck:
     """Read a face model as its consumer would, and compare each person in it with the sets beside it."""
     try:
-        read = READERS[kind](file)
+        found = READERS[kind](file)
     except FacesetsError as error:
         if error.exit_status != FacesetsError.exit_status:
             raise
         return _unusable(file, kind, error.sentence)
-    beside = sets_beside(file)
-    problems = list(read.problems)
+    beside = sets_beside(file, read)
+    problems = list(found.problems)
     if beside.models is not None and kind in OF_ONE_RECOGNISER and not is_of_swappers(beside.models):
         problems.append(
             f"it lies in an export of {printable(beside.models.recogniser)}, and {CONSUMERS[kind]} takes it "
             f"for {RECOGNISER}"
         )
-    found = [beside.likeness(beside.own or person.name, unit(person.embedding)) for person in read.people]
-    problems += [problem for each in found for problem in each.problems()]
-    own = [each.own for each in found if each.own is not None]
-    nearest = max(found, key=lambda each: each.other_similarity or -2, default=Likeness())
+    alike = [beside.likeness(beside.own or person.name, unit(person.embedding)) for person in found.people]
+    problems += [problem for each in alike for problem in each.problems()]
+    nearest = max(alike, key=lambda each: each.other_similarity or -2, default=Likeness())
     return BundleCheck(
-        str(file),
-        0,
-        read.faces,
-        {},
-        min(own, default=None),
-        nearest.other,
-        nearest.other_similarity,
-        read.least_cosine_similarity,
-        problems,
-        kind,
-        len(read.people),
+        file=str(file),
+        pictures=0,
+        faces=found.faces,
+        faces_per_picture={},
+        own_cosine_similarity=min((each.own for each in alike if each.own is not None), default=None),
+        nearest_other=nearest.other,
+        nearest_other_cosine_similarity=nearest.other_similarity,
+        least_cosine_similarity=found.least_cosine_similarity,
+        problems=problems,
+        format=kind,
+        people=len(found.people),
     )
 
 
