@@ -20,6 +20,7 @@ from tests.fixtures.soak import QUICK
 from tests.fixtures.vectors import People, many_people
 
 pytest_plugins = [
+    "tests.fixtures.face_models",
     "tests.fixtures.packs",
     "tests.fixtures.postgres",
     "tests.fixtures.of_run",

@@ -1,5 +1,6 @@
-"""What finds faces in crops, loaded only if there are crops to check."""
+"""What finds faces in crops, and makes face models, loaded only if there are crops to check."""
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -9,18 +10,43 @@ from facesets.operations.options.cache import LOADER_DET_SIZE, VERIFY_MIN_DET_SC
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from facesets.inference.attributes import Attributes
+    from facesets.inference.decoders import Detections
+    from facesets.inference.landmarks import Landmarks
     from facesets.inference.local import LocalEmbedder
+    from facesets.inference.packs import ModelPack
+    from facesets.inference.providers import Choice
     from facesets.interfaces import Progress, Store
-    from facesets.records import CacheSettings, Faces, Pixels
+    from facesets.records import CacheSettings, Faces, Float32, Pixels
     from facesets.settings import Settings
     from facesets.stop import Stop
 
 
 class EmbedderOnDemand:
-    """An embedder whose models are found, fetched and loaded when they are first needed."""
+    """An embedder whose models are found, fetched and loaded when they are first needed.
 
-    def __init__(self, load: "Callable[[], LocalEmbedder]") -> None:
-        self._load = cache(load)
+    It makes face models, too, with what else is in the pack.
+    """
+
+    def __init__(
+        self, find: "Callable[[], tuple[ModelPack, Choice]]", det_size: int, min_det_score: float
+    ) -> None:
+        """Name what finds a pack and where it runs, and the detection settings."""
+        self._found = cache(find)
+        self._detection = det_size, min_det_score
+        self._load = cache(self._embedder)
+        self._lead_models = cache(self._landmarks_and_attributes)
+
+    def _embedder(self) -> "LocalEmbedder":
+        from facesets.assembly.models import make_embedder
+
+        pack, choice = self._found()
+        return make_embedder(pack, DetectionOptions(pack.name, *self._detection), choice)
+
+    def _landmarks_and_attributes(self) -> "tuple[Landmarks, Attributes | None]":
+        from facesets.assembly.models import make_attributes, make_landmarks
+
+        return make_landmarks(*self._found()), make_attributes(*self._found())
 
     @property
     def settings(self) -> "CacheSettings":
@@ -30,6 +56,34 @@ class EmbedderOnDemand:
     def embed(self, pictures: "Sequence[Pixels]") -> "list[Faces]":
         """As the embedder; errors as loading it."""
         return self._load().embed(pictures)
+
+    def detect(self, pixels: "Pixels") -> "Detections":
+        """As the embedder; errors as loading it."""
+        return self._load().detect(pixels)
+
+    def raw_embeddings(self, pixels: "Pixels", kps: "Float32") -> "Float32":
+        """As the embedder; errors as loading it."""
+        return self._load().raw_embeddings(pixels, kps)
+
+    @property
+    def lead_columns(self) -> frozenset[str]:
+        """Which columns of faces the other models of the pack tell; errors as finding it."""
+        from facesets.inference.attributes import attribute_model
+        from facesets.inference.model_files import LANDMARK_2D_106, LANDMARK_3D_68
+
+        pack, _ = self._found()
+        told = {LANDMARK_2D_106: ("landmark_2d_106",), LANDMARK_3D_68: ("landmark_3d_68", "pose")}
+        columns = {name for task, names in told.items() if task in pack.models for name in names}
+        return frozenset(columns | ({"age", "male"} if attribute_model(pack) else set()))
+
+    def with_lead_columns(self, pixels: "Pixels", faces: "Faces") -> "Faces":
+        """The faces of a picture with `lead_columns`; errors as loading the models."""
+        landmarks, attributes = self._lead_models()
+        faces = landmarks.add(pixels, faces)
+        if attributes is None:
+            return faces
+        seen = attributes.of(pixels, faces.box)
+        return replace(faces, age=seen.age, male=seen.male)
 
 
 def crop_checker(
@@ -49,15 +103,14 @@ def crop_checker(
     download.
     """
 
-    def load() -> "LocalEmbedder":
-        from facesets.assembly.models import choose, make_embedder
+    def find() -> "tuple[ModelPack, Choice]":
+        from facesets.assembly.models import choose
         from facesets.assembly.packs import get_pack
         from facesets.operations.ingest.enrich import require_models
 
         known = require_models(store)
         name = pack or known.pack
         models = get_pack(name, conf, notices, progress, stop, known=known, fetch=fetch)
-        detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
-        return make_embedder(models, detection, choose(provider, models, notices))
+        return models, choose(provider, models, notices)
 
-    return EmbedderOnDemand(load)
+    return EmbedderOnDemand(find, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)

@@ -63,6 +63,7 @@ def discover(
             crops,
             progress=progress,
             stop=stop,
+            modeller=embedder,
         )
     rows = [
         (cluster.name or "-", cluster.faces, cluster.images, cluster.survivors)

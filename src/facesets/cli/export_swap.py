@@ -41,7 +41,7 @@ def export_swap(
     pack: PackOption = None,
     provider: ProviderOption = "auto",
 ) -> None:
-    """Export face sets of CACHE, or of the library, as single-face PNGs and as .fsz bundles."""
+    """Export face sets of CACHE, or of the library, as single-face PNGs, .fsz bundles, and face models."""
     from facesets import settings
     from facesets.assembly.crop_checker import crop_checker
     from facesets.assembly.stores import open_store
@@ -68,7 +68,9 @@ def export_swap(
             raw_manifest=raw_manifest,
             progress=progress,
             stop=stop,
+            modeller=embedder,
         )
+    models = f"{counted(summary.models, 'face model')}, " if summary.models else ""
     report(
         summary,
         [
@@ -77,7 +79,8 @@ def export_swap(
                 f"({summary.unchanged_sets} unchanged), "
                 f"{counted(summary.faces, 'face')} {would(options.dry_run, 'exported', 'to export')} "
                 f"({summary.masked} with bystanders masked), "
-                f"{counted(summary.bundles, 'bundle')}, {counted(summary.candidates, 'candidate')}."
+                f"{counted(summary.bundles, 'bundle')}, {models}"
+                f"{counted(summary.candidates, 'candidate')}."
             ),
             left_out(summary),
         ],

@@ -16,21 +16,22 @@ if TYPE_CHECKING:
 SourceRootOption = Annotated[
     tuple[Path, ...], Option("Only photos below this folder. May be repeated.", metavar="DIR")
 ]
-CropOptions = Annotated[
-    ExportSwapOptions,
-    Only(
-        "top_n",
-        "outlier_threshold",
-        "pad_ratio",
-        "out_size",
-        "min_face_short",
-        "select",
-        "sheet",
-        "replace",
-        "dry_run",
-    ),
-]
+_CROPS = (
+    "top_n",
+    "outlier_threshold",
+    "pad_ratio",
+    "out_size",
+    "min_face_short",
+    "select",
+    "formats",
+    "sheet",
+    "replace",
+    "dry_run",
+)
+CropOptions = Annotated[ExportSwapOptions, Only(*_CROPS, "era")]
 """What every command can be told that makes sets of its own in an export."""
+EraCropOptions = Annotated[ExportSwapOptions, Only(*_CROPS)]
+"""The same where the sets are eras themselves."""
 
 
 def left_out(summary: "ExportSwapSummary") -> str:

@@ -54,6 +54,7 @@ GUIDE = {
         RESULTS,
         "facesets export-swap faces.npz out/facesets out/swap",
         "facesets export-swap faces.npz out/facesets swap --candidates --raw-manifest out/raw/manifest.json",
+        "facesets export-swap faces.npz out/facesets out/swap --formats fsz,safetensors --select diverse",
     ),
     "extend": _entry(
         RESULTS,
@@ -84,7 +85,9 @@ GUIDE = {
     "evaluate": _entry(
         RESULTS, "facesets evaluate faces.npz", "facesets evaluate faces.npz --sweep 0.4:0.8:0.05"
     ),
-    "verify-bundle": _entry(RESULTS, "facesets verify-bundle out/swap"),
+    "verify-bundle": _entry(
+        RESULTS, "facesets verify-bundle out/swap", "facesets verify-bundle faces/Anna.safetensors"
+    ),
     "serve": _entry(
         LIBRARY,
         "facesets serve --open",

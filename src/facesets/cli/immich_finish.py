@@ -179,16 +179,20 @@ def _discover(
 
     models, progress = _models(options, flags), PlainProgress(say, lambda: console.session.terse)
     notices = _LogNotices(say)
+    checker = crop_checker(
+        store, models["pack"], models["provider"], conf, notices, progress, stop, fetch=True
+    )
     summary = discover(
         store,
         out,
         [staged],
-        crop_checker(store, models["pack"], models["provider"], conf, notices, progress, stop, fetch=True),
+        checker,
         options_of(DiscoverOptions, flags),
         options_of(RefineOptions, {name: flags[name] for name in _GATES}),
         replace(options_of(ExportSwapOptions, flags), replace=True, dry_run=False),
         progress=progress,
         stop=stop,
+        modeller=checker,
     )
     console.failures([(failure.path, failure.reason) for failure in summary.failures], say=say)
     return StepOutcome(summary, summary.failed)

@@ -90,7 +90,16 @@ def import_folders(
     ):
         embedder = crop_checker(store, pack, provider, conf, console, progress, stop, fetch=not crops.dry_run)
         summary = run(
-            store, asked, out, embedder, options, crops, progress=progress, stop=stop, by=current_user()
+            store,
+            asked,
+            out,
+            embedder,
+            options,
+            crops,
+            progress=progress,
+            stop=stop,
+            modeller=embedder,
+            by=current_user(),
         )
     for person in summary.people:
         if person.warning:

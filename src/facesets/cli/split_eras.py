@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
-from facesets.cli.exporting import CropOptions, SourceRootOption, left_out
+from facesets.cli.exporting import EraCropOptions, SourceRootOption, left_out
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import (
     CacheOrOutArgument,
@@ -49,7 +49,7 @@ def split_eras(
         Path | None,
         Option("Where capture years are kept.", metavar="FILE", unset="in the user's cache directory"),
     ] = None,
-    crops: CropOptions,
+    crops: EraCropOptions,
     pack: PackOption = None,
     provider: ProviderOption = "auto",
 ) -> None:
@@ -90,7 +90,7 @@ def split_eras(
                 store, pack, provider, conf, console, progress, stop, fetch=not crops.dry_run
             )
             done = operation.split_eras(
-                store, request, embedder, options, crops, progress=progress, stop=stop
+                store, request, embedder, options, crops, progress=progress, stop=stop, modeller=embedder
             )
             lines = _split_lines(done)
     report(done, lines)

@@ -1,45 +1,57 @@
 """`facesets verify-bundle`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesets.cli import console
 from facesets.cli.params import PackOption, ProviderOption
 from facesets.files import printable
-from facesets.operations.options.cache import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE, DetectionOptions
+from facesets.operations.options.cache import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE
+
+if TYPE_CHECKING:
+    from facesets.inference.packs import ModelPack
+    from facesets.inference.providers import Choice
 
 
 def verify_bundle(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", help="Bundles, or folders: all bundles below them.", show_default=False
+            metavar="FILE...",
+            help="Bundles and face models, or folders: all below them.",
+            show_default=False,
         ),
     ],
     pack: PackOption = None,
     provider: ProviderOption = "auto",
 ) -> None:
-    """Load .fsz bundles as roop-unleashed does, and say whom the result resembles."""
+    """Load bundles and face models as their consumers do, and say whom the result resembles."""
     from facesets import settings
-    from facesets.assembly.models import choose, detection_options, make_embedder
+    from facesets.assembly.crop_checker import EmbedderOnDemand
+    from facesets.assembly.models import choose, detection_options
     from facesets.assembly.packs import get_pack
-    from facesets.operations.reports.verify_bundle import bundles_at, models_beside, verify_bundles
+    from facesets.operations.reports.sets_beside import bundles_at, models_beside
+    from facesets.operations.reports.verify_bundle import verify_bundles
 
     files = bundles_at(paths)
     conf = settings.load()
     with console.stoppable() as stop, console.progress() as progress:
-        known = models_beside(files[0])
-        name = detection_options(known, pack, None, None, conf).pack
-        models = get_pack(name, conf, console, progress, stop, known=known)
-        detection = DetectionOptions(name, LOADER_DET_SIZE, LOADER_MIN_DET_SCORE)
-        loader = make_embedder(models, detection, choose(provider, models, console))
+
+        def find() -> "tuple[ModelPack, Choice]":
+            known = next(filter(None, map(models_beside, files)), None)
+            name = detection_options(known, pack, None, None, conf).pack
+            models = get_pack(name, conf, console, progress, stop, known=known)
+            return models, choose(provider, models, console)
+
+        loader = EmbedderOnDemand(find, LOADER_DET_SIZE, LOADER_MIN_DET_SCORE)
         summary = verify_bundles(files, loader, progress=progress, stop=stop)
     rows = [
         [
             printable(check.file),
-            check.pictures,
+            check.format,
+            check.pictures or "-",
             check.faces,
             _number(check.own_cosine_similarity),
             f"{printable(check.nearest_other)} {_number(check.nearest_other_cosine_similarity)}".strip(),
@@ -47,7 +59,7 @@ def verify_bundle(
         ]
         for check in summary.bundles
     ]
-    headings = ["bundle", "pictures", "faces", "own set", "nearest other", "verdict"]
+    headings = ["file", "format", "pictures", "faces", "own set", "nearest other", "verdict"]
     console.show(summary, [console.table(headings, rows)], asked_for=True)
     console.finish(failed=summary.failed)
 

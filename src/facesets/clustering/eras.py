@@ -101,6 +101,29 @@ def split_into_eras(
     return Eras(era_of_cluster[cluster], cluster, anchors, anchor, distance, dominant)
 
 
+def main_era(eras: Eras, *, apart_years: int) -> Bool:
+    """Find the faces of the largest era; these are all where there is nothing to split.
+
+    That is so where fewer than two anchors have a year, or all of them the same ones: something else than age
+    sets such anchors apart.
+
+    Parameters
+    ----------
+    apart_years : int
+        Most years between anchors that are of the same ones.
+
+    Returns
+    -------
+    bool array of shape (n,)
+    """
+    dated = eras.dominant_year[: eras.anchors]
+    dated = dated[dated != NO_YEAR]
+    if len(dated) < 2 or np.ptp(dated) <= apart_years:
+        return np.ones(len(eras.era), bool)
+    main: Bool = eras.era == int(np.argmax(np.bincount(eras.era)))
+    return main
+
+
 def dominant_year(years: Int64) -> int:
     """Return the commonest year; of several the one nearest to the median, then the earlier. 0 for none."""
     known = years[years != NO_YEAR]

@@ -16,9 +16,9 @@ from PIL import Image
 
 from facesets.errors import DamagedFile, WrongUsage
 from facesets.files import printable
+from facesets.formats.face_models.kinds import BUNDLE_SUFFIX
 from facesets.records import Pixels
 
-SUFFIX = ".fsz"
 # The earliest time that a ZIP can hold: equal faces give equal bundles, byte for byte.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 _ENTRY = re.compile(r"(0|[1-9][0-9]*)\.png")
@@ -46,7 +46,7 @@ def bundle_names(name: str, top_n: int) -> tuple[str, str]:
     `name` is the set's folder; folders above it do not count.
     """
     stem = PurePosixPath(name).name
-    return f"{stem}_top{top_n}{SUFFIX}", f"{stem}_all{SUFFIX}"
+    return f"{stem}_top{top_n}{BUNDLE_SUFFIX}", f"{stem}_all{BUNDLE_SUFFIX}"
 
 
 def read_bundle(path: Path) -> tuple[list[tuple[str, Pixels]], list[str]]:

@@ -73,7 +73,7 @@ class EarlierExport:
         for entry in self.manifest.sets:
             if entry not in there and is_inside(entry.name):
                 listed += files_of_entry(None, entry)
-        return dict.fromkeys([*sorted(listed), *self.manifest.sheets])
+        return dict.fromkeys([*sorted(listed), *self.manifest.sheets, *self.manifest.models])
 
     def people(self) -> Mapping[str, frozenset[str]]:
         """Ids of the faces of each set that stands for a whole person: eras are parts of one.

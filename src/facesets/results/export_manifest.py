@@ -1,8 +1,10 @@
 """The manifests of face sets for other tools: one for the export as a whole, and one in each set's folder."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from facesets.formats.face_models.kinds import BUNDLE_SUFFIX
 from facesets.results.manifest import DroppedFace, FaceEntry, Failure, Provenance, Statement
 from facesets.results.manifest_values import CropSquare, Finite, Integer, Name, Place, Text
 
@@ -67,12 +69,14 @@ class SetManifest:
         Digest of everything the set was made from, so that a later run can see that it is done.
     centroid : tuple of float
         Mean of the set's embeddings, unit length.
+    bundles : tuple of str
+        What was made of the crops for other programs, relative to the set's folder: bundles, images, models.
     contents : dict
         What was put under the names of crops and bundles; a file that differs was edited or damaged.
     """
 
     FORMAT: ClassVar[str] = "facesets/export-set"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     made: Provenance
     name: Place
@@ -82,9 +86,14 @@ class SetManifest:
     candidates: tuple[ExportedFace, ...]
     dropped: tuple[DroppedFace, ...]
     failed: tuple[Failure, ...]
-    bundles: tuple[Name, ...]
+    bundles: tuple[Place, ...]
     files: tuple[Place, ...]
     contents: dict[Place, Content]
+
+    @property
+    def written_version(self) -> int:
+        """The earliest version that can say this."""
+        return self.VERSION if has_models(self.bundles) else 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +120,7 @@ class SetEntry:
     candidates: Integer
     dropped: Integer
     failed: Integer
-    bundles: tuple[Name, ...]
+    bundles: tuple[Place, ...]
     best: tuple[Text, ...] = ()
 
 
@@ -125,10 +134,12 @@ class ExportManifest:
         Sets whose folder the user deleted: they are not made again.
     statements : tuple of Statement
         What was learned from crops that the user deleted, or moved from one set to another, oldest first.
+    models : tuple of str
+        Files with all people that have a model of their own.
     """
 
     FORMAT: ClassVar[str] = "facesets/export-swap"
-    VERSION: ClassVar[int] = 6
+    VERSION: ClassVar[int] = 7
 
     made: Provenance
     counts: dict[Text, Integer]
@@ -136,3 +147,15 @@ class ExportManifest:
     removed: tuple[SetEntry, ...]
     sheets: tuple[Place, ...]
     statements: tuple[Statement, ...] = ()
+    models: tuple[Place, ...] = ()
+
+    @property
+    def written_version(self) -> int:
+        """The earliest version that can say this."""
+        any_models = self.models or any(has_models(entry.bundles) for entry in (*self.sets, *self.removed))
+        return self.VERSION if any_models else 6
+
+
+def has_models(bundles: Iterable[str]) -> bool:
+    """Whether a set has something in another format than bundles are."""
+    return not all(name.endswith(BUNDLE_SUFFIX) for name in bundles)

@@ -253,7 +253,7 @@ def _of_sets(root: Path, manifest: ExportManifest, whom: Whom) -> _Found:
         if kept_set != said and not export.sets.is_linked(entry.name):
             others[f"{entry.name}/{SET_MANIFEST}"] = kept_set
     if own:
-        files |= dict.fromkeys(manifest.sheets)
+        files |= dict.fromkeys([*manifest.sheets, *manifest.models])
     names = [entry.name for entry in own]
     kept = _export_without(manifest, own, whom)
     changed = kept != manifest or bool(others)
@@ -298,6 +298,7 @@ def _export_without(manifest: ExportManifest, own: Sequence[SetEntry], whom: Who
         sets=tuple(kept(entry) for entry in manifest.sets if entry not in own),
         removed=tuple(kept(entry) for entry in manifest.removed if folded(entry.name) not in whom.names),
         sheets=() if own else manifest.sheets,
+        models=() if own else manifest.models,
         statements=_statements(manifest.statements, sorted(names), _gone(whom), whom),
         counts=manifest.counts | {"sets": len(manifest.sets) - len(own)},
     )

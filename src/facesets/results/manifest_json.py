@@ -25,15 +25,21 @@ Manifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest | Dup
 M = TypeVar("M", ClusterManifest, RefineManifest, ExportManifest, SetManifest, DuplicatesReport)
 
 _KINDS: dict[str, type[Manifest]] = {kind.FORMAT: kind for kind in get_args(Manifest)}
+_WITH_MODELS = 7
 _ZIP = b"PK\x03\x04"
 _PLACE = re.compile(r"`\$\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """Return the file's content."""
+    """Return the file's content, in the earliest version that can hold it."""
     record = msgspec.to_builtins(manifest)
-    return json_bytes({"format": manifest.FORMAT, "version": manifest.VERSION, **record})
+    version = manifest.VERSION
+    if isinstance(manifest, ExportManifest | SetManifest):
+        version = manifest.written_version
+    if isinstance(manifest, ExportManifest) and version < _WITH_MODELS:
+        del record["models"]
+    return json_bytes({"format": manifest.FORMAT, "version": version, **record})
 
 
 def read_manifest(path: Path, kind: type[M]) -> M:
@@ -156,6 +162,8 @@ def _upgrade(raw: dict[str, Any], kind: type[Manifest], version: int) -> None:
         raw["removed"] = []
     if version < 5 and kind is ExportManifest:
         raw["statements"] = []
+    if version < _WITH_MODELS and kind is ExportManifest:
+        raw["models"] = []
     if version < 4 and kind is ClusterManifest:
         raw["placements"] = {}
     if version < 3 and kind in (ClusterManifest, RefineManifest):

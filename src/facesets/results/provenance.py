@@ -1,6 +1,6 @@
 """What a manifest says about its making."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from facesets import __version__
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _WITHOUT_EFFECT_ON_THE_RESULT = frozenset({"dry_run", "sheet", "merge", "replace"})
 
-_ONLY_WHERE_GIVEN = frozenset({"min_age", "max_age"})
-"""Results of those who ask for no ages are the same as before there were any."""
+_ONLY_WHERE_GIVEN = frozenset({"min_age", "max_age", "formats", "era"})
+"""Results of those who leave these as they are by default are the same as before there were any."""
 
 
 def provenance(store: Store, models: CacheSettings, *options: "DataclassInstance") -> Provenance:
@@ -27,8 +27,9 @@ def provenance(store: Store, models: CacheSettings, *options: "DataclassInstance
 
 def recorded(options: "DataclassInstance") -> dict[str, Any]:
     """Options as a manifest records them: those that decide about the result."""
+    usual = {each.name: each.default for each in fields(options) if each.name in _ONLY_WHERE_GIVEN}
     return {
         name: value
         for name, value in asdict(options).items()
-        if name not in _WITHOUT_EFFECT_ON_THE_RESULT and not (value is None and name in _ONLY_WHERE_GIVEN)
+        if name not in _WITHOUT_EFFECT_ON_THE_RESULT and not (name in usual and value == usual[name])
     }

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat, RecogniserMismatch, WrongUsage
 from facesets.file_records import FileRecord
+from facesets.formats.plain_npz import read_columns
 from facesets.records import CacheSettings, Collection, Faces, ImageRecord
 from facesets.store.npz import cache_journal
 from facesets.store.npz.cache import Cache
 from facesets.store.npz.cache_journal import CacheJournal
-from facesets.store.npz.columns import Column, map_columns, read_columns, write_columns
+from facesets.store.npz.columns import Column, map_columns, write_columns
 from facesets.store.npz.schema import read_part
 
 SETTINGS = CacheSettings("pack", "rec.onnx", "ab" * 32, 8, "det.onnx", "cd" * 32, 640, 0.5)

@@ -18,6 +18,7 @@ from facesets.operations.eras.summaries import (
     year_sources,
 )
 from facesets.operations.face_sets.export_run import ExportRun, begin_export
+from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import plan_sets
 from facesets.operations.face_sets.selection import select_faces
@@ -103,6 +104,7 @@ def split_eras(
     options: SplitErasOptions,
     export: ExportSwapOptions,
     *,
+    modeller: FaceModeller | None = None,
     progress: Progress,
     stop: Stop,
 ) -> SplitErasSummary:
@@ -112,6 +114,8 @@ def split_eras(
     ----------
     embedder : Embedder
         With the consumer's detection settings (640, 0.5) and the recogniser of the store.
+    modeller : FaceModeller, optional
+        Of the same pack; needed for face models.
 
     Raises
     ------
@@ -128,7 +132,7 @@ def split_eras(
         The export or the capture years cannot be written.
     """
     with reserved(request.out, dry_run=export.dry_run):
-        run = begin_export(store, request.out, embedder, export, progress, stop)
+        run = begin_export(store, request.out, embedder, export, progress, stop, modeller)
         options = for_recogniser(options, run.collection.settings.recogniser)
         person = find_person(
             store, run.earlier, run.collection, request, options, progress=progress, stop=stop

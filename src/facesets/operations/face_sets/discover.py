@@ -12,6 +12,7 @@ from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.face_sets.export_run import ExportRun, begin_export
 from facesets.operations.face_sets.export_summary import ExportSwapSummary
+from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import groups_of, plan_sets
 from facesets.operations.face_sets.selection import centroid_of
@@ -126,6 +127,7 @@ def discover(
     refine: RefineOptions,
     export: ExportSwapOptions,
     *,
+    modeller: FaceModeller | None = None,
     progress: Progress,
     stop: Stop,
 ) -> DiscoverSummary:
@@ -139,6 +141,8 @@ def discover(
         Only photos below these count; all, if there are none.
     embedder : Embedder
         As `export_swap`.
+    modeller : FaceModeller, optional
+        Of the same pack; needed for face models.
     refine : RefineOptions
         How unknown faces are clustered, and the gates for new face sets.
     export : ExportSwapOptions
@@ -158,7 +162,7 @@ def discover(
         `out` cannot be written.
     """
     with reserved(out, dry_run=export.dry_run):
-        run = begin_export(store, out, embedder, export, progress, stop)
+        run = begin_export(store, out, embedder, export, progress, stop, modeller)
         return _discover(run, roots, options, refine)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from facesets.imaging.quality import Quality, known_pose, quality
 from facesets.interfaces import Embedder, Progress, Store
+from facesets.operations.face_sets.face_modeller import FaceModeller, require_recogniser
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.records import Collection, Float32, Int64
@@ -35,6 +36,8 @@ class ExportRun:
         What is in the export.
     embedder : Embedder
         With the consumer's detection settings (640, 0.5) and the recogniser of the store.
+    modeller : FaceModeller or None
+        Of the same pack; only face models need it.
     """
 
     store: Store
@@ -49,6 +52,14 @@ class ExportRun:
     options: ExportSwapOptions
     progress: Progress
     stop: Stop
+    modeller: FaceModeller | None = None
+
+    @property
+    def modeller_needed(self) -> FaceModeller:
+        """The modeller, where face models are to be made."""
+        if self.modeller is None:
+            raise ValueError("face models are asked for, and nothing that makes them is given")
+        return self.modeller
 
     @property
     def out(self) -> Path:
@@ -70,11 +81,26 @@ class ExportRun:
 
 
 def begin_export(
-    store: Store, out: Path, embedder: Embedder, options: ExportSwapOptions, progress: Progress, stop: Stop
+    store: Store,
+    out: Path,
+    embedder: Embedder,
+    options: ExportSwapOptions,
+    progress: Progress,
+    stop: Stop,
+    modeller: FaceModeller | None = None,
 ) -> ExportRun:
-    """Read a store and the export that is to be written to; errors as `begin`."""
+    """Read a store and the export that is to be written to.
+
+    Raises
+    ------
+    RecogniserMismatch
+        The consumer of a format knows another recogniser than that of the store.
+    WrongUsage, SourceGone, DamagedFile, NewerFormat
+        As `begin`.
+    """
     begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=options.replace)
     collection = begun.collection
+    require_recogniser(options.formats, collection.settings, store.label)
     pose = known_pose(collection.faces)
     parts = quality(collection.faces, pose)
     return ExportRun(
@@ -90,4 +116,5 @@ def begin_export(
         options=for_recogniser(options, collection.settings.recogniser),
         progress=progress,
         stop=stop,
+        modeller=modeller,
     )

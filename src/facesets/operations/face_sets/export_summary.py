@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
 from facesets.operations.face_sets.selection import select_faces
+from facesets.operations.face_sets.set_outputs import counted_outputs, names_of_everybody
 from facesets.operations.face_sets.set_writer import finished_set
 from facesets.results.contact_sheets import own_sheet_names
 from facesets.results.export_manifest import SetEntry, SetManifest
@@ -48,6 +49,8 @@ class ExportSwapSummary:
     ----------
     sets, unchanged_sets : int
         Face sets in the export; those of them that this run found finished and left alone.
+    bundles, models : int
+        `.fsz` files of these sets, and what they have in other formats.
     faces, masked, candidates : int
         PNGs in the sets of this run; those with bystanders painted over; PNGs for review.
     dropped_by : dict
@@ -75,6 +78,7 @@ class ExportSwapSummary:
     learned: list[str] = field(default_factory=list)
     hint: str = ""
     empty: list[EmptySet] = field(default_factory=list)
+    models: int = 0
     dry_run: bool = False
     stopped: bool = False
 
@@ -110,6 +114,7 @@ def summary_of(
     failures = [failure for manifest in manifests for failure in manifest.failed]
     full = [manifest for manifest in manifests if manifest.faces]
     there = {entry.source for entry in sets.staying}
+    outputs = [counted_outputs(manifest.bundles) for manifest in full]
     return ExportSwapSummary(
         out=str(run.out),
         sets=len(plan.kept_sets) + len(sets.staying) + len(full),
@@ -117,7 +122,8 @@ def summary_of(
         faces=sum(len(manifest.faces) for manifest in full),
         masked=sum(item.masked > 0 for manifest in full for item in manifest.faces),
         candidates=sum(len(manifest.candidates) for manifest in full),
-        bundles=sum(len(manifest.bundles) for manifest in full),
+        bundles=sum(bundles for bundles, _ in outputs),
+        models=sum(models for _, models in outputs),
         dropped=gates.total(),
         dropped_by=dict(sorted(gates.items())),
         removed=removed,
@@ -170,11 +176,13 @@ def rehearsed(run: ExportRun, plan: ExportPlan) -> ExportSwapSummary:
         for planned, selection, of_set in zip(plan.sets, chosen, by_set, strict=True)
         if not len(selection.rows)
     ]
+    full = sum(len(selection.rows) > 0 for selection in chosen)
     manifests = [f"{planned.name}/{SET_MANIFEST}" for planned in plan.sets]
     prefixes = tuple(f"{planned.name}/" for planned in plan.sets)
     staying = [name for name in plan.earlier if name.startswith(prefixes)]
     moved = [name for crops in plan.renamed for name in crops.moves]
-    named = [*plan.kept_files, *plan.edited, *moved, *manifests, *staying, *own_sheet_names()]
+    together = names_of_everybody(run, plan)
+    named = [*plan.kept_files, *plan.edited, *moved, *manifests, *staying, *own_sheet_names(), *together]
     return ExportSwapSummary(
         out=str(out),
         sets=len(plan.kept_sets) + len(plan.sets) - len(empty),
@@ -182,7 +190,8 @@ def rehearsed(run: ExportRun, plan: ExportPlan) -> ExportSwapSummary:
         faces=sum(len(selection.rows) for selection in chosen),
         masked=0,
         candidates=sum(len(planned.candidates) for planned in plan.sets),
-        bundles=2 * sum(len(selection.rows) > 0 for selection in chosen),
+        bundles=2 * full if "fsz" in run.options.formats else 0,
+        models=full * len(set(run.options.formats) - {"fsz"}),
         dropped=gates.total(),
         dropped_by=dict(sorted(gates.items())),
         removed=would_remove(out, plan.earlier, named),

@@ -10,6 +10,7 @@ from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.face_sets.candidates import matched_candidates, single_faces
 from facesets.operations.face_sets.export_run import ExportRun, begin_export
 from facesets.operations.face_sets.export_summary import ExportSwapSummary
+from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import REFINED, NewSet, Policy
 from facesets.operations.face_sets.plan import ExportPlan, groups_of, plan_sets
 from facesets.operations.face_sets.write_export import export_planned
@@ -39,6 +40,7 @@ def export_swap(
     options: ExportSwapOptions,
     *,
     raw_manifest: Path | None = None,
+    modeller: FaceModeller | None = None,
     progress: Progress,
     stop: Stop,
 ) -> ExportSwapSummary:
@@ -48,6 +50,8 @@ def export_swap(
     ----------
     embedder : Embedder
         With the consumer's detection settings (640, 0.5) and the recogniser of the store.
+    modeller : FaceModeller, optional
+        Of the same pack; needed for face models.
     raw_manifest : Path, optional
         The manifest of `cluster`, needed for candidates.
 
@@ -66,7 +70,7 @@ def export_swap(
         `out` cannot be written.
     """
     with reserved(out, dry_run=options.dry_run):
-        run = begin_export(store, out, embedder, options, progress, stop)
+        run = begin_export(store, out, embedder, options, progress, stop, modeller)
         naming = run.naming()
         plan = plan_export(run, refine_manifest, raw_manifest, naming)
         if not options.dry_run:

@@ -9,6 +9,7 @@ from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.face_sets.export_run import ExportRun, begin_export
 from facesets.operations.face_sets.export_summary import ExportSwapSummary
+from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.folder_people import Identity, find_identities
 from facesets.operations.face_sets.new_set import NewSet, Policy
@@ -83,6 +84,7 @@ def import_folders(
     options: ImportFoldersOptions,
     export: ExportSwapOptions,
     *,
+    modeller: FaceModeller | None = None,
     progress: Progress,
     stop: Stop,
     by: str = "",
@@ -93,6 +95,8 @@ def import_folders(
     ----------
     embedder : Embedder
         With the consumer's detection settings (640, 0.5) and the recogniser of the store.
+    modeller : FaceModeller, optional
+        Of the same pack; needed for face models.
     by : str
         Who runs it: people of a library get the names of their folders, as one step.
 
@@ -116,7 +120,7 @@ def import_folders(
                 f"Whose folders? Name them by {Field('folder')} or {Field('each_in')}, or in a file by "
                 f"{Field('folders')}."
             )
-        run = begin_export(store, out, embedder, export, progress, stop)
+        run = begin_export(store, out, embedder, export, progress, stop, modeller)
         return _import_folders(run, folders, options, by)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from facesets.files import printable
 from facesets.operations.face_sets.export_run import ExportRun
+from facesets.operations.face_sets.face_modeller import require_lead_columns
 from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.set_inputs import digest_of_inputs
 from facesets.plurals import counted
@@ -141,6 +142,8 @@ def plan_sets(
     ------
     RecogniserMismatch
         The embedder has another recogniser than the store.
+    WrongUsage
+        Neither models nor the store tell what ReActor's face models hold.
     DamagedFile, NewerFormat
         A set's manifest cannot be read.
     """
@@ -155,6 +158,9 @@ def plan_sets(
     kept = [e for e in edits.there if e.source in edits.linked or not (e.source in again or policy.drops(e))]
     named = _named(wanted, kept, edits, policy, succession, called)
     sets = tuple(_planned(run, new, name, said, succession) for new, name in named)
+    if "safetensors" in run.options.formats:
+        rows = np.unique(np.concatenate([np.empty(0, np.int64), *(each.rows for each in sets)]))
+        require_lead_columns(run.modeller_needed, run.collection.faces, rows)
     staying = {*(entry.name for entry in kept), *(each.name for each in sets)}
     renamed = tuple(renamed_crops(earlier.sets, [entry for entry in edits.there if entry.name in staying]))
     moves = {old: new for crops in renamed for old, new in crops.moves.items()}

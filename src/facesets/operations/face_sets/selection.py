@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from facesets.clustering.diversity import spread_out
+from facesets.clustering.eras import NO_YEAR, main_era, split_into_eras
 from facesets.errors import UnreadableImage
 from facesets.imaging.align import align
 from facesets.imaging.duplicates import hamming
@@ -12,14 +14,12 @@ from facesets.imaging.fingerprint import fingerprint
 from facesets.imaging.originals import read_row
 from facesets.imaging.quality import known_pose
 from facesets.operations.options.cache import ExportSwapOptions
+from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.records import Collection, Faces, Float32, Int64
 from facesets.results.gates import AGE_GATES, DUPLICATE, MIN_FACE_SHORT, OUTLIER, Gate
 from facesets.results.manifest import Failure
 
 _BLOCK = 1024
-
-# Turning by this many degrees makes a pose worth twice a repeated one.
-_TELLING_ANGLE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,20 +163,49 @@ def _face_fingerprint(collection: Collection, row: int) -> np.ndarray | None:
     return np.frombuffer(fingerprint(align(pixels, collection.faces.kps[row])), np.uint8)
 
 
-def diverse_first(faces: Faces, rows: Int64, quality: Float32, count: int) -> Int64:
-    """Choose `count` of the ranked faces that differ in pose, best quality first.
+def chosen_faces(
+    collection: Collection, ranked: Int64, quality: Float32, options: ExportSwapOptions
+) -> Int64:
+    """Choose of the ranked faces of a set those that its smaller bundle and its models are made of."""
+    rows = of_main_era(collection, ranked) if options.era else ranked
+    if options.select == "diverse":
+        return diverse_first(collection.faces, rows, quality, options.top_n)
+    return rows[: options.top_n]
 
-    Greedy: the best face, then again and again the one whose quality times its turn away from
-    all chosen ones is highest.
+
+def diverse_first(faces: Faces, rows: Int64, quality: Float32, count: int) -> Int64:
+    """Choose `count` of the ranked faces that differ in pose, expression and light; best quality first.
+
+    Only the better ones may be chosen, see `spread_out`.
     """
     if len(rows) <= count:
         return rows
-    angles = np.nan_to_num(known_pose(faces.take(rows))[:, :2], nan=90.0)
-    chosen = [0]
-    while len(chosen) < count:
-        turn = np.linalg.norm(angles[:, None] - angles[chosen][None], axis=2).min(axis=1)
-        worth = quality[rows] * (1 + np.minimum(turn / _TELLING_ANGLE, 1))
-        worth[chosen] = -1
-        chosen.append(int(np.argmax(worth)))
-    best_first: Int64 = rows[np.sort(chosen)]
+    pose = known_pose(faces.take(rows))
+    places = spread_out(faces.embedding[rows], pose, quality[rows], count)
+    best_first: Int64 = rows[places]
     return best_first
+
+
+def of_main_era(collection: Collection, rows: Int64) -> Int64:
+    """Leave of one person's faces those of the largest era, as `split-eras` with its defaults would cut them.
+
+    All stay where that would find nothing to split.
+    """
+    usual = SplitErasOptions()
+    eras = split_into_eras(
+        collection.faces.embedding[rows],
+        years_of(collection, rows),
+        max_cosine_distance=usual.split_threshold,
+        min_anchor_faces=usual.min_era_faces,
+        join_cosine_distance=usual.join_threshold,
+        join_years=usual.join_years,
+    )
+    return rows[main_era(eras, apart_years=usual.join_years)]
+
+
+def years_of(collection: Collection, rows: Int64) -> Int64:
+    """Capture years of faces as the store knows them; 0 where it does not."""
+    taken = collection.images.taken[collection.faces.image[rows]]
+    years = taken.astype("datetime64[Y]").astype(np.int64) + 1970
+    known: Int64 = np.where(np.isnat(taken), NO_YEAR, years)
+    return known

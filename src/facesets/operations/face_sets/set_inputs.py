@@ -7,11 +7,13 @@ from dataclasses import asdict, fields
 
 from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.new_set import NewSet
+from facesets.operations.face_sets.selection import years_of
 from facesets.records import Int64
 from facesets.results.provenance import recorded
 
 # Raised when the same inputs give other crops, so that finished sets are made again.
 _CROP_RULES = 1
+_DIVERSE_RULES = 2
 
 
 def digest_of_inputs(run: ExportRun, wanted: NewSet, given: Int64) -> str:
@@ -26,6 +28,10 @@ def digest_of_inputs(run: ExportRun, wanted: NewSet, given: Int64) -> str:
         "detection": run.collection.settings.detection,
         "measures": _measured(run, [*map(int, wanted.rows), *wanted.candidates]),
     }
+    if run.options.select == "diverse":
+        facts["diverse"] = _DIVERSE_RULES
+    if run.options.era:
+        facts["years"] = years_of(run.collection, wanted.rows).tolist()
     if len(given):
         facts["given"] = [run.ids[row] for row in given]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

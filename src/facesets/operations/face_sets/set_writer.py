@@ -11,7 +11,7 @@ import numpy as np
 
 from facesets.errors import FacesetsError, UnreadableImage
 from facesets.files import sha256_of
-from facesets.formats.bundle import bundle_names, png_bytes, write_bundle
+from facesets.formats.bundle import png_bytes
 from facesets.formats.crops import Square, cut, square_around
 from facesets.imaging.decode import decode
 from facesets.imaging.originals import read_row
@@ -23,9 +23,9 @@ from facesets.operations.face_sets.selection import (
     Selection,
     centroid_of,
     collapse_duplicates,
-    diverse_first,
     select_faces,
 )
+from facesets.operations.face_sets.set_outputs import possible_outputs, write_outputs
 from facesets.operations.face_sets.single_face_crop import (
     CropRules,
     Refused,
@@ -34,7 +34,7 @@ from facesets.operations.face_sets.single_face_crop import (
     single_face_crops,
 )
 from facesets.operations.options.cache import LOADER_MIN_DET_SCORE
-from facesets.records import Int64
+from facesets.records import Faces, Int64
 from facesets.results.crop_edits import given_name
 from facesets.results.crop_names import files_of_entry
 from facesets.results.export_manifest import Content, ExportedFace, QualityParts, SetEntry, SetManifest
@@ -80,8 +80,8 @@ class SetWriter:
         sets = list(sets)
         most = max((len(planned.rows) for planned in sets if planned.wanted.is_numbered), default=0)
         for planned in sets:
-            others = [*bundle_names(planned.name, self._options.top_n), *planned.wanted.markers]
             faces = most if planned.wanted.is_numbered else len(planned.rows)
+            others = [*possible_outputs(planned.name, faces, self._options), *planned.wanted.markers]
             yield from names_of_set(planned.name, faces, len(planned.candidates), others)
 
     def finished_before(self, planned: PlannedSet) -> SetManifest | None:
@@ -140,7 +140,7 @@ class SetWriter:
             return None
         if not kept.faces:
             return self._manifest(planned, selection, kept, review, ())
-        bundles = self._write_bundles(planned.name, kept)
+        bundles = write_outputs(self._folder, self._run, planned.name, kept.faces)
         for marker, text in planned.wanted.markers.items():
             self._folder.write(f"{planned.name}/{marker}", text.encode())
         manifest = self._manifest(planned, selection, kept, review, bundles)
@@ -193,8 +193,12 @@ class SetWriter:
         whole = Square(0, 0, min(pixels.shape[:2]))
         crop = cut(pixels, whole, self._rules.size)
         (found,) = self._run.embedder.embed([crop])
-        similarity = max((float(each @ faces.embedding[row]) for each in found.embedding), default=0.0)
-        return SingleFace(crop, square, 0, similarity)
+        if not len(found):
+            found, similarity = _as_stored(faces.take(np.array([row])), square, self._rules.size), [0.0]
+        else:
+            similarity = (found.embedding @ faces.embedding[row]).tolist()
+        best = int(np.argmax(similarity))
+        return SingleFace(crop, square, 0, similarity[best], found.take(slice(best, best + 1)))
 
     def _subjects(self, rows: Sequence[int], written: _Written) -> dict[int, Subject]:
         faces = self._collection.faces
@@ -209,21 +213,6 @@ class SetWriter:
                 continue
             subjects[row] = Subject(pixels, faces.box[row], faces.embedding[row])
         return subjects
-
-    def _write_bundles(self, name: str, kept: _Written) -> tuple[str, ...]:
-        if not kept.faces:
-            return ()
-        paths = {row: self._folder.root / PurePosixPath(file) for row, file, _ in kept.faces}
-        ranked = np.array(list(paths), np.int64)
-        top_n = self._options.top_n
-        best = ranked[:top_n]
-        if self._options.select == "diverse":
-            best = diverse_first(self._collection.faces, ranked, self._run.rating, top_n)
-        top, everything = bundle_names(name, top_n)
-        for bundle, rows in ((top, best), (everything, ranked)):
-            chosen: list[Path] = [paths[int(row)] for row in rows]
-            self._folder.write_with(f"{name}/{bundle}", partial(write_bundle, pngs=chosen))
-        return (top, everything)
 
     def _manifest(
         self,
@@ -291,6 +280,12 @@ class SetWriter:
         )
 
 
+def _as_stored(face: Faces, square: Square, size: int) -> Faces:
+    """A face of the store where a crop of its photo has it."""
+    box, kps = square.box_to_crop(face.box, size), square.to_crop(face.kps, size)
+    return replace(face, box=box, kps=kps, landmark_2d_106=None, landmark_3d_68=None)
+
+
 def _content(path: Path) -> Content:
     return Content(path.stat().st_size, sha256_of(path))
 
@@ -304,7 +299,8 @@ def finished_set(root: Path, planned: PlannedSet) -> SetManifest | None:
     if manifest.inputs != planned.inputs or manifest.failed or manifest.name != planned.name:
         return None
     stem = PurePosixPath(planned.name).name
-    if not manifest.faces or not all(bundle.startswith(f"{stem}_") for bundle in manifest.bundles):
+    ours = (f"{stem}_", f"{stem}.")
+    if not manifest.faces or not all(bundle.startswith(ours) for bundle in manifest.bundles):
         return None
     whole = all((root / PurePosixPath(name)).is_file() for name in manifest.files)
     since = (root / planned.name / SET_MANIFEST).stat().st_mtime_ns

@@ -56,12 +56,13 @@ class CropRules:
 
 @dataclass(frozen=True, slots=True)
 class SingleFace:
-    """A crop that passed. `masked` counts bystanders painted over."""
+    """A crop that passed. `masked` counts bystanders painted over; `found` is the one face in it."""
 
     crop: Pixels
     square: Square
     masked: int
     cosine_similarity: float
+    found: Faces
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def _masked(subject: Subject, look: _Look, embedder: Embedder, rules: CropRules)
 
 
 def _passed(look: _Look) -> SingleFace:
-    return SingleFace(look.crop, look.square, look.masked, look.cosine_similarity)
+    return SingleFace(look.crop, look.square, look.masked, look.cosine_similarity, look.faces)
 
 
 def _refused(seen: Sequence[_Look], rules: CropRules) -> Refused:

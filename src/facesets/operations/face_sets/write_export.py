@@ -5,6 +5,7 @@ from dataclasses import replace
 from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.export_summary import ExportSwapSummary, WrittenSets, rehearsed, summary_of
 from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
+from facesets.operations.face_sets.set_outputs import everybody, names_of_everybody
 from facesets.operations.face_sets.set_writer import SetWriter
 from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.crop_names import rename_crops
@@ -47,6 +48,7 @@ def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> ExportSwa
     run.progress.end()
     made = (_entry(*each) for each in sets.written if each[1].faces)
     contents = _manifest(plan, (*plan.kept_sets, *sets.staying, *made))
+    people = everybody(run.out, contents.sets, run.progress)
     sheets: dict[str, bytes] = {}
     if run.options.sheet:
         rows = plan_rows(contents, folder.root)
@@ -54,9 +56,9 @@ def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> ExportSwa
     if run.stop.requested:
         return summary_of(run, plan, sets, removed=0, stopped=True)
     run.sources.require()
-    for name, content in sheets.items():
+    for name, content in (sheets | people).items():
         folder.write(name, content)
-    complete = replace(contents, sheets=tuple(sheets))
+    complete = replace(contents, sheets=tuple(sheets), models=tuple(people))
     removed = finish(folder, EXPORT_MANIFEST, manifest_bytes(complete))
     clear_pardons(folder.root)
     return summary_of(run, plan, sets, removed=removed, stopped=False)
@@ -64,8 +66,10 @@ def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> ExportSwa
 
 def _prepare(folder: ResultFolder, writer: SetWriter, run: ExportRun, plan: ExportPlan) -> None:
     """Follow what the user did, and say which files may be written."""
+    together = names_of_everybody(run, plan)
     if run.options.sheet:
         folder.refuse_in_the_way(own_sheet_names(len(plan.kept_sets) + len(plan.sets)))
+    folder.refuse_in_the_way(together)
     for name, place in plan.moved.items():
         folder.move(name, place)
     folder.remove(plan.withdrawn)
@@ -73,7 +77,7 @@ def _prepare(folder: ResultFolder, writer: SetWriter, run: ExportRun, plan: Expo
         # What the user said outlives a kill: from here on the sets do not look as they were left.
         folder.write_manifest(EXPORT_MANIFEST, manifest_bytes(plan.before))
     moved = [new for crops in plan.renamed for new in crops.moves.values()]
-    possible = [*plan.kept_files, *moved, *writer.possible_names(plan.sets), *own_sheet_names()]
+    possible = [*plan.kept_files, *moved, *writer.possible_names(plan.sets), *own_sheet_names(), *together]
     folder.announce(dict.fromkeys(possible, ""))
     folder.keep(plan.kept_files)
     for name in plan.edited:

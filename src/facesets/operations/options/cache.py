@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from facesets.operations.options.ages import require_order
 from facesets.operations.options.centroid_distance import centroid_distance
 from facesets.operations.options.declaration import Checked, Option, check_ranges, whole_number_or_auto
+from facesets.operations.options.formats import Formats
 from facesets.operations.options.limits import within
 from facesets.operations.options.shared import (
     MIN_BLUR,
@@ -315,8 +316,15 @@ class ExportSwapOptions(Checked):
     duplicate_max_distance: float = 0.15
     verify_max_distance: float = 0.40
     select: Annotated[
-        Select, Option("What the smaller bundle holds: the best, or good ones in diverse poses.")
+        Select,
+        Option(
+            "What the smaller bundle and the face models are made of: the best, or good and diverse ones."
+        ),
     ] = "best"
+    era: Annotated[
+        bool, Option("Make those of one era of the person alone: the one with the most faces.")
+    ] = False
+    formats: Formats = ("fsz",)
     candidates: Annotated[bool, Option("Match single faces to the sets, for review in _candidates.")] = False
     candidate_match_threshold: Annotated[
         float | None,

@@ -13,10 +13,10 @@ from facesets.clustering import Scores
 from facesets.clustering import evaluate as score
 from facesets.errors import DamagedFile, Field, WrongUsage
 from facesets.files import printable
+from facesets.formats.plain_npz import read_columns
 from facesets.operations.grouping.cluster import group_faces
 from facesets.operations.options.cache import ClusterOptions
 from facesets.records import Collection, Float32, Int64
-from facesets.store.npz.columns import read_columns
 
 PARENT_FOLDER = "parent-folder"
 

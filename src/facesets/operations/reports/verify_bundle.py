@@ -1,27 +1,42 @@
-"""A bundle loaded as its consumer loads it: every face of every picture, averaged.
+"""Bundles and face models loaded as their consumers load them, and whom the result resembles.
 
-Written from the published description of roop-unleashed's face-set loader, not from our writer, so that
-it also judges bundles that other programs made.
+Written from what the consumers read, not from our writers, so that it also judges what others wrote.
+roop-unleashed takes every face of every picture of a bundle and averages them; so do others with a folder of
+images. Face models hold embeddings, so that no model is needed to judge them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.files import printable
-from facesets.formats.bundle import SUFFIX, read_bundle
+from facesets.formats.bundle import read_bundle
+from facesets.formats.face_models.archive import read_archive
+from facesets.formats.face_models.face_model import ModelsRead
+from facesets.formats.face_models.images import read_images
+from facesets.formats.face_models.kinds import CONSUMERS, FORMATS, OF_ONE_RECOGNISER, Format, format_of
+from facesets.formats.face_models.reactor import read_reactor
+from facesets.formats.face_models.rope import read_rope
+from facesets.formats.face_models.visomaster import read_visomaster
 from facesets.interfaces import Progress
+from facesets.operations.models.consumers import RECOGNISER, is_of_swappers
+from facesets.operations.reports.sets_beside import Likeness, Read, sets_beside, unit
 from facesets.plurals import counted
 from facesets.records import CacheSettings, Float32, Pixels
-from facesets.results.export_manifest import ExportManifest, SetManifest
-from facesets.results.inside import is_inside
-from facesets.results.manifest import EXPORT_MANIFEST, SET_MANIFEST
-from facesets.results.manifest_json import read_manifest
+from facesets.results.manifest_json import read_any_manifest
 from facesets.stop import Stop
+
+READERS: dict[Format, Callable[[Path], ModelsRead]] = {
+    "safetensors": read_reactor,
+    "visomaster": read_visomaster,
+    "rope": read_rope,
+    "npz": read_archive,
+}
 
 
 class LoadedFaces(Protocol):
@@ -52,20 +67,27 @@ class Loader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BundleCheck:
-    """One bundle.
+    """One bundle, folder of images, or face model.
 
     Attributes
     ----------
+    pictures, faces : int
+        In a bundle or folder; of a face model there are no pictures, and its embeddings are its faces.
     faces_per_picture : dict
         Name of the entry to the number of faces found in it, where that is not one.
     own_cosine_similarity : float or None
-        Of the averaged vector to the centroid of the set that the manifest beside the bundle names.
+        Of the averaged vector to the centroid of the set that the manifest beside the bundle names; of
+        several people that of the least similar.
     nearest_other, nearest_other_cosine_similarity
         The most similar other set of that export.
     least_cosine_similarity : float or None
         Of a single face to the average.
     problems : list of str
         What is wrong, a sentence each; empty for a good bundle.
+    format : str
+        As `--formats` names it; empty where it is in none of them.
+    people : int
+        In the file.
     """
 
     file: str
@@ -77,6 +99,8 @@ class BundleCheck:
     nearest_other_cosine_similarity: float | None
     least_cosine_similarity: float | None
     problems: list[str] = field(default_factory=list)
+    format: Format | Literal[""] = "fsz"
+    people: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,99 +121,111 @@ def verify_bundles(files: list[Path], loader: Loader, *, progress: Progress, sto
         A file is not there.
     """
     progress.begin("Checking bundles", len(files))
-    checks = []
+    checks, read = [], cache(read_any_manifest)
     for file in files:
         if stop.requested:
             break
-        checks.append(check_bundle(file, loader))
+        checks.append(check(file, loader, read))
         progress.advance()
     progress.end()
     return VerifySummary(checks, sum(bool(check.problems) for check in checks), len(checks) < len(files))
 
 
-def bundles_at(paths: Sequence[Path]) -> list[Path]:
-    """The bundles that are meant by some paths: a folder means all below it, by name.
+def check(file: Path, loader: Loader, read: Read = read_any_manifest) -> BundleCheck:
+    """Load one file in whatever format; a damaged one is a result, not an error.
 
     Raises
     ------
     WrongUsage
-        Nothing is at a path, or there is no bundle in a folder.
+        It is not there.
     """
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path]
-        if not inside:
-            raise WrongUsage(f"There is no bundle in {printable(path)}. Name the folder of an export.")
-        if not inside[0].exists():
-            raise WrongUsage(f"There is no bundle at {printable(path)}. Check the path.")
-        found += inside
-    return found
-
-
-def models_beside(file: Path) -> CacheSettings | None:
-    """What the faces of the export come from that a bundle lies in, if it lies in one."""
-    path = file.parent / SET_MANIFEST
-    return read_manifest(path, SetManifest).made.models if path.is_file() else None
-
-
-def check_bundle(file: Path, loader: Loader) -> BundleCheck:
-    """Load one bundle; a damaged one is a result, not an error."""
     try:
-        pictures, problems = read_bundle(file)
+        kind = format_of(file)
+    except FileNotFoundError as error:
+        raise WrongUsage(f"There is no bundle at {printable(file)}. Check the path.") from error
+    except OSError as error:
+        return _unusable(file, "", f"{printable(file)} cannot be read ({error.strerror}). Export it again.")
+    if kind is None:
+        return _unusable(file, "", f"it is in none of the formats {', '.join(FORMATS)}")
+    if kind in ("fsz", "images"):
+        return check_bundle(file, loader, read)
+    return check_model(file, kind, read)
+
+
+def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> BundleCheck:
+    """Load a bundle, or a folder of images, as its consumer would."""
+    kind: Format = "images" if file.is_dir() else "fsz"
+    try:
+        pictures, problems = read_images(file) if kind == "images" else read_bundle(file)
     except FacesetsError as error:
         if error.exit_status != FacesetsError.exit_status:
             raise
-        return BundleCheck(str(file), 0, 0, {}, None, "", None, None, [error.sentence])
+        return _unusable(file, kind, error.sentence)
     embeddings = [_all_faces(loader, pixels) for _, pixels in pictures]
     counts = {name: len(found) for (name, _), found in zip(pictures, embeddings, strict=True)}
     odd = {name: count for name, count in counts.items() if count != 1}
-    problems += [f"{name} shows {counted(count, 'face')}" for name, count in odd.items()]
+    problems += [f"{printable(name)} shows {counted(count, 'face')}" for name, count in odd.items()]
     if not pictures:
         problems.append("there is no picture in it")
-    own, other, other_similarity, least = None, "", None, None
+    likeness, least = Likeness(), None
     if sum(counts.values()):
         vectors = np.concatenate(embeddings)
-        mean = _unit(vectors.mean(axis=0))
-        least = round(float(min(_unit(vector) @ mean for vector in vectors)), 4)
-        own, other, other_similarity = _compared(file, mean, loader.settings)
-        if own is not None and other_similarity is not None and other_similarity >= own:
-            problems.append(f"it resembles {other} more than its own set")
+        mean = unit(vectors.mean(axis=0))
+        least = round(float(min(unit(vector) @ mean for vector in vectors)), 4)
+        beside = sets_beside(file, read)
+        if beside.recogniser_sha256 == loader.settings.recogniser_sha256:
+            likeness = beside.likeness(beside.own, mean)
+        problems += likeness.problems()
     return BundleCheck(
-        str(file), len(pictures), sum(counts.values()), odd, own, other, other_similarity, least, problems
+        file=str(file),
+        pictures=len(pictures),
+        faces=sum(counts.values()),
+        faces_per_picture=odd,
+        own_cosine_similarity=likeness.own,
+        nearest_other=likeness.other,
+        nearest_other_cosine_similarity=likeness.other_similarity,
+        least_cosine_similarity=least,
+        problems=problems,
+        format=kind,
     )
+
+
+def check_model(file: Path, kind: Format, read: Read = read_any_manifest) -> BundleCheck:
+    """Read a face model as its consumer would, and compare each person in it with the sets beside it."""
+    try:
+        found = READERS[kind](file)
+    except FacesetsError as error:
+        if error.exit_status != FacesetsError.exit_status:
+            raise
+        return _unusable(file, kind, error.sentence)
+    beside = sets_beside(file, read)
+    problems = list(found.problems)
+    if beside.models is not None and kind in OF_ONE_RECOGNISER and not is_of_swappers(beside.models):
+        problems.append(
+            f"it lies in an export of {printable(beside.models.recogniser)}, and {CONSUMERS[kind]} takes it "
+            f"for {RECOGNISER}"
+        )
+    alike = [beside.likeness(beside.own or person.name, unit(person.embedding)) for person in found.people]
+    problems += [problem for each in alike for problem in each.problems()]
+    nearest = max(alike, key=lambda each: each.other_similarity or -2, default=Likeness())
+    return BundleCheck(
+        file=str(file),
+        pictures=0,
+        faces=found.faces,
+        faces_per_picture={},
+        own_cosine_similarity=min((each.own for each in alike if each.own is not None), default=None),
+        nearest_other=nearest.other,
+        nearest_other_cosine_similarity=nearest.other_similarity,
+        least_cosine_similarity=found.least_cosine_similarity,
+        problems=problems,
+        format=kind,
+        people=len(found.people),
+    )
+
+
+def _unusable(file: Path, kind: Format | Literal[""], problem: str) -> BundleCheck:
+    return BundleCheck(str(file), 0, 0, {}, None, "", None, None, [problem], kind, 0)
 
 
 def _all_faces(loader: Loader, pixels: Pixels) -> Float32:
     return loader.raw_embeddings(pixels, loader.detect(pixels).kps)
-
-
-def _compared(file: Path, mean: Float32, models: CacheSettings) -> tuple[float | None, str, float | None]:
-    """Similarity to the own set, and to the nearest other; None where no manifest tells."""
-    own_path = file.parent / SET_MANIFEST
-    if not own_path.is_file():
-        return None, "", None
-    own = read_manifest(own_path, SetManifest)
-    if own.made.models.recogniser_sha256 != models.recogniser_sha256:
-        return None, "", None
-    similarity = {name: float(_unit(centroid) @ mean) for name, centroid in _other_centroids(file, own)}
-    nearest = max(similarity, key=similarity.__getitem__, default="")
-    return (
-        round(float(_unit(np.array(own.centroid, np.float32)) @ mean), 4),
-        nearest,
-        round(similarity[nearest], 4) if nearest else None,
-    )
-
-
-def _other_centroids(file: Path, own: SetManifest) -> list[tuple[str, Float32]]:
-    root = file.absolute().parent.parent
-    if not (root / EXPORT_MANIFEST).is_file():
-        return []
-    export = read_manifest(root / EXPORT_MANIFEST, ExportManifest)
-    names = [entry.name for entry in export.sets if entry.name != own.name and is_inside(entry.name)]
-    others = [read_manifest(root / name / SET_MANIFEST, SetManifest) for name in names]
-    return [(other.name, np.array(other.centroid, np.float32)) for other in others]
-
-
-def _unit(vector: Float32) -> Float32:
-    unit: Float32 = vector / max(float(np.linalg.norm(vector)), 1e-12)
-    return unit

@@ -1,10 +1,9 @@
-"""Reading and writing `.npz` files whose arrays may be larger than memory.
+"""Writing and mapping `.npz` files whose arrays may be larger than memory.
 
 Any NumPy reads what is written here. Arrays are stored uncompressed and aligned, so that they can be
 used straight from the mapped file.
 """
 
-import math
 import mmap
 import struct
 import zipfile
@@ -17,13 +16,12 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from facesets.formats.plain_npz import read_header
+
 _ALIGNMENT = 64
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 # The id that Android's zipalign uses for padding; readers skip extra fields they do not know.
 _PADDING_ID = 0xD935
-# Arrays of numbers hardly shrink; lists of names do, by tens.
-_LARGEST_RATIO = 200
-_SMALL_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +58,6 @@ def write_columns(file: IO[bytes], columns: Mapping[str, Column]) -> None:
                     out.write(np.ascontiguousarray(piece, column.dtype).reshape(-1).view(np.uint8).data)
 
 
-def read_columns(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of an `.npz` file of whatever origin, in memory, with the archive's checksums verified.
-
-    Raises
-    ------
-    OSError, ValueError, zipfile.BadZipFile
-        The file is missing, damaged, claims more than it can hold, or holds Python objects.
-    """
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ValueError(f"{path.name} is not an .npz archive")
-        file.seek(0)
-        with zipfile.ZipFile(file) as archive:
-            _refuse_bombs(archive, path.stat().st_size)
-        file.seek(0)
-        arrays = np.load(file, allow_pickle=False)
-        return {name: arrays[name] for name in arrays.files}
-
-
 def map_columns(path: Path, *, verify: bool, in_memory: bool = False) -> dict[str, NDArray[Any]]:
     """All arrays of an `.npz` file that `write_columns` wrote, as read-only views of the file.
 
@@ -110,29 +89,6 @@ def map_columns(path: Path, *, verify: bool, in_memory: bool = False) -> dict[st
         }
 
 
-def _refuse_bombs(archive: zipfile.ZipFile, size: int) -> None:
-    """Compare what an archive's members claim to hold with what so many bytes can hold."""
-    claimed = sum(member.file_size for member in archive.infolist())
-    if claimed > max(size * _LARGEST_RATIO, _SMALL_BYTES):
-        raise ValueError("the archive claims more than its size allows")
-    for member in archive.infolist():
-        with archive.open(member) as file:
-            _read_header(file, member.file_size)
-
-
-def _read_header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of an array whose `.npy` form takes so many bytes."""
-    begin = file.tell()
-    version = npy.read_magic(file)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran_order, dtype = read(file)
-    if dtype.hasobject or (fortran_order and len(shape) > 1):
-        raise ValueError("not a plain array")
-    if any(edge < 0 for edge in shape) or math.prod(shape) * dtype.itemsize != size - (file.tell() - begin):
-        raise ValueError("an array's shape does not fit its size")
-    return shape, dtype
-
-
 def let_go(array: NDArray[Any]) -> None:
     """Give back the memory that the mapped file of an array takes by now; it is read again at need."""
     base: object = array
@@ -146,5 +102,5 @@ def _view(content: mmap.mmap | bytes, file: IO[bytes], member: zipfile.ZipInfo) 
     file.seek(member.header_offset)
     fields = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
     file.seek(fields[-2] + fields[-1], 1)
-    shape, dtype = _read_header(file, member.file_size)
+    shape, dtype = read_header(file, member.file_size)
     return np.ndarray(shape, dtype, buffer=content, offset=file.tell())

@@ -8,9 +8,6 @@ So applying a part twice is applying it once.
 import hashlib
 import json
 import os
-import struct
-import tokenize
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +19,7 @@ from numpy.typing import NDArray
 from facesets.errors import Command, DamagedFile, NewerFormat
 from facesets.file_records import FileRecord
 from facesets.files import printable
+from facesets.formats.plain_npz import DAMAGE
 from facesets.records import CacheSettings, Faces, ImageRecord
 from facesets.store.npz.checks import check_columns, check_paths, check_settings, check_vectors
 from facesets.store.npz.columns import let_go, map_columns
@@ -29,24 +27,6 @@ from facesets.store.npz.columns import let_go, map_columns
 VERSION = 1
 
 _FACE = "face_"
-# What numpy and zipfile raise on damaged bytes, found by damaging them.
-_DAMAGE = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    EOFError,
-    NotImplementedError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-    SyntaxError,
-    tokenize.TokenError,
-    struct.error,
-    zipfile.BadZipFile,
-)
 _READ_AT_ONCE_BYTES = 1 << 20
 
 
@@ -159,7 +139,7 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
         version = meta["version"] if meta.get("format") == "facesets/cache" else None
     except FileNotFoundError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path) from error
     if not isinstance(version, int) or version < 1:
         raise _damaged(path)
@@ -172,7 +152,7 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
         part = _part(meta, arrays, _files(arrays) if with_files else [])
         if verify:
             check_vectors(part.faces)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path) from error
     let_go(part.sha256)
     return part

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from facesets.training.checkpoints import Epoch
 
-_EXTRA = ("torch", "safetensors", "sklearn")
+_EXTRA = ("torch", "sklearn")
 _LEAST_PEOPLE = 5
 _MOST_FACES = 100_000
 """To learn from: as many of each person as is fair. More take long and teach little."""

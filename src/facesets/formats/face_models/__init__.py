@@ -1,0 +1,1 @@
+"""People as other programs keep them: embeddings, in a form for each program."""

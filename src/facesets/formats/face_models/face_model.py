@@ -1,0 +1,121 @@
+"""A person as face models hold one, and what was read from one."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from facesets.errors import DamagedFile, WrongUsage
+from facesets.files import printable, read_regular_file
+from facesets.records import Faces, Float32
+
+DIMENSION = 512
+"""Numbers of an embedding of `w600k_r50`, which the consumers know."""
+
+LEAD_COLUMNS = ("landmark_2d_106", "landmark_3d_68", "pose", "age", "male")
+"""What ReActor's models say of a face beside what every face has."""
+
+MAX_BYTES = 64_000_000
+"""No sound model is larger; thousands of people are."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceModel:
+    """A person on the way into a file.
+
+    Attributes
+    ----------
+    name : str
+    embeddings : float32 array of shape (n, d)
+        As the recogniser gives them, not scaled to unit length: sharp faces have longer ones and weigh more,
+        as in what the consumers average themselves.
+    files : tuple of str
+        The pictures that they come from, best first.
+    scores : float32 array of shape (n,)
+        The quality of each, in [0, 1].
+    lead : Faces or None
+        One row: the face whose box and landmarks stand for the person, in pixels of its picture.
+    """
+
+    name: str
+    embeddings: Float32
+    files: tuple[str, ...]
+    scores: Float32
+    lead: Faces | None = None
+
+    @property
+    def mean(self) -> Float32:
+        """What stands for the person: the mean of the embeddings, (d,)."""
+        return mean_of(self.embeddings)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRead:
+    """One person out of a file: the name that it gives, if any, and the embedding (d,) of the swap."""
+
+    name: str
+    embedding: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsRead:
+    """What a file holds, as its consumer reads it.
+
+    Attributes
+    ----------
+    people : list of PersonRead
+        Those whose embedding is sound.
+    faces : int
+        Embeddings in the file.
+    problems : list of str
+        What its consumer would stumble over, a sentence each.
+    least_cosine_similarity : float or None
+        Of a single embedding to the mean, where the file has both.
+    """
+
+    people: list[PersonRead]
+    faces: int
+    problems: list[str] = field(default_factory=list)
+    least_cosine_similarity: float | None = None
+
+
+def mean_of(embeddings: Float32) -> Float32:
+    """The mean (d,) of embeddings (n, d), rounded once."""
+    mean: Float32 = embeddings.astype(np.float64).mean(axis=0).astype(np.float32)
+    return mean
+
+
+def embedding_problem(embedding: Float32) -> str:
+    """What is wrong with an embedding, as the end of a sentence about it; empty for nothing."""
+    if embedding.shape != (DIMENSION,):
+        return f"has the shape {embedding.shape}, not ({DIMENSION},)"
+    if not np.isfinite(embedding).all():
+        return "has numbers that are not finite"
+    length = float(np.linalg.norm(embedding.astype(np.float64)))
+    if not 1e-6 < length < 1e12:
+        return f"has the length {length:g}, of which no direction can be told"
+    return ""
+
+
+def read_model_bytes(path: Path) -> bytes:
+    """The content of a face model.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such file.
+    DamagedFile
+        It cannot be read, or is larger than any face model.
+    """
+    try:
+        return read_regular_file(path, max_bytes=MAX_BYTES)
+    except FileNotFoundError as error:
+        raise WrongUsage(f"There is no face model at {printable(path)}. Check the path.") from error
+    except OSError as error:
+        raise damaged(path, error.strerror or str(error)) from error
+
+
+def damaged(path: Path, why: object) -> DamagedFile:
+    """The error of a file that nobody can read."""
+    reason = printable(" ".join(str(why).split()))[:160]
+    return DamagedFile(f"{printable(path)} is damaged ({reason}). Export it again.")

@@ -1,0 +1,112 @@
+"""Which formats face sets are exported in, who reads each, and which one a file is in."""
+
+import struct
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Literal, get_args
+
+from facesets.files import open_regular_file
+
+Format = Literal["fsz", "images", "safetensors", "visomaster", "rope", "npz"]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+CONSUMERS: dict[Format, str] = {
+    "fsz": "roop-unleashed",
+    "images": "facefusion",
+    "safetensors": "ReActor",
+    "visomaster": "VisoMaster",
+    "rope": "Rope",
+    "npz": "any program with NumPy",
+}
+"""Who reads each: a program, where several do the first that did."""
+
+OF_ONE_RECOGNISER: tuple[Format, ...] = ("safetensors", "visomaster", "rope")
+"""What holds embeddings without saying whose they are: their consumers take them for `w600k_r50`'s."""
+
+OF_EVERYBODY: dict[Format, str] = {"visomaster": "visomaster.json", "rope": "merged_embeddings.txt"}
+"""What can hold all people of an export in one file, and that file's name; the name is Rope's own."""
+
+BUNDLE_SUFFIX = ".fsz"
+_OWN_SUFFIX: dict[Format, str] = {
+    "safetensors": ".safetensors",
+    "visomaster": "_visomaster.json",
+    "rope": "_rope.txt",
+    "npz": ".npz",
+}
+_BY_SUFFIX: dict[str, Format] = {
+    BUNDLE_SUFFIX: "fsz",
+    ".safetensors": "safetensors",
+    ".npz": "npz",
+    ".json": "visomaster",
+    ".txt": "rope",
+}
+_LONGEST_HEADER = 100_000_000
+
+
+def model_name(name: str, kind: Format) -> str:
+    """Name the file that a set has in a format which keeps embeddings.
+
+    `name` is the set's folder; folders above it do not count.
+    """
+    return f"{PurePosixPath(name).name}{_OWN_SUFFIX[kind]}"
+
+
+def own_file(names: Iterable[str], kind: Format) -> str:
+    """Which of a set's files is its own in a format which keeps embeddings; empty where none is."""
+    return next((name for name in names if name.endswith(_OWN_SUFFIX[kind])), "")
+
+
+def images_folder(name: str, top_n: int) -> str:
+    """Name the folder of the best images of a set, within the set's own folder."""
+    return f"{PurePosixPath(name).name}_top{top_n}"
+
+
+def format_of(path: Path) -> Format | None:
+    """Which format a file is in, by its content, and where that is damaged by its name; a folder is `images`.
+
+    None where it is in none.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    if path.is_dir():
+        return "images"
+    return seen_in(path) or _BY_SUFFIX.get(path.suffix.lower())
+
+
+def seen_in(path: Path) -> Format | None:
+    """Which format the content of a file shows; None where it shows none. Raises `OSError`."""
+    with open_regular_file(path) as file:
+        begin = file.read(4096)
+        if begin.startswith(b"PK"):
+            return _in_archive(path)
+    text = begin.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"Name:"):
+        return "rope"
+    if text.startswith((b"[", b"{")):
+        return "visomaster" if b'"embedding_store"' in begin else None
+    length = int.from_bytes(begin[:8], "little")
+    return "safetensors" if begin[8:9] == b"{" and length < _LONGEST_HEADER else None
+
+
+def _in_archive(path: Path) -> Format | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (
+        OSError,
+        ValueError,
+        NotImplementedError,
+        EOFError,
+        OverflowError,
+        struct.error,
+        zipfile.BadZipFile,
+    ):
+        return None
+    if {"embeddings.npy", "mean.npy"} <= set(names):
+        return "npz"
+    is_array = [name.endswith(".npy") for name in names]
+    return None if is_array and all(is_array) else "fsz"

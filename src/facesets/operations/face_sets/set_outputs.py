@@ -1,0 +1,166 @@
+"""What a set holds for other programs beside its crops: bundles, a folder of images, face models."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from facesets.errors import FacesetsError
+from facesets.formats.bundle import bundle_names, write_bundle
+from facesets.formats.face_models.archive import write_archive
+from facesets.formats.face_models.face_model import LEAD_COLUMNS, FaceModel, PersonRead
+from facesets.formats.face_models.kinds import (
+    BUNDLE_SUFFIX,
+    OF_EVERYBODY,
+    Format,
+    images_folder,
+    model_name,
+    own_file,
+)
+from facesets.formats.face_models.reactor import reactor_bytes
+from facesets.formats.face_models.rope import read_rope, rope_bytes
+from facesets.formats.face_models.visomaster import read_visomaster, visomaster_bytes
+from facesets.interfaces import Progress
+from facesets.operations.face_sets.export_run import ExportRun
+from facesets.operations.face_sets.plan import ExportPlan
+from facesets.operations.face_sets.selection import chosen_faces
+from facesets.operations.face_sets.single_face_crop import SingleFace
+from facesets.operations.options.cache import ExportSwapOptions
+from facesets.records import Faces, Float32
+from facesets.results.export_manifest import SetEntry
+from facesets.results.folder import ResultFolder
+from facesets.results.group_names import png_name
+
+Kept = tuple[int, str, SingleFace]
+"""Row of the store, file relative to the export, and the crop in it."""
+
+_MODELS: tuple[Format, ...] = ("safetensors", "visomaster", "rope", "npz")
+_BYTES_OF_PEOPLE = {"visomaster": visomaster_bytes, "rope": rope_bytes}
+_READ_PEOPLE = {"visomaster": read_visomaster, "rope": read_rope}
+
+
+def possible_outputs(name: str, faces: int, options: ExportSwapOptions) -> list[str]:
+    """Every file that a set of so many faces may get beside its crops, relative to its folder."""
+    folder = images_folder(name, options.top_n)
+    names: dict[Format, list[str]] = {kind: [model_name(name, kind)] for kind in _MODELS}
+    names["fsz"] = [*bundle_names(name, options.top_n)]
+    names["images"] = [f"{folder}/{png_name(name, rank)}" for rank in range(faces)]
+    return [file for kind in options.formats for file in names[kind]]
+
+
+def counted_outputs(names: Sequence[str]) -> tuple[int, int]:
+    """How many bundles there are among the files of a set, and how many others; a folder is one."""
+    bundles = sum(name.endswith(BUNDLE_SUFFIX) for name in names)
+    return bundles, len({name.partition("/")[0] for name in names if not name.endswith(BUNDLE_SUFFIX)})
+
+
+def write_outputs(folder: ResultFolder, run: ExportRun, name: str, kept: Sequence[Kept]) -> tuple[str, ...]:
+    """Write a set's files in the formats that were asked for; return their names within the set's folder.
+
+    Parameters
+    ----------
+    kept : sequence of Kept
+        The faces of the set, best first.
+    """
+    formats, top_n = run.options.formats, run.options.top_n
+    ranked = np.array([row for row, _, _ in kept], np.int64)
+    best = chosen_faces(run.collection, ranked, run.rating, run.options).tolist()
+    paths: dict[int, Path] = {row: folder.root / PurePosixPath(file) for row, file, _ in kept}
+    chosen = [paths[row] for row in best]
+    written: list[str] = []
+    if "fsz" in formats:
+        for bundle, pngs in zip(bundle_names(name, top_n), (chosen, [*paths.values()]), strict=True):
+            folder.write_with(f"{name}/{bundle}", partial(write_bundle, pngs=pngs))
+            written.append(bundle)
+    if "images" in formats:
+        for png in chosen:
+            image = f"{images_folder(name, top_n)}/{png.name}"
+            folder.write(f"{name}/{image}", png.read_bytes())
+            written.append(image)
+    wanted = [kind for kind in _MODELS if kind in formats]
+    if wanted:
+        crops = {row: crop for row, _, crop in kept}
+        model = _model(run, name, [(row, paths[row].name, crops[row]) for row in best])
+        for kind in wanted:
+            file = model_name(name, kind)
+            _write_model(folder, f"{name}/{file}", kind, model, run)
+            written.append(file)
+    return tuple(written)
+
+
+def _write_model(folder: ResultFolder, file: str, kind: Format, model: FaceModel, run: ExportRun) -> None:
+    if kind == "npz":
+        folder.write_with(file, partial(write_archive, model=model, models=run.collection.settings))
+    elif kind == "safetensors":
+        folder.write(file, reactor_bytes(model))
+    else:
+        folder.write(file, _BYTES_OF_PEOPLE[kind]([(model.name, model.mean)]))
+
+
+def _model(run: ExportRun, name: str, chosen: Sequence[Kept]) -> FaceModel:
+    """The person that the chosen faces make."""
+    modeller = run.modeller_needed
+    raw = [modeller.raw_embeddings(crop.crop, crop.found.kps) for _, _, crop in chosen]
+    rows = [row for row, _, _ in chosen]
+    return FaceModel(
+        name=PurePosixPath(name).name,
+        embeddings=np.concatenate(raw).astype(np.float32),
+        files=tuple(file for _, file, _ in chosen),
+        scores=run.rating[rows].astype(np.float32),
+        lead=_lead(run, *chosen[0]) if "safetensors" in run.options.formats else None,
+    )
+
+
+def _lead(run: ExportRun, row: int, _: str, crop: SingleFace) -> Faces:
+    """The face that stands for the person, in its crop: what the pack does not tell of it the store does."""
+    face = run.modeller_needed.with_lead_columns(crop.crop, crop.found)
+    columns = {name: column[[row]] for name, column in run.collection.faces.columns().items()}
+    missing: dict[str, Any] = {
+        name: _in_crop(name, columns[name], crop) for name in LEAD_COLUMNS if getattr(face, name) is None
+    }
+    return replace(face, **missing)
+
+
+def _in_crop(name: str, column: Float32, crop: SingleFace) -> Float32:
+    """A column of the store in pixels of the crop."""
+    size = crop.crop.shape[0]
+    if name == "landmark_2d_106":
+        return crop.square.to_crop(column, size)
+    if name == "landmark_3d_68":
+        flat = crop.square.to_crop(column[..., :2], size)
+        return np.concatenate([flat, column[..., 2:] * np.float32(size / crop.square.edge)], axis=-1)
+    return column
+
+
+def everybody(root: Path, entries: Sequence[SetEntry], progress: Progress) -> dict[str, bytes]:
+    """Files with all people of an export, by their names in it, made of those that its sets have.
+
+    A set without such a file is not in it, and neither is one whose file is damaged.
+    """
+    files: dict[str, bytes] = {}
+    for kind, name in OF_EVERYBODY.items():
+        people: list[PersonRead] = []
+        for entry in entries:
+            own = own_file(entry.bundles, kind)
+            if not own:
+                continue
+            try:
+                people += _READ_PEOPLE[kind](root / entry.name / own).people
+            except FacesetsError as error:
+                progress.say(error.sentence)
+        if people:
+            files[name] = _BYTES_OF_PEOPLE[kind]((each.name, each.embedding) for each in people)
+    return files
+
+
+def names_of_everybody(run: ExportRun, plan: ExportPlan) -> list[str]:
+    """Names of the files that `everybody` may make."""
+    entries = [*plan.kept_sets, *(planned.before for planned in plan.sets if planned.before is not None)]
+    return [
+        name
+        for kind, name in OF_EVERYBODY.items()
+        if kind in run.options.formats or any(own_file(entry.bundles, kind) for entry in entries)
+    ]

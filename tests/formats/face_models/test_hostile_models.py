@@ -1,0 +1,219 @@
+"""Face models that were damaged, or made to do harm: each is read, or refused with one sentence."""
+
+import json
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save as save_tensors
+from tests.fixtures.face_models import made_model
+from tests.fixtures.hostile import changed_arrays, changed_json, damaged_bytes, hostile, save
+
+from facesets.errors import FacesetsError
+from facesets.formats.face_models.face_model import ModelsRead
+from facesets.formats.face_models.kinds import format_of
+from facesets.formats.face_models.reactor import reactor_bytes, read_reactor
+from facesets.operations.reports.verify_bundle import READERS
+
+KINDS = ("safetensors", "visomaster", "rope", "npz")
+Sound = dict[str, Path]
+
+
+def read(path: Path, kind: str) -> ModelsRead | str:
+    """What a file holds, or the sentence that refuses it; nothing crashes whatever is in it."""
+    format_of(path)
+    try:
+        found = READERS[kind](path)  # type: ignore[index]
+    except FacesetsError as error:
+        assert str(error).isprintable()
+        return str(error)
+    for person in found.people:
+        assert np.isfinite(person.embedding).all()
+    assert all(problem.isprintable() for problem in found.problems)
+    return found
+
+
+def said_of(path: Path, kind: str) -> str:
+    """Everything that is wrong with a file."""
+    found = read(path, kind)
+    return found if isinstance(found, str) else "; ".join(found.problems)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+@hostile
+def test_damaged_bytes(
+    data: st.DataObject, kind: str, sound_models: Sound, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"damaged_{kind}"
+    path.write_bytes(data.draw(damaged_bytes(sound_models[kind].read_bytes())))
+    read(path, kind)
+
+
+@given(data=st.data())
+@hostile
+def test_changed_json(
+    data: st.DataObject, sound_models: Sound, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "changed_visomaster"
+    people = json.loads(sound_models["visomaster"].read_bytes())
+    path.write_text(json.dumps(data.draw(changed_json(people))))
+    read(path, "visomaster")
+
+
+@given(data=st.data())
+@hostile
+def test_changed_headers(
+    data: st.DataObject, sound_models: Sound, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "changed_safetensors"
+    content = sound_models["safetensors"].read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    header = json.dumps(data.draw(changed_json(json.loads(content[8 : 8 + length])))).encode()
+    claimed = data.draw(st.sampled_from([len(header), len(header) - 1, 0, 2**63, 2**64 - 1, 10**9]))
+    path.write_bytes(struct.pack("<Q", claimed) + header + content[8 + length :])
+    read(path, "safetensors")
+
+
+@given(data=st.data())
+@hostile
+def test_changed_tensors_and_arrays(
+    data: st.DataObject, sound_models: Sound, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "changed_npz"
+    with np.load(sound_models["npz"]) as archive:
+        arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind == "f"}
+    save(path, data.draw(changed_arrays(arrays)))
+    read(path, "npz")
+
+
+def _header(header: object, body: bytes = b"") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def _tensor(**changed: object) -> dict[str, object]:
+    return {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **changed}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        struct.pack("<Q", 2**63),
+        struct.pack("<Q", 10**8) + b"{",
+        _header(b"{" * 200),
+        _header(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+        _header({"a": _tensor(data_offsets=[0, 2**62])}, bytes(8)),
+        _header({"a": _tensor(), "b": _tensor(data_offsets=[4, 12])}, bytes(12)),
+        _header({"a": _tensor(shape=[2**40, 2**40])}, bytes(8)),
+        _header({"a": _tensor(shape=[-2])}, bytes(8)),
+        _header({"a": _tensor(dtype="Q9")}, bytes(8)),
+        _header({"a": _tensor()}, bytes(80)),
+        _header({"a": _tensor(data_offsets=[8, 0])}, bytes(8)),
+        _header({"a": _tensor(dtype="F8_E4M3", shape=[8])}, bytes(8)),
+        _header({"__metadata__": {"x": 1}, "a": _tensor()}, bytes(8)),
+    ],
+    ids=lambda content: content[:24].hex(),
+)
+def test_a_hostile_header_is_refused_or_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    assert said_of(path, "safetensors")
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("embeddings.npy", bytes(400_000_000))
+        archive.writestr("mean.npy", b"")
+    assert "claims more" in said_of(path, "npz")
+
+
+def test_a_file_larger_than_any_model_is_not_read(tmp_path: Path) -> None:
+    for kind in KINDS:
+        path = tmp_path / kind
+        with path.open("wb") as file:
+            file.truncate(200_000_000)
+        assert "larger than 64 MB" in said_of(path, kind)
+
+
+def _spoil(name: str, change: Callable[[np.ndarray], object]) -> Callable[[dict[str, np.ndarray]], None]:
+    def spoil(tensors: dict[str, np.ndarray]) -> None:
+        tensors[name] = np.asarray(change(tensors[name]))
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda tensors: tensors.pop("pose"), "pose is missing"),
+        (_spoil("embedding", lambda e: e[:128].copy()), r"embedding has the shape (128,), not (512,)"),
+        (_spoil("embedding", lambda e: e * np.nan), "embedding has numbers that are not finite"),
+        (_spoil("embedding", lambda e: e * 0), "embedding has the length 0"),
+        (_spoil("age", lambda a: a.astype(np.float32)), "age is of the type float32, not whole numbers"),
+        (_spoil("gender", lambda g: g + 5), "gender is 6"),
+        (_spoil("kps", lambda k: k.astype(np.int32)), "kps is of the type int32, not floating point"),
+        (_spoil("bbox", lambda b: b * np.inf), "bbox has numbers that are not finite"),
+    ],
+)
+def test_what_reactor_would_stumble_over_is_named(
+    tmp_path: Path, spoil: Callable[[dict[str, np.ndarray]], object], said: str
+) -> None:
+    from safetensors.numpy import load
+
+    tensors = load(reactor_bytes(made_model("Anna")))
+    spoil(tensors)
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(save_tensors(tensors))
+    assert said in said_of(path, "safetensors")
+    assert isinstance(read_reactor(path), ModelsRead)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{}", "not a list of people"),
+        ("[]", "not a list of people"),
+        ("[1]", "entry 0 is no person"),
+        ('[{"name": 3}]', "entry 0 has no name"),
+        ('[{"name": "A"}]', "entry 0 (A) has no embedding_store"),
+        ('[{"name": "A", "embedding_store": {"X": [1]}}]', "has no Inswapper128ArcFace"),
+        ('[{"name": "A", "embedding_store": {"Inswapper128ArcFace": [1, true]}}]', "no list of numbers"),
+        ('[{"name": "A", "embedding_store": {"Inswapper128ArcFace": [1, 2]}}]', "shape (2,), not (512,)"),
+        (
+            f'[{{"name": "A", "embedding_store": {{"Inswapper128ArcFace": [{"1e999," * 511}1]}}}}]',
+            "not finite",
+        ),
+        (f'[{{"name": "A", "embedding_store": {{"Inswapper128ArcFace": [{"9" * 400}]}}}}]', "A"),
+        ("[" * 200_000, "it is not JSON"),
+        ("[1", "it is not JSON"),
+    ],
+)
+def test_what_visomaster_would_stumble_over_is_named(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    assert said in said_of(path, "visomaster")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "0 lines"),
+        ("Name: A\n" + "1\n" * 511, "512 lines, not 513"),
+        ("Name: A\n\n" + "1\n" * 511, "person 1 (A) is not all numbers"),
+        ("1\n" * 513, "line 1 is not the name"),
+        ("Name: A\n" + "nan\n" * 512, "not finite"),
+        ("Name: A\n" + "1\n" * 512 + "\n", "514 lines"),
+    ],
+)
+def test_what_rope_would_stumble_over_is_named(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "merged_embeddings.txt"
+    path.write_text(content)
+    assert said in said_of(path, "rope")

@@ -1,0 +1,360 @@
+"""Face models of an export, with real models on real photos.
+
+The pack at hand is not the one that swappers know: where their formats are written, its recogniser's sha256
+stands in the catalogue for that of w600k_r50.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.fixtures.photo_library import PEOPLE, Library
+from tests.fixtures.trees import files_in
+
+from facesets.assembly.crop_checker import EmbedderOnDemand
+from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.imaging.renumbered_faces import Renumbered
+from facesets.inference.catalog import PUBLISHED
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.inference.providers import Choice
+from facesets.interfaces import Embedder
+from facesets.operations.face_sets.export_summary import ExportSwapSummary
+from facesets.operations.face_sets.export_swap import export_swap
+from facesets.operations.grouping.refine import refine
+from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
+from facesets.operations.options.formats import formats_named
+from facesets.operations.reports.sets_beside import bundles_at
+from facesets.operations.reports.verify_bundle import BundleCheck, VerifySummary, verify_bundles
+from facesets.operations.undo import undo
+from facesets.progress import SilentProgress
+from facesets.records import Collection
+from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.forgetting import forget_in_result
+from facesets.results.manifest_json import read_manifest
+from facesets.results.run_records import read_runs
+from facesets.results.whom import Whom
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+
+pytestmark = pytest.mark.slow
+
+ALL = formats_named("--formats", "fsz,images,safetensors,visomaster,rope,npz")
+CROPS = ExportSwapOptions(min_face_short=60, top_n=5, sheet=False)
+EVERY_FORMAT = replace(CROPS, formats=ALL)
+
+
+class Enriched(Cache):
+    """A cache whose faces have what the pack at hand has no model for."""
+
+    def load(self) -> Collection:
+        collection = super().load()
+        count = len(collection.faces)
+        landmarks = np.tile(np.array([50, 60, 10], np.float32), (count, 68, 1))
+        faces = replace(collection.faces, landmark_3d_68=landmarks, pose=np.full((count, 3), 2.5, np.float32))
+        return replace(collection, faces=faces)
+
+
+Run = Callable[..., ExportSwapSummary]
+
+
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory: pytest.TempPathFactory, pristine: Library) -> Path:
+    root = tmp_path_factory.mktemp("refined")
+    options = RefineOptions(min_faces=5, min_short=60, min_blur=70, materialize="none", sheet=False)
+    refine(pristine.store, root, options, progress=SilentProgress(), stop=Stop())
+    return root
+
+
+@pytest.fixture(scope="module")
+def modeller(insightface_pack: Path) -> EmbedderOnDemand:
+    return EmbedderOnDemand(lambda: (read_pack(insightface_pack), Choice("cpu", ())), 640, 0.35)
+
+
+@pytest.fixture
+def known_to_swappers(monkeypatch: pytest.MonkeyPatch, embedder: LocalEmbedder) -> None:
+    files = PUBLISHED["buffalo_l"].files
+    monkeypatch.setitem(files, "w600k_r50.onnx", embedder.settings.recogniser_sha256)
+
+
+@pytest.fixture
+def run(pristine: Library, refined: Path, checker: Embedder, modeller: EmbedderOnDemand) -> Run:
+    def run(
+        out: Path, options: ExportSwapOptions = EVERY_FORMAT, store: type[Cache] = Enriched
+    ) -> ExportSwapSummary:
+        return export_swap(
+            store(pristine.cache),
+            refined,
+            out,
+            checker,
+            options,
+            modeller=modeller,
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(
+    tmp_path_factory: pytest.TempPathFactory,
+    pristine: Library,
+    refined: Path,
+    checker: Embedder,
+    modeller: EmbedderOnDemand,
+    embedder: LocalEmbedder,
+) -> Path:
+    """An export in every format, which no test changes."""
+    out = tmp_path_factory.mktemp("models") / "swap"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PUBLISHED["buffalo_l"].files, "w600k_r50.onnx", embedder.settings.recogniser_sha256)
+        export_swap(
+            Enriched(pristine.cache),
+            refined,
+            out,
+            checker,
+            EVERY_FORMAT,
+            modeller=modeller,
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+    return out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files_in(folder)}
+
+
+def verified(out: Path, loader: Any) -> VerifySummary:
+    return verify_bundles(bundles_at([out]), loader, progress=SilentProgress(), stop=Stop())
+
+
+def of_format(summary: VerifySummary, kind: str) -> list[BundleCheck]:
+    return [check for check in summary.bundles if check.format == kind]
+
+
+def test_a_set_has_a_file_in_each_format_and_its_manifest_names_them(exported: Path) -> None:
+    export = read_manifest(exported, ExportManifest)
+    assert [entry.name for entry in export.sets] == [f"faceset_00{n}" for n in range(1, len(PEOPLE) + 1)]
+    assert export.models == ("visomaster.json", "merged_embeddings.txt")
+    for entry in export.sets:
+        images = [name for name in entry.bundles if "/" in name]
+        assert {name.partition("/")[0] for name in images} == {f"{entry.name}_top5"}
+        assert len(images) == 5
+        assert [name for name in entry.bundles if "/" not in name] == [
+            f"{entry.name}_top5.fsz",
+            f"{entry.name}_all.fsz",
+            f"{entry.name}.safetensors",
+            f"{entry.name}_visomaster.json",
+            f"{entry.name}_rope.txt",
+            f"{entry.name}.npz",
+        ]
+        manifest = read_manifest(exported / entry.name, SetManifest)
+        assert set(entry.bundles) <= set(manifest.contents)
+        for name in entry.bundles:
+            assert (exported / entry.name / name).is_file()
+
+
+@pytest.mark.usefixtures("known_to_swappers")
+def test_every_file_is_good_as_its_consumer_reads_it(exported: Path, embedder: LocalEmbedder) -> None:
+    summary = verified(exported, embedder)
+    assert [check.problems for check in summary.bundles if check.problems] == []
+    count = len(PEOPLE)
+    found = {kind: len(of_format(summary, kind)) for kind in ALL}
+    assert found == {
+        "fsz": 2 * count,
+        "images": count,
+        "safetensors": count,
+        "visomaster": count + 1,
+        "rope": count + 1,
+        "npz": count,
+    }
+    for check in summary.bundles:
+        assert check.own_cosine_similarity is not None, check.file
+        assert check.nearest_other_cosine_similarity is not None
+        assert check.own_cosine_similarity > 0.9 > 0.5 > check.nearest_other_cosine_similarity
+    together = [check for check in summary.bundles if Path(check.file).parent == exported]
+    assert [check.people for check in together] == [count, count]
+
+
+def test_all_models_of_a_set_hold_the_mean_that_the_bundle_of_the_same_faces_gives(
+    exported: Path, embedder: LocalEmbedder
+) -> None:
+    from safetensors.numpy import load_file
+
+    from facesets.formats.bundle import read_bundle
+
+    folder = exported / "faceset_001"
+    pictures, _ = read_bundle(folder / "faceset_001_top5.fsz")
+    raw = [embedder.raw_embeddings(pixels, embedder.detect(pixels).kps) for _, pixels in pictures]
+    mean = np.concatenate(raw).mean(axis=0)
+    face = load_file(folder / "faceset_001.safetensors")
+    assert np.allclose(face["embedding"], mean, atol=1e-3)
+    assert np.linalg.norm(mean) > 3
+    entry = json.loads((folder / "faceset_001_visomaster.json").read_text())
+    stored = entry[0]["embedding_store"]["Inswapper128ArcFace"]
+    assert np.array_equal(np.array(stored, np.float32), face["embedding"])
+    # The box is that of the face in its crop, and the pack's own landmarks lie in it.
+    x1, y1, x2, y2 = face["bbox"].tolist()
+    assert 0 < x1 < x2 < 512
+    assert 0 < y1 < y2 < 512
+    middle = face["landmark_2d_106"].mean(axis=0)
+    assert x1 < middle[0] < x2
+    assert y1 < middle[1] < y2
+    # What the pack does not tell is the store's, moved into the crop.
+    (best, *_) = read_manifest(folder, SetManifest).faces
+    x, y, edge = best.crop
+    expected = np.array([50 - x, 60 - y, 10]) * 512 / edge
+    assert np.allclose(face["landmark_3d_68"], expected, atol=0.01)
+    assert np.array_equal(face["pose"], np.full(3, 2.5, np.float32))
+
+
+@pytest.mark.usefixtures("known_to_swappers")
+def test_a_second_run_changes_nothing_and_a_damaged_model_is_made_again(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    whole = contents(exported)
+    assert run(out).unchanged_sets == len(PEOPLE)
+    assert contents(out) == whole
+    (out / "faceset_002" / "faceset_002.safetensors").write_bytes(b"damaged")
+    (out / "merged_embeddings.txt").unlink()
+    assert run(out).unchanged_sets == len(PEOPLE) - 1
+    assert contents(out) == whole
+
+
+@pytest.mark.usefixtures("known_to_swappers")
+def test_formats_that_nobody_asks_for_any_more_go_and_an_undo_brings_them_back(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    summary = run(out, CROPS)
+    assert (summary.bundles, summary.models) == (2 * len(PEOPLE), 0)
+    kinds = {path.suffix for path in files_in(out) if ".facesets-journal" not in path.parts}
+    assert kinds == {".png", ".fsz", ".json"}
+    assert not list(out.glob("*/*_top5"))
+    # What holds no models earlier programs can read.
+    written = [json.loads((folder / "manifest.json").read_text()) for folder in (exported, out)]
+    assert [(each["version"], "models" in each) for each in written] == [(7, True), (6, False)]
+    undo(out, read_runs(out)[-1].name)
+    after = {name: content for name, content in contents(out).items() if not name.startswith(".facesets")}
+    assert after == {n: c for n, c in contents(exported).items() if not n.startswith(".facesets")}
+
+
+@pytest.mark.usefixtures("known_to_swappers")
+def test_a_file_of_the_users_is_never_replaced(tmp_path: Path, run: Run) -> None:
+    from facesets.errors import CannotWrite
+
+    out = tmp_path / "swap"
+    out.mkdir()
+    (out / "merged_embeddings.txt").write_text("mine")
+    with pytest.raises(CannotWrite, match="not ours"):
+        run(out)
+    assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == [
+        "merged_embeddings.txt"
+    ]
+    assert (out / "merged_embeddings.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "visomaster", "rope"])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_embeddings_of_another_recogniser_are_refused_before_anything_is_written(
+    tmp_path: Path, run: Run, kind: str, dry_run: bool
+) -> None:
+    formats = formats_named("--formats", f"fsz,{kind}")
+    with pytest.raises(
+        RecogniserMismatch, match=r"w600k_r50.onnx as buffalo_l has it.*choose formats fsz"
+    ) as said:
+        run(tmp_path / "swap", replace(CROPS, formats=formats, dry_run=dry_run))
+    assert said.value.exit_status == 2
+    assert not (tmp_path / "swap").exists()
+
+
+def test_what_needs_no_certain_recogniser_is_written_with_any(
+    tmp_path: Path, run: Run, embedder: LocalEmbedder
+) -> None:
+    options = replace(CROPS, formats=formats_named("--formats", "npz,images"))
+    planned = run(tmp_path / "swap", replace(options, dry_run=True))
+    summary = run(tmp_path / "swap", options)
+    assert (planned.bundles, planned.models) == (summary.bundles, summary.models) == (0, 2 * len(PEOPLE))
+    assert not list((tmp_path / "swap").glob("*/*.fsz"))
+    checks = verified(tmp_path / "swap", embedder)
+    assert checks.failed == 0
+    assert len(checks.bundles) == 2 * len(PEOPLE)
+
+
+@pytest.mark.usefixtures("known_to_swappers")
+def test_reactors_models_are_refused_where_nothing_tells_what_they_hold(tmp_path: Path, run: Run) -> None:
+    with pytest.raises(WrongUsage, match="hold landmark_3d_68, pose as well"):
+        run(tmp_path / "swap", store=Cache)
+    assert not (tmp_path / "swap").exists()
+
+
+def test_a_model_of_somebody_else_or_of_another_recogniser_is_found_out(
+    exported: Path, tmp_path: Path, embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    others = {
+        "faceset_002.safetensors": "faceset_001.safetensors",
+        "faceset_002_visomaster.json": "faceset_001_visomaster.json",
+    }
+    for other, own in others.items():
+        shutil.copy2(out / "faceset_002" / other, out / "faceset_001" / own)
+    text = (out / "merged_embeddings.txt").read_text()
+    text = text.replace("faceset_001", "X").replace("faceset_002", "faceset_001").replace("X", "faceset_002")
+    (out / "merged_embeddings.txt").write_text(text)
+    with monkeypatch.context() as patch:
+        patch.setitem(PUBLISHED["buffalo_l"].files, "w600k_r50.onnx", embedder.settings.recogniser_sha256)
+        bad = [check for check in verified(out, embedder).bundles if check.problems]
+    said = {str(Path(check.file).relative_to(out)): check.problems for check in bad}
+    assert said == {
+        "faceset_001/faceset_001.safetensors": ["it resembles faceset_002 more than its own set"],
+        "faceset_001/faceset_001_visomaster.json": ["it resembles faceset_002 more than its own set"],
+        "merged_embeddings.txt": [
+            "faceset_002 in it resembles faceset_001 more than its own set",
+            "faceset_001 in it resembles faceset_002 more than its own set",
+        ],
+    }
+    recogniser = embedder.settings.recogniser
+    (check,) = verified(exported / "faceset_001" / "faceset_001_rope.txt", embedder).bundles
+    assert check.problems == [f"it lies in an export of {recogniser}, and Rope takes it for w600k_r50.onnx"]
+
+
+def test_a_choice_of_diverse_faces_and_of_an_era_is_made_again_only_where_it_changes(
+    tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    run(out, CROPS)
+    assert run(out, replace(CROPS, select="best")).unchanged_sets == len(PEOPLE)
+    diverse = replace(CROPS, select="diverse")
+    assert run(out, diverse).unchanged_sets == 0
+    assert run(out, diverse).unchanged_sets == len(PEOPLE)
+    assert run(out, replace(diverse, era=True)).unchanged_sets == 0
+
+
+def test_formats_are_named_with_commas() -> None:
+    assert formats_named("--formats", " npz, fsz,npz ") == ("fsz", "npz")
+    for wrong, said in ((",", "no format is named"), ("fsz,gif", "--formats gif: there is no such format")):
+        with pytest.raises(WrongUsage, match=said):
+            formats_named("--formats", wrong)
+
+
+def test_whoever_is_forgotten_is_in_no_file_of_everybody_either(exported: Path, tmp_path: Path) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    whom = Whom(lambda _: False, Renumbered({}, {}), frozenset({"faceset_001"}))
+    found = forget_in_result(out, whom, apply=True)
+    assert found is not None
+    assert found.left == []
+    assert not (out / "faceset_001").exists()
+    assert not any(b"faceset_001" in content for content in contents(out).values())
+    assert read_manifest(out, ExportManifest).models == ()
