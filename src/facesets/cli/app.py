@@ -28,6 +28,7 @@ from facesets.cli.immich_finish import immich_finish
 from facesets.cli.immich_push import immich_push
 from facesets.cli.immich_stage import immich_stage
 from facesets.cli.import_folders import import_folders
+from facesets.cli.import_names import import_names
 from facesets.cli.index import index
 from facesets.cli.maintain import maintain
 from facesets.cli.migrate import migrate
@@ -83,6 +84,7 @@ for command in (
     extend,
     discover,
     import_folders,
+    import_names,
     split_eras,
     sheet,
     show,

@@ -110,6 +110,13 @@ GUIDE = {
         "facesets describe --max-cost 5 --yes -q",
         "facesets describe --check-batches --wait",
     ),
+    "import-names": _entry(
+        LIBRARY,
+        "facesets import-names ~/Pictures --dry-run",
+        "facesets import-names ~/Pictures/digikam4.db --map /home/old/Pictures=/home/anna/Pictures",
+        "facesets import-names ~/photos.json --from osxphotos",
+        "facesets import-names --unmatched",
+    ),
     "people list": _entry(LIBRARY, "facesets people list", "facesets people list --unnamed"),
     "people show": _entry(
         LIBRARY, "facesets people show Anna", "facesets people show 1a2b3c4d --faces 20 --sheet who.png"

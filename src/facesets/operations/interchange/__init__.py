@@ -1,0 +1,1 @@
+"""Names to and from other programs."""
