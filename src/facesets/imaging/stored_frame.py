@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from facesets.errors import UnreadableImage
 from facesets.files import open_regular_file
@@ -52,7 +52,7 @@ def stored_frame(path: Path) -> StoredFrame:
     """
     try:
         with open_regular_file(path) as file, Image.open(file, formats=FORMATS) as image:
-            size, orientation = image.size, orientation_of(image)
+            size, orientation = _stored_size(image), orientation_of(image)
             by_decoder = image.format in _TURNED_BY_DECODER
     except UnidentifiedImageError as error:
         raise UnreadableImage("not a picture of a known format") from error
@@ -63,6 +63,13 @@ def stored_frame(path: Path) -> StoredFrame:
     if by_decoder:
         return StoredFrame(1, *(size[::-1] if orientation in ON_ITS_SIDE else size))
     return StoredFrame(orientation if orientation in _UPRIGHT else 1, *size)
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height before turning; of TIFF files Pillow gives those after it."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(image.tag_v2[TiffImagePlugin.IMAGEWIDTH]), int(image.tag_v2[TiffImagePlugin.IMAGELENGTH])
+    return image.size
 
 
 # From a point of the stored picture to the same point upright. 6 and 8 are each other's inverse, the others

@@ -435,3 +435,35 @@ def test_people_of_keywords_count_only_where_they_have_no_place(library: Library
     found = bring(library, tmp_path)
     assert (found.names, found.named, found.without_place) == (2, 1, 1)
     assert name_of(library, face) == "Anna"
+
+
+def test_what_a_run_found_and_xmp_agrees_with_is_no_word_of_a_human(library: Library, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    faces = [
+        add_photo_file(
+            library,
+            tmp_path / f"{n}.jpg",
+            [LEFT],
+            vectors=[heart_of("anna") + rng.standard_normal(512) * 0.02],
+        )[0]
+        for n in range(8)
+    ]
+    cluster(library, method="components", threshold=0.5)
+    person = rows(library.database, f"SELECT person_id::text FROM face_detections WHERE id = {faces[0]}")[0][
+        0
+    ]
+    naming.name(library.database, person, "Anna", into=False, face=False, by=BY)
+    guessed = rows(
+        library.database,
+        "SELECT id FROM face_detections f WHERE NOT EXISTS (SELECT FROM said_faces s WHERE s.face_id = f.id)",
+    )
+    assert guessed
+    # As `export-xmp` writes it: whoever is Anna here.
+    for number in range(8):
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    found = bring(library, tmp_path)
+    assert (found.named, found.known) == (0, 8)
+    ids = [face for (face,) in guessed]
+    assert rows(library.database, f"SELECT count(*) FROM said_faces WHERE face_id IN ({str(ids)[1:-1]})") == [
+        (0,)
+    ]

@@ -1,1 +1,1 @@
-"""Names to and from other programs."""
+"""People told to other programs, and heard of from them, by files that many programs read."""

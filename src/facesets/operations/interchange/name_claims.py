@@ -8,6 +8,9 @@ from uuid import UUID
 from facesets.operations.people.corrections.who import folded
 from facesets.store.postgres.people.imported_names import FaceState, ImportedName
 
+_OURS_TOO = frozenset({"mwg", "microsoft"})
+"""What `export-xmp` writes: a run's own guess must not come back as somebody's word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Here:
@@ -74,7 +77,7 @@ def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: H
             continue
         name = folded(row.name)
         person = here.people.get(name)
-        if person is not None and here.homes.get(row.face) == person:
+        if person is not None and _is_known(row, person, here):
             claims.known.append(row)
         elif person is not None and (row.face, person) in here.refused:
             claims.answered.append(row)
@@ -86,6 +89,13 @@ def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: H
             claims.given.append(row)
         called.setdefault(row.face, name)
     return claims
+
+
+def _is_known(row: ImportedName, person: UUID, here: Here) -> bool:
+    """Whether the face was said to be the person, or is, and the name may be what we wrote into a sidecar."""
+    if row.face is None or here.homes.get(row.face) == person:
+        return True
+    return row.face not in here.homes and row.program in _OURS_TOO and here.states[row.face].person == person
 
 
 def _is_said_otherwise(row: ImportedName, person: UUID | None, here: Here) -> bool:
