@@ -166,6 +166,19 @@ def test_names_in_another_case_or_form_are_of_one_person(library: Library, tmp_p
     assert {name_of(library, each) for each in (first, second, third)} == {"Zoë Berg"}
 
 
+def test_names_that_the_server_takes_for_one_are_of_one_person(library: Library, tmp_path: Path) -> None:
+    names = ("İrem", "irem", "IREM", "ǅ", "ǆ", "ẞ", "ss")
+    faces = [add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(len(names))]
+    for number, name in enumerate(names[:5]):
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg((name, LEFT)))
+    assert bring(library, tmp_path).named == 5
+    for number, name in enumerate(names):
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg((name, LEFT)))
+    bring(library, tmp_path)
+    assert all(name_of(library, face) for face in faces)
+    assert bring(library, tmp_path).step is None
+
+
 def test_whoever_a_run_found_gets_the_name_and_keeps_the_other_faces(
     library: Library, tmp_path: Path
 ) -> None:

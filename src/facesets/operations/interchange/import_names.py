@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from facesets.errors import Command, WrongUsage
 from facesets.formats.named_photos import NamedPhoto
@@ -12,7 +12,7 @@ from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.name_claims import Claims, Here, weigh
 from facesets.operations.interchange.names_read import NamesRead, read_names
 from facesets.operations.interchange.whole_photos import place_whole_names
-from facesets.operations.people.carrying.import_steps import follow_statements, say_all
+from facesets.operations.people.carrying.import_steps import follow_statements
 from facesets.operations.people.corrections.contradictions import without_contradictions
 from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.corrections.who import called, folded
@@ -29,15 +29,22 @@ from facesets.store.postgres.people.imported_names import (
     states_of_faces,
 )
 from facesets.store.postgres.people.person_edits import (
-    add_name,
+    add_names,
     all_names,
-    give_faces,
-    make_person,
+    give_each,
+    lowered,
+    make_people,
     named_people,
-    person_state,
+    people_called,
     person_states,
 )
-from facesets.store.postgres.people.statements import FaceStatement, Statements, keep_person, load_statements
+from facesets.store.postgres.people.statements import (
+    FaceStatement,
+    Statements,
+    keep_people,
+    load_statements,
+    say_who,
+)
 from facesets.store.postgres.people.steps import Step, changing, making_step
 
 
@@ -150,7 +157,7 @@ def _import(
         states=states,
         homes={each.face: each.person for each in said.faces if each.is_person},
         refused={(each.face, each.person) for each in said.faces if not each.is_person},
-        people={folded(name): person for name, person in all_names(connection)},
+        people=_people_of_names(connection, rows),
         named=named_people(connection),
         own={
             (each.face, each.program)
@@ -185,6 +192,13 @@ def _import(
     )
 
 
+def _people_of_names(connection: Connection, rows: Sequence[ImportedName]) -> dict[str, UUID]:
+    """Who has the names of rows, by the folded name, as we compare names or as the server does."""
+    people = {folded(name): person for name, person in all_names(connection)}
+    unknown = list({row.name for row in rows if folded(row.name) not in people})
+    return people | {folded(name): person for name, person in people_called(connection, unknown).items()}
+
+
 def _people(step: Step, claims: Claims, here: Here) -> dict[str, UUID]:
     """Who is meant by the names of faces, by the folded name; who is new is made, and gets the name.
 
@@ -202,28 +216,40 @@ def _people(step: Step, claims: Claims, here: Here) -> dict[str, UUID]:
     for row in claims.given:
         if row.face is not None and folded(row.name) in faces:
             faces[folded(row.name)].add(row.face)
-    taken = set(here.named)
+    owners = {name: _owner(theirs, here.states) for name, theirs in faces.items()}
+    states = person_states(step.connection, [owner for owner in owners.values() if owner is not None])
+    # Nobody gets two of these names, and who was hidden none.
+    free = {owner for owner, state in states.items() if state.status == "active"} - here.named
+    to_server = lowered(step.connection, [texts[name] for name in faces])
+    named: dict[str, UUID] = {}
+    called_now: dict[UUID, str] = {}
+    new: list[UUID] = []
     for name in sorted(faces, key=lambda each: (-len(faces[each]), each)):
-        owner = _owner(step.connection, faces[name], here.states)
-        person = make_person(step) if owner is None or owner in taken else owner
-        taken.add(person)
+        owner = owners[name]
+        # What is one name for the server is of one person, though we tell them apart.
+        person = named.get(to_server[texts[name]])
+        if person is None:
+            is_free = owner is not None and owner in free
+            person = owner if owner is not None and is_free else uuid4()
+            free.discard(person)
+            new += [] if is_free else [person]
+            named[to_server[texts[name]]] = person
+            called_now[person] = texts[name]
         meant[name] = person
-        add_name(step, person, texts[name])
-        keep_person(step, person)
+    make_people(step, new)
+    add_names(step, called_now)
+    keep_people(step, list(called_now))
     return meant
 
 
-def _owner(connection: Connection, faces: Iterable[int], states: Mapping[int, FaceState]) -> UUID | None:
-    """Whose most of some faces are, unless that one was hidden."""
+def _owner(faces: Iterable[int], states: Mapping[int, FaceState]) -> UUID | None:
+    """Whose most of some faces are."""
     owners = [states[face].person for face in faces]
     counts = Counter(owner for owner in owners if owner is not None)
     if not counts:
         return None
     owner, most = min(counts.items(), key=lambda item: (-item[1], item[0]))
-    if 2 * most <= len(owners):
-        return None
-    state = person_state(connection, owner)
-    return owner if state is not None and state.status == "active" else None
+    return owner if 2 * most > len(owners) else None
 
 
 def _say(
@@ -242,15 +268,14 @@ def _say(
         said.person_pairs,
     )
     kept, refused = without_contradictions(standing, new)
-    say_all(step, kept)
-    faces_of: dict[UUID, list[int]] = {}
-    for each in new.keys() - set(refused):
-        faces_of.setdefault(each.person, []).append(each.face)
-    for person, theirs in faces_of.items():
-        give_faces(step, theirs, person, "imported")
-        keep_person(step, person)
+    against = set(refused)
+    saying = [each for each in new if each not in against]
+    theirs, persons = [each.face for each in saying], [each.person for each in saying]
+    say_who(step, theirs, persons)
+    give_each(step, theirs, persons, "imported")
+    keep_people(step, list(dict.fromkeys(persons)))
     follow_statements(step, kept)
-    return [row for each, row in new.items() if each in set(refused)]
+    return [row for each, row in new.items() if each in against]
 
 
 def _keep(
