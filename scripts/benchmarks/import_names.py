@@ -2,9 +2,9 @@
 
     .venv/bin/python scripts/benchmarks/import_names.py [--photos 1000000] [--named 500000] [--people 5000]
 
-A library of so many photos with two faces each is made on a throw-away server, and an export of osxphotos that
-names one face on each of the first photos. Printed are the times of a first run, which says so many names, of
-a second, which changes nothing, and of taking the first one back; and the most memory that the process took.
+A library of so many photos with two faces each is made on a throw-away server, and an export of osxphotos
+that names one face on each of the first photos. Printed are the times of a first run, which says all of these
+names, of a second, which changes nothing, and of taking the first one back; and the most memory that it took.
 """
 
 import argparse
