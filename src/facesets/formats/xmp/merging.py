@@ -1,7 +1,7 @@
 """A sidecar brought to say who is on a photo: ours is added, changed and removed, all else stays."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lxml import etree
 
@@ -18,7 +18,8 @@ from facesets.formats.xmp.editing import (
 )
 from facesets.formats.xmp.ownership import NOTHING, WHOLE_FILE, Hasher, OurRegion, Ours, is_near
 from facesets.formats.xmp.packet import Node, Tree, parse, qualified, serialised
-from facesets.formats.xmp.rdf import array, field, items, property_of, text
+from facesets.formats.xmp.rdf import array, items, property_of, text
+from facesets.formats.xmp.rdf import field as field_of
 from facesets.formats.xmp.reading import ROOT_OF_PEOPLE, tidy
 from facesets.formats.xmp.regions import (
     MWG_DIMENSIONS,
@@ -72,10 +73,13 @@ class Merged:
         Its bytes; None where it is not needed any more.
     ours
         What of it is ours now.
+    found
+        What of it was ours before.
     """
 
     content: bytes | None
     ours: Ours
+    found: Ours = field(default=NOTHING, compare=False)
 
 
 class EditedSince(Changed):
@@ -123,6 +127,7 @@ def merged(
     else:
         tree = parse(data)
         ours = _intact(tree, candidates, hashed, replace=replace)
+    found = NOTHING if data is None else ours
     work = _Work(tree, hashed, set(ours.made), set(ours.texts))
     _require_same_picture(work, wanted, ours, replace=replace)
     mwg = _merge_regions(work, list(mwg_regions(tree)), wanted.faces, ours.mwg, _add_mwg)
@@ -135,12 +140,12 @@ def merged(
     remove_empty(tree, work.made)
     now = Ours(mwg, microsoft, frozenset(work.texts), frozenset(work.made))
     if WHOLE_FILE in work.made and not any(len(each) for each in _rdf(tree)):
-        return Merged(None, NOTHING)
+        return Merged(None, NOTHING, found)
     if not work.changed:
-        return Merged(data, now)
+        return Merged(data, now, found)
     if data is None:
         etree.indent(tree, " ")
-    return Merged(serialised(tree, like=data or b""), now)
+    return Merged(serialised(tree, like=data or b""), now, found)
 
 
 def _lists(names: Sequence[str]) -> Iterator[tuple[str, str, list[str]]]:
@@ -272,7 +277,7 @@ def _add_mwg(work: _Work, name: str, box: Box) -> None:
 
 def _set_size(work: _Work, wanted: Wanted) -> None:
     """Say how large the picture is that regions are of, where nobody says so yet, or where we did."""
-    size, there = applied_to(work.tree), field(property_of(work.tree, MWG_REGIONS), MWG_DIMENSIONS)
+    size, there = applied_to(work.tree), field_of(property_of(work.tree, MWG_REGIONS), MWG_DIMENSIONS)
     if size is not None and size[0] == wanted.width and size[1] == wanted.height:
         return
     if there is not None:

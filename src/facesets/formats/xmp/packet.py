@@ -117,5 +117,6 @@ def _text(data: bytes) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    line = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    line = (said.strip() or type(error).__name__).splitlines()[0][:160]
     return "".join(each if each.isprintable() else "?" for each in line)

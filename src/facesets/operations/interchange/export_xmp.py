@@ -65,7 +65,7 @@ class ExportXmpSummary:
     unfit
         Names that no XML can hold.
     run
-        By what the run is taken back; 0 where it changed nothing.
+        By what the run is taken back; 0 where there is nothing to take back.
     """
 
     people: int
@@ -164,6 +164,7 @@ class _Export:
         self._asked = asked
         self._run = run
         self._counts: Counter[str] = Counter()
+        self._noted = 0
         self._left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": []}
         detector = self._database.run(library.detector)
         self._detector = None if detector is None else detector.id
@@ -180,7 +181,6 @@ class _Export:
     def summary(self, unfit: list[str], *, stopped: bool) -> ExportXmpSummary:
         """What came of it."""
         counts = self._counts
-        written = counts["new"] + counts["changed"] + counts["removed"]
         return ExportXmpSummary(
             people=len(self._asked.people) - len(unfit),
             photos=counts.total(),
@@ -188,7 +188,7 @@ class _Export:
             edited=self._left["edited"],
             failures=self._left["failed"],
             unfit=unfit,
-            run=self._run if written else 0,
+            run=self._run if self._noted else 0,
             stopped=stopped,
             dry_run=not self._run,
         )
@@ -201,7 +201,7 @@ class _Export:
         )
         writing = [plan for plan in plans if plan.outcome in ("new", "changed", "removed")]
         if self._run:
-            self._database.run(lambda connection: self._announce(connection, writing))
+            self._noted += self._database.run(lambda connection: self._announce(connection, writing))
             written = {plan.photo.path: plan for plan in in_parallel(_write, writing)}
             plans = [written.get(plan.photo.path, plan) for plan in plans]
             self._database.run(lambda connection: self._keep(connection, plans, written))
@@ -217,13 +217,21 @@ class _Export:
         images = [photo.image for photo in photos]
         return photos, faces_of_people(connection, self._detector or 0, images)
 
-    def _announce(self, connection: Connection, plans: Sequence[Plan]) -> None:
-        """Keep what is about to be written, and what is there: what is ours is known whenever this ends."""
+    def _announce(self, connection: Connection, plans: Sequence[Plan]) -> int:
+        """Keep what is about to be written, so that what is ours is known whenever this ends.
+
+        Returns
+        -------
+        int
+            Of how many what they hold is kept, too.
+        """
+        # What they hold of somebody who was forgotten is not kept, so that cannot be taken back.
         kept = [
             plan for plan in plans if plan.photo.sidecar is None or not plan.photo.sidecar.names_forgotten
         ]
         note_changes(connection, self._run, [_change(plan) for plan in kept])
         keep_sidecars(connection, {plan.photo.path: _announced(plan) for plan in plans})
+        return len(kept)
 
     def _keep(self, connection: Connection, plans: Sequence[Plan], written: Mapping[str, Plan]) -> None:
         """Keep how sidecars stand; what could not be written is as it was."""
@@ -247,7 +255,7 @@ def _change(plan: Plan) -> Change:
         plan.before,
         None if plan.after is None else sha256(plan.after).digest(),
         None if known is None else known.people,
-        None if known is None else known.ours,
+        None if known is None else plan.ours_before,
     )
 
 

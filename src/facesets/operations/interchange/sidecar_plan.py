@@ -41,6 +41,8 @@ class Plan:
         The sidecar's bytes; None for no file.
     known
         What to keep of it; None for nothing.
+    ours_before
+        What of it is ours, as the library keeps that.
     """
 
     photo: PhotoFile
@@ -50,6 +52,7 @@ class Plan:
     before: bytes | None = None
     after: bytes | None = None
     known: KnownSidecar | None = None
+    ours_before: bytes = b""
 
     @property
     def path(self) -> Path:
@@ -118,7 +121,15 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
         return Plan(photo, "failed", name, f"cannot be read: {error.strerror or error}")
     now = KnownSidecar(name, frozenset(each.person for each in wanted), packed(done.ours), None, made_of)
     keeps = bool(wanted) or not done.ours.is_nothing
-    return Plan(photo, _outcome(before, done.content), name, "", before, done.content, now if keeps else None)
+    return Plan(
+        photo,
+        _outcome(before, done.content),
+        name,
+        before=before,
+        after=done.content,
+        known=now if keeps else None,
+        ours_before=packed(done.found),
+    )
 
 
 def _outcome(before: bytes | None, after: bytes | None) -> Outcome:
