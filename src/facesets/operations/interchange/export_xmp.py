@@ -35,7 +35,7 @@ from facesets.store.postgres.xmp_sidecars import (
 
 COMMAND = "export-xmp"
 _AT_A_TIME = 500
-_THREADS = 8
+THREADS = 8
 """Most of the time goes by while disks write, each file durably."""
 
 
@@ -112,7 +112,7 @@ def export_xmp(
             paths = export.paths(below)
             progress.begin("Sidecars", len(paths))
             try:
-                with ThreadPoolExecutor(_THREADS, thread_name_prefix="sidecars") as pool:
+                with ThreadPoolExecutor(THREADS, thread_name_prefix="sidecars") as pool:
                     for start in range(0, len(paths), _AT_A_TIME):
                         if stop.requested:
                             run.stopped = True

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -12,7 +13,7 @@ from facesets.errors import CannotWrite, UnreadableXmp, WrongUsage
 from facesets.files import printable
 from facesets.formats.xmp.merging import EditedSince
 from facesets.interfaces import Progress
-from facesets.operations.interchange.export_xmp import COMMAND, LeftSidecar
+from facesets.operations.interchange.export_xmp import COMMAND, THREADS, LeftSidecar
 from facesets.operations.interchange.sidecar_files import content_of, put
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
@@ -68,20 +69,19 @@ def undo_xmp(
     AlreadyRunning
         A run writes sidecars.
     """
-    with RunLock(database, COMMAND):
+    with RunLock(database, COMMAND), ThreadPoolExecutor(THREADS, thread_name_prefix="sidecars") as pool:
         number = _number_of(database.run(runs_with_changes), run)
         counts: Counter[str] = Counter()
         left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": []}
         progress.begin("Sidecars", database.run(lambda connection: count_changes(connection, number)))
-        behind = ""
-        while not stop.requested:
+        put_back = partial(_put_back, dry_run=dry_run)
+        behind, is_done = "", False
+        while not (is_done or stop.requested):
             changes = database.run(partial(changes_of, run=number, behind=behind, limit=_AT_A_TIME))
-            if not changes:
-                break
-            behind = changes[-1].path
+            is_done = len(changes) < _AT_A_TIME
+            behind = changes[-1].path if changes else behind
             settled = []
-            for change in changes:
-                outcome, reason = _put_back(change, dry_run=dry_run)
+            for change, (outcome, reason) in zip(changes, pool.map(put_back, changes), strict=True):
                 counts[outcome] += 1
                 if outcome in left:
                     left[outcome].append(LeftSidecar(str(_place(change)), reason))
@@ -99,7 +99,7 @@ def undo_xmp(
         counts["as_before"],
         left["edited"],
         left["failed"],
-        stop.requested,
+        not is_done,
         dry_run,
     )
 

@@ -62,7 +62,10 @@ def note_changes(connection: Connection, run: int, changes: Sequence[Change]) ->
 
 def runs_with_changes(connection: Connection) -> list[int]:
     """The runs that can be taken back, the last one first."""
-    rows = connection.execute("SELECT DISTINCT run_id FROM xmp_changes ORDER BY 1 DESC")
+    rows = connection.execute(
+        """SELECT id FROM runs r WHERE EXISTS (SELECT FROM xmp_changes c WHERE c.run_id = r.id)
+            ORDER BY id DESC"""
+    )
     return [int(run) for (run,) in rows]
 
 

@@ -112,29 +112,26 @@ _TO_LOOK_AT: LiteralString = """
 def photo_files(connection: Connection, paths: Sequence[int]) -> list[PhotoFile]:
     """What is known of the photos at some paths, in the order of their numbers."""
     rows = connection.execute(
-        """SELECT p.path, p.size, p.mtime_ns, i.id, i.sha256, i.width, i.height,
-                s.name, s.people, s.ours, s.planned, s.made_of, s.size, s.mtime_ns, s.names_forgotten
-            FROM image_paths p JOIN images i ON i.id = p.image_id LEFT JOIN xmp_sidecars s USING (path)
+        """SELECT p.path, p.size, p.mtime_ns, i.id, i.sha256, i.width, i.height
+            FROM image_paths p JOIN images i ON i.id = p.image_id
             WHERE p.id = ANY(%s::bigint[]) AND p.reason = '' ORDER BY p.id""",
         (list(paths),),
+    ).fetchall()
+    # A plan that is kept from the first photos on would read the whole table for each, however it grows.
+    kept = connection.execute(
+        """SELECT path, name, people, ours, planned, made_of, size, mtime_ns, names_forgotten
+            FROM xmp_sidecars WHERE path = ANY(%s::text[])""",
+        ([path for path, *_ in rows],),
+        prepare=False,
     )
+    known = {
+        path: KnownSidecar(from_text(name), frozenset(people), *others)
+        for path, name, people, *others in kept
+    }
     return [
-        PhotoFile(
-            from_text(path),
-            size,
-            mtime_ns,
-            image,
-            sha256,
-            width,
-            height,
-            None if kept[0] is None else _known(*kept),
-        )
-        for path, size, mtime_ns, image, sha256, width, height, *kept in rows
+        PhotoFile(from_text(path), size, mtime_ns, image, sha256, width, height, known.get(path))
+        for path, size, mtime_ns, image, sha256, width, height in rows
     ]
-
-
-def _known(name: str, people: Sequence[UUID], *kept: bytes | int | bool | None) -> KnownSidecar:
-    return KnownSidecar(from_text(name), frozenset(people), *kept)  # type: ignore[arg-type]
 
 
 def faces_of_people(
