@@ -23,6 +23,7 @@ from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
 from facesets.cli.explain import explain
 from facesets.cli.export_swap import export_swap
+from facesets.cli.export_xmp import export_xmp
 from facesets.cli.extend import extend
 from facesets.cli.immich_finish import immich_finish
 from facesets.cli.immich_push import immich_push
@@ -102,6 +103,7 @@ for command in (
     relocate,
     check,
     maintain,
+    export_xmp,
     import_cache,
     export_cache,
     doctor,

@@ -168,6 +168,12 @@ GUIDE = {
     ),
     "people bodies": _entry(LIBRARY, "facesets people bodies Anna"),
     "people centroids": _entry(LIBRARY, "facesets people centroids"),
+    "export-xmp": _entry(
+        LIBRARY,
+        "facesets export-xmp --dry-run",
+        "facesets export-xmp Anna Ben --target ~/Pictures/2024",
+        "facesets export-xmp --undo last",
+    ),
     "explain": _entry(LIBRARY, "facesets explain 812", "facesets explain 812 Ben --json"),
     "tags list": _entry(LIBRARY, "facesets tags list", "facesets tags list --toml > tags.toml"),
     "tags set": _entry(LIBRARY, "facesets tags set tags.toml --dry-run", "facesets tags set tags.toml"),

@@ -21,7 +21,7 @@ from facesets.formats.xmp.packet import MAX_BYTES
 from facesets.formats.xmp.reading import read_named_regions
 from facesets.imaging.metadata.reader import packet_in
 
-_ANNA = NamedRegion("Anna", pytest.approx((0.4, 0.3, 0.6, 0.7)), "stored", "mwg")
+_ANNA = NamedRegion("Anna", pytest.approx((0.4, 0.3, 0.6, 0.7)), "stored", "mwg")  # type: ignore[arg-type]
 _AREA = {"x": "0.5", "y": "0.5", "w": "0.2", "h": "0.4", "unit": "normalized"}
 _ELEMENTS = "".join(f"<stArea:{name}>{value}</stArea:{name}>" for name, value in _AREA.items())
 _PLAIN = f'<mwg-rs:Area rdf:parseType="Resource">{_ELEMENTS}</mwg-rs:Area><mwg-rs:Type>Face</mwg-rs:Type>'
@@ -167,5 +167,5 @@ def test_what_exiftool_wrote_is_read(tmp_path: Path) -> None:
     assert found[0] == _ANNA
     assert found[1].box == pytest.approx((0.1, 0.1, 0.3, 0.3))
     assert [each.name for each in found] == ["Anna", "Ben", "Carl", "Dora", "Zoë"]
-    with picture.open("rb") as file:
-        assert read_named_regions(packet_in(file)) == found
+    with picture.open("rb") as opened:
+        assert read_named_regions(packet_in(opened)) == found

@@ -91,10 +91,17 @@ def parse(data: bytes) -> Tree:
     return root.getroottree()
 
 
-def serialised(tree: Tree) -> bytes:
-    """A packet in UTF-8, as a file of its own."""
-    content: bytes = etree.tostring(tree, encoding="utf-8", xml_declaration=False)
-    return content + b"\n"
+def serialised(tree: Tree, *, like: bytes = b"") -> bytes:
+    """A packet in UTF-8, as a file of its own; with a declaration where there was one in `like`."""
+    root = tree.getroot()
+    before, behind = list(root.itersiblings(preceding=True)), list(root.itersiblings())
+    parts: list[bytes] = [
+        etree.tostring(node, encoding="utf-8", xml_declaration=False, with_tail=False)
+        for node in (*reversed(before), root, *behind)
+    ]
+    if like.removeprefix(b"\xef\xbb\xbf").startswith(b"<?xml "):
+        parts.insert(0, b'<?xml version="1.0" encoding="UTF-8"?>')
+    return b"\n".join(parts) + b"\n"
 
 
 def _text(data: bytes) -> str:
@@ -110,5 +117,6 @@ def _text(data: bytes) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    line = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    line = (said.strip() or type(error).__name__).splitlines()[0][:160]
     return "".join(each if each.isprintable() else "?" for each in line)

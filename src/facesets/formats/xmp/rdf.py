@@ -27,18 +27,16 @@ def field(node: Node | str | None, name: str) -> Node | str | None:
     """A field of a structure by its qualified name: an element, or the text of an attribute."""
     if node is None or isinstance(node, str):
         return None
-    return next((found for each in holders(node) if (found := _of_holder(each, name)) is not None), None)
-
-
-def holders(node: Node) -> Iterator[Node]:
-    """The elements that may hold the fields of a structure: itself, and a description in it."""
-    yield node
-    yield from node.iterchildren(_DESCRIPTION)
+    found = _of_holder(node, name)
+    if found is None and len(node):
+        inner = node.iterchildren(_DESCRIPTION)
+        found = next((held for each in inner if (held := _of_holder(each, name)) is not None), None)
+    return found
 
 
 def _of_holder(holder: Node, name: str) -> Node | str | None:
     attribute: str | None = holder.get(name)
-    return attribute if attribute is not None else holder.find(name)
+    return attribute if attribute is not None else next(holder.iterchildren(name), None)
 
 
 def text(node: Node | str | None) -> str:
@@ -48,9 +46,11 @@ def text(node: Node | str | None) -> str:
     value = field(node, _VALUE)
     if value is not None:
         return text(value)
+    if not len(node):
+        return (node.text or "").strip()
     if any(isinstance(child.tag, str) for child in node):
         return ""
-    # Comments may stand in the middle of it.
+    # Comments stand in the middle of it.
     return "".join(node.xpath("text()")).strip()
 
 

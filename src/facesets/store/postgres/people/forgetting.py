@@ -16,6 +16,8 @@ from facesets.store.postgres.people.forgotten_faces import remember_forgotten
 from facesets.store.postgres.people.imported_names import erase_imported
 from facesets.store.postgres.people.traces import WITHOUT_KEYS
 from facesets.store.postgres.photo_metadata import erase_said_by_files
+from facesets.store.postgres.xmp_changes import drop_all_changes
+from facesets.store.postgres.xmp_sidecars import forget_in_sidecars
 
 FORGOTTEN = "about somebody who was forgotten"
 """What the log says of a step in place of what it was."""
@@ -107,6 +109,9 @@ def erase(connection: Connection, persons: Sequence[UUID], faces: Sequence[int],
     steps = connection.execute(_MARK_STEPS, parameters).rowcount
     for statement in (*_STRIP, *_PEOPLE):
         connection.execute(statement, parameters)
+    # What sidecars held may name them in the words of other programs, too.
+    drop_all_changes(connection)
+    forget_in_sidecars(connection, persons)
     connection.execute(
         """INSERT INTO steps (kind, who, what, forgotten)
             VALUES ('forget', %(who)s, 'somebody was forgotten', true)""",
