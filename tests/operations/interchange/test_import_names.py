@@ -247,6 +247,9 @@ def test_a_name_that_its_own_program_changed_is_replaced_and_that_of_another_is_
     found = bring(library, tmp_path)
     assert (found.known, found.asked, name_of(library, face)) == (1, 1, "Berta")
     assert imports(library)[0].text == f"Is face {face} Carla? Picasa says so, Berta here."
+    # That Picasa has said so before does not make the name its own.
+    again = bring(library, tmp_path, kind="picasa")
+    assert (again.step, again.asked, name_of(library, face)) == (None, 1, "Berta")
     # What a human says here is not taken for the program's.
     naming.name(library.database, str(face), "Dora", into=False, face=True, by=BY)
     assert (bring(library, tmp_path).asked, name_of(library, face)) == (2, "Dora")

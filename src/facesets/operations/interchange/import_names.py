@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
 from uuid import UUID, uuid4
 
 from facesets.errors import Command, WrongUsage
@@ -10,7 +12,7 @@ from facesets.formats.named_photos import NamedPhoto
 from facesets.interfaces import Progress
 from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.name_claims import Claims, Here, weigh
-from facesets.operations.interchange.names_read import NamesRead, read_names
+from facesets.operations.interchange.names_read import read_names
 from facesets.operations.interchange.whole_photos import place_whole_names
 from facesets.operations.people.carrying.import_steps import follow_statements
 from facesets.operations.people.corrections.contradictions import without_contradictions
@@ -26,6 +28,7 @@ from facesets.store.postgres.people.imported_names import (
     ImportedName,
     imported_of_images,
     keep_imported,
+    named_by_programs,
     states_of_faces,
 )
 from facesets.store.postgres.people.person_edits import (
@@ -46,6 +49,10 @@ from facesets.store.postgres.people.statements import (
     say_who,
 )
 from facesets.store.postgres.people.steps import Step, changing, making_step
+
+_KEPT_AT_ONCE = 20_000
+_LEAST_TO_TELL = 3
+"""Faces of somebody who may have another name elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +133,11 @@ def import_names(
     if detector is None:
         raise WrongUsage(f"There are no faces in {library.label} yet. Run {Command('index')}.")
     found = read_names(database, detector.id, photos, places or {}, progress=progress, stop=stop)
-    doubtful = database.run(lambda connection: place_whole_names(connection, found))
+    rows, doubtful = database.run(lambda connection: place_whole_names(connection, found))
 
     def work(connection: Connection) -> ImportNamesSummary:
         with connection.transaction(force_rollback=dry_run):
-            return _import(connection, found, doubtful, source, by)
+            return _import(connection, rows, doubtful, source, by)
 
     summary = changing(database, work)
     return replace(
@@ -146,31 +153,26 @@ def import_names(
 
 
 def _import(
-    connection: Connection, found: NamesRead, doubtful: set[ImportedName], source: str, by: str
+    connection: Connection, rows: Sequence[ImportedName], doubtful: set[ImportedName], source: str, by: str
 ) -> ImportNamesSummary:
     said = load_statements(connection)
-    images = sorted({row.image for row in found.rows})
-    before = imported_of_images(connection, images)
-    states = states_of_faces(connection, sorted({row.face for row in found.rows if row.face is not None}))
-    rows = [row if row.face is None or row.face in states else replace(row, face=None) for row in found.rows]
+    images = sorted({row.image for row in rows})
+    states = states_of_faces(connection, sorted({row.face for row in rows if row.face is not None}))
+    rows = [row if row.face is None or row.face in states else replace(row, face=None) for row in rows]
     here = Here(
         states=states,
         homes={each.face: each.person for each in said.faces if each.is_person},
         refused={(each.face, each.person) for each in said.faces if not each.is_person},
         people=_people_of_names(connection, rows),
         named=named_people(connection),
-        own={
-            (each.face, each.program)
-            for each in before
-            if each.face in states and states[each.face].assigned_by == "imported"
-        },
+        own=named_by_programs(connection, images),
     )
     claims = weigh(rows, doubtful, here)
     with making_step(connection, "import-names", by, f"names of {source} imported") as step:
         meant = _people(step, claims, here)
         refused = _say(step, claims.given, meant, said)
         asked = [*claims.asked, *refused]
-        _keep(step, rows, before, meant)
+        _keep(step, rows, meant)
         ask_about_imported(
             connection,
             [(row.face, meant[folded(row.name)], row.program) for row in asked if row.face is not None],
@@ -278,10 +280,20 @@ def _say(
     return [row for each, row in new.items() if each in against]
 
 
-def _keep(
-    step: Step, rows: Sequence[ImportedName], before: Sequence[ImportedName], meant: Mapping[str, UUID]
-) -> None:
+def _keep(step: Step, rows: Sequence[ImportedName], meant: Mapping[str, UUID]) -> None:
+    """Keep what programs say, of some photos at a time."""
+    some: list[ImportedName] = []
+    for _, said in groupby(sorted(rows, key=attrgetter("image")), key=attrgetter("image")):
+        some += said
+        if len(some) >= _KEPT_AT_ONCE:
+            _keep_some(step, some, meant)
+            some = []
+    _keep_some(step, some, meant)
+
+
+def _keep_some(step: Step, rows: Sequence[ImportedName], meant: Mapping[str, UUID]) -> None:
     """Keep what programs say; what they said of the same face or of no face, and say no more, goes."""
+    before = imported_of_images(step.connection, sorted({row.image for row in rows}))
     now = [row if row.face is None else replace(row, person=meant.get(folded(row.name))) for row in rows]
     known = {each.said for each in before}
     said = {each.said for each in now}
@@ -314,6 +326,3 @@ def _also_called(connection: Connection, asked: Sequence[ImportedName], here: He
         for name, owner, most in found
         if owner in states
     ]
-
-
-_LEAST_TO_TELL = 3

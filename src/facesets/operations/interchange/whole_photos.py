@@ -20,17 +20,20 @@ _AT_ONCE = 1000
 _NOTHING = 1e-3
 
 
-def place_whole_names(connection: Connection, found: NamesRead) -> set[ImportedName]:
+def place_whole_names(
+    connection: Connection, found: NamesRead
+) -> tuple[list[ImportedName], set[ImportedName]]:
     """Give names of photos with one face and one name to that face, where it resembles others of the name.
 
     Returns
     -------
-    set of ImportedName
-        Those of the rows that give such a face a name that it does not resemble: a human is to be asked.
+    list, set of ImportedName
+        The rows; and those of them that give such a face a name that it does not resemble: a human is to be
+        asked.
     """
     alone = _alone(found)
     if not alone:
-        return set()
+        return found.rows, set()
     of_name: dict[str, list[int]] = {}
     for row in alone:
         of_name.setdefault(folded(row.name), []).append(found.single[row.image])
@@ -44,8 +47,8 @@ def place_whole_names(connection: Connection, found: NamesRead) -> set[ImportedN
         for face in _resembling(connection, faces, placed.get(name, []))
     }
     changed = {row: replace(row, face=found.single[row.image]) for row in alone}
-    found.rows = [changed.get(row, row) for row in found.rows]
-    return {row for row in changed.values() if (folded(row.name), row.face) not in fitting}
+    doubtful = {row for row in changed.values() if (folded(row.name), row.face) not in fitting}
+    return [changed.get(row, row) for row in found.rows], doubtful
 
 
 def _alone(found: NamesRead) -> list[ImportedName]:

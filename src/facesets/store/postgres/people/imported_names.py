@@ -140,6 +140,18 @@ def imported_of_images(connection: Connection, images: Sequence[int]) -> list[Im
     ]
 
 
+def named_by_programs(connection: Connection, images: Sequence[int]) -> set[tuple[int, str]]:
+    """Faces on some images, and the programs that said who they are, as far as nobody said it here since."""
+    rows = connection.execute(
+        """SELECT n.face_id, n.program FROM imported_names n JOIN face_detections f ON f.id = n.face_id
+            LEFT JOIN persons p ON p.id = n.person_id
+            WHERE n.image_id = ANY(%s::bigint[]) AND f.assigned_by = 'imported'
+                AND f.person_id = coalesce(p.merged_into_id, n.person_id)""",
+        (list(images),),
+    )
+    return {(int(face), program) for face, program in rows}
+
+
 def _box(stored: Sequence[float] | None) -> Box | None:
     if stored is None:
         return None
