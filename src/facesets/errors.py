@@ -16,6 +16,7 @@
     ├── CannotWrite               1   the disk is full, or permission is missing
     ├── CannotInfer               1   a model does not run on this machine
     ├── UnreadableImage           -   one picture; recorded with its reason, never ends a run
+    ├── UnreadableXmp             -   what one file says in XMP; likewise
     └── AlreadyRunning            75  another run holds the lock
 
 An error's message is one plain sentence that says what is wrong and what to do. What it names of ours,
@@ -189,6 +190,14 @@ class UnreadableImage(FacesetsError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
+        self.reason = reason
+
+
+class UnreadableXmp(FacesetsError):
+    """What a file says in XMP cannot be read. The reason is recorded and the run goes on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Its XMP cannot be read: {reason}.")
         self.reason = reason
 
 

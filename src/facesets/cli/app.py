@@ -23,11 +23,13 @@ from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
 from facesets.cli.explain import explain
 from facesets.cli.export_swap import export_swap
+from facesets.cli.export_xmp import export_xmp
 from facesets.cli.extend import extend
 from facesets.cli.immich_finish import immich_finish
 from facesets.cli.immich_push import immich_push
 from facesets.cli.immich_stage import immich_stage
 from facesets.cli.import_folders import import_folders
+from facesets.cli.import_names import import_names
 from facesets.cli.index import index
 from facesets.cli.maintain import maintain
 from facesets.cli.migrate import migrate
@@ -85,6 +87,7 @@ for command in (
     extend,
     discover,
     import_folders,
+    import_names,
     split_eras,
     sheet,
     show,
@@ -102,6 +105,7 @@ for command in (
     relocate,
     check,
     maintain,
+    export_xmp,
     import_cache,
     export_cache,
     doctor,

@@ -120,6 +120,13 @@ GUIDE = {
         "facesets describe --max-cost 5 --yes -q",
         "facesets describe --check-batches --wait",
     ),
+    "import-names": _entry(
+        LIBRARY,
+        "facesets import-names ~/Pictures --dry-run",
+        "facesets import-names ~/Pictures/digikam4.db --map /home/old/Pictures=/home/anna/Pictures",
+        "facesets import-names ~/photos.json --from osxphotos",
+        "facesets import-names --unmatched",
+    ),
     "people list": _entry(LIBRARY, "facesets people list", "facesets people list --unnamed"),
     "people show": _entry(
         LIBRARY, "facesets people show Anna", "facesets people show 1a2b3c4d --faces 20 --sheet who.png"
@@ -171,6 +178,12 @@ GUIDE = {
     ),
     "people bodies": _entry(LIBRARY, "facesets people bodies Anna"),
     "people centroids": _entry(LIBRARY, "facesets people centroids"),
+    "export-xmp": _entry(
+        LIBRARY,
+        "facesets export-xmp --dry-run",
+        "facesets export-xmp Anna Ben --target ~/Pictures/2024",
+        "facesets export-xmp --undo last",
+    ),
     "explain": _entry(LIBRARY, "facesets explain 812", "facesets explain 812 Ben --json"),
     "tags list": _entry(LIBRARY, "facesets tags list", "facesets tags list --toml > tags.toml"),
     "tags set": _entry(LIBRARY, "facesets tags set tags.toml --dry-run", "facesets tags set tags.toml"),

@@ -61,10 +61,10 @@ _ROWS_AT_A_TIME = 256
 
 # Cameras put previews behind the picture; Pillow then calls the file a multi-picture object.
 _JPEGS = ("JPEG", "MPO")
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF")
 
 # What Pillow and its plugins raise on broken files, found by feeding them such files.
-_DECODING_ERRORS = (
+DECODING_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -90,7 +90,7 @@ _UPRIGHT: dict[int, Callable[[Pixels, Pixels], Any]] = {
     8: lambda stored, into: cv2.rotate(stored, cv2.ROTATE_90_COUNTERCLOCKWISE, into),
 }
 
-_ON_ITS_SIDE = (5, 6, 7, 8)
+ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
     if not data:
         raise UnreadableImage("the file is empty")
     try:
-        with Image.open(BoundedBytes(first_frame(data)), formats=_FORMATS) as image:
+        with Image.open(BoundedBytes(first_frame(data)), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImage(
                     f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 1_000_000} million"
@@ -160,12 +160,12 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
             with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
                 stored = _pixels(image, data, _reduction(image, least_edge))
                 # Only now: of some formats Pillow turns the picture while loading it, and then says so.
-                orientation = _orientation(image)
+                orientation = orientation_of(image)
                 pixels = _upright(stored, orientation)
-            width, height = image.size[::-1] if orientation in _ON_ITS_SIDE else image.size
+            width, height = image.size[::-1] if orientation in ON_ITS_SIDE else image.size
     except UnidentifiedImageError as error:
         raise UnreadableImage("not a picture of a known format") from error
-    except _DECODING_ERRORS as error:
+    except DECODING_ERRORS as error:
         raise UnreadableImage(f"damaged: {_first_line(error)}") from error
     return Decoded(pixels, width, height)
 
@@ -174,7 +174,7 @@ def _upright(stored: Pixels, orientation: int) -> Pixels:
     if orientation not in _UPRIGHT:
         return stored
     height, width = stored.shape[:2]
-    if orientation in _ON_ITS_SIDE:
+    if orientation in ON_ITS_SIDE:
         height, width = width, height
     upright = picture_memory.take(stored.size).reshape(height, width, 3)
     _UPRIGHT[orientation](stored, upright)
@@ -186,11 +186,11 @@ def _first_line(error: BaseException) -> str:
     return text.splitlines()[0][:200]
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """How a picture is turned, as EXIF numbers it; broken metadata is no metadata and costs no picture."""
     try:
         exif = image.getexif()
-    except _DECODING_ERRORS:
+    except DECODING_ERRORS:
         return 1
     orientation: int = exif.get(ExifTags.Base.Orientation, 1)
     return orientation

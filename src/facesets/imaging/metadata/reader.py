@@ -87,6 +87,26 @@ def time_in_head(file: IO[bytes], *, now: np.datetime64) -> np.datetime64:
     return _first_believed(_times_in_head(fields, said, now))[0].time
 
 
+def packet_in(file: IO[bytes]) -> bytes:
+    """The XMP packet in a photo's file; empty where there is none, or the file's parts are broken.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    try:
+        blocks = find_blocks(file)
+    except _BROKEN as error:
+        if is_of_system(error):
+            raise
+        return b""
+    if blocks.xmp:
+        return blocks.xmp
+    said = read_tags(blocks.exif)[0].get(XMP, b"") if blocks.exif is not None else b""
+    return said if isinstance(said, bytes) and said.strip(b"\0") else b""
+
+
 def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
     """Tags of EXIF, properties of XMP, and what is broken; as far as the file can be followed."""
     refused: dict[str, str] = {}

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from psycopg import sql
+
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import range_below, to_text
 
@@ -24,6 +26,20 @@ def relocate_paths(connection: Connection, paths: Mapping[str, str]) -> None:
     connection.execute(
         "UPDATE image_paths SET path = substr(path, 2) WHERE starts_with(path, %(between)s)", given
     )
+    _relocate_sidecars(connection, given)
+
+
+def _relocate_sidecars(connection: Connection, given: Mapping[str, object]) -> None:
+    """Let what is known of sidecars go with their photos; of photos that are known no more it gives way."""
+    for table in map(sql.Identifier, ("xmp_sidecars", "xmp_changes")):
+        for statement in (
+            """UPDATE {table} t SET path = moved.new
+                FROM unnest(%(old)s::text[], %(new)s::text[]) AS moved (old, new) WHERE t.path = moved.old""",
+            """DELETE FROM {table} t USING {table} m
+                WHERE starts_with(m.path, %(between)s) AND t.path = substr(m.path, 2)""",
+            "UPDATE {table} SET path = substr(path, 2) WHERE starts_with(path, %(between)s)",
+        ):
+            connection.execute(sql.SQL(statement).format(table=table), given)
 
 
 def relocate_galleries(connection: Connection, old: str, new: str) -> None:

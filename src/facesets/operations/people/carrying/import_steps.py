@@ -41,11 +41,13 @@ def follow_statements(step: Step, kept: Sequence[Statement]) -> int:
     faces = {each.face for each in kept if isinstance(each, FaceStatement)}
     faces |= {end for each in kept if isinstance(each, FacePair) for end in (each.first, each.second)}
     before = persons_of_faces(connection, sorted(faces))
-    for person in dict.fromkeys(
-        each.person for each in kept if isinstance(each, FaceStatement) and each.is_person
-    ):
-        homing = [f for f, owner in before.items() if said_home.get(f) == person and owner != person]
-        give_faces(step, homing, person, "manual")
+    homing: dict[UUID, list[int]] = {}
+    for face, owner in before.items():
+        if face in said_home and owner != said_home[face]:
+            homing.setdefault(said_home[face], []).append(face)
+    said = dict.fromkeys(each.person for each in kept if isinstance(each, FaceStatement) and each.is_person)
+    for person in said.keys() & homing.keys():
+        give_faces(step, homing[person], person, "manual")
     for each in kept:
         if isinstance(each, FaceStatement) and not each.is_person and before.get(each.face) == each.person:
             if each.face not in said_home:

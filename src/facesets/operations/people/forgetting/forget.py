@@ -8,13 +8,12 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.errors import Changed, Field, Sentence
-from facesets.files import plain_path, printable
+from facesets.errors import Changed
+from facesets.files import plain_path
 from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
 from facesets.interfaces import Progress
 from facesets.operations.people.corrections.who import called, find_person, require_person, short
 from facesets.operations.people.forgetting.finishing import (
-    Scrubbed,
     erased_before,
     finish,
     note_erased,
@@ -33,6 +32,7 @@ from facesets.operations.people.forgetting.forget_hierarchies import forget_in_h
 from facesets.operations.people.forgetting.forget_proof import Proof, prove
 from facesets.operations.people.forgetting.forget_summary import ForgetPlan, ForgetSummary
 from facesets.operations.people.forgetting.forget_words import sql_pattern, written_forms
+from facesets.operations.people.forgetting.reach import out_of_reach
 from facesets.records import Bool
 from facesets.results.forgetting import ResultForgotten
 from facesets.store.kept_pictures import remove_pictures
@@ -55,6 +55,7 @@ from facesets.store.postgres.people.forgetting import (
 from facesets.store.postgres.people.person_edits import persons_of_faces
 from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import changing
+from facesets.store.postgres.xmp_sidecars import count_sidecars
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ def forget(
         traces = _traces(database, person)
         files = _in_files(person, traces, caches, _folders(database, folders), progress, exports=exports)
         _remove_pictures(person, pictures)
+        sidecars = database.run(lambda connection: count_sidecars(connection, person.persons))
         progress.begin("Forgetting in the library")
         erased = changing(database, lambda connection: _erase(connection, who, person, by, traces.forms))
         # Somebody may have looked meanwhile; from now on the library shows no such face.
@@ -153,7 +155,8 @@ def forget(
         proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, folders_left)
         finish(database, scrubbed)
         progress.end()
-    return _summary(person, erased, files, scrubbed, proof, exports=exports)
+    beyond = out_of_reach(scrubbed, files.results, exports=exports, sidecars=sidecars)
+    return _summary(person, erased, files, scrubbed, proof, beyond)
 
 
 def _remove_pictures(person: Person, directory: Path | None) -> None:
@@ -179,7 +182,7 @@ def _rest(database: Database, name: str, progress: Progress) -> ForgetSummary:
         searched=[],
         log_removed=scrubbed.log_removed,
         proof=proof,
-        out_of_reach=_out_of_reach(scrubbed, [], exports=False),
+        out_of_reach=out_of_reach(scrubbed, [], exports=False),
         was_cut_off=True,
     )
 
@@ -200,7 +203,7 @@ def _folders(database: Database, given: Sequence[Path]) -> list[Path]:
 
 
 def _summary(
-    person: Person, erased: Erased, files: _Files, scrubbed: Scrubbed, proof: Proof, *, exports: bool
+    person: Person, erased: Erased, files: _Files, scrubbed: Scrubbed, proof: Proof, beyond: list[str]
 ) -> ForgetSummary:
     return ForgetSummary(
         person=short(person.id),
@@ -212,7 +215,7 @@ def _summary(
         searched=files.searched,
         log_removed=scrubbed.log_removed,
         proof=proof,
-        out_of_reach=[*files.failures, *_out_of_reach(scrubbed, files.results, exports=exports)],
+        out_of_reach=[*files.failures, *beyond],
     )
 
 
@@ -296,17 +299,3 @@ def _erase(connection: Connection, who: str, person: Person, by: str, forms: Seq
         erase_words(connection, sql_pattern(forms))
     note_erased(connection, who, person.persons, person.names)
     return erased
-
-
-def _out_of_reach(scrubbed: Scrubbed, results: Sequence[ResultForgotten], *, exports: bool) -> list[str]:
-    """What may still hold the person, in words."""
-    told = [*scrubbed.out_of_reach, "backups and copies of the library, of caches and of results"]
-    if results and not exports:
-        folders = ", ".join(printable(result.folder) for result in results)
-        told.append(
-            Sentence(
-                f"{folders}: not touched without {Field('exports')}. Remove these folders and make them again"
-            )
-        )
-    told += [f"{printable(result.folder)}: {printable(name)}" for result in results for name in result.left]
-    return told

@@ -27,7 +27,7 @@ from facesets.store.postgres.people.person_edits import all_names
 from facesets.store.postgres.people.traces import is_near
 
 _OF_PHOTOS = (
-    *("image_paths.path", "galleries.", "result_folders.path"),
+    *("image_paths.path", "galleries.", "result_folders.path", "xmp_sidecars.", "xmp_changes."),
     *("cameras.", "tags.", "tag_categories.", "stage_versions.", "description_jobs."),
     *("descriptions.model", "descriptions.provider"),
 )

@@ -26,6 +26,7 @@ from facesets.operations.people.review.open_questions import Asked, find_questio
 from facesets.operations.people.review.questions import Question, in_words
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.candidates import (
+    FACE_KINDS,
     Outcome,
     PeopleCandidate,
     best_faces_of_cluster,
@@ -158,7 +159,7 @@ def _said(worded: Question, chosen: set[int]) -> str:
 
 def _say(step: Step, asked: Asked, chosen: set[int]) -> None:
     """Say what an answer means: of the chosen items yes, of the others no."""
-    if asked.kind in {"near", "far", "age"}:
+    if asked.kind in FACE_KINDS:
         _say_of_faces(step, asked, chosen)
     elif asked.kind == "same":
         _say_of_people(step, asked, chosen)
@@ -176,7 +177,7 @@ def _say_of_faces(step: Step, asked: Asked, chosen: set[int]) -> None:
     if yes:
         move_faces(step, yes, asked.person)
         keep_person(step, asked.person)
-    if no and asked.kind != "near":
+    if no and asked.kind in {"far", "age"}:
         to_nobody(step, no)
     elif no:
         refuse_faces(step, no, asked.person)

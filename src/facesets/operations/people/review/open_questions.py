@@ -9,7 +9,7 @@ from facesets.errors import Command, NotFound
 from facesets.files import printable
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.candidates import FaceCandidate, PeopleCandidate
+from facesets.store.postgres.people.candidates import FACE_KINDS, FaceCandidate, PeopleCandidate
 from facesets.store.postgres.people.open_candidates import (
     open_face_candidates,
     open_people_candidates,
@@ -19,7 +19,7 @@ from facesets.store.postgres.people.peopled_faces import active_people, merged_i
 from facesets.store.postgres.people.person_edits import LARGEST, named_people, person_states
 from facesets.store.postgres.people.statements import load_statements
 
-Kind = Literal["near", "far", "age", "same", "split", "cluster", "name"]
+Kind = Literal["near", "far", "age", "import", "same", "split", "cluster", "name"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 MOST_AT_ONCE = 9
@@ -179,7 +179,7 @@ def find_question(connection: Connection, number: str) -> Asked:
     asked = Asked(
         kind,  # type: ignore[arg-type]
         about,
-        of_faces=_open_faces(connection, kind, about, ids) if kind in {"near", "far", "age"} else (),
+        of_faces=_open_faces(connection, kind, about, ids) if kind in FACE_KINDS else (),
         of_people=_open_people(connection, kind, about, ids) if kind in {"same", "split", "cluster"} else (),
     )
     state = person_states(connection, [about]).get(about)

@@ -11,6 +11,7 @@ from facesets.plurals import counted
 from facesets.progress import SilentProgress
 from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row
 from facesets.store.postgres.connection import Database
+from facesets.store.postgres.people.candidates import FACE_KINDS
 from facesets.store.postgres.people.people_list import FaceLine, face_lines
 
 
@@ -20,7 +21,7 @@ def draw_question(database: Database, question: Question) -> bytes:
     lines = database.run(lambda connection: face_lines(connection, wanted))
     known = {line.id: line for line in lines}
     rows = [_row(question.name, f"{counted(question.of_person, 'face')}", question.faces, known)]
-    if question.kind in {"near", "far", "age"}:
+    if question.kind in FACE_KINDS:
         rows.append(_row_of_faces(question.items, known))
     else:
         rows += [

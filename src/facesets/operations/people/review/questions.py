@@ -11,6 +11,7 @@ from uuid import UUID
 
 from facesets.errors import Changed, Command, WrongUsage
 from facesets.files import printable
+from facesets.formats.named_photos import PROGRAMS
 from facesets.operations.people.corrections.who import called
 from facesets.operations.people.review.looking import look_at_everything, look_at_people
 from facesets.operations.people.review.open_questions import Asked, Kind, find_question, open_questions
@@ -24,6 +25,7 @@ from facesets.store.postgres.people.candidates import (
 )
 from facesets.store.postgres.people.peopled_faces import load_peopled_faces
 from facesets.store.postgres.people.person_edits import PersonState, exemplars_of_people, person_states
+from facesets.store.postgres.people.traces import Owner, owners
 from facesets.store.postgres.people.versions import versions_of_people
 
 _SHOWN = 6
@@ -214,6 +216,7 @@ def require_unchanged(connection: Connection, question: str, version: int | None
 
 
 def _items(connection: Connection, asked: Asked, known: _Known) -> Iterator[Item]:
+    imported = owners(connection, [each.face for each in asked.of_faces if each.kind == "import"])
     for number, face in enumerate(asked.of_faces, start=1):
         yield Item(
             number=number,
@@ -223,7 +226,7 @@ def _items(connection: Connection, asked: Asked, known: _Known) -> Iterator[Item
             settles=1,
             cosine_similarity=round(face.cosine_similarity, 4),
             uncertainty=round(face.uncertainty, 4),
-            note=_ages(face),
+            note=_other_program(face, imported[face.face]) if face.face in imported else _ages(face),
         )
     for number, (each, other) in enumerate(asked.of_people, start=1):
         if other is not None:
@@ -241,6 +244,11 @@ def _items(connection: Connection, asked: Asked, known: _Known) -> Iterator[Item
             cosine_similarity=round(each.cosine_similarity, 4),
             uncertainty=round(each.uncertainty, 4),
         )
+
+
+def _other_program(face: FaceCandidate, owner: Owner) -> str:
+    whose = printable(owner.name) if owner.name else "somebody without a name" if owner.person else "nobody"
+    return f"{PROGRAMS.get(face.program or '', 'another program')} says so, {whose} here"
 
 
 def _ages(face: FaceCandidate) -> str:
@@ -261,6 +269,9 @@ def _text(asked: Asked, name: str, items: Sequence[Item], faces: int) -> str:
         "age": f"Are these {number} faces really {name}? Their ages do not fit."
         if several
         else f"Is {one} really {name}? The face {items[0].note if items else ''}.",
+        "import": f"Are these {number} faces {name}, as other programs say?"
+        if several
+        else f"Is {one} {name}? {items[0].note if items else ''}.",
         "same": f"Are these {number} people all {name}?" if several else f"Are {one} and {name} one person?",
         "split": f"Is {name} two people? {one} of {faces} may be somebody else.",
         "cluster": f"Are these {number} clusters {name}?" if several else f"Is cluster {one} {name}?",

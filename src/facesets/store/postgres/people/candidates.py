@@ -13,15 +13,20 @@ from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import copy_rows
 from facesets.store.postgres.people.changes import Changed
 
-FaceKind = Literal["near", "far", "age"]
+FaceKind = Literal["near", "far", "age", "import"]
 FACE_KINDS: tuple[FaceKind, ...] = get_args(FaceKind)
 PeopleKind = Literal["same", "split", "cluster"]
 Outcome = Literal["accepted", "rejected"]
+
+_OF_IMPORTED = 0.6
+"""How likely an answer about a name of another program changes what stands: a human gave it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceCandidate:
     """A face near a person that it has not; or far from the one that it has, or of another age.
+
+    Or a face that another program calls by the name of a person that it has not.
 
     Attributes
     ----------
@@ -29,6 +34,8 @@ class FaceCandidate:
         How likely an answer changes what stands, from 0 to 1.
     age, expected : float or None
         `age`: how old the face looks, and how old the person was.
+    program : str or None
+        `import`: which one calls the face by the person's name.
     """
 
     face: int
@@ -38,6 +45,7 @@ class FaceCandidate:
     uncertainty: float
     age: float | None = None
     expected: float | None = None
+    program: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +165,32 @@ def replace_face_candidates(
             WHERE (c.status = 'pending'
                     OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
                 AND NOT (excluded.kind = 'age' AND c.kind = 'far'
-                    AND c.uncertainty >= excluded.uncertainty)"""
+                    AND c.uncertainty >= excluded.uncertainty)
+                AND NOT (c.kind = 'import' AND EXISTS (SELECT FROM imported_names n
+                    WHERE n.face_id = c.face_id AND n.person_id = c.person_id))"""
+    )
+
+
+def ask_about_imported(connection: Connection, found: Sequence[tuple[int, UUID, str]]) -> None:
+    """Ask whether faces are the people by whose names programs call them, unless that is asked already.
+
+    Parameters
+    ----------
+    found : sequence of (face, person, program)
+    """
+    connection.execute(
+        """INSERT INTO face_candidates AS c
+                (face_id, person_id, kind, cosine_similarity, uncertainty, evidence)
+            SELECT DISTINCT ON (a.face, a.person) a.face, a.person, 'import', 0, %s,
+                jsonb_build_object('program', a.program)
+            FROM unnest(%s::bigint[], %s::uuid[], %s::text[]) WITH ORDINALITY AS a (face, person, program, n)
+                JOIN face_detections f ON f.id = a.face AND f.person_id IS DISTINCT FROM a.person
+            ORDER BY a.face, a.person, a.n
+            ON CONFLICT (face_id, person_id) DO UPDATE SET kind = excluded.kind,
+                cosine_similarity = excluded.cosine_similarity, uncertainty = excluded.uncertainty,
+                evidence = excluded.evidence, status = 'pending', answered_at = NULL, answered_in = NULL
+            WHERE c.kind <> 'import'""",
+        (_OF_IMPORTED, *([each[column] for each in found] for column in range(3))),
     )
 
 

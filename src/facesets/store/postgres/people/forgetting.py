@@ -13,8 +13,11 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.descriptions.answers import erase_descriptions
 from facesets.store.postgres.people.face_places import places_of
 from facesets.store.postgres.people.forgotten_faces import remember_forgotten
+from facesets.store.postgres.people.imported_names import erase_imported
 from facesets.store.postgres.people.traces import WITHOUT_KEYS
 from facesets.store.postgres.photo_metadata import erase_said_by_files
+from facesets.store.postgres.xmp_changes import drop_all_changes
+from facesets.store.postgres.xmp_sidecars import forget_in_sidecars
 
 FORGOTTEN = "about somebody who was forgotten"
 """What the log says of a step in place of what it was."""
@@ -106,6 +109,9 @@ def erase(connection: Connection, persons: Sequence[UUID], faces: Sequence[int],
     steps = connection.execute(_MARK_STEPS, parameters).rowcount
     for statement in (*_STRIP, *_PEOPLE):
         connection.execute(statement, parameters)
+    # What sidecars held may name them in the words of other programs, too.
+    drop_all_changes(connection)
+    forget_in_sidecars(connection, persons)
     connection.execute(
         """INSERT INTO steps (kind, who, what, forgotten)
             VALUES ('forget', %(who)s, 'somebody was forgotten', true)""",
@@ -165,6 +171,8 @@ _PEOPLE: tuple[LiteralString, ...] = (
     "DELETE FROM said_exemplars WHERE person_id = ANY(%(persons)s::uuid[])",
     """DELETE FROM said_of_people WHERE person_a = ANY(%(persons)s::uuid[])
         OR person_b = ANY(%(persons)s::uuid[])""",
+    """DELETE FROM imported_names WHERE person_id = ANY(%(persons)s::uuid[])
+        OR face_id = ANY(%(faces)s::bigint[])""",
     "DELETE FROM said_births WHERE person_id = ANY(%(persons)s::uuid[])",
     "DELETE FROM said_people WHERE person_id = ANY(%(persons)s::uuid[])",
     "UPDATE face_detections SET person_id = NULL WHERE person_id = ANY(%(persons)s::uuid[])",
@@ -175,8 +183,10 @@ _PEOPLE: tuple[LiteralString, ...] = (
 def erase_words(connection: Connection, pattern: str) -> int:
     """Empty what runs were told and told where a pattern fits; returns how many runs that were.
 
-    Descriptions of photos that fit go, too, and so does what files of photos say: their keywords and titles.
+    Descriptions of photos that fit go, too, and so does what files of photos say, their keywords and titles,
+    and what other programs call people.
     """
+    erase_imported(connection, pattern)
     erase_descriptions(connection, pattern)
     erase_said_by_files(connection, pattern)
     fits = sql.SQL(WITHOUT_KEYS + " ~* %(name)s")

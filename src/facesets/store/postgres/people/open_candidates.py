@@ -20,12 +20,15 @@ _FROM_OPEN_OF_FACES: LiteralString = """
         SELECT person_id, assigned_by FROM face_detections WHERE id = c.face_id OFFSET 0) AS f
     WHERE (%(faces)s::bigint[] IS NULL OR c.face_id = ANY(%(faces)s::bigint[]))
         AND CASE c.kind WHEN 'near' THEN f.person_id IS NULL
+            WHEN 'import' THEN f.person_id IS DISTINCT FROM c.person_id AND EXISTS (
+                SELECT FROM imported_names n WHERE n.face_id = c.face_id AND n.person_id = c.person_id)
             ELSE f.person_id IS NOT NULL AND f.assigned_by = 'auto' END
         AND (c.status = 'pending'
             OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))"""
 _OPEN_OF_FACES: LiteralString = f"""
     SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty,
-        (c.evidence ->> 'age')::float, (c.evidence ->> 'expected')::float {_FROM_OPEN_OF_FACES}
+        (c.evidence ->> 'age')::float, (c.evidence ->> 'expected')::float,
+        c.evidence ->> 'program' {_FROM_OPEN_OF_FACES}
     ORDER BY c.uncertainty DESC, c.face_id, c.person_id LIMIT %(most)s"""
 _ALL_OPEN_OF_FACES: LiteralString = f"""COPY (
     SELECT c.face_id, c.person_id, (array_position(%(kinds)s, c.kind) - 1)::smallint, c.uncertainty

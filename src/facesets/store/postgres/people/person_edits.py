@@ -1,10 +1,11 @@
 """Persons, their names and their faces, changed as part of a step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.images import new_ids
 from facesets.store.postgres.people.steps import Step
 
 LARGEST = 2**63 - 1
@@ -64,6 +65,22 @@ def person_of_name(connection: Connection, name: str) -> UUID | None:
     return None if row is None else row[0]
 
 
+def people_called(connection: Connection, names: Sequence[str]) -> dict[str, UUID]:
+    """Who has each of some names as the server compares them; names that nobody has are left out."""
+    rows = connection.execute(
+        """SELECT n.name, p.person_id FROM unnest(%s::text[]) AS n (name)
+            JOIN person_names p ON lower(p.name) = lower(n.name)""",
+        (list(names),),
+    )
+    return dict(rows.fetchall())
+
+
+def lowered(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+    """Names as the server compares them: no two people may have the same."""
+    rows = connection.execute("SELECT n, lower(n) FROM unnest(%s::text[]) AS n", (list(names),))
+    return dict(rows.fetchall())
+
+
 def persons_by_prefix(connection: Connection, prefix: str) -> list[UUID]:
     """People whose number begins so, in hexadecimal digits."""
     digits = prefix.replace("-", "").lower()
@@ -102,9 +119,14 @@ def persons_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, 
 def make_person(step: Step, person: UUID | None = None) -> UUID:
     """Make a person without a name."""
     person = person or uuid4()
-    step.touch_rows("persons", [str(person)])
-    step.connection.execute("INSERT INTO persons (id) VALUES (%s)", (person,))
+    make_people(step, [person])
     return person
+
+
+def make_people(step: Step, persons: Sequence[UUID]) -> None:
+    """Make people without names."""
+    step.touch_rows("persons", [str(person) for person in persons])
+    step.connection.execute("INSERT INTO persons (id) SELECT unnest(%s::uuid[])", (list(persons),))
 
 
 def set_status(step: Step, person: UUID, status: str, merged_into: UUID | None = None) -> None:
@@ -118,13 +140,19 @@ def set_status(step: Step, person: UUID, status: str, merged_into: UUID | None =
 
 def add_name(step: Step, person: UUID, name: str) -> None:
     """Give a person a further name."""
-    row = only_row(step.connection.execute("SELECT nextval(pg_get_serial_sequence('person_names', 'id'))"))
-    step.touch_rows("person_names", [str(row[0])])
+    add_names(step, {person: name})
+
+
+def add_names(step: Step, names: Mapping[UUID, str]) -> None:
+    """Give each of these people a further name."""
+    ids = new_ids(step.connection, "person_names", len(names))
+    step.touch_rows("person_names", [str(number) for number in ids])
     step.connection.execute(
-        "INSERT INTO person_names (id, person_id, name) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s)",
-        (row[0], person, name),
+        """INSERT INTO person_names (id, person_id, name) OVERRIDING SYSTEM VALUE
+            SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[])""",
+        (ids, list(names), list(names.values())),
     )
-    step.about(person)
+    step.about(*names)
 
 
 def drop_names(step: Step, person: UUID) -> list[str]:
@@ -141,6 +169,17 @@ def drop_names(step: Step, person: UUID) -> list[str]:
 def give_faces(step: Step, faces: Sequence[int], person: UUID, how: str = "") -> None:
     """Give faces to a person; `how` is what `assigned_by` says, which stays as it is if empty."""
     _give(step, faces, person, how)
+
+
+def give_each(step: Step, faces: Sequence[int], persons: Sequence[UUID], how: str) -> None:
+    """Give each face to the person in its place: many faces to many people at once; see `give_faces`."""
+    step.change_faces(
+        """SET person_id = n.person, assigned_at = now(), assigned_by = %(how)s
+            FROM face_detections o, unnest(%(faces)s::bigint[], %(persons)s::uuid[]) AS n (face, person)
+            WHERE f.id = n.face AND (f.person_id IS DISTINCT FROM n.person
+                OR f.assigned_by IS DISTINCT FROM %(how)s)""",
+        {"faces": list(faces), "persons": list(persons), "how": how},
+    )
 
 
 def take_faces(step: Step, faces: Sequence[int]) -> None:

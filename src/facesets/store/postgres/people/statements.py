@@ -92,6 +92,38 @@ def say_of_faces(step: Step, faces: Iterable[int], person: UUID, *, is_person: b
     step.about(person)
 
 
+def say_who(step: Step, faces: Sequence[int], persons: Sequence[UUID]) -> None:
+    """Keep of each face, in its place, who it is: many faces of many people at once; see `say_of_faces`."""
+    ids, given = list(faces), list(persons)
+    connection = step.connection
+    others = connection.execute(
+        """SELECT s.face_id || ' ' || s.person_id FROM said_faces s
+            JOIN unnest(%s::bigint[], %s::uuid[]) AS n (face, person)
+                ON s.face_id = n.face AND s.person_id <> n.person AND s.is_person""",
+        (ids, given),
+    ).fetchall()
+    step.touch_rows(
+        "said_faces",
+        [
+            *(f"{face} {person}" for face, person in zip(ids, given, strict=True)),
+            *(key for (key,) in others),
+        ],
+    )
+    connection.execute(
+        """DELETE FROM said_faces s USING unnest(%s::bigint[], %s::uuid[]) AS n (face, person)
+            WHERE s.face_id = n.face AND s.person_id <> n.person AND s.is_person""",
+        (ids, given),
+    )
+    connection.execute(
+        """INSERT INTO said_faces (face_id, person_id, is_person)
+            SELECT n.face, n.person, true FROM unnest(%s::bigint[], %s::uuid[]) AS n (face, person)
+            ON CONFLICT (face_id, person_id) DO UPDATE SET is_person = true, said_at = now()
+            WHERE NOT said_faces.is_person""",
+        (ids, given),
+    )
+    step.about(*given)
+
+
 def say_of_pair(step: Step, first: int, second: int, *, same: bool) -> None:
     """Keep that two faces show one person, or two."""
     low, high = sorted((first, second))
@@ -139,17 +171,22 @@ def say_best(step: Step, face: int, person: UUID) -> None:
 
 def keep_person(step: Step, person: UUID) -> None:
     """Keep what somebody is called, and whether hidden, beside the row that a reset may remove."""
-    step.touch_rows("said_people", [str(person)])
+    keep_people(step, [person])
+
+
+def keep_people(step: Step, persons: Sequence[UUID]) -> None:
+    """As `keep_person`, of many at once."""
+    step.touch_rows("said_people", [str(person) for person in persons])
     step.connection.execute(
         """INSERT INTO said_people (person_id, names, status)
             SELECT p.id, array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
                 p.status
-            FROM persons p WHERE p.id = %s AND p.status <> 'merged'
+            FROM persons p WHERE p.id = ANY(%s::uuid[]) AND p.status <> 'merged'
             ON CONFLICT (person_id) DO UPDATE
                 SET names = excluded.names, status = excluded.status, said_at = now()
                 WHERE (said_people.names, said_people.status)
                     IS DISTINCT FROM (excluded.names, excluded.status)""",
-        (person,),
+        (list(persons),),
     )
 
 

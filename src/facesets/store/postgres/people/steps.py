@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, LiteralString, TypeVar
 from uuid import UUID
 
-from psycopg import sql
-
 from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.people.kept_tables import KeptTable
 
 T = TypeVar("T")
 
@@ -26,55 +25,12 @@ Table = Literal[
     "said_of_people",
     "said_exemplars",
     "said_births",
+    "imported_names",
     "clusters",
 ]
 
 _LOCK = 0x66616365_70656F70
 """Key of the advisory lock that lets one step be made at a time: `facepeop` in ASCII."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptTable:
-    """A small table whose rows steps keep whole: its columns, those of its primary key first."""
-
-    name: str
-    key: tuple[tuple[str, str], ...]
-    columns: tuple[str, ...]
-    of_faces: tuple[str, ...] = ()
-    """Columns that refer to faces, which may be gone when the rows come back."""
-
-    def query(self, text: LiteralString) -> sql.Composed:
-        """A statement on the table as `t` and its kept rows as `k`, with names in braces filled in."""
-        names = [name for name, _ in self.key]
-        parts = [
-            sql.SQL("t.{} = {}::{}").format(
-                sql.Identifier(name),
-                # A text that is the whole key may hold spaces.
-                sql.SQL("k.key")
-                if len(self.key) == 1
-                else sql.SQL("split_part(k.key, ' ', {})").format(sql.Literal(place)),
-                sql.SQL(kind),
-            )
-            for place, (name, kind) in enumerate(self.key, start=1)
-        ]
-        there = [
-            sql.SQL(
-                " AND EXISTS (SELECT FROM face_detections f WHERE f.id = split_part(k.key, ' ', {})::bigint)"
-            ).format(sql.Literal(names.index(column) + 1))
-            for column in self.of_faces
-        ]
-        every = [*names, *self.columns]
-        return sql.SQL(text).format(
-            table=sql.Identifier(self.name),
-            name=sql.Literal(self.name),
-            same=sql.SQL(" AND ").join(parts),
-            faces_exist=sql.SQL("").join(there),
-            columns=sql.SQL(", ").join(map(sql.Identifier, every)),
-            primary=sql.SQL(", ").join(map(sql.Identifier, names)),
-            updates=sql.SQL(", ").join(
-                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in self.columns
-            ),
-        )
 
 
 TABLES: dict[Table, KeptTable] = {
@@ -103,6 +59,11 @@ TABLES: dict[Table, KeptTable] = {
             of_faces=("face_id",),
         ),
         KeptTable("said_births", (("person_id", "uuid"),), ("year", "born_on", "said_at")),
+        KeptTable(
+            "imported_names",
+            (("id", "bigint"),),
+            ("image_id", "program", "name", "box", "face_id", "person_id", "read_at"),
+        ),
         KeptTable(
             "clusters",
             (("id", "text"),),

@@ -1,0 +1,144 @@
+"""`facesets import-names`: names that people gave in other programs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption
+from facesets.cli.people import how_to_undo, opened_library
+from facesets.cli.user import current_user
+from facesets.errors import Field, WrongUsage
+from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.shared import DryRun
+from facesets.plurals import counted
+from facesets.plurals import people as counted_people
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from facesets.operations.interchange.import_names import ImportNamesSummary
+    from facesets.store.postgres.connection import Database
+
+_LISTED = 10
+
+
+def import_names(
+    source: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[SOURCE...]",
+            help="Folders of photos, a digikam4.db, JSON of `osxphotos query --json`, Picasa's contacts.xml.",
+            show_default=False,
+        ),
+    ] = None,
+    database: DatabaseOption = None,
+    from_: Annotated[
+        Literal["auto", "xmp", "picasa", "digikam", "osxphotos", "takeout"],
+        Option("Only names that this program, or this kind of file, keeps.", flag="--from"),
+    ] = "auto",
+    map_: Annotated[
+        tuple[str, ...],
+        Option(
+            "Where a folder that the other program names lies here. May be repeated.",
+            flag="--map",
+            metavar="OLD=NEW",
+        ),
+    ] = (),
+    unmatched: Annotated[
+        bool, Option("List the names that were read of places without a face, and of whole photos.")
+    ] = False,
+    conflicts: Annotated[
+        bool, Option("List the names that were read of faces that are somebody else here.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Bring in names that people gave in Picasa, digiKam, Lightroom, Apple or Google Photos.
+
+    What you said here stays: another name for the same face becomes a question of `people review`.
+    """
+    from facesets.operations.interchange.folder_names import FilesRead
+    from facesets.operations.interchange.import_names import import_names as run
+    from facesets.operations.interchange.name_sources import named_photos, read_places
+    from facesets.store.postgres.library import Library
+
+    places = read_places(map_)
+    if unmatched and conflicts:
+        raise WrongUsage(f"Give {Field('unmatched')} or {Field('conflicts')}, not both.")
+    if unmatched or conflicts:
+        with opened_library(database) as session:
+            _list(session, conflicts=conflicts)
+        return
+    if not source:
+        raise WrongUsage("Where are the names? Give a folder of photos, or the file of another program.")
+    with console.stoppable() as stop, console.progress() as progress, opened_library(database) as session:
+        read = FilesRead()
+        summary = run(
+            Library(session),
+            named_photos(source, from_, read),
+            read,
+            ", ".join(printable(each.name or each) for each in source),
+            by=current_user(),
+            places=places,
+            dry_run=dry_run,
+            progress=progress,
+            stop=stop,
+        )
+    console.show(summary, _lines(summary), asked_for=dry_run)
+    if summary.failed:
+        raise typer.Exit(console.STATUS_FAILED_INPUTS)
+
+
+def _lines(summary: "ImportNamesSummary") -> list[str]:
+    elsewhere = f", {summary.photos_not_here} not in the library" if summary.photos_not_here else ""
+    lines = [
+        f"{counted(summary.photos, 'photo')} with names{elsewhere}: {counted_people(summary.people)} "
+        f"({summary.new_people} new), {counted(summary.named, 'face')} named, {summary.known} known."
+        + (" Nothing was stored." if summary.dry_run else how_to_undo(summary.step))
+    ]
+    if summary.without_face or summary.without_place:
+        lines.append(
+            f"{counted(summary.without_face, 'name')} of places without a face, {summary.without_place} of "
+            "whole photos: `facesets import-names --unmatched` lists them."
+        )
+    if summary.asked or summary.answered:
+        lines.append(
+            f"{counted(summary.asked, 'name')} of faces that are somebody else here, {summary.answered} "
+            "refused before: `facesets people review` asks, `facesets import-names --conflicts` lists them."
+        )
+    lines += [
+        f"Another name? {printable(each)}. `facesets people merge` makes two people one."
+        for each in summary.also_called[:_LISTED]
+    ]
+    if summary.nameless:
+        lines.append(
+            f"{counted(summary.nameless, 'face')} of Picasa's contacts without a name here: give Picasa's "
+            "contacts.xml as a source, too."
+        )
+    return [*lines, *_some("No name", summary.no_names), *_some("Cannot be read", summary.failed)]
+
+
+def _some(title: str, found: "Sequence[str]") -> list[str]:
+    more = [f"… and {len(found) - _LISTED} more (--json lists all)."] if len(found) > _LISTED else []
+    return [f"{title}: {each}" for each in found[:_LISTED]] + more
+
+
+def _list(session: "Database", *, conflicts: bool) -> None:
+    from facesets.store.postgres.people.imported_names import conflicting_names, unmatched_names
+
+    found = session.run(conflicting_names if conflicts else unmatched_names)
+    rows = [
+        (
+            printable(each.name),
+            each.program,
+            "-" if each.face is None else f"face {each.face}",
+            printable(each.here) or "-",
+            "whole photo" if each.box is None else " ".join(f"{edge:.3f}" for edge in each.box),
+            printable(each.path) or "-",
+        )
+        for each in found
+    ]
+    headings = ("name", "program", "face", "here", "place", "photo")
+    console.show_list("names", found, console.table(headings, rows) if rows else "There are none.")

@@ -1,0 +1,62 @@
+"""Photos with the names that another program wrote down for them, and what its readers share."""
+
+import math
+import unicodedata
+from dataclasses import dataclass
+
+from facesets.formats.named_regions import NamedRegion
+
+Box = tuple[float, float, float, float]
+
+PROGRAMS = {
+    "mwg": "XMP",
+    "microsoft": "Microsoft's XMP",
+    "picasa": "Picasa",
+    "digikam": "digiKam",
+    "osxphotos": "Apple Photos",
+    "takeout": "Google Photos",
+}
+"""What to call whoever wrote a name, by what a region says of its program."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPhoto:
+    """What a program says of one photo.
+
+    Attributes
+    ----------
+    path
+        Where the photo lies as far as the program knows; it may be another machine's.
+    regions
+        The people whom it names.
+    name, size
+        Of the file, by which the photo is known where it lies elsewhere; size in bytes, -1 for unknown.
+    """
+
+    path: str
+    regions: tuple[NamedRegion, ...]
+    name: str = ""
+    size: int = -1
+
+
+def plain_name(value: object) -> str:
+    """A name as it is kept, in NFC and without space around it; empty for what is no text."""
+    return unicodedata.normalize("NFC", value.strip()) if isinstance(value, str) else ""
+
+
+def number(value: object) -> float:
+    """A number of a file; NaN for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def box_within(x1: float, y1: float, x2: float, y2: float) -> Box | None:
+    """The part of a box that lies on the picture, in fractions of it; None where nothing does."""
+    if not all(map(math.isfinite, (x1, y1, x2, y2))):
+        return None
+    x1, y1, x2, y2 = (min(max(each, 0.0), 1.0) for each in (x1, y1, x2, y2))
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None

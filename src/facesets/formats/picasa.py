@@ -1,0 +1,129 @@
+"""Names in Picasa's `.picasa.ini`, one in each folder of photos, and in its list of contacts.
+
+A line `faces=rect64(3f845bcb59418507),8e62398ebda8c1a5;…` in the section of a photo has a box, four times 16
+bits as fractions of the picture as stored, and a contact, whose name `[Contacts2]` or contacts.xml says.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from facesets.errors import WrongUsage
+from facesets.formats.named_photos import Box, box_within, plain_name
+from facesets.formats.named_regions import NamedRegion
+
+INI_NAMES = (".picasa.ini", "Picasa.ini")
+"""The second is that of early versions."""
+CONTACTS_NAME = "contacts.xml"
+
+_NOBODY = "ffffffffffffffff"
+_FACE = re.compile(r"rect64\(([0-9a-fA-F]{1,16})\),([0-9a-fA-F]{1,32})")
+_LARGEST = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class PicasaFolder:
+    """What the file of one folder says.
+
+    Attributes
+    ----------
+    faces
+        By the folded name of the photo: boxes, and the contacts whom they show.
+    contacts
+        Names by the contact.
+    """
+
+    faces: dict[str, list[tuple[Box, str]]] = field(default_factory=dict)
+    contacts: dict[str, str] = field(default_factory=dict)
+
+    def regions_of(self, photo: str, contacts: Mapping[str, str]) -> tuple[NamedRegion, ...]:
+        """Who is on a photo; who is neither among the folder's contacts nor among these has no name."""
+        return tuple(
+            NamedRegion(name, box, "stored", "picasa")
+            for box, contact in self.faces.get(photo.casefold(), [])
+            if (name := self.contacts.get(contact) or contacts.get(contact, ""))
+        )
+
+    def nameless(self, contacts: Mapping[str, str]) -> int:
+        """How many faces show somebody of whom nobody says a name."""
+        shown = [contact for faces in self.faces.values() for _, contact in faces]
+        return sum(contact not in self.contacts and contact not in contacts for contact in shown)
+
+
+def read_picasa_ini(content: bytes) -> PicasaFolder:
+    """Read the file of a folder; lines that say nothing of faces and contacts do not matter.
+
+    Raises
+    ------
+    WrongUsage
+        It has no section at all.
+    """
+    folder = PicasaFolder()
+    section = ""
+    for line in decoded(content).splitlines():
+        text = line.strip()
+        if text.startswith("[") and "]" in text:
+            section = text[1 : text.rfind("]")]
+            continue
+        key, _, value = text.partition("=")
+        if section.casefold() == "contacts2":
+            if name := plain_name(value.partition(";")[0]):
+                folder.contacts[_contact(key)] = name
+        elif key.strip().casefold() == "faces":
+            folder.faces.setdefault(section.casefold(), []).extend(_faces(value))
+    if content.strip() and not section:
+        raise WrongUsage("It has no section in brackets, so it is no .picasa.ini. Remove it, or restore it.")
+    return folder
+
+
+def decoded(content: bytes) -> str:
+    """The text of a file: UTF-8, or what Windows wrote before; of any bytes something comes out."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def read_contacts(content: bytes) -> dict[str, str]:
+    """Names by contact, of Picasa's contacts.xml.
+
+    Raises
+    ------
+    WrongUsage
+        It is no XML, or defines entities.
+    """
+    try:
+        root = fromstring(content, forbid_dtd=True)
+    except (DefusedXmlException, ParseError, ValueError, LookupError) as error:
+        raise WrongUsage("It is no XML that Picasa writes. Give Picasa's own contacts.xml.") from error
+    found: dict[str, str] = {}
+    for contact in root.iter("contact"):
+        name = plain_name(contact.get("name")) or plain_name(contact.get("display"))
+        if name and contact.get("id"):
+            found[_contact(contact.get("id", ""))] = name
+    return found
+
+
+def rect64(digits: str) -> Box | None:
+    """A box of up to 16 hexadecimal digits, of which leading zeros are missing; None for one of no area."""
+    value = int(digits, 16)
+    x1, y1, x2, y2 = ((value >> shift & _LARGEST) / _LARGEST for shift in (48, 32, 16, 0))
+    return box_within(x1, y1, x2, y2)
+
+
+def _faces(value: str) -> Iterator[tuple[Box, str]]:
+    for digits, contact in _FACE.findall(value):
+        box = rect64(digits)
+        if box is not None and _contact(contact) != _NOBODY:
+            yield box, _contact(contact)
+
+
+def _contact(text: str) -> str:
+    """A contact as it is compared: leading zeros are missing in some places."""
+    return text.strip().casefold().lstrip("0")

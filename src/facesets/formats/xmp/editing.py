@@ -1,0 +1,165 @@
+"""Elements added to a tree and taken out of it so that all around them stays as it was, spaces included."""
+
+from lxml import etree
+
+from facesets.errors import FacesetsError
+from facesets.formats.xmp.packet import PREFIXES, Node, Tree, qualified
+from facesets.formats.xmp.rdf import array, descriptions, field, items, property_of
+
+_ABOUT, _PARSE_TYPE = qualified("rdf:about"), qualified("rdf:parseType")
+_STRUCTURE = "Resource"
+
+NEW_PACKET = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="facesets">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>
+"""
+
+
+_BRINGS = {"mwg-rs:Regions": ("mwg-rs", "stArea", "stDim"), "MP:RegionInfo": ("MP", "MPRI", "MPReg")}
+"""Prefixes that an element binds for all in it."""
+
+
+class UnfitSidecar(FacesetsError):
+    """Nothing of ours fits into a sidecar as it is."""
+
+
+def add(parent: Node, name: str, *, text: str = "", structure: bool = False) -> Node:
+    """A new last child of an element, by a name such as `rdf:li`."""
+    prefixes = _BRINGS.get(name, (name.partition(":")[0],))
+    last = parent[-1] if len(parent) else None
+    node = etree.SubElement(parent, qualified(name), nsmap={each: PREFIXES[each] for each in prefixes})
+    if last is None:
+        node.tail = parent.text
+    else:
+        node.tail = last.tail
+        if _is_space(parent.text) and _is_space(last.tail):
+            last.tail = parent.text
+    if text:
+        node.text = text
+    if structure:
+        node.set(_PARSE_TYPE, _STRUCTURE)
+    return node
+
+
+def remove(node: Node) -> None:
+    """Take an element out; text behind it that is no space stays."""
+    parent, before, tail = node.getparent(), node.getprevious(), node.tail
+    parent.remove(node)
+    if before is None:
+        parent.text = parent.text if _is_space(tail) else (parent.text or "") + tail
+    elif _is_space(tail):
+        before.tail = tail if _is_space(before.tail) else before.tail
+    else:
+        before.tail = (before.tail or "") + tail
+
+
+def _is_space(text: str | None) -> bool:
+    return not text or not text.strip()
+
+
+def holder_of(tree: Tree, name: str, made: set[str]) -> Node:
+    """The description that a property belongs into: that which has it, else the first, else a new one."""
+    found = list(descriptions(tree))
+    for each in found:
+        if each.get(qualified(name)) is not None or each.find(qualified(name)) is not None:
+            return each
+    if found:
+        return found[0]
+    made.add("rdf:Description")
+    rdf = next(tree.getroot().iter(qualified("rdf:RDF")))
+    description = add(rdf, "rdf:Description")
+    description.set(_ABOUT, "")
+    return description
+
+
+def list_in(holder: Node, name: str, kind: str, made: set[str]) -> Node:
+    """The list that is a field of an element, made where there is none.
+
+    Raises
+    ------
+    UnfitSidecar
+        The field is something else than a list.
+    """
+    found = field(holder, qualified(name))
+    if found is None:
+        made.add(name)
+        return add(add(holder, name), kind)
+    held = array(found)
+    if held is not None:
+        return held
+    if isinstance(found, str) or len(found) or (found.text or "").strip() or _PARSE_TYPE in found.attrib:
+        raise UnfitSidecar(f"its {name} is no list")
+    made.add(f"{name}#list")
+    return add(found, kind)
+
+
+def structure_in(holder: Node, name: str, made: set[str]) -> Node:
+    """The element that takes the fields of a structure in an element, made where there is none.
+
+    Raises
+    ------
+    UnfitSidecar
+        The field is something else than a structure.
+    """
+    found = field(holder, qualified(name))
+    if found is None:
+        made.add(name)
+        return add(holder, name, structure=True)
+    if not isinstance(found, str):
+        if found.get(_PARSE_TYPE) == _STRUCTURE:
+            return found
+        inner = found.find(qualified("rdf:Description"))
+        if inner is not None:
+            return inner
+    raise UnfitSidecar(f"its {name} is no structure")
+
+
+def remove_empty(tree: Tree, made: set[str]) -> None:
+    """Take out lists and structures of our own making that hold nothing any more."""
+    regions = property_of(tree, qualified("mwg-rs:Regions"))
+    info = property_of(tree, qualified("MP:RegionInfo"))
+    _remove_empty_list(regions, "mwg-rs:RegionList", made)
+    _remove_empty_list(info, "MPRI:Regions", made)
+    size = "mwg-rs:AppliedToDimensions"
+    dimensions = field(regions, qualified(size))
+    is_list_empty = not items(field(regions, qualified("mwg-rs:RegionList")))
+    if size in made and is_list_empty and _is_node(dimensions):
+        remove(dimensions)
+        made.discard(size)
+    for name in ("Iptc4xmpExt:PersonInImage", "digiKam:TagsList", "lr:hierarchicalSubject"):
+        for each in descriptions(tree):
+            _remove_empty_list(each, name, made)
+    for name in ("mwg-rs:Regions", "MP:RegionInfo"):
+        _remove_empty_element(property_of(tree, qualified(name)), name, made)
+    if "rdf:Description" in made:
+        for each in list(descriptions(tree)):
+            _remove_empty_element(each, "rdf:Description", made)
+
+
+def _is_node(found: Node | str | None) -> bool:
+    return found is not None and not isinstance(found, str)
+
+
+def _remove_empty_list(holder: Node | str | None, name: str, made: set[str]) -> None:
+    found = field(holder, qualified(name))
+    held = array(found)
+    if held is None or len(held):
+        return
+    if name in made:
+        remove(found)
+    elif f"{name}#list" in made:
+        remove(held)
+    else:
+        return
+    made.difference_update({name, f"{name}#list"})
+
+
+def _remove_empty_element(node: Node | str | None, name: str, made: set[str]) -> None:
+    if name not in made or node is None or isinstance(node, str) or len(node) or (node.text or "").strip():
+        return
+    if set(node.attrib) <= {_ABOUT, _PARSE_TYPE}:
+        remove(node)
+        made.discard(name)

@@ -1,0 +1,322 @@
+"""A sidecar brought to say who is on a photo: ours is added, changed and removed, all else stays."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+from facesets.errors import Changed
+from facesets.formats.xmp.editing import (
+    NEW_PACKET,
+    UnfitSidecar,
+    add,
+    holder_of,
+    list_in,
+    remove,
+    remove_empty,
+    structure_in,
+)
+from facesets.formats.xmp.ownership import NOTHING, WHOLE_FILE, Hasher, OurRegion, Ours, is_near
+from facesets.formats.xmp.packet import Node, Tree, parse, qualified, serialised
+from facesets.formats.xmp.rdf import array, items, property_of, text
+from facesets.formats.xmp.rdf import field as field_of
+from facesets.formats.xmp.reading import ROOT_OF_PEOPLE, tidy
+from facesets.formats.xmp.regions import (
+    MWG_DIMENSIONS,
+    MWG_REGIONS,
+    Box,
+    Region,
+    applied_to,
+    is_same_place,
+    microsoft_regions,
+    mwg_regions,
+)
+
+_SAME_SHAPE = 0.01
+"""By how much, in parts of the whole, two pictures' ratios of width and height may differ by rounding."""
+
+_SIZE = "mwg-rs:AppliedToDimensions"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a sidecar is to say.
+
+    Attributes
+    ----------
+    faces
+        Names, and boxes of the stored picture.
+    width, height
+        Of that, in pixels.
+    microsoft
+        Whether Microsoft's regions are wanted, too.
+    """
+
+    faces: tuple[tuple[str, Box], ...]
+    width: int
+    height: int
+    microsoft: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Everybody once."""
+        return list(dict.fromkeys(name for name, _ in self.faces))
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What became of a sidecar.
+
+    Attributes
+    ----------
+    content
+        Its bytes; None where it is not needed any more.
+    ours
+        What of it is ours now.
+    found
+        What of it was ours before.
+    """
+
+    content: bytes | None
+    ours: Ours
+    found: Ours = field(default=NOTHING, compare=False)
+
+
+class EditedSince(Changed):
+    """Somebody changed or removed what we wrote into a sidecar."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """A tree while it is being changed."""
+
+    tree: Tree
+    hashed: Hasher
+    made: set[str]
+    texts: set[str]
+    changed: bool = False
+
+
+def merged(
+    data: bytes | None, wanted: Wanted, candidates: Sequence[Ours], hashed: Hasher, *, replace: bool = False
+) -> Merged:
+    """A sidecar with what is wanted, and without what was ours and is not wanted any more.
+
+    The same bytes come back where nothing has to change.
+
+    Parameters
+    ----------
+    data
+        What the sidecar holds; None where there is none.
+    candidates
+        What may be ours: as it was written last, and as it may have been written by a run that was cut off.
+    replace
+        Write ours again where somebody changed it, and regions of this picture beside those of another size.
+
+    Raises
+    ------
+    EditedSince
+        Something of ours is not as we wrote it.
+    UnreadableXmp
+        It cannot be read.
+    UnfitSidecar
+        Its regions are of another picture, or something in it has a form into which nothing can be added.
+    """
+    if data is None:
+        tree, ours = parse(NEW_PACKET), Ours(made=frozenset({WHOLE_FILE}))
+    else:
+        tree = parse(data)
+        ours = _intact(tree, candidates, hashed, replace=replace)
+    found = NOTHING if data is None else ours
+    work = _Work(tree, hashed, set(ours.made), set(ours.texts))
+    _require_same_picture(work, wanted, ours, replace=replace)
+    mwg = _merge_regions(work, list(mwg_regions(tree)), wanted.faces, ours.mwg, _add_mwg)
+    if mwg:
+        _set_size(work, wanted)
+    theirs = wanted.faces if wanted.microsoft else ()
+    microsoft = _merge_regions(work, list(microsoft_regions(tree)), theirs, ours.microsoft, _add_microsoft)
+    for name, kind, texts in _lists(wanted.names):
+        _merge_texts(work, name, kind, texts)
+    remove_empty(tree, work.made)
+    now = Ours(mwg, microsoft, frozenset(work.texts), frozenset(work.made))
+    if WHOLE_FILE in work.made and not any(len(each) for each in _rdf(tree)):
+        return Merged(None, NOTHING, found)
+    if not work.changed:
+        return Merged(data, now, found)
+    if data is None:
+        etree.indent(tree, " ")
+    return Merged(serialised(tree, like=data or b""), now, found)
+
+
+def _lists(names: Sequence[str]) -> Iterator[tuple[str, str, list[str]]]:
+    """The lists of keywords, their kinds, and what is wanted in them: no name with a separator in it."""
+    yield "Iptc4xmpExt:PersonInImage", "rdf:Bag", list(names)
+    for name, kind, separator in (
+        ("digiKam:TagsList", "rdf:Seq", "/"),
+        ("lr:hierarchicalSubject", "rdf:Bag", "|"),
+    ):
+        yield name, kind, [f"{ROOT_OF_PEOPLE}{separator}{each}" for each in names if separator not in each]
+
+
+def _rdf(tree: Tree) -> list[Node]:
+    return list(tree.getroot().iter(qualified("rdf:RDF")))
+
+
+def _intact(tree: Tree, candidates: Sequence[Ours], hashed: Hasher, *, replace: bool) -> Ours:
+    """The candidate of which everything is there. Raises `EditedSince` where there is none."""
+    there = _there(tree, hashed)
+    # Of what was there before a run that was cut off and of what it wrote, one may hold the other.
+    intact = [ours for ours in candidates if _kept_of(there, ours) == ours]
+    if intact:
+        return max(intact, key=lambda ours: len(ours.mwg) + len(ours.microsoft) + len(ours.texts))
+    if not candidates:
+        return NOTHING
+    if not replace:
+        raise EditedSince("somebody changed what facesets wrote there")
+    return _kept_of(there, candidates[0])
+
+
+def _there(tree: Tree, hashed: Hasher) -> Ours:
+    """Everything in a sidecar that could be ours."""
+
+    def digests(found: Iterable[Region]) -> tuple[OurRegion, ...]:
+        return tuple((hashed(tidy(each.name)), each.box) for each in found if each.box is not None)
+
+    texts = {
+        hashed(name, text(item))
+        for name, _, _ in _lists(())
+        for item in items(property_of(tree, qualified(name)))
+    }
+    return Ours(digests(mwg_regions(tree)), digests(microsoft_regions(tree)), frozenset(texts))
+
+
+def _kept_of(there: Ours, ours: Ours) -> Ours:
+    """What of ours is still there."""
+
+    def kept(some: Sequence[OurRegion], among: Sequence[OurRegion]) -> tuple[OurRegion, ...]:
+        return tuple(
+            (digest, box)
+            for digest, box in some
+            if any(digest == other and is_near(box, place) for other, place in among)
+        )
+
+    return Ours(
+        kept(ours.mwg, there.mwg), kept(ours.microsoft, there.microsoft), ours.texts & there.texts, ours.made
+    )
+
+
+def _require_same_picture(work: _Work, wanted: Wanted, ours: Ours, *, replace: bool) -> None:
+    """Refuse to mix regions of two pictures: a crop has its faces elsewhere."""
+    size = applied_to(work.tree)
+    only_ours = _SIZE in work.made and sum(1 for _ in mwg_regions(work.tree)) <= len(ours.mwg)
+    if size is None or not wanted.faces or replace or only_ours:
+        return
+    a, b = size[0] * wanted.height, size[1] * wanted.width
+    if abs(a - b) > _SAME_SHAPE * max(a, b):
+        raise UnfitSidecar(
+            f"its regions are of a picture of {size[0]:g}×{size[1]:g} pixels, the photo has "
+            f"{wanted.width}×{wanted.height}"
+        )
+
+
+def _merge_regions(
+    work: _Work,
+    regions: Sequence[Region],
+    wanted: Sequence[tuple[str, Box]],
+    ours: Sequence[OurRegion],
+    write: Callable[[_Work, str, Box], None],
+) -> tuple[OurRegion, ...]:
+    """Remove ours that are not wanted, add what is wanted and nobody says; return what is ours now."""
+    hashed = work.hashed
+    open_ours, left = list(ours), list(wanted)
+    now: list[OurRegion] = []
+    foreign: list[Region] = []
+    for region in regions:
+        own = next((each for each in open_ours if _is(region, each, hashed)), None)
+        if own is None:
+            foreign.append(region)
+            continue
+        open_ours.remove(own)
+        same = next((each for each in left if _is(region, (hashed(tidy(each[0])), each[1]), hashed)), None)
+        if same is None:
+            remove(region.node)
+            work.changed = True
+        else:
+            left.remove(same)
+            now.append(own)
+    for name, box in left:
+        if any(_says(region, name, box) for region in foreign):
+            continue
+        write(work, name, box)
+        work.changed = True
+        now.append((hashed(tidy(name)), box))
+    return tuple(now)
+
+
+def _is(region: Region, own: OurRegion, hashed: Hasher) -> bool:
+    digest, box = own
+    return region.box is not None and is_near(region.box, box) and hashed(tidy(region.name)) == digest
+
+
+def _says(region: Region, name: str, box: Box) -> bool:
+    same_name = tidy(region.name).casefold() == tidy(name).casefold()
+    return same_name and region.box is not None and is_same_place(region.box, box)
+
+
+def _add_mwg(work: _Work, name: str, box: Box) -> None:
+    regions = structure_in(holder_of(work.tree, "mwg-rs:Regions", work.made), "mwg-rs:Regions", work.made)
+    item = add(list_in(regions, "mwg-rs:RegionList", "rdf:Bag", work.made), "rdf:li", structure=True)
+    add(item, "mwg-rs:Name", text=name)
+    add(item, "mwg-rs:Type", text="Face")
+    area = add(item, "mwg-rs:Area", structure=True)
+    x1, y1, x2, y2 = box
+    for key, value in {"x": (x1 + x2) / 2, "y": (y1 + y2) / 2, "w": x2 - x1, "h": y2 - y1}.items():
+        add(area, f"stArea:{key}", text=f"{value:.6f}")
+    add(area, "stArea:unit", text="normalized")
+
+
+def _set_size(work: _Work, wanted: Wanted) -> None:
+    """Say how large the picture is that regions are of, where nobody says so yet, or where we did."""
+    size, there = applied_to(work.tree), field_of(property_of(work.tree, MWG_REGIONS), MWG_DIMENSIONS)
+    if size is not None and size[0] == wanted.width and size[1] == wanted.height:
+        return
+    if there is not None:
+        if _SIZE not in work.made or isinstance(there, str):
+            return
+        remove(there)
+    regions = structure_in(holder_of(work.tree, "mwg-rs:Regions", work.made), "mwg-rs:Regions", work.made)
+    said = add(regions, _SIZE, structure=True)
+    for key, value in {"w": wanted.width, "h": wanted.height, "unit": "pixel"}.items():
+        add(said, f"stDim:{key}", text=str(value))
+    work.made.add(_SIZE)
+    work.changed = True
+
+
+def _add_microsoft(work: _Work, name: str, box: Box) -> None:
+    info = structure_in(holder_of(work.tree, "MP:RegionInfo", work.made), "MP:RegionInfo", work.made)
+    item = add(list_in(info, "MPRI:Regions", "rdf:Bag", work.made), "rdf:li", structure=True)
+    x1, y1, x2, y2 = box
+    add(item, "MPReg:Rectangle", text=f"{x1:.6f}, {y1:.6f}, {x2 - x1:.6f}, {y2 - y1:.6f}")
+    add(item, "MPReg:PersonDisplayName", text=name)
+
+
+def _merge_texts(work: _Work, name: str, kind: str, wanted: Sequence[str]) -> None:
+    """Remove our texts that are not wanted from a list, and add those that nobody has there."""
+    held = array(property_of(work.tree, qualified(name)))
+    there = set()
+    for item in list(held) if held is not None else []:
+        if not isinstance(item.tag, str):
+            continue
+        digest = work.hashed(name, text(item))
+        if digest in work.texts and text(item) not in wanted:
+            remove(item)
+            work.texts.discard(digest)
+            work.changed = True
+        else:
+            there.add(text(item))
+    for each in wanted:
+        if each not in there:
+            holder = holder_of(work.tree, name, work.made)
+            add(list_in(holder, name, kind, work.made), "rdf:li", text=each)
+            work.texts.add(work.hashed(name, each))
+            work.changed = True

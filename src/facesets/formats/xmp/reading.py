@@ -1,0 +1,90 @@
+"""The people that a packet names, on parts of the photo or on the whole of it."""
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from facesets.formats.named_regions import NamedRegion
+from facesets.formats.xmp.packet import Tree, parse, qualified
+from facesets.formats.xmp.rdf import items, property_of, text
+from facesets.formats.xmp.regions import Box, Region, is_same_place, microsoft_regions, mwg_regions
+
+PERSON_IN_IMAGE = qualified("Iptc4xmpExt:PersonInImage")
+DIGIKAM_TAGS, LIGHTROOM_TAGS = qualified("digiKam:TagsList"), qualified("lr:hierarchicalSubject")
+ROOT_OF_PEOPLE = "People"
+"""The keyword below which programs keep people."""
+
+_MOST = 1000
+"""Regions or keywords of a kind that are looked at."""
+
+
+def read_named_regions(data: bytes) -> tuple[NamedRegion, ...]:
+    """The people that an XMP packet names, those with a place first; boxes are of the picture as stored.
+
+    MWG's and Microsoft's regions; then people of `PersonInImage`, and of digiKam's and Lightroom's keywords
+    below `People`, who have no region. Of the same name at the same place only the first is given.
+
+    Parameters
+    ----------
+    data : bytes
+        A sidecar's, or of a packet in a photo.
+
+    Raises
+    ------
+    UnreadableXmp
+        It is no XMP, or hostile.
+    """
+    tree = parse(data)
+    found: list[NamedRegion] = []
+    boxes: dict[str, list[Box | None]] = {}
+    for region, program in sorted(_regions(tree), key=lambda each: each[0].box is None):
+        name = tidy(region.name)
+        known = boxes.setdefault(name, [])
+        if name and not any(_says_the_same(box, region.box) for box in known):
+            known.append(region.box)
+            found.append(NamedRegion(name, region.box, "stored", program))
+    named = {each.name.casefold() for each in found}
+    for name, program in _names(tree):
+        if name and name.casefold() not in named:
+            named.add(name.casefold())
+            found.append(NamedRegion(name, None, "stored", program))
+    return tuple(found)
+
+
+def tidy(name: str) -> str:
+    """A name as it is compared and kept."""
+    return unicodedata.normalize("NFC", " ".join(name.split()))
+
+
+def _regions(tree: Tree) -> Iterator[tuple[Region, str]]:
+    for regions, program in ((mwg_regions(tree), "mwg"), (microsoft_regions(tree), "microsoft")):
+        for region in islice(regions, _MOST):
+            yield region, program
+
+
+def _says_the_same(known: Box | None, box: Box | None) -> bool:
+    return box is None or (known is not None and is_same_place(known, box))
+
+
+def _names(tree: Tree) -> Iterator[tuple[str, str]]:
+    for name in list_of_texts(tree, PERSON_IN_IMAGE):
+        yield tidy(name), "mwg"
+    for place, separator in ((DIGIKAM_TAGS, "/"), (LIGHTROOM_TAGS, "|")):
+        for name in _people_among(list_of_texts(tree, place), separator):
+            yield tidy(name), "digikam"
+
+
+def list_of_texts(tree: Tree, name: str) -> list[str]:
+    """The texts of a list of keywords."""
+    return [text(each) for each in islice(items(property_of(tree, name)), _MOST)]
+
+
+def _people_among(keywords: Iterable[str], separator: str) -> list[str]:
+    """The last part of each keyword below that of people; those that have others below them are groups."""
+    paths = [tuple(part.strip() for part in keyword.split(separator)) for keyword in keywords]
+    groups = {path[:length] for path in paths for length in range(1, min(len(path), 20))}
+    return [
+        path[-1]
+        for path in paths
+        if len(path) > 1 and path[0].casefold() == ROOT_OF_PEOPLE.casefold() and path not in groups
+    ]

@@ -1,0 +1,133 @@
+"""Parts of a photo that carry a person's name, by the Metadata Working Group and by Microsoft.
+
+References
+----------
+MWG: Guidelines for Handling Image Metadata 2.0, 5.9; Microsoft: People Tagging Overview (WIC).
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from facesets.formats.xmp.packet import Node, Tree, qualified
+from facesets.formats.xmp.rdf import array, field, items, property_of, text
+
+MWG_REGIONS, MWG_LIST = qualified("mwg-rs:Regions"), qualified("mwg-rs:RegionList")
+MWG_DIMENSIONS = qualified("mwg-rs:AppliedToDimensions")
+MWG_AREA, MWG_NAME, MWG_TYPE = map(qualified, ("mwg-rs:Area", "mwg-rs:Name", "mwg-rs:Type"))
+MS_INFO, MS_LIST = qualified("MP:RegionInfo"), qualified("MPRI:Regions")
+MS_NAME, MS_RECTANGLE = qualified("MPReg:PersonDisplayName"), qualified("MPReg:Rectangle")
+DIM_W, DIM_H, DIM_UNIT = map(qualified, ("stDim:w", "stDim:h", "stDim:unit"))
+AREA_X, AREA_Y, AREA_W, AREA_H = (qualified(f"stArea:{each}") for each in "xywh")
+AREA_D, AREA_UNIT = qualified("stArea:d"), qualified("stArea:unit")
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 as fractions of the stored picture, from 0 to 1."""
+
+_LONGEST_NUMBER = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A region as a packet has it.
+
+    Attributes
+    ----------
+    node
+        The item of the list.
+    name
+        Stripped; empty where it has none.
+    box
+        None where it has no area, or an impossible one.
+    """
+
+    node: Node
+    name: str
+    box: Box | None
+
+
+def mwg_regions(tree: Tree) -> Iterator[Region]:
+    """The regions of faces by the Metadata Working Group; others, such as points of focus, are left out."""
+    regions = property_of(tree, MWG_REGIONS)
+    size = applied_to(tree)
+    for each in items(field(regions, MWG_LIST)):
+        if not isinstance(each, str) and text(field(each, MWG_TYPE)).casefold() in ("face", ""):
+            yield Region(each, text(field(each, MWG_NAME)), _mwg_box(field(each, MWG_AREA), size))
+
+
+def mwg_list(tree: Tree) -> Node | None:
+    """The element whose items are regions by the Metadata Working Group."""
+    return array(field(property_of(tree, MWG_REGIONS), MWG_LIST))
+
+
+def applied_to(tree: Tree) -> tuple[float, float] | None:
+    """Width and height of the picture that regions were drawn on, in pixels, where that is said."""
+    said = field(property_of(tree, MWG_REGIONS), MWG_DIMENSIONS)
+    width, height = number(text(field(said, DIM_W))), number(text(field(said, DIM_H)))
+    return (width, height) if width and height and width > 0 and height > 0 else None
+
+
+def microsoft_regions(tree: Tree) -> Iterator[Region]:
+    """Microsoft's regions."""
+    for each in items(field(property_of(tree, MS_INFO), MS_LIST)):
+        if not isinstance(each, str):
+            yield Region(each, text(field(each, MS_NAME)), _ms_box(text(field(each, MS_RECTANGLE))))
+
+
+def microsoft_list(tree: Tree) -> Node | None:
+    """The element whose items are Microsoft's regions."""
+    return array(field(property_of(tree, MS_INFO), MS_LIST))
+
+
+def _mwg_box(area: Node | str | None, size: tuple[float, float] | None) -> Box | None:
+    x, y, w, h = (number(text(field(area, each))) for each in (AREA_X, AREA_Y, AREA_W, AREA_H))
+    if w is None or h is None:
+        # A circle's diameter is measured along the shorter edge.
+        diameter = number(text(field(area, AREA_D)))
+        if diameter is None or size is None:
+            return None
+        w, h = diameter * min(size) / size[0], diameter * min(size) / size[1]
+    if x is None or y is None:
+        return None
+    if text(field(area, AREA_UNIT)).casefold() in ("pixel", "pixels"):
+        if size is None:
+            return None
+        x, y, w, h = x / size[0], y / size[1], w / size[0], h / size[1]
+    return clipped(x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+
+
+def _ms_box(rectangle: str) -> Box | None:
+    numbers = [number(each) for each in rectangle.split(",")[:5]]
+    if len(numbers) != 4:
+        return None
+    x, y, w, h = numbers
+    if x is None or y is None or w is None or h is None:
+        return None
+    return clipped(x, y, x + w, y + h)
+
+
+def clipped(x1: float, y1: float, x2: float, y2: float) -> Box | None:
+    """The part of a box that is on the picture; None where there is none."""
+    x1, y1, x2, y2 = (min(max(each, 0.0), 1.0) for each in (x1, y1, x2, y2))
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+
+
+def number(written: str) -> float | None:
+    """A finite number; None for anything else. Some programs write a comma where their country does."""
+    if not written or len(written) > _LONGEST_NUMBER:
+        return None
+    try:
+        value = float(written.replace(",", "."))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def is_same_place(a: Box, b: Box) -> bool:
+    """Whether two boxes are around one face: the middle of each is in the other."""
+    return _holds_middle(a, b) and _holds_middle(b, a)
+
+
+def _holds_middle(a: Box, b: Box) -> bool:
+    x, y = (b[0] + b[2]) / 2, (b[1] + b[3]) / 2
+    return a[0] <= x <= a[2] and a[1] <= y <= a[3]

@@ -1,0 +1,279 @@
+"""`export-xmp`: the library's people into XMP sidecars beside their photos."""
+
+import errno
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from uuid import UUID
+
+from facesets.errors import CannotWrite, Command, WrongUsage
+from facesets.files import plain_path, printable
+from facesets.formats.xmp.merging import EditedSince
+from facesets.formats.xmp.ownership import NOTHING, Hasher
+from facesets.interfaces import Progress
+from facesets.operations.interchange.sidecar_files import put, state_of
+from facesets.operations.interchange.sidecar_plan import Plan, Request, fit_name, packed, plan_sidecar
+from facesets.operations.options.xmp import ExportXmpOptions
+from facesets.operations.people.corrections.who import called, find_person
+from facesets.stop import Stop
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.xmp_changes import Change, drop_changes, drop_old_changes, note_changes
+from facesets.store.postgres.xmp_sidecars import (
+    KnownSidecar,
+    PersonFace,
+    PhotoFile,
+    faces_of_people,
+    keep_sidecars,
+    names_of_people,
+    paths_to_look_at,
+    photo_files,
+)
+
+COMMAND = "export-xmp"
+_AT_A_TIME = 500
+THREADS = 8
+"""Most of the time goes by while disks write, each file durably."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftSidecar:
+    """A sidecar, or a photo, that was left as it is, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportXmpSummary:
+    """What was written.
+
+    Attributes
+    ----------
+    photos
+        That were looked at: those of somebody who is asked for, and those whose sidecars have something of
+        ours.
+    new, changed, removed, unchanged
+        Sidecars. One goes that held nothing but ours, and of that nothing is true any more.
+    missing
+        Photos that are not where they were.
+    edited
+        Sidecars in which somebody changed what we wrote.
+    unfit
+        Names that no XML can hold.
+    run
+        By what the run is taken back; 0 where there is nothing to take back.
+    """
+
+    people: int
+    photos: int = 0
+    new: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    edited: list[LeftSidecar] = field(default_factory=list)
+    failures: list[LeftSidecar] = field(default_factory=list)
+    unfit: list[str] = field(default_factory=list)
+    run: int = 0
+    stopped: bool = False
+    dry_run: bool = False
+
+
+def export_xmp(
+    library: Library, who: Sequence[str], options: ExportXmpOptions, *, progress: Progress, stop: Stop
+) -> ExportXmpSummary:
+    """Bring the sidecars of photos up to date with what the library knows of people.
+
+    Parameters
+    ----------
+    who
+        Whom to name; everybody with a name where nobody is given.
+
+    Raises
+    ------
+    WrongUsage
+        Somebody is not known, or has no name.
+    AlreadyRunning
+        Another run writes sidecars.
+    CannotWrite
+        The disk is full.
+    """
+    database = library.database
+    with RunLock(database, COMMAND):
+        request, unfit = database.run(lambda connection: _request(connection, library, who, options))
+        below = [str(plain_path(each)) for each in options.target]
+        told = {"who": list(who), **asdict(replace(options, target=tuple(below)))}  # type: ignore[arg-type]
+        with library.recorded_run(COMMAND, told, dry_run=options.dry_run) as run:
+            export = _Export(library, request, run.id)
+            paths = export.paths(below)
+            progress.begin("Sidecars", len(paths))
+            try:
+                with ThreadPoolExecutor(THREADS, thread_name_prefix="sidecars") as pool:
+                    for start in range(0, len(paths), _AT_A_TIME):
+                        if stop.requested:
+                            run.stopped = True
+                            break
+                        export.bring_up_to_date(paths[start : start + _AT_A_TIME], pool.map)
+                        progress.advance(len(paths[start : start + _AT_A_TIME]))
+            finally:
+                progress.end()
+            summary = export.summary(unfit, stopped=run.stopped)
+            run.summary = {
+                name: value for name, value in asdict(summary).items() if isinstance(value, int | bool)
+            }
+        if summary.run:
+            database.run(drop_old_changes)
+    return summary
+
+
+def _request(
+    connection: Connection, library: Library, who: Sequence[str], options: ExportXmpOptions
+) -> tuple[Request, list[str]]:
+    names = names_of_people(connection)
+    fit = {person: tidy for person, name in names.items() if (tidy := fit_name(name)) is not None}
+    people = frozenset(_named(connection, each, names) for each in who) if who else frozenset(names)
+    request = Request(fit, people, options.microsoft, options.replace, Hasher(library.identity))
+    return request, sorted(names[person] for person in people - fit.keys())
+
+
+def _named(connection: Connection, who: str, names: Iterable[UUID]) -> UUID:
+    state = find_person(connection, who)
+    if state.id not in names:
+        if state.status == "hidden":
+            raise WrongUsage(
+                f"{called(state)} is hidden, and is not told to other programs. Run "
+                f"{Command('people unhide', called(state))} first."
+            )
+        raise WrongUsage(
+            f"{printable(who)} has no name to tell other programs. Give one: "
+            f"{Command('people name', printable(who), 'NAME')}."
+        )
+    return state.id
+
+
+class _Export:
+    """One run: what it is asked for, and what it did."""
+
+    def __init__(self, library: Library, asked: Request, run: int) -> None:
+        """Begin; without the number of a run nothing is written."""
+        self._database = library.database
+        self._asked = asked
+        self._run = run
+        self._counts: Counter[str] = Counter()
+        self._noted = 0
+        self._left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": []}
+        detector = self._database.run(library.detector)
+        self._detector = None if detector is None else detector.id
+
+    def paths(self, below: Sequence[str]) -> Sequence[int]:
+        """Numbers of the paths to look at."""
+        detector, people = self._detector, list(self._asked.people)
+        if detector is None:
+            return ()
+        found = self._database.run(lambda connection: paths_to_look_at(connection, detector, people, below))
+        numbers: list[int] = found.tolist()
+        return numbers
+
+    def summary(self, unfit: list[str], *, stopped: bool) -> ExportXmpSummary:
+        """What came of it."""
+        counts = self._counts
+        return ExportXmpSummary(
+            people=len(self._asked.people) - len(unfit),
+            photos=counts.total(),
+            **{name: counts[name] for name in ("new", "changed", "removed", "unchanged", "missing")},
+            edited=self._left["edited"],
+            failures=self._left["failed"],
+            unfit=unfit,
+            run=self._run if self._noted else 0,
+            stopped=stopped,
+            dry_run=not self._run,
+        )
+
+    def bring_up_to_date(self, paths: Sequence[int], in_parallel: Callable[..., Iterable[Plan]]) -> None:
+        """Plan and write the sidecars of some photos."""
+        photos, faces = self._database.run(lambda connection: self._read(connection, paths))
+        plans = list(
+            in_parallel(lambda photo: plan_sidecar(photo, faces.get(photo.image, ()), self._asked), photos)
+        )
+        writing = [plan for plan in plans if plan.outcome in ("new", "changed", "removed")]
+        if self._run:
+            self._noted += self._database.run(lambda connection: self._announce(connection, writing))
+            written = {plan.photo.path: plan for plan in in_parallel(_write, writing)}
+            plans = [written.get(plan.photo.path, plan) for plan in plans]
+            self._database.run(lambda connection: self._keep(connection, plans, written))
+        for plan in plans:
+            self._counts[plan.outcome] += 1
+            if plan.outcome in ("edited", "failed"):
+                self._left[plan.outcome].append(LeftSidecar(str(plan.path), plan.reason))
+
+    def _read(
+        self, connection: Connection, paths: Sequence[int]
+    ) -> tuple[list[PhotoFile], dict[int, list[PersonFace]]]:
+        photos = photo_files(connection, paths)
+        images = [photo.image for photo in photos]
+        return photos, faces_of_people(connection, self._detector or 0, images)
+
+    def _announce(self, connection: Connection, plans: Sequence[Plan]) -> int:
+        """Keep what is about to be written, so that what is ours is known whenever this ends.
+
+        Returns
+        -------
+        int
+            Of how many what they hold is kept, too.
+        """
+        # What they hold of somebody who was forgotten is not kept, so that cannot be taken back.
+        kept = [
+            plan for plan in plans if plan.photo.sidecar is None or not plan.photo.sidecar.names_forgotten
+        ]
+        note_changes(connection, self._run, [_change(plan) for plan in kept])
+        keep_sidecars(connection, {plan.photo.path: _announced(plan) for plan in plans})
+        return len(kept)
+
+    def _keep(self, connection: Connection, plans: Sequence[Plan], written: Mapping[str, Plan]) -> None:
+        """Keep how sidecars stand; what could not be written is as it was."""
+        now: dict[str, KnownSidecar | None] = {}
+        for plan in plans:
+            known, path = plan.known, plan.photo.path
+            if path in written or (plan.outcome == "unchanged" and known is not plan.photo.sidecar):
+                state = state_of(plan.path) or (None, None)
+                now[path] = None if known is None else replace(known, size=state[0], mtime_ns=state[1])
+        failed = [path for path, plan in written.items() if plan.outcome in ("edited", "failed")]
+        now |= {path: written[path].photo.sidecar for path in failed}
+        keep_sidecars(connection, now)
+        drop_changes(connection, self._run, failed)
+
+
+def _change(plan: Plan) -> Change:
+    known = plan.photo.sidecar
+    return Change(
+        plan.photo.path,
+        plan.sidecar,
+        plan.before,
+        None if plan.after is None else sha256(plan.after).digest(),
+        None if known is None else known.people,
+        None if known is None else plan.ours_before,
+    )
+
+
+def _announced(plan: Plan) -> KnownSidecar:
+    known = plan.photo.sidecar or KnownSidecar(plan.sidecar, frozenset(), packed(NOTHING))
+    planned = packed(NOTHING) if plan.known is None else plan.known.ours
+    people = known.people if plan.known is None else known.people | plan.known.people
+    return replace(known, name=plan.sidecar, people=people, planned=planned, made_of=None)
+
+
+def _write(plan: Plan) -> Plan:
+    """The plan, carried out; or why it could not be."""
+    try:
+        put(plan.path, plan.before, plan.after)
+    except EditedSince as error:
+        return replace(plan, outcome="edited", reason=str(error))
+    except CannotWrite as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return replace(plan, outcome="failed", reason=str(error))
+    return plan

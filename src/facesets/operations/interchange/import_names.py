@@ -1,0 +1,328 @@
+"""`import-names`: names that people gave in other programs come into the library, as one step."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
+from uuid import UUID, uuid4
+
+from facesets.errors import Command, WrongUsage
+from facesets.formats.named_photos import NamedPhoto
+from facesets.interfaces import Progress
+from facesets.operations.interchange.folder_names import FilesRead
+from facesets.operations.interchange.name_claims import Claims, Here, weigh
+from facesets.operations.interchange.names_read import read_names
+from facesets.operations.interchange.whole_photos import place_whole_names
+from facesets.operations.people.carrying.import_steps import follow_statements
+from facesets.operations.people.corrections.contradictions import without_contradictions
+from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.corrections.who import called, folded
+from facesets.plurals import counted
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.candidates import ask_about_imported
+from facesets.store.postgres.people.imported_names import (
+    FaceState,
+    ImportedName,
+    imported_of_images,
+    keep_imported,
+    named_by_programs,
+    states_of_faces,
+)
+from facesets.store.postgres.people.person_edits import (
+    add_names,
+    all_names,
+    give_each,
+    lowered,
+    make_people,
+    named_people,
+    people_called,
+    person_states,
+)
+from facesets.store.postgres.people.statements import (
+    FaceStatement,
+    Statements,
+    keep_people,
+    load_statements,
+    say_who,
+)
+from facesets.store.postgres.people.steps import Step, changing, making_step
+
+_KEPT_AT_ONCE = 20_000
+_LEAST_TO_TELL = 3
+"""Faces of somebody who may have another name elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportNamesSummary:
+    """What came of it.
+
+    Attributes
+    ----------
+    photos : int
+        Of the library, on which somebody is named; `photos_not_here` besides are not in it.
+    names : int
+        That are given to somebody on these photos, each counted once a photo and program.
+    people : int
+        Who have such a name here; `new_people` of them are new, or had no name.
+    named : int
+        Faces that are whom a program calls them from now on; `known` were before.
+    without_face, without_place : int
+        Names of places where no face is, and of photos as a whole.
+    asked, answered : int
+        Names of faces that are somebody else here: those that are asked about, and those that were answered.
+    nameless : int
+        Faces that Picasa gives to contacts of whom no file says the name.
+    also_called : list of str
+        Names of which most faces are one other person's here.
+    no_names, failed : list of str
+        What stands in the place of a name and is none; files that could not be read.
+    """
+
+    photos: int = 0
+    photos_not_here: int = 0
+    names: int = 0
+    people: int = 0
+    new_people: int = 0
+    named: int = 0
+    known: int = 0
+    without_face: int = 0
+    without_place: int = 0
+    asked: int = 0
+    answered: int = 0
+    nameless: int = 0
+    also_called: list[str] = field(default_factory=list)
+    no_names: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    dry_run: bool = False
+    step: int | None = None
+
+
+def import_names(
+    library: Library,
+    photos: Iterable[NamedPhoto],
+    files: FilesRead,
+    source: str,
+    *,
+    by: str,
+    places: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+    progress: Progress,
+    stop: Stop,
+) -> ImportNamesSummary:
+    """Find the faces that names are about, and say of them who they are. Nothing that was said here changes.
+
+    Parameters
+    ----------
+    photos, files : iterable of NamedPhoto, FilesRead
+        What `named_photos` gives, and what it keeps of the files.
+    source : str
+        Where it comes from, for the log.
+    places : mapping, optional
+        Where folders of another machine are here.
+
+    Raises
+    ------
+    WrongUsage
+        Nothing was indexed yet, or a source cannot be read.
+    """
+    database = library.database
+    detector = database.run(library.detector)
+    if detector is None:
+        raise WrongUsage(f"There are no faces in {library.label} yet. Run {Command('index')}.")
+    found = read_names(database, detector.id, photos, places or {}, progress=progress, stop=stop)
+    rows, doubtful = database.run(lambda connection: place_whole_names(connection, found))
+
+    def work(connection: Connection) -> ImportNamesSummary:
+        with connection.transaction(force_rollback=dry_run):
+            return _import(connection, rows, doubtful, source, by)
+
+    summary = changing(database, work)
+    return replace(
+        summary,
+        photos=found.photos,
+        photos_not_here=found.not_here,
+        nameless=files.nameless,
+        no_names=found.no_names,
+        failed=files.failed,
+        dry_run=dry_run,
+        step=None if dry_run else summary.step,
+    )
+
+
+def _import(
+    connection: Connection, rows: Sequence[ImportedName], doubtful: set[ImportedName], source: str, by: str
+) -> ImportNamesSummary:
+    said = load_statements(connection)
+    images = sorted({row.image for row in rows})
+    states = states_of_faces(connection, sorted({row.face for row in rows if row.face is not None}))
+    rows = [row if row.face is None or row.face in states else replace(row, face=None) for row in rows]
+    here = Here(
+        states=states,
+        homes={each.face: each.person for each in said.faces if each.is_person},
+        refused={(each.face, each.person) for each in said.faces if not each.is_person},
+        people=_people_of_names(connection, rows),
+        named=named_people(connection),
+        own=named_by_programs(connection, images),
+    )
+    claims = weigh(rows, doubtful, here)
+    with making_step(connection, "import-names", by, f"names of {source} imported") as step:
+        meant = _people(step, claims, here)
+        refused = _say(step, claims.given, meant, said)
+        asked = [*claims.asked, *refused]
+        _keep(step, rows, meant)
+        ask_about_imported(
+            connection,
+            [(row.face, meant[folded(row.name)], row.program) for row in asked if row.face is not None],
+        )
+    new = {each for name, each in meant.items() if name not in here.people}
+    given = {row.face for row in claims.given} - {row.face for row in refused}
+    return ImportNamesSummary(
+        names=len(rows),
+        people=len(set(meant.values())),
+        new_people=len(new),
+        named=len(given),
+        known=len({row.face for row in claims.known} - given),
+        without_face=sum(row.face is None and row.box is not None for row in rows),
+        without_place=sum(row.face is None and row.box is None for row in rows),
+        asked=len(asked),
+        answered=len(claims.answered),
+        also_called=_also_called(connection, asked, here),
+        step=kept_step(connection, step),
+    )
+
+
+def _people_of_names(connection: Connection, rows: Sequence[ImportedName]) -> dict[str, UUID]:
+    """Who has the names of rows, by the folded name, as we compare names or as the server does."""
+    people = {folded(name): person for name, person in all_names(connection)}
+    unknown = list({row.name for row in rows if folded(row.name) not in people})
+    return people | {folded(name): person for name, person in people_called(connection, unknown).items()}
+
+
+def _people(step: Step, claims: Claims, here: Here) -> dict[str, UUID]:
+    """Who is meant by the names of faces, by the folded name; who is new is made, and gets the name.
+
+    Whose most of a name's faces are, if that one has no name, is who is called so.
+    """
+    meant = {
+        name: here.people[name]
+        for row in (*claims.known, *claims.given, *claims.asked, *claims.answered)
+        if (name := folded(row.name)) in here.people
+    }
+    texts: dict[str, str] = {}
+    for row in (*claims.given, *claims.asked):
+        texts.setdefault(folded(row.name), row.name)
+    faces: dict[str, set[int]] = {name: set() for name in texts if name not in meant}
+    for row in claims.given:
+        if row.face is not None and folded(row.name) in faces:
+            faces[folded(row.name)].add(row.face)
+    owners = {name: _owner(theirs, here.states) for name, theirs in faces.items()}
+    states = person_states(step.connection, [owner for owner in owners.values() if owner is not None])
+    # Nobody gets two of these names, and who was hidden none.
+    free = {owner for owner, state in states.items() if state.status == "active"} - here.named
+    to_server = lowered(step.connection, [texts[name] for name in faces])
+    named: dict[str, UUID] = {}
+    called_now: dict[UUID, str] = {}
+    new: list[UUID] = []
+    for name in sorted(faces, key=lambda each: (-len(faces[each]), each)):
+        owner = owners[name]
+        # What is one name for the server is of one person, though we tell them apart.
+        person = named.get(to_server[texts[name]])
+        if person is None:
+            is_free = owner is not None and owner in free
+            person = owner if owner is not None and is_free else uuid4()
+            free.discard(person)
+            new += [] if is_free else [person]
+            named[to_server[texts[name]]] = person
+            called_now[person] = texts[name]
+        meant[name] = person
+    make_people(step, new)
+    add_names(step, called_now)
+    keep_people(step, list(called_now))
+    return meant
+
+
+def _owner(faces: Iterable[int], states: Mapping[int, FaceState]) -> UUID | None:
+    """Whose most of some faces are."""
+    owners = [states[face].person for face in faces]
+    counts = Counter(owner for owner in owners if owner is not None)
+    if not counts:
+        return None
+    owner, most = min(counts.items(), key=lambda item: (-item[1], item[0]))
+    return owner if 2 * most > len(owners) else None
+
+
+def _say(
+    step: Step, given: Sequence[ImportedName], meant: Mapping[str, UUID], said: Statements
+) -> list[ImportedName]:
+    """Say who faces are; returns what contradicts what was said before, also through other faces."""
+    new: dict[FaceStatement, ImportedName] = {}
+    for row in given:
+        if row.face is not None:
+            new.setdefault(FaceStatement(row.face, meant[folded(row.name)], is_person=True), row)
+    faces = {each.face for each in new}
+    # What the same program said of a face before is replaced.
+    standing = Statements(
+        [each for each in said.faces if not (each.is_person and each.face in faces)],
+        said.face_pairs,
+        said.person_pairs,
+    )
+    kept, refused = without_contradictions(standing, new)
+    against = set(refused)
+    saying = [each for each in new if each not in against]
+    theirs, persons = [each.face for each in saying], [each.person for each in saying]
+    say_who(step, theirs, persons)
+    give_each(step, theirs, persons, "imported")
+    keep_people(step, list(dict.fromkeys(persons)))
+    follow_statements(step, kept)
+    return [row for each, row in new.items() if each in against]
+
+
+def _keep(step: Step, rows: Sequence[ImportedName], meant: Mapping[str, UUID]) -> None:
+    """Keep what programs say, of some photos at a time."""
+    some: list[ImportedName] = []
+    for _, said in groupby(sorted(rows, key=attrgetter("image")), key=attrgetter("image")):
+        some += said
+        if len(some) >= _KEPT_AT_ONCE:
+            _keep_some(step, some, meant)
+            some = []
+    _keep_some(step, some, meant)
+
+
+def _keep_some(step: Step, rows: Sequence[ImportedName], meant: Mapping[str, UUID]) -> None:
+    """Keep what programs say; what they said of the same face or of no face, and say no more, goes."""
+    before = imported_of_images(step.connection, sorted({row.image for row in rows}))
+    now = [row if row.face is None else replace(row, person=meant.get(folded(row.name))) for row in rows]
+    known = {each.said for each in before}
+    said = {each.said for each in now}
+    faces = {(each.program, each.face) for each in now if each.face is not None}
+    sources = {(each.program, each.image) for each in now}
+    gone = [
+        each
+        for each in before
+        if each.said not in said
+        and (each.program, each.image) in sources
+        and (each.face is None or (each.program, each.face) in faces)
+    ]
+    keep_imported(step, [each for each in now if each.said not in known], gone)
+
+
+def _also_called(connection: Connection, asked: Sequence[ImportedName], here: Here) -> list[str]:
+    """Names of which more than half of the faces asked about are one other person's here, in words."""
+    owners: dict[str, list[UUID | None]] = {}
+    for row in asked:
+        if row.face is not None:
+            owners.setdefault(row.name, []).append(here.homes.get(row.face) or here.states[row.face].person)
+    found: list[tuple[str, UUID, int]] = []
+    for name, theirs in owners.items():
+        ((owner, most),) = Counter(theirs).most_common(1)
+        if owner is not None and most >= _LEAST_TO_TELL and 2 * most > len(theirs):
+            found.append((name, owner, most))
+    states = person_states(connection, [owner for _, owner, _ in found])
+    return [
+        f"{name}: {counted(most, 'face')} of {called(states[owner])} here"
+        for name, owner, most in found
+        if owner in states
+    ]

@@ -1,0 +1,109 @@
+"""What becomes of a name that a program gives to a face: what was said here decides."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from facesets.operations.people.corrections.who import folded
+from facesets.store.postgres.people.imported_names import FaceState, ImportedName
+
+_OURS_TOO = frozenset({"mwg", "microsoft"})
+"""What `export-xmp` writes: a run's own guess must not come back as somebody's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What is known here of the faces that names are about.
+
+    Attributes
+    ----------
+    states : mapping
+        Whose faces are.
+    homes : mapping
+        Whom faces were said to be.
+    refused : set
+        Faces and people whom they were said not to be.
+    people : mapping
+        People by their folded names; those whose names they are not lacking.
+    named : set
+        People who have a name.
+    own : set
+        Faces and programs, where it is the program that named the face.
+    """
+
+    states: Mapping[int, FaceState]
+    homes: Mapping[int, UUID]
+    refused: AbstractSet[tuple[int, UUID]]
+    people: Mapping[str, UUID]
+    named: AbstractSet[UUID]
+    own: AbstractSet[tuple[int, str]]
+
+
+@dataclass(slots=True)
+class Claims:
+    """Rows by what becomes of them.
+
+    Attributes
+    ----------
+    known : list
+        It was said already.
+    given : list
+        The face is to be whom the name means.
+    asked : list
+        Something else was said here, or another program says it: a human decides.
+    answered : list
+        A human said already that it is not so.
+    """
+
+    known: list[ImportedName] = field(default_factory=list)
+    given: list[ImportedName] = field(default_factory=list)
+    asked: list[ImportedName] = field(default_factory=list)
+    answered: list[ImportedName] = field(default_factory=list)
+
+
+def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: Here) -> Claims:
+    """Sort names of faces by what is to become of them; of two names of one face the first counts.
+
+    Parameters
+    ----------
+    doubtful : set of ImportedName
+        Those of the rows that a human is asked about in any case.
+    """
+    claims = Claims()
+    called: dict[int, str] = {}
+    for row in rows:
+        if row.face is None or row.face not in here.states:
+            continue
+        name = folded(row.name)
+        person = here.people.get(name)
+        if person is not None and _is_known(row, person, here):
+            claims.known.append(row)
+        elif person is not None and (row.face, person) in here.refused:
+            claims.answered.append(row)
+            continue
+        elif row in doubtful or called.get(row.face, name) != name or _is_said_otherwise(row, person, here):
+            claims.asked.append(row)
+            continue
+        else:
+            claims.given.append(row)
+        called.setdefault(row.face, name)
+    return claims
+
+
+def _is_known(row: ImportedName, person: UUID, here: Here) -> bool:
+    """Whether the face was said to be the person, or is, and the name may be what we wrote into a sidecar."""
+    if row.face is None or here.homes.get(row.face) == person:
+        return True
+    return row.face not in here.homes and row.program in _OURS_TOO and here.states[row.face].person == person
+
+
+def _is_said_otherwise(row: ImportedName, person: UUID | None, here: Here) -> bool:
+    """Whether the face is somebody else here by the word of a human, and not of this very program."""
+    if row.face is None or (row.face, row.program) in here.own:
+        return False
+    owner = here.states[row.face].person
+    home = here.homes.get(row.face)
+    return (home is not None and home != person) or (
+        owner is not None and owner != person and owner in here.named
+    )

@@ -1,0 +1,66 @@
+"""Sidecars on the disk: read without following links, written whole, each only as it was seen."""
+
+import os
+import shutil
+from pathlib import Path
+
+from facesets.errors import UnreadableXmp
+from facesets.files import atomic_write, mtime_ns_of, read_regular_file, writing
+from facesets.formats.xmp.merging import EditedSince
+from facesets.formats.xmp.packet import MAX_BYTES
+
+
+def content_of(sidecar: Path) -> bytes | None:
+    """What a sidecar holds; None where there is none.
+
+    Raises
+    ------
+    UnreadableXmp
+        It is a link.
+    OSError
+        It cannot be read, or is too large.
+    """
+    if sidecar.is_symlink():
+        raise UnreadableXmp("it is a link, which is not followed")
+    try:
+        return read_regular_file(sidecar, max_bytes=MAX_BYTES)
+    except FileNotFoundError:
+        return None
+
+
+def put(sidecar: Path, before: bytes | None, content: bytes | None) -> None:
+    """Let a sidecar hold something else, or let it go.
+
+    Raises
+    ------
+    EditedSince
+        It does not hold `before` any more.
+    CannotWrite
+        The disk is full, or permission is missing.
+    """
+    try:
+        there = content_of(sidecar)
+    except (UnreadableXmp, OSError) as error:
+        raise EditedSince("somebody changed it just now") from error
+    if there != before:
+        raise EditedSince("somebody changed it just now")
+    if content is None:
+        with writing(sidecar):
+            sidecar.unlink(missing_ok=True)
+        return
+
+    def like_before(temporary: Path) -> None:
+        if before is not None:
+            shutil.copymode(sidecar, temporary)
+
+    with atomic_write(sidecar, before_replacing=like_before) as file:
+        file.write(content)
+
+
+def state_of(sidecar: Path) -> tuple[int, int] | None:
+    """Size and time of a sidecar; None where there is none."""
+    try:
+        status = os.lstat(sidecar)
+    except OSError:
+        return None
+    return status.st_size, mtime_ns_of(status)

@@ -1,0 +1,215 @@
+"""What has to become of the sidecar of one photo."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
+
+from facesets.errors import UnreadableImage, UnreadableXmp
+from facesets.files import is_there, mtime_ns_of
+from facesets.formats.xmp.editing import UnfitSidecar
+from facesets.formats.xmp.merging import EditedSince, Merged, Wanted, merged
+from facesets.formats.xmp.ownership import Hasher, Ours, from_json, to_json
+from facesets.formats.xmp.reading import tidy
+from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES
+from facesets.imaging.stored_frame import stored_box, stored_frame
+from facesets.operations.interchange.sidecar_files import content_of, state_of
+from facesets.store.postgres.xmp_sidecars import KnownSidecar, PersonFace, PhotoFile
+
+SUFFIX = ".xmp"
+_LAYOUT = "1"
+"""Rises where the same faces give other sidecars: these are then looked at again."""
+_CHANGED = "changed since it was indexed: index it again first"
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+Outcome = Literal["unchanged", "new", "changed", "removed", "missing", "edited", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What has to become of a sidecar.
+
+    Attributes
+    ----------
+    outcome
+        `missing`: the photo is not there; `edited`: somebody changed what we wrote; `failed`: for `reason`.
+    before, after
+        The sidecar's bytes; None for no file.
+    known
+        What to keep of it; None for nothing.
+    ours_before
+        What of it is ours, as the library keeps that.
+    """
+
+    photo: PhotoFile
+    outcome: Outcome
+    sidecar: str = ""
+    reason: str = ""
+    before: bytes | None = None
+    after: bytes | None = None
+    known: KnownSidecar | None = None
+    ours_before: bytes = b""
+
+    @property
+    def path(self) -> Path:
+        """Where the sidecar is; the photo where it is not about that."""
+        photo = Path(self.photo.path)
+        return photo.with_name(self.sidecar) if self.sidecar else photo
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of all sidecars.
+
+    Attributes
+    ----------
+    names
+        Of everybody who has one that XML can hold.
+    people
+        Whom to name.
+    """
+
+    names: Mapping[UUID, str]
+    people: frozenset[UUID]
+    microsoft: bool
+    replace: bool
+    hashed: Hasher
+
+
+def fit_name(name: str) -> str | None:
+    """A name as XMP takes it; None where no XML can hold it."""
+    tidied = tidy(name)
+    return None if not tidied or _NOT_IN_XML.search(tidied) else tidied
+
+
+def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) -> Plan:
+    """What has to become of a photo's sidecar; changes nothing.
+
+    People that it named before are named further: what is asked for adds to that.
+    """
+    known = photo.sidecar
+    ours = () if known is None else tuple(map(_unpacked, filter(None, (known.planned, known.ours))))
+    people = asked.people | (known.people if known else frozenset())
+    wanted = [face for face in faces if face.person in people and face.person in asked.names]
+    microsoft = asked.microsoft or any(each.microsoft for each in ours)
+    made_of = _made_of(photo, wanted, asked, microsoft=microsoft)
+    if known is not None and known.made_of == made_of and _is_as_left(photo, known):
+        return Plan(photo, "unchanged", known=known)
+    path = Path(photo.path)
+    name = ""
+    try:
+        if not _is_as_indexed(path, photo):
+            return Plan(photo, "failed", reason=_CHANGED)
+        name = _name_of_sidecar(path, known)
+        before = content_of(path.with_name(name))
+        done = _merged(photo, wanted, before, ours, asked, microsoft=microsoft)
+    except EditedSince as error:
+        return Plan(photo, "edited", name, str(error))
+    except UnreadableImage as error:
+        return Plan(photo, "failed", reason=error.reason)
+    except UnreadableXmp as error:
+        return Plan(photo, "failed", name, error.reason)
+    except UnfitSidecar as error:
+        return Plan(photo, "failed", name, str(error))
+    except OSError as error:
+        if not name:
+            return Plan(photo, "missing")
+        return Plan(photo, "failed", name, f"cannot be read: {error.strerror or error}")
+    now = KnownSidecar(name, frozenset(each.person for each in wanted), packed(done.ours), None, made_of)
+    keeps = bool(wanted) or not done.ours.is_nothing
+    return Plan(
+        photo,
+        _outcome(before, done.content),
+        name,
+        before=before,
+        after=done.content,
+        known=now if keeps else None,
+        ours_before=packed(done.found),
+    )
+
+
+def _outcome(before: bytes | None, after: bytes | None) -> Outcome:
+    if before == after:
+        return "unchanged"
+    return "new" if before is None else "removed" if after is None else "changed"
+
+
+def _merged(
+    photo: PhotoFile,
+    faces: list[PersonFace],
+    before: bytes | None,
+    ours: tuple[Ours, ...],
+    asked: Request,
+    *,
+    microsoft: bool,
+) -> Merged:
+    if not faces:
+        nobody = Wanted((), photo.width, photo.height)
+        return merged(before, nobody, ours if before is not None else (), asked.hashed, replace=asked.replace)
+    frame = stored_frame(Path(photo.path))
+    if frame.upright_size != (photo.width, photo.height):
+        raise UnreadableImage(_CHANGED)
+    size = (photo.width, photo.height) * 2
+    boxes = [stored_box(_clipped(face.box, size), frame.orientation) for face in faces]
+    named = zip((asked.names[face.person] for face in faces), boxes, strict=True)
+    wanted = Wanted(tuple(named), frame.width, frame.height, microsoft)
+    return merged(before, wanted, ours if before is not None else (), asked.hashed, replace=asked.replace)
+
+
+def _clipped(
+    box: tuple[float, float, float, float], size: tuple[int, ...]
+) -> tuple[float, float, float, float]:
+    """A box in fractions of the picture, without what is beyond its edges."""
+    x1, y1, x2, y2 = (min(max(edge / whole, 0.0), 1.0) for edge, whole in zip(box, size, strict=True))
+    return x1, y1, x2, y2
+
+
+def _name_of_sidecar(photo: Path, known: KnownSidecar | None) -> str:
+    """Which file is its sidecar: that of before, else `photo.jpg.xmp`, else a `photo.xmp` of its own."""
+    full, short = f"{photo.name}{SUFFIX}", f"{photo.stem}{SUFFIX}"
+    candidates = (known.name, full) if known is not None else (full,)
+    for name in candidates:
+        if os.path.lexists(photo.with_name(name)):
+            return name
+    return short if is_there(photo.with_name(short)) and _is_alone(photo) else full
+
+
+def _is_alone(photo: Path) -> bool:
+    """Whether no other photo has the same name but for its ending: theirs may be the sidecar."""
+    endings = SUFFIXES | RAW_SUFFIXES
+    with os.scandir(photo.parent) as entries:
+        return not any(
+            entry.name != photo.name
+            and Path(entry.name).stem == photo.stem
+            and Path(entry.name).suffix.lower() in endings
+            for entry in entries
+        )
+
+
+def _is_as_indexed(path: Path, photo: PhotoFile) -> bool:
+    status = path.stat()
+    return (status.st_size, mtime_ns_of(status)) == (photo.size, photo.mtime_ns)
+
+
+def _is_as_left(photo: PhotoFile, known: KnownSidecar) -> bool:
+    """Whether a sidecar is as we left it by its size and time; it may be none."""
+    left = None if known.size is None or known.mtime_ns is None else (known.size, known.mtime_ns)
+    return state_of(Path(photo.path).with_name(known.name)) == left
+
+
+def _made_of(photo: PhotoFile, faces: list[PersonFace], asked: Request, *, microsoft: bool) -> bytes:
+    said = [(asked.names[face.person], *(round(edge, 2) for edge in face.box)) for face in faces]
+    return bytes.fromhex(asked.hashed(_LAYOUT, photo.sha256, f"{microsoft}", json.dumps(said)))
+
+
+def packed(ours: Ours) -> bytes:
+    """What of a sidecar is ours, as the library keeps it."""
+    return json.dumps(to_json(ours)).encode()
+
+
+def _unpacked(ours: bytes) -> Ours:
+    return from_json(json.loads(ours))

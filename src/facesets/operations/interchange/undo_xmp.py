@@ -1,0 +1,153 @@
+"""`export-xmp --undo`: the sidecars that a run wrote, as they were before."""
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from facesets.errors import CannotWrite, UnreadableXmp, WrongUsage
+from facesets.files import printable
+from facesets.formats.xmp.merging import EditedSince
+from facesets.interfaces import Progress
+from facesets.operations.interchange.export_xmp import COMMAND, THREADS, LeftSidecar
+from facesets.operations.interchange.sidecar_files import content_of, put
+from facesets.stop import Stop
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.xmp_changes import (
+    Change,
+    changes_of,
+    count_changes,
+    drop_changes,
+    runs_with_changes,
+)
+from facesets.store.postgres.xmp_sidecars import KnownSidecar, keep_sidecars
+
+LAST = "last"
+_AT_A_TIME = 500
+
+_Outcome = Literal["restored", "removed", "as_before", "edited", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoXmpSummary:
+    """What taking back a run did.
+
+    Attributes
+    ----------
+    restored, removed
+        Sidecars that hold again what they held, and those that there were none of before.
+    as_before
+        Those that are already as they were.
+    edited
+        Somebody changed them since: they stay as they are.
+    """
+
+    run: int
+    restored: int = 0
+    removed: int = 0
+    as_before: int = 0
+    edited: list[LeftSidecar] = field(default_factory=list)
+    failures: list[LeftSidecar] = field(default_factory=list)
+    stopped: bool = False
+    dry_run: bool = False
+
+
+def undo_xmp(
+    database: Database, run: str, *, dry_run: bool = False, progress: Progress, stop: Stop
+) -> UndoXmpSummary:
+    """Put back what sidecars held before a run of `export-xmp`, by its number or `last`.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such run, or none that can be taken back.
+    AlreadyRunning
+        A run writes sidecars.
+    """
+    with RunLock(database, COMMAND), ThreadPoolExecutor(THREADS, thread_name_prefix="sidecars") as pool:
+        number = _number_of(database.run(runs_with_changes), run)
+        counts: Counter[str] = Counter()
+        left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": []}
+        progress.begin("Sidecars", database.run(lambda connection: count_changes(connection, number)))
+        put_back = partial(_put_back, dry_run=dry_run)
+        behind, is_done = "", False
+        while not (is_done or stop.requested):
+            changes = database.run(partial(changes_of, run=number, behind=behind, limit=_AT_A_TIME))
+            is_done = len(changes) < _AT_A_TIME
+            behind = changes[-1].path if changes else behind
+            settled = []
+            for change, (outcome, reason) in zip(changes, pool.map(put_back, changes), strict=True):
+                counts[outcome] += 1
+                if outcome in left:
+                    left[outcome].append(LeftSidecar(str(_place(change)), reason))
+                # What could not be written can be tried again.
+                if outcome != "failed":
+                    settled.append((change, outcome))
+            if not dry_run:
+                database.run(partial(_settle, run=number, settled=settled))
+            progress.advance(len(changes))
+        progress.end()
+    return UndoXmpSummary(
+        number,
+        counts["restored"],
+        counts["removed"],
+        counts["as_before"],
+        left["edited"],
+        left["failed"],
+        not is_done,
+        dry_run,
+    )
+
+
+def _number_of(runs: list[int], run: str) -> int:
+    if not runs:
+        raise WrongUsage("No run of export-xmp can be taken back: none has changed anything.")
+    if run == LAST:
+        return runs[0]
+    if not run.isdecimal() or int(run) not in runs:
+        known = ", ".join(map(str, runs))
+        raise WrongUsage(f"There is no run {printable(run)} to take back. There are {known}.")
+    return int(run)
+
+
+def _place(change: Change) -> Path:
+    return Path(change.path).with_name(change.sidecar)
+
+
+def _put_back(change: Change, *, dry_run: bool) -> tuple[_Outcome, str]:
+    sidecar = _place(change)
+    try:
+        there = content_of(sidecar)
+        if there == change.before:
+            return "as_before", ""
+        if (None if there is None else sha256(there).digest()) != change.after_sha256:
+            return "edited", "somebody changed it since"
+        if not dry_run:
+            put(sidecar, there, change.before)
+    except EditedSince as error:
+        return "edited", str(error)
+    except (CannotWrite, UnreadableXmp) as error:
+        return "failed", str(error)
+    except OSError as error:
+        return "failed", f"cannot be read: {error.strerror or error}"
+    return ("removed" if change.before is None else "restored"), ""
+
+
+def _settle(connection: Connection, run: int, settled: Sequence[tuple[Change, _Outcome]]) -> None:
+    """Keep what of the sidecars is ours now, and forget that they can be put back."""
+    now = {
+        change.path: (
+            None
+            if change.ours_before is None
+            else KnownSidecar(change.sidecar, change.people_before or frozenset(), change.ours_before)
+        )
+        for change, outcome in settled
+        if outcome != "edited"
+    }
+    keep_sidecars(connection, now)
+    drop_changes(connection, run, [change.path for change, _ in settled])

@@ -1,0 +1,27 @@
+"""What `export-xmp` can be told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from facesets.operations.options.declaration import Checked, Option
+from facesets.operations.options.shared import DryRun
+
+
+@dataclass(frozen=True, slots=True)
+class ExportXmpOptions(Checked):
+    """Which sidecars are written, and how."""
+
+    target: Annotated[
+        tuple[Path, ...],
+        Option("Only photos below this folder. May be repeated.", metavar="DIR", unset="the whole library"),
+    ] = ()
+    microsoft: Annotated[bool, Option("Microsoft's regions, too, for Windows' own programs.")] = False
+    replace: Annotated[
+        bool,
+        Option(
+            "Write ours again where somebody changed it since, and regions beside those of a picture of "
+            "another size."
+        ),
+    ] = False
+    dry_run: DryRun = False

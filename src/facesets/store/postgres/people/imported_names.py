@@ -1,0 +1,242 @@
+"""Names that other programs gave: which photos and faces they are about, and what they said before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+from uuid import UUID
+
+import numpy as np
+
+from facesets.records import Float32, Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.copying import copy_rows
+from facesets.store.postgres.images import new_ids
+from facesets.store.postgres.paths import from_text, to_text
+from facesets.store.postgres.people.steps import Step
+
+Box = tuple[float, float, float, float]
+BOX_DIGITS = 5
+"""So exact boxes are kept, which a real number holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedName:
+    """What a program says, and what it means here.
+
+    Attributes
+    ----------
+    id : int
+        Of its row; 0 while it has none.
+    box : tuple of float or None
+        x1, y1, x2, y2 in fractions of the upright photo; None for the photo as a whole.
+    face : int or None
+        The face that lies there.
+    person : UUID or None
+        Whom the name means on that face.
+    """
+
+    id: int
+    image: int
+    program: str
+    name: str
+    box: Box | None
+    face: int | None
+    person: UUID | None
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """All but the number of the row."""
+        return self.image, self.program, self.name, self.box, self.face, self.person
+
+
+@dataclass(frozen=True, slots=True)
+class FaceState:
+    """Whose a face is, and who said so."""
+
+    image: int
+    person: UUID | None
+    assigned_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedFaces:
+    """The faces of one photo.
+
+    Attributes
+    ----------
+    id : int64 array of shape (n,)
+    box : float32 array of shape (n, 4)
+        In fractions of the upright photo.
+    """
+
+    id: Int64
+    box: Float32
+
+
+def images_at(connection: Connection, paths: Sequence[str]) -> dict[str, int]:
+    """The numbers of the images that lie at some paths."""
+    rows = connection.execute(
+        "SELECT path, image_id FROM image_paths WHERE path = ANY(%s) AND image_id IS NOT NULL",
+        ([to_text(path) for path in paths],),
+    )
+    return {from_text(path): int(image) for path, image in rows}
+
+
+def images_of_files(connection: Connection, files: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """The images of which files have these names and sizes in bytes, where no two images have."""
+    rows = connection.execute(
+        """SELECT w.name, w.size, min(p.image_id) FROM image_paths p
+            JOIN unnest(%s::text[], %s::bigint[]) AS w (name, size)
+                ON p.size = w.size AND right(p.path, length(w.name) + 1) = '/' || w.name
+            WHERE p.image_id IS NOT NULL
+            GROUP BY w.name, w.size HAVING count(DISTINCT p.image_id) = 1""",
+        ([to_text(name) for name, _ in files], [size for _, size in files]),
+    )
+    return {(from_text(name), int(size)): int(image) for name, size, image in rows}
+
+
+def faces_of_images(
+    connection: Connection, images: Sequence[int], detector_id: int
+) -> dict[int, PlacedFaces]:
+    """The faces of some images that were found in one way; images without any are left out."""
+    rows = connection.execute(
+        """SELECT f.image_id, f.id, f.x1 / i.width, f.y1 / i.height, f.x2 / i.width, f.y2 / i.height
+            FROM face_detections f JOIN images i ON i.id = f.image_id
+            WHERE f.image_id = ANY(%s::bigint[]) AND f.detector_id = %s ORDER BY f.image_id, f.id""",
+        (list(images), detector_id),
+    ).fetchall()
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for image, *face in rows:
+        found.setdefault(int(image), []).append(tuple(face))
+    return {
+        image: PlacedFaces(
+            np.array([face[0] for face in faces], np.int64),
+            np.array([face[1:] for face in faces], np.float32),
+        )
+        for image, faces in found.items()
+    }
+
+
+def states_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, FaceState]:
+    """Whose some faces are; those that do not exist are left out."""
+    rows = connection.execute(
+        """SELECT id, image_id, person_id, coalesce(assigned_by, '') FROM face_detections
+            WHERE id = ANY(%s::bigint[])""",
+        (list(faces),),
+    )
+    return {int(face): FaceState(int(image), person, by) for face, image, person, by in rows}
+
+
+def imported_of_images(connection: Connection, images: Sequence[int]) -> list[ImportedName]:
+    """What programs said of some images before."""
+    rows = connection.execute(
+        """SELECT id, image_id, program, name, box, face_id, person_id FROM imported_names
+            WHERE image_id = ANY(%s::bigint[]) ORDER BY id""",
+        (list(images),),
+    )
+    return [
+        ImportedName(int(number), int(image), program, name, _box(box), face, person)
+        for number, image, program, name, box, face, person in rows
+    ]
+
+
+def named_by_programs(connection: Connection, images: Sequence[int]) -> set[tuple[int, str]]:
+    """Faces on some images, and the programs that said who they are, as far as nobody said it here since."""
+    rows = connection.execute(
+        """SELECT n.face_id, n.program FROM imported_names n JOIN face_detections f ON f.id = n.face_id
+            LEFT JOIN persons p ON p.id = n.person_id
+            WHERE n.image_id = ANY(%s::bigint[]) AND f.assigned_by = 'imported'
+                AND f.person_id = coalesce(p.merged_into_id, n.person_id)""",
+        (list(images),),
+    )
+    return {(int(face), program) for face, program in rows}
+
+
+def _box(stored: Sequence[float] | None) -> Box | None:
+    if stored is None:
+        return None
+    x1, y1, x2, y2 = (round(float(each), BOX_DIGITS) for each in stored)
+    return x1, y1, x2, y2
+
+
+def keep_imported(step: Step, new: Sequence[ImportedName], gone: Sequence[ImportedName]) -> None:
+    """Keep what programs say in place of what they said before."""
+    connection = step.connection
+    ids = new_ids(connection, "imported_names", len(new))
+    step.touch_rows("imported_names", [str(number) for number in [*ids, *(each.id for each in gone)]])
+    connection.execute(
+        "DELETE FROM imported_names WHERE id = ANY(%s::bigint[])", ([each.id for each in gone],)
+    )
+    copy_rows(
+        connection,
+        """COPY imported_names (id, image_id, program, name, box, face_id, person_id)
+            FROM STDIN (FORMAT BINARY)""",
+        ["int8", "int8", "text", "text", "float4[]", "int8", "uuid"],
+        ((number, *_stored(each)) for number, each in zip(ids, new, strict=True)),
+    )
+
+
+def _stored(each: ImportedName) -> tuple[object, ...]:
+    box = None if each.box is None else list(each.box)
+    return each.image, each.program, each.name, box, each.face, each.person
+
+
+@dataclass(frozen=True, slots=True)
+class ListedName:
+    """What a program says, as it is listed.
+
+    Attributes
+    ----------
+    path : str
+        Where the photo lies; empty where it lies nowhere any more.
+    here : str
+        The name of whom the face shows here; empty for nobody, somebody without a name, and no face.
+    """
+
+    path: str
+    program: str
+    name: str
+    box: Box | None
+    face: int | None
+    here: str
+
+
+def unmatched_names(connection: Connection) -> list[ListedName]:
+    """What programs say of places without a face, and of photos as a whole, by path."""
+    return _listed(connection, "n.face_id IS NULL")
+
+
+def conflicting_names(connection: Connection) -> list[ListedName]:
+    """What programs say of faces that are somebody else's here, or nobody's, by path."""
+    return _listed(
+        connection,
+        """EXISTS (SELECT FROM face_detections f LEFT JOIN persons p ON p.id = n.person_id
+            WHERE f.id = n.face_id
+                AND f.person_id IS DISTINCT FROM coalesce(p.merged_into_id, n.person_id))""",
+    )
+
+
+_LIST: LiteralString = """
+    SELECT coalesce((SELECT p.path FROM image_paths p WHERE p.image_id = i.id ORDER BY p.id LIMIT 1), ''),
+        n.program, n.name, n.box, n.face_id,
+        coalesce((SELECT m.name FROM face_detections f JOIN person_names m ON m.person_id = f.person_id
+            WHERE f.id = n.face_id ORDER BY m.id LIMIT 1), '')
+    FROM imported_names n JOIN images i ON i.id = n.image_id """
+
+
+def _listed(connection: Connection, condition: LiteralString) -> list[ListedName]:
+    rows = connection.execute(_LIST + "WHERE " + condition + " ORDER BY 1, n.id")
+    return [
+        ListedName(from_text(path), program, name, _box(box), face, here)
+        for path, program, name, box, face, here in rows
+    ]
+
+
+def erase_imported(connection: Connection, pattern: str) -> None:
+    """Erase names where a pattern fits, with what the journal holds of them."""
+    connection.execute("DELETE FROM imported_names WHERE name ~* %s", (pattern,))
+    connection.execute(
+        """DELETE FROM step_rows WHERE in_table = 'imported_names'
+            AND coalesce(before ->> 'name', after ->> 'name') ~* %s""",
+        (pattern,),
+    )

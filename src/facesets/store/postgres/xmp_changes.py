@@ -1,0 +1,111 @@
+"""What XMP sidecars held before each run that wrote them, so that a run can be taken back."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.paths import from_text, to_text
+
+KEPT_RUNS = 10
+"""Runs that can be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A sidecar as a run finds and leaves it.
+
+    Attributes
+    ----------
+    path
+        Of the photo.
+    sidecar
+        Its name, in the same folder.
+    before
+        Its bytes; None where there was none.
+    after_sha256
+        None where it goes.
+    people_before, ours_before
+        Whom it named by us and what of it was ours; None where nothing was.
+    """
+
+    path: str
+    sidecar: str
+    before: bytes | None
+    after_sha256: bytes | None
+    people_before: frozenset[UUID] | None
+    ours_before: bytes | None
+
+
+def note_changes(connection: Connection, run: int, changes: Sequence[Change]) -> None:
+    """Keep what sidecars hold before a run writes them."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO xmp_changes
+                    (run_id, path, sidecar, before, after_sha256, people_before, ours_before)
+                VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+            [
+                (
+                    run,
+                    to_text(change.path),
+                    to_text(change.sidecar),
+                    None if change.before is None else zlib.compress(change.before),
+                    change.after_sha256,
+                    None if change.people_before is None else list(change.people_before),
+                    change.ours_before,
+                )
+                for change in changes
+            ],
+        )
+
+
+def runs_with_changes(connection: Connection) -> list[int]:
+    """The runs that can be taken back, the last one first."""
+    rows = connection.execute(
+        """SELECT id FROM runs r WHERE EXISTS (SELECT FROM xmp_changes c WHERE c.run_id = r.id)
+            ORDER BY id DESC"""
+    )
+    return [int(run) for (run,) in rows]
+
+
+def count_changes(connection: Connection, run: int) -> int:
+    """How many sidecars a run changed that were not put back yet."""
+    return int(only_row(connection.execute("SELECT count(*) FROM xmp_changes WHERE run_id = %s", (run,)))[0])
+
+
+def changes_of(connection: Connection, run: int, behind: str, limit: int) -> list[Change]:
+    """Some changes of a run: those of photos behind a path, in the order of paths."""
+    rows = connection.execute(
+        """SELECT path, sidecar, before, after_sha256, people_before, ours_before FROM xmp_changes
+            WHERE run_id = %s AND path > %s ORDER BY path LIMIT %s""",
+        (run, to_text(behind), limit),
+    )
+    return [
+        Change(
+            from_text(path),
+            from_text(sidecar),
+            None if before is None else zlib.decompress(before),
+            after,
+            None if people is None else frozenset(people),
+            ours,
+        )
+        for path, sidecar, before, after, people, ours in rows
+    ]
+
+
+def drop_changes(connection: Connection, run: int, paths: Sequence[str]) -> None:
+    """Forget what a run changed beside some photos."""
+    texts = [to_text(path) for path in paths]
+    connection.execute("DELETE FROM xmp_changes WHERE run_id = %s AND path = ANY(%s::text[])", (run, texts))
+
+
+def drop_old_changes(connection: Connection) -> None:
+    """Forget what runs before the last few changed."""
+    old = runs_with_changes(connection)[KEPT_RUNS:]
+    connection.execute("DELETE FROM xmp_changes WHERE run_id = ANY(%s::bigint[])", (old,))
+
+
+def drop_all_changes(connection: Connection) -> None:
+    """Forget what every run changed: old sidecars may name somebody who is forgotten."""
+    connection.execute("DELETE FROM xmp_changes")

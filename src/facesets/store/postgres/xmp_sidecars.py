@@ -1,0 +1,202 @@
+"""XMP sidecars: whose photos need one, and what of each is ours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+from uuid import UUID
+
+import numpy as np
+
+from facesets.records import Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.paths import from_text, range_below, to_text
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSidecar:
+    """What is kept of a sidecar.
+
+    Attributes
+    ----------
+    name
+        Of the file, in the photo's folder.
+    people
+        Whom it was to name.
+    ours, planned
+        What of it is ours, as bytes, and what is to be as soon as a write that has begun is done.
+    made_of
+        Hash of what it was made of; None where it has to be looked at again.
+    size, mtime_ns
+        Of the file as we left it.
+    names_forgotten
+        It names somebody who was forgotten: what it holds now is not to be kept.
+    """
+
+    name: str
+    people: frozenset[UUID]
+    ours: bytes
+    planned: bytes | None = None
+    made_of: bytes | None = None
+    size: int | None = None
+    mtime_ns: int | None = None
+    names_forgotten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFile:
+    """A photo at one of its places.
+
+    Attributes
+    ----------
+    size, mtime_ns
+        Of the file when it was indexed.
+    image
+        Number of its content.
+    width, height
+        Of the upright picture, in pixels.
+    sidecar
+        None where nothing was written.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    image: int
+    sha256: str
+    width: int
+    height: int
+    sidecar: KnownSidecar | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFace:
+    """A face and whose it is; the box in pixels of the upright picture."""
+
+    person: UUID
+    box: tuple[float, float, float, float]
+
+
+def names_of_people(connection: Connection) -> dict[UUID, str]:
+    """Everybody who has a name and is not hidden, by the name that came first."""
+    rows = connection.execute(
+        """SELECT DISTINCT ON (n.person_id) n.person_id, n.name FROM person_names n
+            JOIN persons p ON p.id = n.person_id AND p.status = 'active' ORDER BY n.person_id, n.id"""
+    )
+    return dict(rows.fetchall())
+
+
+def paths_to_look_at(
+    connection: Connection, detector_id: int, people: Sequence[UUID], below: Sequence[str]
+) -> Int64:
+    """Numbers of paths whose photos show some people, or that have a sidecar of ours, in ascending order."""
+    ranges = [range_below(root) for root in below]
+    columns = {name: [each[name] for each in ranges] for name in ("root", "below", "beyond")}
+    rows = connection.execute(
+        _TO_LOOK_AT, {"detector": detector_id, "people": list(people), "all": not below, **columns}
+    )
+    return np.array([number for (number,) in rows], np.int64)
+
+
+_TO_LOOK_AT: LiteralString = """
+    WITH wanted AS (
+        SELECT p.id, p.path FROM image_paths p WHERE p.reason = '' AND p.image_id IN (
+            SELECT f.image_id FROM face_detections f
+            WHERE f.person_id = ANY(%(people)s::uuid[]) AND f.detector_id = %(detector)s)
+        UNION SELECT p.id, p.path FROM xmp_sidecars s JOIN image_paths p USING (path) WHERE p.reason = '')
+    SELECT w.id FROM wanted w WHERE %(all)s OR EXISTS (
+        SELECT FROM unnest(%(root)s::text[], %(below)s::text[], %(beyond)s::text[]) AS r (root, below, beyond)
+        WHERE w.path = r.root OR (w.path >= r.below AND w.path < r.beyond))
+    ORDER BY w.id"""
+
+
+def photo_files(connection: Connection, paths: Sequence[int]) -> list[PhotoFile]:
+    """What is known of the photos at some paths, in the order of their numbers."""
+    rows = connection.execute(
+        """SELECT p.path, p.size, p.mtime_ns, i.id, i.sha256, i.width, i.height
+            FROM image_paths p JOIN images i ON i.id = p.image_id
+            WHERE p.id = ANY(%s::bigint[]) AND p.reason = '' ORDER BY p.id""",
+        (list(paths),),
+    ).fetchall()
+    # A plan that is kept from the first photos on would read the whole table for each, however it grows.
+    kept = connection.execute(
+        """SELECT path, name, people, ours, planned, made_of, size, mtime_ns, names_forgotten
+            FROM xmp_sidecars WHERE path = ANY(%s::text[])""",
+        ([path for path, *_ in rows],),
+        prepare=False,
+    )
+    known = {
+        path: KnownSidecar(from_text(name), frozenset(people), *others)
+        for path, name, people, *others in kept
+    }
+    return [
+        PhotoFile(from_text(path), size, mtime_ns, image, sha256, width, height, known.get(path))
+        for path, size, mtime_ns, image, sha256, width, height in rows
+    ]
+
+
+def faces_of_people(
+    connection: Connection, detector_id: int, images: Sequence[int]
+) -> dict[int, list[PersonFace]]:
+    """The faces of anybody on some images, by image, from left to right."""
+    rows = connection.execute(
+        """SELECT image_id, person_id, x1, y1, x2, y2 FROM face_detections
+            WHERE image_id = ANY(%s::bigint[]) AND detector_id = %s AND person_id IS NOT NULL
+            ORDER BY x1, id""",
+        (list(images), detector_id),
+    )
+    found: dict[int, list[PersonFace]] = {}
+    for image, person, x1, y1, x2, y2 in rows:
+        found.setdefault(image, []).append(PersonFace(person, (x1, y1, x2, y2)))
+    return found
+
+
+def keep_sidecars(connection: Connection, sidecars: Mapping[str, KnownSidecar | None]) -> None:
+    """Keep how sidecars stand, by the paths of their photos; None for one in which nothing is ours."""
+    gone = [to_text(path) for path, known in sidecars.items() if known is None]
+    connection.execute("DELETE FROM xmp_sidecars WHERE path = ANY(%s::text[])", (gone,))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO xmp_sidecars
+                    (path, name, people, ours, planned, made_of, size, mtime_ns, names_forgotten)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+                ON CONFLICT (path) DO UPDATE SET name = excluded.name, people = excluded.people,
+                    ours = excluded.ours, planned = excluded.planned, made_of = excluded.made_of,
+                    size = excluded.size, mtime_ns = excluded.mtime_ns,
+                    names_forgotten = excluded.names_forgotten""",
+            [
+                (
+                    to_text(path),
+                    to_text(known.name),
+                    list(known.people),
+                    known.ours,
+                    known.planned,
+                    known.made_of,
+                    known.size,
+                    known.mtime_ns,
+                    known.names_forgotten,
+                )
+                for path, known in sidecars.items()
+                if known is not None
+            ],
+        )
+
+
+def count_sidecars(connection: Connection, people: Sequence[UUID]) -> int:
+    """How many sidecars name some people by us."""
+    row = connection.execute(
+        "SELECT count(*) FROM xmp_sidecars WHERE people && %s::uuid[]", (list(people),)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def forget_in_sidecars(connection: Connection, people: Sequence[UUID]) -> None:
+    """Let sidecars name some people no more, as far as the library knows of them.
+
+    What was written about them stays in the files until the next export, which knows it by its hashes.
+    """
+    connection.execute(
+        """UPDATE xmp_sidecars SET made_of = NULL, names_forgotten = true,
+                people = ARRAY(SELECT p FROM unnest(people) p WHERE p <> ALL(%(people)s::uuid[]))
+            WHERE people && %(people)s::uuid[]""",
+        {"people": list(people)},
+    )

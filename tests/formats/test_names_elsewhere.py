@@ -1,0 +1,311 @@
+"""What other programs keep of names, as they write it, and in files of which nobody knows who made them."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fixtures.hostile import changed_json, damaged_bytes
+from tests.fixtures.names_elsewhere import (
+    LEFT,
+    RIGHT,
+    contacts_xml,
+    digikam_database,
+    osxphotos_photo,
+    picasa_ini,
+    rect64,
+    takeout_json,
+)
+
+from facesets.errors import FacesetsError, WrongUsage
+from facesets.formats.digikam import read_digikam
+from facesets.formats.json_stream import BrokenJson, elements
+from facesets.formats.named_photos import NamedPhoto
+from facesets.formats.named_regions import NamedRegion
+from facesets.formats.osxphotos import read_osxphotos
+from facesets.formats.picasa import read_contacts, read_picasa_ini
+from facesets.formats.picasa import rect64 as box_of
+from facesets.formats.takeout import read_takeout, takeout_file
+
+EXAMPLES = int(os.environ.get("FACESETS_FUZZ_EXAMPLES", "20"))
+
+
+def test_rect64_is_four_numbers_of_16_bits_without_zeros_in_front() -> None:
+    assert box_of("3f845bcb59418507") == pytest.approx((0.24811, 0.35857, 0.34865, 0.51964), abs=1e-5)
+    # 0168 0000 a5c2 6c82
+    assert box_of("1680000a5c26c82") == pytest.approx((0.00549, 0.0, 0.6475, 0.42387), abs=1e-5)
+    assert box_of("0") is None
+    assert box_of(rect64(LEFT)[7:-1]) == pytest.approx(LEFT, abs=1e-4)
+
+
+def test_picasa_s_names_come_from_the_folder_or_from_its_contacts() -> None:
+    ini = picasa_ini(
+        {"A.JPG": [(LEFT, "0a1b"), (RIGHT, "ffffffffffffffff")], "b.jpg": [(RIGHT, "c")]}, {"a1b": "Zoë"}
+    )
+    folder = read_picasa_ini(ini.encode())
+    (zoe,) = folder.regions_of("a.jpg", {})
+    assert (zoe.name, zoe.frame, zoe.program) == ("Zoë", "stored", "picasa")
+    assert folder.regions_of("b.jpg", {}) == ()
+    assert [
+        each.name for each in folder.regions_of("b.jpg", read_contacts(contacts_xml({"0c": "Ben"}).encode()))
+    ] == ["Ben"]
+    assert (folder.nameless({}), folder.nameless({"c": "Ben"})) == (1, 0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+def test_picasa_s_files_are_read_in_whatever_windows_wrote(encoding: str) -> None:
+    ini = picasa_ini({"Größe.jpg": [(LEFT, "a")]}, {"a": "Zoë"})
+    assert [each.name for each in read_picasa_ini(ini.encode(encoding)).regions_of("größe.JPG", {})] == [
+        "Zoë"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("photo", "file"),
+    [
+        ("IMG_1.jpg", "IMG_1.jpg.json"),
+        ("IMG_1.jpg", "IMG_1.jpg.supplemental-metadata.json"),
+        ("IMG_1(2).jpg", "IMG_1.jpg(2).json"),
+        ("IMG_1(2).jpg", "IMG_1.jpg.supplemental-metadata(2).json"),
+        ("IMG_1-edited.jpg", "IMG_1.jpg.json"),
+        ("Screenshot_2017-07-05-10-05-26.png", "Screenshot_2017-07-05-10-05-26.png.supplementa.json"),
+        ("D7157814-D2D5-4A62-AFCE-9CF465CB7D66.jpeg", "D7157814-D2D5-4A62-AFCE-9CF465CB7D66.jpeg.supp.json"),
+        (f"{'x' * 60}.jpg", f"{'x' * 46}.json"),
+    ],
+)
+def test_takeout_s_file_of_a_photo_is_found_however_its_name_was_cut_off(photo: str, file: str) -> None:
+    assert takeout_file(photo, {photo, file, "metadata.json", "IMG_11.jpg.json"}) == file
+    assert takeout_file("other.jpg", {file}) == ""
+
+
+def test_takeout_names_people_without_a_place() -> None:
+    found = read_takeout(takeout_json("1.jpg", "Anna", " Zoe\u0308 ", "Anna", "").encode())
+    assert found == tuple(NamedRegion(name, None, "upright", "takeout") for name in ("Anna", "Zoë"))
+    assert read_takeout(b'{"people": 5}') == ()
+
+
+def photos_of_digikam(path: Path, **fields: Any) -> list[NamedPhoto]:
+    photo = {"name": "1.jpg", "size": 9, "orientation": 1, "width": 100, "height": 50}
+    people = [("Anna", (10, 10, 30, 25)), ("Ben", None)]
+    digikam_database(path, Path("/home/me/Bilder & mehr"), [{**photo, "people": people}], **fields)
+    return list(read_digikam(path))
+
+
+def test_digikam_s_confirmed_faces_and_people_are_read_and_nothing_else(tmp_path: Path) -> None:
+    (photo,) = photos_of_digikam(tmp_path / "digikam4.db")
+    assert photo.path == "/home/me/Bilder & mehr/2019/summer/1.jpg"
+    assert (photo.name, photo.size) == ("1.jpg", 9)
+    assert photo.regions == (
+        NamedRegion("Anna", (0.1, 0.2, 0.3, 0.5), "upright", "digikam"),
+        NamedRegion("Ben", None, "upright", "digikam"),
+    )
+
+
+def test_a_collection_on_a_volume_with_a_number_lies_where_its_path_says(tmp_path: Path) -> None:
+    (photo,) = photos_of_digikam(tmp_path / "digikam4.db", uuid="a2eb43b6-9a15")
+    assert photo.path == "/home/me/Bilder & mehr/2019/summer/1.jpg"
+
+
+def test_a_database_that_digikam_has_open_is_refused(tmp_path: Path) -> None:
+    photos_of_digikam(tmp_path / "digikam4.db")
+    (tmp_path / "digikam4.db-wal").write_bytes(b"frames")
+    with pytest.raises(WrongUsage, match="Close digiKam"):
+        list(read_digikam(tmp_path / "digikam4.db"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE ImageTags",
+        "ALTER TABLE Images RENAME COLUMN fileSize TO size",
+        "ALTER TABLE Tags RENAME TO T; CREATE VIEW Tags AS SELECT * FROM T",
+        """ALTER TABLE ImageTags RENAME TO T;
+            CREATE VIEW ImageTags AS WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n)
+            SELECT i AS imageid, 20 AS tagid FROM n""",
+        "ALTER TABLE Albums RENAME TO T; CREATE VIRTUAL TABLE Albums USING fts5 (id, albumRoot)",
+    ],
+)
+def test_a_database_with_other_tables_or_with_views_gets_a_sentence(tmp_path: Path, change: str) -> None:
+    photos_of_digikam(tmp_path / "digikam4.db")
+    with closing(sqlite3.connect(tmp_path / "digikam4.db")) as database:
+        database.executescript(change)
+    with pytest.raises(WrongUsage, match=r"cannot be read as digiKam's database"):
+        list(read_digikam(tmp_path / "digikam4.db"))
+
+
+def test_a_database_is_read_without_leaving_a_trace_beside_it(tmp_path: Path) -> None:
+    photos_of_digikam(tmp_path / "digikam4.db")
+    with closing(sqlite3.connect(tmp_path / "digikam4.db")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+    before = (tmp_path / "digikam4.db").read_bytes()
+    tmp_path.chmod(0o555)
+    try:
+        assert len(list(read_digikam(tmp_path / "digikam4.db"))) == 1
+    finally:
+        tmp_path.chmod(0o755)
+    assert [each.name for each in tmp_path.iterdir()] == ["digikam4.db"]
+    assert (tmp_path / "digikam4.db").read_bytes() == before
+
+
+def test_apple_s_faces_are_measured_from_below(tmp_path: Path) -> None:
+    square = (0.25, 0.2, 0.35, 0.4)
+    photo = osxphotos_photo("/a/1.jpeg", 100, 50, {"Anna": square, "Ben": None})
+    (tmp_path / "p.json").write_text(json.dumps([photo]))
+    (found,) = read_osxphotos(tmp_path / "p.json")
+    anna, ben = found.regions
+    assert anna.box == pytest.approx(square)
+    assert (anna.frame, ben) == ("upright", NamedRegion("Ben", None, "upright", "osxphotos"))
+    assert (found.path, found.name, found.size) == ("/a/1.jpeg", "1.jpeg", 1)
+
+
+def test_places_on_an_edited_photo_of_apple_s_are_not_those_on_the_original(tmp_path: Path) -> None:
+    photo = osxphotos_photo("/a/1.jpeg", 100, 50, {"Anna": LEFT}, path_edited="/a/1_edited.jpeg")
+    (tmp_path / "p.json").write_text(json.dumps([photo]))
+    edited, original = read_osxphotos(tmp_path / "p.json")
+    assert (edited.path, edited.regions[0].box is None) == ("/a/1_edited.jpeg", False)
+    assert (original.path, original.regions[0].box) == ("/a/1.jpeg", None)
+
+
+def test_a_long_array_is_read_an_element_at_a_time(tmp_path: Path) -> None:
+    some = [{"n": n, "text": "ä" * 1000} for n in range(3000)]
+    path = tmp_path / "long.json"
+    path.write_text(json.dumps(some, indent=1, ensure_ascii=False), encoding="utf-8")
+    with path.open("rb") as file:
+        assert list(elements(file)) == some
+    path.write_bytes(path.read_bytes()[:-3])
+    with path.open("rb") as file, pytest.raises(BrokenJson):
+        list(elements(file))
+
+
+def read_all(photos: Iterator[NamedPhoto]) -> None:
+    for photo in photos:
+        require_regions(photo.regions)
+
+
+def require_regions(regions: tuple[NamedRegion, ...]) -> None:
+    for each in regions:
+        assert each.name == each.name.strip() != ""
+        if each.box is not None:
+            x1, y1, x2, y2 = each.box
+            assert 0 <= x1 < x2 <= 1
+            assert 0 <= y1 < y2 <= 1
+
+
+def tried(read: Callable[[], object]) -> None:
+    """Read something that may be refused by a sentence."""
+    try:
+        read()
+    except FacesetsError as error:
+        assert "\n" not in str(error)
+        assert str(error).isprintable()
+
+
+INI = picasa_ini(
+    {"1.jpg": [(LEFT, "a"), (RIGHT, "b")], "2.jpg": [(LEFT, "b")]}, {"a": "Anna", "b": "Zoë"}
+).encode()
+CONTACTS = contacts_xml({"a": "Anna", "b": "Zoë"}).encode()
+OSXPHOTOS = [osxphotos_photo("/a/1.jpeg", 100, 50, {"Anna": LEFT, "Ben": None})] * 2
+TAKEOUT = json.loads(takeout_json("1.jpg", "Anna", "Ben"))
+
+
+@given(st.one_of(st.binary(max_size=300), damaged_bytes(INI)), damaged_bytes(CONTACTS))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_rubbish_of_picasa_s_gives_names_or_a_sentence(ini: bytes, contacts: bytes) -> None:
+    def read() -> None:
+        folder = read_picasa_ini(ini)
+        for photo in folder.faces:
+            require_regions(folder.regions_of(photo, {}))
+
+    tried(read)
+    tried(lambda: read_contacts(contacts))
+
+
+@given(changed_json(OSXPHOTOS), changed_json(TAKEOUT))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_json_of_other_types_gives_names_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, photos: Any, takeout: Any
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "osxphotos.json"
+    path.write_text(json.dumps(photos))
+    tried(lambda: read_all(read_osxphotos(path)))
+    tried(lambda: require_regions(read_takeout(json.dumps(takeout).encode())))
+
+
+@given(damaged_bytes(json.dumps(OSXPHOTOS).encode()), damaged_bytes(json.dumps(TAKEOUT).encode()))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_damaged_json_gives_names_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, photos: bytes, takeout: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "osxphotos.json"
+    path.write_bytes(photos)
+    tried(lambda: read_all(read_osxphotos(path)))
+    tried(lambda: require_regions(read_takeout(takeout)))
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 200_000, b'[{"persons": ' + b"[" * 200_000, b'{"a":' * 100_000, b"1" * 5000]
+)
+def test_deep_or_endless_json_gets_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "p.json").write_bytes(content)
+    with pytest.raises(WrongUsage):
+        list(read_osxphotos(tmp_path / "p.json"))
+    with pytest.raises(WrongUsage):
+        read_takeout(content)
+
+
+@given(st.data())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_a_damaged_database_gives_names_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "whole.db"
+    if not path.exists():
+        photos_of_digikam(path)
+    damaged = path.with_name("digikam4.db")
+    damaged.write_bytes(data.draw(damaged_bytes(path.read_bytes())))
+    tried(lambda: read_all(read_digikam(damaged)))
+
+
+TABLES = (
+    "AlbumRoots",
+    "Albums",
+    "Images",
+    "ImageInformation",
+    "Tags",
+    "TagProperties",
+    "ImageTags",
+    "ImageTagProperties",
+)
+
+
+@given(
+    table=st.sampled_from(TABLES),
+    column=st.integers(0, 9),
+    value=st.one_of(
+        st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.binary(max_size=9), st.text(max_size=9)
+    ),
+)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_any_value_anywhere_in_a_database_gives_names_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, table: str, column: int, value: object
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "whole.db"
+    if not path.exists():
+        photos_of_digikam(path)
+    changed = path.with_name("digikam4.db")
+    changed.write_bytes(path.read_bytes())
+    with closing(sqlite3.connect(changed)) as database:
+        names = [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
+        how = "CAST(? AS TEXT)" if isinstance(value, str) else "?"
+        given = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+        # What a table refuses by itself is no other value.
+        with suppress(sqlite3.Error):
+            database.execute(f"UPDATE OR IGNORE {table} SET {names[column % len(names)]} = {how}", (given,))
+        database.commit()
+    tried(lambda: read_all(read_digikam(changed)))

@@ -1,0 +1,96 @@
+"""Damaged and hostile packets: read, merged, or refused with a sentence; never a crash, never slow."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.fixtures.foreign_packets import PACKETS
+from tests.fixtures.hostile import damaged_bytes, hostile
+from tests.fixtures.xmp_packets import listed, packet_of, region, regions
+
+from facesets.errors import FacesetsError
+from facesets.formats.xmp.merging import Wanted, merged
+from facesets.formats.xmp.ownership import NOTHING, Hasher
+from facesets.formats.xmp.packet import MAX_BYTES, parse
+from facesets.formats.xmp.reading import read_named_regions
+
+_HASHED = Hasher("a library")
+_WANTED = Wanted((("Anna", (0.4, 0.3, 0.6, 0.7)), ("Ben", (0.1, 0.1, 0.2, 0.2))), 400, 300, microsoft=True)
+_OURS = merged(None, _WANTED, (), _HASHED)
+_ALL = (*PACKETS.values(), _OURS.content or b"", packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4))))
+_PARTS = st.sampled_from(
+    [
+        *(
+            b"<rdf:li>",
+            b"</rdf:li>",
+            b"<rdf:Bag>",
+            b"</rdf:Bag>",
+            b'rdf:parseType="Resource"',
+            b"rdf:Description",
+        ),
+        *(b"mwg-rs:Regions", b"mwg-rs:Name", b"stArea:x", b"rdf:value", b"rdf:about", b"0.5", b"xmlns:rdf="),
+        *(b'"', b"<", b">", b"&", b"<!--", b"-->", b"<![CDATA[", b"]]>", b"<?", b"?>", b"\0", b"\xff", b"/"),
+    ]
+)
+
+
+@st.composite
+def swapped_parts(draw: st.DrawFn, content: bytes) -> bytes:
+    """The bytes with some parts of XMP in the place of others."""
+    for _ in range(draw(st.integers(1, 4))):
+        old, new = draw(_PARTS), draw(_PARTS)
+        places = [at for at in range(len(content)) if content.startswith(old, at)]
+        if places:
+            at = draw(st.sampled_from(places))
+            content = content[:at] + new + content[at + len(old) :]
+    return content
+
+
+def _is_survived(data: bytes) -> None:
+    try:
+        read_named_regions(data)
+    except FacesetsError as error:
+        assert str(error).isprintable()
+    for candidates in ((), (_OURS.ours, NOTHING)):
+        try:
+            done = merged(data, _WANTED, candidates, _HASHED, replace=bool(candidates))
+        except FacesetsError as error:
+            assert str(error).isprintable()
+        else:
+            if done.content is not None:
+                parse(done.content)
+
+
+@given(st.sampled_from(_ALL).flatmap(damaged_bytes))
+@hostile
+def test_damaged_packets_are_survived(data: bytes) -> None:
+    _is_survived(data)
+
+
+@given(st.sampled_from(_ALL).flatmap(swapped_parts))
+@hostile
+def test_packets_that_mean_something_else_are_survived(data: bytes) -> None:
+    _is_survived(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        packet_of("<own:a>" * 250 + "</own:a>" * 250),
+        packet_of("<own:a/>" * 300_000),
+        packet_of(" ".join(f'<own:a xmlns:p{n}="u{n}"/>' for n in range(60_000))),
+        packet_of("", "".join(f' xmlns:p{n}="u{n}"' for n in range(60_000))),
+        packet_of("", "".join(f' own:p{n}="{n}"' for n in range(60_000))),
+        packet_of(listed("Iptc4xmpExt:PersonInImage", *(f"Person {n}" for n in range(60_000)))),
+        packet_of(regions(*(region("Anna", 0.5 + n * 1e-6, 0.5, 1e-7, 1e-7) for n in range(20_000)))),
+        packet_of("A" * (MAX_BYTES - 2000)),
+        packet_of("&#65;" * 1_000_000),
+    ],
+    ids=["deep", "many", "prefixes", "bindings", "attributes", "keywords", "regions", "long", "references"],
+)
+@pytest.mark.slow
+def test_large_packets_take_seconds_at_most(data: bytes) -> None:
+    began = time.process_time()
+    _is_survived(data)
+    assert time.process_time() - began < 20

@@ -1,0 +1,171 @@
+"""Names in XMP: of every form that programs write, and none of what is no name."""
+
+import io
+import unicodedata
+from pathlib import Path
+
+import pytest
+from tests.fixtures.tagged_photos import FORMATS, photo
+from tests.fixtures.xmp_packets import (
+    exiftool_writes,
+    listed,
+    microsoft_region,
+    packet_of,
+    region,
+    regions,
+)
+
+from facesets.errors import UnreadableXmp
+from facesets.formats.named_regions import NamedRegion
+from facesets.formats.xmp.packet import MAX_BYTES
+from facesets.formats.xmp.reading import read_named_regions
+from facesets.imaging.metadata.reader import packet_in
+
+_ANNA = NamedRegion("Anna", pytest.approx((0.4, 0.3, 0.6, 0.7)), "stored", "mwg")  # type: ignore[arg-type]
+_AREA = {"x": "0.5", "y": "0.5", "w": "0.2", "h": "0.4", "unit": "normalized"}
+_ELEMENTS = "".join(f"<stArea:{name}>{value}</stArea:{name}>" for name, value in _AREA.items())
+_PLAIN = f'<mwg-rs:Area rdf:parseType="Resource">{_ELEMENTS}</mwg-rs:Area><mwg-rs:Type>Face</mwg-rs:Type>'
+
+
+_FORMS = (
+    region("Anna", 0.5, 0.5, 0.2, 0.4),
+    f'<rdf:li rdf:parseType="Resource">{_PLAIN}<mwg-rs:Name> Anna </mwg-rs:Name></rdf:li>',
+    f"<rdf:li><rdf:Description>{_PLAIN}<mwg-rs:Name>An<!-- -->na</mwg-rs:Name></rdf:Description></rdf:li>",
+    f'<rdf:li mwg-rs:Name="Anna"><rdf:Description>{_PLAIN}</rdf:Description></rdf:li>',
+    """<rdf:li mwg-rs:Name="Anna" mwg-rs:Type="Face">
+        <mwg-rs:Area stArea:x="200" stArea:y="150" stArea:w="80" stArea:h="120" stArea:unit="pixel"/>
+        </rdf:li>""",
+    """<rdf:li mwg-rs:Name="Anna">
+        <mwg-rs:Area stArea:x="0,5" stArea:y="0,5" stArea:w="0,2" stArea:h="0,4"/></rdf:li>""",
+    f"""<rdf:li rdf:parseType="Resource">{_PLAIN}<mwg-rs:Name rdf:parseType="Resource">
+        <rdf:value>Anna</rdf:value></mwg-rs:Name></rdf:li>""",
+)
+
+
+@pytest.mark.parametrize("item", _FORMS)
+def test_a_region_is_read_in_every_form_that_xmp_allows(item: str) -> None:
+    assert read_named_regions(packet_of(regions(item))) == (_ANNA,)
+
+
+def test_a_circle_is_measured_along_the_shorter_edge() -> None:
+    item = '<rdf:li mwg-rs:Name="Anna"><mwg-rs:Area stArea:x="0.5" stArea:y="0.5" stArea:d="0.4"/></rdf:li>'
+    (found,) = read_named_regions(packet_of(regions(item)))
+    assert found.box == pytest.approx((0.35, 0.3, 0.65, 0.7))
+
+
+def test_microsofts_regions_are_read_once_with_those_of_mwg() -> None:
+    both = regions(region("Anna", 0.5, 0.5, 0.2, 0.4)) + microsoft_region("Anna", "0.4, 0.3, 0.2, 0.4")
+    assert read_named_regions(packet_of(both)) == (_ANNA,)
+    other = microsoft_region("Ben", "0.1, 0.1, 0.2, 0.2")
+    (found,) = read_named_regions(packet_of(other))
+    assert (found.name, found.program, found.frame) == ("Ben", "microsoft", "stored")
+    assert found.box == pytest.approx((0.1, 0.1, 0.3, 0.3))
+
+
+def test_names_without_a_place_are_given_where_no_region_has_them() -> None:
+    found = read_named_regions(
+        packet_of(
+            regions(region("Anna", 0.5, 0.5, 0.2, 0.4))
+            + listed("Iptc4xmpExt:PersonInImage", "anna", "Ben")
+            + listed("digiKam:TagsList", "People/Family/Carl", "People/Family", "Places/Rome", kind="Seq")
+            + listed("lr:hierarchicalSubject", "People|Dora", "people|Ben", "Holiday")
+        )
+    )
+    assert [(each.name, each.box is None, each.program) for each in found] == [
+        ("Anna", False, "mwg"),
+        ("Ben", True, "mwg"),
+        ("Carl", True, "digikam"),
+        ("Dora", True, "digikam"),
+    ]
+
+
+def test_what_is_no_name_of_a_person_is_left_out() -> None:
+    items = [
+        region("", 0.5, 0.5, 0.2, 0.2),
+        region("  ", 0.5, 0.5, 0.2, 0.2),
+        region("Rex", 0.5, 0.5, 0.2, 0.2, kind="Pet"),
+        region("", 0.2, 0.2, 0.1, 0.1, kind="Focus"),
+    ]
+    assert read_named_regions(packet_of(regions(*items) + listed("dc:subject", "Anna"))) == ()
+
+
+@pytest.mark.parametrize("x", ["nan", "inf", "-1e400", "5", "-5", "", "half", "1" * 50])
+def test_an_impossible_area_leaves_a_name_without_a_place(x: str) -> None:
+    item = region("Anna", 0.5, 0.5, 0.2, 0.4).replace('stArea:x="0.5"', f'stArea:x="{x}"')
+    assert read_named_regions(packet_of(regions(item))) == (NamedRegion("Anna", None, "stored", "mwg"),)
+
+
+def test_what_is_beyond_the_edge_is_cut_off() -> None:
+    (found,) = read_named_regions(packet_of(regions(region("Anna", 0.05, 0.95, 0.2, 0.2))))
+    assert found.box == pytest.approx((0, 0.85, 0.15, 1))
+
+
+def test_names_are_in_one_form_of_unicode() -> None:
+    (found,) = read_named_regions(packet_of(listed("Iptc4xmpExt:PersonInImage", "Zoe\u0308  Müller\n")))
+    assert found.name == unicodedata.normalize("NFC", "Zoë Müller")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_every_encoding_of_xmp_is_read(encoding: str) -> None:
+    data = packet_of(listed("Iptc4xmpExt:PersonInImage", "Zoë")).decode().encode(encoding)
+    assert [each.name for each in read_named_regions(data + b"\0" * 8)] == ["Zoë"]
+
+
+_INNER = '<x:xmpmeta xmlns:x="adobe:ns:meta/">&b;</x:xmpmeta>'
+_BOMB = f"""<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "{"&a;" * 10}">]>{_INNER}"""
+_OUTSIDE = f"""<?xml version="1.0"?>\n<!DOCTYPE x [<!ENTITY b SYSTEM "file:///etc/passwd">]>{_INNER}"""
+_TWICE = packet_of("").replace(b"xmlns:own=", b'xmlns:own="http://example.org/other/" xmlns:own=', 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (_BOMB.encode(), "DOCTYPE"),
+        (_BOMB.encode("utf-16"), "DOCTYPE"),
+        (_OUTSIDE.encode(), "DOCTYPE"),
+        (packet_of("&a;"), "no XML"),
+        (_TWICE, "no XML"),
+        (packet_of("A").replace(b">A<", b">\xff<"), "no text"),
+        (packet_of("<own:a>" * 5000 + "</own:a>" * 5000), "no XML"),
+        (packet_of("<own:a/>" * 400_000), "too many elements"),
+        (b" " * (MAX_BYTES + 1), "larger than"),
+        (b"", "empty"),
+        (b"\0\0 \n", "empty"),
+        (b"\xff\xd8\xff\xe0", "no text"),
+        (packet_of("")[:-90], "no XML"),
+        (b"<html><body>Not found</body></html>", "no XMP"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_hostile_and_broken_packets_cost_a_sentence(data: bytes, why: str) -> None:
+    with pytest.raises(UnreadableXmp, match=why) as refused:
+        read_named_regions(data)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_packet_in_a_photo_is_found(kind: str) -> None:
+    data = packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4)))
+    assert read_named_regions(packet_in(io.BytesIO(photo(kind, xmp=data)))) == (_ANNA,)
+    assert packet_in(io.BytesIO(photo(kind))) == b""
+
+
+def test_what_exiftool_wrote_is_read(tmp_path: Path) -> None:
+    size, area = "{W=400,H=300,Unit=pixel}", "{X=0.5,Y=0.5,W=0.2,H=0.4,Unit=normalized}"
+    tags = [
+        f"-RegionInfo={{AppliedToDimensions={size},RegionList=[{{Name=Anna,Type=Face,Area={area}}}]}}",
+        "-RegionInfoMP={Regions=[{PersonDisplayName=Ben,Rectangle=0.1|, 0.1|, 0.2|, 0.2}]}",
+        "-PersonInImage=Carl",
+        "-TagsList=People/Dora",
+        "-HierarchicalSubject=People|Zoë",
+    ]
+    sidecar, picture = tmp_path / "a.xmp", tmp_path / "a.jpg"
+    picture.write_bytes(photo("JPEG"))
+    for file in (sidecar, picture):
+        exiftool_writes(file, *tags)
+    found = read_named_regions(sidecar.read_bytes())
+    assert found[0] == _ANNA
+    assert found[1].box == pytest.approx((0.1, 0.1, 0.3, 0.3))
+    assert [each.name for each in found] == ["Anna", "Ben", "Carl", "Dora", "Zoë"]
+    with picture.open("rb") as opened:
+        assert read_named_regions(packet_in(opened)) == found

@@ -1,0 +1,482 @@
+"""Sidecars beside real files: what is written, what stays, what goes, and what is taken back."""
+
+import hashlib
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.fixtures.library_people import rows
+from tests.fixtures.made_faces import SETTINGS, made_faces
+from tests.fixtures.photos import with_orientation
+from tests.fixtures.xmp_packets import exiftool_reads, listed, packet_of, region, regions
+
+from facesets.errors import CannotWrite, FacesetsError, WrongUsage
+from facesets.file_records import FileRecord
+from facesets.formats.xmp.reading import read_named_regions
+from facesets.imaging.decode import decode
+from facesets.imaging.metadata.reader import packet_in
+from facesets.imaging.stored_frame import stored_frame, upright_box
+from facesets.operations.ingest.relocate import relocate, writing
+from facesets.operations.interchange import export_xmp as exporting
+from facesets.operations.interchange import sidecar_files
+from facesets.operations.interchange.export_xmp import ExportXmpSummary, export_xmp
+from facesets.operations.interchange.undo_xmp import UndoXmpSummary, undo_xmp
+from facesets.operations.options.xmp import ExportXmpOptions
+from facesets.operations.people.corrections import correcting, naming
+from facesets.operations.people.forgetting.forget import forget
+from facesets.progress import SilentProgress
+from facesets.records import ImageRecord
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+
+BY = "ben@home"
+_WIDTH, _HEIGHT = 240, 180
+_LEFT, _RIGHT = (20, 30, 80, 110), (110, 40, 170, 120)
+"""Boxes in pixels of the upright picture."""
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    return Library(database)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return folder
+
+
+def picture(path: Path, orientation: int = 1, *, colour: str = "teal") -> Path:
+    """A photo stored as a camera in that position stores it."""
+    plain = path.with_name("plain.png")
+    Image.new("RGB", (_WIDTH, _HEIGHT), colour).save(plain)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with_orientation(plain, path, orientation)
+    plain.unlink()
+    return path
+
+
+def add(library: Library, path: Path, *people: str) -> None:
+    """Let the library know a photo with a face of each of some people, from left to right."""
+    decoded = decode(path)
+    boxes = np.array([_LEFT, _RIGHT][: len(people)], np.float32).reshape(-1, 4)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    faces = replace(made_faces(len(people), int(digest[:6], 16)), box=boxes)
+    image = ImageRecord(digest, decoded.width, decoded.height, np.datetime64("NaT", "s"), bytes(32), faces)
+    status = path.stat()
+    with library.writing(SETTINGS):
+        library.commit([FileRecord(str(path), status.st_size, status.st_mtime_ns, digest)], [image])
+
+    def name(connection: Connection) -> None:
+        for place, person in enumerate(people):
+            connection.execute(
+                """WITH known AS (SELECT person_id FROM person_names WHERE name = %(name)s),
+                    made AS (INSERT INTO persons (id) SELECT gen_random_uuid()
+                        WHERE NOT EXISTS (SELECT FROM known) RETURNING id),
+                    named AS (INSERT INTO person_names (person_id, name) SELECT id, %(name)s FROM made)
+                    UPDATE face_detections f SET person_id = coalesce(
+                            (SELECT person_id FROM known), (SELECT id FROM made)), assigned_by = 'manual'
+                        FROM images i WHERE i.id = f.image_id AND i.sha256 = %(digest)s
+                        AND f.ordinal = %(place)s""",
+                {"name": person, "digest": digest, "place": place},
+            )
+
+    library.database.run(name)
+
+
+def export(library: Library, *who: str, **options: Any) -> ExportXmpSummary:
+    chosen = ExportXmpOptions(**options)
+    return export_xmp(library, who, chosen, progress=SilentProgress(), stop=Stop())
+
+
+def undo(library: Library, run: int | str = "last", *, dry_run: bool = False) -> UndoXmpSummary:
+    return undo_xmp(library.database, f"{run}", dry_run=dry_run, progress=SilentProgress(), stop=Stop())
+
+
+def sidecar(photo: Path) -> Path:
+    return photo.with_name(f"{photo.name}.xmp")
+
+
+def names(path: Path) -> list[str]:
+    return [each.name for each in read_named_regions(path.read_bytes())]
+
+
+def face_of(library: Library, person: str) -> int:
+    found = rows(
+        library.database,
+        f"""SELECT min(f.id) FROM face_detections f JOIN person_names n USING (person_id)
+            WHERE n.name = '{person}'""",
+    )
+    return int(found[0][0])
+
+
+def states(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file below a folder, what it holds and when it was written."""
+    return {str(p): (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".heic"])
+def test_names_and_boxes_come_back_from_every_orientation(
+    library: Library, photos: Path, suffix: str
+) -> None:
+    made = {picture(photos / f"{n}{suffix}", n): n for n in range(1, 9)}
+    for photo in made:
+        add(library, photo, "Anna", "Ben Ångström")
+    originals = states(photos)
+    summary = export(library)
+    assert (summary.new, summary.people, summary.photos) == (8, 2, 8)
+    for photo in made:
+        assert photo.read_bytes() == originals[str(photo)][0]
+        frame = stored_frame(photo)
+        found = read_named_regions(sidecar(photo).read_bytes())
+        assert [each.name for each in found] == ["Anna", "Ben Ångström"]
+        width, height = frame.upright_size
+        for each, box in zip(found, (_LEFT, _RIGHT), strict=True):
+            assert each.box is not None
+            shown = np.array(upright_box(each.box, frame.orientation)) * np.array([width, height] * 2)
+            assert np.abs(shown - np.array(box)).max() < 0.01
+
+
+def test_exiftool_reads_the_sidecar_of_a_turned_photo(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg", 6)
+    add(library, photo, "Anna")
+    export(library)
+    said = exiftool_reads(sidecar(photo))
+    # A quarter turn to the left of the upright picture, as the camera stored it.
+    assert said["RegionInfo"]["AppliedToDimensions"] == {"W": _HEIGHT, "H": _WIDTH, "Unit": "pixel"}
+    (anna,) = said["RegionInfo"]["RegionList"]
+    x1, y1, x2, y2 = _LEFT
+    assert anna["Area"]["X"] == pytest.approx((y1 + y2) / 2 / _HEIGHT, abs=1e-5)
+    assert anna["Area"]["Y"] == pytest.approx(1 - (x1 + x2) / 2 / _WIDTH, abs=1e-5)
+    assert anna["Area"]["W"] == pytest.approx((y2 - y1) / _HEIGHT, abs=1e-5)
+    assert said["PersonInImage"] == ["Anna"]
+
+
+def test_a_second_run_writes_nothing(library: Library, photos: Path) -> None:
+    for n in range(3):
+        add(library, picture(photos / f"{n}.jpg", colour=f"#{n}00000"), "Anna")
+    (photos / "1.jpg.xmp").write_bytes(packet_of(listed("Iptc4xmpExt:PersonInImage", "Anna")))
+    export(library)
+    before = states(photos)
+    again = export(library)
+    assert (again.unchanged, again.new, again.changed, again.run) == (3, 0, 0, 0)
+    assert states(photos) == before
+
+
+def test_a_dry_run_says_what_would_be_written(library: Library, photos: Path) -> None:
+    add(library, picture(photos / "a.jpg"), "Anna")
+    before = states(photos)
+    summary = export(library, dry_run=True)
+    assert (summary.new, summary.run, summary.dry_run) == (1, 0, True)
+    assert states(photos) == before
+    assert rows(library.database, "SELECT count(*) FROM xmp_sidecars") == [(0,)]
+    assert rows(library.database, "SELECT count(*) FROM runs WHERE command = 'export-xmp'") == [(0,)]
+
+
+def test_a_rejection_removes_only_what_is_ours(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg")
+    theirs = packet_of(
+        regions(
+            region("Carl", 0.5, 0.5, 0.1, 0.1),
+            size='<mwg-rs:AppliedToDimensions stDim:w="240" stDim:h="180"/>',
+        )
+        + listed("Iptc4xmpExt:PersonInImage", "Carl", "Ben"),
+        ' xmp:Rating="4"',
+    )
+    sidecar(photo).write_bytes(theirs)
+    add(library, photo, "Anna", "Ben")
+    assert export(library).changed == 1
+    assert names(sidecar(photo)) == ["Carl", "Anna", "Ben"]
+    correcting.move(library.database, [face_of(library, "Ben")], "nobody", by=BY)
+    assert export(library).changed == 1
+    # Ben was named by somebody else, too, without a place.
+    assert names(sidecar(photo)) == ["Carl", "Anna", "Ben"]
+    assert [each.box for each in read_named_regions(sidecar(photo).read_bytes())][2] is None
+    correcting.move(library.database, [face_of(library, "Anna")], "nobody", by=BY)
+    assert export(library).changed == 1
+    assert names(sidecar(photo)) == ["Carl", "Ben"]
+    assert b'xmp:Rating="4"' in sidecar(photo).read_bytes()
+
+
+def test_a_sidecar_of_ours_alone_goes_with_the_last_name(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg")
+    add(library, photo, "Anna")
+    export(library)
+    naming.set_hidden(library.database, "Anna", hidden=True, by=BY)
+    assert export(library).removed == 1
+    assert not sidecar(photo).exists()
+    naming.set_hidden(library.database, "Anna", hidden=False, by=BY)
+    assert export(library).new == 1
+
+
+def test_who_was_asked_for_stays_up_to_date_and_others_stay_out(library: Library, photos: Path) -> None:
+    both, ben = picture(photos / "both.jpg"), picture(photos / "ben.jpg", colour="red")
+    add(library, both, "Anna", "Ben")
+    add(library, ben, "Ben")
+    assert export(library, "anna").new == 1
+    assert names(sidecar(both)) == ["Anna"]
+    naming.rename(library.database, "Anna", "Anna Berg", by=BY)
+    assert export(library, "Ben", target=(photos / "both.jpg",)).changed == 1
+    assert names(sidecar(both)) == ["Anna Berg", "Ben"]
+    assert not sidecar(ben).exists()
+    export(library)
+    assert names(sidecar(ben)) == ["Ben"]
+    assert b"MP:RegionInfo" not in sidecar(ben).read_bytes()
+    export(library, "Ben", microsoft=True)
+    assert b"MP:RegionInfo" in sidecar(ben).read_bytes()
+    assert export(library).unchanged == 2
+
+
+def test_people_without_a_name_to_tell_are_refused(library: Library, photos: Path) -> None:
+    add(library, picture(photos / "a.jpg"), "Anna")
+    with pytest.raises(WrongUsage, match="Nobody is called Ben"):
+        export(library, "Ben")
+    naming.set_hidden(library.database, "Anna", hidden=True, by=BY)
+    with pytest.raises(WrongUsage, match="Anna is hidden"):
+        export(library, "Anna")
+    assert not list(photos.glob("*.xmp"))
+
+
+def test_names_that_no_xml_can_hold_are_left_out(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg")
+    add(library, photo, "A\x01b", "Ben & <Co>")
+    assert export(library).unfit == ["A\x01b"]
+    assert names(sidecar(photo)) == ["Ben & <Co>"]
+
+
+def test_the_sidecar_that_is_there_is_used(library: Library, photos: Path) -> None:
+    theirs = packet_of("", ' xmp:Rating="4"')
+    alone, raw, twin = (picture(photos / f"{name}.jpg", colour=name) for name in ("red", "lime", "blue"))
+    for photo in (alone, raw, twin):
+        photo.with_suffix(".xmp").write_bytes(theirs)
+        add(library, photo, "Anna")
+    (photos / "lime.CR2").write_bytes(b"raw")
+    (photos / "blue.png").write_bytes(b"another picture")
+    export(library)
+    assert names(alone.with_suffix(".xmp")) == ["Anna"]
+    assert not sidecar(alone).exists()
+    for photo in (raw, twin):
+        assert photo.with_suffix(".xmp").read_bytes() == theirs
+        assert names(sidecar(photo)) == ["Anna"]
+
+
+def test_an_edit_of_ours_is_left_and_named(library: Library, photos: Path) -> None:
+    photo, other = picture(photos / "a.jpg"), picture(photos / "b.jpg", colour="red")
+    add(library, photo, "Anna")
+    add(library, other, "Anna")
+    export(library)
+    edited = sidecar(photo).read_bytes().replace(b"<mwg-rs:Name>Anna", b"<mwg-rs:Name>Hannah")
+    sidecar(photo).write_bytes(edited)
+    naming.rename(library.database, "Anna", "Anna Berg", by=BY)
+    summary = export(library)
+    assert (summary.changed, len(summary.edited)) == (1, 1)
+    assert summary.edited[0].path == str(sidecar(photo))
+    assert sidecar(photo).read_bytes() == edited
+    assert export(library, replace=True).changed == 1
+    assert names(sidecar(photo)) == ["Hannah", "Anna Berg"]
+    assert export(library).unchanged == 2
+
+
+def test_a_sidecar_that_was_deleted_is_written_again(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg")
+    add(library, photo, "Anna")
+    export(library)
+    sidecar(photo).unlink()
+    assert export(library).new == 1
+
+
+def test_a_run_is_taken_back_byte_for_byte(library: Library, photos: Path) -> None:
+    new, theirs = picture(photos / "new.jpg"), picture(photos / "theirs.jpg", colour="red")
+    for photo in (new, theirs):
+        add(library, photo, "Anna")
+    sidecar(theirs).write_bytes(packet_of("", ' xmp:Rating="4"').decode().encode("utf-16"))
+    before = {path: content for path, (content, _) in states(photos).items()}
+    run = export(library).run
+    tried = undo(library, run, dry_run=True)
+    assert (tried.restored, tried.removed) == (1, 1)
+    done = undo(library, run)
+    assert (done.run, done.restored, done.removed) == (run, 1, 1)
+    assert {path: content for path, (content, _) in states(photos).items()} == before
+    with pytest.raises(WrongUsage, match="none has changed"):
+        undo(library)
+    again = export(library)
+    assert (again.new, again.changed) == (1, 1)
+    assert again.run > run
+
+
+def test_taking_back_leaves_what_was_changed_since(library: Library, photos: Path) -> None:
+    photo, other = picture(photos / "a.jpg"), picture(photos / "b.jpg", colour="red")
+    for each in (photo, other):
+        add(library, each, "Anna")
+    first = export(library).run
+    naming.rename(library.database, "Anna", "Anna Berg", by=BY)
+    second = export(library).run
+    mine = sidecar(photo).read_bytes() + b"<!-- mine -->"
+    sidecar(photo).write_bytes(mine)
+    done = undo(library, second)
+    assert (done.restored, [each.path for each in done.edited]) == (1, [str(sidecar(photo))])
+    assert sidecar(photo).read_bytes() == mine
+    assert names(sidecar(other)) == ["Anna"]
+    done = undo(library, first)
+    assert (done.removed, len(done.edited)) == (1, 1)
+    # What is ours is known still.
+    correcting.move(library.database, [face_of(library, "Anna Berg")], "nobody", by=BY)
+    assert export(library).photos == 2
+
+
+def test_one_bad_photo_costs_that_photo_only(library: Library, photos: Path) -> None:
+    made = {
+        name: picture(photos / f"{name}.jpg", colour=name) for name in ("red", "lime", "blue", "navy", "teal")
+    }
+    for photo in made.values():
+        add(library, photo, "Anna")
+    sidecar(made["red"]).write_bytes(b"<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>")
+    sidecar(made["lime"]).symlink_to(photos / "elsewhere.xmp")
+    made["blue"].unlink()
+    made["navy"].write_bytes(made["navy"].read_bytes() + b"more")
+    summary = export(library)
+    reasons = {Path(each.path).name: each.reason for each in summary.failures}
+    assert (summary.new, summary.missing) == (1, 1)
+    assert reasons.keys() == {"red.jpg.xmp", "lime.jpg.xmp", "navy.jpg"}
+    assert "DOCTYPE" in reasons["red.jpg.xmp"]
+    assert "link" in reasons["lime.jpg.xmp"]
+    assert "index it again" in reasons["navy.jpg"]
+    assert not (photos / "elsewhere.xmp").exists()
+
+
+def test_a_sidecar_that_cannot_be_written_is_as_before(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, other = picture(photos / "closed.jpg"), picture(photos / "other.jpg", colour="red")
+    for photo in (closed, other):
+        add(library, photo, "Anna")
+
+    def put(path: Path, *contents: bytes | None) -> None:
+        if path == sidecar(closed):
+            raise CannotWrite(f"Cannot write {path} (Read-only file system).")
+        sidecar_files.put(path, *contents)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(exporting, "put", put)
+        summary = export(library)
+    assert (summary.new, len(summary.failures)) == (1, 1)
+    assert "Read-only" in summary.failures[0].reason
+    assert undo(library).removed == 1
+    assert export(library).new == 2
+
+
+def test_names_too_long_for_a_sidecar_cost_that_sidecar(library: Library, photos: Path) -> None:
+    long = picture(photos / f"{'a' * 250}.jpg")
+    add(library, long, "Anna")
+    assert "too long" in export(library).failures[0].reason
+
+
+def test_a_sidecar_that_changes_while_we_write_stays(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = picture(photos / "a.jpg")
+    add(library, photo, "Anna")
+    theirs = packet_of("", ' xmp:Rating="4"')
+    announce = exporting._Export._announce
+
+    def somebody_writes(*arguments: Any) -> int:
+        sidecar(photo).write_bytes(theirs)
+        return announce(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(exporting._Export, "_announce", somebody_writes)
+        assert "just now" in export(library).edited[0].reason
+    assert sidecar(photo).read_bytes() == theirs
+    assert export(library).changed == 1
+
+
+def test_what_a_killed_run_wrote_is_known_as_ours(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = picture(photos / "a.jpg")
+    theirs = packet_of(listed("Iptc4xmpExt:PersonInImage", "Carl"))
+    sidecar(photo).write_bytes(theirs)
+    add(library, photo, "Anna", "Ben")
+
+    class Killed(Exception):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(exporting._Export, "_keep", die)
+        export(library)
+    correcting.move(library.database, [face_of(library, "Ben")], "nobody", by=BY)
+    assert export(library).changed == 1
+    assert names(sidecar(photo)) == ["Anna", "Carl"]
+    assert undo(library).restored == 1
+    assert names(sidecar(photo)) == ["Anna", "Ben", "Carl"]
+    # Of what is there again we know that it is ours.
+    assert export(library).changed == 1
+    assert names(sidecar(photo)) == ["Anna", "Carl"]
+    assert undo(library).restored == 1
+    assert undo(library).restored == 1
+    assert sidecar(photo).read_bytes() == theirs
+
+
+def test_whoever_is_forgotten_goes_from_the_sidecars_with_the_next_run(
+    library: Library, photos: Path
+) -> None:
+    photo = picture(photos / "a.jpg")
+    sidecar(photo).write_bytes(packet_of("", ' xmp:Rating="4"'))
+    add(library, photo, "Änne Zwölfender", "Ben")
+    export(library)
+    done = forget(library.database, "Änne Zwölfender", by=BY, progress=SilentProgress())
+    assert any("1 XMP sidecar names them: run `export-xmp`" in each for each in done.out_of_reach)
+    assert done.proof.is_clean
+    assert rows(library.database, "SELECT count(*) FROM xmp_changes") == [(0,)]
+    done_again = export(library)
+    assert (done_again.changed, done_again.run) == (1, 0)
+    assert names(sidecar(photo)) == ["Ben"]
+    # What the sidecar held before names them, and is not kept.
+    assert rows(library.database, "SELECT count(*) FROM xmp_changes") == [(0,)]
+
+
+def test_what_is_ours_is_known_where_photos_moved(library: Library, photos: Path, tmp_path: Path) -> None:
+    photo = picture(photos / "a.jpg")
+    add(library, photo, "Anna")
+    export(library)
+    moved = tmp_path / "moved"
+    shutil.move(photos, moved)
+    with writing(library, dry_run=False):
+        relocate(library, photos, moved, dry_run=False)
+    assert export(library).unchanged == 1
+    correcting.move(library.database, [face_of(library, "Anna")], "nobody", by=BY)
+    assert export(library).removed == 1
+    assert not sidecar(moved / "a.jpg").exists()
+
+
+def test_names_in_the_photo_itself_are_read_and_never_written(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg")
+    image = Image.open(photo)
+    image.save(photo, xmp=packet_of(listed("Iptc4xmpExt:PersonInImage", "Carl")))
+    content = photo.read_bytes()
+    add(library, photo, "Anna")
+    export(library)
+    assert photo.read_bytes() == content
+    with photo.open("rb") as file:
+        assert [each.name for each in read_named_regions(packet_in(file))] == ["Carl"]
+
+
+def test_a_library_without_faces_has_nothing_to_write(library: Library) -> None:
+    assert export(library).photos == 0
+
+
+def test_a_run_that_nobody_knows_cannot_be_taken_back(library: Library, photos: Path) -> None:
+    add(library, picture(photos / "a.jpg"), "Anna")
+    run = export(library).run
+    for said in ("0", "-1", f"{run + 1}", "x"):
+        with pytest.raises(FacesetsError, match=f"There are {run}"):
+            undo(library, said)

@@ -1,0 +1,485 @@
+"""Names of other programs in the library: on whose faces they come, and that nothing said here changes."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import cluster, heart_of, rows
+from tests.fixtures.names_elsewhere import (
+    LEFT,
+    RIGHT,
+    add_photo_file,
+    contacts_xml,
+    digikam_database,
+    osxphotos_photo,
+    picasa_ini,
+    takeout_json,
+)
+from tests.fixtures.xmp_packets import listed, packet_of, region, regions
+
+from facesets.errors import SourceGone, WrongUsage
+from facesets.formats.named_photos import Box
+from facesets.imaging.stored_frame import stored_box
+from facesets.operations.interchange.folder_names import FilesRead
+from facesets.operations.interchange.import_names import ImportNamesSummary, import_names
+from facesets.operations.interchange.name_sources import NamesFrom, named_photos, read_places
+from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.forgetting.forget import forget
+from facesets.operations.people.review.answering import answer
+from facesets.operations.people.review.open_questions import open_questions
+from facesets.operations.people.review.questions import Question, next_questions
+from facesets.operations.people.review.waiting import waiting
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.imported_names import conflicting_names, unmatched_names
+
+BY = "anna@home"
+
+
+def bring(
+    library: Library,
+    *sources: Path,
+    kind: NamesFrom = "auto",
+    places: Sequence[str] = (),
+    dry_run: bool = False,
+) -> ImportNamesSummary:
+    read = FilesRead()
+    return import_names(
+        library,
+        named_photos(sources, kind, read),
+        read,
+        "names",
+        by=BY,
+        places=read_places(places),
+        dry_run=dry_run,
+        progress=SilentProgress(),
+        stop=Stop(),
+    )
+
+
+def name_of(library: Library, face: int) -> str:
+    """What whoever a face shows is called; empty for nobody."""
+    found = rows(
+        library.database,
+        f"""SELECT n.name FROM face_detections f JOIN person_names n ON n.person_id = f.person_id
+            WHERE f.id = {face} ORDER BY n.id LIMIT 1""",
+    )
+    return str(found[0][0]) if found else ""
+
+
+def everything(library: Library) -> dict[str, list[Any]]:
+    """All that steps keep, and whose faces are."""
+    tables = ("persons", "person_names", "said_people", "said_faces", "imported_names")
+    found = {
+        each: rows(library.database, f"SELECT to_jsonb(t) - 'updated_at' FROM {each} t ORDER BY 1")
+        for each in tables
+    }
+    faces = """SELECT id, person_id, CASE WHEN person_id IS NOT NULL THEN assigned_by END
+        FROM face_detections ORDER BY id"""
+    return found | {"faces": rows(library.database, faces)}
+
+
+def imports(library: Library) -> list[Question]:
+    """The questions about names of other programs."""
+    found = library.database.run(open_questions)
+    names = sum(each.kind == "name" for each in found)
+    assert waiting(library.database).questions == len(found) - names
+    return [each for each in next_questions(library.database) if each.kind == "import"]
+
+
+def mwg(*named: tuple[str, Box]) -> bytes:
+    """A packet with regions by the Metadata Working Group."""
+    each = (region(name, (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1) for name, (x1, y1, x2, y2) in named)
+    return packet_of(regions(*each))
+
+
+def test_names_of_picasa_come_on_the_faces_and_are_taken_back_as_one_step(
+    library: Library, tmp_path: Path
+) -> None:
+    anna, ben = add_photo_file(library, tmp_path / "a" / "IMG_1.jpg", [LEFT, RIGHT])
+    ini = picasa_ini({"img_1.JPG": [(RIGHT, "0b"), (LEFT, "a")]}, {"a": "Anna Berg", "b": "Zoë"})
+    (tmp_path / "a" / ".picasa.ini").write_text(ini, encoding="utf-8")
+    before = everything(library)
+
+    found = bring(library, tmp_path)
+    assert (found.photos, found.people, found.new_people, found.named, found.asked) == (1, 2, 2, 2, 0)
+    assert (name_of(library, anna), name_of(library, ben)) == ("Anna Berg", "Zoë")
+    assert rows(library.database, "SELECT count(*) FROM said_faces WHERE is_person") == [(2,)]
+    assert rows(library.database, "SELECT DISTINCT assigned_by FROM face_detections") == [("imported",)]
+    assert found.step is not None
+
+    history.undo(library.database, found.step, by=BY)
+    assert everything(library) == before
+    history.redo(library.database, by=BY)
+    assert name_of(library, anna) == "Anna Berg"
+
+
+def test_a_second_time_changes_nothing(library: Library, tmp_path: Path) -> None:
+    add_photo_file(library, tmp_path / "1.jpg", [LEFT, RIGHT])
+    (tmp_path / "1.jpg.xmp").write_bytes(mwg(("Anna", LEFT), ("Nobody here", (0.9, 0.9, 0.95, 0.95))))
+    bring(library, tmp_path)
+    before = everything(library), rows(library.database, "SELECT count(*) FROM steps")
+    again = bring(library, tmp_path)
+    assert (again.step, again.named, again.known, again.without_face) == (None, 0, 1, 1)
+    assert (everything(library), rows(library.database, "SELECT count(*) FROM steps")) == before
+
+
+def test_a_dry_run_says_the_same_and_stores_nothing(library: Library, tmp_path: Path) -> None:
+    add_photo_file(library, tmp_path / "1.jpg", [LEFT])
+    (tmp_path / "1.xmp").write_bytes(mwg(("Anna", LEFT)))
+    before = everything(library)
+    found = bring(library, tmp_path, dry_run=True)
+    assert (found.named, found.dry_run, found.step) == (1, True, None)
+    assert everything(library) == before
+
+
+def test_places_in_stored_pictures_are_found_whichever_way_the_photo_was_held(
+    library: Library, tmp_path: Path
+) -> None:
+    faces = {}
+    for turned in range(1, 9):
+        path = tmp_path / f"{turned}.jpg"
+        packet = mwg((f"Person {turned}", stored_box(LEFT, turned)))
+        # Of every second one the names are in the photo.
+        faces[turned] = add_photo_file(
+            library, path, [LEFT, RIGHT], orientation=turned, xmp=packet if turned % 2 else None
+        )
+        if not turned % 2:
+            path.with_suffix(".jpg.xmp").write_bytes(packet)
+    found = bring(library, tmp_path)
+    assert (found.named, found.without_face) == (8, 0)
+    assert {turned: name_of(library, left) for turned, (left, _) in faces.items()} == {
+        turned: f"Person {turned}" for turned in faces
+    }
+
+
+def test_names_in_another_case_or_form_are_of_one_person(library: Library, tmp_path: Path) -> None:
+    first, second, third = (add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(3))
+    for number, name in enumerate(("Zoë Berg", "zoe\u0308  berg", "ZOË BERG")):
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg((name, LEFT)))
+    found = bring(library, tmp_path)
+    assert (found.people, found.named) == (1, 3)
+    assert {name_of(library, each) for each in (first, second, third)} == {"Zoë Berg"}
+
+
+def test_names_that_the_server_takes_for_one_are_of_one_person(library: Library, tmp_path: Path) -> None:
+    names = ("İrem", "irem", "IREM", "ǅ", "ǆ", "ẞ", "ss")
+    faces = [add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(len(names))]
+    for number, name in enumerate(names[:5]):
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg((name, LEFT)))
+    assert bring(library, tmp_path).named == 5
+    for number, name in enumerate(names):
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg((name, LEFT)))
+    bring(library, tmp_path)
+    assert all(name_of(library, face) for face in faces)
+    assert bring(library, tmp_path).step is None
+
+
+def test_whoever_a_run_found_gets_the_name_and_keeps_the_other_faces(
+    library: Library, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    faces = [
+        add_photo_file(
+            library,
+            tmp_path / f"{n}.jpg",
+            [LEFT],
+            vectors=[heart_of("anna") + rng.standard_normal(512) * 0.02],
+        )[0]
+        for n in range(6)
+    ]
+    cluster(library, method="components", threshold=0.5)
+    for number in range(2):
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    found = bring(library, tmp_path)
+    assert (found.new_people, found.named) == (1, 2)
+    assert {name_of(library, face) for face in faces} == {"Anna"}
+
+
+def test_what_was_said_here_stays_and_the_other_name_is_asked_about(library: Library, tmp_path: Path) -> None:
+    faces = [add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(3)]
+    for face in faces:
+        naming.name(library.database, str(face), "Ben", into=True, face=True, by=BY)
+    for number in range(3):
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    found = bring(library, tmp_path)
+    assert (found.named, found.asked) == (0, 3)
+    assert found.also_called == ["Anna: 3 faces of Ben here"]
+    assert {name_of(library, face) for face in faces} == {"Ben"}
+    assert [(each.face, each.name, each.here) for each in library.database.run(conflicting_names)] == [
+        (face, "Anna", "Ben") for face in faces
+    ]
+
+    (question,) = imports(library)
+    assert question.text == "Are these 3 faces Anna, as other programs say?"
+    assert [item.note for item in question.items] == ["XMP says so, Ben here"] * 3
+    kept = answer(library.database, question.id, "yes", by=BY, but=[2])
+    assert [name_of(library, face) for face in faces] == ["Anna", "Ben", "Anna"]
+    assert imports(library) == []
+    again = bring(library, tmp_path)
+    assert (again.step, again.asked, again.answered, again.known) == (None, 0, 1, 2)
+    assert imports(library) == []
+
+    assert kept.step is not None
+    history.undo(library.database, kept.step, by=BY)
+    assert len(imports(library)) == 1
+    assert found.step is not None
+    history.undo(library.database, found.step, by=BY)
+    assert imports(library) == []
+
+
+def test_a_name_that_its_own_program_changed_is_replaced_and_that_of_another_is_asked_about(
+    library: Library, tmp_path: Path
+) -> None:
+    (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
+    sidecar = tmp_path / "1.jpg.xmp"
+    sidecar.write_bytes(mwg(("Anna", LEFT)))
+    bring(library, tmp_path)
+    sidecar.write_bytes(mwg(("Berta", LEFT)))
+    assert bring(library, tmp_path).named == 1
+    assert name_of(library, face) == "Berta"
+
+    (tmp_path / ".picasa.ini").write_text(picasa_ini({"1.jpg": [(LEFT, "a")]}, {"a": "Carla"}))
+    found = bring(library, tmp_path)
+    assert (found.known, found.asked, name_of(library, face)) == (1, 1, "Berta")
+    assert imports(library)[0].text == f"Is face {face} Carla? Picasa says so, Berta here."
+    # That Picasa has said so before does not make the name its own.
+    again = bring(library, tmp_path, kind="picasa")
+    assert (again.step, again.asked, name_of(library, face)) == (None, 1, "Berta")
+    # What a human says here is not taken for the program's.
+    naming.name(library.database, str(face), "Dora", into=False, face=True, by=BY)
+    assert (bring(library, tmp_path).asked, name_of(library, face)) == (2, "Dora")
+
+
+def test_places_without_a_face_and_names_of_whole_photos_are_kept_and_listed(
+    library: Library, tmp_path: Path
+) -> None:
+    add_photo_file(library, tmp_path / "1.jpg", [LEFT, RIGHT])
+    (tmp_path / "1.jpg.xmp").write_bytes(mwg(("Anna", (0.4, 0.7, 0.5, 0.9))))
+    add_photo_file(library, tmp_path / "2.jpg", [LEFT, RIGHT])
+    (tmp_path / "2.jpg.json").write_text(takeout_json("2.jpg", "Ben"), encoding="utf-8")
+    add_photo_file(library, tmp_path / "3.jpg", [])
+    (tmp_path / "3.jpg.xmp").write_bytes(mwg(("Carla", LEFT)))
+    found = bring(library, tmp_path)
+    assert (found.people, found.named, found.without_face, found.without_place) == (0, 0, 2, 1)
+    said = [
+        (Path(each.path).name, each.program, each.name, each.box)
+        for each in library.database.run(unmatched_names)
+    ]
+    assert said == [
+        ("1.jpg", "mwg", "Anna", (0.4, 0.7, 0.5, 0.9)),
+        ("2.jpg", "takeout", "Ben", None),
+        ("3.jpg", "mwg", "Carla", LEFT),
+    ]
+    assert rows(library.database, "SELECT count(*) FROM persons") == [(0,)]
+    # The program has another mind now.
+    (tmp_path / "1.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    bring(library, tmp_path)
+    assert [each.name for each in library.database.run(unmatched_names)] == ["Ben", "Carla"]
+
+
+def test_a_name_of_a_whole_photo_is_the_one_face_that_resembles_the_others_of_that_name(
+    library: Library, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    faces = []
+    for number in range(4):
+        who = "ben" if number == 3 else "anna"
+        vector = heart_of(who) + rng.standard_normal(512) * 0.02
+        faces += add_photo_file(library, tmp_path / f"{number}.jpg", [LEFT], vectors=[vector])
+        (tmp_path / f"{number}.jpg.json").write_text(takeout_json(f"{number}.jpg", "Anna"), encoding="utf-8")
+    (alone,) = add_photo_file(library, tmp_path / "alone.jpg", [LEFT], vectors=[heart_of("carla")])
+    (tmp_path / "alone.jpg.json").write_text(takeout_json("alone.jpg", "Carla"), encoding="utf-8")
+    found = bring(library, tmp_path)
+    assert (found.named, found.asked) == (3, 2)
+    assert [name_of(library, face) for face in faces] == ["Anna", "Anna", "Anna", ""]
+    assert {each.text for each in imports(library)} == {
+        f"Is face {faces[3]} Anna? Google Photos says so, nobody here.",
+        f"Is face {alone} Carla? Google Photos says so, nobody here.",
+    }
+
+
+def test_digikam_s_database_is_read_and_its_folders_found_here(library: Library, tmp_path: Path) -> None:
+    here = tmp_path / "here" / "2019" / "summer"
+    faces = [
+        add_photo_file(library, here / f"{turned}.jpg", [LEFT, RIGHT], orientation=turned)
+        for turned in (1, 6)
+    ]
+    elsewhere = add_photo_file(library, tmp_path / "moved" / "unique.jpg", [LEFT, RIGHT])
+    photos = [
+        {
+            "name": f"{turned}.jpg",
+            "size": 5,
+            "orientation": turned,
+            "width": 60,
+            "height": 40,
+            "people": [(f"Anna {turned}", np.multiply(LEFT, size * 2)), ("Whole", None)],
+        }
+        for turned, size in ((1, (60, 40)), (6, (40, 60)))
+    ]
+    size = (tmp_path / "moved" / "unique.jpg").stat().st_size
+    people = [("Ben", np.multiply(RIGHT, (60, 40) * 2))]
+    photos.append({**photos[0], "name": "unique.jpg", "size": size, "people": people})
+    photos.append({**photos[0], "name": "gone.jpg"})
+    digikam_database(tmp_path / "digikam4.db", Path("/home/old/Pictures"), photos)
+    found = bring(library, tmp_path / "digikam4.db", places=[f"/home/old/Pictures={tmp_path / 'here'}"])
+    assert (found.photos, found.photos_not_here, found.named, found.without_place) == (3, 1, 3, 2)
+    assert [name_of(library, left) for left, _ in faces] == ["Anna 1", "Anna 6"]
+    assert name_of(library, elsewhere[1]) == "Ben"
+
+
+def test_apple_s_photos_are_found_by_path_or_by_name_and_size(library: Library, tmp_path: Path) -> None:
+    by_path = add_photo_file(library, tmp_path / "IMG_1.jpg", [LEFT, RIGHT])
+    by_name = add_photo_file(library, tmp_path / "exported" / "IMG_2.jpg", [LEFT, RIGHT])
+    size = (tmp_path / "exported" / "IMG_2.jpg").stat().st_size
+    photos = [
+        osxphotos_photo(str(tmp_path / "IMG_1.jpg"), 60, 40, {"Anna": LEFT, "Ben": RIGHT, "Whole": None}),
+        osxphotos_photo(
+            "/Users/anna/Pictures/Photos Library.photoslibrary/originals/A/UUID.jpeg",
+            60,
+            40,
+            {"Carla": RIGHT},
+            original_filename="IMG_2.jpg",
+            original_filesize=size,
+        ),
+        osxphotos_photo("/Users/anna/other.jpeg", 60, 40, {"Carla": RIGHT}),
+    ]
+    (tmp_path / "photos.json").write_text(json.dumps(photos))
+    found = bring(library, tmp_path / "photos.json")
+    assert (found.photos, found.photos_not_here, found.named, found.without_place) == (2, 1, 3, 1)
+    assert [name_of(library, face) for face in by_path] == ["Anna", "Ben"]
+    assert [name_of(library, face) for face in by_name] == ["", "Carla"]
+
+
+def test_copies_of_photos_elsewhere_are_known_by_their_content(library: Library, tmp_path: Path) -> None:
+    (face,) = add_photo_file(library, tmp_path / "library" / "1.jpg", [LEFT])
+    copy = tmp_path / "takeout" / "renamed.jpg"
+    copy.parent.mkdir()
+    copy.write_bytes((tmp_path / "library" / "1.jpg").read_bytes())
+    copy.with_suffix(".jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    bring(library, copy.parent)
+    assert name_of(library, face) == "Anna"
+
+
+def test_contacts_without_a_name_are_counted_until_picasa_s_list_is_given(
+    library: Library, tmp_path: Path
+) -> None:
+    (face,) = add_photo_file(library, tmp_path / "photos" / "1.jpg", [LEFT])
+    ini = picasa_ini({"1.jpg": [(LEFT, "00ab")]}, {}, own=False)
+    (tmp_path / "photos" / ".picasa.ini").write_text(ini)
+    (tmp_path / "contacts.xml").write_text(contacts_xml({"ab": "Anna"}), encoding="utf-8")
+    assert (bring(library, tmp_path / "photos").nameless, name_of(library, face)) == (1, "")
+    found = bring(library, tmp_path / "photos", tmp_path / "contacts.xml")
+    assert (found.nameless, name_of(library, face)) == (0, "Anna")
+
+
+def test_names_that_nobody_can_have_and_broken_files_are_told_and_the_rest_arrives(
+    library: Library, tmp_path: Path
+) -> None:
+    faces = [add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(4)]
+    people = [{"name": name} for name in ("Evil\x1b[2J", "nobody", "Anna\ud800", "x" * 300)]
+    (tmp_path / "0.jpg.json").write_text(json.dumps({"people": people}))
+    (tmp_path / "1.jpg.xmp").write_bytes(b"<x:xmpmeta")
+    (tmp_path / "2.jpg.json").write_text("[" * 100_000)
+    (tmp_path / "3.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    (tmp_path / ".picasa.ini").write_bytes(bytes(range(256)))
+    found = bring(library, tmp_path)
+    assert len(found.no_names) == 4
+    assert len(found.failed) == 3
+    assert all("\x1b" not in each and each.isprintable() for each in (*found.no_names, *found.failed))
+    assert [name_of(library, face) for face in faces] == ["", "", "", "Anna"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "says"),
+    [
+        (b"SQLite format 3\0 and no more", "auto", "digikam4.db"),
+        (b"hello", "digikam", "no SQLite database"),
+        (b"hello", "auto", "holds no names"),
+        (b'{"people": []}', "osxphotos", "osxphotos query --json"),
+        (b"hello", "picasa", "Give the folder"),
+    ],
+)
+def test_a_source_that_is_none_gets_a_sentence(
+    library: Library, tmp_path: Path, content: bytes, kind: NamesFrom, says: str
+) -> None:
+    add_photo_file(library, tmp_path / "1.jpg", [LEFT])
+    (tmp_path / "source").write_bytes(content)
+    with pytest.raises(WrongUsage, match=says):
+        bring(library, tmp_path / "source", kind=kind)
+    with pytest.raises(SourceGone, match="There is nothing at"):
+        bring(library, tmp_path / "gone", kind=kind)
+
+
+def test_names_for_a_library_without_faces_are_refused(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="There are no faces"):
+        bring(library, tmp_path)
+
+
+def test_whoever_is_forgotten_is_in_no_name_of_another_program(library: Library, tmp_path: Path) -> None:
+    add_photo_file(library, tmp_path / "1.jpg", [LEFT])
+    add_photo_file(library, tmp_path / "2.jpg", [])
+    for number in (1, 2):
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Annabella Bergmann", LEFT), ("Ben", RIGHT)))
+    bring(library, tmp_path)
+    summary = forget(library.database, "Annabella Bergmann", by=BY, progress=SilentProgress())
+    assert summary.proof.is_clean
+    assert {name for (name,) in rows(library.database, "SELECT name FROM imported_names")} == {"Ben"}
+    kept = rows(library.database, "SELECT before::text || after::text FROM step_rows")
+    assert not any("Annabella" in str(each) for each in kept)
+
+
+def test_what_was_said_through_other_faces_stands(library: Library, tmp_path: Path) -> None:
+    first, second = (add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(2))
+    correcting.different(library.database, str(first), str(second), faces=True, by=BY)
+    for number in range(2):
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    found = bring(library, tmp_path)
+    assert (found.named, found.asked) == (1, 1)
+    assert [name_of(library, first), name_of(library, second)] == ["Anna", ""]
+    assert bring(library, tmp_path).step is None
+
+
+def test_people_of_keywords_count_only_where_they_have_no_place(library: Library, tmp_path: Path) -> None:
+    (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
+    inner = regions(region("Anna", 0.2, 0.35, 0.2, 0.3)) + listed("Iptc4xmpExt:PersonInImage", "Anna", "Ben")
+    (tmp_path / "1.jpg.xmp").write_bytes(packet_of(inner))
+    found = bring(library, tmp_path)
+    assert (found.names, found.named, found.without_place) == (2, 1, 1)
+    assert name_of(library, face) == "Anna"
+
+
+def test_what_a_run_found_and_xmp_agrees_with_is_no_word_of_a_human(library: Library, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    faces = [
+        add_photo_file(
+            library,
+            tmp_path / f"{n}.jpg",
+            [LEFT],
+            vectors=[heart_of("anna") + rng.standard_normal(512) * 0.02],
+        )[0]
+        for n in range(8)
+    ]
+    cluster(library, method="components", threshold=0.5)
+    person = rows(library.database, f"SELECT person_id::text FROM face_detections WHERE id = {faces[0]}")[0][
+        0
+    ]
+    naming.name(library.database, person, "Anna", into=False, face=False, by=BY)
+    guessed = rows(
+        library.database,
+        "SELECT id FROM face_detections f WHERE NOT EXISTS (SELECT FROM said_faces s WHERE s.face_id = f.id)",
+    )
+    assert guessed
+    # As `export-xmp` writes it: whoever is Anna here.
+    for number in range(8):
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    found = bring(library, tmp_path)
+    assert (found.named, found.known) == (0, 8)
+    ids = [face for (face,) in guessed]
+    assert rows(library.database, f"SELECT count(*) FROM said_faces WHERE face_id IN ({str(ids)[1:-1]})") == [
+        (0,)
+    ]
