@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,6 +197,9 @@ class FaceAttributes:
     raw: Float32
     says: tuple[str, ...]
 
+
+Sex = Literal["M", "F", "U"]
+"""`U` where it is not known."""
 
 SURE_OF_SEX = 0.8
 """From this probability on a face has a sex; below it is not known, `U`."""

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.records import SURE_OF_SEX, Float64, Int64
+from facesets.records import SURE_OF_SEX, Float64, Int64, Sex
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
@@ -59,7 +59,7 @@ class PersonAge:
     dated_faces: int
     said: str
     born: float | None
-    sex: str
+    sex: Sex
     sex_probability: float | None
     made_at: str
 
@@ -113,7 +113,7 @@ def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, Perso
     }
 
 
-def _sex(male: float | None) -> str:
+def _sex(male: float | None) -> Sex:
     if male is None or max(male, 1 - male) < SURE_OF_SEX:
         return "U"
     return "M" if male > 0.5 else "F"
