@@ -14,7 +14,7 @@ from facesets.file_records import FileRecord, FoundFile
 from facesets.files import read_regular_file
 from facesets.imaging.decode import Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
-from facesets.imaging.limits import MAX_FILE_BYTES
+from facesets.imaging.limits import MAX_FILE_BYTES, MAX_PIXELS
 from facesets.interfaces import Describer
 from facesets.operations.ingest.stages import Photo, Stage, looked_at
 from facesets.operations.options.cache import DetectionOptions
@@ -86,6 +86,7 @@ class ImageReader:
         stopwatch: Stopwatch,
         *,
         fast_decode: bool,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         """Work with one way of describing pictures.
 
@@ -97,12 +98,15 @@ class ImageReader:
             What is added to each picture that was described.
         fast_decode : bool
             Large JPEGs may be decoded at a half, a quarter or an eighth.
+        max_pixels : int
+            Larger pictures are refused.
         """
         self._describer = describer
         self._claim = claim
         self._stages = stages
         self._stopwatch = stopwatch
         self._least_edge = _least_edge(describer) if fast_decode else None
+        self._max_pixels = max_pixels
 
     def read(self, number: int, batch: Sequence[FoundFile]) -> list[ReadResult]:
         """Take the batch of a number from the disk to its faces and embeddings; a result a file, in order.
@@ -152,7 +156,8 @@ class ImageReader:
             return result, None
         try:
             with self._stopwatch.stage("decode"):
-                return result, (data, decode_bytes(data, least_edge=self._least_edge))
+                decoded = decode_bytes(data, least_edge=self._least_edge, max_pixels=self._max_pixels)
+                return result, (data, decoded)
         except UnreadableImage as error:
             return replace(result, file=replace(record, reason=error.reason)), None
 
