@@ -289,17 +289,18 @@ class Library:
         """How many photos a stage is to look at."""
         return self._database.run(lambda connection: photo_stages.count_pending(connection, photos))
 
-    def keep_findings(self, images: Sequence[ImageRecord]) -> None:
+    def keep_findings(self, images: Sequence[ImageRecord]) -> set[str]:
         """Keep what stages found about images that are there, all or nothing; nothing else changes.
 
-        Photos that got other faces meanwhile stay pending where the stage looked at their faces.
+        Photos that got other faces meanwhile stay pending where the stage looked at their faces. Returns the
+        contents of the others.
         """
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> set[str]:
             detector = self.detector(connection)
-            writing.write_findings(connection, images, None if detector is None else detector.id)
+            return writing.write_findings(connection, images, None if detector is None else detector.id)
 
-        self._database.run(work)
+        return self._database.run(work)
 
     def known_below(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at the paths below some directories."""
