@@ -91,6 +91,8 @@ def test_the_page_answers_by_its_address_alone(website: Website, people: dict[st
     assert page.count('class="photo-link"') == 1
     assert 'value="2015-01-01"' in page
     assert page.count("checked>") == 2
+    # What is asked for stands above the button that asks.
+    assert page.rindex('class="chip-choice"') < page.index(">Search</button>")
     assert 'href="/photos/' in page
     assert "Added last" in website.page("/search")
     assert "No photo fits." in website.page("/search?until=1900-01-01")
