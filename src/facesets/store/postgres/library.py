@@ -134,6 +134,15 @@ class Library:
         known = models.detectors(connection)
         return known[0] if known else None
 
+    def require_detector(self, connection: Connection) -> models.DetectorRow:
+        """As `detector`. Raises `WrongUsage` where no image was searched in it yet."""
+        detector = self.detector(connection)
+        if detector is None:
+            raise WrongUsage(
+                f"There are no faces in {self.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
+            )
+        return detector
+
     def require(self, settings: CacheSettings) -> None:
         """Look at the faces of these settings from now on, whether or not there are any yet."""
         self._given = settings
@@ -185,11 +194,7 @@ class Library:
 
     def _load(self, connection: Connection) -> Collection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        detector = self.detector(connection)
-        if detector is None:
-            raise WrongUsage(
-                f"There are no faces in {self.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
-            )
+        detector = self.require_detector(connection)
         image_ids, of_images = images.load_images(connection, detector.id)
         return Collection(of_images, faces.load_faces(connection, detector, image_ids), detector.settings)
 

@@ -182,7 +182,7 @@ def open_jobs(connection: Connection) -> list[Job]:
 def _job(*columns: Any) -> Job:  # noqa: ANN401 - whatever the columns hold
     *told, price, created_at, age_s, requests, still_open = columns
     known = None if price is None else Price.from_json(price)
-    return Job(*told, known, created_at, age_s, requests, tuple(still_open))
+    return Job(*(*told, known, created_at, age_s, requests, tuple(still_open)))
 
 
 def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:
