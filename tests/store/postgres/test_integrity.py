@@ -120,6 +120,17 @@ def test_what_other_stages_found_is_looked_at_and_what_was_paid_stays(
     assert database.run(lambda connection: connection.execute(then.encode()).fetchone()) == (True,)
 
 
+def test_stages_that_looked_at_what_is_read_again_are_pending_and_others_are_not(database: Database) -> None:
+    keep(Library(database, SETTINGS), METADATA, METADATA)
+    database.run(lambda connection: connection.execute(_ALSO_BY_OTHER_STAGES.encode()))
+    by_hand = b"DELETE FROM face_embeddings WHERE face_id = 1"
+    database.run(lambda connection: connection.execute(by_hand))
+    database.run(lambda connection: repair_rows(connection, "tester"))
+    left = b"SELECT stage FROM image_stages WHERE image_id = 1 ORDER BY 1"
+    done = database.run(lambda connection: connection.execute(left).fetchall())
+    assert done == [("describe",), ("metadata",)]
+
+
 @pytest.mark.parametrize(
     ("by_hand", "what", "then"),
     [
