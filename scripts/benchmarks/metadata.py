@@ -1,10 +1,12 @@
 """What reading metadata costs: milliseconds and bytes a file, and its share of what a photo takes in `embed`.
 
     .venv/bin/python scripts/benchmarks/metadata.py [--photos DIR] [--pack DIR] [--made 2000] [--index 200]
+    .venv/bin/python scripts/benchmarks/metadata.py --known 10000
 
 The files of a folder of real photos, and made ones as phones write them: 2 MB of JPEG, a thumbnail, a maker's
 note of 20 kB, GPS and XMP. Bytes are those that the system was asked for. The share is of the CPU time of
-`embed`, which is `index` without CLIP and a database, on photos of the folder with such heads.
+`embed`, which is `index` without CLIP and a database, on photos of the folder with such heads. With --known
+nothing but `index --stage metadata` is measured, over so many photos with such heads that a library knows.
 """
 
 import argparse
@@ -15,7 +17,9 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -23,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from embed import SHARED, timed
+from tests.fixtures.made_faces import SETTINGS, made_image
 from tests.fixtures.tagged_photos import (
     ALL_IN_XMP,
     CAMERA,
@@ -35,9 +40,19 @@ from tests.fixtures.tagged_photos import (
     photo,
     place,
 )
+from throw_away import throw_away_library
 
+from facesets.file_records import FileRecord
 from facesets.imaging.decode import SUFFIXES
 from facesets.imaging.metadata.reader import read_metadata
+from facesets.operations.ingest.metadata import metadata_stage
+from facesets.operations.ingest.stage_run import StageOptions, run_stage
+from facesets.operations.ingest.stages import Photo
+from facesets.progress import SilentProgress
+from facesets.records import ImageRecord
+from facesets.sources.folders import found_file
+from facesets.stop import Stop
+from facesets.store.postgres.library import Library
 
 NOW = np.datetime64("now", "us")
 
@@ -104,6 +119,66 @@ def share(photos: list[Path], pack: Path, scratch: Path) -> None:
     )
 
 
+def known_photos(count: int, folder: Path) -> None:
+    """Let a library know so many photos, and print what the stage costs over them."""
+    files, images = [], []
+    plain, heads = photo("JPEG"), [head(number) for number in range(50)]
+    for number in range(count):
+        path = folder / f"IMG_{number}.jpg"
+        path.write_bytes(plain[:2] + heads[number % len(heads)] + plain[2:])
+        # As large as a photo, and nothing on the disk.
+        os.truncate(path, 2_000_000)
+        images.append(made_image(path.name, 1))
+        files.append(found_file(str(path)))
+    sizes: list[int] = []
+    stage = metadata_stage(lambda: NOW)
+
+    def look(seen: Photo, image: ImageRecord) -> ImageRecord:
+        raw = Counting(seen.path)
+        counting = _Counted(seen.path, raw)
+        try:
+            return stage.look(counting, image)
+        finally:
+            sizes.append(raw.bytes_read)
+
+    with throw_away_library() as database:
+        library = Library(database)
+        with library.writing(SETTINGS):
+            for start in range(0, count, 1000):
+                some = slice(start, start + 1000)
+                records = [
+                    FileRecord(file.path, file.size, file.mtime_ns, image.sha256)
+                    for file, image in zip(files[some], images[some], strict=True)
+                ]
+                library.commit(records, images[some])
+        began, cpu = time.monotonic(), time.process_time()
+        summary = run_stage(
+            library,
+            replace(stage, look=look),
+            StageOptions(concurrency=2),
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+        wall, own = time.monotonic() - began, time.process_time() - cpu
+    print(
+        f"stage metadata: {summary.completed} of {count} known photos; {1000 * wall / count:.2f} ms each, "
+        f"{1000 * own / count:.2f} ms of CPU beside the server's; {statistics.median(sizes) / 1000:.1f} kB "
+        f"read in the median, at most {max(sizes) / 1000:.1f} kB"
+    )
+
+
+class _Counted(Photo):
+    """A photo whose file counts."""
+
+    def __init__(self, path: str, raw: Counting) -> None:
+        super().__init__(path)
+        object.__setattr__(self, "_raw", raw)
+
+    def open(self) -> IO[bytes]:
+        """The file."""
+        return io.BufferedReader(self._raw)  # type: ignore[attr-defined]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -111,7 +186,12 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, default=SHARED / "models" / "buffalo_test")
     parser.add_argument("--made", type=int, default=2000)
     parser.add_argument("--index", type=int, default=200)
+    parser.add_argument("--known", type=int, default=0)
     arguments = parser.parse_args()
+    if arguments.known:
+        with tempfile.TemporaryDirectory() as scratch:
+            known_photos(arguments.known, Path(scratch))
+        return
     photos = sorted(path for path in arguments.photos.rglob("*") if path.suffix.lower() in SUFFIXES)
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "made"

@@ -1,6 +1,7 @@
 """Age and sex of faces, as attribute models say them."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ class FaceAttributes:
     raw: Float32
     says: tuple[str, ...]
 
+
+Sex = Literal["M", "F", "U"]
+"""`U` where it is not known."""
 
 SURE_OF_SEX = 0.8
 """From this probability on a face has a sex; below it is not known, `U`."""

@@ -297,8 +297,11 @@ class LibraryStore(Store, Protocol):
         """How many photos a stage is to look at."""
         ...
 
-    def keep_findings(self, images: Sequence[ImageRecord]) -> None:
-        """Keep what stages found about images that are there, all or nothing; nothing else changes."""
+    def keep_findings(self, images: Sequence[ImageRecord]) -> AbstractSet[str]:
+        """Keep what stages found about images that are there, all or nothing; nothing else changes.
+
+        Returns the contents of those of which something was kept.
+        """
         ...
 
     def keep_galleries(self, rows: Sequence[GalleryRow]) -> Mapping[str, int]:

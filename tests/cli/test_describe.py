@@ -12,7 +12,7 @@ from facesets.store.postgres.library import Library
 from tests.fixtures.anthropic_server import KEY, AnthropicServer, serving_anthropic
 from tests.fixtures.described import as_text, made_photos, take_in
 from tests.fixtures.library_people import rows
-from tests.fixtures.llm_server import an_answer
+from tests.fixtures.llm_server import Failure, an_answer
 from tests.fixtures.openai_server import serving_openai
 from tests.fixtures.program import Result, run
 from tests.fixtures.terminal import Terminal
@@ -83,6 +83,16 @@ def test_it_says_what_leaves_and_does_nothing_unless_it_is_told_to(
         "The library has no photo below /nowhere.\nThe library has no photo below /no/photos."
         in elsewhere.err
     )
+
+
+@pytest.mark.usefixtures("library")
+def test_a_provider_that_does_not_answer_ends_the_run_with_status_2(
+    library_url: str, llm: AnthropicServer
+) -> None:
+    llm.failures = [Failure(529, headers={"retry-after": "0"}) for _ in range(12)]
+    result = described(llm, library_url, "--no-batch", "--yes", "--max-images", "1")
+    assert (result.status, result.err.count("Traceback")) == (2, 0)
+    assert "[::ffff:127.0.0.1]" in result.err
 
 
 @pytest.mark.usefixtures("library")

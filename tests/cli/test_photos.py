@@ -48,6 +48,7 @@ def test_show_prints_what_is_known_of_a_photo(library_of_two: str) -> None:
         "DateTimeOriginal",
         "48.137°",
         "EF-S 18-135mm",
+        "1/250 s",
         "pending",
     ):
         assert said in shown
@@ -84,3 +85,24 @@ def test_a_search_that_finds_nothing_names_the_stages_that_are_missing(
 def test_days_in_the_wrong_order_are_refused(library_url: str) -> None:
     found = call(library_url, "search", "--from", "2020-01-01", "--to", "2019-01-01")
     assert (found.status, "--from 2020-01-01 is after --to 2019-01-01" in found.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--prune", "--include", "*.jpg"], "--include and --prune cannot be given together with --stage"),
+        (["--assign"], "--assign cannot be given together with --stage"),
+        (["--delete", "--target", "/photos"], "--target cannot be given together with --delete"),
+    ],
+)
+def test_a_stage_by_itself_refuses_flags_that_it_would_not_obey(
+    library_of_two: str, flags: list[str], said: str
+) -> None:
+    refused = call(library_of_two, "index", "--stage", "attributes", *flags)
+    assert (refused.status, said in refused.err) == (2, True), refused.err
+    obeyed = run(
+        "index",
+        *("--stage", "metadata", "--dry-run", "--alone", "--strict"),
+        env={"DATABASE_URL": library_of_two, "FACESETS_INDEX_PRUNE": "1"},
+    )
+    assert obeyed.status == 0, obeyed.err

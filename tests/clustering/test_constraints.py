@@ -64,14 +64,15 @@ def test_a_right_pair_keeps_two_people_apart_beyond_the_cut() -> None:
 
 
 @pytest.mark.slow
-def test_lenience_keeps_what_right_pairs_say_and_survives_wrong_ones(real_people: People) -> None:
+@pytest.mark.parametrize("cut", [0.55, 0.65])
+def test_lenience_keeps_what_right_pairs_say_and_survives_wrong_ones(real_people: People, cut: float) -> None:
     vectors, name = real_people.embedding, real_people.name
     whose = np.unique(name, return_inverse=True)[1]
     rng = np.random.default_rng(5)
 
     def score(pairs: Int64, *, lenient: bool) -> float:
         known = Constraints(cannot_link=pairs)
-        labels = average_linkage(vectors, max_cosine_distance=0.55, constraints=known, lenient=lenient)
+        labels = average_linkage(vectors, max_cosine_distance=cut, constraints=known, lenient=lenient)
         return evaluate(labels, name).bcubed_f1
 
     any_two = rng.integers(0, len(vectors), (200_000, 2))

@@ -11,6 +11,7 @@ from tests.fixtures.photos import bomb
 
 from facesets.errors import UnreadableImage
 from facesets.imaging.decode import decode, decode_bytes
+from facesets.imaging.limits import MOST_PIXELS
 
 
 def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
@@ -94,6 +95,18 @@ def test_what_is_no_picture_says_so() -> None:
 def test_a_decompression_bomb_is_refused_by_its_header() -> None:
     with pytest.raises(UnreadableImage, match="60000×60000"):
         decode_bytes(bomb(60_000, 60_000))
+
+
+def test_how_large_a_picture_may_be_can_be_said() -> None:
+    small = encoded(Image.new("RGB", (200, 100)), "PNG")
+    assert decode_bytes(small, max_pixels=20_000).width == 200
+    with pytest.raises(UnreadableImage, match=r"200×100 pixels are more than 0\.019999 million"):
+        decode_bytes(small, max_pixels=19_999)
+    large = bomb(14_000, 13_000)[:2_000]
+    with pytest.raises(UnreadableImage, match="more than 179 million"):
+        decode_bytes(large)
+    with pytest.raises(UnreadableImage, match="damaged"):
+        decode_bytes(large, max_pixels=MOST_PIXELS)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (30_000, 1), (1, 30_000)])

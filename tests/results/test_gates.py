@@ -9,7 +9,15 @@ from tests.fixtures.made_faces import made_faces
 
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import SplitErasOptions
-from facesets.results.gates import GATES, REFINE_GATES, Gate, gate_named, reason
+from facesets.results.gates import (
+    AGE_GATES,
+    AGE_SPREADS,
+    GATES,
+    REFINE_GATES,
+    Gate,
+    gate_named,
+    reason,
+)
 from facesets.results.manifest import DroppedFace, FaceEntry
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -35,8 +43,13 @@ def test_a_gate_measures_each_face() -> None:
 
 
 def test_the_gates_of_refine_can_be_opened_but_not_beyond_their_widest() -> None:
-    # Those of ages are there only for who asks for ages.
-    closed = [gate for gate in REFINE_GATES if gate.name not in {"min_age", "max_age"}]
+    # Those of ages are there only for who asks for ages, and who does is not advised to open them.
+    of_ages = (*AGE_GATES, AGE_SPREADS)
+    closed = [gate for gate in REFINE_GATES if gate not in of_ages]
+    assert all(gate.limit_of(RefineOptions()) is None for gate in of_ages)
+    asking = RefineOptions(min_age=5, max_age=8, age_spreads=3)
+    assert [gate.limit_of(asking) for gate in of_ages] == [5, 8, 3]
+    assert not any(gate.is_loosened(asking) for gate in of_ages)
     widest = {gate.name: gate.widest for gate in closed}
     assert None not in widest.values()
     strict = RefineOptions(min_faces=15)

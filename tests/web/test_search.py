@@ -2,19 +2,24 @@
 
 import hashlib
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from facesets.descriptions.prices import Usage
 from facesets.inference.catalog import DEFAULT_CLIP
 from facesets.inference.clip_image import ClipVisual
 from facesets.inference.clip_packs import ClipPack, read_clip
+from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.corrections.naming import name
+from facesets.store.postgres.descriptions.answers import Source, keep_answer
 from facesets.store.postgres.library import Library
 from tests.fixtures.clip import make_clip
 from tests.fixtures.library_people import rows
+from tests.fixtures.llm_server import an_answer
 from tests.fixtures.made_faces import made_file, made_image
 from tests.fixtures.made_metadata import METADATA, with_metadata
 from tests.fixtures.website import BASE, Website
@@ -69,6 +74,7 @@ def test_dates_and_pages_bound_what_is_found(website: Website) -> None:
         ({"latitude": "48"}, 422, "give both"),
         ({"latitude": "nan", "longitude": "0"}, 422, "latitude"),
         ({"camera": "Leica"}, 404, "called Leica"),
+        ({"age": "5-8"}, 422, "say who is so old"),
     ],
 )
 def test_what_cannot_be_searched_is_said(
@@ -85,6 +91,8 @@ def test_the_page_answers_by_its_address_alone(website: Website, people: dict[st
     assert page.count('class="photo-link"') == 1
     assert 'value="2015-01-01"' in page
     assert page.count("checked>") == 2
+    # What is asked for stands above the button that asks.
+    assert page.rindex('class="chip-choice"') < page.index(">Search</button>")
     assert 'href="/photos/' in page
     assert "Added last" in website.page("/search")
     assert "No photo fits." in website.page("/search?until=1900-01-01")
@@ -99,6 +107,7 @@ def test_the_page_answers_by_its_address_alone(website: Website, people: dict[st
         ("latitude=91&longitude=0", "no latitude"),
         ("latitude=48", "A place is a latitude and a longitude"),
         ("latitude=48&longitude=11&km=0", "more than 0"),
+        ("age=5-8", "say who is so old"),
         ("camera=Leica", "its camera or lens is called Leica"),
         ("person=%3Cscript%3Ealert(1)%3C/script%3E", "&lt;script&gt;alert(1)"),
     ],
@@ -145,6 +154,41 @@ def test_the_page_of_a_photo_says_what_its_file_says(website: Website, placed: s
     ):
         assert said in page
     assert "http" not in page.split("<h2>The file</h2>")[1]
+
+
+def test_photos_are_found_by_how_old_somebody_is_on_them(
+    website: Website, album: Library, people: dict[str, str]
+) -> None:
+    (taken,) = {year for (year,) in rows(album.database, _YEARS_OF.format(people["anna"]))}
+    set_birth(album.database, "Anna", Birth(taken - 7), by="tester", today=date(2024, 1, 1))
+    assert website.get("/search", person="Anna", age="7")["total"] == 9
+    assert website.get("/search", person="Anna", age="5-6")["total"] == 0
+    wrong = website.client.get(f"{BASE}/search", params={"person": "Anna", "age": "8-5"})
+    assert (wrong.status_code, "the younger age first" in wrong.json()["detail"]) == (422, True)
+    page = website.page(f"/search?person={people['anna']}&age=5-8")
+    assert "9 photos<" in page
+    assert 'name="age" maxlength="20" value="5-8"' in page
+    assert '<details class="across more" open>' in page
+
+
+_YEARS_OF = """SELECT DISTINCT extract(year FROM i.taken)::int FROM images i
+    JOIN face_detections f ON f.image_id = i.id WHERE f.person_id = '{}'"""
+
+
+def test_photos_are_found_by_what_was_said_of_them(website: Website, album: Library) -> None:
+    empty = website.page("/search?described=cake")
+    assert "No photo fits." in empty
+    assert "cannot be found by this yet: <code>facesets describe</code>" in empty
+    ((sha256,),) = rows(album.database, "SELECT sha256 FROM images ORDER BY id LIMIT 1")
+    cake = an_answer(description="A birthday cake with five <b>candles</b>.")
+    source = Source("anthropic", "claude", "", Usage(), None, None)
+    album.database.run(lambda connection: keep_answer(connection, sha256, cake, source))
+    (found,) = website.get("/search", described='"birthday cakes" -beach')["items"]
+    assert found["assetId"] == sha256
+    assert website.get("/search", described="beach")["total"] == 0
+    page = website.page("/search?described=candle")
+    assert (page.count('class="photo-link"'), f"/photos/{sha256}" in page) == (1, True)
+    assert "five &lt;b&gt;candles" in website.page(f"/photos/{sha256}")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from facesets.assembly.describing import Asked, describer
 from facesets.assembly.notices import Notices
 from facesets.assembly.stages import StageModels, stages_of_run
+from facesets.imaging.limits import MAX_PIXELS
 from facesets.inference.collecting import CollectingDescriber
 from facesets.interfaces import Progress
 from facesets.operations.ingest.empty_sources import require_a_target
@@ -117,6 +118,7 @@ def index_again(
     """
     options = IndexOptions(
         fast_decode=bool(before.get("fast_decode")),
+        max_pixels=int(before.get("max_pixels", MAX_PIXELS)),
         enrich=bool(before.get("enrich")),
         prune=bool(before.get("prune")),
         stages=tuple(before.get("stages", IN_EVERY_RUN)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.index_stage import delete_stage, index_stage
+from facesets.cli.index_stage import delete_stage, index_stage, require_flags_of_stage
 from facesets.cli.params import (
     BodyModelOption,
     ClipPackOption,
@@ -22,6 +22,7 @@ from facesets.cli.params import (
     StrictOption,
 )
 from facesets.cli.results import as_before, would
+from facesets.cli.thresholds import typed_flags
 from facesets.cli.user import current_user
 from facesets.errors import SourceGone, WrongUsage
 from facesets.operations.options.batching import BatchingOptions
@@ -68,6 +69,7 @@ _FORCE_IS_OF_STAGE = "--force belongs to --stage. Name the stage to do again, su
 
 
 def index(
+    context: typer.Context,
     target: TargetOption = None,
     database: DatabaseOption = None,
     concurrency: ConcurrencyOption = None,
@@ -112,6 +114,8 @@ def index(
     from facesets.store.postgres.connection import now
     from facesets.store.postgres.library import Library
 
+    if stage is not None:
+        require_flags_of_stage(typed_flags(context), delete=delete)
     if stage is not None and delete:
         delete_stage(stage, database, dry_run=options.dry_run)
         return
@@ -127,7 +131,7 @@ def index(
         models = StageModels(
             None, pack, provider, options.trust_mtime, clip_pack=clip_pack, body_model=body_model
         )
-        index_stage(stage, target or [], database, of_stage, by, models)
+        index_stage(stage, target or [], database, of_stage, by, models, alone=alone, strict=strict)
         return
     if target is None or force or delete:
         raise WrongUsage(_FORCE_IS_OF_STAGE if force else _DELETE_IS_OF_STAGE if delete else _NO_TARGET)

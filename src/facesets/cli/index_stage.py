@@ -1,10 +1,13 @@
 """`facesets index --stage`: one stage over photos that the library knows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
+from facesets.cli.command import SHARED
+from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.plurals import counted
 
@@ -15,6 +18,30 @@ if TYPE_CHECKING:
     from facesets.store.postgres.library import Library
 
 
+_OF_STAGE = frozenset(
+    {"stage", "target", "database", "concurrency", "provider", "trust_mtime", "alone", "strict"}
+)
+_OF_STAGE |= {"ml_uri", "pack", "clip_pack", "body_model", "force", "retry_failed", "max_images", "dry_run"}
+_OF_DELETE = frozenset({"stage", "delete", "database", "dry_run"})
+
+
+def require_flags_of_stage(typed: Collection[str], *, delete: bool) -> None:
+    """Refuse flags of the command line that a stage by itself would not obey. Raises `WrongUsage`.
+
+    What settings say holds for the usual runs of `index`, and does not matter here.
+    """
+    others = sorted(set(typed) - (_OF_DELETE if delete else _OF_STAGE) - SHARED.keys())
+    if not others:
+        return
+    flags = " and ".join(f"--{each.replace('_', '-')}" for each in others)
+    why = (
+        "--delete, which deletes what the stage found about all photos"
+        if delete
+        else "--stage, which looks at photos that the library knows already"
+    )
+    raise WrongUsage(f"{flags} cannot be given together with {why}. Leave out one of them.")
+
+
 def index_stage(
     name: str,
     targets: Sequence[Path],
@@ -22,6 +49,9 @@ def index_stage(
     options: "StageOptions",
     asked: "Asked",
     models: "StageModels",
+    *,
+    alone: bool,
+    strict: bool,
 ) -> None:
     """Let one stage look at the photos of the library that lack it, or at those below some folders."""
     from dataclasses import replace
@@ -32,6 +62,7 @@ def index_stage(
     from facesets.assembly.tags import TARGET_OF, run_tags
     from facesets.files import plain_path
     from facesets.operations.ingest.stage_run import run_stage
+    from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 
     console.only_the_result_unless_watched()
@@ -41,6 +72,7 @@ def index_stage(
         console.stoppable() as stop,
         console.progress() as progress,
         open_database(database, conf, console) as session,
+        RunLock(session, "index --alone") if alone else nullcontext(),
     ):
         library = Library(session)
         if name in TARGET_OF:
@@ -51,7 +83,7 @@ def index_stage(
             summary = run_stage(library, stage, options, progress=progress, stop=stop)
         say_which_are_empty(library, options.below)
     console.show(summary, [stage_line(library.label, summary)], asked_for=options.dry_run)
-    console.finish(failed=console.unreadable(summary.failures, strict=False))
+    console.finish(failed=console.unreadable(summary.failures, strict=strict))
 
 
 def say_which_are_empty(library: "Library", folders: Sequence[str]) -> None:

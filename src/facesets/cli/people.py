@@ -116,11 +116,12 @@ def show(
                 face.id,
                 f"{face.quality:.2f}",
                 face.assigned_by,
+                face.taken.replace("T", " ") or "-",
                 printable(face.paths[0] if face.paths else "-"),
             )
             for face in found.shown[:faces]
         ]
-        lines += ["", console.table(("face", "quality", "by", "photo"), table)]
+        lines += ["", console.table(("face", "quality", "by", "taken", "photo"), table)]
     lines += [f"Drawn into {printable(sheet)}."] if sheet else []
     console.show(found, lines, asked_for=True)
 

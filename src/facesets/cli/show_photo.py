@@ -82,6 +82,8 @@ def _each(found: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 
 def _rows(found: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
     """What a stage found, one line each; what is unknown is left out."""
+    from facesets.imaging.metadata.record import exposure
+
     for name, value in found.items():
         title = f"{within}{name.rpartition('_')[0] if name in _UNITS and '_' in name else name}"
         if value is None or value in ("", [], {}):
@@ -89,7 +91,8 @@ def _rows(found: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str
         if isinstance(value, Mapping):
             yield from _rows(value, f"{title}: ")
         else:
-            yield printable(title.replace("_", " ")), printable(f"{_text(value)}{_UNITS.get(name, '')}")
+            text = exposure(value) if name == "exposure_s" else _text(value)
+            yield printable(title.replace("_", " ")), printable(f"{text}{_UNITS.get(name, '')}")
 
 
 def _text(value: object) -> str:

@@ -100,24 +100,42 @@ def contradicting_faces(person: Int64, taken: Float64, age: Float64, said: Float
         The birth year of each person as a human said it; NaN where it was not. It counts for more than
         the faces, which still say how far apart they are.
     """
-    births = estimate_births(person, taken, age, len(said))
-    is_said = np.isfinite(said)
-    known = np.where(is_said, said, np.where(births.faces >= LEAST_FACES, births.year, np.nan))
-    off = taken - age - known[person]
-    rows = np.flatnonzero(np.isfinite(off))
-    around = MAD_TO_SPREAD * _medians(person[rows], np.abs(off[rows]), len(said))
-    enough = births.faces >= LEAST_FACES
-    spread = np.fmax(np.where(enough, around, np.nan), LEAST_SPREAD_YEARS)
-    spreads = np.abs(off[rows]) / spread[person[rows]]
-    far = np.flatnonzero(spreads > CONTRADICTS_SPREADS)
-    row = rows[far]
+    off, known, spread = _off(person, taken, age, said)
+    spreads = np.abs(off) / spread[person]
+    row = np.flatnonzero(spreads > CONTRADICTS_SPREADS)
     least, most = _LIKELY
     return Contradictions(
         row=row,
         expected=taken[row] - known[person[row]],
         spread=spread[person[row]],
-        likely=np.clip(least + _PER_SPREAD * (spreads[far] - CONTRADICTS_SPREADS), least, most),
+        likely=np.clip(least + _PER_SPREAD * (spreads[row] - CONTRADICTS_SPREADS), least, most),
     )
+
+
+def spreads_off(person: Int64, taken: Float64, age: Float64, people: int) -> Float64:
+    """By how many spreads each face looks older or younger than its person was, as all their faces have it.
+
+    Parameters are those of `estimate_births`.
+
+    Returns
+    -------
+    float64 array of shape (n,)
+        NaN where age or date is unknown, and for people with too few faces to say.
+    """
+    off, _, spread = _off(person, taken, age, np.full(people, np.nan))
+    spreads: Float64 = np.abs(off) / spread[person]
+    return spreads
+
+
+def _off(person: Int64, taken: Float64, age: Float64, said: Float64) -> tuple[Float64, Float64, Float64]:
+    """Years by which each face is off; when each person was born, and the spread around that."""
+    births = estimate_births(person, taken, age, len(said))
+    enough = births.faces >= LEAST_FACES
+    known = np.where(np.isfinite(said), said, np.where(enough, births.year, np.nan))
+    off = taken - age - known[person]
+    rows = np.flatnonzero(np.isfinite(off))
+    around = MAD_TO_SPREAD * _medians(person[rows], np.abs(off[rows]), len(said))
+    return off, known, np.fmax(np.where(enough, around, np.nan), LEAST_SPREAD_YEARS)
 
 
 def likely_men(person: Int64, male: Float64, people: int) -> Float64:

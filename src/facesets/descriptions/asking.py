@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from facesets.descriptions.prices import Model, Usage
-from facesets.errors import FacesetsError
+from facesets.errors import FacesetsError, Unreachable
 
 MOST_OUTPUT_TOKENS = 4_096
 """Of one answer, and of what a model thinks before it: what it may cost at most goes by this."""
@@ -82,7 +82,7 @@ class Reply:
     duration_s: float | None = None
 
 
-class NotSent(FacesetsError):
+class NotSent(Unreachable):
     """The provider took nothing, and nothing is paid. The run ends, and the same command goes on later."""
 
 

@@ -131,7 +131,7 @@ def decode(path: str | Path) -> Decoded:
     return decode_bytes(data)
 
 
-def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
+def decode_bytes(data: bytes, *, least_edge: int | None = None, max_pixels: int = MAX_PIXELS) -> Decoded:
     """Decode the bytes of one file: the first frame, upright, as 8-bit RGB.
 
     Transparent parts become white, 16-bit and floating-point pictures are scaled to 8 bits.
@@ -141,6 +141,8 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
     least_edge : int, optional
         A JPEG may be decoded at a half, a quarter or an eighth as long as its longer edge keeps so many
         pixels: the decoder then computes only those. Without it pictures are decoded in full.
+    max_pixels : int
+        Larger pictures are refused by their header, before any pixel is decoded.
 
     Raises
     ------
@@ -151,9 +153,9 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
         raise UnreadableImage("the file is empty")
     try:
         with Image.open(BoundedBytes(first_frame(data)), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
+            if image.width * image.height > max_pixels:
                 raise UnreadableImage(
-                    f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 1_000_000} million"
+                    f"{image.width}×{image.height} pixels are more than {max_pixels / 1e6:g} million"
                 )
             if image.format in _JPEGS:
                 require_few_scans(data, image.width * image.height)

@@ -10,7 +10,11 @@ MAX_FILE_BYTES = 1_000_000_000
 """Larger files are refused unread."""
 
 MAX_PIXELS = 179_000_000
-"""Larger pictures are refused: so many pixels are half a gigabyte, and twice that while they are made."""
+"""Larger pictures are refused where nobody says otherwise: so many pixels are half a gigabyte, and twice that
+while they are made."""
+
+MOST_PIXELS = 700_000_000
+"""More are refused whatever anybody says: libraries count the bytes of a picture in 31 bits."""
 
 MAX_DECODE_S = 30.0
 """Seconds of a processor after which a picture is given up: on a busy machine others' do not count."""
@@ -19,7 +23,7 @@ _MAX_SCANS = 500
 _MAX_SCANNED_PIXELS = 2_500_000_000
 """Every scan of a JPEG goes over all of it; ten are usual, and the largest picture may have thirteen."""
 
-_SCANS_WITHOUT_A_LOOK = _MAX_SCANNED_PIXELS // MAX_PIXELS
+_FEW_SCANS = _MAX_SCANNED_PIXELS // MAX_PIXELS
 _MAX_SEGMENTS = 100_000
 
 _GIF = b"GIF8"
@@ -64,9 +68,9 @@ def require_few_scans(data: bytes, pixels: int) -> None:
     UnreadableImage
     """
     # Counted at once, which is fast; other parts of a file may hold these bytes by chance.
-    if data.count(bytes([0xFF, _SCAN])) <= _SCANS_WITHOUT_A_LOOK:
+    if data.count(bytes([0xFF, _SCAN])) <= _FEW_SCANS:
         return
-    most = min(_MAX_SCANS, _MAX_SCANNED_PIXELS // max(pixels, 1))
+    most = min(_MAX_SCANS, max(_FEW_SCANS, _MAX_SCANNED_PIXELS // max(pixels, 1)))
     if _scans(data, most) > most:
         raise UnreadableImage(f"more than {most} scans of {pixels} pixels take too long to decode")
 

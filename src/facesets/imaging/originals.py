@@ -8,7 +8,7 @@ from pathlib import Path
 from facesets.errors import UnreadableImage
 from facesets.files import read_regular_file
 from facesets.imaging.decode import Decoded, decode_bytes
-from facesets.imaging.limits import MAX_FILE_BYTES
+from facesets.imaging.limits import MAX_FILE_BYTES, MOST_PIXELS
 from facesets.records import Images, Pixels
 
 
@@ -63,7 +63,8 @@ def read_decoded(paths: Sequence[str], sha256: str, *, least_edge: int | None = 
             reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
             continue
         if hashlib.sha256(data).hexdigest() == sha256:
-            return decode_bytes(data, least_edge=least_edge)
+            # Whoever took it in said how large it may be.
+            return decode_bytes(data, least_edge=least_edge, max_pixels=MOST_PIXELS)
         reason = "the file changed since it was embedded"
     raise UnreadableImage(reason)
 

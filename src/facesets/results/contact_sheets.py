@@ -47,6 +47,8 @@ _WORDS = {
 
 SHEET_NAME = "contact_sheet.png"
 
+_YEAR, _DAY = len("2019"), len("2019-07-04")
+
 _T = TypeVar("_T")
 
 
@@ -166,28 +168,39 @@ def _refine_rows(manifest: RefineManifest) -> list[PlannedRow]:
 
 def _group_row(group: Group, dropped: Sequence[DroppedFace]) -> PlannedRow:
     best_first = sorted(group.faces, key=lambda face: -face.quality)
-    tiles = [PlannedTile(face, f"{face.quality:.2f}") for face in best_first]
-    facts = _facts([face.quality for face in group.faces], group.images, len(dropped))
+    tiles = [PlannedTile(face, _caption(face, face.quality)) for face in best_first]
+    facts = _facts([face.quality for face in group.faces], group.images, len(dropped), group.faces)
     return _row(group.name, facts, tiles, dropped)
 
 
 def _set_row(manifest: SetManifest, folder: Path) -> PlannedRow:
     tiles = [
-        PlannedTile(item.face, f"{item.quality.total:.2f}", folder / PurePosixPath(item.file))
+        PlannedTile(item.face, _caption(item.face, item.quality.total), folder / PurePosixPath(item.file))
         for item in manifest.faces
     ]
     images = len({item.face.image for item in manifest.faces})
-    facts = _facts([item.quality.total for item in manifest.faces], images, len(manifest.dropped))
+    qualities = [item.quality.total for item in manifest.faces]
+    facts = _facts(qualities, images, len(manifest.dropped), [item.face for item in manifest.faces])
     if manifest.candidates:
         facts = (*facts, f"{counted(len(manifest.candidates), 'candidate')} to review")
     return _row(manifest.name, facts, tiles, manifest.dropped)
 
 
-def _facts(qualities: Sequence[float], images: int, dropped: int) -> tuple[str, ...]:
+def _caption(face: FaceEntry, quality: float) -> str:
+    """How good a face is, and the day of its photo where that is known."""
+    return "  ".join(filter(None, [f"{quality:.2f}", face.taken[:_DAY]]))
+
+
+def _facts(
+    qualities: Sequence[float], images: int, dropped: int, faces: Sequence[FaceEntry]
+) -> tuple[str, ...]:
     facts = []
     if qualities:
         facts.append(f"{counted(len(qualities), 'face')} in {counted(images, 'photo')}")
         facts.append(f"quality {max(qualities):.2f} to {min(qualities):.2f}")
+    if years := {face.taken[:_YEAR] for face in faces if face.taken}:
+        first, last = min(years), max(years)
+        facts.append(f"taken {first}" if first == last else f"taken {first} to {last}")
     if dropped:
         facts.append(f"{dropped} left out" if qualities else f"no face set: {dropped} left out")
     return tuple(facts)

@@ -100,13 +100,16 @@ MAX_AGE = _age_gate("max_age", ">")
 AGE_GATES = (MIN_AGE, MAX_AGE)
 """Those that a face meets only where somebody asks for ages."""
 
+AGE_SPREADS = Gate("age_spreads", "spreads of age", ">", limit=lambda options: options.age_spreads)
+"""Of faces that look older or younger than the others of their set were on that day."""
+
 OUTLIER = Gate(
     "outlier_threshold", "distance", ">", limit=lambda options: options.outlier_threshold, widest=0.65
 )
 MIN_FACES = Gate("min_faces", "photos", limit=lambda options: options.min_faces, widest=2)
 QUALITY_GATES = (MIN_DET_SCORE, MIN_SHORT, MIN_BLUR)
 """Those that judge a face by itself."""
-REFINE_GATES = (*QUALITY_GATES, *AGE_GATES, OUTLIER, MIN_FACES)
+REFINE_GATES = (*QUALITY_GATES, *AGE_GATES, AGE_SPREADS, OUTLIER, MIN_FACES)
 """Those of `refine`, in their order."""
 
 RECENTRE = Gate("recentre_threshold", "distance", ">", limit=lambda options: options.recentre_threshold)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
+
 from facesets.records import CacheSettings, Collection, Float32
 from facesets.results.manifest_values import Box, FaceId, Integer, Keypoints, Name, Paths, Place, Text
 
@@ -35,6 +37,9 @@ class FaceEntry:
         x1, y1, x2, y2 and five times x, y, in pixels of the upright image.
     quality : float
         The weighted sum, in [0, 1].
+    taken : str
+        When the photo was taken, by the camera's clock, as `2019-07-04T15:30:00`; empty where that is not
+        known, and where an earlier version wrote the manifest.
     """
 
     face: FaceId
@@ -45,6 +50,7 @@ class FaceEntry:
     face_short: float
     blur: float
     quality: float
+    taken: Text = ""
 
     @property
     def image(self) -> str:
@@ -254,9 +260,14 @@ def face_describer(collection: Collection, quality: Float32) -> Callable[[int], 
             face_short=round(float(faces.face_short[row]), 2),
             blur=round(float(faces.blur[row]), 2),
             quality=round(float(quality[row]), 4),
+            taken=_time(images.taken[faces.image[row]]),
         )
 
     return describe
+
+
+def _time(taken: np.datetime64) -> str:
+    return "" if np.isnat(taken) else str(taken.astype("M8[s]"))
 
 
 def rounded(values: Iterable[float], digits: int) -> tuple[float, ...]:

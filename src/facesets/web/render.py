@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from facesets import __version__
 from facesets.files import printable
+from facesets.imaging.metadata.record import exposure
 from facesets.plurals import counted
 from facesets.web.access import csrf_of
 
@@ -59,5 +60,6 @@ def _environment() -> Environment:
     )
     environment.filters["commands"] = commands
     environment.filters["counted"] = counted
+    environment.filters["exposure"] = exposure
     environment.filters["printable"] = printable
     return environment

@@ -43,7 +43,7 @@ from tests.fixtures.tagged_photos import (
 
 from facesets.imaging.metadata.extra import MOST_BYTES
 from facesets.imaging.metadata.reader import read_metadata
-from facesets.imaging.metadata.record import PhotoMetadata
+from facesets.imaging.metadata.record import PhotoMetadata, exposure
 
 # Places
 
@@ -286,3 +286,11 @@ def test_only_the_head_of_a_large_file_is_read(kind: str, tmp_path: Path) -> Non
     with io.BufferedReader(raw) as file:  # type: ignore[type-var]
         assert read_metadata(file, str(path), now=NOW).make == "Maker"
         assert raw.bytes_read < 64_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1 / 8000, "1/8000"), (0.004, "1/250"), (0.25, "1/4"), (0.3, "0.3"), (1.0, "1"), (30.0, "30")],
+)
+def test_exposure_times_are_written_as_cameras_show_them(seconds: float, text: str) -> None:
+    assert exposure(seconds) == text

@@ -1,7 +1,8 @@
 """`describe` by batches: half the price, found again after whatever happened, nothing paid twice."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,31 +16,18 @@ from tests.fixtures.described import (
     statuses,
     take_in,
 )
-from tests.fixtures.described_kills import killed_at
+from tests.fixtures.described_kills import ends_at, killed_at
 from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import Failure
 
 from facesets.descriptions.asking import NotSent
 from facesets.operations.descriptions.describing import BatchSizes
 from facesets.operations.library.stats import stages
-from facesets.store.postgres.connection import Database
+from facesets.remote.llm.anthropic import Anthropic
+from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 
 PRICES = {"claude-haiku-5-5": {"input": 1000.0, "output": 5000.0}}
-
-
-@pytest.fixture
-def llm() -> Iterator[AnthropicServer]:
-    with serving_anthropic() as running:
-        yield running
-        assert running.problems == []
-
-
-@pytest.fixture
-def library(database: Database, tmp_path: Path) -> Library:
-    found = Library(database)
-    take_in(found, made_photos(tmp_path / "photos", 6))
-    return found
 
 
 def twice_paid(llm: AnthropicServer) -> list[bytes]:
@@ -123,6 +111,26 @@ def test_a_photo_that_went_and_came_back_is_not_sent_again_meanwhile(
     library.database.run(lambda connection: connection.execute("DELETE FROM image_stages"))
     again = run_describe(library, anthropic(llm.url))
     assert (again.sent, len(llm.batches), statuses(library.database)) == (0, 1, {"processing": 6})
+
+
+def test_an_answer_outlives_its_photo_and_is_there_again_with_it(
+    library: Library, llm: AnthropicServer, tmp_path: Path
+) -> None:
+    photos = made_photos(tmp_path / "photos", 6)
+    run_describe(library, anthropic(llm.url))
+    delete = "DELETE FROM images WHERE id = ANY(%s)"
+    library.database.run(lambda connection: connection.execute(delete, ([1, 2, 3],)))
+    llm.end(refused=[0, 4])
+    came = run_check(library, anthropic(llm.url))
+    assert (came.described, came.failed) == (4, 2)
+    library.database.run(lambda connection: connection.execute(delete, ([4, 5, 6],)))
+    assert rows(library.database, "SELECT count(*), count(image_id) FROM descriptions") == [(4, 0)]
+    take_in(library, photos)
+    assert statuses(library.database) == {"completed": 4, "failed": 2}
+    joined = "SELECT count(*) FROM descriptions d JOIN images i ON i.id = d.image_id AND i.sha256 = d.sha256"
+    assert rows(library.database, joined) == [(4,)]
+    assert run_describe(library, anthropic(llm.url)).sent == 0
+    assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 2
 
 
 def test_photos_of_which_nothing_is_under_way_are_not_waited_for(
@@ -230,48 +238,79 @@ def test_a_limit_counts_what_is_under_way(library: Library, llm: AnthropicServer
     assert run_check(library, anthropic(llm.url, prices=PRICES)).cost_usd <= 40
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("no_batch", [False, True], ids=["batches", "one by one"])
-def test_a_kill_at_any_moment_pays_nothing_twice_and_loses_nothing(
-    library: Library, llm: AnthropicServer, library_url: str, no_batch: bool
-) -> None:
-    sizes = BatchSizes(4, 1)
+SIZES = BatchSizes(2, 1)
+"""Of three photos: a batch of two and one of one."""
+
+
+@pytest.fixture
+def three(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """Three photos, of which two are asked about at once."""
+    monkeypatch.setattr(Anthropic, "at_once", 2)
+    found = Library(database)
+    take_in(found, made_photos(tmp_path / "photos", 3))
+    return found
+
+
+def work_at(llm: AnthropicServer, library_url: str, *, no_batch: bool) -> Callable[[], None]:
+    """Describe photos and collect their answers, in a session of its own."""
 
     def work() -> None:
-        own = Library(Database(library_url))
-        run_describe(own, anthropic(llm.url), sizes=sizes, no_batch=no_batch)
-        llm_ends()
-        run_check(own, anthropic(llm.url))
-
-    def llm_ends() -> None:
-        """The child's copy of the server is nobody's: the real one ends its batches when it is asked to."""
-        run_once = anthropic(llm.url)
-        run_once._server.get("v1/messages/batches", {"limit": "999"})
-        run_once.close()
+        with opened(Database(library_url)) as session:
+            own = Library(session)
+            run_describe(own, anthropic(llm.url), sizes=SIZES, no_batch=no_batch)
+            # The copy of the server in a process of its own is nobody's: the real one ends its batches.
+            with closing(anthropic(llm.url)) as provider:
+                provider._server.get("v1/messages/batches", {"limit": "999"})
+            run_check(own, anthropic(llm.url))
 
     llm.end_when_listed_by = 999
-    moment, moments = 1, 0
-    while killed_at(moment, work):
-        moments += 1
+    return work
+
+
+def require_that_nothing_is_lost_or_paid_twice(
+    library: Library, llm: AnthropicServer, *, no_batch: bool
+) -> None:
+    """Go on where a run died, until nothing is left to be done by itself."""
+    llm.end()
+    left: dict[str, int] = {}
+    for _ in range(4):
+        run_describe(library, anthropic(llm.url), sizes=SIZES, no_batch=no_batch)
         llm.end()
-        for _ in range(4):
-            run_describe(library, anthropic(llm.url), sizes=sizes, no_batch=no_batch)
-            llm.end()
         left = statuses(library.database)
-        assert twice_paid(llm) == [], moment
-        assert set(left) <= {"completed", "failed"}, (moment, left)
-        assert sum(left.values()) == 6, (moment, left)
-        assert no_batch or left == {"completed": 6}, (moment, left)
-        assert len(llm.paid) <= 6
-        ((open_ones,),) = rows(
-            library.database, "SELECT count(*) FROM description_requests WHERE status = 'open'"
-        )
-        assert open_ones == 0
-        # What was in doubt comes again only because it is asked for.
+        if set(left) <= {"completed", "failed"} and sum(left.values()) == 3:
+            break
+    assert twice_paid(llm) == []
+    assert set(left) <= {"completed", "failed"}
+    assert sum(left.values()) == 3
+    assert no_batch or left == {"completed": 3}
+    assert len(llm.paid) <= 3
+    open_ones = "SELECT count(*) FROM description_requests WHERE status = 'open'"
+    assert rows(library.database, open_ones) == [(0,)]
+    # What was in doubt comes again only because it is asked for.
+    if left != {"completed": 3}:
         run_describe(library, anthropic(llm.url), no_batch=True, retry_failed=True)
-        assert statuses(library.database) == {"completed": 6}
-        forget_all(library.database)
+    assert statuses(library.database) == {"completed": 3}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("no_batch", [False, True], ids=["batches", "one by one"])
+def test_an_end_at_any_moment_pays_nothing_twice_and_loses_nothing(
+    three: Library, llm: AnthropicServer, library_url: str, no_batch: bool
+) -> None:
+    work = work_at(llm, library_url, no_batch=no_batch)
+    moment = 1
+    while ends_at(moment, work):
+        require_that_nothing_is_lost_or_paid_twice(three, llm, no_batch=no_batch)
+        forget_all(three.database)
         llm.paid.clear()
         llm.batches.clear()
         moment += 1
-    assert moments > 30
+    assert moment > 30
+
+
+@pytest.mark.parametrize(("no_batch", "moment"), [(False, 20), (True, 15)], ids=["batches", "one by one"])
+def test_a_killed_process_pays_nothing_twice_and_loses_nothing(
+    three: Library, llm: AnthropicServer, library_url: str, no_batch: bool, moment: int
+) -> None:
+    assert killed_at(moment, work_at(llm, library_url, no_batch=no_batch))
+    require_that_nothing_is_lost_or_paid_twice(three, llm, no_batch=no_batch)

@@ -1,13 +1,12 @@
 """`describe --no-batch`: each photo is asked about once, and what came is kept with what it cost."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.fixtures.anthropic_server import KEY, AnthropicServer, serving_anthropic
+from tests.fixtures.anthropic_server import KEY, AnthropicServer
 from tests.fixtures.described import (
     anthropic,
     made_photos,
@@ -26,20 +25,6 @@ from facesets.operations.library.stats import stages
 from facesets.remote.llm.anthropic import Anthropic
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-
-
-@pytest.fixture
-def llm() -> Iterator[AnthropicServer]:
-    with serving_anthropic() as running:
-        yield running
-        assert running.problems == []
-
-
-@pytest.fixture
-def library(database: Database, tmp_path: Path) -> Library:
-    found = Library(database)
-    take_in(found, made_photos(tmp_path / "photos", 6))
-    return found
 
 
 def test_each_photo_is_described_once_and_stored_with_what_it_cost(

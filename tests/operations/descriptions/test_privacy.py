@@ -1,13 +1,12 @@
 """Names and faces leave only where that was said, and what was said of somebody goes with them."""
 
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.fixtures.anthropic_server import AnthropicServer, serving_anthropic
+from tests.fixtures.anthropic_server import AnthropicServer
 from tests.fixtures.described import (
     anthropic,
     as_text,
@@ -29,13 +28,6 @@ from facesets.store.postgres.descriptions.answers import of_image
 from facesets.store.postgres.library import Library
 
 BY = "ben@home"
-
-
-@pytest.fixture
-def llm() -> Iterator[AnthropicServer]:
-    with serving_anthropic() as running:
-        yield running
-        assert running.problems == []
 
 
 @pytest.fixture

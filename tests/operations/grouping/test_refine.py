@@ -48,6 +48,25 @@ def test_every_face_is_kept_or_dropped_with_its_gate_and_its_measure(
     assert summary.kept == len(kept)
 
 
+def test_a_face_whose_age_contradicts_its_set_is_left_out_where_that_is_asked(library: Library) -> None:
+    collection = library.store.load()
+    names = [Path(collection.images.paths[i][0]).name for i in collection.faces.image]
+    hugo = np.flatnonzero([name.startswith("Hugo") for name in names])[:8]
+    taken = np.arange(2000, 2008).astype(np.float64)
+    age = np.array([46, 49, 45, 50, 48, 47, 20, 51], np.float32)
+    faces = replace(collection.faces.take(hugo), age=age, male=np.ones(8, np.float32))
+    open_gates = RefineOptions(min_faces=1, min_short=0, min_blur=0, min_det_score=0, outlier_threshold=2)
+    assert set(gate_faces(faces, open_gates, taken).gate) == {""}
+    asked = replace(open_gates, age_spreads=3.0)
+    gated = gate_faces(faces, asked, taken)
+    assert np.flatnonzero(gated.gate == "age_spreads").tolist() == [6]
+    assert gated.value[6] > gated.limit[6] == 3
+    undated = taken.copy()
+    undated[6] = np.nan
+    assert set(gate_faces(faces, asked, undated).gate) == {""}
+    assert set(gate_faces(faces.take(np.r_[4:8]), asked, taken[4:]).gate) == {""}
+
+
 def test_defaults_are_the_documented_ones() -> None:
     o = RefineOptions()
     assert (o.initial_threshold, o.outlier_threshold) == (0.55, 0.55)

@@ -142,3 +142,16 @@ def test_what_a_kill_may_cost_is_bounded_in_time_too(
             options = IndexOptions(concurrency=1, flush_every_s=10)
             into_library(photos, database, embedder, options, progress=watching, clock=lambda: watching.now)
     assert watching.seen == [0, 0, 0, 4, 4, 4, 7, 7]
+
+
+def test_both_refuse_pictures_that_are_larger_than_was_said(
+    database: Database, photos: Path, tmp_path: Path, embedder: LocalEmbedder
+) -> None:
+    large = 250 * 250
+    cache = into_cache(photos, tmp_path / "c.npz", embedder, EmbedOptions(max_pixels=large))
+    library = into_library(photos, database, embedder, IndexOptions(concurrency=1, max_pixels=large))
+    for known in (cache, library):
+        assert known.images.width.tolist() == [250, 250]
+    for files in (Cache(tmp_path / "c.npz").files(), Library(database).files()):
+        reasons = [file.reason for file in files.values() if file.reason]
+        assert reasons == ["4000×1000 pixels are more than 0.0625 million"]

@@ -91,7 +91,8 @@ def test_a_photo_that_gets_other_faces_while_a_stage_looks_at_it_stays_pending(
                 elsewhere.commit([], [replace(image, faces=moved)])
         return image.with_finding("face-tags", Finding("1"))
 
-    look(database, replace(stage("face-tags"), look=look_meanwhile))
+    found = look(database, replace(stage("face-tags"), look=look_meanwhile))
+    assert (found.completed, found.to_do) == (2, 1)
     assert (counts(database, "face-tags").completed, counts(database, "face-tags").pending) == (2, 1)
     assert look(database, stage("face-tags")).completed == 1
 

@@ -135,11 +135,11 @@ def tag_and_describe(connection: Connection) -> None:
                 (known.path,),
             )
         connection.execute(
-            """INSERT INTO descriptions (image_id, description, quality, season, time_of_day, environment,
-                    people, activities, objects, text_in_image, tags, emotional_tone, answer,
+            """INSERT INTO descriptions (image_id, sha256, description, quality, season, time_of_day,
+                    environment, people, activities, objects, text_in_image, tags, emotional_tone, answer,
                     provider, model, prompt, input_tokens, output_tokens, cache_read_tokens,
                     cache_write_tokens)
-                SELECT image_id, '', 1, '', '', '', 0, '{}', '{}', '', '{}', '',
+                SELECT image_id, sha256, '', 1, '', '', '', 0, '{}', '{}', '', '{}', '',
                     jsonb_build_object('description', %s::text), '', '', '', 0, 0, 0, 0
                 FROM image_paths WHERE path = %s""",
             ("A red bicycle." if known.words else "A dog.", known.path),

@@ -13,6 +13,8 @@ from facesets.imaging.duplicates import close_pairs, hamming
 from facesets.imaging.fingerprint import fingerprint
 from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.embed import embed
+from facesets.operations.ingest.metadata import metadata_stage
+from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import DedupOptions, EmbedOptions
 from facesets.operations.reports.dedup import DedupSummary, dedup
 from facesets.progress import SilentProgress
@@ -56,11 +58,11 @@ def own(tmp_path: Path, lfw_dir: Path) -> Library:
     return Library(photos, tmp_path / "own.npz")
 
 
-def embed_it(library: Library, embedder: LocalEmbedder) -> Library:
+def embed_it(library: Library, embedder: LocalEmbedder, *stages: Stage) -> Library:
     store = library.store
     source = FolderSource(library.photos)
     with store.writing(embedder.settings):
-        embed(source, store, embedder, EmbedOptions(), progress=SilentProgress(), stop=Stop())
+        embed(source, store, embedder, EmbedOptions(), stages=stages, progress=SilentProgress(), stop=Stop())
     return library
 
 
@@ -95,6 +97,23 @@ def test_equal_resolutions_are_compared_though_the_first_path_is_gone(
     summary, report = report_of(own)
     assert summary.failed == 0
     assert all(image.sharpness for image in report.near[0].images if image.width == 250)
+
+
+def test_of_equals_the_photo_that_was_taken_first_is_kept(own: Library, embedder: LocalEmbedder) -> None:
+    picture = Image.open(own.photos / "a.jpg")
+    for name, when, more in (
+        ("edited", "2019:07:05", 2000),
+        ("original", "2019:07:04", 0),
+        ("sent", "", 4000),
+    ):
+        exif = Image.Exif()
+        if when:
+            exif.get_ifd(0x8769)[0x9003] = f"{when} 15:30:00"
+        picture.save(own.photos / f"{name}.jpg", exif=exif, comment=b"." * more)
+    for name in ("a.jpg", "album/b.jpg", "small.jpg"):
+        (own.photos / name).unlink()
+    (group,) = report_of(embed_it(own, embedder, metadata_stage(lambda: np.datetime64("2024-01-01"))))[1].near
+    assert [Path(image.paths[0]).stem for image in group.images] == ["original", "edited", "sent"]
 
 
 def test_links_and_further_names_of_one_file_are_no_copies(own: Library, embedder: LocalEmbedder) -> None:

@@ -51,6 +51,18 @@ def test_a_value_and_the_limit_that_it_fails_never_look_the_same(results: Path) 
         assert captions == {caption}
 
 
+def test_a_sheet_says_when_photos_were_taken_where_that_is_known(results: Path) -> None:
+    manifest = read_manifest(results / "fs", RefineManifest)
+    group = manifest.facesets[0]
+    assert all(len(tile.caption) == 4 for tile in plan_rows(manifest, results / "fs")[0].faces)
+    times = ["2012-07-04T15:30:00", "2019-01-01T00:00:00", *[""] * (len(group.faces) - 2)]
+    dated = tuple(replace(face, taken=time) for face, time in zip(group.faces, times, strict=True))
+    row = plan_rows(replace(manifest, facesets=(replace(group, faces=dated),)), results / "fs")[0]
+    assert "taken 2012 to 2019" in row.facts
+    captions = {tile.caption[6:] for tile in row.faces}
+    assert {"2012-07-04", "2019-01-01", ""} >= captions > {""}
+
+
 def test_a_sheet_lies_beside_its_manifest_unless_told_otherwise(results: Path, tmp_path: Path) -> None:
     summary = sheet(results / "raw", None, progress=SilentProgress(), stop=Stop())
     assert summary.pages == [str(results / "raw" / "sheet.png")]

@@ -31,6 +31,106 @@ def test_an_index_that_was_never_finished_is_found_whatever_the_schema_is_called
     assert (problem.what, problem.count) == ("broken indexes", 1)
 
 
+_ALSO_BY_OTHER_STAGES = """
+    INSERT INTO stage_versions (stage, version)
+        VALUES ('attributes', '1'), ('face-tags', '1'), ('describe', '1');
+    INSERT INTO image_stages (image_id, stage, version_id, status)
+        SELECT 1, stage, id, 'completed' FROM stage_versions WHERE stage <> 'metadata';
+    UPDATE face_detections SET age = 30 WHERE image_id = 1;
+    INSERT INTO models (kind, name, sha256, dimension) VALUES ('clip', 'made', repeat('c', 64), 2);
+    INSERT INTO face_clip_embeddings (face_id, model_id, embedding)
+        SELECT f.id, m.id, '[1,0]' FROM face_detections f, models m WHERE f.image_id = 1 AND m.kind = 'clip';
+    INSERT INTO face_attributes SELECT id, '{}' FROM face_detections WHERE image_id = 1;
+    INSERT INTO bodies (image_id, x1, y1, x2, y2, score, face_id)
+        SELECT 1, 0, 0, 9, 9, 1, min(id) FROM face_detections WHERE image_id = 1;
+    INSERT INTO tag_categories (name, target, selection_mode, min_confidence, templates, none_prompts)
+        VALUES ('setting', 'scene', 'single', 0, '{}', '{}');
+    INSERT INTO tags (category_id, place, name, phrases) SELECT id, 0, 'beach', '{}' FROM tag_categories;
+    INSERT INTO image_tags SELECT 1, t.id, NULL, 1, i.taken FROM tags t, images i WHERE i.id = 1;
+    INSERT INTO descriptions (sha256, image_id, description, quality, season, time_of_day, environment,
+            people, activities, objects, text_in_image, tags, emotional_tone, answer,
+            provider, model, prompt, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens)
+        SELECT sha256, id, '', 1, '', '', '', 0, '{}', '{}', '', '{}', '', '{}', '', '', '', 0, 0, 0, 0
+            FROM images WHERE id = 1"""
+_AS_A_REPLICA = "SET session_replication_role = replica; {}; SET session_replication_role = origin"
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "what", "then"),
+    [
+        (
+            "UPDATE face_detections SET age = NULL",
+            "images whose faces have no age left",
+            "SELECT count(*) = 0 FROM image_stages WHERE stage = 'attributes'",
+        ),
+        (
+            "DELETE FROM face_clip_embeddings",
+            "images whose faces have no embedding of a crop left",
+            "SELECT count(*) = 0 FROM image_stages WHERE stage = 'face-tags'",
+        ),
+        (
+            _AS_A_REPLICA.format("UPDATE face_attributes SET face_id = 99 WHERE face_id = 1"),
+            "findings in face_attributes about faces that are not there",
+            "SELECT count(*) FILTER (WHERE face_id = 99) = 0 FROM face_attributes",
+        ),
+        (
+            _AS_A_REPLICA.format("UPDATE bodies SET image_id = 99"),
+            "findings in bodies about images that are not there",
+            "SELECT count(*) = 0 FROM bodies",
+        ),
+        (
+            "UPDATE bodies SET face_id = (SELECT min(id) FROM face_detections WHERE image_id = 2)",
+            "bodies with a face of another image",
+            "SELECT count(face_id) = 0 AND count(*) = 1 FROM bodies",
+        ),
+        (
+            "UPDATE image_tags SET taken = '1999-01-01'",
+            "tags with another time than their image",
+            "SELECT taken = '2019-07-04 15:30:00' FROM image_tags",
+        ),
+        (
+            _AS_A_REPLICA.format("UPDATE descriptions SET image_id = 99"),
+            "descriptions of images that are not there",
+            "SELECT image_id = 1 FROM descriptions",
+        ),
+        (
+            "DELETE FROM image_stages WHERE stage = 'describe'",
+            "descriptions that do not count for their images",
+            "SELECT status = 'completed' FROM image_stages WHERE stage = 'describe'",
+        ),
+        (
+            "DELETE FROM descriptions",
+            "images that count as described and are not",
+            "SELECT status = 'failed' FROM image_stages WHERE stage = 'describe'",
+        ),
+    ],
+    ids=lambda value: value if value.startswith(("images", "findings", "bodies", "tags", "desc")) else "",
+)
+def test_what_other_stages_found_is_looked_at_and_what_was_paid_stays(
+    database: Database, by_hand: str, what: str, then: str
+) -> None:
+    keep(Library(database, SETTINGS), METADATA, METADATA)
+    database.run(lambda connection: connection.execute(_ALSO_BY_OTHER_STAGES.encode()))
+    assert database.run(find_problems) == []
+    database.run(lambda connection: connection.execute(by_hand.encode()))
+    problems = {problem.what: problem for problem in database.run(find_problems)}
+    assert problems[what].by_sql
+    database.run(lambda connection: repair_rows(connection, "tester"))
+    assert database.run(find_problems) == []
+    assert database.run(lambda connection: connection.execute(then.encode()).fetchone()) == (True,)
+
+
+def test_stages_that_looked_at_what_is_read_again_are_pending_and_others_are_not(database: Database) -> None:
+    keep(Library(database, SETTINGS), METADATA, METADATA)
+    database.run(lambda connection: connection.execute(_ALSO_BY_OTHER_STAGES.encode()))
+    by_hand = b"DELETE FROM face_embeddings WHERE face_id = 1"
+    database.run(lambda connection: connection.execute(by_hand))
+    database.run(lambda connection: repair_rows(connection, "tester"))
+    left = b"SELECT stage FROM image_stages WHERE image_id = 1 ORDER BY 1"
+    done = database.run(lambda connection: connection.execute(left).fetchall())
+    assert done == [("describe",), ("metadata",)]
+
+
 @pytest.mark.parametrize(
     ("by_hand", "what", "then"),
     [
@@ -41,7 +141,7 @@ def test_an_index_that_was_never_finished_is_found_whatever_the_schema_is_called
         ),
         (
             "DELETE FROM image_stages WHERE image_id = 1",
-            "findings of metadata in photo_metadata without a record of the stage",
+            "findings in photo_metadata without a record of the stage",
             "SELECT count(*) = 1 FROM photo_metadata",
         ),
         (

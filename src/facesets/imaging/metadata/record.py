@@ -59,3 +59,12 @@ class PhotoMetadata:
     orientation: int = 1
     refused: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def exposure(seconds: float) -> str:
+    """An exposure time in seconds as cameras show it: `1/250`, `0.3` or `30`."""
+    return f"1/{1 / seconds:.0f}" if 0 < seconds <= _SHORT else f"{seconds:.3g}"
+
+
+_SHORT = 0.25
+"""Longer times are written without a fraction."""

@@ -19,7 +19,7 @@ from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.face_sets.source_roots import rows_under
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.grouping.gates import Gated
-from facesets.operations.grouping.refine import gate_faces, surviving
+from facesets.operations.grouping.refine import gate_faces, surviving, years_of_faces
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.centroid_distance import for_recogniser, settled
 from facesets.operations.options.face_sets import DiscoverOptions
@@ -176,7 +176,8 @@ def _discover(
     run.progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
     unknown = rows[~_is_known(run, rows, known, options)]
     refine = refine.for_store(len(collection.images), collection.settings.recogniser)
-    gated = gate_faces(collection.faces.take(unknown), refine)
+    years = years_of_faces(collection)[unknown]
+    gated = gate_faces(collection.faces.take(unknown), refine, years)
     found = [
         members
         for members in (unknown[part] for part in surviving(gated))

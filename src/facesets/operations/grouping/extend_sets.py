@@ -8,7 +8,13 @@ import numpy as np
 
 from facesets.imaging.quality import quality
 from facesets.operations.grouping.nearest_group import join_known
-from facesets.operations.grouping.refine import dropped_faces, gate_faces, gate_joined, surviving
+from facesets.operations.grouping.refine import (
+    dropped_faces,
+    gate_faces,
+    gate_joined,
+    surviving,
+    years_of_faces,
+)
 from facesets.operations.options.cache import RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Collection, Int64
@@ -68,7 +74,7 @@ def grown_sets(
     dropped = _join(collection, known, new[joined >= 0], joined[joined >= 0], gates, rows, describe)
     rest = np.r_[new[joined < 0], _waiting(earlier, rows)]
     rest.sort()
-    gated = gate_faces(collection.faces.take(rest), gates)
+    gated = gate_faces(collection.faces.take(rest), gates, years_of_faces(collection)[rest])
     fresh = surviving(gated)
     made = following_names("faceset", known.names_in_use(), len(fresh))
     by_cluster = {int(gated.cluster[part[0]]): name for part, name in zip(fresh, made, strict=True)}
@@ -131,7 +137,8 @@ def _join(
     every = np.r_[old[:, 0], new]
     label = np.r_[old[:, 1], group]
     joined = np.arange(len(every)) >= len(old)
-    gated = gate_joined(collection.faces.take(every), label, joined, gates)
+    years = years_of_faces(collection)[every]
+    gated = gate_joined(collection.faces.take(every), label, joined, gates, years)
     for place in np.flatnonzero(joined & (gated.gate == "")):
         lists[label[place]].append(describe(int(every[place])))
     return dropped_faces(gated, dict(enumerate(names)), lambda place: describe(int(every[place])))

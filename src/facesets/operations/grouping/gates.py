@@ -12,7 +12,15 @@ from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Faces, Float32, Int64
-from facesets.results.gates import AGE_GATES, MIN_FACES, QUALITY_GATES, REFINE_GATES, Gate, gate_named
+from facesets.results.gates import (
+    AGE_GATES,
+    AGE_SPREADS,
+    MIN_FACES,
+    QUALITY_GATES,
+    REFINE_GATES,
+    Gate,
+    gate_named,
+)
 
 SMALL_ALBUM = 300
 """Photos below which it is always said what the gates cost."""
@@ -73,11 +81,12 @@ def require_ages(store: str, faces: Faces, options: RefineOptions | ExportSwapOp
     WrongUsage
         They have none.
     """
-    asked = [gate for gate in AGE_GATES if gate.limit_of(options) is not None]
+    of_ages = AGE_GATES if isinstance(options, ExportSwapOptions) else (*AGE_GATES, AGE_SPREADS)
+    asked = [gate for gate in of_ages if gate.limit_of(options) is not None]
     if asked and faces.age is None:
         by_stage = Command("index", Field("stage", "attributes"))
         raise WrongUsage(
-            f"No face of {store} has an age, so that {Field(asked[0].name)} would leave none. "
+            f"No face of {store} has an age, so that {Field(asked[0].name)} means nothing. "
             f"{Command('enrich')} finds the ages of a cache, {by_stage} those of the library."
         )
 

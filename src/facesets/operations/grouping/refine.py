@@ -14,6 +14,7 @@ from facesets.clustering import (
     reject_outliers,
     same_image_pairs,
 )
+from facesets.clustering.ages import spreads_off
 from facesets.clustering.recognisers import ARCFACE
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
@@ -30,7 +31,7 @@ from facesets.operations.grouping.gates import (
 from facesets.operations.grouping.result_folder import counts_of, open_result, write_result
 from facesets.operations.options.cache import MOST_MIN_FACES, RefineOptions
 from facesets.plurals import counted
-from facesets.records import Bool, Collection, Faces, Float32, Int64
+from facesets.records import Bool, Collection, Faces, Float32, Float64, Int64
 from facesets.results.apply_user_edits import (
     Carried,
     UserConstraints,
@@ -39,7 +40,7 @@ from facesets.results.apply_user_edits import (
     names_of_clusters,
 )
 from facesets.results.follow_names import with_names
-from facesets.results.gates import MIN_FACES, OUTLIER, UNASSIGNED, Gate
+from facesets.results.gates import AGE_SPREADS, MIN_FACES, OUTLIER, UNASSIGNED, Gate
 from facesets.results.group_names import numbered_name
 from facesets.results.lock import reserved
 from facesets.results.manifest import (
@@ -117,7 +118,7 @@ def _refine(
 ) -> RefineSummary:
     folder = open_result(store, out, RefineManifest, REFINE_MANIFEST, options, progress)
     collection, known = folder.begun.collection, folder.known
-    faces = collection.faces
+    faces, taken = collection.faces, years_of_faces(collection)
     require_ages(store.label, faces, options)
     options = options.for_store(len(collection.images), collection.settings.recogniser)
     progress.begin(f"Refining {counted(len(faces), 'face')}")
@@ -129,7 +130,9 @@ def _refine(
     )
 
     def gate(options: RefineOptions) -> Gated:
-        return _gated(faces, cluster, options) if said is None else _gated_as_said(faces, said, options)
+        if said is None:
+            return _gated(faces, cluster, options, taken)
+        return _gated_as_said(faces, said, options, taken)
 
     gated = gate(options)
     progress.end()
@@ -160,37 +163,47 @@ def _refine(
     )
 
 
-def gate_faces(faces: Faces, options: RefineOptions) -> Gated:
+def years_of_faces(collection: Collection) -> Float64:
+    """The year in which the photo of each face was taken; NaN where that is not known."""
+    taken = collection.images.taken[collection.faces.image]
+    year = taken.astype("M8[Y]").astype(np.int64) + 1970
+    return np.where(np.isnat(taken), np.nan, year.astype(np.float64))
+
+
+def gate_faces(faces: Faces, options: RefineOptions, taken: Float64 | None = None) -> Gated:
     """Cluster, merge, and send every face through the gates in their order.
 
     A face meets the gates until one drops it. Centroids are those of the faces that came so far. Where
-    options do not say how many photos a set needs, it needs as many as in a large library.
+    options do not say how many photos a set needs, it needs as many as in a large library. `taken` is as
+    `years_of_faces` gives it; None where no date is known.
     """
-    return _gated(faces, _clusters(faces, options), options)
+    taken = np.full(len(faces), np.nan) if taken is None else taken
+    return _gated(faces, _clusters(faces, options), options, taken)
 
 
 def _gated(
     faces: Faces,
     cluster: Int64,
     options: RefineOptions,
+    taken: Float64,
     asserted: Bool | None = None,
     wanted: AnyCollection[int] = (),
 ) -> Gated:
     """Gates for clusters; faces there by the user's will are no outliers, and none too few if `wanted`."""
     least = options.min_faces or MOST_MIN_FACES
-    gated = _gated_one_by_one(faces, cluster, options)
+    gated = _gated_one_by_one(faces, cluster, options, taken)
     if asserted is not None:
-        gated.gate[asserted & (gated.gate == OUTLIER.name)] = ""
+        gated.gate[asserted & np.isin(gated.gate, (OUTLIER.name, AGE_SPREADS.name))] = ""
     images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
     too_few = (images < least) & ~np.isin(cluster, list(wanted))
     _drop(gated, too_few, MIN_FACES, images, replace(options, min_faces=least))
     return gated
 
 
-def _gated_as_said(faces: Faces, said: UserConstraints, options: RefineOptions) -> Gated:
+def _gated_as_said(faces: Faces, said: UserConstraints, options: RefineOptions, taken: Float64) -> Gated:
     """Gates for all faces but those that get no folder by the user's will; these have a gate of their own."""
     some = np.flatnonzero(said.label >= 0)
-    inner = _gated(faces.take(some), said.label[some], options, said.asserted[some], said.wanted)
+    inner = _gated(faces.take(some), said.label[some], options, taken[some], said.asserted[some], said.wanted)
     n = len(faces)
     gated = Gated(said.label, np.full(n, UNASSIGNED.name, "U32"), np.full(n, np.nan), np.full(n, np.nan))
     for column, values in ((gated.gate, inner.gate), (gated.value, inner.value), (gated.limit, inner.limit)):
@@ -198,7 +211,7 @@ def _gated_as_said(faces: Faces, said: UserConstraints, options: RefineOptions) 
     return gated
 
 
-def gate_joined(faces: Faces, group: Int64, joined: Bool, options: RefineOptions) -> Gated:
+def gate_joined(faces: Faces, group: Int64, joined: Bool, options: RefineOptions, taken: Float64) -> Gated:
     """Send faces that joined face sets through the gates; those that were there before stay.
 
     Parameters
@@ -207,18 +220,26 @@ def gate_joined(faces: Faces, group: Int64, joined: Bool, options: RefineOptions
         The face set of each face.
     joined : bool array of shape (n,)
         Which faces are new there.
+    taken : float64 array of shape (n,)
+        As `years_of_faces` gives it.
     """
-    gated = _gated_one_by_one(faces, group, options)
+    gated = _gated_one_by_one(faces, group, options, taken)
     gated.gate[~joined] = ""
     return gated
 
 
-def _gated_one_by_one(faces: Faces, cluster: Int64, options: RefineOptions) -> Gated:
-    """The gates that judge a face by itself or by its distance, but not a group by its size."""
+def _gated_one_by_one(faces: Faces, cluster: Int64, options: RefineOptions, taken: Float64) -> Gated:
+    """The gates that judge a face by itself, by its age or by its distance, but not a group by its size."""
     n = len(faces)
     gated = Gated(cluster, np.full(n, "", "U32"), np.full(n, np.nan), np.full(n, np.nan))
     for gate, below, measured in quality_gates(faces, options):
         _drop(gated, below, gate, measured, options)
+    if options.age_spreads is not None and faces.age is not None:
+        among = np.flatnonzero(gated.gate == "")
+        group = _compact(cluster[among])
+        off = np.full(n, np.nan)
+        off[among] = spreads_off(group, taken[among], faces.age[among].astype(np.float64), len(among))
+        _drop(gated, off > options.age_spreads, AGE_SPREADS, off, options)
     embeddings, size = faces.embedding, options.outlier_min_cluster
     remaining = _compact(np.where(gated.gate == "", cluster, -1))
     far = reject_outliers(
@@ -240,7 +261,9 @@ def _clusters(faces: Faces, options: RefineOptions) -> Int64:
     return merge_close(rows, labels, max_cosine_distance=merge, constraints=apart)
 
 
-def _drop(gated: Gated, mask: Bool, gate: Gate, value: Float32 | Int64, options: RefineOptions) -> None:
+def _drop(
+    gated: Gated, mask: Bool, gate: Gate, value: Float32 | Float64 | Int64, options: RefineOptions
+) -> None:
     """Note a gate on those faces that no earlier gate dropped."""
     dropped = mask & (gated.gate == "")
     gated.gate[dropped] = gate.name

@@ -14,7 +14,7 @@ from facesets.file_records import FileRecord, FoundFile
 from facesets.files import read_regular_file
 from facesets.imaging.decode import Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
-from facesets.imaging.limits import MAX_FILE_BYTES
+from facesets.imaging.limits import MAX_FILE_BYTES, MAX_PIXELS
 from facesets.interfaces import Describer
 from facesets.operations.ingest.picture_room import DECODED, PictureRoom
 from facesets.operations.ingest.stages import Photo, Stage, looked_at
@@ -88,6 +88,7 @@ class ImageReader:
         *,
         fast_decode: bool,
         room: PictureRoom | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         """Work with one way of describing pictures.
 
@@ -101,6 +102,8 @@ class ImageReader:
             Large JPEGs may be decoded at a half, a quarter or an eighth.
         room : PictureRoom, optional
             For how many pictures there is memory.
+        max_pixels : int
+            Larger pictures are refused.
         """
         self._describer = describer
         self._claim = claim
@@ -108,6 +111,7 @@ class ImageReader:
         self._stopwatch = stopwatch
         self._room = room or PictureRoom()
         self._least_edge = _least_edge(describer) if fast_decode else None
+        self._max_pixels = max_pixels
 
     def read(self, number: int, batch: Sequence[FoundFile]) -> list[ReadResult]:
         """Take the batch of a number from the disk to its faces and embeddings; a result a file, in order.
@@ -133,7 +137,9 @@ class ImageReader:
         for place, data in files.items():
             try:
                 with self._stopwatch.stage("decode"):
-                    pictures[place] = decode_bytes(data, least_edge=self._least_edge)
+                    pictures[place] = decode_bytes(
+                        data, least_edge=self._least_edge, max_pixels=self._max_pixels
+                    )
             except UnreadableImage as error:
                 refused = replace(results[place].file, reason=error.reason)
                 results[place] = replace(results[place], file=refused)

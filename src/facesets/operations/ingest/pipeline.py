@@ -110,6 +110,11 @@ class IngestOptions(Protocol):
         """Whether large JPEGs may be decoded at a half, a quarter or an eighth."""
         ...
 
+    @property
+    def max_pixels(self) -> int:
+        """Larger pictures are refused."""
+        ...
+
 
 @dataclass(slots=True)
 class Counts:
@@ -154,7 +159,12 @@ class Pipeline:
         """Put a store's side and what is found out about pictures together; `clock` counts seconds."""
         self._intake = intake
         self._reader = ImageReader(
-            describer, intake.claim_content, stages, stopwatch, fast_decode=options.fast_decode
+            describer,
+            intake.claim_content,
+            stages,
+            stopwatch,
+            fast_decode=options.fast_decode,
+            max_pixels=options.max_pixels,
         )
         self._options = options
         self._stopwatch = stopwatch

@@ -10,7 +10,7 @@ from facesets.errors import UnreadableImage
 from facesets.file_records import FoundFile
 from facesets.files import mtime_ns_of, read_regular_file
 from facesets.imaging.decode import decode_bytes
-from facesets.imaging.limits import MAX_FILE_BYTES
+from facesets.imaging.limits import MAX_FILE_BYTES, MOST_PIXELS
 from facesets.interfaces import LibraryStore, Progress
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
@@ -55,7 +55,7 @@ class StageSummary:
     unavailable : int
         Photos whose files are gone, changed or cannot be read; they stay pending.
     to_do : int
-        Photos that are left.
+        Photos that are left, with those that got other faces, or went, while they were looked at.
     """
 
     stage: str
@@ -101,7 +101,7 @@ def run_stage(
     finally:
         progress.end()
     is_cut_off = stop.requested and run.looked_at < most and run.taken < there
-    return replace(run.summary, to_do=max(there - run.taken, 0), stopped=is_cut_off)
+    return replace(run.summary, to_do=max(there - run.taken, 0) + run.not_kept, stopped=is_cut_off)
 
 
 def folders_without_photos(library: LibraryStore, folders: Sequence[str]) -> list[str]:
@@ -123,6 +123,7 @@ class _StageRun:
         self._claims = library.claims("content")
         self.summary = StageSummary(stage.name)
         self.taken = 0
+        self.not_kept = 0
 
     @property
     def looked_at(self) -> int:
@@ -169,8 +170,10 @@ class _StageRun:
         return FileFailure(photo.files[0].path if photo.files else photo.image.sha256, reason)
 
     def _keep(self, results: Sequence[ImageRecord | FileFailure]) -> None:
-        images = [each for each in results if isinstance(each, ImageRecord)]
-        self._library.keep_findings(images)
+        found = [each for each in results if isinstance(each, ImageRecord)]
+        kept = self._library.keep_findings(found)
+        images = [each for each in found if each.sha256 in kept]
+        self.not_kept += len(found) - len(images)
         failed = sum(bool(image.findings[self._stage.name].reason) for image in images)
         unavailable = [each for each in results if isinstance(each, FileFailure)]
         before = self.summary
@@ -199,4 +202,5 @@ def read_indexed(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:
     data = read_regular_file(Path(file.path), max_bytes=MAX_FILE_BYTES)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UnreadableImage("the file changed since it was indexed")
-    return Photo(file.path, data, decode_bytes(data))
+    # Whoever took it in said how large it may be.
+    return Photo(file.path, data, decode_bytes(data, max_pixels=MOST_PIXELS))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.errors import AlreadyRunning, Command, Field, NotFound, WrongUsage
+from facesets.errors import AlreadyRunning, NotFound
 from facesets.imaging.decode import Decoded
 from facesets.imaging.originals import read_decoded
 from facesets.interfaces import Embedder
@@ -72,11 +72,7 @@ def look_again(
 
 
 def _store(connection: Connection, library: Library, sha256: str, decoded: Decoded, faces: Faces) -> Looked:
-    detector = library.detector(connection)
-    if detector is None:
-        raise WrongUsage(
-            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
-        )
+    detector = library.require_detector(connection)
     record = ImageRecord(sha256, decoded.width, decoded.height, np.datetime64("NaT", "s"), b"", faces)
     (record,) = without_forgotten(connection, [record])
     numbers, added = add_faces(connection, detector, sha256, record.faces)

@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.calibration import usual_link
-from facesets.errors import Command, Field, RecogniserMismatch, UnreadableImage, WrongUsage
+from facesets.errors import Field, RecogniserMismatch, UnreadableImage, WrongUsage
 from facesets.files import printable
 from facesets.imaging.boxes import iou
 from facesets.imaging.decode import decode
@@ -22,7 +22,7 @@ from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.described_photos import DescribedPhoto, described_photos
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.models import ClipRow, DetectorRow, clip_models
+from facesets.store.postgres.models import ClipRow, clip_models
 from facesets.store.postgres.photo_filter import PhotoFilter
 from facesets.store.postgres.photo_search import FoundPhoto, find_photos, photos_near
 from facesets.store.postgres.search import FaceHit, best_path
@@ -189,7 +189,8 @@ def similar_faces(library: Library, embedding: Float32, asked: PhotoFilter, limi
     """Faces similar to a vector, best first; those of a person, if one is asked for. Raises `WrongUsage`."""
 
     def work(connection: Connection) -> list[FaceHit]:
-        return search.similar_faces(connection, _detector(library, connection), embedding, asked, limit=limit)
+        detector = library.require_detector(connection)
+        return search.similar_faces(connection, detector, embedding, asked, limit=limit)
 
     return library.database.run(work)
 
@@ -273,7 +274,7 @@ def wants_index(library: Library, row: ClipRow | None = None) -> bool:
 
     def work(connection: Connection) -> bool:
         of_images = search.image_vectors(row) if row is not None else None
-        vectors = of_images or search.face_vectors(_detector(library, connection))
+        vectors = of_images or search.face_vectors(library.require_detector(connection))
         return not has_index(connection, vectors) and is_more_than(connection, vectors, INDEX_FROM_VECTORS)
 
     return library.database.run(work)
@@ -299,24 +300,9 @@ def drop_index(library: Library) -> None:
 
 def _all_vectors(library: Library) -> list[Vectors]:
     def work(connection: Connection) -> list[Vectors]:
-        detector = library.detector(connection)
-        of_faces = [search.face_vectors(detector)] if detector is not None else []
-        return of_faces + [search.image_vectors(row) for row in clip_models(connection)]
+        of_images = [search.image_vectors(row) for row in clip_models(connection)]
+        if of_images and library.detector(connection) is None:
+            return of_images
+        return [search.face_vectors(library.require_detector(connection)), *of_images]
 
-    found = library.database.run(work)
-    if not found:
-        raise _empty(library)
-    return found
-
-
-def _detector(library: Library, connection: Connection) -> DetectorRow:
-    detector = library.detector(connection)
-    if detector is None:
-        raise _empty(library)
-    return detector
-
-
-def _empty(library: Library) -> WrongUsage:
-    return WrongUsage(
-        f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
-    )
+    return library.database.run(work)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
+from facesets.imaging.limits import MAX_PIXELS
 from facesets.operations.options.ages import require_order
 from facesets.operations.options.centroid_distance import centroid_distance
 from facesets.operations.options.declaration import Checked, Option, check_ranges, whole_number_or_auto
@@ -19,6 +20,7 @@ from facesets.operations.options.shared import (
     FlushEvery,
     MaterializeHow,
     MaxAge,
+    MaxPixels,
     MinAge,
     MinBlur,
     MinClusterSize,
@@ -64,6 +66,7 @@ class EmbedOptions(Checked):
     retry_failed: RetryFailed = False
     prune: Annotated[bool, Option("Forget what is not there any more in other folders, too.")] = False
     fast_decode: FastDecode = False
+    max_pixels: MaxPixels = MAX_PIXELS
     enrich: Enrich = False
     trust_mtime: TrustMtime = False
     stages: CacheStages = IN_CACHES
@@ -222,6 +225,14 @@ class RefineOptions(Checked):
     min_det_score: MinDetScore = MIN_DET_SCORE
     min_age: MinAge = None
     max_age: MaxAge = None
+    age_spreads: Annotated[
+        float | None,
+        Option(
+            "Drop a face that looks older or younger than its face set makes the person on that day, by more "
+            "than so many spreads; 3 is what `people review` asks about.",
+            least=0,
+        ),
+    ] = None
     same_image_ok: SameImageOk = False
     materialize: MaterializeHow = "copy"
     sheet: Sheet = True

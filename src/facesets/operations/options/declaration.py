@@ -57,8 +57,8 @@ class Option:
     def range(self) -> str:
         """The numbers that it may be, in words; empty where any that makes sense may be given."""
         if self.most is not None:
-            return f"{self.least:g} to {self.most:g}"
-        return f"{self.least:g} or more" if self.least else ""
+            return f"{_digits(self.least or 0)} to {_digits(self.most)}"
+        return f"{_digits(self.least)} or more" if self.least else ""
 
     def check(self, flag: str, value: object) -> None:
         """Refuse a number that it may not be, by the name of its flag. Raises `WrongUsage`."""
@@ -69,6 +69,10 @@ class Option:
                 f"between {self.least} and {self.most}" if self.most is not None else f"{self.least} or more"
             )
             raise WrongUsage(f"{flag} must be {limits}, not {value}.")
+
+
+def _digits(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 from facesets.ages import AgeRange
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.imaging.limits import MAX_PIXELS
 from facesets.operations.options.ages import age_range
 from facesets.operations.options.declaration import Checked, Option, check_ranges, moment
 from facesets.operations.options.limits import within
@@ -18,6 +19,7 @@ from facesets.operations.options.shared import (
     Enrich,
     Eps,
     FastDecode,
+    MaxPixels,
     MinClusterSize,
     MinSamples,
     RetryFailed,
@@ -60,6 +62,7 @@ class IndexOptions(Checked):
     prune: Annotated[bool, Option("Forget paths below the targets that are gone.")] = False
     retry_failed: RetryFailed = False
     fast_decode: FastDecode = False
+    max_pixels: MaxPixels = MAX_PIXELS
     enrich: Enrich = False
     stages: Stages = IN_EVERY_RUN
     trust_mtime: TrustMtime = False

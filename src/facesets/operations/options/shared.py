@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from facesets.imaging.limits import MOST_PIXELS
 from facesets.operations.options.declaration import Option
 from facesets.results.materialize import Materialize
 
@@ -16,6 +17,10 @@ FastDecode = Annotated[
         "Decode large JPEGs at a half or less: faster, at the cost of slightly other vectors "
         "(docs/throughput.md says how much)."
     ),
+]
+MaxPixels = Annotated[
+    int,
+    Option("Refuse larger pictures, before they are decoded: width times height.", least=1, most=MOST_PIXELS),
 ]
 TrustMtime = Annotated[
     bool, Option("Where nothing else says when a photo was taken, believe when its file was last changed.")

@@ -26,7 +26,7 @@ from facesets.results.provenance import provenance
 from facesets.stop import Stop
 
 # Recompressing moves the Laplacian variance by some percent either way: such images are equally sharp,
-# and the larger file decides.
+# and the earlier time decides, then the larger file.
 _EQUAL_SHARPNESS = 0.05
 
 
@@ -210,10 +210,15 @@ def _ranked(
 def _worth(
     images: Images, row: int, sharp: Mapping[int, float], sizes: Mapping[int, int]
 ) -> tuple[float, ...]:
-    """Sort key, best first: resolution, then sharpness, then size of the file, then the row."""
+    """Sort key, best first: resolution, sharpness, the earliest capture time, size of the file, the row.
+
+    What was sent about or edited has lost its time, or has that of the change; the original has it.
+    """
     area = int(images.width[row]) * int(images.height[row])
     step = np.floor(np.log(max(sharp.get(row, 0.0), 1e-3)) / np.log1p(_EQUAL_SHARPNESS))
-    return (-area, -float(step), -sizes[row], row)
+    taken = images.taken[row]
+    time = np.inf if np.isnat(taken) else float(taken.astype("M8[s]").astype(np.int64))
+    return (-area, -float(step), time, -sizes[row], row)
 
 
 def _sharpness_where_tied(images: Images, rows: Int64, failed: list[Failure]) -> dict[int, float]:

@@ -11,6 +11,7 @@ from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.people.people_integrity import FOR_A_HUMAN, REPAIRED, repair_people
 from facesets.store.postgres.people.steps import making_step
 from facesets.store.postgres.photo_integrity import repair_findings, wrong_findings
+from facesets.store.postgres.photo_stages import OF_FACES
 
 # More than anybody merges; people who were merged in a circle stay where they are after so many steps.
 _MOST_MERGES = 100
@@ -161,6 +162,11 @@ def repair_rows(connection: Connection, by: str) -> list[str]:
     connection.execute("CREATE TEMPORARY TABLE again (image_id bigint, detector_id smallint) ON COMMIT DROP")
     for _, select in _OF_IMAGES:
         connection.execute(b"INSERT INTO again " + select.encode())
+    # What stages found in faces and embeddings that were unsound is in doubt, too.
+    connection.execute(
+        "DELETE FROM image_stages s USING again a WHERE s.image_id = a.image_id AND s.stage = ANY(%s)",
+        (["scene", *OF_FACES],),
+    )
     connection.execute(
         """DELETE FROM face_scans s USING again a
             WHERE s.image_id = a.image_id AND s.detector_id = a.detector_id"""

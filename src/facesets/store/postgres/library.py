@@ -145,6 +145,15 @@ class Library:
             must_be_embedded=self._clip is not None,
         )
 
+    def require_detector(self, connection: Connection) -> models.DetectorRow:
+        """As `detector`. Raises `WrongUsage` where no image was searched in it yet."""
+        detector = self.detector(connection)
+        if detector is None:
+            raise WrongUsage(
+                f"There are no faces in {self.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
+            )
+        return detector
+
     def require(self, settings: CacheSettings) -> None:
         """Look at the faces of these settings from now on, whether or not there are any yet."""
         self._given = settings
@@ -196,11 +205,7 @@ class Library:
 
     def _load(self, connection: Connection) -> Collection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        detector = self.detector(connection)
-        if detector is None:
-            raise WrongUsage(
-                f"There are no faces in {self.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
-            )
+        detector = self.require_detector(connection)
         image_ids, of_images = images.load_images(connection, detector.id)
         return Collection(of_images, faces.load_faces(connection, detector, image_ids), detector.settings)
 
@@ -281,12 +286,13 @@ class Library:
         """How many photos a stage is to look at."""
         return self._database.run(lambda connection: photo_stages.count_pending(connection, photos))
 
-    def keep_findings(self, images: Sequence[ImageRecord]) -> None:
+    def keep_findings(self, images: Sequence[ImageRecord]) -> set[str]:
         """Keep what stages found about images that are there, all or nothing; nothing else changes.
 
-        Photos that got other faces meanwhile stay pending where the stage looked at their faces.
+        Photos that got other faces meanwhile stay pending where the stage looked at their faces. Returns the
+        contents of the others.
         """
-        self._database.run(
+        return self._database.run(
             lambda connection: writing.write_findings(connection, images, self._detector_id(connection))
         )
 

@@ -18,7 +18,7 @@ _HAS_FILE = sql.SQL(
     "EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' AND ({below}))"
 )
 
-_OF_FACES = ("attributes", "bodies", "face-tags")
+OF_FACES = ("attributes", "bodies", "face-tags")
 """Stages whose findings belong to the faces that were found."""
 
 _REASONS = 20
@@ -74,7 +74,7 @@ def forget_stages_of_faces(connection: Connection, numbers: Sequence[int]) -> No
     _lock(connection, numbers)
     connection.execute(
         "DELETE FROM image_stages WHERE stage = ANY(%s) AND image_id = ANY(%s)",
-        (list(_OF_FACES), list(numbers)),
+        (list(OF_FACES), list(numbers)),
     )
 
 
@@ -85,7 +85,7 @@ def of_faces_still_there(
 
     Until this transaction ends they get no others. Faces that went do not matter.
     """
-    numbers = [number for number, image in images if any(stage in image.findings for stage in _OF_FACES)]
+    numbers = [number for number, image in images if any(stage in image.findings for stage in OF_FACES)]
     if not numbers:
         return list(images)
     _lock(connection, numbers)

@@ -14,6 +14,7 @@ from facesets.store.postgres import (
     photo_stages,
 )
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.descriptions.returning import recall
 from facesets.store.postgres.people.forgotten_faces import without_forgotten
 
 
@@ -41,6 +42,8 @@ def write(
     ids: dict[str, int] = {}
     if records:
         ids, fresh = images.store_images(connection, records)
+        if fresh:
+            recall(connection, list(fresh))
         searched = [image for image in records if image.searched]
         if searched:
             _write_faces(connection, searched, ids, fresh, faces_from, replace=replace)
@@ -57,14 +60,16 @@ def write(
         image_paths.store_paths(connection, new_files, ids, gallery_numbers)
 
 
-def write_findings(connection: Connection, new: Sequence[ImageRecord], detector_id: int | None) -> None:
+def write_findings(connection: Connection, new: Sequence[ImageRecord], detector_id: int | None) -> set[str]:
     """Store what stages found about images that are there; those that are gone do not come back.
 
-    Nothing is stored of faces that are others by now.
+    Nothing is stored of faces that are others by now. Returns the contents of which something was stored.
     """
     ids = images.numbers_of(connection, [image.sha256 for image in new])
     there = [(ids[image.sha256], image) for image in new if image.sha256 in ids]
-    photo_stages.keep_findings(connection, photo_stages.of_faces_still_there(connection, there, detector_id))
+    still_there = photo_stages.of_faces_still_there(connection, there, detector_id)
+    photo_stages.keep_findings(connection, still_there)
+    return {image.sha256 for _, image in still_there}
 
 
 def _write_faces(

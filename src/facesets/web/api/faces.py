@@ -6,9 +6,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from facesets.errors import NotFound
+from facesets.face_attributes import Sex
 from facesets.imaging.originals import Picture
 from facesets.operations.people.review.explaining import Explanation, Likeness, explain
 from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
@@ -43,6 +45,8 @@ class FaceShape(Shape):
     cluster_id: str | None
     person_id: UUID | None
     person_name: str | None
+    age: Annotated[float | None, Field(description="How old it looks, in years.")]
+    sex: Annotated[Sex | None, Field(description="U where a model is not sure.")]
     created_at: datetime
 
 
@@ -92,6 +96,8 @@ def face_shape(face: FaceFacts) -> FaceShape:
         cluster_id=face.cluster,
         person_id=face.person,
         person_name=face.person_name or None,
+        age=face.age,
+        sex=face.sex,
         created_at=face.created_at,
     )
 

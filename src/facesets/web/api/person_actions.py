@@ -1,5 +1,6 @@
 """What can be said about a person through `POST /persons/{id}`, by its `action`."""
 
+from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from facesets.errors import WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.people import SplitOptions
 from facesets.operations.people.corrections import naming
+from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.corrections.giving import (
     Given,
     Picked,
@@ -88,6 +90,14 @@ class BestFace(_Said):
     face_id: _Face
 
 
+class SayBirth(_Said):
+    """Say in which year or on which day a person was born; with neither, take back what was said."""
+
+    action: Literal["birth"]
+    year: int | None = None
+    day: date | None = None
+
+
 class Forget(_Said):
     """Erase a person for good, in the background."""
 
@@ -95,7 +105,8 @@ class Forget(_Said):
     name: Annotated[str, Field(max_length=200, description="The person's name, or number without one.")]
 
 
-Action = Annotated[Rename | AddName | Hide | Split | Move | BestFace | Forget, Body(discriminator="action")]
+Change = Rename | AddName | Hide | Split | Move | BestFace | SayBirth
+Action = Annotated[Change | Forget, Body(discriminator="action")]
 
 
 class Done(Shape):
@@ -148,9 +159,7 @@ def done_about(
     return database.run(work)
 
 
-def _given(
-    session: Database, person: UUID, asked: Rename | AddName | Hide | Split | Move | BestFace, by: str
-) -> Given:
+def _given(session: Database, person: UUID, asked: Change, by: str) -> Given:
     who = f"{person}"
     if isinstance(asked, Move):
         return _move(session, Picked(asked.face_ids, person), asked, by)
@@ -161,6 +170,10 @@ def _given(
             return split_off(session, Picked(asked.face_ids, person), by=by)
         parts = apply_split(session, who, SplitOptions(asked.parts, asked.min_cluster_size), by=by)
         return Given(person, f"split into {max(1, len(parts.parts))}", parts.step)
+    if isinstance(asked, SayBirth):
+        birth = Birth(asked.year, asked.day, unknown=asked.year is None and asked.day is None)
+        summary = set_birth(session, who, birth, by=by, today=date.today())  # noqa: DTZ011 - as the user has it
+        return Given(person, f"{summary.name}: {summary.did}", summary.step)
     if isinstance(asked, Rename):
         summary = naming.rename(session, who, asked.name, by=by)
     elif isinstance(asked, AddName):

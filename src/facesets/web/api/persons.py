@@ -7,10 +7,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from facesets.face_attributes import Sex
 from facesets.operations.people.corrections.correcting import merge
 from facesets.operations.people.corrections.giving import Picked, give_to_name
-from facesets.operations.people.lists.browsing import people_page, seen_person
+from facesets.operations.people.lists.browsing import born_when, people_page, seen_person
 from facesets.store.postgres.people.people_pages import PersonCard, Wanted
+from facesets.store.postgres.people.person_ages import PersonAge
 from facesets.store.postgres.people.steps import faces_moved
 from facesets.web.api.person_actions import Action, Done, act, done_about
 from facesets.web.api.shapes import Shape
@@ -37,9 +39,21 @@ class PersonShape(Shape):
     updated_at: datetime
 
 
+class BirthShape(Shape):
+    """When a person was born, and of which sex."""
+
+    said: Annotated[str | None, Field(description="The day or the year that somebody said.")]
+    by_faces: Annotated[float | None, Field(description="The year by how old the faces look.")]
+    spread: Annotated[float | None, Field(description="How far the faces' years lie apart, in years.")]
+    dated_faces: int
+    sex: Annotated[Sex, Field(description="By the faces; U where they are not sure.")]
+    sex_probability: float | None
+
+
 class SeenPersonShape(PersonShape):
     """A person, and the version to send with changes."""
 
+    birth: BirthShape
     version: int
 
 
@@ -126,7 +140,19 @@ def one_person(person: UUID, site: SiteDep) -> SeenPersonShape:
     """Tell of a person as they are now; of whom they were merged into, if they were."""
     with site.library() as session:
         seen = seen_person(session, person)
-    return SeenPersonShape.model_validate({**_fields(seen.card), "version": seen.version})
+        birth = _birth(born_when(session, seen.card.id))
+    return SeenPersonShape.model_validate({**_fields(seen.card), "birth": birth, "version": seen.version})
+
+
+def _birth(age: PersonAge) -> BirthShape:
+    return BirthShape(
+        said=age.said or None,
+        by_faces=age.birth_year,
+        spread=age.spread,
+        dated_faces=age.dated_faces,
+        sex=age.sex,
+        sex_probability=age.sex_probability,
+    )
 
 
 @router.post("/persons/{person}")

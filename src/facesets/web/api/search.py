@@ -1,19 +1,23 @@
-"""`/search`: photos by words, people, another photo, dates, place and camera."""
+"""`/search`: photos by words, people and their age, another photo, dates, place, camera, tags."""
 
 import math
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from facesets.ages import AgeRange
 from facesets.errors import WrongUsage
 from facesets.operations.library.photo_filter import filter_of, people_meant
 from facesets.operations.library.photo_search import PhotoPage, photos_like, photos_of
 from facesets.operations.library.photo_search import photos_of_words as by_words
+from facesets.operations.options.ages import age_range
 from facesets.operations.options.place import USUAL_KM
 from facesets.places import FARTHEST_KM, Near
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.person_edits import PersonState
 from facesets.store.postgres.photo_dates import Dates
 from facesets.store.postgres.photo_filter import PhotoFilter
 from facesets.web.api.shapes import Shape
@@ -48,6 +52,16 @@ Tag = Annotated[
     list[Annotated[str, Field(max_length=200)]],
     Query(max_length=MOST_PEOPLE, description="A tag, also as emotion:happy; with several, all of them."),
 ]
+Described = Annotated[
+    str,
+    Query(
+        max_length=LONGEST,
+        description='Words that the descriptions have: `"two words"` in that order, `or`, `-without`.',
+    ),
+]
+Age = Annotated[
+    str, Query(max_length=20, description="How old one of the people is on them, such as 5-8 or 30.")
+]
 
 
 class PhotoShape(Shape):
@@ -75,6 +89,8 @@ def search(
     km: Kilometres = USUAL_KM,
     camera: Camera = "",
     tag: Tag = [],  # noqa: B006 - likewise
+    described: Described = "",
+    age: Age = "",
 ) -> Page[PhotoShape]:
     """Find photos; every condition that is given has to hold.
 
@@ -84,7 +100,16 @@ def search(
         library = Library(session)
         people = people_meant(library, [each for each in person if each.strip()])
         place, tags = _near(latitude, longitude, km), [each for each in tag if each.strip()]
-        asked = filter_of(library, people, Dates(first, until), place, camera, tags=tags)
+        asked = filter_of(
+            library,
+            people,
+            Dates(first, until),
+            place,
+            camera,
+            tags=tags,
+            words=described.strip() or None,
+            ages=ages_meant(age, people),
+        )
         found = found_photos(site, library, asked, words, like, offset=paging.offset, limit=paging.page_size)
     return Page[PhotoShape](
         items=[
@@ -110,6 +135,15 @@ def _near(latitude: float | None, longitude: float | None, km: float) -> Near | 
     if latitude is None or longitude is None:
         raise WrongUsage("A place is a latitude and a longitude: give both.")
     return Near(latitude, longitude, km)
+
+
+def ages_meant(text: str, people: Sequence[PersonState]) -> AgeRange | None:
+    """How old one of these people is to be; None for any age. Raises `WrongUsage`."""
+    if not text.strip():
+        return None
+    if not people:
+        raise WrongUsage("An age goes with a person: say who is so old.")
+    return age_range("The age", text)
 
 
 def found_photos(

@@ -35,6 +35,7 @@ def page(request: Request, site: SiteDep, photo: PhotoId, person: UUID | None = 
         came_from=came_from,
         largest=_LARGEST,
         metadata=parts.get("metadata"),
+        description=parts.get("describe"),
     )
 
 

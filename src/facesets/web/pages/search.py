@@ -1,7 +1,7 @@
-"""`/search`: photos by words, people, another photo, dates, place and camera; the address says all of it."""
+"""`/search`: photos by all that is known of them; the address says all of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated
 from urllib.parse import urlencode
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from facesets.errors import FacesetsError, NotFound, WrongUsage
 from facesets.inference.catalog import DEFAULT_CLIP
+from facesets.operations.library.not_looked_at import not_looked_at
 from facesets.operations.library.photo_filter import filter_of, people_meant
 from facesets.operations.library.photo_search import PhotoPage
 from facesets.operations.options.place import USUAL_KM, near
@@ -17,7 +18,17 @@ from facesets.places import Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_edits import PersonState
 from facesets.store.postgres.photo_dates import Dates
-from facesets.web.api.search import Camera, Like, Tag, Who, Words, found_photos
+from facesets.web.api.search import (
+    Age,
+    Camera,
+    Described,
+    Like,
+    Tag,
+    Who,
+    Words,
+    ages_meant,
+    found_photos,
+)
 from facesets.web.render import render
 from facesets.web.site import Site, SiteDep
 from facesets.web.wording import worded
@@ -45,6 +56,8 @@ class Search:
     km: str
     camera: str
     tags: Sequence[str] = ()
+    described: str = ""
+    age: str = ""
 
     @property
     def open(self) -> bool:
@@ -53,8 +66,8 @@ class Search:
 
     @property
     def says_more(self) -> bool:
-        """Whether a place, a camera or a tag is asked for."""
-        return bool(self.latitude or self.longitude or self.camera or self.tags)
+        """Whether something is asked for that the form shows only then."""
+        return bool(self.latitude or self.longitude or self.camera or self.tags or self.described or self.age)
 
     def address(self, page: int) -> str:
         """The address of a page of its results."""
@@ -62,8 +75,26 @@ class Search:
         parts += [("like", self.like), ("from", self.first), ("until", self.until)]
         parts += [("latitude", self.latitude), ("longitude", self.longitude), ("km", self.km)]
         parts += [("camera", self.camera), *(("tag", each) for each in self.tags)]
+        parts += [("described", self.described), ("age", self.age)]
         given = [(name, value) for name, value in parts if value]
         return f"/search?{urlencode([*given, *([('page', str(page))] if page > 1 else [])])}"
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a search finds, or why it finds nothing.
+
+    Attributes
+    ----------
+    sentence : str
+        Why it cannot be answered; empty where it can.
+    not_looked_at : list of str
+        Of which photos it is not known whether they fit, where none was found.
+    """
+
+    found: PhotoPage = field(default_factory=lambda: PhotoPage([], 0))
+    sentence: str = ""
+    not_looked_at: list[str] = field(default_factory=list)
 
 
 @router.get("/search")
@@ -80,6 +111,8 @@ def page(
     km: Number = "",
     camera: Camera = "",
     tag: Tag = [],  # noqa: B006 - likewise
+    described: Described = "",
+    age: Age = "",
     page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1,
 ) -> Response:
     """The form, and what it finds."""
@@ -98,20 +131,21 @@ def page(
             km=km.strip(),
             camera=camera.strip(),
             tags=[each.strip() for each in tag if each.strip()],
+            described=described.strip(),
+            age=age.strip(),
         )
-        found = PhotoPage([], 0)
-        if not sentence:
-            found, sentence = _found(site, library, asked, page)
+        results = Results(sentence=sentence) if sentence else _results(site, library, asked, page)
     return render(
         request,
         "search.html",
         title="Search",
         asked=asked,
-        photos=found.photos,
-        total=found.total,
+        photos=results.found.photos,
+        total=results.found.total,
         page=page,
-        more=page * _ON_PAGE < found.total,
-        sentence=sentence,
+        more=page * _ON_PAGE < results.found.total,
+        sentence=results.sentence,
+        not_looked_at=results.not_looked_at,
         knows_looks=knows_looks,
         clip=DEFAULT_CLIP,
         usual_km=f"{USUAL_KM:g}",
@@ -132,16 +166,26 @@ def _people(library: Library, who: Sequence[str]) -> tuple[list[PersonState], st
     return list({each.id: each for each in known}.values()), sentence
 
 
-def _found(site: Site, library: Library, asked: Search, page: int) -> tuple[PhotoPage, str]:
+def _results(site: Site, library: Library, asked: Search, page: int) -> Results:
     try:
         dates = Dates(_day(asked.first), _day(asked.until))
         where = _place(asked.latitude, asked.longitude, asked.km)
-        meant = filter_of(library, asked.people, dates, where, asked.camera, tags=asked.tags)
+        meant = filter_of(
+            library,
+            asked.people,
+            dates,
+            where,
+            asked.camera,
+            tags=asked.tags,
+            words=asked.described or None,
+            ages=ages_meant(asked.age, asked.people),
+        )
         offset = (page - 1) * _ON_PAGE
         found = found_photos(site, library, meant, asked.words, asked.like, offset=offset, limit=_ON_PAGE)
     except FacesetsError as error:
-        return PhotoPage([], 0), worded(f"{error}")
-    return found, ""
+        return Results(sentence=worded(f"{error}"))
+    missing = [] if found.total else not_looked_at(library, meant)
+    return Results(found, not_looked_at=[worded(each.sentence) for each in missing])
 
 
 def _day(text: str) -> date | None:

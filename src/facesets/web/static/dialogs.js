@@ -1,4 +1,4 @@
-// Dialogs that ask for a name, or whether something is meant. They answer by a promise.
+// Dialogs that ask for a name or a few words, or whether something is meant. They answer by a promise.
 
 import { completeNames } from "./complete.js";
 
@@ -42,6 +42,26 @@ export function askName({ title, hint = "", button, value = "" }) {
   const answer = name.open();
   nameField.focus();
   nameField.select();
+  return answer;
+}
+
+const text = asking("ask-text");
+const textField = document.getElementById("ask-text-field");
+text.dialog.querySelector("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  text.answer(textField.value.trim());
+});
+
+/** Ask for a few words, none of which is an answer too; `pattern` is how they are written. */
+export function askText({ title, hint, label, button, pattern, value = "" }) {
+  document.getElementById("ask-text-title").textContent = title;
+  document.getElementById("ask-text-hint").textContent = hint;
+  document.querySelector("label[for=ask-text-field]").textContent = label;
+  text.dialog.querySelector("[type=submit]").textContent = button;
+  Object.assign(textField, { value, pattern, title: label });
+  const answer = text.open();
+  textField.focus();
+  textField.select();
   return answer;
 }
 

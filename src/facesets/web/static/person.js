@@ -2,7 +2,7 @@
 
 import { call, complain, onKeys, say } from "./app.js";
 import { told, toldLater, undoByKey } from "./changes.js";
-import { askName, askYes } from "./dialogs.js";
+import { askName, askText, askYes } from "./dialogs.js";
 import { fetched, follow } from "./more.js";
 import { selectable } from "./select.js";
 
@@ -164,6 +164,25 @@ async function addName() {
   await afterwards(answer, answer?.personId === root.dataset.id ? `Also called ${chosen.name} now` : "merged");
 }
 
+async function born() {
+  try {
+    const { birth } = await call("GET", path);
+    const said = await askText({
+      title: `When was ${called()} born?`, label: "Year or day", button: "Keep",
+      hint: "Such as 1985 or 1985-07-04. Empty: the faces say it.",
+      pattern: "\\d{4}(-\\d{2}-\\d{2})?", value: birth.said ?? "",
+    });
+    if (said === null || said === (birth.said ?? "")) return;
+    const when = said.includes("-") ? { day: said } : said ? { year: Number(said) } : {};
+    const answer = await change({ action: "birth", ...when });
+    if (!answer) return;
+    told(answer.did, answer.step, refresh);
+    loadAbout();
+  } catch (problem) {
+    complain(problem);
+  }
+}
+
 async function hide(action) {
   const answer = await change({ action });
   await afterwards(answer, action === "hide" ? `${called()} is hidden now` : `${called()} is shown again`);
@@ -228,6 +247,7 @@ async function forget() {
 const deeds = {
   rename,
   name: addName,
+  born,
   hide: () => hide("hide"),
   unhide: () => hide("unhide"),
   merge: mergeInto,

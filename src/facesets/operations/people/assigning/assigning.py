@@ -17,7 +17,6 @@ from facesets.clustering.assigning import (
 )
 from facesets.clustering.person_matches import PersonMatches
 from facesets.clustering.recognisers import recogniser_named
-from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
 from facesets.operations.people.assigning.assignment import Assignment, Compared
@@ -198,7 +197,7 @@ def compare_with_people(
     """
     database = library.database
     began = time.monotonic()
-    detector = database.run(lambda connection: _detector(connection, library))
+    detector = database.run(library.require_detector)
     restored = 0 if options.dry_run else database.run(lambda connection: _restore(connection, by, run_id))
     progress.begin("Reading people")
     known = database.run(lambda connection: fresh_prototypes(connection, detector))
@@ -227,15 +226,6 @@ def compare_with_people(
         replace(summary, faces=len(compared.faces), seconds=seconds),
         Assignment(detector, known.persons, compared, limits, options.same_image_ok),
     )
-
-
-def _detector(connection: Connection, library: Library) -> DetectorRow:
-    detector = library.detector(connection)
-    if detector is None:
-        raise WrongUsage(
-            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
-        )
-    return detector
 
 
 def _restore(connection: Connection, by: str, run_id: int) -> int:

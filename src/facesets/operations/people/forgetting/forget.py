@@ -14,6 +14,7 @@ from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
 from facesets.interfaces import Progress
 from facesets.operations.people.corrections.who import called, find_person, require_person, short
 from facesets.operations.people.forgetting.finishing import (
+    Scrubbed,
     erased_before,
     finish,
     note_erased,
@@ -151,10 +152,10 @@ def forget(
         progress.begin("Rewriting tables")
         scrubbed = scrub(database)
         progress.begin("Searching for what is left")
-        folders_left = [Path(result.folder) for result in files.results if exports]
-        proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, folders_left)
+        left = files.folders if exports else []
+        proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, left)
         finish(database, scrubbed)
-        progress.end()
+    progress.end()
     beyond = out_of_reach(scrubbed, files.results, exports=exports, sidecars=sidecars)
     return _summary(person, erased, files, scrubbed, proof, beyond)
 
@@ -195,6 +196,11 @@ class _Files:
     results: list[ResultForgotten] = field(default_factory=list)
     searched: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    @property
+    def folders(self) -> list[Path]:
+        """Those of the results."""
+        return [Path(result.folder) for result in self.results]
 
 
 def _folders(database: Database, given: Sequence[Path]) -> list[Path]:

@@ -9,7 +9,6 @@ import numpy as np
 from facesets.clustering.incremental import Joined
 from facesets.clustering.one_an_image import leave_clashing
 from facesets.clustering.recognisers import recogniser_named
-from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.grouping.cluster_owners import join_by_clusters
@@ -67,11 +66,7 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
         The kept hierarchy cannot be read.
     """
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    detector = library.detector(connection)
-    if detector is None:
-        raise WrongUsage(
-            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
-        )
+    detector = library.require_detector(connection)
     faces = people.load_peopled_faces(connection, detector)
     scope = face_scope(connection, detector, faces.face_id, options.time_bucket)
     in_pool = scope.of(options.min_quality) & ~_singles(clusters_of(connection, detector, faces.face_id))

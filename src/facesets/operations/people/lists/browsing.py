@@ -225,6 +225,16 @@ def about_person(database: Database, person: UUID) -> AboutPerson:
     return database.run(work)
 
 
+def born_when(database: Database, person: UUID) -> PersonAge:
+    """When a person was born, as far as that is known. Raises `NotFound`."""
+
+    def work(connection: Connection) -> PersonAge:
+        found = require_person(connection, person).id
+        return ages_of(connection, [found])[found]
+
+    return database.run(work)
+
+
 @dataclass(frozen=True, slots=True)
 class PhotoPage:
     """A photo, the faces on it, and the photos beside it.

@@ -19,6 +19,7 @@ from facesets.store.postgres.people.people_list import FaceLine
 _ROWS = 4
 SHOWN = _ROWS * MAX_CROPS
 """Faces on a sheet."""
+_DAY = len("2019-07-04")
 
 
 def draw_person(details: PersonDetails, path: Path, *, progress: Progress, stop: Stop) -> int:
@@ -69,7 +70,8 @@ def _row(faces: Sequence[FaceLine], start: int) -> PlannedRow:
         title=f"{start + 1} to {start + len(faces)}",
         facts=("the best first",) if start == 0 else (),
         faces=tuple(
-            PlannedTile(face_entry(face, start + i), f"face {face.id}") for i, face in enumerate(faces)
+            PlannedTile(face_entry(face, start + i), f"face {face.id}  {face.taken[:_DAY]}".rstrip())
+            for i, face in enumerate(faces)
         ),
         more=0,
         dropped=(),
@@ -89,4 +91,5 @@ def face_entry(face: FaceLine, number: int) -> FaceEntry:
         face_short=short,
         blur=0.0,
         quality=face.quality,
+        taken=face.taken,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from uuid import UUID
 
-from facesets.errors import Changed, Command, WrongUsage
+from facesets.errors import Changed
 from facesets.files import printable
 from facesets.formats.named_photos import PROGRAMS
 from facesets.operations.people.corrections.who import called
@@ -123,9 +123,7 @@ def refresh_questions(library: Library, *, of_steps: bool = False) -> None:
         Nothing was indexed yet.
     """
     database = library.database
-    detector = database.run(library.detector)
-    if detector is None:
-        raise WrongUsage(f"There are no faces in {library.label} yet. Run {Command('index')}.")
+    detector = database.run(library.require_detector)
     if database.run(lambda connection: last_looked_for(connection, detector.model_id)) is None:
         look_at_everything(database, detector, database.run(lambda each: load_peopled_faces(each, detector)))
     look_at_people(database, detector, of_steps=of_steps)

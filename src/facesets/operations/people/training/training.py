@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facesets.errors import Command, Field, MissingExtra, WrongUsage
+from facesets.errors import Command, MissingExtra, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.training import TrainOptions
 from facesets.operations.people.training.head_comparison import PLAIN, Compared, thresholds
@@ -155,11 +155,7 @@ def _counting(progress: Progress, on_epoch: "Callable[[Epoch], None]") -> "Calla
 
 def _load(connection: Connection, library: Library, options: TrainOptions) -> tuple[DetectorRow, Taught]:
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    detector = library.detector(connection)
-    if detector is None:
-        raise WrongUsage(
-            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
-        )
+    detector = library.require_detector(connection)
     faces = load_named_faces(connection, detector, options.min_quality)
     enough = np.bincount(faces.person, minlength=1)[faces.person] >= options.min_faces
     faces = faces.take(np.flatnonzero(enough))

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from facesets.clustering.recognisers import recogniser_named
-from facesets.errors import Command, Field, Sentence, WrongUsage
+from facesets.errors import Command, Field, Sentence
 from facesets.interfaces import Progress
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.assigning.prototypes import centroids
@@ -109,7 +109,7 @@ def maintain(
         RunLock(database, "cluster"),
         recorded_run(database, "maintain", given, dry_run=options.dry_run) as run,
     ):
-        around = _Around(library, _detector(library), options, progress)
+        around = _Around(library, database.run(library.require_detector), options, progress)
         if not options.dry_run and not _GIVING.isdisjoint(every):
             # What a reset took from people must not become somebody else's first.
             database.run(lambda connection: _restore(connection, by, run.id))
@@ -122,15 +122,6 @@ def maintain(
             progress.end()
         run.summary = {each.task: dict(each.figures) for each in done}
     return done
-
-
-def _detector(library: Library) -> DetectorRow:
-    detector = library.database.run(library.detector)
-    if detector is None:
-        raise WrongUsage(
-            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
-        )
-    return detector
 
 
 def _restore(connection: Connection, by: str, run_id: int) -> None:

@@ -58,7 +58,7 @@ class PhotoDescription:
 
 
 def keep_answer(connection: Connection, sha256: str, answer: Mapping[str, Any], source: Source) -> None:
-    """Store what was said of a photo, in place of what was said before; nothing where the photo is gone."""
+    """Store what was said of a photo, in place of what was said before, though the photo be gone."""
     columns: dict[str, object] = {
         "description": answer["description"],
         "quality": answer["quality"]["score"],
@@ -85,9 +85,10 @@ def keep_answer(connection: Connection, sha256: str, answer: Mapping[str, Any], 
     names = [sql.Identifier(name) for name in columns]
     connection.execute(
         sql.SQL(
-            """INSERT INTO descriptions (image_id, {names}) SELECT i.id, {values} FROM images i
-                WHERE i.sha256 = %(sha256)s
-                ON CONFLICT (image_id) DO UPDATE SET ({names}) = ({new}), described_at = now()"""
+            """INSERT INTO descriptions (sha256, image_id, {names})
+                VALUES (%(sha256)s, (SELECT id FROM images WHERE sha256 = %(sha256)s), {values})
+                ON CONFLICT (sha256) DO UPDATE SET image_id = excluded.image_id, ({names}) = ({new}),
+                    described_at = now()"""
         ).format(
             names=sql.SQL(", ").join(names),
             values=sql.SQL(", ").join(sql.Placeholder(name) for name in columns),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
@@ -90,7 +91,7 @@ def note_open(connection: Connection, job: int, most: Mapping[str, Decimal | Non
             ON CONFLICT DO NOTHING""",
         (job, list(most), list(most.values())),
     )
-    _mark(connection, list(most), "processing", "")
+    mark(connection, list(most), "processing", "")
 
 
 def note_sent(connection: Connection, job: int, remote_id: str) -> None:
@@ -139,13 +140,13 @@ def settle(
     if settled.rowcount == 0:
         return False, None
     if reply.answer is not None and _was_forgotten_since(connection, number, sha256):
-        _mark(connection, [sha256], "failed", ERASED)
+        mark(connection, [sha256], "failed", ERASED)
     elif reply.answer is not None:
         source = Source(job.provider, job.model, job.prompt, usage, reply.duration_s, cost)
         keep_answer(connection, sha256, reply.answer, source)
-        _mark(connection, [sha256], "completed", "")
+        mark(connection, [sha256], "completed", "")
     elif reply.outcome is not Outcome.FREE or reply.lasting:
-        _mark(connection, [sha256], "failed", reply.reason)
+        mark(connection, [sha256], "failed", reply.reason)
     else:
         _send_again(connection, sha256, reply.reason)
     return True, cost
@@ -175,38 +176,13 @@ def open_jobs(connection: Connection) -> list[Job]:
             FROM description_jobs j LEFT JOIN description_requests r ON r.job_id = j.id
             WHERE j.status <> 'ended' GROUP BY j.id ORDER BY j.id"""
     ).fetchall()
-    return [
-        Job(
-            number,
-            key,
-            provider,
-            place,
-            model,
-            prompt,
-            is_batch,
-            remote_id,
-            None if price is None else Price.from_json(price),
-            created_at,
-            age_s,
-            requests,
-            tuple(still_open),
-        )
-        for (
-            number,
-            key,
-            provider,
-            place,
-            model,
-            prompt,
-            is_batch,
-            remote_id,
-            price,
-            created_at,
-            age_s,
-            requests,
-            still_open,
-        ) in rows
-    ]
+    return [_job(*row) for row in rows]
+
+
+def _job(*columns: Any) -> Job:  # noqa: ANN401 - whatever the columns hold
+    *told, price, created_at, age_s, requests, still_open = columns
+    known = None if price is None else Price.from_json(price)
+    return Job(*(*told, known, created_at, age_s, requests, tuple(still_open)))
 
 
 def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:
@@ -220,7 +196,7 @@ def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:
     )
     found = {digest for (digest,) in rows}
     if found:
-        _mark(connection, sorted(found), "processing", "")
+        mark(connection, sorted(found), "processing", "")
     return found
 
 
@@ -248,16 +224,13 @@ def _send_again(connection: Connection, sha256: str, reason: str) -> None:
         )
     )
     if tries >= _ATTEMPTS:
-        _mark(connection, [sha256], "failed", f"sent {tries} times and not worked on: {reason}")
+        mark(connection, [sha256], "failed", f"sent {tries} times and not worked on: {reason}")
         return
-    connection.execute(
-        """DELETE FROM image_stages s USING images i
-            WHERE s.image_id = i.id AND i.sha256 = %s AND s.stage = %s AND s.status = 'processing'""",
-        (sha256, STAGE),
-    )
+    _no_longer_under_way(connection, [sha256])
 
 
-def _mark(connection: Connection, sha256: Sequence[str], status: str, reason: str) -> None:
+def mark(connection: Connection, sha256: Sequence[str], status: str, reason: str) -> None:
+    """Note of the images of these contents how far they are."""
     connection.execute(
         """INSERT INTO image_stages (image_id, stage, version_id, status, reason, ended_at)
             SELECT i.id, %(stage)s, %(version)s, %(status)s, %(reason)s, now() FROM images i
@@ -285,8 +258,13 @@ def withdraw(connection: Connection, number: int, sha256: Sequence[str]) -> None
             RETURNING sha256""",
         (number, list(sha256)),
     ).fetchall()
+    _no_longer_under_way(connection, [name for (name,) in struck])
+
+
+def _no_longer_under_way(connection: Connection, sha256: Sequence[str]) -> None:
+    """Make images of these contents pending that count as under way."""
     connection.execute(
         """DELETE FROM image_stages s USING images i WHERE s.image_id = i.id AND i.sha256 = ANY(%s)
             AND s.stage = %s AND s.status = 'processing'""",
-        ([name for (name,) in struck], STAGE),
+        (list(sha256), STAGE),
     )

@@ -75,7 +75,10 @@ class PrototypeLine:
 
 @dataclass(frozen=True, slots=True)
 class FaceLine:
-    """One face: where it is on which photo, in pixels of the upright photo, and who says whose it is."""
+    """One face: where it is on which photo, in pixels of the upright photo, and who says whose it is.
+
+    `taken` is when the photo was taken, by the camera's clock; empty where that is not known.
+    """
 
     id: int
     sha256: str
@@ -85,6 +88,7 @@ class FaceLine:
     det_score: float
     quality: float
     assigned_by: str
+    taken: str
 
 
 def list_people(
@@ -165,7 +169,8 @@ def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:
     rows = connection.execute(
         """SELECT f.id, i.sha256,
                 array(SELECT q.path FROM image_paths q WHERE q.image_id = f.image_id ORDER BY q.id) AS paths,
-                f.x1, f.y1, f.x2, f.y2, f.kps, f.det_score, f.quality, coalesce(f.assigned_by, '')
+                f.x1, f.y1, f.x2, f.y2, f.kps, f.det_score, f.quality, coalesce(f.assigned_by, ''),
+                coalesce(to_char(i.taken, 'YYYY-MM-DD"T"HH24:MI:SS'), '')
             FROM unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place)
             JOIN face_detections f ON f.id = wanted.id JOIN images i ON i.id = f.image_id
             ORDER BY wanted.place""",
@@ -181,8 +186,9 @@ def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:
             round(float(score), 4),
             round(float(quality), 4),
             by,
+            taken,
         )
-        for face, sha256, paths, x1, y1, x2, y2, kps, score, quality, by in rows
+        for face, sha256, paths, x1, y1, x2, y2, kps, score, quality, by, taken in rows
     ]
 
 

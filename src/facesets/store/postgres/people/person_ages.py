@@ -12,7 +12,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.face_attributes import SURE_OF_SEX
+from facesets.face_attributes import SURE_OF_SEX, Sex
 from facesets.records import Float64, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_out, gathered
@@ -60,7 +60,7 @@ class PersonAge:
     dated_faces: int
     said: str
     born: float | None
-    sex: str
+    sex: Sex
     sex_probability: float | None
     made_at: str
 
@@ -114,7 +114,7 @@ def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, Perso
     }
 
 
-def _sex(male: float | None) -> str:
+def _sex(male: float | None) -> Sex:
     if male is None or max(male, 1 - male) < SURE_OF_SEX:
         return "U"
     return "M" if male > 0.5 else "F"

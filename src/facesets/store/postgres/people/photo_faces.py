@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
+from facesets.face_attributes import Sex
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.paths import from_text
 
@@ -45,6 +46,10 @@ class FaceFacts:
         Left, top, right and bottom, in pixels of the upright photo.
     person_name : str
         Empty for nobody, and for somebody without a name.
+    age : float or None
+        How old it looks, in years.
+    sex : str or None
+        `M`, `F`, or `U` where a model is not sure; None where none looked.
     """
 
     id: int
@@ -57,6 +62,8 @@ class FaceFacts:
     person_name: str
     assigned_by: str
     created_at: datetime
+    age: float | None
+    sex: Sex | None
 
 
 def find_photo(connection: Connection, sha256: str) -> Photo | None:
@@ -110,7 +117,8 @@ _FACTS: LiteralString = """
     SELECT f.id, i.sha256, f.x1, f.y1, f.x2, f.y2, f.det_score, f.quality, f.cluster, f.person_id,
         coalesce((SELECT n.name FROM person_names n
             WHERE n.person_id = f.person_id ORDER BY n.id LIMIT 1), ''),
-        CASE WHEN f.person_id IS NULL THEN '' ELSE coalesce(f.assigned_by, '') END, f.created_at
+        CASE WHEN f.person_id IS NULL THEN '' ELSE coalesce(f.assigned_by, '') END, f.created_at,
+        round(f.age::numeric, 1)::float, CASE WHEN f.age IS NOT NULL THEN coalesce(f.sex, 'U') END
     FROM face_detections f JOIN images i ON i.id = f.image_id """
 
 
