@@ -1,6 +1,7 @@
 """Sidecars beside real files: what is written, what stays, what goes, and what is taken back."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.fixtures.library_people import rows
 from tests.fixtures.named_photos import HEIGHT, LEFT, RIGHT, WIDTH, add, names, picture, sidecar
-from tests.fixtures.xmp_packets import exiftool_reads, listed, packet_of, region, regions
+from tests.fixtures.xmp_packets import exiftool_reads, exiftool_reads_all, listed, packet_of, region, regions
 
 from facesets.errors import CannotWrite, FacesetsError, WrongUsage
 from facesets.formats.xmp.reading import read_named_regions
@@ -101,6 +102,42 @@ def test_exiftool_reads_the_sidecar_of_a_turned_photo(library: Library, photos: 
     assert anna["Area"]["Y"] == pytest.approx(1 - (x1 + x2) / 2 / WIDTH, abs=1e-5)
     assert anna["Area"]["W"] == pytest.approx((y2 - y1) / HEIGHT, abs=1e-5)
     assert said["PersonInImage"] == ["Anna"]
+
+
+def test_a_server_that_imports_regions_gets_every_box_to_the_pixel(library: Library, photos: Path) -> None:
+    made = [picture(photos / f"{n}.jpg", n) for n in range(1, 9)]
+    for photo in made:
+        add(library, photo, "Anna", "Ben")
+    export(library)
+    said = exiftool_reads_all([sidecar(photo) for photo in made])
+    for orientation, tags in enumerate(said, start=1):
+        found = {name: box for name, *box in _as_immich_imports(tags["RegionInfo"], orientation)}
+        assert found.keys() == {"Anna", "Ben"}
+        assert np.abs(np.array([found["Anna"], found["Ben"]]) - np.array([LEFT, RIGHT])).max() <= 1
+
+
+def _as_immich_imports(info: dict[str, Any], orientation: int) -> Iterator[tuple[str, int, int, int, int]]:
+    """Name and box in whole pixels of the upright picture, as Immich makes them of what exiftool reads."""
+    width, height = info["AppliedToDimensions"]["W"], info["AppliedToDimensions"]["H"]
+    is_on_its_side = orientation >= 5
+    if is_on_its_side:
+        width, height = height, width
+    for each in info["RegionList"]:
+        x, y, w, h = (each["Area"][key] for key in "XYWH")
+        x, y = {
+            1: (x, y),
+            2: (1 - x, y),
+            3: (1 - x, 1 - y),
+            4: (x, 1 - y),
+            5: (y, x),
+            6: (1 - y, x),
+            7: (1 - y, 1 - x),
+            8: (y, 1 - x),
+        }[orientation]
+        if is_on_its_side:
+            w, h = h, w
+        left, top = int((x - w / 2) * width), int((y - h / 2) * height)
+        yield each["Name"], left, top, int((x + w / 2) * width), int((y + h / 2) * height)
 
 
 def test_a_second_run_writes_nothing(library: Library, photos: Path) -> None:
