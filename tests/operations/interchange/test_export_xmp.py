@@ -1,5 +1,6 @@
 """Sidecars beside real files: what is written, what stays, what goes, and what is taken back."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,24 @@ def _as_immich_imports(info: dict[str, Any], orientation: int) -> Iterator[tuple
             w, h = h, w
         left, top = int((x - w / 2) * width), int((y - h / 2) * height)
         yield each["Name"], left, top, int((x + w / 2) * width), int((y + h / 2) * height)
+
+
+def test_what_is_beyond_the_edge_is_cut_off_and_not_written_again(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg", 8)
+    add(library, photo, "Anna", "Ben")
+    library.database.run(
+        lambda connection: connection.execute(
+            """UPDATE face_detections SET x1 = CASE ordinal WHEN 0 THEN -30 ELSE -80 END,
+                x2 = CASE ordinal WHEN 0 THEN 60 ELSE -10 END"""
+        )
+    )
+    assert export(library).new == 1
+    (anna,) = read_named_regions(sidecar(photo).read_bytes())
+    assert anna.box is not None
+    assert upright_box(anna.box, 8)[:3:2] == pytest.approx((0, 60 / WIDTH), abs=1e-5)
+    assert export(library, "Ben").unchanged == 1
+    os.utime(sidecar(photo))
+    assert export(library).unchanged == 1
 
 
 def test_a_second_run_writes_nothing(library: Library, photos: Path) -> None:
