@@ -3,9 +3,10 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 from typing import Literal
 from uuid import UUID
 
@@ -81,6 +82,8 @@ class Request:
     microsoft: bool
     replace: bool
     hashed: Hasher
+    twins: dict[Path, frozenset[str]] = field(default_factory=dict)
+    """By folder, the names that several photos have but for their endings, as far as that was looked for."""
 
 
 def fit_name(name: str) -> str | None:
@@ -107,7 +110,7 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
     try:
         if not _is_as_indexed(path, photo):
             return Plan(photo, "failed", reason=_CHANGED)
-        name = _name_of_sidecar(path, known)
+        name = _name_of_sidecar(path, known, asked.twins)
         before = content_of(path.with_name(name))
         done = _merged(photo, wanted, before, ours, asked, microsoft=microsoft)
     except EditedSince as error:
@@ -169,26 +172,27 @@ def _clipped(box: Box, photo: PhotoFile) -> Box | None:
     return found if found is not None and min(found[2] - found[0], found[3] - found[1]) > _LEAST else None
 
 
-def _name_of_sidecar(photo: Path, known: KnownSidecar | None) -> str:
+def _name_of_sidecar(photo: Path, known: KnownSidecar | None, twins: dict[Path, frozenset[str]]) -> str:
     """Which file is its sidecar: that of before, else `photo.jpg.xmp`, else a `photo.xmp` of its own."""
     full, short = f"{photo.name}{SUFFIX}", f"{photo.stem}{SUFFIX}"
     candidates = (known.name, full) if known is not None else (full,)
     for name in candidates:
         if os.path.lexists(photo.with_name(name)):
             return name
-    return short if is_there(photo.with_name(short)) and _is_alone(photo) else full
+    if not is_there(photo.with_name(short)):
+        return full
+    if photo.parent not in twins:
+        twins[photo.parent] = _twins(photo.parent)
+    return full if photo.stem in twins[photo.parent] else short
 
 
-def _is_alone(photo: Path) -> bool:
-    """Whether no other photo has the same name but for its ending: theirs may be the sidecar."""
+def _twins(folder: Path) -> frozenset[str]:
+    """The names that several photos of a folder have but for their endings: a sidecar may be any one's."""
     endings = SUFFIXES | RAW_SUFFIXES
-    with os.scandir(photo.parent) as entries:
-        return not any(
-            entry.name != photo.name
-            and Path(entry.name).stem == photo.stem
-            and Path(entry.name).suffix.lower() in endings
-            for entry in entries
-        )
+    with os.scandir(folder) as entries:
+        names = [PurePath(entry.name) for entry in entries]
+    found = Counter(name.stem for name in names if name.suffix.lower() in endings)
+    return frozenset(stem for stem, count in found.items() if count > 1)
 
 
 def _is_as_indexed(path: Path, photo: PhotoFile) -> bool:
