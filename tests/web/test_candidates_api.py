@@ -1,9 +1,19 @@
 """`/candidates`: the questions of `people review`, and their answers."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from facesets.operations.interchange.folder_names import FilesRead
+from facesets.operations.interchange.import_names import import_names
+from facesets.operations.interchange.name_sources import named_photos
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.postgres.library import Library
+from tests.fixtures.library_people import rows
+from tests.fixtures.names_elsewhere import osxphotos_photo
 from tests.fixtures.questions import ask_questions
 from tests.fixtures.website import BASE, Website
 
@@ -139,3 +149,32 @@ def test_questions_are_looked_for_again_when_people_changed(asking: Website) -> 
         asking.post(f"/candidates/{each['id']}/name", {"name": f"Person {number}"})
     asking.post("/candidates/refresh")
     assert questions(asking, "same") == []
+
+
+def test_what_another_program_calls_somebody_s_face_is_asked_about(website: Website, tmp_path: Path) -> None:
+    with website.site.library() as session:
+        ((person, face, path, *box),) = rows(
+            session,
+            """SELECT f.person_id::text, f.id, p.path, f.x1 / i.width, f.y1 / i.height, f.x2 / i.width,
+                    f.y2 / i.height
+                FROM face_detections f JOIN images i ON i.id = f.image_id
+                JOIN image_paths p ON p.image_id = i.id
+                WHERE f.person_id IS NOT NULL ORDER BY f.id LIMIT 1""",
+        )
+        website.post(f"/persons/{person}", {"action": "name", "name": "Anna"})
+        said = [osxphotos_photo(path, 640, 480, {"Berta": tuple(box)})]
+        (tmp_path / "photos.json").write_text(json.dumps(said))
+        read = FilesRead()
+        photos = named_photos([tmp_path / "photos.json"], "auto", read)
+        import_names(
+            Library(session), photos, read, "photos", by="anna", progress=SilentProgress(), stop=Stop()
+        )
+    (question,) = questions(website, "import")
+    assert (question["personName"], question["text"]) == (
+        "Berta",
+        f"Is face {face} Berta? Apple Photos says so, Anna here.",
+    )
+    answered = website.post(f"/candidates/{question['id']}/accept", {"version": question["version"]})
+    assert answered["step"] is not None
+    assert questions(website, "import") == []
+    assert website.get(f"/faces/{face}")["personId"] == question["personId"]

@@ -365,6 +365,22 @@ def test_copies_of_photos_elsewhere_are_known_by_their_content(library: Library,
     assert name_of(library, face) == "Anna"
 
 
+@pytest.mark.parametrize("odd", ["a\0b", "\ud800", "\U0010fe80", "/" * 5000, "x" * 9000, "", "\x1b[2J"])
+def test_paths_and_names_of_files_that_none_can_have_are_not_here(
+    library: Library, tmp_path: Path, odd: str
+) -> None:
+    (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
+    photos = [
+        osxphotos_photo(odd, 60, 40, {"Anna": LEFT}, original_filename=odd, original_filesize=2**62 - 1),
+        osxphotos_photo("/elsewhere", 60, 40, {"Anna": LEFT}, original_filename=odd, original_filesize=2**70),
+        osxphotos_photo(str(tmp_path / "1.jpg"), 60, 40, {"Ben": LEFT}, path_edited=odd),
+    ]
+    (tmp_path / "photos.json").write_text(json.dumps(photos))
+    found = bring(library, tmp_path / "photos.json")
+    assert (found.photos, found.photos_not_here) == (1, 2 + bool(odd))
+    assert name_of(library, face) in ("", "Ben")
+
+
 def test_contacts_without_a_name_are_counted_until_picasa_s_list_is_given(
     library: Library, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """From photos with names to the faces of the library that these names are about."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -107,7 +108,7 @@ def _batches(photos: Iterator[NamedPhoto]) -> Iterator[list[NamedPhoto]]:
 
 def _images(database: Database, photos: list[NamedPhoto], places: Mapping[str, str]) -> dict[int, int]:
     """The images of photos by their places in the list: by path, else content, else name and size."""
-    paths = [mapped(photo.path, places) for photo in photos]
+    paths = [mapped(photo.path, places) if _can_be_path(photo.path) else "" for photo in photos]
     at = database.run(lambda connection: images_at(connection, paths))
     images = {place: at[path] for place, path in enumerate(paths) if path in at}
     missing = [place for place in range(len(photos)) if place not in images]
@@ -115,7 +116,7 @@ def _images(database: Database, photos: list[NamedPhoto], places: Mapping[str, s
     files = {
         place: (photos[place].name, photos[place].size)
         for place in missing
-        if place not in content and photos[place].name and photos[place].size >= 0
+        if place not in content and _can_be_path(photos[place].name) and photos[place].size >= 0
     }
 
     def work(connection: Connection) -> dict[int, int]:
@@ -127,9 +128,17 @@ def _images(database: Database, photos: list[NamedPhoto], places: Mapping[str, s
     return images | database.run(work) if content or files else images
 
 
+def _can_be_path(text: str) -> bool:
+    """Whether anything can be called so; other machines and hostile files say what they like."""
+    try:
+        return bool(os.fsencode(text)) and "\0" not in text
+    except UnicodeEncodeError:
+        return False
+
+
 def _digest(path: str) -> str:
     """The sha256 of a photo that lies here; empty for one that does not, or cannot be read."""
-    if not path or "\0" in path or not is_there(Path(path)) or not Path(path).is_file():
+    if not path or not is_there(Path(path)) or not Path(path).is_file():
         return ""
     try:
         return sha256_of(Path(path))
