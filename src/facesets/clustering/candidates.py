@@ -73,7 +73,7 @@ def near_pairs(
         rows, _NEIGHBOURS, min_cosine_similarity=lowest, on_progress=on_progress, engine=engine
     )
     found = neighbour_recall(rows, near, faces=_CHECKED_FACES, min_cosine_similarity=lowest)
-    graph = near.edges()
+    graph = near.edges(engine=engine)
     del near
     reason = (
         f"Each face was compared with nearby ones only: {100 * found:.1f} % of the {_NEIGHBOURS} nearest "

@@ -8,8 +8,6 @@ from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.vectors import Float32, Float64, Int64, Rows
 
 _BLOCK_ROWS = 4096
-_LEAST_BLOCK_ROWS = 256
-_MOST_ENTRIES = 2**24
 
 
 def join_anchors(
@@ -51,8 +49,7 @@ def join_anchors(
     if not len(anchors) or not len(loose):
         return np.empty(0, np.int64)
     centre = unit_centres(rows, labels, anchors)
-    step = min(_BLOCK_ROWS, max(_LEAST_BLOCK_ROWS, _MOST_ENTRIES // len(anchors)))
-    blocks = (loose[start : start + step] for start in range(0, len(loose), step))
+    blocks = (loose[start : start + _BLOCK_ROWS] for start in range(0, len(loose), _BLOCK_ROWS))
     found = list(engine.each(_most_similar, (rows, centre), blocks))
     best, similarity = (np.concatenate([each[part] for each in found]) for part in (0, 1))
     near = np.flatnonzero(similarity >= least)
@@ -62,9 +59,15 @@ def join_anchors(
 
 def _most_similar(rows: Rows, centre: Rows, face: Int64) -> tuple[Int64, Float32]:
     """For some faces the centre that is most similar to each, and how similar it is."""
-    product = rows[face] @ centre[:].T
-    best = product.argmax(axis=1)
-    return best, product[np.arange(len(product)), best]
+    mine = rows[face]
+    best, similarity = np.zeros(len(face), np.int64), np.full(len(face), -np.inf, np.float32)
+    for start in range(0, len(centre), _BLOCK_ROWS):
+        product = mine @ centre[start : start + _BLOCK_ROWS].T
+        here = product.argmax(axis=1)
+        value = product[np.arange(len(product)), here]
+        closer = value > similarity
+        best[closer], similarity[closer] = here[closer] + start, value[closer]
+    return best, similarity
 
 
 def _placed(labels: Int64, face: Int64, target: Int64, apart: Partners) -> Int64:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.neighbors import Block, Edges, OnProgress, searched_blocks
 from facesets.clustering.parallel_blas import on_all_cores
 from facesets.clustering.vectors import Embeddings, Float32, Int32, Int64, Rows, rows_of
@@ -32,21 +33,23 @@ class Neighbours:
     index: Int32
     similarity: Float32
 
-    def edges(self, *, min_cosine_similarity: float = -1.0) -> Edges:
-        """Each pair of which one is a neighbour of the other, once, by its rows."""
+    def edges(self, *, min_cosine_similarity: float = -1.0, engine: Engine = IN_PROCESS) -> Edges:
+        """Each pair of which one is a neighbour of the other, once, by its rows; held by the engine."""
         parts = [self._once(start, min_cosine_similarity) for start in range(0, len(self.index), _EDGE_ROWS)]
-        found = Edges.concatenate(parts)
-        del parts
-        result = Edges(np.empty_like(found.i), np.empty_like(found.j), np.empty_like(found.similarity))
+        count = sum(map(len, parts))
+        i, j = (engine.empty((count,), np.int32) for _ in range(2))
+        similarity = engine.empty((count,), np.float32)
         done, step = 0, max(_EDGE_ROWS, -(-len(self.index) // _SORTED_PARTS))
         # Some rows at a time, as what sorting needs is larger than what is sorted.
         for start in range(0, len(self.index), step):
-            some = np.flatnonzero((found.i >= start) & (found.i < start + step))
-            part = found.take(some[np.lexsort((found.j[some], found.i[some]))])
-            here = slice(done, done + len(part))
-            result.i[here], result.j[here], result.similarity[here] = part.i, part.j, part.similarity
-            done += len(part)
-        return result
+            some = Edges.concatenate(
+                [each.take((each.i >= start) & (each.i < start + step)) for each in parts]
+            )
+            some = some.take(np.lexsort((some.j, some.i)))
+            here = slice(done, done + len(some))
+            i[here], j[here], similarity[here] = some.i, some.j, some.similarity
+            done += len(some)
+        return Edges(i, j, similarity)
 
     def _once(self, start: int, min_cosine_similarity: float) -> Edges:
         """The pairs of some rows with their neighbours, but for those that the lower row names, too."""
