@@ -1,4 +1,4 @@
-"""`pipeline --full`: named people teach the library, and it looks at everybody again."""
+"""`pipeline`: which steps are taken, and which are left out after a run that broke off."""
 
 from pathlib import Path
 
@@ -8,16 +8,45 @@ from facesets.assembly.pipeline import PipelineRequest, people_steps
 from facesets.operations.ingest.index import IndexSummary
 from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
 from facesets.operations.options.training import TrainOptions
-from facesets.operations.pipeline import Step, StepDone, pipeline
+from facesets.operations.pipeline import PipelineSummary, Step, StepDone, pipeline
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from tests.fixtures.library_people import add_person
 from tests.fixtures.named_library import fill
 from tests.fixtures.taught_people import blurred_people
 
-pytestmark = pytest.mark.slow
+
+def test_a_stopped_run_goes_on_at_the_step_that_it_was_stopped_in(database: Database) -> None:
+    add_person(Library(database), "anna", 2)
+    stop = Stop()
+    taken: list[str] = []
+
+    def step(name: str, *, stops: bool = False) -> Step:
+        def do() -> None:
+            taken.append(name)
+            if stops:
+                stop.request()
+
+        return Step(name, do)
+
+    def run(*further: Step, told: str = "the same") -> PipelineSummary:
+        taken.clear()
+        options = {"told": told}
+        return pipeline(database, step("index"), further, options, on_step=lambda _: None, stop=stop)
+
+    stopped = run(step("a"), step("b", stops=True), step("c"))
+    assert (stopped.stopped, stopped.library, taken) == (True, None, ["index", "a", "b"])
+    stop = Stop()
+    again = run(step("a"), step("b"), step("c"))
+    assert (again.stopped, again.went_on_at, taken) == (False, "b", ["index", "b", "c"])
+    assert [each.name for each in again.steps if each.left_out] == ["a"]
+    run(step("a"), step("b"), step("c"))
+    assert taken == ["index", "a", "b", "c"]
 
 
+@pytest.mark.slow
 def test_the_library_is_taught_between_two_rounds(database: Database, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
     library = fill(database, *blurred_people(20, 8))
