@@ -7,8 +7,8 @@ from facesets.cli import console
 from facesets.cli.params import DatabaseOption, OptionalCacheArgument
 from facesets.cli.results import report, would
 from facesets.files import printable
-from facesets.operations.options.cache import DedupOptions
 from facesets.operations.options.declaration import Option
+from facesets.operations.options.dedup import DedupOptions
 from facesets.plurals import counted
 
 _OF_LIBRARY = "library.duplicates.json"

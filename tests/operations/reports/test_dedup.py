@@ -15,7 +15,8 @@ from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.metadata import metadata_stage
 from facesets.operations.ingest.stages import Stage
-from facesets.operations.options.cache import DedupOptions, EmbedOptions
+from facesets.operations.options.cache import EmbedOptions
+from facesets.operations.options.dedup import DedupOptions
 from facesets.operations.reports.dedup import DedupSummary, dedup
 from facesets.progress import SilentProgress
 from facesets.results.duplicates_report import DuplicatesReport

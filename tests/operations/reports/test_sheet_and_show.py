@@ -9,7 +9,8 @@ from tests.fixtures.photo_library import PEOPLE, Library
 from facesets.errors import WrongUsage
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions, DedupOptions, RefineOptions
+from facesets.operations.options.cache import ClusterOptions, RefineOptions
+from facesets.operations.options.dedup import DedupOptions
 from facesets.operations.reports.dedup import dedup
 from facesets.operations.reports.sheet import sheet
 from facesets.operations.reports.show import show_manifest, show_store

@@ -19,7 +19,8 @@ from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.face_sets.source_roots import rows_under
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.grouping.gates import Gated
-from facesets.operations.grouping.refine import gate_faces, surviving, years_of_faces
+from facesets.operations.grouping.refine import gate_faces, years_of_faces
+from facesets.operations.grouping.refine_manifest import surviving
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.centroid_distance import for_recogniser, settled
 from facesets.operations.options.face_sets import DiscoverOptions

@@ -158,24 +158,20 @@ def plan_sets(
     kept = [e for e in edits.there if e.source in edits.linked or not (e.source in again or policy.drops(e))]
     named = _named(wanted, kept, edits, policy, succession, called)
     sets = tuple(_planned(run, new, name, said, succession) for new, name in named)
-    if "safetensors" in run.options.formats:
-        rows = np.unique(np.concatenate([np.empty(0, np.int64), *(each.rows for each in sets)]))
-        require_lead_columns(run.modeller_needed, run.collection.faces, rows)
+    _require_columns(run, sets)
     staying = {*(entry.name for entry in kept), *(each.name for each in sets)}
     renamed = tuple(renamed_crops(earlier.sets, [entry for entry in edits.there if entry.name in staying]))
-    moves = {old: new for crops in renamed for old, new in crops.moves.items()}
     gone = tuple(entry.name for entry in edits.there if entry.name not in staying)
     remade = [name for each in sets for name in edited_crops(earlier.sets, each.name)]
     dropped = [name for old in gone for name in edited_crops(earlier.sets, old, goes=True)]
-    changes = [f"{printable(old)} is called {printable(new)}." for old, new in called.items()]
-    changes += [*said.learned, *_changes(sets, remade, dropped), *_renaming(renamed)]
+    changes = [*_calling(called), *said.learned, *_changes(sets, remade, dropped), *_renaming(renamed)]
     sources = {each.source for each in sets}
     statements = said.lasting([each.name for each in sets])
     return ExportPlan(
         made=made,
         sets=sets,
         kept_sets=tuple(kept),
-        kept_files=tuple(moves.get(n, n) for entry in kept for n in files_of_entry(earlier.sets, entry)),
+        kept_files=_kept_files(earlier, kept, renamed),
         earlier={**earlier.files(), **dict.fromkeys(said.moved)},
         gone=gone,
         removed=tuple(entry for entry in edits.removed if entry.source not in sources),
@@ -189,6 +185,24 @@ def plan_sets(
         deleted=tuple(entry.name for entry in edits.deleted if entry.source not in sources),
         takes_over=policy.takes_over,
     )
+
+
+def _require_columns(run: ExportRun, sets: Sequence[PlannedSet]) -> None:
+    if "safetensors" in run.options.formats:
+        rows = np.unique(np.concatenate([np.empty(0, np.int64), *(each.rows for each in sets)]))
+        require_lead_columns(run.modeller_needed, run.collection.faces, rows)
+
+
+def _kept_files(
+    earlier: EarlierExport, kept: Sequence[SetEntry], renamed: Sequence[RenamedCrops]
+) -> tuple[str, ...]:
+    """The files of sets that stay, by the names that they get."""
+    moves = {old: new for crops in renamed for old, new in crops.moves.items()}
+    return tuple(moves.get(name, name) for entry in kept for name in files_of_entry(earlier.sets, entry))
+
+
+def _calling(called: Mapping[str, str]) -> list[str]:
+    return [f"{printable(old)} is called {printable(new)}." for old, new in called.items()]
 
 
 def _not_refused(wanted: Sequence[NewSet], edits: EditedSets) -> list[NewSet]:

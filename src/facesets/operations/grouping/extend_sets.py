@@ -8,13 +8,8 @@ import numpy as np
 
 from facesets.imaging.quality import quality
 from facesets.operations.grouping.nearest_group import join_known
-from facesets.operations.grouping.refine import (
-    dropped_faces,
-    gate_faces,
-    gate_joined,
-    surviving,
-    years_of_faces,
-)
+from facesets.operations.grouping.refine import gate_faces, gate_joined, years_of_faces
+from facesets.operations.grouping.refine_manifest import dropped_faces, surviving
 from facesets.operations.options.cache import RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Collection, Int64

@@ -152,12 +152,10 @@ def forget(
         progress.begin("Rewriting tables")
         scrubbed = scrub(database)
         progress.begin("Searching for what is left")
-        left = files.folders if exports else []
-        proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, left)
+        proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, files.emptied)
         finish(database, scrubbed)
     progress.end()
-    beyond = out_of_reach(scrubbed, files.results, exports=exports, sidecars=sidecars)
-    return _summary(person, erased, files, scrubbed, proof, beyond)
+    return _summary(person, erased, files, scrubbed, proof, sidecars)
 
 
 def _remove_pictures(person: Person, directory: Path | None) -> None:
@@ -196,11 +194,12 @@ class _Files:
     results: list[ResultForgotten] = field(default_factory=list)
     searched: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    exports: bool = False
 
     @property
-    def folders(self) -> list[Path]:
-        """Those of the results."""
-        return [Path(result.folder) for result in self.results]
+    def emptied(self) -> list[Path]:
+        """The results from which the person was to go."""
+        return [Path(result.folder) for result in self.results if self.exports]
 
 
 def _folders(database: Database, given: Sequence[Path]) -> list[Path]:
@@ -209,8 +208,9 @@ def _folders(database: Database, given: Sequence[Path]) -> list[Path]:
 
 
 def _summary(
-    person: Person, erased: Erased, files: _Files, scrubbed: Scrubbed, proof: Proof, beyond: list[str]
+    person: Person, erased: Erased, files: _Files, scrubbed: Scrubbed, proof: Proof, sidecars: int
 ) -> ForgetSummary:
+    beyond = out_of_reach(scrubbed, files.results, exports=files.exports, sidecars=sidecars)
     return ForgetSummary(
         person=short(person.id),
         faces=erased.faces - len(person.loose),
@@ -235,7 +235,7 @@ def _in_files(
     exports: bool,
 ) -> _Files:
     """Forget in caches and results: in results first, whose faces are known by what the caches hold."""
-    files = _Files()
+    files = _Files(exports=exports)
 
     def in_results(some: Sequence[Path], renumbered: Renumbered) -> None:
         found, failures = forget_in_results(some, traces, renumbered, apply=exports)
