@@ -1,5 +1,7 @@
 import io
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +75,27 @@ def test_damage_is_found(tmp_path: Path, bundle: Path) -> None:
         read_bundle(bundle)
     with pytest.raises(WrongUsage):
         read_bundle(tmp_path / "nothing.fsz")
+
+
+def test_an_encrypted_entry_is_damage(bundle: Path) -> None:
+    content = bytearray(bundle.read_bytes())
+    central = content.index(b"PK\x01\x02")
+    content[6] |= 1
+    content[central + 8] |= 1
+    bundle.write_bytes(content)
+    with pytest.raises(DamagedFile, match="encrypted"):
+        read_bundle(bundle)
+
+
+@pytest.mark.parametrize("edge", [8_000, 100_000])
+def test_a_picture_that_claims_too_many_pixels_is_not_unpacked(tmp_path: Path, edge: int) -> None:
+    header = b"IHDR" + struct.pack(">IIBBBBB", edge, edge, 8, 2, 0, 0, 0)
+    chunks = [header, b"IDAT" + zlib.compress(bytes(100)), b"IEND"]
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks
+    )
+    path = tmp_path / "large.fsz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0.png", png)
+    with pytest.raises(DamagedFile, match="pixels"):
+        read_bundle(path)

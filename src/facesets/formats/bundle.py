@@ -4,8 +4,10 @@ A flat ZIP without compression that holds `0.png`, `1.png`, … in rank order: 8
 """
 
 import io
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -23,6 +25,18 @@ from facesets.records import Pixels
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 _ENTRY = re.compile(r"(0|[1-9][0-9]*)\.png")
 _MAX_ENTRY_BYTES = 64_000_000
+_MAX_PIXELS = 40_000_000
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    Image.DecompressionBombError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    RuntimeError,
+)
+"""What zipfile and Pillow raise on damaged bytes, and on encrypted or unknown entries."""
 
 
 def png_bytes(pixels: Pixels) -> bytes:
@@ -79,7 +93,7 @@ def read_bundle(path: Path) -> tuple[list[tuple[str, Pixels]], list[str]]:
         raise WrongUsage(f"There is no bundle at {printable(path)}. Check the path.") from error
     except OSError as error:
         raise DamagedFile(f"{printable(path)} cannot be read ({error}). Export it again.") from error
-    except (zipfile.BadZipFile, ValueError, EOFError, SyntaxError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise DamagedFile(f"{printable(path)} is damaged ({error}). Export it again.") from error
     expected = [f"{rank}.png" for rank in range(len(pictures))]
     if [name for name, _ in pictures] != expected:
@@ -108,6 +122,8 @@ def _picture(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Pixels:
     if entry.file_size > _MAX_ENTRY_BYTES:
         raise ValueError(f"{printable(entry.filename)} is too large")
     with Image.open(io.BytesIO(archive.read(entry)), formats=["PNG"]) as picture:
+        if picture.width * picture.height > _MAX_PIXELS:
+            raise ValueError(f"{printable(entry.filename)} has {picture.width}×{picture.height} pixels")
         if picture.mode != "RGB":
             raise ValueError(f"{printable(entry.filename)} is {picture.mode}, not 8-bit RGB")
         return np.asarray(picture, np.uint8)

@@ -15,6 +15,7 @@ from tests.fixtures.face_models import made_model
 from tests.fixtures.hostile import changed_arrays, changed_json, damaged_bytes, hostile, save
 
 from facesets.errors import FacesetsError
+from facesets.formats.bundle import read_bundle
 from facesets.formats.face_models.face_model import ModelsRead
 from facesets.formats.face_models.kinds import format_of
 from facesets.formats.face_models.reactor import reactor_bytes, read_reactor
@@ -53,6 +54,21 @@ def test_damaged_bytes(
     path = tmp_path_factory.getbasetemp() / f"damaged_{kind}"
     path.write_bytes(data.draw(damaged_bytes(sound_models[kind].read_bytes())))
     read(path, kind)
+
+
+@given(data=st.data())
+@hostile
+def test_damaged_bundles(
+    data: st.DataObject, sound_models: Sound, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged_fsz"
+    path.write_bytes(data.draw(damaged_bytes(sound_models["fsz"].read_bytes())))
+    format_of(path)
+    try:
+        _, problems = read_bundle(path)
+    except FacesetsError as error:
+        problems = [str(error)]
+    assert all(problem.isprintable() for problem in problems)
 
 
 @given(data=st.data())
