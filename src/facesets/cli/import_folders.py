@@ -1,7 +1,7 @@
 """`facesets import-folders`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.plurals import counted, people
+
+if TYPE_CHECKING:
+    from facesets.operations.face_sets.import_folders import ImportFoldersSummary
 
 _IN_FILE: dict[str, type[float]] = {
     "first_threshold": float,
@@ -101,6 +104,10 @@ def import_folders(
             modeller=embedder,
             by=current_user(),
         )
+    _tell(summary, out, dry_run=crops.dry_run)
+
+
+def _tell(summary: "ImportFoldersSummary", out: Path, *, dry_run: bool) -> None:
     for person in summary.people:
         if person.warning:
             console.notice(person.warning)
@@ -114,7 +121,7 @@ def import_folders(
             console.table(("", "set", "photos", "faces", "core", "routed", "bystanders"), rows),
             (
                 f"{printable(out)}: {people(len(summary.people))}, {counted(summary.export.faces, 'face')} "
-                f"{would(crops.dry_run, 'in their sets', 'to check and export')}, "
+                f"{would(dry_run, 'in their sets', 'to check and export')}, "
                 f"{counted(summary.export.sets, 'set')} in all."
             ),
             left_out(summary.export),

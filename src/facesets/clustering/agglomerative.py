@@ -43,9 +43,8 @@ def average_linkage(
     """Agglomerative clustering with average linkage under cosine distance, cut at a distance; exact.
 
     Two clusters whose mean distance is within the cut contain a pair within the cut. So the graph of
-    such pairs holds every merge that can happen. On it, all clusters that are each other's nearest merge
-    at once, again and again; average linkage is reducible, which makes this the same partition as
-    merging the closest pair one by one.
+    such pairs holds every merge that can happen. On it, all clusters that are each other's nearest merge at
+    once, again and again; average linkage is reducible: the same partition as by the closest pair each time.
 
     Parameters
     ----------
@@ -57,12 +56,10 @@ def average_linkage(
         Faces that must be together start as one cluster; clusters with faces that must not be together
         never merge. Where the two contradict, must-links win (`constraints.resolve` tells where).
     lenient : bool
-        Some of the pairs that must not be together may be wrong: of two faces in one photo one may be a
-        mirror's. They keep these faces apart all the same, but no large parts of one person
-        (`kept_apart_leniently`).
+        Some pairs that must not be together may be wrong: one face of a photo may be a mirror's. They keep
+        these faces apart all the same, but no large parts of one person (`kept_apart_leniently`).
     on_progress : callable, optional
-    engine : Engine
-        Who compares the pairs.
+    engine : Engine, which compares the pairs
 
     Returns
     -------
@@ -84,20 +81,16 @@ def average_linkage(
     check_matrix(embeddings)
     order = canonical_order(embeddings)
     rows = held_unit_rows(embeddings, order, engine)
-    lowest = 1.0 - max_cosine_distance - SIMILARITY_RESOLUTION / 2
-    chunks = edge_chunks(
-        rows, min_cosine_similarity=1.0 - max_cosine_distance, on_progress=on_progress, engine=engine
-    )
+    similar, lowest = 1.0 - max_cosine_distance, 1.0 - max_cosine_distance - SIMILARITY_RESOLUTION / 2
+    chunks = edge_chunks(rows, min_cosine_similarity=similar, on_progress=on_progress, engine=engine)
     edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
     if constraints is None:
         labels = merge_while_similar(Clusters.of_faces(rows), edges, min_cosine_similarity=lowest)
-    else:
-        groups = resolve(in_order(constraints, order), len(rows))
-        if lenient and len(groups.forbidden):
-            labels = _merged_leniently(rows, groups, edges, lowest, engine)
-        else:
-            labels = merge_groups(rows, groups, edges, lowest)
-    return in_callers_order(labels, order)
+        return in_callers_order(labels, order)
+    groups = resolve(in_order(constraints, order), len(rows))
+    if lenient and len(groups.forbidden):
+        return in_callers_order(_merged_leniently(rows, groups, edges, lowest, engine), order)
+    return in_callers_order(merge_groups(rows, groups, edges, lowest), order)
 
 
 def _merged_leniently(rows: Float32, groups: Groups, edges: Edges, lowest: float, engine: Engine) -> Int64:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from facesets.clustering.agglomerative import merge_groups
 from facesets.clustering.calibration import Calibration, calibrate
@@ -123,9 +123,7 @@ def cluster_auto(
     )
     work = _Work(rows, groups, measured, found, engine)
     work.run()
-    labels, placement = np.empty(len(rows), np.int64), np.empty(len(rows), np.uint8)
-    labels[order], placement[order] = work.labels, work.placement
-    labels[placement == Placement.INCOHERENT] = -1
+    labels, placement = work.in_order_of(order)
     described = describe(measured, placement, len(known.cannot_link), len(contradictions))
     reasons = (*first, *described, *work.reasons, *found.reasons)
     return AutoResult(numbered(labels), placement, _STRATEGY, measured, reasons, contradictions)
@@ -165,6 +163,13 @@ class _Work:
         self._attach_satellites()
         self._take_apart_junk(core)
         self._mark_alone()
+
+    def in_order_of(self, order: Int64) -> tuple[Int64, NDArray[np.uint8]]:
+        """Labels and placement as the caller has the faces; what is incoherent is noise."""
+        labels, placement = np.empty_like(self.labels), np.empty_like(self.placement)
+        labels[order], placement[order] = self.labels, self.placement
+        labels[placement == Placement.INCOHERENT] = -1
+        return labels, placement
 
     def _group_by_pairs(self, model: PairModel) -> None:
         edges = self._pairs.faces(self._measured.link)

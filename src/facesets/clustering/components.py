@@ -38,9 +38,8 @@ def connected_components(
 ) -> Int64:
     """Group faces that chains of pairs, each at least this similar, connect.
 
-    Exact unless `approximate`, which may miss some of the pairs; `check_links` measures how many. Under
-    constraints the pairs join in order of similarity, and one that would bring together what must stay apart
-    joins nothing.
+    Exact unless `approximate`, which may miss some pairs; `check_links` measures how many. Under constraints
+    pairs join in order of similarity, unless that would bring together what must stay apart.
 
     Parameters
     ----------
@@ -55,8 +54,7 @@ def connected_components(
         Compare each face with those in nearby cells only (`near_edge_chunks`), not with all. By default from
         `APPROXIMATE_FROM` faces on.
     on_progress : callable, optional
-    engine : Engine
-        Who compares the pairs.
+    engine : Engine, which compares the pairs
 
     Returns
     -------
@@ -74,9 +72,8 @@ def connected_components(
     order = canonical_order(embeddings)
     rows = held_unit_rows(embeddings, order, engine)
     compare = near_edge_chunks if is_approximate(len(rows), wanted=approximate) else edge_chunks
-    chunks = compare(
-        rows, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress, engine=engine
-    )
+    least = min_cosine_similarity
+    chunks = compare(rows, min_cosine_similarity=least, on_progress=on_progress, engine=engine)
     if constraints is None:
         return in_callers_order(components_of(chunks, len(rows)), order)
     groups = resolve(in_order(constraints, order), len(rows))
@@ -86,7 +83,7 @@ def connected_components(
 
     def among(member: Int64) -> Edges:
         again = near_edge_chunks if is_approximate(len(member)) else edge_chunks
-        found = again(rows[member], min_cosine_similarity=min_cosine_similarity)
+        found = again(rows[member], min_cosine_similarity=least)
         return Edges.concatenate([chunk for chunk in found if len(chunk)])
 
     return in_callers_order(kept_apart(labels, groups, among), order)

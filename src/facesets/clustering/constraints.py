@@ -119,6 +119,14 @@ def pairs_within(pairs: ArrayLike, labels: Int64) -> Int64:
     return np.unique(np.sort(ends[between], axis=1), axis=0)
 
 
+def among(constraints: Constraints, some: Int64, count: int) -> Constraints:
+    """The pairs of which both are among some of `count` rows, by their places there."""
+    place = np.full(count, -1, np.int64)
+    place[some] = np.arange(len(some))
+    must, cannot = place[constraints.must_link], place[constraints.cannot_link]
+    return Constraints(must[(must >= 0).all(axis=1)], cannot[(cannot >= 0).all(axis=1)])
+
+
 def in_order(constraints: Constraints, order: Int64) -> Constraints:
     """The same constraints for rows that were taken in `order`.
 

@@ -13,7 +13,7 @@ import numpy as np
 from facesets.clustering.auto import cluster_auto
 from facesets.clustering.calibration import Calibration
 from facesets.clustering.centroids import cluster_means
-from facesets.clustering.constraints import Constraints
+from facesets.clustering.constraints import Constraints, among
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.neighbourhood import near_faces
@@ -125,18 +125,13 @@ def regroup(
     """
     if not len(seeds):
         return Regrouped.nothing(known.person)
-    near = np.ones(len(rows), bool)
-    large = np.zeros(len(known.fixed), bool)
-    if _is_local(len(seeds), len(rows), calibration):
-        near = near_faces(rows, known.person, seeds, min_cosine_similarity=calibration.loose)
-        if np.count_nonzero(near) > most_faces:
-            large = np.bincount(known.person[known.person >= 0], minlength=len(large)) > _REPRESENTATIVES
+    near, large = _concerned(rows, known, seeds, calibration, most_faces)
     while True:
         some, weight = _representatives(near, known.person, large)
         found = cluster_auto(
             rows[some],
             image_index=None if known.image is None else known.image[some],
-            constraints=_among(known.constraints, some, len(rows)),
+            constraints=among(known.constraints, some, len(rows)),
             calibration=calibration,
             on_progress=on_progress,
             engine=engine,
@@ -151,6 +146,18 @@ def regroup(
     settling.keep_apart()
     settling.drop_small(min_size)
     return Regrouped(settling.numbered(), np.flatnonzero(near), settling.review(), found.reasons)
+
+
+def _concerned(
+    rows: Float32, known: Known, seeds: Int64, calibration: Calibration, most_faces: int
+) -> tuple[Bool, Bool]:
+    """Rows that new faces may change, and people for all of whose faces some stand."""
+    near, large = np.ones(len(rows), bool), np.zeros(len(known.fixed), bool)
+    if _is_local(len(seeds), len(rows), calibration):
+        near = near_faces(rows, known.person, seeds, min_cosine_similarity=calibration.loose)
+        if np.count_nonzero(near) > most_faces:
+            large = np.bincount(known.person[known.person >= 0], minlength=len(large)) > _REPRESENTATIVES
+    return near, large
 
 
 def _is_local(seeds: int, faces: int, calibration: Calibration) -> bool:
@@ -176,14 +183,6 @@ def _representatives(near: Bool, person: Int64, large: Bool) -> tuple[Int64, Flo
     kept[many] = chosen
     weight[many] = faces / _REPRESENTATIVES
     return rows[kept], weight[kept]
-
-
-def _among(constraints: Constraints, some: Int64, count: int) -> Constraints:
-    """The pairs of which both are among some rows, by their places there."""
-    place = np.full(count, NOBODY, np.int64)
-    place[some] = np.arange(len(some))
-    must, cannot = place[constraints.must_link], place[constraints.cannot_link]
-    return Constraints(must[(must >= 0).all(axis=1)], cannot[(cannot >= 0).all(axis=1)])
 
 
 def _without_noise(labels: Int64) -> Int64:

@@ -147,8 +147,7 @@ def plan_sets(
     DamagedFile, NewerFormat
         A set's manifest cannot be read.
     """
-    consumer = run.embedder.settings
-    require_same_recogniser(run.collection.settings, consumer, consumer.pack)
+    require_same_recogniser(run.collection.settings, run.embedder.settings, run.embedder.settings.pack)
     earlier, edits = run.earlier, run.earlier.edits
     succession = succession or Succession()
     wanted = _not_refused(wanted, edits)
