@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesets.cli import console
+from facesets.cli import console, queueing
 from facesets.cli.index_stage import delete_stage, index_stage
 from facesets.cli.params import (
     BodyModelOption,
@@ -64,6 +64,19 @@ _NOT_WITH_ENRICH = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """By which models photos are looked at, wherever that is."""
+
+    pack: str | None
+    det_size: int | None
+    min_det_score: float | None
+    clip_pack: str | None
+    ml_uri: str | None
+    skip_faces: bool
+    skip_clip: bool
+
+
 _NO_TARGET = "Name the folders of the photos: `facesets index --target PHOTOS`."
 _DELETE_IS_OF_STAGE = "--delete belongs to --stage. Name the stage, such as --stage attributes."
 _FORCE_IS_OF_STAGE = "--force belongs to --stage. Name the stage to do again, such as --stage metadata."
@@ -114,6 +127,7 @@ def index(
     from facesets.store.postgres.connection import now
     from facesets.store.postgres.library import Library
 
+    queueing.refuse_with_index(stage, profile, assign=assign, alone=alone)
     if stage is not None and delete:
         delete_stage(stage, database, dry_run=options.dry_run)
         return
@@ -134,6 +148,14 @@ def index(
     if target is None or force or delete:
         raise WrongUsage(_FORCE_IS_OF_STAGE if force else _DELETE_IS_OF_STAGE if delete else _NO_TARGET)
     _require_what_fits(options.enrich, assign, bool(ml_uri), skip_faces, profile)
+    if queueing.queue_index(
+        database,
+        target,
+        (include, exclude),
+        asdict(_Models(pack, det_size, min_det_score, clip_pack, ml_uri, skip_faces, skip_clip)),
+        options,
+    ):
+        return
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
     conf = settings.load()

@@ -2,8 +2,7 @@
 
 import pytest
 
-from facesets.web.run_view import in_words
-from facesets.web.run_words import outcome, title
+from facesets.operations.library.run_words import in_words, outcome, title
 
 
 @pytest.mark.parametrize("command", ["index", "cluster", "assign", "train", "people centroids", "relocate"])

@@ -119,3 +119,17 @@ def _centroids(summary: Mapping[str, Any]) -> list[str]:
         f"{_some(summary, 'prototypes', 'prototype')} of {_some(summary, 'people', 'person', 'people')} made"
     )
     return [f"{made}; {_number(summary, 'changed')} had others before."]
+
+
+def in_words(seconds: float) -> str:
+    """A time as people say it."""
+    whole = round(seconds)
+    if whole < 1:
+        return "less than 1 s"
+    if whole < 60:
+        return f"{whole} s"
+    minutes, left = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {left} s" if left else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

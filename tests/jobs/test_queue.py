@@ -1,0 +1,214 @@
+"""What is queued is done once, by whoever can do it, and what came of it is kept."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facesets.errors import AlreadyRunning, NotFound, WrongUsage
+from facesets.jobs.orders import Needs, Order
+from facesets.jobs.queueing import cancel, put, retry
+from facesets.path_map import PathMap
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.queue.job_list import count_jobs, find_job, list_jobs
+from tests.fixtures.ml_service import Service, ml_service
+from tests.fixtures.program import Result, run
+from tests.fixtures.queued import make_pictures, stored, with_queue, work
+
+
+@pytest.fixture
+def queue(library_url: str) -> Iterator[Database]:
+    with with_queue(library_url) as session:
+        yield session
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with ml_service() as running:
+        yield running
+
+
+def facesets(url: str, *arguments: object) -> Result:
+    done = run(*arguments, "--database", url)
+    assert done.status == 0, done.err
+    return done
+
+
+def jobs(url: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = json.loads(facesets(url, "jobs", "--json").out)["jobs"]
+    return listed
+
+
+def test_queued_index_gives_the_library_of_a_direct_run(
+    queue: Database, library_url: str, empty_database: Database, service: Service, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "photos", 129)
+    (photos / "torn.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    asked = ("index", "--target", photos, "--ml-uri", service.url)
+    direct = run(*asked, "--database", empty_database.conninfo)
+    assert direct.status == 3
+    number = int(facesets(library_url, *asked, "--queue").out)
+    assert stored(queue) == []
+    work(queue)
+    assert stored(queue) == stored(empty_database)
+    (job,) = jobs(library_url)
+    assert (job["id"], job["what"], job["state"]) == (number, "index", "done")
+    assert (job["done"], job["total"], job["result"]["indexed"]) == (130, 130, 129)
+    assert len(queue.recorded) == 0
+    assert Library(queue).claims("path").take(["free"]) == {"free"}
+    # What is known is not queued again.
+    facesets(library_url, *asked, "--queue")
+    work(queue)
+    assert jobs(library_url)[0]["parts"] == dict.fromkeys(
+        ("waiting", "running", "done", "failed", "cancelled"), 0
+    )
+
+
+def test_direct_and_queued_runs_mix(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "photos", 12)
+    asked = ("index", "--target", photos, "--ml-uri", service.url)
+    facesets(library_url, *asked, "--queue")
+    facesets(library_url, *asked)
+    assert len(stored(queue)) == 12
+    work(queue)
+    assert len(stored(queue)) == 12
+    assert len(service.pictures) == 12
+
+
+def test_a_worker_with_other_paths_keeps_those_of_the_library(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    here = make_pictures(tmp_path / "here", 9)
+    there = tmp_path / "there"
+    there.symlink_to(here)
+    facesets(library_url, "index", "--target", there, "--ml-uri", service.url, "--queue")
+    there.unlink()
+    assert "Left to others" in "".join(work(queue).remarks)
+    assert stored(queue) == []
+    work(queue, paths=PathMap.of({str(there): str(here)}))
+    assert [path for path, _, _ in stored(queue)] == sorted(
+        str(there / p.relative_to(here)) for p in here.rglob("*.jpg")
+    )
+    assert count_jobs_in(queue) == {"done": 2}
+
+
+def count_jobs_in(session: Database) -> dict[str, int]:
+    return {str(state): count for state, count in session.run(count_jobs).items()}
+
+
+def test_every_command_on_people_is_done_from_the_queue(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "photos", 6)
+    facesets(library_url, "index", "--target", photos, "--ml-uri", service.url)
+    for command in (
+        ("cluster", "--method", "components", "--threshold", "0.5", "--min-size", "1"),
+        ("people", "centroids"),
+        ("assign", "--threshold", "0.6", "--since", "2020-01-01"),
+        ("maintain", "daily"),
+        ("maintain", "health"),
+    ):
+        assert int(facesets(library_url, *command, "--queue").out) > 0
+    # In the order in which they were queued.
+    assert work(queue).notices == []
+    facesets(library_url, "cluster", "--dual", "--queue")
+    work(queue)
+    listed = jobs(library_url)
+    assert [job["state"] for job in listed] == ["done"] * 6, [job["reason"] for job in listed]
+    ended = [job["ended_at"] for job in reversed(listed)]
+    assert ended == sorted(ended)
+    assert listed[-1]["result"]["new_persons"] == 6
+    assert "6 done" in facesets(library_url, "stats").out
+
+
+def test_a_job_that_fails_keeps_the_sentence_and_can_be_done_again(
+    queue: Database, library_url: str, service: Service
+) -> None:
+    # Nothing was indexed yet.
+    number = facesets(library_url, "enrich", "--queue").out.strip()
+    assert "Left to others" in "".join(work(queue).remarks)
+    notices = work(queue, ml_uri=service.url).notices
+    shown = facesets(library_url, "jobs", "show", number).out
+    assert "failed" in shown
+    assert "facesets index" in shown
+    assert any("Job" in line for line in notices)
+    assert facesets(library_url, "jobs", "retry", number).out
+    assert jobs(library_url)[0]["state"] == "waiting"
+    facesets(library_url, "jobs", "cancel", number)
+    assert jobs(library_url)[0]["state"] == "cancelled"
+    assert run("jobs", "retry", number, "--database", library_url).status == 2
+    assert run("jobs", "show", 999, "--database", library_url).status == 2
+
+
+def test_one_clustering_waits_at_a_time(queue: Database, library_url: str) -> None:
+    first = put(queue, Order("cluster"))
+    with pytest.raises(AlreadyRunning, match="waits in the queue"):
+        put(queue, Order("cluster --dual"))
+    assert run("cluster", "--queue", "--database", library_url).status == 75
+    cancel(queue, first)
+    assert put(queue, Order("cluster --dual"))
+
+
+def test_what_does_not_exist_or_has_ended_cannot_be_changed(queue: Database) -> None:
+    with pytest.raises(NotFound):
+        cancel(queue, 7)
+    number = put(queue, Order("cluster"))
+    cancel(queue, number)
+    with pytest.raises(WrongUsage, match="cancelled"):
+        cancel(queue, number)
+    with pytest.raises(WrongUsage, match="has not failed"):
+        retry(queue, number)
+    assert queue.run(lambda connection: find_job(connection, number)) is not None
+    assert queue.run(lambda connection: list_jobs(connection, limit=1))[0].state == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("index", "--prune"), "--prune"),
+        (("index", "--assign"), "--assign"),
+        (("index", "--ml-uri", "http://anna:secret@host"), "password"),
+        (("describe",), "--yes"),
+        (("train", "--list"), "--queue"),
+        (("cluster", "out"), "--queue"),
+        (("enrich", "faces.npz"), "--queue"),
+    ],
+)
+def test_what_makes_no_sense_in_a_queue_is_refused(
+    queue: Database, library_url: str, tmp_path: Path, arguments: tuple[str, ...], reason: str
+) -> None:
+    target = ("--target", make_pictures(tmp_path, 1)) if arguments[0] == "index" else ()
+    done = run(*arguments, *target, "--queue", "--database", library_url)
+    assert done.status == 2
+    assert reason in done.err
+    assert "secret" not in done.err
+    assert count_jobs_in(queue) == {}
+
+
+def test_no_secret_is_kept_with_a_job(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "photos", 1)
+    url = (
+        f"{library_url}&application_name=s3cret"
+        if "?" in library_url
+        else f"{library_url}?application_name=s3cret"
+    )
+    facesets(url, "index", "--target", photos, "--ml-uri", service.url, "--queue")
+    facesets(url, "cluster", "--queue")
+    kept = queue.run(
+        lambda connection: connection.execute("SELECT * FROM queue.procrastinate_jobs").fetchall()
+    )
+    assert len(kept) == 2
+    assert "s3cret" not in str(kept)
+
+
+def test_needs_come_back_as_they_were() -> None:
+    needs = Needs(folders=("/a/\udcff",), models=True, pack="buffalo_l", extra="train")
+    assert Needs.read(json.loads(json.dumps(needs.stored()))) == needs
+    assert Needs.read({"folders": ["/a"], "of a later program": 1}) == Needs(folders=("/a",))
