@@ -179,7 +179,7 @@ def kill_some(
         else:
             queueing.wait()
             queueing = at.start(*index, "--queue")
-            time.sleep(rng.uniform(0.2, 2.5))
+            time.sleep(rng.uniform(0.2, 5.0))
             killed[victim] += queueing.poll() is None
             queueing.kill()
         workers.revive()

@@ -2,21 +2,30 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from facesets.errors import AlreadyRunning, NotFound, WrongUsage
+from facesets.jobs.indexing import Models
 from facesets.jobs.orders import Needs, Order
 from facesets.jobs.queueing import cancel, put, retry
+from facesets.jobs.worker import Rhythm, work_off
 from facesets.path_map import PathMap
-from facesets.store.postgres.connection import Database
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import count_jobs, find_job, list_jobs
+from facesets.store.postgres.queue.notes import note_death, note_progress, note_start
+from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.program import Result, run
-from tests.fixtures.queued import make_pictures, stored, with_queue, work
+from tests.fixtures.queued import HEARTBEAT_S, host, make_pictures, stored, with_queue, work
+from tests.fixtures.waiting import wait_for
 
 
 @pytest.fixture
@@ -212,3 +221,63 @@ def test_needs_come_back_as_they_were() -> None:
     needs = Needs(folders=("/a/\udcff",), models=True, pack="buffalo_l", extra="train")
     assert Needs.read(json.loads(json.dumps(needs.stored()))) == needs
     assert Needs.read({"folders": ["/a"], "of a later program": 1}) == Needs(folders=("/a",))
+
+
+def test_what_is_scheduled_is_queued_once_however_many_workers_look(queue: Database) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=2)
+    schedule = {"daily": f"{before.minute} {before.hour} * * *"}
+    for _ in range(2):
+        stop = Stop()
+        here = host()
+        models = Models(here, queue, stop, concurrency=1, provider="cpu")
+
+        def until_done(stop: Stop = stop) -> None:
+            try:
+                wait_for(lambda: set(count_jobs_in(queue)) == {"failed"})
+            finally:
+                stop.request()
+
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(until_done)
+            work_off(queue, here, models, Rhythm(HEARTBEAT_S, schedule=schedule), stop)
+            waiting.result()
+    # There are no faces that could be kept tidy.
+    (job,) = queue.run(lambda connection: list_jobs(connection, limit=10))
+    assert (job.what, job.state, job.options["tasks"]) == ("maintain", "failed", ["daily"])
+
+
+def test_a_job_at_which_workers_die_without_end_fails_with_a_reason(queue: Database) -> None:
+    number = put(queue, Order("cluster"))
+    assert [queue.run(partial(note_death, job=number)) for _ in range(3)] == [1, 2, 3]
+    queue.run(partial(note_start, job=number, host="here"))
+    queue.run(partial(note_progress, job=number, stage="Indexing", done=5, total=9))
+    # It got further than before.
+    assert [queue.run(partial(note_death, job=number)) for _ in range(5)] == [1, 2, 3, 4, 5]
+
+    def take(connection: Connection) -> None:
+        look_into_queue(connection)
+        connection.execute("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s", (number,))
+
+    queue.run(take)
+    stop = Stop()
+    with ThreadPoolExecutor(1) as pool:
+        here = host()
+        models = Models(here, queue, stop, concurrency=1, provider="cpu")
+        working = pool.submit(work_off, queue, here, models, Rhythm(HEARTBEAT_S), stop)
+        try:
+            wait_for(lambda: count_jobs_in(queue) == {"failed": 1})
+        finally:
+            stop.request()
+        working.result()
+    (job,) = queue.run(lambda connection: list_jobs(connection, limit=10))
+    assert "died at this job 6 times" in job.reason
+
+
+@pytest.mark.usefixtures("queue")
+def test_a_backup_brings_the_queue_back(library_url: str, empty_url: str, tmp_path: Path) -> None:
+    facesets(library_url, "cluster", "--queue")
+    facesets(library_url, "db", "backup", tmp_path / "library.backup")
+    facesets(empty_url, "db", "restore", tmp_path / "library.backup")
+    with with_queue(empty_url) as restored:
+        assert count_jobs_in(restored) == {"waiting": 1}
+        assert put(restored, Order("assign")) > 1

@@ -23,6 +23,8 @@ from facesets.store.postgres.queue.notes import QueueState
 _MODULE_OF = {"train": "torch"}
 """What an optional part of the program brings."""
 
+_ASKED_AGAIN_AFTER_S = 15.0
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -67,7 +69,7 @@ class Host:
             return f"facesets[{needs.extra}] is not installed"
         if needs.language_model and not self._has_language_model():
             return "no language model is configured"
-        return self._lacks_models(needs.pack, library) if needs.models else ""
+        return self.lacks_models(needs.pack, library) if needs.models else ""
 
     def _has_language_model(self) -> bool:
         try:
@@ -75,7 +77,8 @@ class Host:
         except FacesetsError:
             return False
 
-    def _lacks_models(self, pack: str, library: Library) -> str:
+    def lacks_models(self, pack: str, library: Library) -> str:
+        """Why models of a pack do not run here; empty if they do."""
         if self.ml_uri:
             return ""
         known = library.settings
@@ -91,31 +94,37 @@ class Host:
         return ""
 
 
-def announced(host: Host) -> list[str]:
-    """What a worker says of itself when it begins."""
+def announced(host: Host, library: Library) -> list[str]:
+    """What a worker says of itself when it begins: which jobs it takes, with which paths and models."""
     takes = ", ".join(host.commands) if host.commands else "all that it can"
     lines = [f"Worker on {host.name}: takes {takes}."]
     lines += [f"Photos of {printable(known)} lie in {printable(here)}." for known, here in host.paths.pairs]
     if host.ml_uri:
-        lines.append(f"Models run at {printable(host.ml_uri)}.")
-    return lines
+        return [*lines, "Models run at the service that --ml-uri names."]
+    lacking = host.lacks_models("", library)
+    said = f"Jobs that need the library's models are left to others: {lacking}."
+    return [*lines, said if lacking else "The library's models are here."]
 
 
-def takable(host: Host, waiting: Sequence[QueueState], library: Library, told: dict[str, str]) -> list[str]:
-    """The queues whose jobs this host takes.
+@dataclass(slots=True)
+class Choice:
+    """Which queues a host takes jobs from. Asked again after a while: folders come and go."""
 
-    Parameters
-    ----------
-    told : dict of queue to reason
-        Is given why the others are left; what changes there is said.
-    """
-    taken = []
-    for queue in waiting:
+    host: Host
+    library: Library
+    _asked: dict[str, tuple[float, str]] = field(default_factory=dict)
+
+    def of(self, waiting: Sequence[QueueState], now_s: float) -> list[str]:
+        """Those of some queues that this host takes from; why it leaves another is said once."""
+        return [queue.name for queue in waiting if not self._reason(queue, now_s)]
+
+    def _reason(self, queue: QueueState, now_s: float) -> str:
+        asked_at, before = self._asked.get(queue.name, (-_ASKED_AGAIN_AFTER_S, ""))
+        if now_s - asked_at < _ASKED_AGAIN_AFTER_S:
+            return before
         command = queue.name.rpartition("/")[0]
-        reason = host.lacks(command, Needs.read(queue.needs), library)
-        if not reason:
-            taken.append(queue.name)
-        elif told.get(queue.name) != reason:
-            host.notices.remark(f"Left to others: {command}, for {reason}.")
-        told[queue.name] = reason
-    return taken
+        reason = self.host.lacks(command, Needs.read(queue.needs), self.library)
+        if reason and reason != before:
+            self.host.notices.remark(f"Left to others: {command}, for {reason}.")
+        self._asked[queue.name] = (now_s, reason)
+        return reason

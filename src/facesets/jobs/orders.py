@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from facesets.errors import WrongUsage
+from facesets.files import printable
 from facesets.store.postgres.paths import from_text, to_text
 
 T = TypeVar("T")
@@ -109,8 +111,20 @@ def kept(options: object) -> Any:  # noqa: ANN401 - whatever JSON can hold
 
 
 def read(stored: object, kind: type[T]) -> T:
-    """Options of a kind, of what `kept` made of them. Raises `WrongUsage` as making them does."""
-    return msgspec.convert(stored, kind, strict=False, dec_hook=_of_text)
+    """Options of a kind, of what `kept` made of them.
+
+    Raises
+    ------
+    WrongUsage
+        Another version of the program made them; or as making them does.
+    """
+    try:
+        return msgspec.convert(stored, kind, strict=False, dec_hook=_of_text)
+    except msgspec.ValidationError as error:
+        raise WrongUsage(
+            f"Another version of facesets queued this job ({printable(str(error))}). Install the same on all "
+            "hosts, then queue its command again."
+        ) from error
 
 
 def _as_text(value: object) -> str:

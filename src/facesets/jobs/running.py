@@ -113,16 +113,18 @@ class Runner:
                 stop=stop,
             )
             with reported(self.session, number, progress):
-                summary = self._done(context.job.task_name, work)
+                summary = self._done(context.job, work)
             is_over = not (stop.requested and _is_cut(summary))
             self.session.run(partial(note_end, job=number, summary=_kept(summary)))
         if not is_over:
             raise JobAborted if context.should_abort() else GivenBack
 
-    def _done(self, command: str, work: Work) -> object:
+    def _done(self, job: Job, work: Work) -> object:
         """What came of it; what failed is noted."""
-        host = self.host
-        host.notices.remark(f"Job {work.number}: {command}.")
+        host, command = self.host, job.task_name
+        (host.notices.detail if command == PHOTOS_OF_INDEX else host.notices.remark)(
+            f"Job {work.number}: {command}."
+        )
         try:
             if command == "index":
                 return index_targets(work, self.models)
@@ -132,7 +134,10 @@ class Runner:
         except FacesetsError as error:
             reason = f"{error}"
             self.session.run(partial(note_end, job=work.number, summary=None, reason=reason))
-            host.notices.notice(f"Job {work.number}, {command}: {reason}")
+            is_final = TryAgain().get_retry_decision(exception=error, job=job) is None
+            (host.notices.notice if is_final else host.notices.detail)(
+                f"Job {work.number}, {command}: {reason}"
+            )
             raise
         except Exception:
             _log.exception("job %s failed", work.number)

@@ -6,6 +6,7 @@ whose worker gave none for a while goes back into the queue.
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 
-from facesets.jobs.hosts import Host, announced, takable
+from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.running import Runner, TryAgain
@@ -68,7 +69,7 @@ def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop
     for name in ("procrastinate", "psycopg.pool", "asyncio"):
         # What goes wrong is noted with the job, and what went away is waited for.
         logging.getLogger(name).addHandler(logging.NullHandler())
-    for line in announced(host):
+    for line in announced(host, Library(session)):
         host.notices.remark(line)
     asyncio.run(_Worker(session, host, Runner(host, session, models, stop), rhythm, stop).run())
 
@@ -79,9 +80,8 @@ class _Worker:
         self._host = host
         self._rhythm = rhythm
         self._stop = stop
-        self._library = Library(session)
         self._queues: list[str] = []
-        self._told: dict[str, str] = {}
+        self._choice = Choice(host, Library(session))
         self._sweeping = Claims(session, "sweep")
         self._app = _app(session, runner, rhythm.schedule or {})
 
@@ -164,7 +164,7 @@ class _Worker:
         """See which jobs there are that this host can do."""
         waiting = await asyncio.to_thread(self._session.run, queues_with_work)
         # In place, for procrastinate holds the list.
-        self._queues[:] = await asyncio.to_thread(takable, self._host, waiting, self._library, self._told)
+        self._queues[:] = await asyncio.to_thread(self._choice.of, waiting, time.monotonic())
 
     async def _sweep(self) -> None:
         """Put jobs of dead workers back into the queue; one worker at a time does so."""
