@@ -15,35 +15,35 @@ class PathMap:
     @classmethod
     def of(cls, paths: Mapping[str, str]) -> Self:
         """The map of folders in the library to folders here."""
-        pairs = ((known.rstrip("/") or "/", _plain(here)) for known, here in paths.items())
+        # As this system writes them: the library has a slash between their parts, whatever is here.
+        pairs = ((known.rstrip("/").replace("/", os.sep), _plain(here)) for known, here in paths.items())
         return cls(tuple(sorted(pairs, key=lambda pair: (-len(pair[0]), pair[0]))))
 
     def here(self, path: str) -> str:
         """Where a path of the library is here."""
         for known, here in self.pairs:
-            if (rest := _below(path, known, "/")) is not None:
-                return here + rest.replace("/", os.sep)
+            if (rest := _below(path, known)) is not None:
+                return here + rest
         return path
 
     def known(self, path: str) -> str:
         """What the library calls a path here."""
         for known, here in self.pairs:
-            if (rest := _below(path, here, os.sep)) is not None:
-                return known + rest.replace(os.sep, "/")
+            if (rest := _below(path, here)) is not None:
+                return known + rest
         return path
 
     def covers(self, path: str) -> bool:
         """Whether it is known where a path of the library is here; without any pair, paths are the same."""
-        return not self.pairs or any(_below(path, known, "/") is not None for known, _ in self.pairs)
+        return not self.pairs or any(_below(path, known) is not None for known, _ in self.pairs)
 
 
 def _plain(folder: str) -> str:
     return os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111 - as text, and links stay
 
 
-def _below(path: str, folder: str, separator: str) -> str | None:
-    """What follows a folder in a path, with the separator; empty for the folder, None elsewhere."""
+def _below(path: str, folder: str) -> str | None:
+    """What follows a folder in a path, with a separator; empty for the folder, None elsewhere."""
     if path == folder:
         return ""
-    start = folder.rstrip(separator) + separator
-    return path[len(start) - 1 :] if path.startswith(start) else None
+    return path[len(folder) :] if path.startswith(folder + os.sep) else None

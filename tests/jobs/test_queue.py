@@ -24,7 +24,7 @@ from facesets.store.postgres.queue.notes import note_death, note_progress, note_
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.program import Result, run
-from tests.fixtures.queued import HEARTBEAT_S, host, make_pictures, stored, with_queue, work
+from tests.fixtures.queued import HEARTBEAT_S, galleries, host, make_pictures, stored, with_queue, work
 from tests.fixtures.waiting import wait_for
 
 
@@ -56,6 +56,8 @@ def test_queued_index_gives_the_library_of_a_direct_run(
 ) -> None:
     photos = make_pictures(tmp_path / "photos", 129)
     (photos / "torn.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    (photos / "tn").mkdir()
+    (photos / "index.json").write_text('{"title": "Summer", "images": ["0-0001.jpg"]}')
     asked = ("index", "--target", photos, "--ml-uri", service.url)
     direct = run(*asked, "--database", empty_database.conninfo)
     assert direct.status == 3
@@ -63,6 +65,7 @@ def test_queued_index_gives_the_library_of_a_direct_run(
     assert stored(queue) == []
     work(queue)
     assert stored(queue) == stored(empty_database)
+    assert galleries(queue) == galleries(empty_database)
     (job,) = jobs(library_url)
     assert (job["id"], job["what"], job["state"]) == (number, "index", "done")
     assert (job["done"], job["total"], job["result"]["indexed"]) == (130, 130, 129)

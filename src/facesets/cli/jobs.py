@@ -66,9 +66,9 @@ def _list(session: "Database", limit: int, *, watch: bool) -> None:
         return session.run(lambda connection: list_jobs(connection, limit=limit))
 
     found = listed()
+    shown = ""
     if watch:
         with console.stoppable() as stop:
-            shown = ""
             while not stop.requested and any(job.state in ("waiting", "running") for job in found):
                 text = jobs_table(found)
                 if text != shown and not console.session.json:
@@ -76,7 +76,8 @@ def _list(session: "Database", limit: int, *, watch: bool) -> None:
                     shown = text
                 time.sleep(_EVERY_S)
                 found = listed()
-    console.show_list("jobs", found, jobs_table(found))
+    if console.session.json or jobs_table(found) != shown:
+        console.show_list("jobs", found, jobs_table(found))
 
 
 def jobs_table(found: "list[JobLine]") -> str:

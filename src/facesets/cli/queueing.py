@@ -79,9 +79,10 @@ def queue_index(
 
     require_jobs()
     from facesets.jobs.indexing import needs_of_index
-    from facesets.store.postgres.paths import to_text
+    from facesets.store.postgres.paths import escaped, to_text
 
     refuse_secrets(asked.get("ml_uri"))
+    asked = {**asked, "pack": _placed(asked.get("pack")), "clip_pack": _placed(asked.get("clip_pack"))}
     if options.prune or options.max_images or options.max_minutes or options.dry_run:
         raise WrongUsage(
             "--prune, --max-images, --max-minutes and --dry-run are of a run that sees all of its photos. "
@@ -96,9 +97,9 @@ def queue_index(
         "index",
         needs_of_index(roots, asked),
         targets=[to_text(root) for root in roots],
-        include=patterns[0],
-        exclude=patterns[1],
-        asked=dict(asked),
+        include=[escaped(each) for each in patterns[0]],
+        exclude=[escaped(each) for each in patterns[1]],
+        asked=asked,
         options=options,
     )
     return True
@@ -119,6 +120,7 @@ def queue_enrich(
     require_jobs()
     from facesets.jobs.orders import Needs
 
+    pack = _placed(pack)
     queue(database, "enrich", Needs(models=True, pack=pack or "", files=True), pack=pack, options=options)
 
 
@@ -139,9 +141,16 @@ def queue_describe(
     refuse_secrets(llm_uri)
     require_jobs()
     from facesets.jobs.orders import Needs
+    from facesets.store.postgres.paths import to_text
 
     needs = Needs(files=True, language_model=llm_uri is None)
-    queue(database, "describe", needs, below=list(below), llm_uri=llm_uri, options=options)
+    kept = [to_text(folder) for folder in below]
+    queue(database, "describe", needs, below=kept, llm_uri=llm_uri, options=options)
+
+
+def _placed(pack: str | None) -> str | None:
+    """A pack that was named by its path, by one that does not depend on the folder where one is."""
+    return str(Path(pack).absolute()) if pack and Path(pack).is_dir() else pack
 
 
 def refuse_secrets(uri: str | None) -> None:

@@ -25,7 +25,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.mapped_library import MappedLibrary
-from facesets.store.postgres.paths import from_text, to_text
+from facesets.store.postgres.paths import from_text, to_text, unescaped
 
 _QUEUED_AT_ONCE = 8
 
@@ -103,8 +103,8 @@ def index_targets(work: Work, models: Models) -> object:
     targets = [from_text(target) for target in work.options["targets"]]
     source = GallerySource(
         [Path(paths.here(target)) for target in targets],
-        include=work.options.get("include", ()),
-        exclude=work.options.get("exclude", ()),
+        include=[unescaped(each) for each in work.options.get("include", ())],
+        exclude=[unescaped(each) for each in work.options.get("exclude", ())],
     )
     needs = needs_of_index(targets, asked)
     waiting: list[Order] = []

@@ -26,6 +26,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.paths import from_text
 
 T = TypeVar("T")
 
@@ -115,7 +116,7 @@ def _enrich(work: Work) -> object:
 def _describe(work: Work) -> object:
     return describe_photos(
         work.library,
-        work.options.get("below", ()),
+        [from_text(folder) for folder in work.options.get("below", ())],
         work.read(DescribeOptions),
         work.host.conf,
         work.host.llm,

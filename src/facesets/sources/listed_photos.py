@@ -25,7 +25,6 @@ class ListedPhotos(GallerySource):
         """Remember a directory and those above it up to its target: one of them may be the gallery."""
         while directory not in self._galleries:
             self._notice(directory)
-            above = os.path.dirname(directory)  # noqa: PTH120
-            if directory in self._ends or above == directory:
+            if not any(directory.startswith(os.path.join(end, "")) for end in self._ends):  # noqa: PTH118
                 return
-            directory = above
+            directory = os.path.dirname(directory)  # noqa: PTH120

@@ -45,6 +45,9 @@ def _some(summary: Mapping[str, Any], name: str, one: str, many: str | None = No
 
 
 def _index(summary: Mapping[str, Any]) -> list[str]:
+    if "chunks" in summary and "indexed" not in summary:
+        queued = _some(summary, "queued", "photo")
+        return [f"{queued} queued for workers; {_number(summary, 'unchanged')} unchanged."]
     lines = [
         (
             f"{_some(summary, 'indexed', 'new photo')}, {_some(summary, 'faces', 'new face')}"

@@ -73,6 +73,8 @@ def install(database: Database, of: Shipped | None = None) -> int:
         They were made by a later procrastinate, or this user may not make them.
     """
     program = of or shipped()
+    if database.run(lambda connection: _is_current(connection, program)):
+        return 0
     done = int(database.run(lambda connection: _make(connection, program)))
     for name, sql in (*program.steps, *program.ours):
         done += database.run(lambda connection, n=name, s=sql: _apply(connection, n, s))  # type: ignore[misc]
@@ -119,6 +121,10 @@ def queue_conninfo(database: Database) -> str:
 def look_into_queue(connection: Connection) -> None:
     """Let names mean the queue's tables first, to the end of the transaction."""
     connection.execute("SET LOCAL search_path TO queue, public")
+
+
+def _is_current(connection: Connection, program: Shipped) -> bool:
+    return is_made(connection) and _applied(connection) == set(program.names)
 
 
 def _make(connection: Connection, program: Shipped) -> bool:
