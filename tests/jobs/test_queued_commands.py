@@ -138,6 +138,9 @@ def test_every_command_on_people_is_done_from_the_queue(
     assert ended == sorted(ended)
     assert listed[-1]["result"]["new_persons"] == 6
     assert "6 done" in facesets(library_url, "stats").out
+    listed_text = facesets(library_url, "jobs", "--watch").out
+    assert "maintain health" in listed_text
+    assert "6 faces: 6 became 6 new people" in listed_text
 
 
 def test_a_job_that_fails_keeps_the_sentence_and_can_be_done_again(

@@ -87,7 +87,7 @@ def jobs_table(found: "list[JobLine]") -> str:
     rows = [
         (
             job.id,
-            job.what,
+            _what(job),
             printable(job.where) or "-",
             job.state,
             _progress(job),
@@ -98,6 +98,11 @@ def jobs_table(found: "list[JobLine]") -> str:
         for job in found
     ]
     return console.table(_HEADINGS, rows, width=console.terminal_width())
+
+
+def _what(job: "JobLine") -> str:
+    """The command, with what it is to do where that makes the difference."""
+    return " ".join((job.what, *job.options.get("tasks", ())))
 
 
 def _progress(job: "JobLine") -> str:
@@ -134,7 +139,7 @@ def _show(session: "Database", number: int) -> None:
     job = session.run(lambda connection: found(connection, number))
     reasons = session.run(lambda connection: reasons_of_parts(connection, number))
     rows = [
-        ("what", job.what),
+        ("what", _what(job)),
         ("state", job.state),
         ("where", printable(job.where) or "-"),
         ("progress", _progress(job)),

@@ -66,7 +66,7 @@ def _gpu(host: "Host", conf: "Settings", pack: str | None) -> str:
     from facesets.stop import Stop
 
     name = detection_options(None, pack, None, None, conf).pack
-    models = get_pack(name, conf, host.notices, SilentProgress(), Stop())
+    models = get_pack(name, conf, host.notices, SilentProgress(), Stop(), fetch=False)
     choice = choose_provider("auto", models.recogniser)
     if choice.name == "cpu":
         raise CannotInfer(
