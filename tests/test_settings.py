@@ -33,6 +33,8 @@ def test_flags_environment_file_and_defaults_in_this_order(tmp_path: Path) -> No
         ("[refin]\nmin-faces = 3\n", "[refin]"),
         ("models = ['/x']\n", "one text"),
         ("speed = 3\n", "speed"),
+        ("[worker]\npaths = ['/x']\n", "Z:/photos"),
+        ("[schedule]\ndaily = 3\n", "03:00"),
         ("not toml", "Cannot read the settings"),
         (f"x = {'[' * 30_000}", "Cannot read the settings"),
     ],
@@ -72,3 +74,12 @@ def test_the_file_takes_flags_by_the_names_that_help_shows(tmp_path: Path) -> No
     written(tmp_path, "[search]\nfrom = 'yesterday'\n")
     result = run("search", "--person", "anna", cwd=tmp_path)
     assert (result.status, "yesterday" in result.err) == (2, True)
+
+
+def test_what_workers_go_by_is_in_the_file_alone(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, "[worker]\nheartbeat = 5\npaths = {'/a' = '/b'}\n\n[schedule]\ndaily = '03:00'\n"
+    )
+    settings = load({"FACESETS_CONFIG": str(path)})
+    assert (settings.worker_paths, settings.schedule) == ({"/a": "/b"}, {"daily": "03:00"})
+    assert settings.flags == {"worker": {"heartbeat": 5}}

@@ -75,6 +75,10 @@ class Settings:
         What language models cost, by their names, where the file says so.
     config_dir : Path
         Where this user's settings are.
+    worker_paths : mapping
+        Where folders of the library lie on this host.
+    schedule : mapping
+        Tasks of upkeep, and when workers queue them.
     """
 
     model_roots: tuple[Path, ...]
@@ -92,6 +96,8 @@ class Settings:
     immich_export: Path | None = None
     llm_prices: Mapping[str, Any] = field(default_factory=dict)
     config_dir: Path = field(default_factory=lambda: platformdirs.user_config_path("facesets"))
+    worker_paths: Mapping[str, str] = field(default_factory=dict)
+    schedule: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +192,13 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
     prices = describe.pop("prices", {}) if isinstance(describe, dict) else {}
     if not isinstance(prices, dict):
         raise WrongUsage(f'`prices` in {printable(file or "")} has to be [describe.prices."MODEL"].')
+    worker = content.get("worker")
+    paths = worker.pop("paths", {}) if isinstance(worker, dict) else {}
+    schedule = content.pop("schedule", {})
+    for name, table in (("paths", paths), ("schedule", schedule)):
+        if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
+            example = 'paths = {"/mnt/photos" = "Z:/photos"}' if name == "paths" else 'daily = "03:00"'
+            raise WrongUsage(f"`{name}` in {printable(file or '')} has to be texts by name: {example}.")
     flags = {}
     for command, values in content.items():
         if not isinstance(values, dict):
@@ -215,6 +228,8 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         immich_export=export,
         llm_prices=prices,
         config_dir=_config_home(env) / "facesets",
+        worker_paths=paths,
+        schedule=schedule,
     )
 
 

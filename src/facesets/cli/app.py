@@ -31,6 +31,7 @@ from facesets.cli.immich_stage import immich_stage
 from facesets.cli.import_folders import import_folders
 from facesets.cli.import_names import import_names
 from facesets.cli.index import index
+from facesets.cli.jobs import jobs
 from facesets.cli.maintain import maintain
 from facesets.cli.migrate import migrate
 from facesets.cli.models import models
@@ -56,6 +57,7 @@ from facesets.cli.train import train
 from facesets.cli.transfer import export_cache, import_cache
 from facesets.cli.undo import undo
 from facesets.cli.verify_bundle import verify_bundle
+from facesets.cli.worker import worker
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
 
@@ -106,6 +108,8 @@ for command in (
     check,
     maintain,
     export_xmp,
+    jobs,
+    worker,
     import_cache,
     export_cache,
     doctor,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from facesets.cli import console
+from facesets.cli import console, queueing
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
 from facesets.operations.options.assign import AssignOptions
@@ -27,6 +27,9 @@ def assign(
     from facesets.operations.people.assigning.assigning import assign as run
     from facesets.store.postgres.library import Library
 
+    if queueing.is_asked():
+        queueing.queue(database, "assign", options=options)
+        return
     console.only_the_result_unless_watched()
     with (
         console.stoppable() as stop,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesets.cli import console
+from facesets.cli import console, queueing
 from facesets.cli.cluster_dual import run_dual
 from facesets.cli.cluster_flags import Way, refuse_idle_flags
 from facesets.cli.flags import Only, options_of, unless_given
@@ -98,11 +98,16 @@ def cluster(
         grouped_by = dual.unknown_method if dual.dual else options.method
         refuse_idle_flags(typed, Way("dual" if dual.dual else "people", grouped_by))
         options = unless_given(context, options, _of_hierarchy(grouped_by))
-        if dual.dual:
+        if queueing.is_asked() and dual.dual:
+            queueing.queue(database, "cluster --dual", options=options, dual=dual)
+        elif queueing.is_asked():
+            queueing.queue(database, "cluster", options=options)
+        elif dual.dual:
             run_dual(database, options, dual)
         else:
             _cluster_library(database, options, workers)
         return
+    queueing.refuse("Folders are written here.")
     if dual.dual:
         raise WrongUsage("--dual is for people of the library: leave out CACHE and OUT.")
     cache, out = (None, first) if second is None else (first, second)

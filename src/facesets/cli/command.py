@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from facesets.cli import console
+from facesets.cli import console, queueing
 from facesets.cli.flags import signed, with_flags
 from facesets.cli.guide import GROUPS, GUIDE
 from facesets.cli.next_step import last_lines
-from facesets.cli.params import EPILOG, DebugOption, JsonOption
+from facesets.cli.params import EPILOG, DebugOption, JsonOption, QueueOption
 from facesets.files import printable
 from facesets.settings import load
 
@@ -199,13 +199,14 @@ SHARED = {"json": JsonOption, "debug": DebugOption, "quiet": QuietOption, "verbo
 
 
 def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None]:
+    flags = SHARED | ({"queue": QueueOption} if path in queueing.COMMANDS else {})
     shared = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
-        for name, annotation in SHARED.items()
+        for name, annotation in flags.items()
     ]
 
     def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
-        talk = {name: values.pop(name) for name in SHARED}
+        talk = {name: values.pop(name) for name in flags}
         console.speak(quiet=talk["quiet"], verbose=talk["verbose"])
         if console.session.verbose and (file := load().file):
             console.detail(f"Settings: {printable(file)}")

@@ -47,6 +47,7 @@ class Session:
     quiet: bool = False
     verbose: bool = False
     only_result: bool = False
+    queue: bool = False
     stopped_by: int = 0
     summary: object = None
 

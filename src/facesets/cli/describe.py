@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesets.cli import console
+from facesets.cli import console, queueing
 from facesets.cli.index_stage import say_which_are_empty
 from facesets.cli.params import DatabaseOption
 from facesets.cli.wording import worded
@@ -53,51 +53,27 @@ def describe(
     first, and nothing is sent before you agree. See docs/describe.md.
     """
     from facesets import settings
-    from facesets.assembly.language_models import language_model
+    from facesets.assembly.describing_photos import describe_photos
     from facesets.assembly.stores import open_database
-    from facesets.descriptions.prompt import read_prompt
     from facesets.files import plain_path
-    from facesets.operations.descriptions.describing import BatchSizes, check_batches
-    from facesets.operations.descriptions.describing import describe as run
-    from facesets.remote.retry import Stopped, pausing
-    from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 
+    below = tuple(str(plain_path(path)) for path in target or [])
+    if queueing.is_asked():
+        queueing.queue_describe(database, below, llm_uri, options, yes=yes)
+        return
     console.only_the_result_unless_watched()
     conf, llm = settings.load(), settings.load_llm()
-    sizes = BatchSizes(llm.batch_size, llm.min_batch_size)
-    below = tuple(str(plain_path(path)) for path in target or [])
-
-    def pause(seconds: float) -> None:
-        try:
-            pausing(stop)(seconds)
-        except Stopped:
-            return
-
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        language_model(conf, llm, llm_uri, stop, needed=not options.check_batches) as provider,
         open_database(database, conf, console) as session,
-        RunLock(session, "describe"),
     ):
         library = Library(session)
-        if provider is None or options.check_batches:
-            summary = check_batches(
-                library,
-                provider,
-                options,
-                interval_s=llm.check_interval_s,
-                pause=pause,
-                progress=progress,
-                stop=stop,
-            )
-        else:
-            prompt = read_prompt(conf.config_dir, write=not options.dry_run)
-            agree = _agree(progress, yes=yes)
-            summary = run(
-                library, provider, prompt, below, options, sizes, agree=agree, progress=progress, stop=stop
-            )
+        agree = _agree(progress, yes=yes)
+        summary = describe_photos(
+            library, below, options, conf, llm, llm_uri, agree=agree, progress=progress, stop=stop
+        )
         say_which_are_empty(library, below)
     _show(library.label, summary)
 

@@ -1,8 +1,6 @@
 """`facesets enrich`."""
 
-from contextlib import nullcontext
-
-from facesets.cli import console
+from facesets.cli import console, queueing
 from facesets.cli.params import DatabaseOption, OptionalCacheArgument, PackOption, ProviderOption
 from facesets.cli.results import report, would
 from facesets.operations.options.cache import EnrichOptions
@@ -22,41 +20,21 @@ def enrich(
     Faces of a cache that lack age and sex get them, too; those of a library by `index --stage attributes`.
     """
     from facesets import settings
-    from facesets.assembly.models import (
-        choose,
-        detection_options,
-        make_attributes,
-        make_embedder,
-        make_landmarks,
-    )
-    from facesets.assembly.packs import get_pack
+    from facesets.assembly.enriching import enrich_store
     from facesets.assembly.stores import open_store
-    from facesets.operations.ingest.enrich import enrich as run
-    from facesets.operations.ingest.enrich import refuse_other_models, require_models
-    from facesets.remote.service_embedder import service_model
 
+    if queueing.is_asked():
+        queueing.queue_enrich(cache, database, pack, options)
+        return
     conf = settings.load()
     with (
         console.stoppable() as stop,
         console.progress() as progress,
         open_store(cache, database, conf, console, alone="" if options.dry_run else "enrich") as store,
     ):
-        known = require_models(store)
-        local = service_model(known) is None
-        detection = detection_options(known if local else None, pack, None, None, conf)
-        models = get_pack(
-            detection.pack, conf, console, progress, stop, known=known, fetch=not options.dry_run
+        summary = enrich_store(
+            store, options, conf, console, pack=pack, provider=provider, progress=progress, stop=stop
         )
-        choice = choose(provider, models, console)
-        finder = make_embedder(models, detection, choice)
-        landmarks = make_landmarks(models, choice)
-        attributes = None if cache is None else make_attributes(models, choice)
-        if local:
-            refuse_other_models(store, finder.settings)
-        with nullcontext() if options.dry_run else store.writing(known):
-            summary = run(
-                store, finder, landmarks, options, attributes=attributes, progress=progress, stop=stop
-            )
     report(
         summary,
         [

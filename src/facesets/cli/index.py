@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesets.cli import console
-from facesets.cli.index_stage import delete_stage, index_stage, require_flags_of_stage
+from facesets.cli import console, queueing
+from facesets.cli.index_stage import index_stage, require_flags_of_stage
 from facesets.cli.params import (
     BodyModelOption,
     ClipPackOption,
@@ -33,6 +33,7 @@ from facesets.operations.options.stages import Delete, Force, OneStage
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
+    from facesets.assembly.describing import Asked
     from facesets.operations.ingest.changed_files import FileFailure
     from facesets.operations.ingest.index import IndexSummary
 
@@ -100,47 +101,9 @@ def index(
     Run it again whenever photos were added: what is known is not read again. Several runs may be at it
     at once, on one machine or many. In cron -q leaves nothing but warnings.
     """
-    from facesets import settings
     from facesets.assembly.describing import Asked
-    from facesets.assembly.indexing import assigned, index_photos
-    from facesets.assembly.stages import StageModels
-    from facesets.assembly.stores import open_database
-    from facesets.files import require_suffix
-    from facesets.operations.ingest.stage_run import StageOptions
-    from facesets.operations.models.profile import Meter, profile_of
-    from facesets.sources.galleries import GallerySource
-    from facesets.stopwatch import Stopwatch
-    from facesets.store.postgres.claims import RunLock
-    from facesets.store.postgres.connection import now
-    from facesets.store.postgres.library import Library
 
-    if stage is not None:
-        require_flags_of_stage(typed_flags(context), delete=delete)
-    if stage is not None and delete:
-        delete_stage(stage, database, dry_run=options.dry_run)
-        return
-    if stage is not None:
-        of_stage = StageOptions(
-            force=force,
-            retry_failed=options.retry_failed,
-            max_images=options.max_images,
-            concurrency=concurrency or settings.load().cpus,
-            dry_run=options.dry_run,
-        )
-        by = Asked((pack, None, None), clip_pack, provider, ml_uri)
-        models = StageModels(
-            None, pack, provider, options.trust_mtime, clip_pack=clip_pack, body_model=body_model
-        )
-        index_stage(stage, target or [], database, of_stage, by, models, alone=alone, strict=strict)
-        return
-    if target is None or force or delete:
-        raise WrongUsage(_FORCE_IS_OF_STAGE if force else _DELETE_IS_OF_STAGE if delete else _NO_TARGET)
-    if profile is not None:
-        require_suffix(profile, ".json")
-    require_faces(options, assign=assign, by_service=bool(ml_uri), skip_faces=skip_faces)
-    stopwatch, meter = Stopwatch(), Meter()
-    console.only_the_result_unless_watched()
-    source = GallerySource(target, include=include, exclude=exclude)
+    queueing.refuse_with_index(stage, profile, assign=assign, alone=alone)
     asked = Asked(
         (pack, det_size, min_det_score),
         clip_pack,
@@ -151,6 +114,52 @@ def index(
         workers=concurrency,
         batching=batching,
     )
+    if stage is not None:
+        require_flags_of_stage(typed_flags(context), delete=delete)
+        told = options, asked, body_model
+        index_stage(
+            stage, target or [], database, *told, force=force, delete=delete, alone=alone, strict=strict
+        )
+        return
+    if target is None or force or delete:
+        raise WrongUsage(_FORCE_IS_OF_STAGE if force else _DELETE_IS_OF_STAGE if delete else _NO_TARGET)
+    require_faces(options, assign=assign, by_service=bool(ml_uri), skip_faces=skip_faces)
+    if queueing.queue_index(database, target, (include, exclude), asked, options):
+        return
+    photos = target, include, exclude
+    done = _index(photos, database, options, asked, body_model, profile, assign=assign, alone=alone)
+    finish_index(done.failures, done.away, strict=strict)
+
+
+def _index(
+    photos: tuple[Sequence[Path], Sequence[str], Sequence[str]],
+    database: str | None,
+    options: IndexOptions,
+    asked: "Asked",
+    body_model: Path | None,
+    profile: Path | None,
+    *,
+    assign: bool,
+    alone: bool,
+) -> "IndexSummary":
+    """Index folders, of which some patterns are taken and some left out, and say what came of it."""
+    from facesets import settings
+    from facesets.assembly.indexing import assigned, index_photos
+    from facesets.assembly.stores import open_database
+    from facesets.files import require_suffix
+    from facesets.operations.models.profile import Meter, profile_of
+    from facesets.sources.galleries import GallerySource
+    from facesets.stopwatch import Stopwatch
+    from facesets.store.postgres.claims import RunLock
+    from facesets.store.postgres.connection import now
+    from facesets.store.postgres.library import Library
+
+    if profile is not None:
+        require_suffix(profile, ".json")
+    target, include, exclude = photos
+    stopwatch, meter = Stopwatch(), Meter()
+    console.only_the_result_unless_watched()
+    source = GallerySource(target, include=include, exclude=exclude)
     conf = settings.load()
     with (
         console.stoppable() as stop,
@@ -178,7 +187,7 @@ def index(
     console.show(summary, [*lines, *_passed_over(summary.passed_over)], asked_for=options.dry_run)
     if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=done.options.concurrency, path=profile))
-    finish_index(summary.failures, summary.away, strict=strict)
+    return summary
 
 
 def require_faces(options: IndexOptions, *, assign: bool, by_service: bool, skip_faces: bool) -> None:

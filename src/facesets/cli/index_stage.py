@@ -13,8 +13,8 @@ from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.assembly.describing import Asked
-    from facesets.assembly.stages import StageModels
-    from facesets.operations.ingest.stage_run import StageOptions, StageSummary
+    from facesets.operations.ingest.stage_run import StageSummary
+    from facesets.operations.options.library import IndexOptions
     from facesets.store.postgres.library import Library
 
 
@@ -46,10 +46,12 @@ def index_stage(
     name: str,
     targets: Sequence[Path],
     database: str | None,
-    options: "StageOptions",
+    options: "IndexOptions",
     asked: "Asked",
-    models: "StageModels",
+    body_model: Path | None,
     *,
+    force: bool,
+    delete: bool,
     alone: bool,
     strict: bool,
 ) -> None:
@@ -57,17 +59,28 @@ def index_stage(
     from dataclasses import replace
 
     from facesets import settings
-    from facesets.assembly.stages import stage_by_itself
+    from facesets.assembly.stages import StageModels, stage_by_itself
     from facesets.assembly.stores import open_database
     from facesets.assembly.tags import TARGET_OF, run_tags
     from facesets.files import plain_path
-    from facesets.operations.ingest.stage_run import run_stage
+    from facesets.operations.ingest.stage_run import StageOptions, run_stage
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 
+    if delete:
+        _delete_stage(name, database, dry_run=options.dry_run)
+        return
     console.only_the_result_unless_watched()
     conf = settings.load()
-    options = replace(options, below=tuple(str(plain_path(path)) for path in targets))
+    asked = replace(asked, detection=(asked.detection[0], None, None))
+    told = StageOptions(
+        force=force,
+        retry_failed=options.retry_failed,
+        max_images=options.max_images,
+        concurrency=asked.workers or conf.cpus,
+        below=tuple(str(plain_path(path)) for path in targets),
+        dry_run=options.dry_run,
+    )
     with (
         console.stoppable() as stop,
         console.progress() as progress,
@@ -76,12 +89,20 @@ def index_stage(
     ):
         library = Library(session)
         if name in TARGET_OF:
-            summary = run_tags(name, library, conf, asked, options, progress, stop)
+            summary = run_tags(name, library, conf, asked, told, progress, stop)
         else:
-            models = replace(models, faces_from=library.settings, library=library)
+            models = StageModels(
+                library.settings,
+                asked.detection[0],
+                asked.provider,
+                options.trust_mtime,
+                library=library,
+                clip_pack=asked.clip_pack,
+                body_model=body_model,
+            )
             stage = stage_by_itself(name, models, conf, console, progress, stop)
-            summary = run_stage(library, stage, options, progress=progress, stop=stop)
-        say_which_are_empty(library, options.below)
+            summary = run_stage(library, stage, told, progress=progress, stop=stop)
+        say_which_are_empty(library, told.below)
     console.show(summary, [stage_line(library.label, summary)], asked_for=options.dry_run)
     console.finish(failed=console.unreadable(summary.failures, strict=strict))
 
@@ -94,7 +115,7 @@ def say_which_are_empty(library: "Library", folders: Sequence[str]) -> None:
         console.notice(f"The library has no photo below {printable(folder)}.")
 
 
-def delete_stage(name: str, database: str | None, *, dry_run: bool) -> None:
+def _delete_stage(name: str, database: str | None, *, dry_run: bool) -> None:
     """Delete what one stage found."""
     from facesets import settings
     from facesets.assembly.stores import open_database

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesets.cli import console
+from facesets.cli import console, queueing
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
 from facesets.cli.wording import worded
@@ -39,6 +39,9 @@ def maintain(
     from facesets.store.postgres.library import Library
 
     chosen = tasks_named(tasks)
+    if queueing.is_asked():
+        queueing.queue(database, "maintain", tasks=chosen, options=options)
+        return
     console.only_the_result_unless_watched()
     with (
         console.stoppable() as stop,

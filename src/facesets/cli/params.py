@@ -31,6 +31,11 @@ def _set_debug(value: bool) -> bool:
     return value
 
 
+def _set_queue(value: bool) -> bool:
+    session.queue = value
+    return value
+
+
 CacheArgument = Annotated[
     Path, typer.Argument(metavar="CACHE", help="The cache file, such as faces.npz.", show_default=False)
 ]
@@ -41,6 +46,15 @@ OptionalCacheArgument = Annotated[
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Print the summary as one JSON object.", callback=_set_json),
+]
+QueueOption = Annotated[
+    bool,
+    typer.Option(
+        "--queue",
+        help="Let a worker do it (`facesets worker`): print the number of the job and end.",
+        callback=_set_queue,
+        allow_from_autoenv=False,
+    ),
 ]
 DebugOption = Annotated[
     bool,

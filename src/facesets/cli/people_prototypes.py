@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesets.cli import console
+from facesets.cli import console, queueing
 from facesets.cli.params import DatabaseOption
 from facesets.cli.people import how_to_undo, opened_library, people
 from facesets.cli.user import current_user
@@ -52,6 +52,9 @@ def centroids(database: DatabaseOption = None) -> None:
     """Make the centroids and exemplars of everybody again, exactly; they are kept current anyhow."""
     from facesets.operations.people.assigning.prototypes import centroids as run
 
+    if queueing.is_asked():
+        queueing.queue(database, "people centroids")
+        return
     with opened_library(database) as session:
         summary = run(session)
     console.show(summary, [centroids_line(summary)])

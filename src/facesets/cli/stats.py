@@ -45,6 +45,11 @@ def stats(
         *((f"  {status}", count) for status, count in totals.persons.items()),
         ("prototypes", totals.prototypes),
         ("for review", f"{counted(totals.questions, 'question')}, {undecided}"),
+        *(
+            [("queue", ", ".join(f"{count} {state}" for state, count in totals.queue.items()))]
+            if totals.queue
+            else []
+        ),
         ("database", f"{totals.megabytes} MB"),
         *((f"last {command}", when) for command, when in totals.last_runs.items()),
         *(

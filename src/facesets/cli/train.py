@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesets.cli import console
+from facesets.cli import console, queueing
 from facesets.cli.params import DatabaseOption
 from facesets.cli.thresholds import typed_flags
 from facesets.errors import WrongUsage
@@ -52,6 +52,11 @@ def train(
     if idle and (activate is not None or deactivate or listed):
         flag = f"--{idle[0].replace('_', '-')}"
         raise WrongUsage(f"{flag} is for training, and --activate, --deactivate and --list train nothing.")
+    if activate is not None or deactivate or listed:
+        queueing.refuse("That is done in a moment.")
+    if queueing.is_asked():
+        queueing.queue_train(database, options)
+        return
     conf = settings.load()
     with open_database(database, conf, console) as session:
         if listed:

@@ -156,7 +156,7 @@ class GallerySource:
                 yield from self._below(str(root))
             else:
                 self._notice(str(root.parent))
-                yield [_stamp(root, str(root))]
+                yield [stamp_of(root, str(root))]
 
     def _notice(self, directory: str) -> None:
         """Remember the directory of a single file, which is not walked."""
@@ -181,7 +181,7 @@ class GallerySource:
     def _stamped(self, directory: str, photos: Collection[Entry]) -> list[str]:
         if photos:
             self._galleries.setdefault(directory, Gallery(directory))
-        return [_stamp(entry, entry.path) for entry in photos]
+        return [stamp_of(entry, entry.path) for entry in photos]
 
 
 def _refuse_thumbnails(root: Path) -> None:
@@ -199,7 +199,7 @@ def thumbnails_of(path: Path) -> Path | None:
     return next((folder.parent for folder in folders if is_there(folder.parent / INDEX)), None)
 
 
-def _stamp(file: Entry | Path, path: str) -> str:
+def stamp_of(file: Entry | Path, path: str) -> str:
     """The stamp of a file; with -1 when it cannot be looked at or is no regular file."""
     try:
         status = file.stat()

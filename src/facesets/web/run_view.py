@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from facesets.errors import NotFound
+from facesets.operations.library.run_words import in_words, outcome, title
 from facesets.store.postgres.claims import is_running
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.run_list import RunLine, find_run
 from facesets.web.background import Job
-from facesets.web.run_words import outcome, title
 
 _OF_DUAL = "cluster --dual"
 
@@ -58,20 +58,6 @@ class RunView:
     def took(self) -> str:
         """The same in words."""
         return "" if self.seconds is None else in_words(self.seconds)
-
-
-def in_words(seconds: float) -> str:
-    """A time as people say it."""
-    whole = round(seconds)
-    if whole < 1:
-        return "less than 1 s"
-    if whole < 60:
-        return f"{whole} s"
-    minutes, left = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {left} s" if left else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
 def view_of_job(job: Job) -> RunView:

@@ -6,33 +6,26 @@ once. What another run has claimed is looked at again at the end: by then it is 
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
-from facesets.file_records import FileRecord, FoundFile
 from facesets.files import printable
 from facesets.interfaces import Describer, LibraryStore, Progress
 from facesets.operations.ingest.changed_files import (
     FileFailure,
     Listing,
-    SeenFile,
     compare_with_library,
     gone_from_targets,
 )
-from facesets.operations.ingest.empty_sources import is_below, targets_away
-from facesets.operations.ingest.galleries import GalleryNumbers, GalleryTargets, renew_galleries
-from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
+from facesets.operations.ingest.empty_sources import targets_away
+from facesets.operations.ingest.galleries import GalleryTargets, renew_galleries
+from facesets.operations.ingest.library_intake import LibraryIntake
 from facesets.operations.ingest.pipeline import LISTING, Pipeline
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.library import IndexOptions
-from facesets.records import ImageRecord
-from facesets.sources.missing import moved_away
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
-
-_CLAIMED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +138,11 @@ def index(
         library = library.looking_for(describer.faces_from, describer.clip_from)
         listing, summary = _compared(source, library, options, stopwatch, progress)
         if listing.todo and not options.dry_run:
-            intake = _LibraryIntake(
+            intake = LibraryIntake(
                 source, library, options.max_images, lambda: ends_at is not None and clock() > ends_at
             )
             pipeline = Pipeline(intake, describer, options, stages=stages, stopwatch=stopwatch, clock=clock)
-            summary = _worked_through(pipeline, intake, listing, summary, progress, stop)
+            summary = worked_through(pipeline, intake, listing, summary, progress, stop)
         run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
         run.stopped = summary.stopped
     return summary
@@ -191,9 +184,9 @@ def _compared(
     )
 
 
-def _worked_through(
+def worked_through(
     pipeline: Pipeline,
-    intake: "_LibraryIntake",
+    intake: "LibraryIntake",
     listing: Listing,
     summary: IndexSummary,
     progress: Progress,
@@ -216,119 +209,3 @@ def _worked_through(
         to_do=to_do,
         stopped=stop.requested and to_do > 0,
     )
-
-
-class _LibraryIntake:
-    """The library's side: several runs may fill it, so that paths and contents are claimed."""
-
-    def __init__(
-        self,
-        source: GalleryTargets,
-        library: LibraryStore,
-        max_images: int | None,
-        is_time_up: Callable[[], bool],
-    ) -> None:
-        self._source = source
-        self._library = library
-        self._max_images = max_images
-        self._is_time_up = is_time_up
-        self._galleries = GalleryNumbers(source, library)
-        self._paths = library.claims("path")
-        self._contents = library.claims("content")
-        self._claimed_paths: list[str] = []
-        self._claimed_contents: list[str] = []
-        self._later: list[FoundFile] = []
-        self._started = 0
-        self.done_by_others = 0
-        self.moved = 0
-
-    @property
-    def has_enough(self) -> bool:
-        enough = self._max_images is not None and self._started >= self._max_images
-        return enough or self._is_time_up()
-
-    @property
-    def can_commit(self) -> bool:
-        return not self._library.closed
-
-    def claim_files(self, files: Sequence[FoundFile], is_over: Callable[[], bool]) -> Iterator[FoundFile]:
-        """Those files that are for us to do; the others are put off."""
-        for start in range(0, len(files), _CLAIMED_AT_ONCE):
-            some = files[start : start + _CLAIMED_AT_ONCE]
-            if is_over():
-                return
-            ours = self._paths.take([file.path for file in some])
-            seen = self._library.seen_at([file.path for file in some])
-            done = {file.path for file in some if _is_done(file, seen.get(file.path))}
-            if mine := done & ours:
-                self._paths.release(sorted(mine))
-            self.done_by_others += len(done)
-            self._later.extend(file for file in some if file.path not in ours | done)
-            left = [file for file in some if file.path in ours - done]
-            for position, file in enumerate(left):
-                if is_over():
-                    self.put_back(left[position:])
-                    return
-                self._started += 1
-                yield file
-
-    def put_back(self, files: Sequence[FoundFile]) -> None:
-        self._paths.release([file.path for file in files])
-
-    def put_off(self) -> list[FoundFile]:
-        later, self._later = self._later, []
-        return later
-
-    def claim_content(self, sha256: str, place: Place) -> ContentClaim:  # noqa: ARG002 - claims order nothing
-        _, wanted = self._library.lacking(sha256)
-        if not wanted.anything:
-            return ContentClaim(wanted)
-        if not self._contents.take([sha256]):
-            return ContentClaim(wanted, in_other_hands=True)
-        # Whoever had it claimed before us may have stored it since we asked.
-        known, wanted = self._library.lacking(sha256)
-        return ContentClaim(wanted, is_new=not known, claimed=True)
-
-    def accept(self, result: ReadResult) -> ReadResult | None:
-        path, sha256 = result.file.path, result.file.sha256
-        self._claimed_paths.append(path)
-        if result.claim.claimed:
-            self._claimed_contents.append(sha256)
-        # What others took while the database was unavailable is theirs.
-        is_lost = not self._paths.holds(path) or (result.claim.claimed and not self._contents.holds(sha256))
-        if result.claim.in_other_hands or is_lost:
-            self._started -= 1
-            self._later.append(result.found)
-            return None
-        # A folder that cannot be listed is reported while that is so, and is no photo to remember.
-        return replace(result, is_kept=result.is_kept and (sha256 != "" or not Path(path).is_dir()))
-
-    def known_reason(self, path: str) -> str:
-        return self._library.reasons([path]).get(path, "")
-
-    def vanished(self, path: str) -> str:
-        return next((printable(root) for root in self._source.away() if is_below(path, root)), "")
-
-    def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
-        self._forget_moved(files, {image.sha256 for image in images})
-        if files:
-            self._library.add(files, images, self._galleries.of_files(files))
-        if self._claimed_contents:
-            self._contents.release(self._claimed_contents)
-        if self._claimed_paths:
-            self._paths.release(self._claimed_paths)
-        self._claimed_paths, self._claimed_contents = [], []
-
-    def _forget_moved(self, files: Sequence[FileRecord], new: set[str]) -> None:
-        """Forget where files were moved from, before the new paths are kept: a run may end in between."""
-        copies = {file.sha256: file.path for file in files if not file.reason and file.sha256 not in new}
-        if not copies:
-            return
-        known = self._library.paths_with(list(copies))
-        moved = list(moved_away((path, known.get(sha256, ())) for sha256, path in copies.items()))
-        self._library.forget_paths(moved)
-        self.moved += len(moved)
-
-
-def _is_done(file: FoundFile, seen: SeenFile | None) -> bool:
-    return seen is not None and seen.matches(file) and not seen.failed

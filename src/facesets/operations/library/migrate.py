@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from facesets.store.postgres import migrate as schema
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.migrate import MigrationState
+from facesets.store.postgres.queue import schema as queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,14 @@ class MigrateSummary:
 
 
 def migrate(database: Database) -> MigrateSummary:
-    """Apply what is pending. Raises `WrongUsage` as `store.postgres.migrate.migrate`."""
-    done = schema.migrate(database, schema.shipped_migrations())
-    return _summary(database, len(done))
+    """Apply what is pending, for the queue, too, where its optional part is installed.
+
+    Raises `WrongUsage` as `store.postgres.migrate.migrate`.
+    """
+    done = len(schema.migrate(database, schema.shipped_migrations()))
+    if queue.is_installed():
+        done += queue.install(database)
+    return _summary(database, done)
 
 
 def status(database: Database) -> MigrateSummary:

@@ -9,13 +9,15 @@ from facesets.operations.people.review.waiting import waiting
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_stages import StageCounts, detection_counts, stage_counts
+from facesets.store.postgres.queue.job_list import count_jobs
 from facesets.store.postgres.statistics import LibraryStatistics, library_statistics
 
 
 def stats(library: Library) -> LibraryStatistics:
     """Count everything that is in the library."""
     totals = library.database.run(library_statistics)
-    return replace(totals, questions=waiting(library.database).questions)
+    queue = {str(state): count for state, count in library.database.run(count_jobs).items()}
+    return replace(totals, questions=waiting(library.database).questions, queue=queue)
 
 
 @dataclass(frozen=True, slots=True)

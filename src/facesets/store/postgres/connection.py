@@ -13,6 +13,8 @@ from psycopg import conninfo, errors
 from facesets.errors import CannotWrite, Command, FacesetsError, SchemaOutdated, Unreachable, WrongUsage
 
 Connection = psycopg.Connection
+ServerError = psycopg.Error
+"""What comes of a server that is asked by others than `Database`."""
 T = TypeVar("T")
 
 _CONNECT_TIMEOUT_S = 15
@@ -84,6 +86,12 @@ def _with_defaults(text: str, defaults: Mapping[str, str]) -> str:
     return conninfo.make_conninfo(text, **{n: value for n, value in defaults.items() if n not in said})
 
 
+def with_search_path(text: str, path: str) -> str:
+    """A connection string with which names are looked for in these schemas."""
+    said = str(conninfo.conninfo_to_dict(text).get("options") or "")
+    return conninfo.make_conninfo(text, options=f"{said} -c search_path={path}".strip())
+
+
 class Database:
     """One session with the server, made again when the server went away.
 
@@ -135,6 +143,11 @@ class Database:
         self._require: Callable[[Connection], None] | None = None
         self.recorded: list[int] = []
         self._connection = self._first_connection()
+
+    @property
+    def conninfo(self) -> str:
+        """What it connects with; may hold a password."""
+        return self._text
 
     def another(self, *, reconnect_within_s: float) -> "Database":
         """A further session with the same server, which waits so long for it when it goes away."""

@@ -53,7 +53,7 @@ def shipped_migrations(directory: Path | None = None) -> list[Migration]:
     DamagedFile
         They are missing, misnamed, or not numbered without gaps.
     """
-    directory = directory or _directory()
+    directory = directory or migrations_directory()
     files = sorted(directory.glob("*.sql"))
     migrations = []
     for expected, path in enumerate(files, start=1):
@@ -66,7 +66,7 @@ def shipped_migrations(directory: Path | None = None) -> list[Migration]:
     return migrations
 
 
-def _directory() -> Path:
+def migrations_directory() -> Path:
     """In the installed package, else in the checkout that an editable install points to."""
     package = Path(__file__).parents[2]
     installed = package / "migrations"
@@ -127,7 +127,7 @@ def require_current(database: Database, migrations: list[Migration]) -> None:
 
 def _prepare(connection: Connection) -> None:
     _check_encoding(connection)
-    _take_lock(connection)
+    take_schema_lock(connection)
     if not _exists(connection, "schema_migrations"):
         connection.execute(
             """CREATE TABLE schema_migrations (
@@ -173,7 +173,7 @@ def _ensure_vector(connection: Connection) -> None:
 def _apply(
     connection: Connection, migration: Migration, migrations: list[Migration]
 ) -> MigrationState | None:
-    _take_lock(connection)
+    take_schema_lock(connection)
     applied = _applied(connection, migrations, "the database")
     if migration.number in applied:
         return None
@@ -191,7 +191,8 @@ def _apply(
     return MigrationState(migration.number, migration.name, "now")
 
 
-def _take_lock(connection: Connection) -> None:
+def take_schema_lock(connection: Connection) -> None:
+    """Let nobody else change the schema, to the end of the transaction."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
 
 

@@ -48,6 +48,8 @@ class LibraryStatistics:
         Questions that wait, those about people included and those for names not.
     megabytes : float
         Of the whole database on its disk.
+    queue : mapping of state to number
+        Jobs; none where there is no queue.
     """
 
     galleries: int
@@ -68,6 +70,7 @@ class LibraryStatistics:
     last_runs: dict[str, str] = field(default_factory=dict)
     models: list[ModelStatistics] = field(default_factory=list)
     clip: list[ClipStatistics] = field(default_factory=list)
+    queue: dict[str, int] = field(default_factory=dict)
 
 
 def library_statistics(connection: Connection) -> LibraryStatistics:

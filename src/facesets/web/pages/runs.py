@@ -1,20 +1,25 @@
 """`/runs`: what runs, what ran, and a start of more."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.queue.job_list import JobLine
 from facesets.store.postgres.run_list import IndexedFolder, indexed_folders, list_runs
+from facesets.web.api.queue import latest_jobs, outcome_of
 from facesets.web.api.runs import folder_id
 from facesets.web.background import Job
 from facesets.web.render import render
 from facesets.web.run_view import RunView, view_of_job, view_of_run
 from facesets.web.site import SiteDep
+from facesets.web.wording import worded
 
 router = APIRouter()
 
 _ON_PAGE = 20
+_QUEUED_ON_PAGE = 10
 
 
 @router.get("/runs")
@@ -26,13 +31,14 @@ def page(
     """What runs now, what ran, and forms that start something."""
     jobs = site.jobs.all()
 
-    def work(connection: Connection) -> tuple[list[RunView], bool, list[IndexedFolder]]:
+    def work(connection: Connection) -> tuple[list[RunView], bool, list[IndexedFolder], list[JobLine]]:
         runs = list_runs(connection, limit=_ON_PAGE + 1, before=before)
         views = [view_of_run(connection, run) for run in runs[:_ON_PAGE]]
-        return views, len(runs) > _ON_PAGE, indexed_folders(connection)
+        queued = latest_jobs(connection, _QUEUED_ON_PAGE) if before is None else []
+        return views, len(runs) > _ON_PAGE, indexed_folders(connection), queued
 
     with site.library() as session:
-        recorded, more, folders = session.run(work)
+        recorded, more, folders, queued = session.run(work)
     views = _together(recorded, jobs, first=before is None)
     return render(
         request,
@@ -42,6 +48,15 @@ def page(
         ran=[view for view in views if view.status != "running"],
         older=recorded[-1].id if more else None,
         before=before,
+        queued=[
+            (
+                job,
+                job.started_at and datetime.fromisoformat(job.started_at),
+                outcome_of(job),
+                worded(job.reason),
+            )
+            for job in queued
+        ],
         folders=[(folder_id(each.path), each) for each in folders],
     )
 

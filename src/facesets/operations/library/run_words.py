@@ -46,6 +46,9 @@ def _some(summary: Mapping[str, Any], name: str, one: str, many: str | None = No
 
 
 def _index(summary: Mapping[str, Any]) -> list[str]:
+    if "chunks" in summary and "indexed" not in summary:
+        queued = _some(summary, "queued", "photo")
+        return [f"{queued} queued for workers; {_number(summary, 'unchanged')} unchanged."]
     lines = [
         (
             f"{_some(summary, 'indexed', 'new photo')}, {_some(summary, 'faces', 'new face')}"
@@ -125,3 +128,17 @@ def _centroids(summary: Mapping[str, Any]) -> list[str]:
 def _pipeline(summary: Mapping[str, Any]) -> list[str]:
     found = f"{_some(summary, 'new_images', 'new photo')}, {_some(summary, 'new_faces', 'new face')}"
     return [f"{found}; {_number(summary, 'assigned')} given to known people."]
+
+
+def in_words(seconds: float) -> str:
+    """A time as people say it."""
+    whole = round(seconds)
+    if whole < 1:
+        return "less than 1 s"
+    if whole < 60:
+        return f"{whole} s"
+    minutes, left = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {left} s" if left else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

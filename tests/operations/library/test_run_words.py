@@ -2,8 +2,7 @@
 
 import pytest
 
-from facesets.web.run_view import in_words
-from facesets.web.run_words import outcome, title
+from facesets.operations.library.run_words import in_words, outcome, title
 
 
 @pytest.mark.parametrize("command", ["index", "cluster", "assign", "train", "people centroids", "relocate"])
@@ -30,3 +29,9 @@ def test_only_what_happened_is_told() -> None:
 )
 def test_times_are_said_as_people_say_them(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+def test_a_listing_for_workers_says_what_was_queued() -> None:
+    assert outcome("index", {"chunks": 2, "queued": 130, "unchanged": 4}) == [
+        "130 photos queued for workers; 4 unchanged."
+    ]

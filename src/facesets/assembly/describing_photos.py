@@ -1,0 +1,68 @@
+"""`describe`: from settings to the language model, the prompt, and what is sent."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from facesets.assembly.language_models import language_model
+from facesets.descriptions.prompt import read_prompt
+from facesets.interfaces import Progress
+from facesets.operations.descriptions.describing import BatchSizes, check_batches, describe
+from facesets.operations.options.describe import DescribeOptions
+from facesets.remote.retry import Stopped, pausing
+from facesets.settings import LlmSettings, Settings
+from facesets.stop import Stop
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.library import Library
+
+if TYPE_CHECKING:
+    from facesets.descriptions.estimates import Estimate
+    from facesets.operations.descriptions.announcing import Announcement
+    from facesets.operations.descriptions.describing import DescribeSummary
+
+
+def describe_photos(
+    library: Library,
+    below: Sequence[str],
+    options: DescribeOptions,
+    conf: Settings,
+    llm: LlmSettings,
+    llm_uri: str | None,
+    *,
+    agree: "Callable[[Announcement, Estimate], bool]",
+    progress: Progress,
+    stop: Stop,
+) -> "DescribeSummary":
+    """Let a language model describe photos, once `agree` says so.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another run does.
+    As `describe` and `language_model`.
+    """
+    sizes = BatchSizes(llm.batch_size, llm.min_batch_size)
+
+    def pause(seconds: float) -> None:
+        try:
+            pausing(stop)(seconds)
+        except Stopped:
+            return
+
+    with (
+        language_model(conf, llm, llm_uri, stop, needed=not options.check_batches) as provider,
+        RunLock(library.database, "describe"),
+    ):
+        if provider is None or options.check_batches:
+            return check_batches(
+                library,
+                provider,
+                options,
+                interval_s=llm.check_interval_s,
+                pause=pause,
+                progress=progress,
+                stop=stop,
+            )
+        prompt = read_prompt(conf.config_dir, write=not options.dry_run)
+        return describe(
+            library, provider, prompt, tuple(below), options, sizes, agree=agree, progress=progress, stop=stop
+        )

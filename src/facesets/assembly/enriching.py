@@ -1,0 +1,54 @@
+"""`enrich`: which models look at the faces of a store again."""
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from facesets.assembly.models import (
+    choose,
+    detection_options,
+    make_attributes,
+    make_embedder,
+    make_landmarks,
+)
+from facesets.assembly.notices import Notices
+from facesets.assembly.packs import get_pack
+from facesets.interfaces import Progress, Store
+from facesets.operations.ingest.enrich import enrich, refuse_other_models, require_models
+from facesets.operations.options.cache import EnrichOptions
+from facesets.remote.service_embedder import service_model
+from facesets.settings import Settings
+from facesets.stop import Stop
+
+if TYPE_CHECKING:
+    from facesets.operations.ingest.enrich import EnrichSummary
+
+
+def enrich_store(
+    store: Store,
+    options: EnrichOptions,
+    conf: Settings,
+    notices: Notices,
+    *,
+    pack: str | None,
+    provider: str,
+    progress: Progress,
+    stop: Stop,
+) -> "EnrichSummary":
+    """Detect the faces of a store again with the pack that they come from, unless another is named.
+
+    Raises
+    ------
+    As `enrich`, `get_pack` and `choose`.
+    """
+    known = require_models(store)
+    local = service_model(known) is None
+    detection = detection_options(known if local else None, pack, None, None, conf)
+    models = get_pack(detection.pack, conf, notices, progress, stop, known=known, fetch=not options.dry_run)
+    choice = choose(provider, models, notices)
+    finder = make_embedder(models, detection, choice)
+    landmarks = make_landmarks(models, choice)
+    attributes = make_attributes(models, choice) if store.kind == "cache" else None
+    if local:
+        refuse_other_models(store, finder.settings)
+    with nullcontext() if options.dry_run else store.writing(known):
+        return enrich(store, finder, landmarks, options, attributes=attributes, progress=progress, stop=stop)

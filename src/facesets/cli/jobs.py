@@ -1,0 +1,175 @@
+"""`facesets jobs`: what is in the queue."""
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from facesets.cli import console, queueing
+from facesets.cli.params import DatabaseOption
+from facesets.cli.wording import worded
+from facesets.errors import Command, WrongUsage
+from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.plurals import counted
+
+if TYPE_CHECKING:
+    from facesets.store.postgres.connection import Database
+    from facesets.store.postgres.queue.job_list import JobLine
+
+_EVERY_S = 1.0
+_CLEAR = "\x1b[2J\x1b[H"
+_HEADINGS = ("id", "what", "where", "state", "progress", "started", "took", "result")
+
+
+def jobs(
+    action: Annotated[
+        Literal["show", "cancel", "retry"] | None,
+        typer.Argument(
+            metavar="[show|cancel|retry]",
+            help="Show one job with its reasons; end it cleanly, or never begin it; queue again what failed.",
+            show_default=False,
+        ),
+    ] = None,
+    number: Annotated[
+        int | None, typer.Argument(metavar="[N]", help="The number of the job.", show_default=False)
+    ] = None,
+    database: DatabaseOption = None,
+    watch: Annotated[bool, Option("Go on showing it until nothing waits or runs.")] = False,
+    limit: Annotated[int, Option("How many jobs, the latest first.", least=1, most=10_000)] = 20,
+) -> None:
+    """List the queue's jobs: what, where, how far, and what came of it; or show, cancel or retry one.
+
+    A command goes into the queue with --queue, and `facesets worker` takes it out.
+    """
+    from facesets import settings
+    from facesets.assembly.queue import open_queue
+
+    queueing.require_jobs()
+    if (action is None) != (number is None):
+        raise WrongUsage("Which job? Say `facesets jobs show N`; `facesets jobs` lists the numbers.")
+    with open_queue(database, settings.load(), console) as session:
+        if action is None or number is None:
+            _list(session, limit, watch=watch)
+        elif action == "show":
+            _show(session, number)
+        else:
+            _change(session, action, number)
+    console.finish()
+
+
+def _list(session: "Database", limit: int, *, watch: bool) -> None:
+    from facesets.store.postgres.queue.job_list import list_jobs
+
+    def listed() -> "list[JobLine]":
+        return session.run(lambda connection: list_jobs(connection, limit=limit))
+
+    found = listed()
+    shown = ""
+    if watch:
+        with console.stoppable() as stop:
+            while not stop.requested and any(job.state in ("waiting", "running") for job in found):
+                text = jobs_table(found)
+                if text != shown and not console.session.json:
+                    console.out((_CLEAR if console.terminal_width() else "") + text)
+                    shown = text
+                time.sleep(_EVERY_S)
+                found = listed()
+    if console.session.json or jobs_table(found) != shown:
+        console.show_list("jobs", found, jobs_table(found))
+
+
+def jobs_table(found: "list[JobLine]") -> str:
+    """Jobs as a table."""
+    if not found:
+        return "There are no jobs. `facesets index --target PHOTOS --queue` queues one."
+    rows = [
+        (
+            job.id,
+            _what(job),
+            printable(job.where) or "-",
+            job.state,
+            _progress(job),
+            _when(job.started_at),
+            _took(job),
+            _result(job),
+        )
+        for job in found
+    ]
+    return console.table(_HEADINGS, rows, width=console.terminal_width())
+
+
+def _what(job: "JobLine") -> str:
+    """The command, with what it is to do where that makes the difference."""
+    return " ".join((job.what, *job.options.get("tasks", ())))
+
+
+def _progress(job: "JobLine") -> str:
+    steps = f"{job.done}/{job.total}" if job.total is not None else (str(job.done) if job.done else "")
+    stage = "" if job.parts.total else job.stage
+    return f"{stage} {steps}".strip() or "-"
+
+
+def _when(at: str | None) -> str:
+    return "-" if at is None else f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _took(job: "JobLine") -> str:
+    from facesets.operations.library.run_words import in_words
+
+    return "-" if job.took_s is None else in_words(job.took_s)
+
+
+def _result(job: "JobLine") -> str:
+    from facesets.operations.library.run_words import outcome
+
+    if job.reason:
+        return worded(job.reason)
+    if job.state not in ("done", "cancelled") and not job.parts.total:
+        return ""
+    command = "index" if job.what.startswith("index") else job.what
+    return " ".join(outcome(command, job.result))
+
+
+def _show(session: "Database", number: int) -> None:
+    from facesets.jobs.queueing import found
+    from facesets.store.postgres.queue.job_list import reasons_of_parts
+
+    job = session.run(lambda connection: found(connection, number))
+    reasons = session.run(lambda connection: reasons_of_parts(connection, number))
+    rows = [
+        ("what", _what(job)),
+        ("state", job.state),
+        ("where", printable(job.where) or "-"),
+        ("progress", _progress(job)),
+        ("queued", _when(job.queued_at)),
+        ("started", _when(job.started_at)),
+        ("ended", _when(job.ended_at)),
+        ("took", _took(job)),
+        ("result", _result(job) or "-"),
+    ]
+    lines = [f"{name:<10} {value}" for name, value in rows]
+    if parts := job.parts.total:
+        p = job.parts
+        lines.append(
+            f"{'parts':<10} {parts}: {p.waiting} waiting, {p.running} running, {p.done} done, "
+            f"{p.failed} failed, {p.cancelled} cancelled"
+        )
+    lines += [
+        f"{'':<10} {counted(count, 'part')} failed: {worded(reason)}" for reason, count in reasons.items()
+    ]
+    console.show(job, lines, asked_for=True)
+
+
+def _change(session: "Database", action: Literal["cancel", "retry"], number: int) -> None:
+    from facesets.jobs.queueing import cancel, retry
+
+    job = cancel(session, number) if action == "cancel" else retry(session, number)
+    if action == "retry":
+        line = f"Job {number} waits for a worker again."
+    elif job.state == "running":
+        line = f"Job {number} ends after what is at hand."
+    else:
+        line = f"Job {number} is cancelled."
+    console.show(job, [worded(f"{line} {Command('jobs', 'show', str(number))} says how it stands.")])

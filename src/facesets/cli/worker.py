@@ -1,0 +1,75 @@
+"""`facesets worker`."""
+
+import platform
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from facesets.cli import console, queueing
+from facesets.cli.params import DatabaseOption, MlUriOption, PackOption
+from facesets.operations.options.worker import WorkerOptions
+
+if TYPE_CHECKING:
+    from facesets.jobs.hosts import Host
+    from facesets.settings import Settings
+
+
+def worker(
+    database: DatabaseOption = None,
+    ml_uri: MlUriOption = None,
+    pack: PackOption = None,
+    *,
+    options: WorkerOptions,
+) -> None:
+    """Do what commands with --queue put into the queue, on any host that reaches the library's database.
+
+    A worker takes what its host can do: folders that are there, models, optional parts. Ctrl-C or SIGTERM
+    ends it after the photo at hand, and gives the rest back; what a worker that died was at goes to another.
+    """
+    from facesets import settings
+    from facesets.assembly.queue import open_queue
+
+    queueing.require_jobs()
+    from facesets.jobs.hosts import Host
+    from facesets.jobs.indexing import Models
+    from facesets.jobs.schedule import crons
+    from facesets.jobs.worker import Rhythm, work_off
+    from facesets.path_map import PathMap
+
+    conf = settings.load()
+    schedule = crons(conf.schedule, datetime.now().astimezone())
+    rhythm = Rhythm(options.heartbeat, until_empty=options.until_empty, schedule=schedule)
+    host = Host(
+        name=platform.node(),
+        conf=conf,
+        llm=settings.load_llm(),
+        notices=console,
+        commands=options.jobs,
+        paths=PathMap.of(conf.worker_paths),
+        ml_uri=ml_uri,
+        only_models=options.gpu,
+    )
+    provider = _gpu(host, conf, pack) if options.gpu else "auto"
+    with console.stoppable() as stop, open_queue(database, conf, console) as session:
+        models = Models(host, session, stop, concurrency=options.concurrency, provider=provider)
+        work_off(session, host, models, rhythm, stop)
+    if options.until_empty:
+        console.finish()
+
+
+def _gpu(host: "Host", conf: "Settings", pack: str | None) -> str:
+    """What the GPU of this host is called. Raises `CannotInfer` where none works."""
+    from facesets.assembly.models import detection_options
+    from facesets.assembly.packs import get_pack
+    from facesets.errors import CannotInfer, Command, Field
+    from facesets.inference.providers import choose_provider
+    from facesets.progress import SilentProgress
+    from facesets.stop import Stop
+
+    name = detection_options(None, pack, None, None, conf).pack
+    models = get_pack(name, conf, host.notices, SilentProgress(), Stop(), fetch=False)
+    choice = choose_provider("auto", models.recogniser)
+    if choice.name == "cpu":
+        raise CannotInfer(
+            f"No GPU works here: {choice.sentence()} Leave out {Field('gpu')}, or see {Command('doctor')}."
+        )
+    return choice.name

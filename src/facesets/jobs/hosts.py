@@ -1,0 +1,130 @@
+"""What this host can do, and so which jobs it takes."""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facesets.assembly.language_models import chosen_provider
+from facesets.assembly.models import detection_options
+from facesets.assembly.notices import Notices
+from facesets.assembly.packs import get_pack
+from facesets.errors import FacesetsError
+from facesets.files import has_something, printable
+from facesets.jobs.orders import Needs
+from facesets.path_map import PathMap
+from facesets.progress import SilentProgress
+from facesets.remote.service_embedder import service_model
+from facesets.settings import LlmSettings, Settings
+from facesets.stop import Stop
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.queue.notes import QueueState
+
+_MODULE_OF = {"train": "torch"}
+"""What an optional part of the program brings."""
+
+_ASKED_AGAIN_AFTER_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a worker has.
+
+    Attributes
+    ----------
+    name : str
+    commands : tuple of str
+        Only jobs of these are taken; none for all.
+    paths : PathMap
+        Where folders of the library lie here.
+    ml_uri : str or None
+        A service that models run at, in place of this host.
+    only_models : bool
+        Only jobs that need models are taken: a GPU is too good for the others.
+    """
+
+    name: str
+    conf: Settings
+    llm: LlmSettings
+    notices: Notices
+    commands: tuple[str, ...] = ()
+    paths: PathMap = field(default_factory=PathMap)
+    ml_uri: str | None = None
+    only_models: bool = False
+
+    def lacks(self, command: str, needs: Needs, library: Library) -> str:
+        """Why this host does not take a job; empty if it does."""
+        if self.commands and not any(
+            command == each or command.startswith(f"{each} ") for each in self.commands
+        ):
+            return "--jobs leaves it out"
+        if self.only_models and not needs.models:
+            return "it needs no models"
+        if needs.files and self.paths.pairs:
+            return "it needs photos at the paths that the library knows, which lie elsewhere here"
+        for folder in needs.folders:
+            if not has_something(Path(self.paths.here(folder))):
+                return f"there is nothing in {printable(self.paths.here(folder))}"
+        if needs.extra and importlib.util.find_spec(_MODULE_OF.get(needs.extra, needs.extra)) is None:
+            return f"facesets[{needs.extra}] is not installed"
+        if needs.language_model and not self._has_language_model():
+            return "no language model is configured"
+        return self.lacks_models(needs.pack, library) if needs.models else ""
+
+    def _has_language_model(self) -> bool:
+        try:
+            return bool(chosen_provider(self.llm, None))
+        except FacesetsError:
+            return False
+
+    def lacks_models(self, pack: str, library: Library) -> str:
+        """Why models of a pack do not run here; empty if they do."""
+        if self.ml_uri:
+            return ""
+        known = library.settings
+        of_service = known is not None and service_model(known) is not None
+        if of_service and not pack:
+            return "the library's faces come from a service, and --ml-uri names none"
+        own = None if of_service else known
+        chosen = detection_options(own, pack or None, None, None, self.conf)
+        try:
+            get_pack(chosen.pack, self.conf, self.notices, SilentProgress(), Stop(), known=own, fetch=False)
+        except FacesetsError:
+            return f"the model pack {printable(chosen.pack)} is not here"
+        return ""
+
+
+def announced(host: Host, library: Library) -> list[str]:
+    """What a worker says of itself when it begins: which jobs it takes, with which paths and models."""
+    takes = ", ".join(host.commands) if host.commands else "all that it can"
+    lines = [f"Worker on {host.name}: takes {takes}."]
+    lines += [f"Photos of {printable(known)} lie in {printable(here)}." for known, here in host.paths.pairs]
+    if host.ml_uri:
+        return [*lines, "Models run at the service that --ml-uri names."]
+    lacking = host.lacks_models("", library)
+    said = f"Jobs that need the library's models are left to others: {lacking}."
+    return [*lines, said if lacking else "The library's models are here."]
+
+
+@dataclass(slots=True)
+class Choice:
+    """Which queues a host takes jobs from. Asked again after a while: folders come and go."""
+
+    host: Host
+    library: Library
+    _asked: dict[str, tuple[float, str]] = field(default_factory=dict)
+
+    def of(self, waiting: Sequence[QueueState], now_s: float) -> list[str]:
+        """Those of some queues that this host takes from; why it leaves another is said once."""
+        return [queue.name for queue in waiting if not self._reason(queue, now_s)]
+
+    def _reason(self, queue: QueueState, now_s: float) -> str:
+        asked_at, before = self._asked.get(queue.name, (-_ASKED_AGAIN_AFTER_S, ""))
+        if now_s - asked_at < _ASKED_AGAIN_AFTER_S:
+            return before
+        command = queue.name.rpartition("/")[0]
+        reason = self.host.lacks(command, Needs.read(queue.needs), self.library)
+        if reason and reason != before:
+            self.host.notices.remark(f"Left to others: {command}, for {reason}.")
+        self._asked[queue.name] = (now_s, reason)
+        return reason

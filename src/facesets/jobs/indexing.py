@@ -1,0 +1,169 @@
+"""`index` in the queue: one job lists the folders and queues chunks of photos, and each chunk is a job."""
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from facesets.assembly.describing import Asked, describer
+from facesets.assembly.stages import StageModels, stages_of_run
+from facesets.file_records import FoundFile
+from facesets.interfaces import Describer
+from facesets.jobs.hosts import Host
+from facesets.jobs.orders import PHOTOS_OF_INDEX, Needs, Order
+from facesets.jobs.queueing import cancel_waiting_parts, put_parts
+from facesets.jobs.work import Work
+from facesets.operations.ingest.index_chunks import hand_over_chunks, index_chunk
+from facesets.operations.ingest.stages import Stage
+from facesets.operations.options.library import IndexOptions
+from facesets.progress import SilentProgress
+from facesets.sources.galleries import GallerySource
+from facesets.sources.listed_photos import ListedPhotos
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.mapped_library import MappedLibrary
+from facesets.store.postgres.paths import from_text, to_text, unescaped
+
+_QUEUED_AT_ONCE = 8
+
+
+class Models:
+    """What describes photos, loaded once for all jobs that ask for the same."""
+
+    def __init__(
+        self, host: Host, database: Database, stop: Stop, *, concurrency: int | None, provider: str
+    ) -> None:
+        """Load nothing yet; the session is asked for what the library's models are."""
+        self._host = host
+        self._library = Library(database)
+        self._stop = stop
+        self._concurrency = concurrency
+        self._provider = provider
+        self._lock = threading.Lock()
+        self._loaded: dict[str, tuple[Describer, IndexOptions, list[Stage]]] = {}
+
+    def of(self, asked: dict[str, Any], options: IndexOptions) -> tuple[Describer, IndexOptions, list[Stage]]:
+        """What describes photos as it was asked, with the options that fit it here, and the stages besides.
+
+        Raises
+        ------
+        As `describer` and `stages_of_run`.
+        """
+        key = json.dumps([asked, options.stages, options.enrich, options.fast_decode, options.trust_mtime])
+        with self._lock:
+            if key not in self._loaded:
+                self._loaded[key] = self._load(asked, options)
+            describe, fitting, stages = self._loaded[key]
+        return (
+            describe,
+            replace(options, concurrency=fitting.concurrency, batch_size=fitting.batch_size),
+            stages,
+        )
+
+    def _load(
+        self, asked: dict[str, Any], options: IndexOptions
+    ) -> tuple[Describer, IndexOptions, list[Stage]]:
+        host, quiet = self._host, SilentProgress()
+        ways = Asked(
+            (asked.get("pack"), asked.get("det_size"), asked.get("min_det_score")),
+            asked.get("clip_pack"),
+            self._provider,
+            host.ml_uri or asked.get("ml_uri"),
+            skip_faces=bool(asked.get("skip_faces")),
+            skip_clip=bool(asked.get("skip_clip")),
+            workers=self._concurrency,
+        )
+        options = replace(options, concurrency=self._concurrency or options.concurrency)
+        describe, fitting = describer(
+            self._library, options, host.conf, ways, host.notices, quiet, self._stop
+        )
+        models = StageModels(
+            describe.faces_from,
+            asked.get("pack"),
+            self._provider,
+            options.trust_mtime,
+            library=self._library,
+            describer=describe,
+            clip_pack=asked.get("clip_pack"),
+        )
+        stages = stages_of_run(
+            options.stages, models, host.conf, host.notices, quiet, self._stop, enrich=options.enrich
+        )
+        return describe, fitting, stages
+
+
+def index_targets(work: Work, models: Models) -> object:
+    """List the targets, and queue what differs in chunks; begun again it queues what is left."""
+    cancel_waiting_parts(work.session, work.number)
+    asked, paths = dict(work.options["asked"]), work.host.paths
+    describe, options, _ = models.of(asked, work.read(IndexOptions))
+    targets = [from_text(target) for target in work.options["targets"]]
+    source = GallerySource(
+        [Path(paths.here(target)) for target in targets],
+        include=[unescaped(each) for each in work.options.get("include", ())],
+        exclude=[unescaped(each) for each in work.options.get("exclude", ())],
+    )
+    needs = needs_of_index(targets, asked)
+    waiting: list[Order] = []
+    totals: list[int] = []
+
+    def flush() -> None:
+        if waiting:
+            put_parts(work.session, waiting, work.number, totals)
+        waiting.clear()
+        totals.clear()
+
+    def hand_over(files: Sequence[FoundFile]) -> None:
+        given = {
+            "targets": work.options["targets"],
+            "files": _by_folder([paths.known(file.path) for file in files]),
+            "asked": asked,
+            "options": work.options.get("options", {}),
+        }
+        waiting.append(Order(PHOTOS_OF_INDEX, given, needs, work.by))
+        totals.append(len(files))
+        if len(waiting) >= _QUEUED_AT_ONCE:
+            flush()
+
+    library = MappedLibrary(work.session, paths)
+    summary = hand_over_chunks(
+        source, library, describe, options, hand_over, progress=work.progress, stop=work.stop
+    )
+    if not summary.stopped:
+        flush()
+    return summary
+
+
+def index_photos(work: Work, models: Models) -> object:
+    """Do one chunk, as `index` does its files."""
+    paths = work.host.paths
+    describe, options, stages = models.of(dict(work.options["asked"]), work.read(IndexOptions))
+    source = ListedPhotos(
+        [Path(paths.here(from_text(target))) for target in work.options["targets"]],
+        [paths.here(path) for path in _of_folders(work.options["files"])],
+    )
+    library = MappedLibrary(work.session, paths)
+    return index_chunk(
+        source, library, describe, options, stages=stages, progress=work.progress, stop=work.stop
+    )
+
+
+def needs_of_index(targets: Sequence[str], asked: Mapping[str, Any]) -> Needs:
+    """What a host must have to index these folders: models, unless they run at a service that is named."""
+    return Needs(tuple(targets), models=not asked.get("ml_uri"), pack=asked.get("pack") or "")
+
+
+def _by_folder(paths: Sequence[str]) -> dict[str, list[str]]:
+    """Paths as they are kept with a job: the names in each folder, which is named once."""
+    folders: dict[str, list[str]] = {}
+    for path in paths:
+        folder, _, name = to_text(path).rpartition("/")
+        folders.setdefault(folder, []).append(name)
+    return folders
+
+
+def _of_folders(folders: dict[str, list[str]]) -> list[str]:
+    return [from_text(f"{folder}/{name}") for folder in sorted(folders) for name in folders[folder]]

@@ -1,0 +1,165 @@
+"""One job from its start to its end: done by one worker at a time, and noted with what came of it."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
+from procrastinate.exceptions import JobAborted
+from procrastinate.jobs import Job
+
+from facesets.errors import AlreadyRunning, FacesetsError, SourceGone, Unreachable
+from facesets.jobs.hosts import Host
+from facesets.jobs.indexing import Models, index_photos, index_targets
+from facesets.jobs.orders import PHOTOS_OF_INDEX
+from facesets.jobs.progress import JobProgress, reported
+from facesets.jobs.work import COMMANDS, Work
+from facesets.stop import Stop
+from facesets.store.postgres.claims import Claims
+from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.queue.notes import note_end, note_start
+
+_log = logging.getLogger("facesets.jobs")
+
+_AGAIN_IN_S = 5.0
+_UNREACHABLE_ATTEMPTS = 5
+_SESSION_BACK_WITHIN_S = 120.0
+_FAILURES_KEPT = 100
+_UNEXPECTED = "It failed for a reason the program did not expect. What the worker printed says more."
+
+
+class GivenBack(Exception):
+    """The worker is to end: whoever is next goes on with the job."""
+
+
+class HeldElsewhere(Exception):
+    """Another worker is at the job, which was taken for dead and is not."""
+
+
+class TryAgain(BaseRetryStrategy):
+    """When a job is queued again by itself: where it was given back, and where something was busy or away."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """At once, in a moment, or not."""
+        if isinstance(exception, GivenBack):
+            return RetryDecision(retry_at=datetime.now(UTC))
+        is_away = isinstance(exception, Unreachable) and not isinstance(exception, SourceGone)
+        soon = datetime.now(UTC) + timedelta(seconds=_AGAIN_IN_S)
+        if isinstance(exception, HeldElsewhere | AlreadyRunning) or (
+            is_away and job.attempts < _UNREACHABLE_ATTEMPTS
+        ):
+            return RetryDecision(retry_at=soon)
+        return None
+
+
+class JobStop(Stop):
+    """A wish to end cleanly that comes from the worker, or from whoever cancels the job."""
+
+    def __init__(self, worker: Stop, is_cancelled: Callable[[], bool]) -> None:
+        super().__init__()
+        self._worker = worker
+        self._is_cancelled = is_cancelled
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked for the end."""
+        return super().requested or self._worker.requested or self._is_cancelled()
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """What jobs of a worker share.
+
+    Attributes
+    ----------
+    session : Database
+        For what is noted; each job has one of its own besides.
+    """
+
+    host: Host
+    session: Database
+    models: Models
+    stop: Stop
+
+    def run(self, context: JobContext, /, **arguments: Any) -> None:  # noqa: ANN401 - as they were queued
+        """Do a job, as procrastinate hands it over.
+
+        Raises
+        ------
+        GivenBack, HeldElsewhere, JobAborted
+            As their names say.
+        FacesetsError
+            As its command does; its sentence is noted.
+        """
+        number = context.job.id
+        if number is None:
+            raise ValueError("a job without a number")
+        with opened(self.session.another(reconnect_within_s=_SESSION_BACK_WITHIN_S)) as session:
+            if not Claims(session, "job").take([str(number)]):
+                raise HeldElsewhere
+            self.session.run(partial(note_start, job=number, host=self.host.name))
+            progress = JobProgress(lambda line: self.host.notices.remark(f"Job {number}: {line}"))
+            stop = JobStop(self.stop, context.should_abort)
+            work = Work(
+                number=number,
+                session=session,
+                host=self.host,
+                options=arguments.get("options", {}),
+                by=arguments.get("by", ""),
+                progress=progress,
+                stop=stop,
+            )
+            with reported(self.session, number, progress):
+                summary = self._done(context.job, work)
+            is_over = not (stop.requested and _is_cut(summary))
+            self.session.run(partial(note_end, job=number, summary=_kept(summary)))
+        if not is_over:
+            raise JobAborted if context.should_abort() else GivenBack
+
+    def _done(self, job: Job, work: Work) -> object:
+        """What came of it; what failed is noted."""
+        host, command = self.host, job.task_name
+        (host.notices.detail if command == PHOTOS_OF_INDEX else host.notices.remark)(
+            f"Job {work.number}: {command}."
+        )
+        try:
+            if command == "index":
+                return index_targets(work, self.models)
+            if command == PHOTOS_OF_INDEX:
+                return index_photos(work, self.models)
+            return COMMANDS[command](work)
+        except FacesetsError as error:
+            reason = f"{error}"
+            self.session.run(partial(note_end, job=work.number, summary=None, reason=reason))
+            is_final = TryAgain().get_retry_decision(exception=error, job=job) is None
+            (host.notices.notice if is_final else host.notices.detail)(
+                f"Job {work.number}, {command}: {reason}"
+            )
+            raise
+        except Exception:
+            _log.exception("job %s failed", work.number)
+            self.session.run(partial(note_end, job=work.number, summary=None, reason=_UNEXPECTED))
+            raise
+
+
+def _is_cut(summary: object) -> bool:
+    """Whether a summary says that the work was cut short; lists of them, if one does."""
+    several = summary if isinstance(summary, list) else [summary]
+    return any(bool(getattr(each, "stopped", False)) for each in several)
+
+
+def _kept(summary: object) -> Mapping[str, Any]:
+    """A summary as it is noted, without long lists."""
+    if isinstance(summary, list):
+        return {"tasks": [_plain(each) for each in summary]}
+    kept: dict[str, Any] = _plain(summary)
+    return {
+        name: value[:_FAILURES_KEPT] if isinstance(value, list) else value for name, value in kept.items()
+    }
+
+
+def _plain(summary: object) -> dict[str, Any]:
+    return asdict(summary) if is_dataclass(summary) and not isinstance(summary, type) else {}

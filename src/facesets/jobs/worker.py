@@ -1,0 +1,223 @@
+"""The worker: takes jobs that this host can do, one at a time, and those of workers that died.
+
+Whether a worker lives is seen by its signs of life in the database, which procrastinate keeps. A job
+whose worker gave none for a while goes back into the queue.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Status
+
+from facesets.jobs.hosts import Choice, Host, announced
+from facesets.jobs.indexing import Models
+from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
+from facesets.jobs.running import Runner, TryAgain
+from facesets.jobs.work import COMMANDS
+from facesets.stop import Stop
+from facesets.store.postgres.claims import Claims
+from facesets.store.postgres.connection import Connection, Database, ServerError, now
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.queue.notes import note_death, note_end, queues_with_work
+from facesets.store.postgres.queue.schema import queue_conninfo
+
+_LOOK_EVERY_S = 1.0
+_SIGNS_MISSED = 3
+_MOST_DEATHS = 5
+_DIED = (
+    "The worker died at this job {} times in a row, each time at the same point: it may lack memory, or one "
+    "of the photos brings it down."
+)
+_KEPT_HOURS = 14 * 24
+_CONNECTIONS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a worker does what.
+
+    Attributes
+    ----------
+    heartbeat_s : float
+        Between two signs of life. All workers of a library have to have the same.
+    until_empty : bool
+        The worker ends when there is nothing left that it can take.
+    schedule : mapping of str to str
+        What is queued when: tasks of `maintain`, by times as cron has them, in UTC.
+    """
+
+    heartbeat_s: float = 10.0
+    until_empty: bool = False
+    schedule: Mapping[str, str] | None = None
+
+
+def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop: Stop) -> None:
+    """Take jobs until told to stop, or until there are none.
+
+    Raises
+    ------
+    Unreachable
+        The database went away and did not come back.
+    """
+    for name in ("procrastinate", "psycopg.pool", "asyncio"):
+        # What goes wrong is noted with the job, and what went away is waited for.
+        logging.getLogger(name).addHandler(logging.NullHandler())
+    for line in announced(host, Library(session)):
+        host.notices.remark(line)
+    asyncio.run(_Worker(session, host, Runner(host, session, models, stop), rhythm, stop).run())
+
+
+class _Worker:
+    def __init__(self, session: Database, host: Host, runner: Runner, rhythm: Rhythm, stop: Stop) -> None:
+        self._session = session
+        self._host = host
+        self._rhythm = rhythm
+        self._stop = stop
+        self._queues: list[str] = []
+        self._choice = Choice(host, Library(session))
+        self._sweeping = Claims(session, "sweep")
+        self._app = _app(session, runner, rhythm.schedule or {})
+
+    async def run(self) -> None:
+        """Work, and begin again when the database was away."""
+        while not self._stop.requested:
+            try:
+                async with self._app.open_async():
+                    await self._app.job_manager.delete_old_jobs(
+                        _KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
+                    )
+                    await self._while_open()
+            except (ConnectorException, ServerError):
+                await asyncio.to_thread(self._session.run, now)
+                await asyncio.sleep(_LOOK_EVERY_S)
+            else:
+                return
+
+    async def _while_open(self) -> None:
+        before: list[str] = []
+        while not self._stop.requested:
+            await self._look()
+            if self._rhythm.until_empty and not self._queues:
+                return
+            if self._queues and self._queues == before:
+                # What is left has to wait for a job of another worker.
+                await asyncio.sleep(_LOOK_EVERY_S)
+            before = list(self._queues)
+            await self._take()
+
+    async def _take(self) -> None:
+        """Let procrastinate take and do jobs, until it ends by itself or is to end."""
+        heartbeat_s = self._rhythm.heartbeat_s
+        taking = asyncio.create_task(
+            self._app.run_worker_async(
+                queues=self._queues,
+                name=self._host.name,
+                wait=not self._rhythm.until_empty,
+                fetch_job_polling_interval=_LOOK_EVERY_S,
+                abort_job_polling_interval=_LOOK_EVERY_S,
+                listen_notify=False,
+                install_signal_handlers=False,
+                update_heartbeat_interval=heartbeat_s,
+                stalled_worker_timeout=_SIGNS_MISSED * heartbeat_s,
+            )
+        )
+        ending = asyncio.create_task(self._end_when_asked(taking))
+        looking = asyncio.create_task(self._look_again_and_again())
+        try:
+            await asyncio.wait((taking, looking), return_when=asyncio.FIRST_COMPLETED)
+            if looking.done():
+                # The database is gone for good: the job at hand sees that, too.
+                taking.cancel()
+                await looking
+            with suppress(asyncio.CancelledError):
+                await taking
+        finally:
+            for each in (taking, ending, looking):
+                each.cancel()
+            await asyncio.gather(taking, ending, looking, return_exceptions=True)
+
+    async def _end_when_asked(self, taking: asyncio.Task[None]) -> None:
+        while not self._stop.requested:
+            await asyncio.sleep(_LOOK_EVERY_S / 5)
+        taking.cancel()
+
+    async def _look_again_and_again(self) -> None:
+        swept_s = 0.0
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            swept_s += _LOOK_EVERY_S
+            await self._look()
+            if swept_s >= self._rhythm.heartbeat_s:
+                swept_s = 0.0
+                # The next time, where the server is away for a moment.
+                with suppress(ConnectorException, ServerError):
+                    await self._sweep()
+
+    async def _look(self) -> None:
+        """See which jobs there are that this host can do."""
+        waiting = await asyncio.to_thread(self._session.run, queues_with_work)
+        # In place, for procrastinate holds the list.
+        self._queues[:] = await asyncio.to_thread(self._choice.of, waiting, time.monotonic())
+
+    async def _sweep(self) -> None:
+        """Put jobs of dead workers back into the queue; one worker at a time does so."""
+        if not await asyncio.to_thread(self._sweeping.take, ["sweep"]):
+            return
+        manager = self._app.job_manager
+        try:
+            silent_s = _SIGNS_MISSED * self._rhythm.heartbeat_s
+            for job in await manager.get_stalled_jobs(seconds_since_heartbeat=silent_s):
+                if job.id is None:
+                    continue
+                deaths = await asyncio.to_thread(self._session.run, partial(note_death, job=job.id))
+                if deaths <= _MOST_DEATHS:
+                    # Where the same waits already, that one does it.
+                    with suppress(ConnectorException):
+                        await manager.retry_job(job)
+                        continue
+                await asyncio.to_thread(self._session.run, partial(_give_up, job=job.id, deaths=deaths))
+                await manager.finish_job(job, Status.FAILED, delete_job=False)
+        finally:
+            await asyncio.to_thread(self._sweeping.release, ["sweep"])
+
+
+def _give_up(connection: Connection, job: int, deaths: int) -> None:
+    reason = (
+        _DIED.format(deaths) if deaths > _MOST_DEATHS else "The same waits in the queue and takes its place."
+    )
+    note_end(connection, job, None, reason)
+
+
+def _app(session: Database, runner: Runner, schedule: Mapping[str, str]) -> App:
+    """Procrastinate on a library's queue, with a task for each command."""
+    app = App(
+        connector=PsycopgConnector(
+            conninfo=queue_conninfo(session),
+            min_size=1,
+            max_size=_CONNECTIONS,
+            kwargs={"application_name": "facesets"},
+        )
+    )
+    for command in (*COMMANDS, "index", PHOTOS_OF_INDEX):
+        app.task(name=command, pass_context=True, retry=TryAgain())(runner.run)
+    for tasks, cron in schedule.items():
+        order = Order("maintain", {"tasks": [tasks]}, by="schedule")
+        app.periodic_registry.register_task(
+            app.tasks["maintain"],
+            cron=cron,
+            periodic_id=tasks,
+            configure_kwargs={
+                "queue": order.queue,
+                "lock": order.lock,
+                "queueing_lock": order.queueing_lock,
+                "task_kwargs": order.arguments(),
+            },
+        )
+    return app

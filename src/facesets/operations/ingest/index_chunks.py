@@ -1,0 +1,226 @@
+"""`index` in parts: one run lists the targets and hands over what differs, chunk by chunk; others do those.
+
+Nothing but one chunk is held, so that ten million files are listed in little memory.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+from facesets.file_records import FoundFile
+from facesets.files import printable
+from facesets.interfaces import Describer, LibraryStore, Progress
+from facesets.library_records import GalleryLink
+from facesets.operations.ingest.changed_files import FileFailure, Listing, compare
+from facesets.operations.ingest.empty_sources import belongs, targets_away
+from facesets.operations.ingest.galleries import GalleryTargets, renew_galleries
+from facesets.operations.ingest.index import IndexSummary, worked_through
+from facesets.operations.ingest.library_intake import LibraryIntake
+from facesets.operations.ingest.pipeline import Pipeline
+from facesets.operations.ingest.same_models import require_way_of_library
+from facesets.operations.ingest.stages import Stage
+from facesets.operations.options.library import IndexOptions
+from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
+
+FILES_IN_CHUNK = 256
+"""So many that opening a session and the last files of a chunk, during which threads wait, are little."""
+_COMPARED_AT_ONCE = 4_000
+_FAILURES_NAMED = 100
+
+
+@dataclass(slots=True)
+class ChunksSummary:
+    """What a listing found.
+
+    Attributes
+    ----------
+    galleries, listed, ignored, unchanged, failed, passed_over, away
+        As those of `IndexSummary`.
+    failures : list of FileFailure
+        The first of those that are known not to be readable, each with its reason.
+    queued, chunks : int
+        Files that were handed over, and in how many chunks.
+    stopped : bool
+        The run was asked to end before it was through.
+    """
+
+    galleries: int = 0
+    listed: int = 0
+    ignored: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    failures: list[FileFailure] = field(default_factory=list)
+    queued: int = 0
+    chunks: int = 0
+    away: list[str] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    stopped: bool = False
+
+
+def hand_over_chunks(
+    source: GalleryTargets,
+    library: LibraryStore,
+    describer: Describer,
+    options: IndexOptions,
+    hand_over: Callable[[Sequence[FoundFile]], None],
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> ChunksSummary:
+    """List the targets, and hand over the files that `index` would look into, some at a time.
+
+    Raises
+    ------
+    As `index`.
+    """
+    given = {"targets": source.roots, **source.patterns, **asdict(options)}
+    with library.recorded_run("index", given) as run:
+        if describer.faces_from is not None:
+            require_way_of_library(library, describer.faces_from)
+        library = library.looking_for(describer.faces_from, describer.clip_from)
+        progress.begin("Listing")
+        try:
+            summary = _handed_over(source, library, options, hand_over, progress, stop)
+        finally:
+            progress.end()
+        run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
+        run.stopped = summary.stopped
+    return summary
+
+
+def _handed_over(
+    source: GalleryTargets,
+    library: LibraryStore,
+    options: IndexOptions,
+    hand_over: Callable[[Sequence[FoundFile]], None],
+    progress: Progress,
+    stop: Stop,
+) -> ChunksSummary:
+    summary, linked = ChunksSummary(), set[GalleryLink]()
+    first_below: dict[str, str] = {}
+    waiting: list[FoundFile] = []
+    for stamps in _in_batches(source):
+        if stop.requested:
+            summary.stopped = True
+            break
+        for root in source.roots:
+            if root not in first_below:
+                first_below.update((root, stamp) for stamp in stamps[:1] if belongs(_path(stamp), root))
+        waiting += _differing(stamps, library, options, summary, linked)
+        progress.advance(len(stamps))
+        while len(waiting) >= FILES_IN_CHUNK:
+            _hand(waiting[:FILES_IN_CHUNK], hand_over, summary)
+            del waiting[:FILES_IN_CHUNK]
+    if waiting and not summary.stopped:
+        _hand(waiting, hand_over, summary)
+    if not summary.stopped:
+        _finish_listing(source, library, list(first_below.values()), linked, summary, progress)
+    summary.galleries, summary.ignored = len(source.galleries), len(source.ignored)
+    summary.passed_over = dict(source.passed_over)
+    return summary
+
+
+def _finish_listing(
+    source: GalleryTargets,
+    library: LibraryStore,
+    listed: list[str],
+    linked: set[GalleryLink],
+    summary: ChunksSummary,
+    progress: Progress,
+) -> None:
+    """Say which targets are away, given a stamp below each other one, and renew what is kept of galleries."""
+    summary.away = targets_away(source, library, listed, prune=False)
+    for sentence in summary.away:
+        progress.say(sentence)
+    for gallery in source.galleries.values():
+        if gallery.problem:
+            progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
+    renew_galleries(source, library, linked)
+
+
+def _in_batches(source: GalleryTargets) -> Iterator[list[str]]:
+    """All stamps; none of a batch lies below another target than the others."""
+    batch: list[str] = []
+    root = ""
+    for stamps in source.stamps():
+        if not stamps:
+            continue
+        at = _path(stamps[0])
+        here = next((each for each in source.roots if belongs(at, each)), "")
+        if batch and (here != root or len(batch) >= _COMPARED_AT_ONCE):
+            yield batch
+            batch = []
+        root = here
+        batch += stamps
+    if batch:
+        yield batch
+
+
+def _differing(
+    stamps: Sequence[str],
+    library: LibraryStore,
+    options: IndexOptions,
+    summary: ChunksSummary,
+    linked: set[GalleryLink],
+) -> list[FoundFile]:
+    """The files to look into; the others are counted, and their galleries noted."""
+    found = [FoundFile.of_stamp(stamp) for stamp in stamps]
+    known = library.seen_at([file.path for file in found])
+    todo, failed = compare(found, known, retry_failed=options.retry_failed)
+    fitting = [file for file in todo if library.fits(file.path)]
+    failures = [
+        FileFailure(file.path, "its path is too long for a library")
+        for file in todo
+        if not library.fits(file.path)
+    ]
+    if failed:
+        reasons = library.reasons(failed)
+        failures += [FileFailure(path, reasons.get(path, ""), known=True) for path in failed]
+    if known:
+        linked |= library.linked_at(list(known))
+    summary.listed += len(found)
+    summary.failed += len(failures)
+    summary.failures += failures[: _FAILURES_NAMED - len(summary.failures)]
+    summary.unchanged += len(found) - len(todo) - len(failed)
+    return fitting
+
+
+def _hand(
+    files: Sequence[FoundFile], hand_over: Callable[[Sequence[FoundFile]], None], summary: ChunksSummary
+) -> None:
+    hand_over(files)
+    summary.queued += len(files)
+    summary.chunks += 1
+
+
+def _path(stamp: str) -> str:
+    return FoundFile.of_stamp(stamp).path
+
+
+def index_chunk(
+    source: GalleryTargets,
+    library: LibraryStore,
+    describer: Describer,
+    options: IndexOptions,
+    *,
+    stages: Sequence[Stage] = (),
+    progress: Progress,
+    stop: Stop,
+) -> IndexSummary:
+    """Look into the files of a source that were found to differ before, but for those done meanwhile.
+
+    Raises
+    ------
+    As `index`.
+    """
+    if describer.faces_from is not None:
+        require_way_of_library(library, describer.faces_from)
+    library = library.looking_for(describer.faces_from, describer.clip_from)
+    stamps = [stamp for some in source.stamps() for stamp in some]
+    listing = Listing(stamps, [FoundFile.of_stamp(stamp) for stamp in stamps], [], set())
+    intake = LibraryIntake(source, library, None, lambda: False)
+    pipeline = Pipeline(
+        intake, describer, options, stages=stages, stopwatch=Stopwatch(), clock=time.monotonic
+    )
+    return worked_through(pipeline, intake, listing, IndexSummary(listed=len(stamps)), progress, stop)

@@ -1,0 +1,100 @@
+"""What is noted about jobs while they run: where, how far, what came of them, and why they failed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.paths import escaped
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """A queue with something to do: jobs with the same needs, of which one is named.
+
+    Attributes
+    ----------
+    name : str
+    needs : mapping
+        What a worker must have for its jobs.
+    """
+
+    name: str
+    needs: Mapping[str, Any]
+
+
+def note_parts(connection: Connection, jobs: Sequence[int], part_of: int, totals: Sequence[int]) -> None:
+    """Note that these jobs are parts of another, each with so many things to do."""
+    connection.execute(
+        """INSERT INTO queue.job_notes (job_id, part_of, total)
+            SELECT job, %s, total FROM unnest(%s::bigint[], %s::bigint[]) AS parts (job, total)""",
+        (part_of, list(jobs), list(totals)),
+    )
+
+
+def note_start(connection: Connection, job: int, host: str) -> None:
+    """Note that a job is begun somewhere."""
+    connection.execute(
+        """INSERT INTO queue.job_notes (job_id, host) VALUES (%(job)s, %(host)s)
+            ON CONFLICT (job_id) DO UPDATE SET host = %(host)s, reason = '', noted_at = now()""",
+        {"job": job, "host": host},
+    )
+
+
+def note_progress(connection: Connection, job: int, stage: str, done: int, total: int | None) -> None:
+    """Note how far a job is."""
+    connection.execute(
+        """UPDATE queue.job_notes SET stage = %(stage)s, done = %(done)s, noted_at = now(),
+                total = CASE WHEN part_of IS NULL THEN %(total)s ELSE total END
+            WHERE job_id = %(job)s""",
+        {"job": job, "stage": stage, "done": done, "total": total},
+    )
+
+
+def note_end(connection: Connection, job: int, summary: Mapping[str, Any] | None, reason: str = "") -> None:
+    """Note what came of a job, or why it failed."""
+    text = None if summary is None else escaped(json.dumps(summary, ensure_ascii=False, default=str))
+    connection.execute(
+        """UPDATE queue.job_notes SET stage = '', summary = coalesce(%(summary)s::jsonb, summary),
+                reason = %(reason)s::text,
+                done = CASE WHEN %(reason)s::text = '' THEN coalesce(total, done) ELSE done END,
+                deaths = 0, noted_at = now()
+            WHERE job_id = %(job)s""",
+        {"job": job, "summary": text, "reason": reason},
+    )
+
+
+def note_death(connection: Connection, job: int) -> int:
+    """Note that a job's worker died; return how often in a row that was without any progress in between."""
+    row = connection.execute(
+        """INSERT INTO queue.job_notes AS n (job_id, deaths) VALUES (%s, 1)
+            ON CONFLICT (job_id) DO UPDATE SET
+                deaths = CASE WHEN n.done > n.done_at_death THEN 1 ELSE n.deaths + 1 END,
+                done_at_death = greatest(n.done, n.done_at_death)
+            RETURNING deaths""",
+        (job,),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def parts_in(connection: Connection, job: int, statuses: Sequence[str]) -> list[int]:
+    """The parts of a job that are in one of some states."""
+    rows = connection.execute(
+        """SELECT n.job_id FROM queue.job_notes n JOIN queue.procrastinate_jobs j ON j.id = n.job_id
+            WHERE n.part_of = %s AND j.status::text = ANY(%s) ORDER BY n.job_id""",
+        (job, list(statuses)),
+    ).fetchall()
+    return [number for (number,) in rows]
+
+
+def queues_with_work(connection: Connection) -> list[QueueState]:
+    """The queues in which a job is due, each with what its jobs need."""
+    rows = connection.execute(
+        """SELECT q.name, j.args -> 'needs'
+            FROM (SELECT queue_name AS name, min(id) AS first FROM queue.procrastinate_jobs
+                WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+                GROUP BY queue_name) AS q
+            JOIN queue.procrastinate_jobs j ON j.id = q.first ORDER BY q.name"""
+    ).fetchall()
+    return [QueueState(name, needs or {}) for name, needs in rows]

@@ -1,0 +1,165 @@
+"""The queue's tables: procrastinate's, in a schema beside the library's tables, and our notes on its jobs.
+
+Each of procrastinate's migrations and of ours is applied once. A later procrastinate brings further ones.
+"""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from facesets.errors import Command, MissingExtra, SchemaOutdated, WrongUsage
+from facesets.store.postgres.connection import Connection, Database, with_search_path
+from facesets.store.postgres.migrate import migrations_directory, take_schema_lock
+
+SCHEMA = "queue"
+_OURS = "facesets_"
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What this program's queue is made by.
+
+    Attributes
+    ----------
+    whole : str
+        SQL that makes all of procrastinate's tables at once.
+    steps : sequence of (name, SQL)
+        Procrastinate's migrations, which lead to the same, in order.
+    ours : sequence of (name, SQL)
+    """
+
+    whole: str
+    steps: Sequence[tuple[str, str]]
+    ours: Sequence[tuple[str, str]]
+
+    @property
+    def names(self) -> list[str]:
+        """All that is to be applied, by name."""
+        return [name for name, _ in (*self.steps, *self.ours)]
+
+
+def is_installed() -> bool:
+    """Whether the optional part of the program is there that the queue needs."""
+    return importlib.util.find_spec("procrastinate") is not None
+
+
+def shipped() -> Shipped:
+    """What belongs to the procrastinate that is installed. Raises `MissingExtra`."""
+    # Found, not imported: it would bring what only workers need.
+    found = importlib.util.find_spec("procrastinate")
+    if found is None or found.origin is None:
+        raise MissingExtra("jobs")
+    sql = Path(found.origin).parent / "sql"
+    steps = [(path.stem, path.read_text("utf-8")) for path in sorted((sql / "migrations").glob("*.sql"))]
+    files = sorted((migrations_directory() / "queue").glob("*.sql"))
+    ours = [(f"{_OURS}{path.stem}", path.read_text("utf-8")) for path in files]
+    return Shipped((sql / "schema.sql").read_text("utf-8"), steps, ours)
+
+
+def install(database: Database, of: Shipped | None = None) -> int:
+    """Make the queue's tables, or bring them up to date; several hosts may do so at once.
+
+    Returns
+    -------
+    int
+        How many steps were applied.
+
+    Raises
+    ------
+    MissingExtra
+        The optional part is not installed.
+    WrongUsage
+        They were made by a later procrastinate, or this user may not make them.
+    """
+    program = of or shipped()
+    if database.run(lambda connection: _is_current(connection, program)):
+        return 0
+    done = int(database.run(lambda connection: _make(connection, program)))
+    for name, sql in (*program.steps, *program.ours):
+        done += database.run(lambda connection, n=name, s=sql: _apply(connection, n, s))  # type: ignore[misc]
+    database.run(lambda connection: _refuse_later(connection, program, database.label))
+    return done
+
+
+def is_made(connection: Connection) -> bool:
+    """Whether there is a queue in this database."""
+    row = connection.execute("SELECT to_regclass('queue.applied') IS NOT NULL").fetchone()
+    return bool(row and row[0])
+
+
+def require_queue(database: Database) -> None:
+    """Make sure that the queue is one that this program works with.
+
+    Raises
+    ------
+    MissingExtra
+        The optional part is not installed.
+    SchemaOutdated
+        There is none yet, or something is pending.
+    WrongUsage
+        It was made by a later procrastinate.
+    """
+    program = shipped()
+
+    def work(connection: Connection) -> None:
+        applied = _applied(connection) if is_made(connection) else set()
+        if not applied.issuperset(program.names):
+            raise SchemaOutdated(
+                f"The queue of {database.label} is not there or not up to date. Run {Command('migrate')}."
+            )
+        _refuse_later(connection, program, database.label)
+
+    database.run(work)
+
+
+def queue_conninfo(database: Database) -> str:
+    """A connection string for procrastinate, whose SQL names no schema; it may hold a password."""
+    return with_search_path(database.conninfo, f"{SCHEMA},public")
+
+
+def look_into_queue(connection: Connection) -> None:
+    """Let names mean the queue's tables first, to the end of the transaction."""
+    connection.execute("SET LOCAL search_path TO queue, public")
+
+
+def _is_current(connection: Connection, program: Shipped) -> bool:
+    return is_made(connection) and _applied(connection) == set(program.names)
+
+
+def _make(connection: Connection, program: Shipped) -> bool:
+    take_schema_lock(connection)
+    if is_made(connection):
+        return False
+    connection.execute("CREATE SCHEMA IF NOT EXISTS queue")
+    look_into_queue(connection)
+    # The text is part of a program that is installed, as literal as any here.
+    connection.execute(program.whole.encode())
+    connection.execute(
+        "CREATE TABLE applied (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    names = [name for name, _ in program.steps]
+    connection.execute("INSERT INTO applied (name) SELECT unnest(%s::text[])", (names,))
+    return True
+
+
+def _apply(connection: Connection, name: str, sql: str) -> bool:
+    take_schema_lock(connection)
+    if name in _applied(connection):
+        return False
+    look_into_queue(connection)
+    connection.execute(sql.encode())
+    connection.execute("INSERT INTO applied (name) VALUES (%s)", (name,))
+    return True
+
+
+def _applied(connection: Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM queue.applied").fetchall()}
+
+
+def _refuse_later(connection: Connection, program: Shipped, label: str) -> None:
+    if _applied(connection).difference(program.names):
+        raise WrongUsage(
+            f"The queue of {label} was made by a later procrastinate. Install the same here: "
+            "`pip install --upgrade procrastinate`."
+        )

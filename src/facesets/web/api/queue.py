@@ -1,0 +1,60 @@
+"""`/queue`: what commands with --queue left for workers."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from facesets.operations.library.run_words import outcome
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.queue.job_list import JobLine, list_jobs
+from facesets.store.postgres.queue.schema import is_made
+from facesets.web.api.shapes import Shape
+from facesets.web.site import SiteDep
+from facesets.web.wording import worded
+
+router = APIRouter(tags=["jobs"])
+
+
+class QueuedJobShape(Shape):
+    """A job of the queue, together with its parts."""
+
+    id: int
+    what: Annotated[str, Field(description="The command.")]
+    where: Annotated[str, Field(description="The host that runs it, or ran it last; empty for none yet.")]
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    stage: str
+    done: Annotated[int, Field(description="Steps of the stage, or photos, of `total` where that is known.")]
+    total: int | None
+    queued_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    outcome: Annotated[list[str], Field(description="What came of it, in words.")]
+    reason: Annotated[str, Field(description="Why it failed.")]
+    result: Annotated[dict[str, Any], Field(description="What came of it, as `--json` prints it.")]
+
+
+def _shape(job: JobLine) -> QueuedJobShape:
+    own = {
+        name: getattr(job, name) for name in QueuedJobShape.model_fields if name not in ("outcome", "reason")
+    }
+    return QueuedJobShape(**own, outcome=outcome_of(job), reason=worded(job.reason))
+
+
+def outcome_of(job: JobLine) -> list[str]:
+    """What came of a job, in words."""
+    return outcome("index" if job.what.startswith("index") else job.what, job.result)
+
+
+def latest_jobs(connection: Connection, limit: int) -> list[JobLine]:
+    """The latest jobs; none where the library has no queue."""
+    return list_jobs(connection, limit=limit) if is_made(connection) else []
+
+
+@router.get("/queue")
+def queue(site: SiteDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[QueuedJobShape]:
+    """List the latest jobs that workers do or did, the latest first."""
+    with site.library() as session:
+        jobs = session.run(lambda connection: latest_jobs(connection, limit))
+    return [_shape(job) for job in jobs]

@@ -1,0 +1,293 @@
+"""What is queued is done once, by whoever can do it, and what came of it is kept."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facesets.errors import AlreadyRunning, NotFound, WrongUsage
+from facesets.jobs.indexing import Models
+from facesets.jobs.orders import Needs, Order
+from facesets.jobs.queueing import cancel, put, retry
+from facesets.jobs.worker import Rhythm, work_off
+from facesets.path_map import PathMap
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.queue.job_list import count_jobs, find_job, list_jobs
+from facesets.store.postgres.queue.notes import note_death, note_progress, note_start
+from facesets.store.postgres.queue.schema import look_into_queue
+from tests.fixtures.ml_service import Service, ml_service
+from tests.fixtures.program import Result, run
+from tests.fixtures.queued import HEARTBEAT_S, galleries, host, make_pictures, stored, with_queue, work
+from tests.fixtures.waiting import wait_for
+
+
+@pytest.fixture
+def queue(library_url: str) -> Iterator[Database]:
+    with with_queue(library_url) as session:
+        yield session
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with ml_service() as running:
+        yield running
+
+
+def facesets(url: str, *arguments: object) -> Result:
+    done = run(*arguments, "--database", url)
+    assert done.status == 0, done.err
+    return done
+
+
+def jobs(url: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = json.loads(facesets(url, "jobs", "--json").out)["jobs"]
+    return listed
+
+
+def test_queued_index_gives_the_library_of_a_direct_run(
+    queue: Database, library_url: str, empty_database: Database, service: Service, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "photos", 40)
+    (photos / "torn.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    (photos / "tn").mkdir()
+    (photos / "index.json").write_text('{"title": "Summer", "images": ["0-0001.jpg"]}')
+    asked = ("index", "--target", photos, "--ml-uri", service.url)
+    direct = run(*asked, "--database", empty_database.conninfo)
+    assert direct.status == 3
+    number = int(facesets(library_url, *asked, "--queue").out)
+    assert stored(queue) == []
+    work(queue)
+    assert stored(queue) == stored(empty_database)
+    assert galleries(queue) == galleries(empty_database)
+    (job,) = jobs(library_url)
+    assert (job["id"], job["what"], job["state"]) == (number, "index", "done")
+    assert (job["done"], job["total"], job["result"]["indexed"]) == (41, 41, 40)
+    assert len(queue.recorded) == 0
+    assert Library(queue).claims("path").take(["free"]) == {"free"}
+    # What is known is not queued again.
+    facesets(library_url, *asked, "--queue")
+    work(queue)
+    assert jobs(library_url)[0]["parts"] == dict.fromkeys(
+        ("waiting", "running", "done", "failed", "cancelled"), 0
+    )
+
+
+@pytest.mark.slow
+def test_direct_and_queued_runs_mix(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "photos", 12)
+    asked = ("index", "--target", photos, "--ml-uri", service.url)
+    facesets(library_url, *asked, "--queue")
+    facesets(library_url, *asked)
+    assert len(stored(queue)) == 12
+    work(queue)
+    assert len(stored(queue)) == 12
+    assert len(service.pictures) == 12
+
+
+def test_a_worker_with_other_paths_keeps_those_of_the_library(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    here = make_pictures(tmp_path / "here", 9)
+    there = tmp_path / "there"
+    there.symlink_to(here)
+    facesets(library_url, "index", "--target", there, "--ml-uri", service.url, "--queue")
+    there.unlink()
+    assert "Left to others" in "".join(work(queue).remarks)
+    assert stored(queue) == []
+    work(queue, paths=PathMap.of({str(there): str(here)}))
+    assert [path for path, _, _ in stored(queue)] == sorted(
+        str(there / p.relative_to(here)) for p in here.rglob("*.jpg")
+    )
+    assert count_jobs_in(queue) == {"done": 2}
+
+
+def count_jobs_in(session: Database) -> dict[str, int]:
+    return {str(state): count for state, count in session.run(count_jobs).items()}
+
+
+@pytest.mark.slow
+def test_every_command_on_people_is_done_from_the_queue(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "photos", 6)
+    facesets(library_url, "index", "--target", photos, "--ml-uri", service.url)
+    for command in (
+        ("cluster", "--method", "components", "--threshold", "0.5", "--min-size", "1"),
+        ("people", "centroids"),
+        ("assign", "--threshold", "0.6", "--since", "2020-01-01"),
+        ("maintain", "daily"),
+        ("maintain", "health"),
+    ):
+        assert int(facesets(library_url, *command, "--queue").out) > 0
+    # In the order in which they were queued.
+    assert work(queue).notices == []
+    facesets(library_url, "cluster", "--dual", "--queue")
+    work(queue)
+    listed = jobs(library_url)
+    assert [job["state"] for job in listed] == ["done"] * 6, [job["reason"] for job in listed]
+    ended = [job["ended_at"] for job in reversed(listed)]
+    assert ended == sorted(ended)
+    assert listed[-1]["result"]["new_persons"] == 6
+    assert "6 done" in facesets(library_url, "stats").out
+    listed_text = facesets(library_url, "jobs", "--watch").out
+    assert "maintain health" in listed_text
+    assert "6 faces: 6 became 6 new people" in listed_text
+
+
+def test_a_job_that_fails_keeps_the_sentence_and_can_be_done_again(
+    queue: Database, library_url: str, service: Service
+) -> None:
+    # Nothing was indexed yet.
+    number = facesets(library_url, "enrich", "--queue").out.strip()
+    assert "Left to others" in "".join(work(queue).remarks)
+    notices = work(queue, ml_uri=service.url).notices
+    shown = facesets(library_url, "jobs", "show", number).out
+    assert "failed" in shown
+    assert "facesets index" in shown
+    assert any("Job" in line for line in notices)
+    assert facesets(library_url, "jobs", "retry", number).out
+    assert jobs(library_url)[0]["state"] == "waiting"
+    facesets(library_url, "jobs", "cancel", number)
+    assert jobs(library_url)[0]["state"] == "cancelled"
+    assert run("jobs", "retry", number, "--database", library_url).status == 2
+    assert run("jobs", "show", 999, "--database", library_url).status == 2
+
+
+def test_one_clustering_waits_at_a_time(queue: Database, library_url: str) -> None:
+    first = put(queue, Order("cluster"))
+    with pytest.raises(AlreadyRunning, match="waits in the queue"):
+        put(queue, Order("cluster --dual"))
+    assert run("cluster", "--queue", "--database", library_url).status == 75
+    cancel(queue, first)
+    assert put(queue, Order("cluster --dual"))
+
+
+def test_what_does_not_exist_or_has_ended_cannot_be_changed(queue: Database) -> None:
+    with pytest.raises(NotFound):
+        cancel(queue, 7)
+    number = put(queue, Order("cluster"))
+    cancel(queue, number)
+    with pytest.raises(WrongUsage, match="cancelled"):
+        cancel(queue, number)
+    with pytest.raises(WrongUsage, match="has not failed"):
+        retry(queue, number)
+    assert queue.run(lambda connection: find_job(connection, number)) is not None
+    assert queue.run(lambda connection: list_jobs(connection, limit=1))[0].state == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("index", "--prune"), "--prune"),
+        (("index", "--assign"), "--assign"),
+        (("index", "--ml-uri", "http://anna:secret@host"), "password"),
+        (("describe",), "--yes"),
+        (("train", "--list"), "--queue"),
+        (("cluster", "out"), "--queue"),
+        (("enrich", "faces.npz"), "--queue"),
+    ],
+)
+def test_what_makes_no_sense_in_a_queue_is_refused(
+    queue: Database, library_url: str, tmp_path: Path, arguments: tuple[str, ...], reason: str
+) -> None:
+    target = ("--target", make_pictures(tmp_path, 1)) if arguments[0] == "index" else ()
+    done = run(*arguments, *target, "--queue", "--database", library_url)
+    assert done.status == 2
+    assert reason in done.err
+    assert "secret" not in done.err
+    assert count_jobs_in(queue) == {}
+
+
+def test_no_secret_is_kept_with_a_job(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "photos", 1)
+    url = (
+        f"{library_url}&application_name=s3cret"
+        if "?" in library_url
+        else f"{library_url}?application_name=s3cret"
+    )
+    facesets(url, "index", "--target", photos, "--ml-uri", service.url, "--queue")
+    facesets(url, "cluster", "--queue")
+    kept = queue.run(
+        lambda connection: connection.execute("SELECT * FROM queue.procrastinate_jobs").fetchall()
+    )
+    assert len(kept) == 2
+    assert "s3cret" not in str(kept)
+
+
+def test_needs_come_back_as_they_were() -> None:
+    needs = Needs(folders=("/a/\udcff",), models=True, pack="buffalo_l", extra="train")
+    assert Needs.read(json.loads(json.dumps(needs.stored()))) == needs
+    assert Needs.read({"folders": ["/a"], "of a later program": 1}) == Needs(folders=("/a",))
+
+
+@pytest.mark.slow
+def test_what_is_scheduled_is_queued_once_however_many_workers_look(queue: Database) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=2)
+    schedule = {"daily": f"{before.minute} {before.hour} * * *"}
+    for _ in range(2):
+        stop = Stop()
+        here = host()
+        models = Models(here, queue, stop, concurrency=1, provider="cpu")
+
+        def until_done(stop: Stop = stop) -> None:
+            try:
+                wait_for(lambda: set(count_jobs_in(queue)) == {"failed"})
+            finally:
+                stop.request()
+
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(until_done)
+            work_off(queue, here, models, Rhythm(HEARTBEAT_S, schedule=schedule), stop)
+            waiting.result()
+    # There are no faces that could be kept tidy.
+    (job,) = queue.run(lambda connection: list_jobs(connection, limit=10))
+    assert (job.what, job.state, job.options["tasks"]) == ("maintain", "failed", ["daily"])
+
+
+def test_a_job_at_which_workers_die_without_end_fails_with_a_reason(queue: Database) -> None:
+    number = put(queue, Order("cluster"))
+    assert [queue.run(partial(note_death, job=number)) for _ in range(3)] == [1, 2, 3]
+    queue.run(partial(note_start, job=number, host="here"))
+    queue.run(partial(note_progress, job=number, stage="Indexing", done=5, total=9))
+    # It got further than before.
+    assert [queue.run(partial(note_death, job=number)) for _ in range(5)] == [1, 2, 3, 4, 5]
+
+    def take(connection: Connection) -> None:
+        look_into_queue(connection)
+        connection.execute("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s", (number,))
+
+    queue.run(take)
+    stop = Stop()
+    with ThreadPoolExecutor(1) as pool:
+        here = host()
+        models = Models(here, queue, stop, concurrency=1, provider="cpu")
+        working = pool.submit(work_off, queue, here, models, Rhythm(HEARTBEAT_S), stop)
+        try:
+            wait_for(lambda: count_jobs_in(queue) == {"failed": 1})
+        finally:
+            stop.request()
+        working.result()
+    (job,) = queue.run(lambda connection: list_jobs(connection, limit=10))
+    assert "died at this job 6 times" in job.reason
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("queue")
+def test_a_backup_brings_the_queue_back(library_url: str, empty_url: str, tmp_path: Path) -> None:
+    facesets(library_url, "cluster", "--queue")
+    facesets(library_url, "db", "backup", tmp_path / "library.backup")
+    facesets(empty_url, "db", "restore", tmp_path / "library.backup")
+    with with_queue(empty_url) as restored:
+        assert count_jobs_in(restored) == {"waiting": 1}
+        assert put(restored, Order("assign")) > 1

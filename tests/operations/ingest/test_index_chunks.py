@@ -1,0 +1,71 @@
+"""Listing for the queue: in little memory, however many files there are."""
+
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from facesets.file_records import FoundFile
+from facesets.operations.ingest.index_chunks import FILES_IN_CHUNK, ChunksSummary, hand_over_chunks
+from facesets.operations.options.library import IndexOptions
+from facesets.progress import SilentProgress
+from facesets.records import ClipModel
+from facesets.sources.galleries import GallerySource
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+
+class MadeUpListing(GallerySource):
+    """So many files in folders of a thousand, none of which exists."""
+
+    def __init__(self, root: Path, count: int) -> None:
+        super().__init__([root])
+        self._root = root
+        self._count = count
+
+    def stamps(self) -> Iterator[list[str]]:
+        for start in range(0, self._count, 1_000):
+            yield [f"1000\t1000\t{self._root}/{start:08d}/{number:04d}.jpg" for number in range(1_000)]
+
+
+class NoModels:
+    faces_from = None
+    clip_from: ClipModel | None = None
+
+    def describe(self, *_: object) -> list[object]:
+        raise AssertionError("nothing is looked at while listing")
+
+
+def listed(database: Database, folder: Path, count: int) -> tuple[ChunksSummary, int, int]:
+    """What came of it, how many files were handed over, and the most memory that was held, in bytes."""
+    (folder / "something").mkdir(parents=True, exist_ok=True)
+    handed = 0
+
+    def hand_over(files: Sequence[FoundFile]) -> None:
+        nonlocal handed
+        assert len(files) <= FILES_IN_CHUNK
+        handed += len(files)
+
+    tracemalloc.start()
+    try:
+        summary = hand_over_chunks(
+            MadeUpListing(folder, count),
+            Library(database),
+            NoModels(),  # type: ignore[arg-type]
+            IndexOptions(),
+            hand_over,
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+        return summary, handed, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_ten_times_the_files_take_no_more_memory(database: Database, tmp_path: Path) -> None:
+    few, _, small = listed(database, tmp_path, 10_000)
+    many, handed, large = listed(database, tmp_path, 100_000)
+    assert (few.listed, many.listed, many.queued, handed) == (10_000, 100_000, 100_000, 100_000)
+    assert many.chunks == -(-100_000 // FILES_IN_CHUNK)
+    assert large < 1.2 * small
+    assert large < 20_000_000

@@ -1,0 +1,23 @@
+"""Folders that lie elsewhere on a host than the library knows."""
+
+from facesets.path_map import PathMap
+
+MAP = PathMap.of({"/mnt/photos": "/data/p", "/mnt/photos/old/": "/archive"})
+
+
+def test_a_path_of_the_library_is_found_here_and_named_as_there_again() -> None:
+    for known, here in (
+        ("/mnt/photos/a/b.jpg", "/data/p/a/b.jpg"),
+        ("/mnt/photos/old/c.jpg", "/archive/c.jpg"),
+        ("/mnt/photos", "/data/p"),
+        ("/elsewhere/d.jpg", "/elsewhere/d.jpg"),
+        ("/mnt/photosets/e.jpg", "/mnt/photosets/e.jpg"),
+    ):
+        assert MAP.here(known) == here
+        assert MAP.known(here) == known
+
+
+def test_without_a_map_paths_are_the_same_and_with_one_only_those_in_it_are_known() -> None:
+    assert PathMap().covers("/anything")
+    assert MAP.covers("/mnt/photos/a")
+    assert not MAP.covers("/mnt/other")
