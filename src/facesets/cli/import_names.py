@@ -37,13 +37,18 @@ def import_names(
     database: DatabaseOption = None,
     from_: Annotated[
         Literal["auto", "xmp", "picasa", "digikam", "osxphotos", "takeout"],
-        Option("Only names that this program, or this kind of file, keeps.", flag="--from"),
+        Option(
+            "Only names that this program, or this kind of file, keeps.",
+            flag="--from",
+            variable="FACESETS_IMPORT_NAMES_FROM",
+        ),
     ] = "auto",
     map_: Annotated[
         tuple[str, ...],
         Option(
             "Where a folder that the other program names lies here. May be repeated.",
             flag="--map",
+            variable="FACESETS_IMPORT_NAMES_MAP",
             metavar="OLD=NEW",
         ),
     ] = (),
