@@ -511,3 +511,17 @@ def test_somebody_who_has_another_name_elsewhere_is_told_and_merged(library: Lib
     assert imports(library) == []
     found = bring(library, tmp_path)
     assert (found.known, found.asked, found.also_called) == (3, 0, [])
+
+
+def test_a_folder_with_digikam_s_database_is_read_as_a_whole(library: Library, tmp_path: Path) -> None:
+    left, right = add_photo_file(library, tmp_path / "2019" / "summer" / "1.jpg", [LEFT, RIGHT])
+    (tmp_path / "2019" / "summer" / "1.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    people = [("Anna B.", np.multiply(LEFT, (60, 40) * 2)), ("Ben", np.multiply(RIGHT, (60, 40) * 2))]
+    photo = {"name": "1.jpg", "size": 5, "orientation": 1, "width": 60, "height": 40, "people": people}
+    digikam_database(tmp_path / "digikam4.db", tmp_path, [photo])
+    found = bring(library, tmp_path)
+    # Of two names the sidecar's counts, and the other is asked about.
+    assert (found.named, found.asked) == (2, 1)
+    assert [name_of(library, face) for face in (left, right)] == ["Anna", "Ben"]
+    with pytest.raises(WrongUsage, match=r"There is no digikam4\.db"):
+        bring(library, tmp_path / "2019", kind="digikam")
