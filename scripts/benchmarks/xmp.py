@@ -3,13 +3,12 @@
     python scripts/benchmarks/xmp.py --photos 20000 --known 1000000
 
 A library of so many known photos, each with a face of one of a hundred people who have names; of some there
-are files, hard links of a few small JPEGs. Everything lies below --folder, on the disk to be measured.
+are files, hard links of a few small JPEGs below --folder, on the disk to be measured.
 """
 
 import argparse
 import os
 import resource
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,16 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
+from throw_away import throw_away_library
 
 from facesets.operations.interchange.export_xmp import export_xmp
 from facesets.operations.interchange.undo_xmp import undo_xmp
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
-from facesets.store.postgres.connection import Connection, Database, opened
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.store.postgres.server.embedded import EmbeddedServer
 
 _PEOPLE = 100
 
@@ -38,19 +36,15 @@ def main() -> None:
     )
     parser.add_argument("--photos", type=int, default=5_000, help="of which there are files")
     parser.add_argument("--known", type=int, default=50_000, help="in the library")
-    parser.add_argument("--folder", type=Path, default=None, help="where to work; a temporary one by default")
+    parser.add_argument("--folder", type=Path, default=None, help="where photos are made")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="fsets.", dir=arguments.folder))
-    folder.chmod(0o755)
-    try:
-        _make_photos(folder / "photos", arguments.photos)
-        with EmbeddedServer(folder / "postgres") as server, opened(Database(server.conninfo)) as database:
-            migrate(database, shipped_migrations())
-            database.run(lambda connection: _fill(connection, folder / "photos", arguments))
+    with tempfile.TemporaryDirectory(prefix="fsbench.", dir=arguments.folder) as folder:
+        photos = Path(folder) / "photos"
+        _make_photos(photos, arguments.photos)
+        with throw_away_library() as database:
+            database.run(lambda connection: _fill(connection, photos, arguments))
             database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
             _measure(Library(database), arguments.photos)
-    finally:
-        shutil.rmtree(folder)
 
 
 def _measure(library: Library, photos: int) -> None:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.index_stage import say_which_are_empty
 from facesets.cli.params import DatabaseOption
 from facesets.errors import WrongUsage
-from facesets.files import printable
+from facesets.files import plain_path, printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.plurals import counted
@@ -59,6 +60,7 @@ def export_xmp(
             return
         library = Library(session)
         summary = run(library, who or (), options, progress=progress, stop=stop)
+        say_which_are_empty(library, [str(plain_path(each)) for each in options.target])
     console.show(summary, _lines(summary), asked_for=options.dry_run)
     _say_what_was_left(summary.edited, " --replace writes again what is ours there.")
     _finish(summary.failures)

@@ -1,8 +1,8 @@
 """Sidecars beside real files: what is written, what stays, what goes, and what is taken back."""
 
-import hashlib
+import os
 import shutil
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.fixtures.library_people import rows
-from tests.fixtures.made_faces import SETTINGS, made_faces
-from tests.fixtures.photos import with_orientation
-from tests.fixtures.xmp_packets import exiftool_reads, listed, packet_of, region, regions
+from tests.fixtures.named_photos import HEIGHT, LEFT, RIGHT, WIDTH, add, names, picture, sidecar
+from tests.fixtures.xmp_packets import exiftool_reads, exiftool_reads_all, listed, packet_of, region, regions
 
 from facesets.errors import CannotWrite, FacesetsError, WrongUsage
-from facesets.file_records import FileRecord
 from facesets.formats.xmp.reading import read_named_regions
-from facesets.imaging.decode import decode
 from facesets.imaging.metadata.reader import packet_in
 from facesets.imaging.stored_frame import stored_frame, upright_box
 from facesets.operations.ingest.relocate import relocate, writing
@@ -29,15 +26,11 @@ from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.progress import SilentProgress
-from facesets.records import ImageRecord
 from facesets.stop import Stop
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
 BY = "ben@home"
-_WIDTH, _HEIGHT = 240, 180
-_LEFT, _RIGHT = (20, 30, 80, 110), (110, 40, 170, 120)
-"""Boxes in pixels of the upright picture."""
 
 
 @pytest.fixture
@@ -52,44 +45,6 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def picture(path: Path, orientation: int = 1, *, colour: str = "teal") -> Path:
-    """A photo stored as a camera in that position stores it."""
-    plain = path.with_name("plain.png")
-    Image.new("RGB", (_WIDTH, _HEIGHT), colour).save(plain)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with_orientation(plain, path, orientation)
-    plain.unlink()
-    return path
-
-
-def add(library: Library, path: Path, *people: str) -> None:
-    """Let the library know a photo with a face of each of some people, from left to right."""
-    decoded = decode(path)
-    boxes = np.array([_LEFT, _RIGHT][: len(people)], np.float32).reshape(-1, 4)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    faces = replace(made_faces(len(people), int(digest[:6], 16)), box=boxes)
-    image = ImageRecord(digest, decoded.width, decoded.height, np.datetime64("NaT", "s"), bytes(32), faces)
-    status = path.stat()
-    with library.writing(SETTINGS):
-        library.commit([FileRecord(str(path), status.st_size, status.st_mtime_ns, digest)], [image])
-
-    def name(connection: Connection) -> None:
-        for place, person in enumerate(people):
-            connection.execute(
-                """WITH known AS (SELECT person_id FROM person_names WHERE name = %(name)s),
-                    made AS (INSERT INTO persons (id) SELECT gen_random_uuid()
-                        WHERE NOT EXISTS (SELECT FROM known) RETURNING id),
-                    named AS (INSERT INTO person_names (person_id, name) SELECT id, %(name)s FROM made)
-                    UPDATE face_detections f SET person_id = coalesce(
-                            (SELECT person_id FROM known), (SELECT id FROM made)), assigned_by = 'manual'
-                        FROM images i WHERE i.id = f.image_id AND i.sha256 = %(digest)s
-                        AND f.ordinal = %(place)s""",
-                {"name": person, "digest": digest, "place": place},
-            )
-
-    library.database.run(name)
-
-
 def export(library: Library, *who: str, **options: Any) -> ExportXmpSummary:
     chosen = ExportXmpOptions(**options)
     return export_xmp(library, who, chosen, progress=SilentProgress(), stop=Stop())
@@ -97,14 +52,6 @@ def export(library: Library, *who: str, **options: Any) -> ExportXmpSummary:
 
 def undo(library: Library, run: int | str = "last", *, dry_run: bool = False) -> UndoXmpSummary:
     return undo_xmp(library.database, f"{run}", dry_run=dry_run, progress=SilentProgress(), stop=Stop())
-
-
-def sidecar(photo: Path) -> Path:
-    return photo.with_name(f"{photo.name}.xmp")
-
-
-def names(path: Path) -> list[str]:
-    return [each.name for each in read_named_regions(path.read_bytes())]
 
 
 def face_of(library: Library, person: str) -> int:
@@ -137,7 +84,7 @@ def test_names_and_boxes_come_back_from_every_orientation(
         found = read_named_regions(sidecar(photo).read_bytes())
         assert [each.name for each in found] == ["Anna", "Ben Ångström"]
         width, height = frame.upright_size
-        for each, box in zip(found, (_LEFT, _RIGHT), strict=True):
+        for each, box in zip(found, (LEFT, RIGHT), strict=True):
             assert each.box is not None
             shown = np.array(upright_box(each.box, frame.orientation)) * np.array([width, height] * 2)
             assert np.abs(shown - np.array(box)).max() < 0.01
@@ -149,13 +96,67 @@ def test_exiftool_reads_the_sidecar_of_a_turned_photo(library: Library, photos: 
     export(library)
     said = exiftool_reads(sidecar(photo))
     # A quarter turn to the left of the upright picture, as the camera stored it.
-    assert said["RegionInfo"]["AppliedToDimensions"] == {"W": _HEIGHT, "H": _WIDTH, "Unit": "pixel"}
+    assert said["RegionInfo"]["AppliedToDimensions"] == {"W": HEIGHT, "H": WIDTH, "Unit": "pixel"}
     (anna,) = said["RegionInfo"]["RegionList"]
-    x1, y1, x2, y2 = _LEFT
-    assert anna["Area"]["X"] == pytest.approx((y1 + y2) / 2 / _HEIGHT, abs=1e-5)
-    assert anna["Area"]["Y"] == pytest.approx(1 - (x1 + x2) / 2 / _WIDTH, abs=1e-5)
-    assert anna["Area"]["W"] == pytest.approx((y2 - y1) / _HEIGHT, abs=1e-5)
+    x1, y1, x2, y2 = LEFT
+    assert anna["Area"]["X"] == pytest.approx((y1 + y2) / 2 / HEIGHT, abs=1e-5)
+    assert anna["Area"]["Y"] == pytest.approx(1 - (x1 + x2) / 2 / WIDTH, abs=1e-5)
+    assert anna["Area"]["W"] == pytest.approx((y2 - y1) / HEIGHT, abs=1e-5)
     assert said["PersonInImage"] == ["Anna"]
+
+
+def test_a_server_that_imports_regions_gets_every_box_to_the_pixel(library: Library, photos: Path) -> None:
+    made = [picture(photos / f"{n}.jpg", n) for n in range(1, 9)]
+    for photo in made:
+        add(library, photo, "Anna", "Ben")
+    export(library)
+    said = exiftool_reads_all([sidecar(photo) for photo in made])
+    for orientation, tags in enumerate(said, start=1):
+        found = {name: box for name, *box in _as_immich_imports(tags["RegionInfo"], orientation)}
+        assert found.keys() == {"Anna", "Ben"}
+        assert np.abs(np.array([found["Anna"], found["Ben"]]) - np.array([LEFT, RIGHT])).max() <= 1
+
+
+def _as_immich_imports(info: dict[str, Any], orientation: int) -> Iterator[tuple[str, int, int, int, int]]:
+    """Name and box in whole pixels of the upright picture, as Immich makes them of what exiftool reads."""
+    width, height = info["AppliedToDimensions"]["W"], info["AppliedToDimensions"]["H"]
+    is_on_its_side = orientation >= 5
+    if is_on_its_side:
+        width, height = height, width
+    for each in info["RegionList"]:
+        x, y, w, h = (each["Area"][key] for key in "XYWH")
+        x, y = {
+            1: (x, y),
+            2: (1 - x, y),
+            3: (1 - x, 1 - y),
+            4: (x, 1 - y),
+            5: (y, x),
+            6: (1 - y, x),
+            7: (1 - y, 1 - x),
+            8: (y, 1 - x),
+        }[orientation]
+        if is_on_its_side:
+            w, h = h, w
+        left, top = int((x - w / 2) * width), int((y - h / 2) * height)
+        yield each["Name"], left, top, int((x + w / 2) * width), int((y + h / 2) * height)
+
+
+def test_what_is_beyond_the_edge_is_cut_off_and_not_written_again(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg", 8)
+    add(library, photo, "Anna", "Ben")
+    library.database.run(
+        lambda connection: connection.execute(
+            """UPDATE face_detections SET x1 = CASE ordinal WHEN 0 THEN -30 ELSE -80 END,
+                x2 = CASE ordinal WHEN 0 THEN 60 ELSE -10 END"""
+        )
+    )
+    assert export(library).new == 1
+    (anna,) = read_named_regions(sidecar(photo).read_bytes())
+    assert anna.box is not None
+    assert upright_box(anna.box, 8)[:3:2] == pytest.approx((0, 60 / WIDTH), abs=1e-5)
+    assert export(library, "Ben").unchanged == 1
+    os.utime(sidecar(photo))
+    assert export(library).unchanged == 1
 
 
 def test_a_second_run_writes_nothing(library: Library, photos: Path) -> None:

@@ -3,9 +3,10 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 from typing import Literal
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from facesets.formats.xmp.editing import UnfitSidecar
 from facesets.formats.xmp.merging import EditedSince, Merged, Wanted, merged
 from facesets.formats.xmp.ownership import Hasher, Ours, from_json, to_json
 from facesets.formats.xmp.reading import tidy
+from facesets.formats.xmp.regions import Box, clipped
 from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES
 from facesets.imaging.stored_frame import stored_box, stored_frame
 from facesets.operations.interchange.sidecar_files import content_of, state_of
@@ -24,6 +26,8 @@ SUFFIX = ".xmp"
 _LAYOUT = "1"
 """Rises where the same faces give other sidecars: these are then looked at again."""
 _CHANGED = "changed since it was indexed: index it again first"
+_LEAST = 1e-4
+"""Fractions of the picture; what is smaller would be lost by rounding."""
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Outcome = Literal["unchanged", "new", "changed", "removed", "missing", "edited", "failed"]
@@ -78,6 +82,8 @@ class Request:
     microsoft: bool
     replace: bool
     hashed: Hasher
+    twins: dict[Path, frozenset[str]] = field(default_factory=dict)
+    """By folder, the names that several photos have but for their endings, as far as that was looked for."""
 
 
 def fit_name(name: str) -> str | None:
@@ -104,7 +110,7 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
     try:
         if not _is_as_indexed(path, photo):
             return Plan(photo, "failed", reason=_CHANGED)
-        name = _name_of_sidecar(path, known)
+        name = _name_of_sidecar(path, known, asked.twins)
         before = content_of(path.with_name(name))
         done = _merged(photo, wanted, before, ours, asked, microsoft=microsoft)
     except EditedSince as error:
@@ -115,9 +121,9 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
         return Plan(photo, "failed", name, error.reason)
     except UnfitSidecar as error:
         return Plan(photo, "failed", name, str(error))
+    except (FileNotFoundError, NotADirectoryError):
+        return Plan(photo, "missing")
     except OSError as error:
-        if not name:
-            return Plan(photo, "missing")
         return Plan(photo, "failed", name, f"cannot be read: {error.strerror or error}")
     now = KnownSidecar(name, frozenset(each.person for each in wanted), packed(done.ours), None, made_of)
     keeps = bool(wanted) or not done.ours.is_nothing
@@ -153,41 +159,40 @@ def _merged(
     frame = stored_frame(Path(photo.path))
     if frame.upright_size != (photo.width, photo.height):
         raise UnreadableImage(_CHANGED)
-    size = (photo.width, photo.height) * 2
-    boxes = [stored_box(_clipped(face.box, size), frame.orientation) for face in faces]
-    named = zip((asked.names[face.person] for face in faces), boxes, strict=True)
-    wanted = Wanted(tuple(named), frame.width, frame.height, microsoft)
+    on_it = [(asked.names[face.person], _clipped(face.box, photo)) for face in faces]
+    named = tuple((name, stored_box(box, frame.orientation)) for name, box in on_it if box is not None)
+    wanted = Wanted(named, frame.width, frame.height, microsoft)
     return merged(before, wanted, ours if before is not None else (), asked.hashed, replace=asked.replace)
 
 
-def _clipped(
-    box: tuple[float, float, float, float], size: tuple[int, ...]
-) -> tuple[float, float, float, float]:
-    """A box in fractions of the picture, without what is beyond its edges."""
-    x1, y1, x2, y2 = (min(max(edge / whole, 0.0), 1.0) for edge, whole in zip(box, size, strict=True))
-    return x1, y1, x2, y2
+def _clipped(box: Box, photo: PhotoFile) -> Box | None:
+    """The part of a box that is on the picture, in fractions of it; None where that is next to nothing."""
+    x1, y1, x2, y2 = box
+    found = clipped(x1 / photo.width, y1 / photo.height, x2 / photo.width, y2 / photo.height)
+    return found if found is not None and min(found[2] - found[0], found[3] - found[1]) > _LEAST else None
 
 
-def _name_of_sidecar(photo: Path, known: KnownSidecar | None) -> str:
+def _name_of_sidecar(photo: Path, known: KnownSidecar | None, twins: dict[Path, frozenset[str]]) -> str:
     """Which file is its sidecar: that of before, else `photo.jpg.xmp`, else a `photo.xmp` of its own."""
     full, short = f"{photo.name}{SUFFIX}", f"{photo.stem}{SUFFIX}"
     candidates = (known.name, full) if known is not None else (full,)
     for name in candidates:
         if os.path.lexists(photo.with_name(name)):
             return name
-    return short if is_there(photo.with_name(short)) and _is_alone(photo) else full
+    if not is_there(photo.with_name(short)):
+        return full
+    if photo.parent not in twins:
+        twins[photo.parent] = _twins(photo.parent)
+    return full if photo.stem in twins[photo.parent] else short
 
 
-def _is_alone(photo: Path) -> bool:
-    """Whether no other photo has the same name but for its ending: theirs may be the sidecar."""
+def _twins(folder: Path) -> frozenset[str]:
+    """The names that several photos of a folder have but for their endings: a sidecar may be any one's."""
     endings = SUFFIXES | RAW_SUFFIXES
-    with os.scandir(photo.parent) as entries:
-        return not any(
-            entry.name != photo.name
-            and Path(entry.name).stem == photo.stem
-            and Path(entry.name).suffix.lower() in endings
-            for entry in entries
-        )
+    with os.scandir(folder) as entries:
+        names = [PurePath(entry.name) for entry in entries]
+    found = Counter(name.stem for name in names if name.suffix.lower() in endings)
+    return frozenset(stem for stem, count in found.items() if count > 1)
 
 
 def _is_as_indexed(path: Path, photo: PhotoFile) -> bool:

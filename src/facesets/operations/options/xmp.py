@@ -16,7 +16,7 @@ class ExportXmpOptions(Checked):
         tuple[Path, ...],
         Option("Only photos below this folder. May be repeated.", metavar="DIR", unset="the whole library"),
     ] = ()
-    microsoft: Annotated[bool, Option("Microsoft's regions, too, for Windows' own programs.")] = False
+    microsoft: Annotated[bool, Option("Microsoft's regions, too, for programs that know no others.")] = False
     replace: Annotated[
         bool,
         Option(
