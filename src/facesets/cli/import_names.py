@@ -25,28 +25,38 @@ if TYPE_CHECKING:
 _LISTED = 10
 
 
+SourceArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[SOURCE...]",
+        help="Folders of photos, a digikam4.db, JSON of `osxphotos query --json`, Picasa's contacts.xml.",
+        show_default=False,
+    ),
+]
+FromOption = Annotated[
+    Literal["auto", "xmp", "picasa", "digikam", "osxphotos", "takeout"],
+    Option(
+        "Only names that this program, or this kind of file, keeps.",
+        flag="--from",
+        variable="FACESETS_IMPORT_NAMES_FROM",
+    ),
+]
+MapOption = Annotated[
+    tuple[str, ...],
+    Option(
+        "Where a folder that the other program names lies here. May be repeated.",
+        flag="--map",
+        variable="FACESETS_IMPORT_NAMES_MAP",
+        metavar="OLD=NEW",
+    ),
+]
+
+
 def import_names(
-    source: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[SOURCE...]",
-            help="Folders of photos, a digikam4.db, JSON of `osxphotos query --json`, Picasa's contacts.xml.",
-            show_default=False,
-        ),
-    ] = None,
+    source: SourceArgument = None,
     database: DatabaseOption = None,
-    from_: Annotated[
-        Literal["auto", "xmp", "picasa", "digikam", "osxphotos", "takeout"],
-        Option("Only names that this program, or this kind of file, keeps.", flag="--from"),
-    ] = "auto",
-    map_: Annotated[
-        tuple[str, ...],
-        Option(
-            "Where a folder that the other program names lies here. May be repeated.",
-            flag="--map",
-            metavar="OLD=NEW",
-        ),
-    ] = (),
+    from_: FromOption = "auto",
+    map_: MapOption = (),
     unmatched: Annotated[
         bool, Option("List the names that were read of places without a face, and of whole photos.")
     ] = False,

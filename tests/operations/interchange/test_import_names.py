@@ -499,3 +499,29 @@ def test_what_a_run_found_and_xmp_agrees_with_is_no_word_of_a_human(library: Lib
     assert rows(library.database, f"SELECT count(*) FROM said_faces WHERE face_id IN ({str(ids)[1:-1]})") == [
         (0,)
     ]
+
+
+def test_somebody_who_has_another_name_elsewhere_is_told_and_merged(library: Library, tmp_path: Path) -> None:
+    faces = [add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(3)]
+    for number, face in enumerate(faces):
+        naming.name(library.database, str(face), "Anna", into=True, face=True, by=BY)
+        (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna Berg", LEFT)))
+    assert bring(library, tmp_path).also_called == ["Anna Berg: 3 faces of Anna here"]
+    correcting.merge(library.database, ["Anna Berg"], "Anna", drop_names=False, by=BY)
+    assert imports(library) == []
+    found = bring(library, tmp_path)
+    assert (found.known, found.asked, found.also_called) == (3, 0, [])
+
+
+def test_a_folder_with_digikam_s_database_is_read_as_a_whole(library: Library, tmp_path: Path) -> None:
+    left, right = add_photo_file(library, tmp_path / "2019" / "summer" / "1.jpg", [LEFT, RIGHT])
+    (tmp_path / "2019" / "summer" / "1.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
+    people = [("Anna B.", np.multiply(LEFT, (60, 40) * 2)), ("Ben", np.multiply(RIGHT, (60, 40) * 2))]
+    photo = {"name": "1.jpg", "size": 5, "orientation": 1, "width": 60, "height": 40, "people": people}
+    digikam_database(tmp_path / "digikam4.db", tmp_path, [photo])
+    found = bring(library, tmp_path)
+    # Of two names the sidecar's counts, and the other is asked about.
+    assert (found.named, found.asked) == (2, 1)
+    assert [name_of(library, face) for face in (left, right)] == ["Anna", "Ben"]
+    with pytest.raises(WrongUsage, match=r"There is no digikam4\.db"):
+        bring(library, tmp_path / "2019", kind="digikam")

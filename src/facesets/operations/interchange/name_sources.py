@@ -47,17 +47,17 @@ def named_photos(sources: Sequence[Path], kind: NamesFrom, read: FilesRead) -> I
 
 
 def _of_place(place: Path, kind: NamesFrom, read: FilesRead) -> Iterator[NamedPhoto]:
-    if place.is_dir():
-        if kind in {"auto", "digikam"} and (place / _DIGIKAM).is_file():
-            yield from _of_file(place / _DIGIKAM, kind)
-        elif kind == "digikam":
-            raise WrongUsage(f"There is no {_DIGIKAM} in {printable(place)}. Give the file itself.")
-        if kind == "osxphotos":
-            raise WrongUsage(f"{printable(place)} is a folder. Give the JSON file that osxphotos wrote.")
-        if kind in _OF_FOLDERS:
-            yield from photos_in_folder(place, _OF_FOLDERS[kind], read)
-    else:
+    if not place.is_dir():
         yield from _of_file(place, kind)
+        return
+    if kind == "osxphotos":
+        raise WrongUsage(f"{printable(place)} is a folder. Give the JSON file that osxphotos wrote.")
+    if kind in _OF_FOLDERS:
+        yield from photos_in_folder(place, _OF_FOLDERS[kind], read)
+    if kind in {"auto", "digikam"} and (place / _DIGIKAM).is_file():
+        yield from _of_file(place / _DIGIKAM, kind)
+    elif kind == "digikam":
+        raise WrongUsage(f"There is no {_DIGIKAM} in {printable(place)}. Give the file itself.")
 
 
 def _of_file(path: Path, kind: NamesFrom) -> Iterator[NamedPhoto]:

@@ -1,7 +1,9 @@
 """How many questions wait: as many as `open_questions` finds, without making each of them."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import numpy as np
 
@@ -68,7 +70,9 @@ def _count(connection: Connection) -> Waiting:
     found = all_open_face_candidates(connection)
     now = as_of_now(connection, found.persons, active)
     numbers = {who: number for number, who in enumerate(dict.fromkeys(now))}
-    is_open = np.array([who in active for who in now], bool)[found.person] & ~_settled(found, said, settled)
+    is_open = np.array([who in active for who in now], bool)[found.person] & ~_settled(
+        found, now, said, settled
+    )
     # The likeliest first; what is asked about the same face later depends on the answer.
     rows = np.flatnonzero(is_open)
     rows = rows[np.unique(found.face[rows], return_index=True)[1]]
@@ -78,11 +82,11 @@ def _count(connection: Connection) -> Waiting:
     return Waiting(about_faces + len(others) - unnamed, unnamed)
 
 
-def _settled(found: FaceCandidates, said: Statements, settled: Settled) -> Bool:
-    """Which questions about faces statements answer, of faces that any is about."""
+def _settled(found: FaceCandidates, now: Sequence[UUID], said: Statements, settled: Settled) -> Bool:
+    """Which questions about faces statements answer, of faces that any is about, and of people as of now."""
     of_pairs = [face for pair in said.face_pairs for face in (pair.first, pair.second)]
     spoken_of = np.array([*(each.face for each in said.faces), *of_pairs], np.int64)
     answered = np.zeros(len(found.face), bool)
     for row in np.flatnonzero(np.isin(found.face, spoken_of)).tolist():
-        answered[row] = settled.is_settled(int(found.face[row]), found.persons[found.person[row]])
+        answered[row] = settled.is_settled(int(found.face[row]), now[found.person[row]])
     return answered

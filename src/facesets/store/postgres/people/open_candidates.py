@@ -20,7 +20,8 @@ _FROM_OPEN_OF_FACES: LiteralString = """
         SELECT person_id, assigned_by FROM face_detections WHERE id = c.face_id OFFSET 0) AS f
     WHERE (%(faces)s::bigint[] IS NULL OR c.face_id = ANY(%(faces)s::bigint[]))
         AND CASE c.kind WHEN 'near' THEN f.person_id IS NULL
-            WHEN 'import' THEN f.person_id IS DISTINCT FROM c.person_id AND EXISTS (
+            WHEN 'import' THEN f.person_id IS DISTINCT FROM coalesce(
+                (SELECT p.merged_into_id FROM persons p WHERE p.id = c.person_id), c.person_id) AND EXISTS (
                 SELECT FROM imported_names n WHERE n.face_id = c.face_id AND n.person_id = c.person_id)
             ELSE f.person_id IS NOT NULL AND f.assigned_by = 'auto' END
         AND (c.status = 'pending'
