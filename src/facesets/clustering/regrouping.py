@@ -113,8 +113,7 @@ def regroup(
     calibration : Calibration
         Of all faces.
     min_size : int
-        Fewest faces of a new person; a known one for whom no human vouches is gone who loses faces and has
-        fewer then.
+        Fewest faces of a new person; a known unnamed one who loses faces and has fewer then is gone.
     least_similarity : float, optional
         Mean similarity to a person's faces without which no face joins.
     most_faces : int
