@@ -188,7 +188,7 @@ def _set_row(manifest: SetManifest, folder: Path) -> PlannedRow:
 
 def _caption(face: FaceEntry, quality: float) -> str:
     """How good a face is, and the day of its photo where that is known."""
-    return "  ".join(filter(None, [f"{quality:.2f}", face.taken[:_DAY]]))
+    return "  ".join(filter(None, [f"{quality:.2f}", face.time[:_DAY]]))
 
 
 def _facts(
@@ -198,7 +198,7 @@ def _facts(
     if qualities:
         facts.append(f"{counted(len(qualities), 'face')} in {counted(images, 'photo')}")
         facts.append(f"quality {max(qualities):.2f} to {min(qualities):.2f}")
-    if years := {face.taken[:_YEAR] for face in faces if face.taken}:
+    if years := {face.time[:_YEAR] for face in faces if face.time}:
         first, last = min(years), max(years)
         facts.append(f"taken {first}" if first == last else f"taken {first} to {last}")
     if dropped:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from facesets.records import CacheSettings, Collection, Float32
 from facesets.results.manifest_values import Box, FaceId, Integer, Keypoints, Name, Paths, Place, Text
@@ -37,9 +38,9 @@ class FaceEntry:
         x1, y1, x2, y2 and five times x, y, in pixels of the upright image.
     quality : float
         The weighted sum, in [0, 1].
-    taken : str
-        When the photo was taken, by the camera's clock, as `2019-07-04T15:30:00`; empty where that is not
-        known, and where an earlier version wrote the manifest.
+    taken : str, optional
+        When the photo was taken, by the camera's clock, as `2019-07-04T15:30:00`. It is not there where that
+        is not known, nor where an earlier version wrote the manifest.
     """
 
     face: FaceId
@@ -50,7 +51,12 @@ class FaceEntry:
     face_short: float
     blur: float
     quality: float
-    taken: Text = ""
+    taken: Text | UnsetType = UNSET
+
+    @property
+    def time(self) -> str:
+        """When the photo was taken; empty where that is not known."""
+        return self.taken if isinstance(self.taken, str) else ""
 
     @property
     def image(self) -> str:
@@ -266,8 +272,8 @@ def face_describer(collection: Collection, quality: Float32) -> Callable[[int], 
     return describe
 
 
-def _time(taken: np.datetime64) -> str:
-    return "" if np.isnat(taken) else str(taken.astype("M8[s]"))
+def _time(taken: np.datetime64) -> str | UnsetType:
+    return UNSET if np.isnat(taken) else str(taken.astype("M8[s]"))
 
 
 def rounded(values: Iterable[float], digits: int) -> tuple[float, ...]:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import UNSET
 from PIL import Image
 from tests.fixtures.photo_library import PEOPLE, Library
 
@@ -57,7 +58,7 @@ def test_a_sheet_says_when_photos_were_taken_where_that_is_known(results: Path) 
     group = manifest.facesets[0]
     assert all(len(tile.caption) == 4 for tile in plan_rows(manifest, results / "fs")[0].faces)
     times = ["2012-07-04T15:30:00", "2019-01-01T00:00:00", *[""] * (len(group.faces) - 2)]
-    dated = tuple(replace(face, taken=time) for face, time in zip(group.faces, times, strict=True))
+    dated = tuple(replace(face, taken=time or UNSET) for face, time in zip(group.faces, times, strict=True))
     row = plan_rows(replace(manifest, facesets=(replace(group, faces=dated),)), results / "fs")[0]
     assert "taken 2012 to 2019" in row.facts
     captions = {tile.caption[6:] for tile in row.faces}

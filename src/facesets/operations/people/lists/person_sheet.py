@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import UNSET
+
 from facesets.files import atomic_write, printable
 from facesets.formats.bundle import png_bytes
 from facesets.imaging.sheets import MAX_CROPS, draw_sheet
@@ -91,5 +93,5 @@ def face_entry(face: FaceLine, number: int) -> FaceEntry:
         face_short=short,
         blur=0.0,
         quality=face.quality,
-        taken=face.taken,
+        taken=face.taken or UNSET,
     )
