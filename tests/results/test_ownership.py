@@ -11,9 +11,9 @@ from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
 from tests.fixtures.results import CROPS, GATES, export, grow, make, tree
 
 from facesets.errors import WrongUsage
-from facesets.operations.eras.person import EraRequest
-from facesets.operations.eras.split_eras import split_eras
 from facesets.operations.face_sets.discover import discover
+from facesets.operations.face_sets.eras.person import EraRequest
+from facesets.operations.face_sets.eras.split_eras import split_eras
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.grouping.cluster import cluster

@@ -10,10 +10,10 @@ from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
 from tests.fixtures.results import CROPS, GATES, export, grow, make, tree
 
 from facesets.errors import SourceGone
-from facesets.operations.eras.person import EraRequest
-from facesets.operations.eras.split_eras import probe_eras, split_eras
 from facesets.operations.face_sets import set_writer as export_set
 from facesets.operations.face_sets.discover import discover
+from facesets.operations.face_sets.eras.person import EraRequest
+from facesets.operations.face_sets.eras.split_eras import probe_eras, split_eras
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.face_sets.single_face_crop import single_face_crops

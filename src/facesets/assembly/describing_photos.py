@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from facesets.assembly.language_models import language_model
 from facesets.descriptions.prompt import read_prompt
 from facesets.interfaces import Progress
-from facesets.operations.descriptions.describing import BatchSizes, check_batches, describe
+from facesets.operations.library.descriptions.describing import BatchSizes, check_batches, describe
 from facesets.operations.options.describe import DescribeOptions
 from facesets.remote.retry import Stopped, pausing
 from facesets.settings import LlmSettings, Settings
@@ -16,8 +16,8 @@ from facesets.store.postgres.library import Library
 
 if TYPE_CHECKING:
     from facesets.descriptions.estimates import Estimate
-    from facesets.operations.descriptions.announcing import Announcement
-    from facesets.operations.descriptions.describing import DescribeSummary
+    from facesets.operations.library.descriptions.announcing import Announcement
+    from facesets.operations.library.descriptions.describing import DescribeSummary
 
 
 def describe_photos(

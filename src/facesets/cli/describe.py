@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from facesets.descriptions.estimates import Estimate
     from facesets.interfaces import Progress
-    from facesets.operations.descriptions.announcing import Announcement
-    from facesets.operations.descriptions.describing import DescribeSummary
+    from facesets.operations.library.descriptions.announcing import Announcement
+    from facesets.operations.library.descriptions.describing import DescribeSummary
 
 TargetOption = Annotated[
     list[Path] | None,
@@ -80,7 +80,7 @@ def describe(
 
 def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Announcement, Estimate], bool]":
     def agree(said: "Announcement", cost: "Estimate") -> bool:
-        from facesets.operations.descriptions.announcing import lines_of
+        from facesets.operations.library.descriptions.announcing import lines_of
 
         with console.paused(progress):
             for line in lines_of(said, cost):
@@ -95,7 +95,7 @@ def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Announcement, Estim
 
 
 def _show(label: str, summary: "DescribeSummary") -> None:
-    from facesets.operations.descriptions.announcing import estimate_of, lines_of
+    from facesets.operations.library.descriptions.announcing import estimate_of, lines_of
 
     if summary.dry_run and summary.announced is not None and not console.session.json:
         for line in lines_of(summary.announced, estimate_of(summary.announced)):

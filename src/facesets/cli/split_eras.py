@@ -20,7 +20,7 @@ from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.eras.summaries import ProbeSummary, SplitErasSummary
+    from facesets.operations.face_sets.eras.summaries import ProbeSummary, SplitErasSummary
     from facesets.settings import Settings
 
 
@@ -58,8 +58,8 @@ def split_eras(
     from facesets.assembly.crop_checker import crop_checker
     from facesets.assembly.stores import open_store
     from facesets.errors import WrongUsage
-    from facesets.operations.eras import split_eras as operation
-    from facesets.operations.eras.person import EraRequest
+    from facesets.operations.face_sets.eras import split_eras as operation
+    from facesets.operations.face_sets.eras.person import EraRequest
 
     cache, out = cache_and_out("split-eras", first, second)
     if not name:
@@ -97,7 +97,7 @@ def split_eras(
 
 
 def _kept_years(conf: "Settings") -> Path:
-    from facesets.operations.eras.year_cache import FILE_NAME
+    from facesets.operations.face_sets.eras.year_cache import FILE_NAME
 
     return conf.cache_dir / FILE_NAME
 

@@ -16,11 +16,11 @@ from facesets.errors import WrongUsage
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder
-from facesets.operations.eras.person import EraRequest
-from facesets.operations.eras.split_eras import probe_eras, split_eras
-from facesets.operations.eras.summaries import ProbeSummary, SplitErasSummary
-from facesets.operations.eras.year_cache import FILE_NAME
 from facesets.operations.face_sets.discover import known_sets
+from facesets.operations.face_sets.eras.person import EraRequest
+from facesets.operations.face_sets.eras.split_eras import probe_eras, split_eras
+from facesets.operations.face_sets.eras.summaries import ProbeSummary, SplitErasSummary
+from facesets.operations.face_sets.eras.year_cache import FILE_NAME
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.ingest.embed import embed

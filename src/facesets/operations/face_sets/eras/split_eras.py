@@ -7,10 +7,10 @@ import numpy as np
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
-from facesets.operations.eras.era_faces import Era, era_source
-from facesets.operations.eras.person import EraRequest, FoundPerson, find_person
-from facesets.operations.eras.probe import facts_line, judge, probe, probe_png, probe_text
-from facesets.operations.eras.summaries import (
+from facesets.operations.face_sets.eras.era_faces import Era, era_source
+from facesets.operations.face_sets.eras.person import EraRequest, FoundPerson, find_person
+from facesets.operations.face_sets.eras.probe import facts_line, judge, probe, probe_png, probe_text
+from facesets.operations.face_sets.eras.summaries import (
     EraSet,
     ProbeSummary,
     SplitErasSummary,

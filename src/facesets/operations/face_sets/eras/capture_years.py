@@ -18,7 +18,7 @@ from facesets.file_records import FileRecord, FoundFile
 from facesets.files import mtime_ns_of, open_regular_file
 from facesets.imaging.metadata.years import sane_year, year_in_header, year_in_name
 from facesets.interfaces import Progress
-from facesets.operations.eras.year_cache import UNKNOWN, YearCache
+from facesets.operations.face_sets.eras.year_cache import UNKNOWN, YearCache
 from facesets.records import Images, Int64
 from facesets.stop import Stop
 

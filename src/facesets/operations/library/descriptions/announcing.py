@@ -6,7 +6,7 @@ from decimal import Decimal
 from facesets.descriptions.asking import EDGE, Provider, money
 from facesets.descriptions.estimates import Estimate
 from facesets.errors import Field
-from facesets.operations.descriptions.questions import Allowed
+from facesets.operations.library.descriptions.questions import Allowed
 from facesets.plurals import counted
 
 

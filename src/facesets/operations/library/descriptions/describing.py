@@ -12,12 +12,12 @@ from facesets.descriptions.prices import FREE
 from facesets.errors import Command, Field, Sentence, WrongUsage
 from facesets.interfaces import Progress
 from facesets.library_records import PendingPhoto, PhotosOfStage
-from facesets.operations.descriptions.announcing import Announcement, announcement
-from facesets.operations.descriptions.budget import Budget
-from facesets.operations.descriptions.collecting import UNSURE_FOR_S, Collected, collect
-from facesets.operations.descriptions.questions import Allowed, Known, question_about
-from facesets.operations.descriptions.sending import Priced, Sender, Sent
 from facesets.operations.ingest.changed_files import FileFailure
+from facesets.operations.library.descriptions.announcing import Announcement, announcement
+from facesets.operations.library.descriptions.budget import Budget
+from facesets.operations.library.descriptions.collecting import UNSURE_FOR_S, Collected, collect
+from facesets.operations.library.descriptions.questions import Allowed, Known, question_about
+from facesets.operations.library.descriptions.sending import Priced, Sender, Sent
 from facesets.operations.options.describe import DescribeOptions
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection

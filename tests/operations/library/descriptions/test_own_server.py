@@ -10,7 +10,7 @@ from tests.fixtures.openai_server import serving_openai
 
 from facesets.descriptions.prices import model_named
 from facesets.errors import WrongUsage
-from facesets.operations.descriptions.announcing import Announcement, estimate_of, lines_of
+from facesets.operations.library.descriptions.announcing import Announcement, estimate_of, lines_of
 from facesets.operations.library.stats import stages
 from facesets.remote.llm.openai_chat import OpenAiChat
 from facesets.store.postgres.connection import Database

@@ -14,8 +14,8 @@ from PIL import Image
 
 from facesets.file_records import FileRecord
 from facesets.files import open_regular_file, sha256_of
-from facesets.operations.eras.capture_years import FLUSH_EVERY, CaptureYears, Opener, capture_years
-from facesets.operations.eras.year_cache import FILE_NAME
+from facesets.operations.face_sets.eras.capture_years import FLUSH_EVERY, CaptureYears, Opener, capture_years
+from facesets.operations.face_sets.eras.year_cache import FILE_NAME
 from facesets.progress import SilentProgress
 from facesets.records import Images
 from facesets.stop import Stop
@@ -286,7 +286,7 @@ def test_what_was_read_before_a_stop_is_kept(album: Album, cache: Path) -> None:
 def test_years_are_kept_while_many_are_read(
     album: Album, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facesets.operations.eras.capture_years.FLUSH_EVERY", 10)
+    monkeypatch.setattr("facesets.operations.face_sets.eras.capture_years.FLUSH_EVERY", 10)
     assert FLUSH_EVERY > 10
     for number in range(40):
         album.add(f"{number}.jpg", exif_year=2001)

@@ -21,7 +21,7 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import Failure
 
 from facesets.descriptions.asking import NotSent
-from facesets.operations.descriptions.describing import BatchSizes
+from facesets.operations.library.descriptions.describing import BatchSizes
 from facesets.operations.library.stats import stages
 from facesets.remote.llm.anthropic import Anthropic
 from facesets.store.postgres.connection import Database, opened

@@ -20,7 +20,7 @@ from tests.fixtures.llm_server import Failure, an_answer
 from facesets.descriptions.asking import NotSent
 from facesets.descriptions.prices import model_named
 from facesets.errors import WrongUsage
-from facesets.operations.descriptions.announcing import Announcement
+from facesets.operations.library.descriptions.announcing import Announcement
 from facesets.operations.library.stats import stages
 from facesets.remote.llm.anthropic import Anthropic
 from facesets.store.postgres.connection import Database

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from facesets.operations.eras.capture_years import CaptureYears
-from facesets.operations.eras.person import EraRequest, FoundPerson
-from facesets.operations.eras.probe import EraProbe
+from facesets.operations.face_sets.eras.capture_years import CaptureYears
+from facesets.operations.face_sets.eras.person import EraRequest, FoundPerson
+from facesets.operations.face_sets.eras.probe import EraProbe
 from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.set_changes import State
 from facesets.results.manifest import Failure

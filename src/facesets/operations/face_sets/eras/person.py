@@ -9,8 +9,8 @@ import numpy as np
 from facesets.clustering.eras import Eras
 from facesets.files import printable
 from facesets.interfaces import Progress, Store
-from facesets.operations.eras.capture_years import CaptureYears, capture_years
-from facesets.operations.eras.era_faces import (
+from facesets.operations.face_sets.eras.capture_years import CaptureYears, capture_years
+from facesets.operations.face_sets.eras.era_faces import (
     Curated,
     Era,
     Recovered,

@@ -15,8 +15,8 @@ from facesets.formats.bundle import png_bytes
 from facesets.imaging.era_chart import FACES_SHOWN, ClusterRow, CutBar, EraChart, draw_era_chart
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress
-from facesets.operations.eras.capture_years import CaptureYears
-from facesets.operations.eras.era_faces import Curated, Era, Recovered, year_range
+from facesets.operations.face_sets.eras.capture_years import CaptureYears
+from facesets.operations.face_sets.eras.era_faces import Curated, Era, Recovered, year_range
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
