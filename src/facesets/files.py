@@ -136,7 +136,8 @@ def sweep_temporaries(*paths: Path) -> None:
     for folder, stems in folders.items():
         for leftover in folder.glob(".*.tmp"):
             if leftover.name[1:].removesuffix(".tmp").rpartition(".")[0] in stems:
-                with suppress(FileNotFoundError):
+                # One that may not be removed does no harm, and whoever writes there says why it cannot.
+                with suppress(OSError):
                     leftover.unlink()
 
 

@@ -59,3 +59,10 @@ def test_a_folder_without_photos_is_named(photo: Path, library_url: str, tmp_pat
     result = run("export-xmp", "--target", empty, "--database", library_url)
     assert f"The library has no photo below {empty}." in result.err
     assert not sidecar(photo).exists()
+
+
+@pytest.mark.usefixtures("database")
+def test_who_named_nobody_is_told_how(library_url: str) -> None:
+    result = run("export-xmp", "--database", library_url)
+    assert result.status == 0
+    assert "Nobody has a name to write: give somebody one with `facesets people name WHO NAME`." in result.err

@@ -62,6 +62,8 @@ def export_xmp(
         summary = run(library, who or (), options, progress=progress, stop=stop)
         say_which_are_empty(library, [str(plain_path(each)) for each in options.target])
     console.show(summary, _lines(summary), asked_for=options.dry_run)
+    if not summary.people and not summary.unfit:
+        console.notice("Nobody has a name to write: give somebody one with `facesets people name WHO NAME`.")
     _say_what_was_left(summary.edited, " --replace writes again what is ours there.")
     _finish(summary.failures)
 

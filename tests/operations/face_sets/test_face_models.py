@@ -291,6 +291,17 @@ def test_what_needs_no_certain_recogniser_is_written_with_any(
     assert len(checks.bundles) == 2 * len(PEOPLE)
 
 
+def test_a_damaged_model_is_found_by_its_name_where_no_manifest_lists_it(
+    tmp_path: Path, embedder: LocalEmbedder
+) -> None:
+    damaged = {"Anna.safetensors", "Anna_visomaster.json", "Anna_rope.txt", "merged_embeddings.txt"}
+    for name in damaged | {"readme.txt", "settings.json", "arrays.npz"}:
+        (tmp_path / name).write_bytes(b"\xff\xff\xff")
+    found = verified(tmp_path, embedder)
+    assert {Path(check.file).name for check in found.bundles} == damaged
+    assert found.failed == len(damaged)
+
+
 @pytest.mark.usefixtures("known_to_swappers")
 def test_reactors_models_are_refused_where_nothing_tells_what_they_hold(tmp_path: Path, run: Run) -> None:
     with pytest.raises(WrongUsage, match="hold landmark_3d_68, pose as well"):

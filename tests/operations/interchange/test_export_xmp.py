@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +304,7 @@ def test_a_run_is_taken_back_byte_for_byte(library: Library, photos: Path) -> No
     done = undo(library, run)
     assert (done.run, done.restored, done.removed) == (run, 1, 1)
     assert {path: content for path, (content, _) in states(photos).items()} == before
-    with pytest.raises(WrongUsage, match="none has changed"):
+    with pytest.raises(WrongUsage, match="There is no run of export-xmp to take back"):
         undo(library)
     again = export(library)
     assert (again.new, again.changed) == (1, 1)
@@ -425,6 +425,31 @@ def test_what_a_killed_run_wrote_is_known_as_ours(
     assert undo(library).restored == 1
     assert undo(library).restored == 1
     assert sidecar(photo).read_bytes() == theirs
+
+
+@pytest.mark.parametrize("again", [export, undo])
+def test_what_a_killed_run_left_half_written_goes_with_the_next(
+    again: Callable[[Library], object], library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = picture(photos / "a.jpg")
+    add(library, photo, "Anna")
+    theirs = photos / ".b.jpg.xmp.0a1b2c3d.tmp"
+    theirs.write_bytes(b"another program's")
+
+    class Killed(Exception):
+        pass
+
+    def die(sidecar: Path, *_: object) -> None:
+        sidecar.with_name(f".{sidecar.name}.0a1b2c3d.tmp").write_bytes(b"<x:xmp")
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(exporting, "put", die)
+        export(library)
+    export(library, dry_run=True)
+    assert len(states(photos)) == 3
+    again(library)
+    assert set(states(photos)) - {str(sidecar(photo))} == {str(photo), str(theirs)}
 
 
 def test_whoever_is_forgotten_goes_from_the_sidecars_with_the_next_run(

@@ -34,6 +34,7 @@ _OWN_SUFFIX: dict[Format, str] = {
     "rope": "_rope.txt",
     "npz": ".npz",
 }
+_FOR_MODELS_ALONE = tuple(suffix for kind, suffix in _OWN_SUFFIX.items() if kind != "npz")
 _BY_SUFFIX: dict[str, Format] = {
     BUNDLE_SUFFIX: "fsz",
     ".safetensors": "safetensors",
@@ -60,6 +61,11 @@ def own_file(names: Iterable[str], kind: Format) -> str:
 def images_folder(name: str, top_n: int) -> str:
     """Name the folder of the best images of a set, within the set's own folder."""
     return f"{PurePosixPath(name).name}_top{top_n}"
+
+
+def is_named_as_model(name: str) -> bool:
+    """Whether only a face model, or a bundle, has such a name, whatever it holds."""
+    return name.endswith((BUNDLE_SUFFIX, *_FOR_MODELS_ALONE)) or name in OF_EVERYBODY.values()
 
 
 def format_of(path: Path) -> Format | None:

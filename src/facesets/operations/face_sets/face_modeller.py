@@ -41,10 +41,11 @@ def require_recogniser(formats: Sequence[Format], models: CacheSettings, store: 
     if not keyed or is_of_swappers(models):
         return
     consumers = " and ".join(CONSUMERS[each] for each in keyed)
+    verb = "works" if len(keyed) == 1 else "work"
     left = [each for each in formats if each not in OF_ONE_RECOGNISER]
     rest = f"choose {Field('formats', ','.join(left))}" if left else "choose fsz, images or npz"
     raise RecogniserMismatch(
-        f"{consumers} work with embeddings of {RECOGNISER} as {PACK} has it, and the faces of {store} come "
+        f"{consumers} {verb} with embeddings of {RECOGNISER} as {PACK} has it, and the faces of {store} come "
         f"from {printable(models.recogniser)} of {printable(models.pack)}, so nothing is exported. Embed the "
         f"photos with {Field('pack', PACK)}, or {rest}."
     )

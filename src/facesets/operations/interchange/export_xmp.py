@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
 from facesets.errors import CannotWrite, Command, WrongUsage
-from facesets.files import plain_path, printable
+from facesets.files import plain_path, printable, sweep_temporaries
 from facesets.formats.xmp.merging import EditedSince
 from facesets.formats.xmp.ownership import NOTHING, Hasher
 from facesets.interfaces import Progress
@@ -208,6 +209,7 @@ class _Export:
         )
         writing = [plan for plan in plans if plan.outcome in ("new", "changed", "removed")]
         if self._run:
+            sweep_temporaries(*_left_by_killed_runs(photos))
             self._noted += self._database.run(lambda connection: self._announce(connection, writing))
             written = {plan.photo.path: plan for plan in _each(_write, writing, in_parallel)}
             plans = [written.get(plan.photo.path, plan) for plan in plans]
@@ -260,6 +262,14 @@ def _each(
     """The plans that come of some items, several a thread: most are but a look at a file's time."""
     parts = [items[start : start + _PART] for start in range(0, len(items), _PART)]
     return [plan for part in in_parallel(lambda part: [work(item) for item in part], parts) for plan in part]
+
+
+def _left_by_killed_runs(photos: Iterable[PhotoFile]) -> list[Path]:
+    """Sidecars that a run was about to write when it ended: a part of one may be beside them."""
+    known = [(Path(photo.path), photo.sidecar) for photo in photos]
+    return [
+        path.with_name(each.name) for path, each in known if each is not None and each.planned is not None
+    ]
 
 
 def _change(plan: Plan) -> Change:

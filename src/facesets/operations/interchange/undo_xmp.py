@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from facesets.errors import CannotWrite, UnreadableXmp, WrongUsage
-from facesets.files import printable
+from facesets.files import printable, sweep_temporaries
 from facesets.formats.xmp.merging import EditedSince
 from facesets.interfaces import Progress
 from facesets.operations.interchange.export_xmp import COMMAND, THREADS, LeftSidecar
@@ -80,6 +80,8 @@ def undo_xmp(
             changes = database.run(partial(changes_of, run=number, behind=behind, limit=_AT_A_TIME))
             is_done = len(changes) < _AT_A_TIME
             behind = changes[-1].path if changes else behind
+            if not dry_run:
+                sweep_temporaries(*map(_place, changes))
             settled = []
             for change, (outcome, reason) in zip(changes, pool.map(put_back, changes), strict=True):
                 counts[outcome] += 1
@@ -106,7 +108,7 @@ def undo_xmp(
 
 def _number_of(runs: list[int], run: str) -> int:
     if not runs:
-        raise WrongUsage("No run of export-xmp can be taken back: none has changed anything.")
+        raise WrongUsage("There is no run of export-xmp to take back.")
     if run == LAST:
         return runs[0]
     if not run.isdecimal() or int(run) not in runs:

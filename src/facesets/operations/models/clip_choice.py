@@ -20,7 +20,8 @@ from facesets.store.postgres.models import ClipRow
 
 NO_PACK = (
     "There is no CLIP pack on this machine, so images get no embedding and `search` finds none by words. "
-    f"`facesets models pull {DEFAULT_CLIP}` fetches one; --skip-clip silences this."
+    f"`facesets models pull {DEFAULT_CLIP}` fetches one; `facesets index --skip-clip`, or skip-clip = true "
+    "below [index] in facesets.toml, silences this."
 )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.files import printable
-from facesets.formats.face_models.kinds import BUNDLE_SUFFIX, seen_in
+from facesets.formats.face_models.kinds import is_named_as_model, seen_in
 from facesets.imaging.decode import SUFFIXES
 from facesets.records import CacheSettings, Float32
 from facesets.results.export_manifest import ExportManifest, SetManifest
@@ -140,7 +140,7 @@ def _below(folder: Path) -> list[Path]:
             continue
         if path.name == SET_MANIFEST:
             found |= _listed(path)
-        elif path.suffix == BUNDLE_SUFFIX or (path.suffix in _MODEL_SUFFIXES and _is_model(path)):
+        elif is_named_as_model(path.name) or (path.suffix in _MODEL_SUFFIXES and _is_model(path)):
             found.add(path)
     has_pictures = any(path.suffix.lower() in SUFFIXES for path in folder.glob("*"))
     return sorted(found) if found or not has_pictures else [folder]
