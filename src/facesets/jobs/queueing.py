@@ -94,6 +94,10 @@ def retry(database: Database, number: int) -> JobLine:
             raise WrongUsage(
                 f"Job {number} has not failed: it is {job.state}. Queue its command again instead."
             )
+        # Of one that was cancelled when it failed procrastinate keeps that, and would not queue it.
+        connection.execute(
+            "UPDATE procrastinate_jobs SET abort_requested = false WHERE id = ANY(%s)", (failed,)
+        )
         connector = SyncPsycopgConnector()
         for each in failed:
             connector.execute_query_all_with_connection(

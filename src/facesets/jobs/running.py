@@ -94,6 +94,15 @@ class Runner:
         FacesetsError
             As its command does; its sentence is noted.
         """
+        try:
+            self._run(context, arguments)
+        except (HeldElsewhere, AlreadyRunning, Unreachable) as error:
+            if context.should_abort():
+                # Nobody wants it to be tried again.
+                raise JobAborted from error
+            raise
+
+    def _run(self, context: JobContext, arguments: Mapping[str, Any]) -> None:
         number = context.job.id
         if number is None:
             raise ValueError("a job without a number")
@@ -146,15 +155,12 @@ class Runner:
 
 
 def _is_cut(summary: object) -> bool:
-    """Whether a summary says that the work was cut short; lists of them, if one does."""
-    several = summary if isinstance(summary, list) else [summary]
-    return any(bool(getattr(each, "stopped", False)) for each in several)
+    """Whether a summary says that the work was cut short."""
+    return bool(getattr(summary, "stopped", False))
 
 
 def _kept(summary: object) -> Mapping[str, Any]:
     """A summary as it is noted, without long lists."""
-    if isinstance(summary, list):
-        return {"tasks": [_plain(each) for each in summary]}
     kept: dict[str, Any] = _plain(summary)
     return {
         name: value[:_FAILURES_KEPT] if isinstance(value, list) else value for name, value in kept.items()

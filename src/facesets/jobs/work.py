@@ -21,7 +21,7 @@ from facesets.operations.people.assigning.prototypes import centroids
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.training.training import train_heads
-from facesets.operations.people.upkeep.tasks import maintain
+from facesets.operations.people.upkeep.tasks import TaskSummary, maintain, named_in
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
@@ -82,10 +82,19 @@ def _centroids(work: Work) -> object:
     return centroids(work.session)
 
 
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What came of the tasks that were done, and whether others are left."""
+
+    tasks: list[TaskSummary]
+    stopped: bool
+
+
 def _maintain(work: Work) -> object:
     tasks = tasks_named(work.options.get("tasks", ()))
     options = work.read(MaintainOptions)
-    return maintain(work.library, tasks, options, by=work.by, progress=work.progress, stop=work.stop)
+    done = maintain(work.library, tasks, options, by=work.by, progress=work.progress, stop=work.stop)
+    return Upkeep(done, stopped=len(done) < len(named_in(tasks)))
 
 
 def _train(work: Work) -> object:
