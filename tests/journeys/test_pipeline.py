@@ -181,6 +181,18 @@ def test_what_training_needs_is_asked_for_before_anything_is_done(
     assert rows(library_url, b"SELECT count(*) FROM images") == [(0,)]
 
 
+def test_the_engine_of_cluster_is_that_of_the_settings(
+    pipeline: Call, photos: Path, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.assembly.engines.find_spec", lambda _name: None)
+    by = {"FACESETS_CLUSTER_ENGINE": "local", "FACESETS_CLUSTER_METHOD": "components"}
+    refused = pipeline(photos, **by)
+    assert refused.status == 2
+    assert "facesets[scale]" in refused.err
+    assert rows(library_url, b"SELECT count(*) FROM images") == [(0,)]
+    assert pipeline(photos, "--dual", "--dry-run", **by).status == 0
+
+
 def test_a_run_that_failed_goes_on_at_that_step(
     pipeline: Call, photos: Path, library_url: str, lfw_photos: list[Path]
 ) -> None:
