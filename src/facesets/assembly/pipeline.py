@@ -169,7 +169,8 @@ def people_steps(
 def _told(source: GallerySource, request: PipelineRequest) -> dict[str, Any]:
     """The request, as the library keeps it with the run: only a run that is told the same goes on."""
     asked = request.asked
-    models = (*asked.detection, asked.clip_pack, asked.ml_uri, request.body_model)
+    service = _shown(asked.ml_uri) if asked.ml_uri else None
+    models = (*asked.detection, asked.clip_pack, service, request.body_model)
     steps = {name: asdict(getattr(request, name)) for name in ("index", "cluster", "dual", "assign", "train")}
     return {
         "targets": source.roots,
@@ -180,6 +181,13 @@ def _told(source: GallerySource, request: PipelineRequest) -> dict[str, Any]:
             name: {field: _plain(value) for field, value in told.items()} for name, told in steps.items()
         },
     }
+
+
+def _shown(ml_uri: str) -> str:
+    """The address of a service without what nobody else may read."""
+    from facesets.remote.access import plain_url
+
+    return plain_url(ml_uri, what="machine-learning service", example="http://HOST:3003")[1]
 
 
 def _plain(value: object) -> object:
