@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import Order
-from facesets.jobs.queueing import cancel, put, retry
+from facesets.jobs.queueing import cancel, put, put_parts, retry
 from facesets.jobs.worker import Rhythm, work_off
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
@@ -16,8 +19,10 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import JobLine, list_jobs
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.library_people import add_person
+from tests.fixtures.ml_service import ml_service
 from tests.fixtures.notices import KeptNotices
-from tests.fixtures.queued import HEARTBEAT_S, host, with_queue, work
+from tests.fixtures.program import run
+from tests.fixtures.queued import HEARTBEAT_S, host, make_pictures, stored, with_queue, work
 from tests.fixtures.waiting import wait_for
 
 
@@ -72,6 +77,24 @@ def test_upkeep_that_a_worker_did_not_finish_is_finished_by_the_next(queue: Data
     job = the_job(queue)
     assert job.state == "done"
     assert [each["task"] for each in job.result["tasks"]][:2] == ["centroids", "empty"]
+
+
+def test_what_a_cancelled_index_queues_before_it_hears_of_that_is_cancelled_too(
+    queue: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancelled_then_put(session: Database, *told: Any) -> None:
+        cancel(queue, number)
+        put_parts(session, *told)
+
+    monkeypatch.setattr(indexing, "put_parts", cancelled_then_put)
+    photos = make_pictures(tmp_path / "photos", 6)
+    with ml_service() as service:
+        asked = ("index", "--target", photos, "--ml-uri", service.url)
+        number = int(run(*asked, "--queue", "--database", library_url).out)
+        work(queue, service.url)
+    job = the_job(queue)
+    assert (job.state, job.parts.waiting, job.parts.done) == ("cancelled", 0, 0)
+    assert stored(queue) == []
 
 
 def test_a_cancelled_job_whose_worker_died_is_cancelled_and_not_failed(queue: Database) -> None:

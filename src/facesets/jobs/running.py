@@ -16,11 +16,12 @@ from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models, index_photos, index_targets
 from facesets.jobs.orders import PHOTOS_OF_INDEX
 from facesets.jobs.progress import JobProgress, reported
+from facesets.jobs.queueing import cancel_parts
 from facesets.jobs.work import COMMANDS, Work
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
-from facesets.store.postgres.queue.notes import note_end, note_start
+from facesets.store.postgres.queue.notes import is_cancelled, note_end, note_start
 
 _log = logging.getLogger("facesets.jobs")
 
@@ -125,6 +126,10 @@ class Runner:
                 summary = self._done(context.job, work)
             is_over = not (stop.requested and _is_cut(summary))
             self.session.run(partial(note_end, job=number, summary=_kept(summary)))
+        if context.job.task_name == "index" and self.session.run(partial(is_cancelled, job=number)):
+            # It may have queued further parts since, for it hears of that a moment later.
+            cancel_parts(self.session, number)
+            raise JobAborted
         if not is_over:
             raise JobAborted if context.should_abort() else GivenBack
 

@@ -19,6 +19,7 @@ from procrastinate.jobs import Status
 from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
+from facesets.jobs.queueing import cancel_parts
 from facesets.jobs.running import Runner, TryAgain
 from facesets.jobs.work import COMMANDS
 from facesets.stop import Stop
@@ -177,6 +178,7 @@ class _Worker:
                 if job.id is None:
                     continue
                 if await asyncio.to_thread(self._session.run, partial(is_cancelled, job=job.id)):
+                    await asyncio.to_thread(cancel_parts, self._session, job.id)
                     await manager.finish_job(job, Status.ABORTED, delete_job=False)
                     continue
                 deaths = await asyncio.to_thread(self._session.run, partial(note_death, job=job.id))
