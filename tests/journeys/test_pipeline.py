@@ -187,7 +187,11 @@ def test_no_password_of_a_service_is_kept_with_the_run(
 ) -> None:
     with ml_service() as service:
         address = service.url.replace("://", "://anna:s3cret@")
-        settings = {"FACESETS_INDEX_ML_URI": address, "FACESETS_INDEX_PACK": "", "FACESETS_INDEX_DET_SIZE": ""}
+        settings = {
+            "FACESETS_INDEX_ML_URI": address,
+            "FACESETS_INDEX_PACK": "",
+            "FACESETS_INDEX_DET_SIZE": "",
+        }
         done = pipeline(photos, **settings)
     assert done.status == 0, done.err
     (options,) = rows(library_url, b"SELECT options::text FROM runs WHERE command = 'pipeline'")[0]

@@ -1,6 +1,6 @@
 """`--queue`: a command that goes to a worker, in place of being done here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +72,7 @@ def queue_index(
     patterns: tuple[Sequence[str], Sequence[str]],
     asked: "Asked",
     options: "IndexOptions",
+    body_model: Path | None,
 ) -> bool:
     """Queue `index` if that is asked for: a worker lists the folders and cuts them into chunks of photos."""
     if not is_asked():
@@ -90,6 +91,7 @@ def queue_index(
         "det_size": det_size,
         "min_det_score": min_det_score,
         "clip_pack": _placed(asked.clip_pack),
+        "body_model": None if body_model is None else to_text(str(body_model.absolute())),
         "ml_uri": asked.ml_uri,
         "skip_faces": asked.skip_faces,
         "skip_clip": asked.skip_clip,
@@ -114,6 +116,13 @@ def queue_index(
         options=options,
     )
     return True
+
+
+def refuse_typed(typed: Collection[str], *names: str) -> None:
+    """Refuse flags of the command line that say how the host works that is to do it. Raises `WrongUsage`."""
+    flags = " and ".join(f"--{name.replace('_', '-')}" for name in names if name in typed)
+    if flags and is_asked():
+        raise WrongUsage(f"{flags} cannot go into the queue: the worker decides. Leave out one or the other.")
 
 
 def refuse_with_index(stage: str | None, profile: Path | None, *, assign: bool, alone: bool) -> None:
