@@ -171,16 +171,6 @@ def test_one_clustering_waits_at_a_time(queue: Database, library_url: str) -> No
     assert put(queue, Order("cluster --dual"))
 
 
-def test_a_queued_index_has_the_body_model_that_was_asked_for(
-    queue: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    make_pictures(tmp_path / "photos", 1)
-    facesets(library_url, "index", "--target", "photos", "--body-model", "body.onnx", "--queue")
-    (job,) = queue.run(lambda connection: list_jobs(connection, limit=1))
-    assert job.options["asked"]["body_model"] == str(tmp_path / "body.onnx")
-
-
 def test_a_queued_clustering_has_the_engine_that_was_asked_for(
     queue: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,7 +203,7 @@ def test_what_does_not_exist_or_has_ended_cannot_be_changed(queue: Database) -> 
         (("index", "--assign"), "--assign"),
         (("index", "--ml-uri", "http://anna:secret@host"), "password"),
         (("index", "--provider", "cpu"), "--provider"),
-        (("index", "--max-batch", "8"), "--max-batch"),
+        (("index", "--max-batch", "8", "--body-model", "body.onnx"), "--body-model and --max-batch"),
         (("enrich", "--provider", "cpu"), "--provider"),
         (("describe",), "--yes"),
         (("train", "--list"), "--queue"),

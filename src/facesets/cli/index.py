@@ -58,7 +58,7 @@ ConcurrencyOption = Annotated[
 AloneOption = Annotated[bool, Option("End with status 75 if another `index --alone` is going. For cron.")]
 
 
-_OF_THE_HOST = ("concurrency", "provider", "max_batch", "max_wait_ms", "strict")
+_OF_THE_HOST = ("body_model", "concurrency", "provider", "max_batch", "max_wait_ms", "strict")
 """Flags that say nothing about what comes into the library."""
 
 _NOT_WITH_ENRICH = (
@@ -128,7 +128,7 @@ def index(
     if target is None or force or delete:
         raise WrongUsage(_FORCE_IS_OF_STAGE if force else _DELETE_IS_OF_STAGE if delete else _NO_TARGET)
     require_faces(options, assign=assign, by_service=bool(ml_uri), skip_faces=skip_faces)
-    if queueing.queue_index(database, target, (include, exclude), asked, options, body_model):
+    if queueing.queue_index(database, target, (include, exclude), asked, options):
         return
     photos = target, include, exclude
     done = _index(photos, database, options, asked, body_model, profile, assign=assign, alone=alone)

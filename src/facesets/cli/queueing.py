@@ -72,7 +72,6 @@ def queue_index(
     patterns: tuple[Sequence[str], Sequence[str]],
     asked: "Asked",
     options: "IndexOptions",
-    body_model: Path | None,
 ) -> bool:
     """Queue `index` if that is asked for: a worker lists the folders and cuts them into chunks of photos."""
     if not is_asked():
@@ -91,7 +90,6 @@ def queue_index(
         "det_size": det_size,
         "min_det_score": min_det_score,
         "clip_pack": _placed(asked.clip_pack),
-        "body_model": None if body_model is None else to_text(str(body_model.absolute())),
         "ml_uri": asked.ml_uri,
         "skip_faces": asked.skip_faces,
         "skip_clip": asked.skip_clip,

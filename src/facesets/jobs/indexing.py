@@ -88,7 +88,6 @@ class Models:
             library=self._library,
             describer=describe,
             clip_pack=asked.get("clip_pack"),
-            body_model=Path(from_text(asked["body_model"])) if asked.get("body_model") else None,
         )
         stages = stages_of_run(
             options.stages, models, host.conf, host.notices, quiet, self._stop, enrich=options.enrich
