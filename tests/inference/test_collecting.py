@@ -152,6 +152,32 @@ def test_an_error_that_nobody_expects_reaches_whoever_waits() -> None:
         describer.describe([picture(1)], [WANTED])
 
 
+def test_nobody_waits_for_ever_where_pictures_fail_each_for_another_reason() -> None:
+    class Faulty(Counting):
+        def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
+            if len(pictures) > 1:
+                raise CannotInfer("too many at once")
+            if pictures[0][0, 0, 0] == 0:
+                raise ValueError("bug")
+            return super().describe(pictures, wanted)
+
+    describer = CollectingDescriber(Faulty(), readers=3, runners=1, max_wait_s=60)
+    heard: list[str] = []
+
+    def ask(number: int) -> None:
+        try:
+            describer.describe([picture(number)], [WANTED])
+            heard.append("answer")
+        except ValueError:
+            heard.append("error")
+
+    readers = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(3)]
+    for reader in readers:
+        reader.start()
+    wait_for(lambda: len(heard) == 3)
+    assert sorted(heard) == ["answer", "answer", "error"]
+
+
 def test_its_threads_end_with_it() -> None:
     def threads() -> int:
         return sum(thread.name.startswith("models") for thread in threading.enumerate())

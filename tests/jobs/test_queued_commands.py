@@ -171,6 +171,18 @@ def test_one_clustering_waits_at_a_time(queue: Database, library_url: str) -> No
     assert put(queue, Order("cluster --dual"))
 
 
+def test_a_queued_clustering_has_the_engine_that_was_asked_for(
+    queue: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ("--method", "components", "--engine", "dask://10.0.0.5:8786", "--shards", "here")
+    facesets(library_url, "cluster", *asked, "--queue")
+    workers = {"engine": {"scheduler": "10.0.0.5:8786"}, "shards": str(tmp_path / "here")}
+    assert jobs(library_url)[0]["options"]["workers"] == workers
+    monkeypatch.setattr("facesets.assembly.engines.find_spec", lambda _name: None)
+    assert any("facesets[scale]" in line for line in work(queue).notices)
+
+
 def test_what_does_not_exist_or_has_ended_cannot_be_changed(queue: Database) -> None:
     with pytest.raises(NotFound):
         cancel(queue, 7)
@@ -190,6 +202,9 @@ def test_what_does_not_exist_or_has_ended_cannot_be_changed(queue: Database) -> 
         (("index", "--prune"), "--prune"),
         (("index", "--assign"), "--assign"),
         (("index", "--ml-uri", "http://anna:secret@host"), "password"),
+        (("index", "--provider", "cpu"), "--provider"),
+        (("index", "--max-batch", "8", "--body-model", "body.onnx"), "--body-model and --max-batch"),
+        (("enrich", "--provider", "cpu"), "--provider"),
         (("describe",), "--yes"),
         (("train", "--list"), "--queue"),
         (("cluster", "out"), "--queue"),

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from PIL import Image
+from tests.fixtures.ml_service import ml_service
 from tests.fixtures.postgres import Server, temporary
 from tests.fixtures.program import Result, command, run, started
 from tests.fixtures.waiting import wait_for
@@ -179,6 +180,35 @@ def test_what_training_needs_is_asked_for_before_anything_is_done(
     assert refused.status == 2
     assert "facesets[train]" in refused.err
     assert rows(library_url, b"SELECT count(*) FROM images") == [(0,)]
+
+
+def test_no_password_of_a_service_is_kept_with_the_run(
+    pipeline: Call, photos: Path, library_url: str
+) -> None:
+    with ml_service() as service:
+        address = service.url.replace("://", "://anna:s3cret@")
+        settings = {
+            "FACESETS_INDEX_ML_URI": address,
+            "FACESETS_INDEX_PACK": "",
+            "FACESETS_INDEX_DET_SIZE": "",
+        }
+        done = pipeline(photos, **settings)
+    assert done.status == 0, done.err
+    (options,) = rows(library_url, b"SELECT options::text FROM runs WHERE command = 'pipeline'")[0]
+    assert "127.0.0.1" in options
+    assert "s3cret" not in options
+
+
+def test_the_engine_of_cluster_is_that_of_the_settings(
+    pipeline: Call, photos: Path, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.assembly.engines.find_spec", lambda _name: None)
+    by = {"FACESETS_CLUSTER_ENGINE": "local", "FACESETS_CLUSTER_METHOD": "components"}
+    refused = pipeline(photos, **by)
+    assert refused.status == 2
+    assert "facesets[scale]" in refused.err
+    assert rows(library_url, b"SELECT count(*) FROM images") == [(0,)]
+    assert pipeline(photos, "--dual", "--dry-run", **by).status == 0
 
 
 def test_a_run_that_failed_goes_on_at_that_step(

@@ -10,6 +10,7 @@ from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
 from facesets.operations.options.training import TrainOptions
 from facesets.operations.pipeline import PipelineSummary, Step, StepDone, pipeline
 from facesets.progress import SilentProgress
+from facesets.settings import Settings
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -50,12 +51,13 @@ def test_a_stopped_run_goes_on_at_the_step_that_it_was_stopped_in(database: Data
 def test_the_library_is_taught_between_two_rounds(database: Database, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
     library = fill(database, *blurred_people(20, 8))
+    settings = Settings(model_roots=(), state_dir=tmp_path)
     request = PipelineRequest(
         (tmp_path,),
         PipelineOptions(full=True),
         train=TrainOptions(epochs=10, learning_rate=1e-3),
     )
-    steps = people_steps(library, request, tmp_path, "me", SilentProgress(), Stop())
+    steps = people_steps(library, request, settings, "me", SilentProgress(), Stop())
     heard: list[StepDone] = []
     summary = pipeline(database, Step("index", IndexSummary), steps, {}, on_step=heard.append, stop=Stop())
     assert [step.name for step in summary.steps] == ["index", "dual", "train", "dual again", "stats"]

@@ -10,6 +10,12 @@ from facesets.operations.options.engine import EngineOptions
 from facesets.settings import Settings
 
 
+def require_engine(options: EngineOptions) -> None:
+    """Refuse workers where the optional part of the program is missing. Raises `MissingExtra`."""
+    if options.engine is not None and find_spec("distributed") is None:
+        raise MissingExtra("scale")
+
+
 @contextmanager
 def open_engine(options: EngineOptions, settings: Settings) -> Iterator[Engine]:
     """Who compares faces during the block: this process, or workers.
@@ -26,8 +32,7 @@ def open_engine(options: EngineOptions, settings: Settings) -> Iterator[Engine]:
     if options.engine is None:
         yield IN_PROCESS
         return
-    if find_spec("distributed") is None:
-        raise MissingExtra("scale")
+    require_engine(options)
     from facesets.engines.dask_engine import local_engine, remote_engine
 
     folder = options.shards or settings.cache_dir / "shards"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facesets.assembly.describing import Asked
+from facesets.assembly.engines import open_engine, require_engine
 from facesets.assembly.indexing import index_photos
 from facesets.assembly.notices import Notices
 from facesets.errors import Field, WrongUsage
@@ -13,6 +14,7 @@ from facesets.interfaces import Progress
 from facesets.operations.ingest.index import IndexSummary
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
 from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
 from facesets.operations.options.training import TrainOptions
@@ -42,6 +44,8 @@ class PipelineRequest:
         Folders of photos.
     asked : Asked
         By which models photos are looked at.
+    workers : EngineOptions
+        Who compares faces where `cluster` groups them.
     """
 
     targets: tuple[Path, ...]
@@ -53,6 +57,7 @@ class PipelineRequest:
     body_model: Path | None = None
     cluster: ClusterLibraryOptions = field(default_factory=ClusterLibraryOptions)
     dual: DualOptions = field(default_factory=DualOptions)
+    workers: EngineOptions = field(default_factory=EngineOptions)
     assign: AssignOptions = field(default_factory=AssignOptions)
     train: TrainOptions = field(default_factory=TrainOptions)
 
@@ -73,7 +78,7 @@ def run_pipeline(
     Raises
     ------
     MissingExtra
-        Training is asked for, and Torch is not installed; nothing was done.
+        Training is asked for and Torch is not installed, or workers and dask; nothing was done.
     WrongUsage
         Without faces there is nothing to group.
     As `pipeline`.
@@ -83,6 +88,8 @@ def run_pipeline(
     dry_run = request.options.dry_run
     if request.options.full and not dry_run:
         require_extra()
+    if not (request.options.dual or request.options.full):
+        require_engine(request.workers.for_method(request.cluster.method))
     source = GallerySource(request.targets, include=request.include, exclude=request.exclude)
     library = Library(database)
 
@@ -102,7 +109,7 @@ def run_pipeline(
     return pipeline(
         database,
         Step("index", index),
-        people_steps(library, request, conf.state_dir / "models", by, progress, stop),
+        people_steps(library, request, conf, by, progress, stop),
         _told(source, request),
         dry_run=dry_run,
         on_step=on_step,
@@ -113,7 +120,7 @@ def run_pipeline(
 def people_steps(
     library: Library,
     request: PipelineRequest,
-    checkpoints: Path,
+    conf: Settings,
     by: str,
     progress: Progress,
     stop: Stop,
@@ -127,10 +134,12 @@ def people_steps(
 
     def train() -> TrainSummary:
         told = replace(request.train, dry_run=dry_run)
+        checkpoints = conf.state_dir / "models"
         return train_heads(library, told, checkpoints, progress=progress, on_epoch=lambda _: None, stop=stop)
 
     def cluster() -> ClusterLibrarySummary:
-        return cluster_library(library, grouping, progress=progress, stop=stop, by=by)
+        with open_engine(request.workers.for_method(grouping.method), conf) as engine:
+            return cluster_library(library, grouping, progress=progress, stop=stop, by=by, engine=engine)
 
     def give() -> AssignSummary:
         told = replace(request.assign, dry_run=dry_run)
@@ -160,7 +169,8 @@ def people_steps(
 def _told(source: GallerySource, request: PipelineRequest) -> dict[str, Any]:
     """The request, as the library keeps it with the run: only a run that is told the same goes on."""
     asked = request.asked
-    models = (*asked.detection, asked.clip_pack, asked.ml_uri, request.body_model)
+    service = _shown(asked.ml_uri) if asked.ml_uri else None
+    models = (*asked.detection, asked.clip_pack, service, request.body_model)
     steps = {name: asdict(getattr(request, name)) for name in ("index", "cluster", "dual", "assign", "train")}
     return {
         "targets": source.roots,
@@ -171,6 +181,13 @@ def _told(source: GallerySource, request: PipelineRequest) -> dict[str, Any]:
             name: {field: _plain(value) for field, value in told.items()} for name, told in steps.items()
         },
     }
+
+
+def _shown(ml_uri: str) -> str:
+    """The address of a service without what nobody else may read."""
+    from facesets.remote.access import plain_url
+
+    return plain_url(ml_uri, what="machine-learning service", example="http://HOST:3003")[1]
 
 
 def _plain(value: object) -> object:

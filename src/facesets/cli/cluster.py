@@ -101,7 +101,7 @@ def cluster(
         if queueing.is_asked() and dual.dual:
             queueing.queue(database, "cluster --dual", options=options, dual=dual)
         elif queueing.is_asked():
-            queueing.queue(database, "cluster", options=options)
+            queueing.queue_cluster(database, options, workers)
         elif dual.dual:
             run_dual(database, options, dual)
         else:

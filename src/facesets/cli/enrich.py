@@ -1,13 +1,17 @@
 """`facesets enrich`."""
 
+import typer
+
 from facesets.cli import console, queueing
 from facesets.cli.params import DatabaseOption, OptionalCacheArgument, PackOption, ProviderOption
 from facesets.cli.results import report, would
+from facesets.cli.thresholds import typed_flags
 from facesets.operations.options.cache import EnrichOptions
 from facesets.plurals import counted
 
 
 def enrich(
+    context: typer.Context,
     cache: OptionalCacheArgument = None,
     database: DatabaseOption = None,
     pack: PackOption = None,
@@ -24,6 +28,7 @@ def enrich(
     from facesets.assembly.stores import open_store
 
     if queueing.is_asked():
+        queueing.refuse_typed(typed_flags(context), "provider")
         queueing.queue_enrich(cache, database, pack, options)
         return
     conf = settings.load()

@@ -58,6 +58,9 @@ ConcurrencyOption = Annotated[
 AloneOption = Annotated[bool, Option("End with status 75 if another `index --alone` is going. For cron.")]
 
 
+_OF_THE_HOST = ("body_model", "concurrency", "provider", "max_batch", "max_wait_ms", "strict")
+"""Flags that say nothing about what comes into the library."""
+
 _NOT_WITH_ENRICH = (
     "--enrich adds landmarks to faces that are found in this run by the models here. Leave out --ml-uri and "
     "--skip-faces, or run `facesets enrich` afterwards."
@@ -103,6 +106,7 @@ def index(
     """
     from facesets.assembly.describing import Asked
 
+    queueing.refuse_typed(typed_flags(context), *_OF_THE_HOST)
     queueing.refuse_with_index(stage, profile, assign=assign, alone=alone)
     asked = Asked(
         (pack, det_size, min_det_score),

@@ -21,6 +21,7 @@ from facesets.cli.user import current_user
 from facesets.errors import WrongUsage
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.batching import BatchingOptions
+from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.options.pipeline import PipelineOptions
 from facesets.operations.options.training import TrainOptions
@@ -102,7 +103,8 @@ def _request(
     index = options_of(IndexOptions, indexing.params)
     ml_uri, skip_faces = of_index("ml_uri"), of_index("skip_faces")
     require_faces(index, assign=False, by_service=bool(ml_uri), skip_faces=skip_faces)
-    cluster, dual = configured_grouping(configured(context, "cluster"), dual=options.dual or options.full)
+    grouping = configured(context, "cluster")
+    cluster, dual = configured_grouping(grouping, dual=options.dual or options.full)
     return PipelineRequest(
         targets=tuple(map(Path, named)),
         options=options,
@@ -122,6 +124,7 @@ def _request(
         body_model=of_index("body_model"),
         cluster=cluster,
         dual=dual,
+        workers=options_of(EngineOptions, grouping.params),
         assign=options_of(AssignOptions, configured_flags(context, "assign")),
         train=options_of(TrainOptions, configured_flags(context, "train")),
     )

@@ -1,7 +1,7 @@
 """`--queue`: a command that goes to a worker, in place of being done here."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from facesets.jobs.orders import Needs
     from facesets.operations.options.cache import EnrichOptions
     from facesets.operations.options.describe import DescribeOptions
-    from facesets.operations.options.library import IndexOptions
+    from facesets.operations.options.engine import EngineOptions
+    from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
     from facesets.operations.options.training import TrainOptions
 
 COMMANDS = ("index", "cluster", "assign", "people centroids", "enrich", "train", "describe", "maintain")
@@ -115,10 +116,29 @@ def queue_index(
     return True
 
 
+def refuse_typed(typed: Collection[str], *names: str) -> None:
+    """Refuse flags of the command line that say how the host works that is to do it. Raises `WrongUsage`."""
+    flags = " and ".join(f"--{name.replace('_', '-')}" for name in names if name in typed)
+    if flags and is_asked():
+        raise WrongUsage(f"{flags} cannot go into the queue: the worker decides. Leave out one or the other.")
+
+
 def refuse_with_index(stage: str | None, profile: Path | None, *, assign: bool, alone: bool) -> None:
     """Refuse what only a run can do that does all by itself. Raises `WrongUsage`."""
     if stage is not None or profile is not None or assign or alone:
         refuse("--stage, --assign, --alone and --profile are of a run that does all by itself.")
+
+
+def queue_cluster(database: str | None, options: "ClusterLibraryOptions", workers: "EngineOptions") -> None:
+    """Queue `cluster` of the library, with who compares its faces."""
+    require_jobs()
+    from facesets.jobs.orders import Needs
+
+    workers = workers.for_method(options.method)
+    if workers.shards is not None:
+        workers = replace(workers, shards=workers.shards.absolute())
+    needs = Needs(extra="" if workers.engine is None else "scale")
+    queue(database, "cluster", needs, options=options, workers=workers)
 
 
 def queue_enrich(

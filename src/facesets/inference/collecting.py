@@ -116,17 +116,16 @@ class CollectingDescriber:
             described = self._describer.describe(
                 [each.pixels for each in batch], [each.wanted for each in batch]
             )
+            answers = list(zip(batch, described, strict=True))
         except FacesetsError as error:
             if len(batch) == 1:
                 batch[0].answer.set_exception(error)
                 return
             for each in batch:
                 self._answer([each])
-        except BaseException as error:
-            # Whoever waits must hear of it.
+        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, and raises it
             for each in batch:
                 each.answer.set_exception(error)
-            raise
         else:
-            for each, description in zip(batch, described, strict=True):
+            for each, description in answers:
                 each.answer.set_result(description)

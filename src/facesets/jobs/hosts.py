@@ -20,7 +20,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import QueueState
 
-_MODULE_OF = {"train": "torch"}
+_MODULE_OF = {"train": "torch", "scale": "distributed"}
 """What an optional part of the program brings."""
 
 _ASKED_AGAIN_AFTER_S = 15.0

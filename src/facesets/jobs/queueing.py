@@ -19,6 +19,8 @@ from facesets.store.postgres.queue.schema import look_into_queue
 
 T = TypeVar("T")
 
+_GOING = ("todo", "doing")
+
 
 def put(database: Database, order: Order) -> int:
     """Queue a command; return the number of its job.
@@ -53,14 +55,22 @@ def cancel(database: Database, number: int) -> JobLine:
 
     def work(connection: Connection) -> JobLine:
         job = found(connection, number)
-        manager = JobManager(SyncPsycopgConnector())
-        going = [number, *parts_in(connection, number, ("todo", "doing"))]
-        done = [manager.cancel_job_by_id(each, abort=True, connection=connection) for each in going]
-        if not any(done):
+        if not any(_cancelled(connection, [number, *parts_in(connection, number, _GOING)])):
             raise WrongUsage(f"Job {number} has ended: it is {job.state}.")
         return found(connection, number)
 
     return _in_queue(database, work)
+
+
+def cancel_parts(database: Database, number: int) -> None:
+    """Let parts of a job, which is cancelled, not be begun, or end cleanly."""
+    _in_queue(database, lambda connection: _cancelled(connection, parts_in(connection, number, _GOING)))
+
+
+def _cancelled(connection: Connection, jobs: Sequence[int]) -> list[bool]:
+    """Cancel jobs; return of each whether it had not ended."""
+    manager = JobManager(SyncPsycopgConnector())
+    return [manager.cancel_job_by_id(each, abort=True, connection=connection) for each in jobs]
 
 
 def cancel_waiting_parts(database: Database, number: int) -> None:
@@ -94,6 +104,10 @@ def retry(database: Database, number: int) -> JobLine:
             raise WrongUsage(
                 f"Job {number} has not failed: it is {job.state}. Queue its command again instead."
             )
+        # Of one that was cancelled when it failed procrastinate keeps that, and would not queue it.
+        connection.execute(
+            "UPDATE procrastinate_jobs SET abort_requested = false WHERE id = ANY(%s)", (failed,)
+        )
         connector = SyncPsycopgConnector()
         for each in failed:
             connector.execute_query_all_with_connection(

@@ -16,11 +16,12 @@ from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models, index_photos, index_targets
 from facesets.jobs.orders import PHOTOS_OF_INDEX
 from facesets.jobs.progress import JobProgress, reported
+from facesets.jobs.queueing import cancel_parts
 from facesets.jobs.work import COMMANDS, Work
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
-from facesets.store.postgres.queue.notes import note_end, note_start
+from facesets.store.postgres.queue.notes import is_cancelled, note_end, note_start
 
 _log = logging.getLogger("facesets.jobs")
 
@@ -94,6 +95,15 @@ class Runner:
         FacesetsError
             As its command does; its sentence is noted.
         """
+        try:
+            self._run(context, arguments)
+        except (HeldElsewhere, AlreadyRunning, Unreachable) as error:
+            if context.should_abort():
+                # Nobody wants it to be tried again.
+                raise JobAborted from error
+            raise
+
+    def _run(self, context: JobContext, arguments: Mapping[str, Any]) -> None:
         number = context.job.id
         if number is None:
             raise ValueError("a job without a number")
@@ -116,6 +126,10 @@ class Runner:
                 summary = self._done(context.job, work)
             is_over = not (stop.requested and _is_cut(summary))
             self.session.run(partial(note_end, job=number, summary=_kept(summary)))
+        if context.job.task_name == "index" and self.session.run(partial(is_cancelled, job=number)):
+            # It may have queued further parts since, for it hears of that a moment later.
+            cancel_parts(self.session, number)
+            raise JobAborted
         if not is_over:
             raise JobAborted if context.should_abort() else GivenBack
 
@@ -146,15 +160,12 @@ class Runner:
 
 
 def _is_cut(summary: object) -> bool:
-    """Whether a summary says that the work was cut short; lists of them, if one does."""
-    several = summary if isinstance(summary, list) else [summary]
-    return any(bool(getattr(each, "stopped", False)) for each in several)
+    """Whether a summary says that the work was cut short."""
+    return bool(getattr(summary, "stopped", False))
 
 
 def _kept(summary: object) -> Mapping[str, Any]:
     """A summary as it is noted, without long lists."""
-    if isinstance(summary, list):
-        return {"tasks": [_plain(each) for each in summary]}
     kept: dict[str, Any] = _plain(summary)
     return {
         name: value[:_FAILURES_KEPT] if isinstance(value, list) else value for name, value in kept.items()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from facesets.assembly.describing_photos import describe_photos
+from facesets.assembly.engines import open_engine
 from facesets.assembly.enriching import enrich_store
 from facesets.jobs.hosts import Host
 from facesets.jobs.orders import read
@@ -13,6 +14,7 @@ from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.cache import EnrichOptions
 from facesets.operations.options.describe import DescribeOptions
 from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.training import TrainOptions
 from facesets.operations.options.upkeep import MaintainOptions, tasks_named
@@ -21,7 +23,7 @@ from facesets.operations.people.assigning.prototypes import centroids
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.training.training import train_heads
-from facesets.operations.people.upkeep.tasks import maintain
+from facesets.operations.people.upkeep.tasks import TaskSummary, maintain, named_in
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
@@ -64,8 +66,11 @@ class Work:
 
 
 def _cluster(work: Work) -> object:
-    options = work.read(ClusterLibraryOptions)
-    return cluster_library(work.library, options, progress=work.progress, stop=work.stop, by=work.by)
+    options, workers = work.read(ClusterLibraryOptions), work.read(EngineOptions, "workers")
+    with open_engine(workers, work.host.conf) as engine:
+        return cluster_library(
+            work.library, options, progress=work.progress, stop=work.stop, by=work.by, engine=engine
+        )
 
 
 def _cluster_dual(work: Work) -> object:
@@ -82,10 +87,19 @@ def _centroids(work: Work) -> object:
     return centroids(work.session)
 
 
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What came of the tasks that were done, and whether others are left."""
+
+    tasks: list[TaskSummary]
+    stopped: bool
+
+
 def _maintain(work: Work) -> object:
     tasks = tasks_named(work.options.get("tasks", ()))
     options = work.read(MaintainOptions)
-    return maintain(work.library, tasks, options, by=work.by, progress=work.progress, stop=work.stop)
+    done = maintain(work.library, tasks, options, by=work.by, progress=work.progress, stop=work.stop)
+    return Upkeep(done, stopped=len(done) < len(named_in(tasks)))
 
 
 def _train(work: Work) -> object:

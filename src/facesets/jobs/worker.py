@@ -19,13 +19,14 @@ from procrastinate.jobs import Status
 from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
+from facesets.jobs.queueing import cancel_parts
 from facesets.jobs.running import Runner, TryAgain
 from facesets.jobs.work import COMMANDS
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database, ServerError, now
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.queue.notes import note_death, note_end, queues_with_work
+from facesets.store.postgres.queue.notes import is_cancelled, note_death, note_end, queues_with_work
 from facesets.store.postgres.queue.schema import queue_conninfo
 
 _LOOK_EVERY_S = 1.0
@@ -175,6 +176,10 @@ class _Worker:
             silent_s = _SIGNS_MISSED * self._rhythm.heartbeat_s
             for job in await manager.get_stalled_jobs(seconds_since_heartbeat=silent_s):
                 if job.id is None:
+                    continue
+                if await asyncio.to_thread(self._session.run, partial(is_cancelled, job=job.id)):
+                    await asyncio.to_thread(cancel_parts, self._session, job.id)
+                    await manager.finish_job(job, Status.ABORTED, delete_job=False)
                     continue
                 deaths = await asyncio.to_thread(self._session.run, partial(note_death, job=job.id))
                 if deaths <= _MOST_DEATHS:

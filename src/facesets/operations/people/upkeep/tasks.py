@@ -81,6 +81,12 @@ _Change = Callable[[Step, _Around], TaskSummary]
 _Look = Callable[[_Around], TaskSummary]
 
 
+def named_in(tasks: Sequence[Task]) -> list[Task]:
+    """Each task that is to be done, once and in order: `daily` and `weekly` stand for several."""
+    every = [each for task in tasks for each in {"daily": DAILY, "weekly": WEEKLY}.get(task, (task,))]
+    return list(dict.fromkeys(every))
+
+
 def maintain(
     library: Library,
     tasks: Sequence[Task],
@@ -101,7 +107,7 @@ def maintain(
     WrongUsage
         Nothing was indexed yet.
     """
-    every = [each for task in tasks for each in {"daily": DAILY, "weekly": WEEKLY}.get(task, (task,))]
+    every = named_in(tasks)
     database = library.database
     given = {"tasks": list(tasks), **asdict(options)}
     done: list[TaskSummary] = []
@@ -113,7 +119,7 @@ def maintain(
         if not options.dry_run and not _GIVING.isdisjoint(every):
             # What a reset took from people must not become somebody else's first.
             database.run(lambda connection: _restore(connection, by, run.id))
-        for task in dict.fromkeys(every):
+        for task in every:
             if stop.requested:
                 run.stopped = True
                 break

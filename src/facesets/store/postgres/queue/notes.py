@@ -78,6 +78,14 @@ def note_death(connection: Connection, job: int) -> int:
     return int(row[0]) if row else 0
 
 
+def is_cancelled(connection: Connection, job: int) -> bool:
+    """Whether somebody wants a job to end that a worker has."""
+    row = connection.execute(
+        "SELECT abort_requested FROM queue.procrastinate_jobs WHERE id = %s", (job,)
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def parts_in(connection: Connection, job: int, statuses: Sequence[str]) -> list[int]:
     """The parts of a job that are in one of some states."""
     rows = connection.execute(

@@ -1,0 +1,129 @@
+"""Jobs that are cut short: by the end of their worker, by whoever cancels them, or by its death."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facesets.jobs import indexing
+from facesets.jobs.indexing import Models
+from facesets.jobs.orders import Order
+from facesets.jobs.queueing import cancel, put, put_parts, retry
+from facesets.jobs.worker import Rhythm, work_off
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.queue.job_list import JobLine, list_jobs
+from facesets.store.postgres.queue.schema import look_into_queue
+from tests.fixtures.library_people import add_person
+from tests.fixtures.ml_service import ml_service
+from tests.fixtures.notices import KeptNotices
+from tests.fixtures.program import run
+from tests.fixtures.queued import HEARTBEAT_S, host, make_pictures, stored, with_queue, work
+from tests.fixtures.waiting import wait_for
+
+
+@pytest.fixture
+def queue(library_url: str) -> Iterator[Database]:
+    with with_queue(library_url) as session:
+        yield session
+
+
+class Heard(KeptNotices):
+    """Does something when a worker begins a job."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        super().__init__()
+        self._do = do
+
+    def remark(self, line: str) -> None:
+        super().remark(line)
+        if line.startswith("Job "):
+            self._do()
+
+
+@contextmanager
+def ended_when(is_over: Callable[[], bool], stop: Stop) -> Iterator[None]:
+    """Ask a worker in the block to end once something is so."""
+
+    def until_over() -> None:
+        try:
+            wait_for(is_over)
+        finally:
+            stop.request()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(until_over)
+        yield
+        waiting.result()
+
+
+def the_job(session: Database) -> JobLine:
+    return session.run(lambda connection: list_jobs(connection, limit=1))[0]
+
+
+def test_upkeep_that_a_worker_did_not_finish_is_finished_by_the_next(queue: Database) -> None:
+    add_person(Library(queue), "anna", 3)
+    put(queue, Order("maintain", {"tasks": ["daily"]}))
+    stop = Stop()
+    here = host(Heard(stop.request))
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    work_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
+    assert the_job(queue).state == "waiting"
+    work(queue)
+    job = the_job(queue)
+    assert job.state == "done"
+    assert [each["task"] for each in job.result["tasks"]][:2] == ["centroids", "empty"]
+
+
+def test_what_a_cancelled_index_queues_before_it_hears_of_that_is_cancelled_too(
+    queue: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancelled_then_put(session: Database, *told: Any) -> None:
+        cancel(queue, number)
+        put_parts(session, *told)
+
+    monkeypatch.setattr(indexing, "put_parts", cancelled_then_put)
+    photos = make_pictures(tmp_path / "photos", 6)
+    with ml_service() as service:
+        asked = ("index", "--target", photos, "--ml-uri", service.url)
+        number = int(run(*asked, "--queue", "--database", library_url).out)
+        work(queue, service.url)
+    job = the_job(queue)
+    assert (job.state, job.parts.waiting, job.parts.done) == ("cancelled", 0, 0)
+    assert stored(queue) == []
+
+
+def test_a_cancelled_job_whose_worker_died_is_cancelled_and_not_failed(queue: Database) -> None:
+    number = put(queue, Order("cluster"))
+
+    def take(connection: Connection) -> None:
+        look_into_queue(connection)
+        connection.execute("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s", (number,))
+
+    queue.run(take)
+    cancel(queue, number)
+    assert the_job(queue).state == "running"
+    stop = Stop()
+    here = host()
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    with ended_when(lambda: the_job(queue).state != "running", stop):
+        work_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
+    assert the_job(queue).state == "cancelled"
+
+
+def test_a_job_that_was_cancelled_when_it_failed_can_be_done_again(queue: Database) -> None:
+    number = put(queue, Order("cluster"))
+
+    def fail(connection: Connection) -> None:
+        look_into_queue(connection)
+        # As procrastinate leaves a job that was cancelled in the moment in which it was given back.
+        connection.execute(
+            "UPDATE procrastinate_jobs SET status = 'failed', abort_requested = true WHERE id = %s", (number,)
+        )
+
+    queue.run(fail)
+    assert retry(queue, number).state == "waiting"
