@@ -20,8 +20,8 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.xmp_changes import (
     Change,
-    changes_of,
     changed_by,
+    changes_of,
     count_changes,
     drop_changes,
     runs_with_changes,
