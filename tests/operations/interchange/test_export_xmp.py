@@ -253,18 +253,33 @@ def test_names_that_no_xml_can_hold_are_left_out(library: Library, photos: Path)
 
 def test_the_sidecar_that_is_there_is_used(library: Library, photos: Path) -> None:
     theirs = packet_of("", ' xmp:Rating="4"')
-    alone, raw, twin = (picture(photos / f"{name}.jpg", colour=name) for name in ("red", "lime", "blue"))
-    for photo in (alone, raw, twin):
+    alone, *others = (
+        picture(photos / f"{name}.jpg", colour=name) for name in ("red", "lime", "blue", "navy")
+    )
+    for photo in (alone, *others):
         photo.with_suffix(".xmp").write_bytes(theirs)
         add(library, photo, "Anna")
     (photos / "lime.CR2").write_bytes(b"raw")
     (photos / "blue.png").write_bytes(b"another picture")
+    (photos / "navy.MOV").write_bytes(b"a video")
     export(library)
     assert names(alone.with_suffix(".xmp")) == ["Anna"]
     assert not sidecar(alone).exists()
-    for photo in (raw, twin):
+    for photo in others:
         assert photo.with_suffix(".xmp").read_bytes() == theirs
         assert names(sidecar(photo)) == ["Anna"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_sidecar_stays_its_owner_s(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg")
+    sidecar(photo).write_bytes(packet_of("", ' xmp:Rating="4"'))
+    os.chown(sidecar(photo), 1000, 1001)
+    sidecar(photo).chmod(0o600)
+    add(library, photo, "Anna")
+    assert export(library).changed == 1
+    status = sidecar(photo).stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1000, 1001, 0o600)
 
 
 def test_an_edit_of_ours_is_left_and_named(library: Library, photos: Path) -> None:
