@@ -187,7 +187,7 @@ def _name_of_sidecar(photo: Path, known: KnownSidecar | None, twins: dict[Path, 
 
 
 def _twins(folder: Path) -> frozenset[str]:
-    """The names that several photos or videos of a folder have but for endings: a sidecar may be any one's."""
+    """The names that several photos or videos have but for their endings: a sidecar may be any of theirs."""
     endings = SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
     with os.scandir(folder) as entries:
         names = [PurePath(entry.name) for entry in entries]
