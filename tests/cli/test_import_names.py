@@ -49,6 +49,8 @@ def test_what_does_not_go_together_is_wrong_usage(library_url: str) -> None:
     for words, says in (
         ((), "Where are the names?"),
         (("--unmatched", "--conflicts"), "not both"),
+        (("/tmp", "--unmatched"), "without a source and --dry-run"),
+        (("--conflicts", "--dry-run"), "without a source and --dry-run"),
         (("/tmp", "--map", "nowhere"), "OLD=NEW"),
     ):
         result = run("import-names", *words, "--database", library_url)

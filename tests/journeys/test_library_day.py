@@ -201,7 +201,9 @@ def test_who_is_no_superuser_restores_a_library_whose_extension_a_superuser_made
     make_room()
     # A role that every server has, and that may do little.
     named = ("--database", conninfo.make_conninfo(empty_url, options="-c role=pg_monitor"))
-    assert run("migrate", *named).status == 0
+    migrated = run("migrate", *named)
+    assert migrated.status == 0, migrated.err
+    assert "GRANT CREATE ON DATABASE" in migrated.out + migrated.err
     assert run("db", "backup", tmp_path / "b.dump", *named).status == 0
     replaced = run("db", "restore", tmp_path / "b.dump", "--replace", *named)
     assert replaced.status == 0, replaced.err

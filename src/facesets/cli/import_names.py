@@ -78,6 +78,11 @@ def import_names(
     if unmatched and conflicts:
         raise WrongUsage(f"Give {Field('unmatched')} or {Field('conflicts')}, not both.")
     if unmatched or conflicts:
+        if source or dry_run:
+            raise WrongUsage(
+                f"{Field('unmatched')} and {Field('conflicts')} list what was read before. Give them without "
+                f"a source and {Field('dry_run')}."
+            )
         with opened_library(database) as session:
             _list(session, conflicts=conflicts)
         return

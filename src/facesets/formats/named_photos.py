@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from facesets.formats.named_regions import NamedRegion
 
-Box = tuple[float, float, float, float]
-
 PROGRAMS = {
     "mwg": "XMP",
     "microsoft": "Microsoft's XMP",
@@ -52,11 +50,3 @@ def number(value: object) -> float:
         return float(value)
     except OverflowError:
         return math.nan
-
-
-def box_within(x1: float, y1: float, x2: float, y2: float) -> Box | None:
-    """The part of a box that lies on the picture, in fractions of it; None where nothing does."""
-    if not all(map(math.isfinite, (x1, y1, x2, y2))):
-        return None
-    x1, y1, x2, y2 = (min(max(each, 0.0), 1.0) for each in (x1, y1, x2, y2))
-    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None

@@ -1,7 +1,11 @@
 """A person's name on a part of a photo, as another program wrote it down."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 as fractions of the picture, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,14 @@ class NamedRegion:
     """
 
     name: str
-    box: tuple[float, float, float, float] | None
+    box: Box | None
     frame: Literal["stored", "upright"]
     program: str
+
+
+def box_within(x1: float, y1: float, x2: float, y2: float) -> Box | None:
+    """The part of a box that lies on the picture, in fractions of it; None where nothing does."""
+    if not all(map(math.isfinite, (x1, y1, x2, y2))):
+        return None
+    x1, y1, x2, y2 = (min(max(each, 0.0), 1.0) for each in (x1, y1, x2, y2))
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None

@@ -12,8 +12,8 @@ from typing import Any
 from facesets.errors import WrongUsage
 from facesets.files import open_regular_file, printable
 from facesets.formats.json_stream import BrokenJson, elements
-from facesets.formats.named_photos import Box, NamedPhoto, box_within, number, plain_name
-from facesets.formats.named_regions import NamedRegion
+from facesets.formats.named_photos import NamedPhoto, number, plain_name
+from facesets.formats.named_regions import Box, NamedRegion, box_within
 
 _NOBODY = "_UNKNOWN_"
 

@@ -13,8 +13,8 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from facesets.errors import WrongUsage
-from facesets.formats.named_photos import Box, box_within, plain_name
-from facesets.formats.named_regions import NamedRegion
+from facesets.formats.named_photos import plain_name
+from facesets.formats.named_regions import Box, NamedRegion, box_within
 
 INI_NAMES = (".picasa.ini", "Picasa.ini")
 """The second is that of early versions."""

@@ -253,18 +253,33 @@ def test_names_that_no_xml_can_hold_are_left_out(library: Library, photos: Path)
 
 def test_the_sidecar_that_is_there_is_used(library: Library, photos: Path) -> None:
     theirs = packet_of("", ' xmp:Rating="4"')
-    alone, raw, twin = (picture(photos / f"{name}.jpg", colour=name) for name in ("red", "lime", "blue"))
-    for photo in (alone, raw, twin):
+    alone, *others = (
+        picture(photos / f"{name}.jpg", colour=name) for name in ("red", "lime", "blue", "navy")
+    )
+    for photo in (alone, *others):
         photo.with_suffix(".xmp").write_bytes(theirs)
         add(library, photo, "Anna")
     (photos / "lime.CR2").write_bytes(b"raw")
     (photos / "blue.png").write_bytes(b"another picture")
+    (photos / "navy.MOV").write_bytes(b"a video")
     export(library)
     assert names(alone.with_suffix(".xmp")) == ["Anna"]
     assert not sidecar(alone).exists()
-    for photo in (raw, twin):
+    for photo in others:
         assert photo.with_suffix(".xmp").read_bytes() == theirs
         assert names(sidecar(photo)) == ["Anna"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_sidecar_stays_its_owner_s(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg")
+    sidecar(photo).write_bytes(packet_of("", ' xmp:Rating="4"'))
+    os.chown(sidecar(photo), 1000, 1001)
+    sidecar(photo).chmod(0o600)
+    add(library, photo, "Anna")
+    assert export(library).changed == 1
+    status = sidecar(photo).stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1000, 1001, 0o600)
 
 
 def test_an_edit_of_ours_is_left_and_named(library: Library, photos: Path) -> None:
@@ -331,6 +346,45 @@ def test_taking_back_leaves_what_was_changed_since(library: Library, photos: Pat
     assert export(library).photos == 2
 
 
+def test_a_run_below_another_can_be_taken_back_once_that_one_is(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg")
+    sidecar(photo).write_bytes(packet_of("", ' xmp:Rating="4"'))
+    before = sidecar(photo).read_bytes()
+    add(library, photo, "Anna")
+    first = export(library).run
+    naming.rename(library.database, "Anna", "Anna Berg", by=BY)
+    export(library)
+    (left,) = undo(library, first).edited
+    assert "a later run wrote it" in left.reason
+    assert undo(library).restored == 1
+    assert undo(library).restored == 1
+    assert sidecar(photo).read_bytes() == before
+
+
+def test_what_lies_on_a_disk_that_is_not_mounted_can_be_taken_back_later(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    new, theirs = picture(photos / "new.jpg"), picture(photos / "theirs.jpg", colour="red")
+    for photo in (new, theirs):
+        add(library, photo, "Anna")
+    sidecar(theirs).write_bytes(packet_of("", ' xmp:Rating="4"'))
+    before = states(photos)
+    export(library)
+    elsewhere = photos.rename(tmp_path / "elsewhere")
+    photos.mkdir()
+    done = undo(library)
+    assert (done.as_before, done.edited, len(done.failures)) == (0, [], 2)
+    photos.rmdir()
+    elsewhere.rename(photos)
+    # What is ours there is known still, too.
+    assert export(library).unchanged == 2
+    done = undo(library)
+    assert (done.restored, done.removed) == (1, 1)
+    assert {path: content for path, (content, _) in states(photos).items()} == {
+        path: content for path, (content, _) in before.items()
+    }
+
+
 def test_one_bad_photo_costs_that_photo_only(library: Library, photos: Path) -> None:
     made = {
         name: picture(photos / f"{name}.jpg", colour=name) for name in ("red", "lime", "blue", "navy", "teal")
@@ -386,13 +440,16 @@ def test_a_sidecar_that_changes_while_we_write_stays(
     theirs = packet_of("", ' xmp:Rating="4"')
     announce = exporting._Export._announce
 
-    def somebody_writes(*arguments: Any) -> int:
+    def somebody_writes(*arguments: Any) -> None:
         sidecar(photo).write_bytes(theirs)
-        return announce(*arguments)
+        announce(*arguments)
 
     with monkeypatch.context() as patched:
         patched.setattr(exporting._Export, "_announce", somebody_writes)
-        assert "just now" in export(library).edited[0].reason
+        summary = export(library)
+    assert "just now" in summary.edited[0].reason
+    # Nothing was written, so there is nothing to take back.
+    assert summary.run == 0
     assert sidecar(photo).read_bytes() == theirs
     assert export(library).changed == 1
 

@@ -21,11 +21,16 @@ from tests.fixtures.names_elsewhere import (
 from tests.fixtures.xmp_packets import listed, packet_of, region, regions
 
 from facesets.errors import SourceGone, WrongUsage
-from facesets.formats.named_photos import Box
+from facesets.formats.named_regions import Box
 from facesets.imaging.stored_frame import stored_box
 from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.import_names import ImportNamesSummary, import_names
-from facesets.operations.interchange.name_sources import NamesFrom, named_photos, read_places
+from facesets.operations.interchange.name_sources import (
+    NamesFrom,
+    mapped,
+    named_photos,
+    read_places,
+)
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.operations.people.review.answering import answer
@@ -253,6 +258,28 @@ def test_a_name_that_its_own_program_changed_is_replaced_and_that_of_another_is_
     # What a human says here is not taken for the program's.
     naming.name(library.database, str(face), "Dora", into=False, face=True, by=BY)
     assert (bring(library, tmp_path).asked, name_of(library, face)) == (2, "Dora")
+
+
+def test_a_sidecar_without_names_does_not_hide_another_that_has_some(
+    library: Library, tmp_path: Path
+) -> None:
+    (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
+    (tmp_path / "1.jpg.xmp").write_bytes(packet_of("", ' xmp:Rating="4"'))
+    (tmp_path / "1.xmp").write_bytes(mwg(("Anna", LEFT)))
+    assert bring(library, tmp_path).named == 1
+    assert name_of(library, face) == "Anna"
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "here"),
+    [
+        ("/Volumes/x=/", "/Volumes/x/2019/1.jpg", "/2019/1.jpg"),
+        ("C:\\Pictures\\=/srv/photos/", "C:\\Pictures\\2019\\1.jpg", "/srv/photos/2019/1.jpg"),
+        ("/a=/b", "/ab/1.jpg", "/ab/1.jpg"),
+    ],
+)
+def test_paths_of_another_machine_are_whole_paths_here(given: str, path: str, here: str) -> None:
+    assert mapped(path, read_places([given])) == here
 
 
 def test_places_without_a_face_and_names_of_whole_photos_are_kept_and_listed(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from facesets.errors import Changed
+from facesets.formats.named_regions import Box
 from facesets.formats.xmp.editing import (
     NEW_PACKET,
     UnfitSidecar,
@@ -24,7 +25,6 @@ from facesets.formats.xmp.reading import ROOT_OF_PEOPLE, tidy
 from facesets.formats.xmp.regions import (
     MWG_DIMENSIONS,
     MWG_REGIONS,
-    Box,
     Region,
     applied_to,
     is_same_place,

@@ -4,10 +4,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from facesets.formats.named_regions import NamedRegion
+from facesets.formats.named_regions import Box, NamedRegion
 from facesets.formats.xmp.packet import Tree, parse, qualified
 from facesets.formats.xmp.rdf import items, property_of, text
-from facesets.formats.xmp.regions import Box, Region, is_same_place, microsoft_regions, mwg_regions
+from facesets.formats.xmp.regions import Region, is_same_place, microsoft_regions, mwg_regions
 
 PERSON_IN_IMAGE = qualified("Iptc4xmpExt:PersonInImage")
 DIGIKAM_TAGS, LIGHTROOM_TAGS = qualified("digiKam:TagsList"), qualified("lr:hierarchicalSubject")

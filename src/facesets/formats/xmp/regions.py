@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from facesets.formats.named_regions import Box, box_within
 from facesets.formats.xmp.packet import Node, Tree, qualified
 from facesets.formats.xmp.rdf import array, field, items, property_of, text
 
@@ -20,9 +21,6 @@ MS_NAME, MS_RECTANGLE = qualified("MPReg:PersonDisplayName"), qualified("MPReg:R
 DIM_W, DIM_H, DIM_UNIT = map(qualified, ("stDim:w", "stDim:h", "stDim:unit"))
 AREA_X, AREA_Y, AREA_W, AREA_H = (qualified(f"stArea:{each}") for each in "xywh")
 AREA_D, AREA_UNIT = qualified("stArea:d"), qualified("stArea:unit")
-
-Box = tuple[float, float, float, float]
-"""x1, y1, x2, y2 as fractions of the stored picture, from 0 to 1."""
 
 _LONGEST_NUMBER = 40
 
@@ -38,7 +36,7 @@ class Region:
     name
         Stripped; empty where it has none.
     box
-        None where it has no area, or an impossible one.
+        Of the stored picture; None where it has no area, or an impossible one.
     """
 
     node: Node
@@ -93,7 +91,7 @@ def _mwg_box(area: Node | str | None, size: tuple[float, float] | None) -> Box |
         if size is None:
             return None
         x, y, w, h = x / size[0], y / size[1], w / size[0], h / size[1]
-    return clipped(x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+    return box_within(x - w / 2, y - h / 2, x + w / 2, y + h / 2)
 
 
 def _ms_box(rectangle: str) -> Box | None:
@@ -103,13 +101,7 @@ def _ms_box(rectangle: str) -> Box | None:
     x, y, w, h = numbers
     if x is None or y is None or w is None or h is None:
         return None
-    return clipped(x, y, x + w, y + h)
-
-
-def clipped(x1: float, y1: float, x2: float, y2: float) -> Box | None:
-    """The part of a box that is on the picture; None where there is none."""
-    x1, y1, x2, y2 = (min(max(each, 0.0), 1.0) for each in (x1, y1, x2, y2))
-    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+    return box_within(x, y, x + w, y + h)
 
 
 def number(written: str) -> float | None:

@@ -23,7 +23,13 @@ from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.xmp_changes import Change, drop_changes, drop_old_changes, note_changes
+from facesets.store.postgres.xmp_changes import (
+    Change,
+    count_changes,
+    drop_changes,
+    drop_old_changes,
+    note_changes,
+)
 from facesets.store.postgres.xmp_sidecars import (
     KnownSidecar,
     PersonFace,
@@ -170,7 +176,6 @@ class _Export:
         self._asked = asked
         self._run = run
         self._counts: Counter[str] = Counter()
-        self._noted = 0
         self._left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": []}
         detector = self._database.run(library.detector)
         self._detector = None if detector is None else detector.id
@@ -187,6 +192,7 @@ class _Export:
     def summary(self, unfit: list[str], *, stopped: bool) -> ExportXmpSummary:
         """What came of it."""
         counts = self._counts
+        noted = self._database.run(lambda connection: count_changes(connection, self._run))
         return ExportXmpSummary(
             people=len(self._asked.people) - len(unfit),
             photos=counts.total(),
@@ -194,7 +200,7 @@ class _Export:
             edited=self._left["edited"],
             failures=self._left["failed"],
             unfit=unfit,
-            run=self._run if self._noted else 0,
+            run=self._run if noted else 0,
             stopped=stopped,
             dry_run=not self._run,
         )
@@ -210,7 +216,7 @@ class _Export:
         writing = [plan for plan in plans if plan.outcome in ("new", "changed", "removed")]
         if self._run:
             sweep_temporaries(*_left_by_killed_runs(photos))
-            self._noted += self._database.run(lambda connection: self._announce(connection, writing))
+            self._database.run(lambda connection: self._announce(connection, writing))
             written = {plan.photo.path: plan for plan in _each(_write, writing, in_parallel)}
             plans = [written.get(plan.photo.path, plan) for plan in plans]
             self._database.run(lambda connection: self._keep(connection, plans, written))
@@ -226,21 +232,14 @@ class _Export:
         images = [photo.image for photo in photos]
         return photos, faces_of_people(connection, self._detector or 0, images)
 
-    def _announce(self, connection: Connection, plans: Sequence[Plan]) -> int:
-        """Keep what is about to be written, so that what is ours is known whenever this ends.
-
-        Returns
-        -------
-        int
-            Of how many what they hold is kept, too.
-        """
+    def _announce(self, connection: Connection, plans: Sequence[Plan]) -> None:
+        """Keep what is about to be written, so that what is ours is known whenever this ends."""
         # What they hold of somebody who was forgotten is not kept, so that cannot be taken back.
         kept = [
             plan for plan in plans if plan.photo.sidecar is None or not plan.photo.sidecar.names_forgotten
         ]
         note_changes(connection, self._run, [_change(plan) for plan in kept])
         keep_sidecars(connection, {plan.photo.path: _announced(plan) for plan in plans})
-        return len(kept)
 
     def _keep(self, connection: Connection, plans: Sequence[Plan], written: Mapping[str, Plan]) -> None:
         """Keep how sidecars stand; what could not be written is as it was."""

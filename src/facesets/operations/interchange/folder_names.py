@@ -115,7 +115,6 @@ def _of_xmp(entry: "DirEntry[str]", listed: Listed, read: FilesRead) -> tuple[Na
             found = read.parsed(Path(listed.directory, sidecar), read_named_regions)
             if found:
                 return found
-            break
     try:
         with open_regular_file(entry.path) as file:
             packet = packet_in(file)

@@ -90,7 +90,7 @@ def mapped(path: str, places: Mapping[str, str]) -> str:
         before = old.rstrip("/\\")
         if path == before or (path.startswith(before) and path[len(before)] in "/\\"):
             rest = path[len(before) :].replace("\\", "/").strip("/")
-            return "/".join(each for each in (places[old].rstrip("/"), rest) if each)
+            return f"{places[old].rstrip('/')}/{rest}" if rest else places[old]
     return path
 
 

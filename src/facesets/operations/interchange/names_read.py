@@ -9,8 +9,8 @@ from pathlib import Path
 
 from facesets.errors import UnreadableImage, WrongUsage
 from facesets.files import is_there, printable, sha256_of
-from facesets.formats.named_photos import Box, NamedPhoto
-from facesets.formats.named_regions import NamedRegion
+from facesets.formats.named_photos import NamedPhoto
+from facesets.formats.named_regions import Box, NamedRegion
 from facesets.imaging.stored_frame import stored_frame
 from facesets.interfaces import Progress
 from facesets.operations.interchange.name_sources import mapped

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from facesets.errors import UnreadableXmp
@@ -52,6 +53,10 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None) -> None:
     def like_before(temporary: Path) -> None:
         if before is not None:
             shutil.copymode(sidecar, temporary)
+            status = os.lstat(sidecar)
+            # Run by root, as in a container, whoever owns it is to write it still.
+            with suppress(PermissionError):
+                os.chown(temporary, status.st_uid, status.st_gid)
 
     with atomic_write(sidecar, before_replacing=like_before) as file:
         file.write(content)

@@ -12,12 +12,12 @@ from uuid import UUID
 
 from facesets.errors import UnreadableImage, UnreadableXmp
 from facesets.files import is_there, mtime_ns_of
+from facesets.formats.named_regions import Box, box_within
 from facesets.formats.xmp.editing import UnfitSidecar
 from facesets.formats.xmp.merging import EditedSince, Merged, Wanted, merged
 from facesets.formats.xmp.ownership import Hasher, Ours, from_json, to_json
 from facesets.formats.xmp.reading import tidy
-from facesets.formats.xmp.regions import Box, clipped
-from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES
+from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
 from facesets.imaging.stored_frame import stored_box, stored_frame
 from facesets.operations.interchange.sidecar_files import content_of, state_of
 from facesets.store.postgres.xmp_sidecars import KnownSidecar, PersonFace, PhotoFile
@@ -83,7 +83,7 @@ class Request:
     replace: bool
     hashed: Hasher
     twins: dict[Path, frozenset[str]] = field(default_factory=dict)
-    """By folder, the names that several photos have but for their endings, as far as that was looked for."""
+    """By folder, the names that several files have but for their endings, as far as that was looked for."""
 
 
 def fit_name(name: str) -> str | None:
@@ -168,7 +168,7 @@ def _merged(
 def _clipped(box: Box, photo: PhotoFile) -> Box | None:
     """The part of a box that is on the picture, in fractions of it; None where that is next to nothing."""
     x1, y1, x2, y2 = box
-    found = clipped(x1 / photo.width, y1 / photo.height, x2 / photo.width, y2 / photo.height)
+    found = box_within(x1 / photo.width, y1 / photo.height, x2 / photo.width, y2 / photo.height)
     return found if found is not None and min(found[2] - found[0], found[3] - found[1]) > _LEAST else None
 
 
@@ -187,8 +187,8 @@ def _name_of_sidecar(photo: Path, known: KnownSidecar | None, twins: dict[Path, 
 
 
 def _twins(folder: Path) -> frozenset[str]:
-    """The names that several photos of a folder have but for their endings: a sidecar may be any one's."""
-    endings = SUFFIXES | RAW_SUFFIXES
+    """The names that several photos or videos have but for their endings: a sidecar may be any of theirs."""
+    endings = SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
     with os.scandir(folder) as entries:
         names = [PurePath(entry.name) for entry in entries]
     found = Counter(name.stem for name in names if name.suffix.lower() in endings)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from facesets.errors import CannotWrite, UnreadableXmp, WrongUsage
-from facesets.files import printable, sweep_temporaries
+from facesets.files import has_something, printable, sweep_temporaries
 from facesets.formats.xmp.merging import EditedSince
 from facesets.interfaces import Progress
 from facesets.operations.interchange.export_xmp import COMMAND, THREADS, LeftSidecar
@@ -20,6 +20,7 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.xmp_changes import (
     Change,
+    changed_by,
     changes_of,
     count_changes,
     drop_changes,
@@ -44,7 +45,8 @@ class UndoXmpSummary:
     as_before
         Those that are already as they were.
     edited
-        Somebody changed them since: they stay as they are.
+        Somebody changed them since: they stay as they are. What a later run wrote can be taken back once that
+        run is.
     """
 
     run: int
@@ -70,7 +72,9 @@ def undo_xmp(
         A run writes sidecars.
     """
     with RunLock(database, COMMAND), ThreadPoolExecutor(THREADS, thread_name_prefix="sidecars") as pool:
-        number = _number_of(database.run(runs_with_changes), run)
+        runs = database.run(runs_with_changes)
+        number = _number_of(runs, run)
+        later = [each for each in runs if each > number]
         counts: Counter[str] = Counter()
         left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": []}
         progress.begin("Sidecars", database.run(lambda connection: count_changes(connection, number)))
@@ -82,13 +86,16 @@ def undo_xmp(
             behind = changes[-1].path if changes else behind
             if not dry_run:
                 sweep_temporaries(*map(_place, changes))
+            written = database.run(partial(changed_by, runs=later, paths=[each.path for each in changes]))
             settled = []
             for change, (outcome, reason) in zip(changes, pool.map(put_back, changes), strict=True):
                 counts[outcome] += 1
+                is_under_another = outcome == "edited" and change.path in written
                 if outcome in left:
-                    left[outcome].append(LeftSidecar(str(_place(change)), reason))
+                    why = "a later run wrote it: take that back first" if is_under_another else reason
+                    left[outcome].append(LeftSidecar(str(_place(change)), why))
                 # What could not be written can be tried again.
-                if outcome != "failed":
+                if outcome != "failed" and not is_under_another:
                     settled.append((change, outcome))
             if not dry_run:
                 database.run(partial(_settle, run=number, settled=settled))
@@ -125,6 +132,9 @@ def _put_back(change: Change, *, dry_run: bool) -> tuple[_Outcome, str]:
     sidecar = _place(change)
     try:
         there = content_of(sidecar)
+        # A disk that is not mounted says nothing of what is on it.
+        if there is None and not has_something(sidecar.parent):
+            return "failed", "there is nothing in its folder: mounted elsewhere?"
         if there == change.before:
             return "as_before", ""
         if (None if there is None else sha256(there).digest()) != change.after_sha256:

@@ -1,6 +1,6 @@
 """`migrate`: bring the library's schema up to date."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facesets.store.postgres import migrate as schema
 from facesets.store.postgres.connection import Database
@@ -10,12 +10,19 @@ from facesets.store.postgres.queue import schema as queue
 
 @dataclass(frozen=True, slots=True)
 class MigrateSummary:
-    """Every migration of this program and since when it is applied; how many were applied now."""
+    """Every migration of this program and since when it is applied; how many were applied now.
+
+    Attributes
+    ----------
+    without_queue : bool
+        The queue could be there, and this user may not make its schema.
+    """
 
     database: str
     applied: int
     pending: int
     migrations: list[MigrationState]
+    without_queue: bool = False
 
 
 def migrate(database: Database) -> MigrateSummary:
@@ -24,9 +31,10 @@ def migrate(database: Database) -> MigrateSummary:
     Raises `WrongUsage` as `store.postgres.migrate.migrate`.
     """
     done = len(schema.migrate(database, schema.shipped_migrations()))
-    if queue.is_installed():
+    has_queue = queue.is_installed() and queue.may_be_made(database)
+    if has_queue:
         done += queue.install(database)
-    return _summary(database, done)
+    return replace(_summary(database, done), without_queue=queue.is_installed() and not has_queue)
 
 
 def status(database: Database) -> MigrateSummary:

@@ -94,6 +94,15 @@ def changes_of(connection: Connection, run: int, behind: str, limit: int) -> lis
     ]
 
 
+def changed_by(connection: Connection, runs: Sequence[int], paths: Sequence[str]) -> set[str]:
+    """Those of some photos whose sidecars one of some runs changed, as far as that can be taken back."""
+    rows = connection.execute(
+        "SELECT path FROM xmp_changes WHERE run_id = ANY(%s::bigint[]) AND path = ANY(%s::text[])",
+        (list(runs), [to_text(path) for path in paths]),
+    )
+    return {from_text(path) for (path,) in rows}
+
+
 def drop_changes(connection: Connection, run: int, paths: Sequence[str]) -> None:
     """Forget what a run changed beside some photos."""
     texts = [to_text(path) for path in paths]

@@ -82,6 +82,14 @@ def install(database: Database, of: Shipped | None = None) -> int:
     return done
 
 
+def may_be_made(database: Database) -> bool:
+    """Whether its schema is there, or this user may make one in the database."""
+    statement = """SELECT to_regnamespace('queue') IS NOT NULL
+            OR has_database_privilege(current_database(), 'CREATE')"""
+    row = database.run(lambda connection: connection.execute(statement).fetchone())
+    return bool(row and row[0])
+
+
 def is_made(connection: Connection) -> bool:
     """Whether there is a queue in this database."""
     row = connection.execute("SELECT to_regclass('queue.applied') IS NOT NULL").fetchone()
