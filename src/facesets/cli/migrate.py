@@ -33,6 +33,6 @@ def migrate(
         console.show(summary, [f"{summary.database} is up to date."])
     if summary.without_queue:
         console.remark(
-            "It has no queue for `facesets worker`: this user may not make a schema. The database's owner may "
-            "allow it: GRANT CREATE ON DATABASE name TO user, then run this again."
+            "It has no queue for `facesets worker`: this user may not make a schema. The database's owner "
+            "may allow it: GRANT CREATE ON DATABASE name TO user, then run this again."
         )
