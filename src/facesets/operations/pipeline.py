@@ -116,7 +116,7 @@ def pipeline(
     further : sequence of Step
         No two of one name.
     options : mapping
-        All that decides what the steps do. A run with others begins anew.
+        All that decides what the steps do. A run with others begins with the first step.
     on_step : function
         Hears of each step when it is through.
 

@@ -137,7 +137,7 @@ def _can_be_path(text: str) -> bool:
 
 
 def _digest(path: str) -> str:
-    """The sha256 of a photo that lies here; empty for one that does not, or cannot be read."""
+    """The sha256 of a photo that is here; empty for one that does not, or cannot be read."""
     if not path or not is_there(Path(path)) or not Path(path).is_file():
         return ""
     try:
