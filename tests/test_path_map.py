@@ -21,3 +21,10 @@ def test_without_a_map_paths_are_the_same_and_with_one_only_those_in_it_are_know
     assert PathMap().covers("/anything")
     assert MAP.covers("/mnt/photos/a")
     assert not MAP.covers("/mnt/other")
+
+
+def test_photos_may_fill_a_whole_drive_here() -> None:
+    whole = PathMap.of({"/mnt/photos": "/"})
+    for known, here in (("/mnt/photos/a.jpg", "/a.jpg"), ("/mnt/photos", "/")):
+        assert whole.here(known) == here
+        assert whole.known(here) == known

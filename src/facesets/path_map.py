@@ -23,14 +23,14 @@ class PathMap:
         """Where a path of the library is here."""
         for known, here in self.pairs:
             if (rest := _below(path, known)) is not None:
-                return here + rest
+                return _joined(here, rest)
         return path
 
     def known(self, path: str) -> str:
         """What the library calls a path here."""
         for known, here in self.pairs:
             if (rest := _below(path, here)) is not None:
-                return known + rest
+                return _joined(known, rest)
         return path
 
     def covers(self, path: str) -> bool:
@@ -46,4 +46,10 @@ def _below(path: str, folder: str) -> str | None:
     """What follows a folder in a path, with a separator; empty for the folder, None elsewhere."""
     if path == folder:
         return ""
-    return path[len(folder) :] if path.startswith(folder + os.sep) else None
+    # The root of a drive is written with its separator, such as Z:/ on Windows.
+    bare = folder.rstrip(os.sep)
+    return path[len(bare) :] if path.startswith(bare + os.sep) else None
+
+
+def _joined(folder: str, rest: str) -> str:
+    return folder.rstrip(os.sep) + rest if rest else folder

@@ -10,13 +10,14 @@ import pytest
 
 from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
-from facesets.jobs.orders import Order
+from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import cancel, put, put_parts, retry
 from facesets.jobs.worker import Rhythm, work_off
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.queue.job_list import JobLine, list_jobs
+from facesets.store.postgres.queue.job_list import JobLine, count_jobs, list_jobs
+from facesets.store.postgres.queue.notes import queues_with_work
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import ml_service
@@ -33,7 +34,7 @@ def queue(library_url: str) -> Iterator[Database]:
 
 
 class Heard(KeptNotices):
-    """Does something when a worker begins a job."""
+    """Does something when a worker begins a job; of parts it hears as of details."""
 
     def __init__(self, do: Callable[[], object]) -> None:
         super().__init__()
@@ -42,6 +43,11 @@ class Heard(KeptNotices):
     def remark(self, line: str) -> None:
         super().remark(line)
         if line.startswith("Job "):
+            self._do()
+
+    def detail(self, line: str) -> None:
+        super().detail(line)
+        if line.endswith("index photos."):
             self._do()
 
 
@@ -127,3 +133,42 @@ def test_a_job_that_was_cancelled_when_it_failed_can_be_done_again(queue: Databa
 
     queue.run(fail)
     assert retry(queue, number).state == "waiting"
+
+
+def test_photos_whose_drive_goes_away_are_done_when_it_is_back(
+    queue: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.jobs.running._AGAIN_IN_S", 0.1)
+    monkeypatch.setattr("facesets.jobs.hosts._ASKED_AGAIN_AFTER_S", 0.0)
+    photos = make_pictures(tmp_path / "photos", 3)
+
+    def unmount() -> None:
+        if the_job(queue).parts.total and photos.exists():
+            photos.rename(tmp_path / "away")
+
+    with ml_service() as service:
+        asked = ("index", "--target", photos, "--ml-uri", service.url)
+        assert run(*asked, "--queue", "--database", library_url).status == 0
+        stop = Stop()
+        here = host(Heard(unmount))
+        models = Models(here, queue, stop, concurrency=1, provider="cpu")
+        work_off(queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
+        assert (the_job(queue).parts.waiting, the_job(queue).done) == (1, 0)
+        (tmp_path / "away").rename(photos)
+        wait_for(lambda: bool(queue.run(queues_with_work)))
+        work(queue)
+    assert the_job(queue).state == "done"
+    assert len(stored(queue)) == 3
+
+
+def test_a_listing_that_failed_is_done_again_with_its_parts(queue: Database) -> None:
+    number = put(queue, Order("index"))
+    put_parts(queue, [Order(PHOTOS_OF_INDEX)], number, [1])
+
+    def fail(connection: Connection) -> None:
+        look_into_queue(connection)
+        connection.execute("UPDATE procrastinate_jobs SET status = 'failed'")
+
+    queue.run(fail)
+    retry(queue, number)
+    assert {str(state): count for state, count in queue.run(count_jobs).items()} == {"waiting": 2}

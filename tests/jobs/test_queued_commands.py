@@ -171,6 +171,23 @@ def test_one_clustering_waits_at_a_time(queue: Database, library_url: str) -> No
     assert put(queue, Order("cluster --dual"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--jobs", "index,indx"), "indx"),
+        (("--pack", "buffalo_l"), "--gpu"),
+        (("--gpu", "--ml-uri", "http://127.0.0.1:9"), "--ml-uri"),
+    ],
+)
+@pytest.mark.usefixtures("queue")
+def test_a_worker_refuses_what_it_would_not_obey(
+    library_url: str, arguments: tuple[str, ...], reason: str
+) -> None:
+    done = run("worker", *arguments, "--until-empty", "--database", library_url)
+    assert done.status == 2
+    assert reason in done.err
+
+
 def test_a_queued_clustering_has_the_engine_that_was_asked_for(
     queue: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

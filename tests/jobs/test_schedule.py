@@ -23,7 +23,15 @@ def test_times_are_those_of_the_host() -> None:
 
 @pytest.mark.parametrize(
     "schedule",
-    [{"daily": "3"}, {"daily": "25:00"}, {"daily": "monday 03:00"}, {"weekly": "03:00"}, {"hourly": "03:00"}],
+    [
+        {"daily": "3"},
+        {"daily": "25:00"},
+        {"daily": "monday 03:00"},
+        {"weekly": "03:00"},
+        {"weekly": "s 03:00"},
+        {"weekly": "monthly 03:00"},
+        {"hourly": "03:00"},
+    ],
 )
 def test_what_is_no_time_is_refused(schedule: dict[str, str]) -> None:
     with pytest.raises(WrongUsage):

@@ -72,6 +72,7 @@ def test_a_worker_that_is_told_to_end_finishes_the_photo_at_hand_and_gives_the_r
         assert the_job(session).parts.waiting == 1
         assert seen < 100
         assert len(stored(session)) == seen
+        assert the_job(session).done <= seen
         service.latency_s = 0.0
         work(session)
         assert the_job(session).state == "done"

@@ -187,6 +187,6 @@ def refuse_secrets(uri: str | None) -> None:
     """Refuse to keep an address in the queue that holds a password. Raises `WrongUsage`."""
     if uri and "@" in urlsplit(uri).netloc:
         raise WrongUsage(
-            "An address with a password is not put into the queue. Give it to the worker: "
+            "An address with a password is not put into the queue. Give it to the worker: its settings, or "
             "`facesets worker --ml-uri`."
         )

@@ -1,11 +1,17 @@
 """`facesets worker`."""
 
 import platform
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import typer
+
 from facesets.cli import console, queueing
 from facesets.cli.params import DatabaseOption, MlUriOption, PackOption
+from facesets.cli.thresholds import typed_flags
+from facesets.errors import WrongUsage
+from facesets.files import printable
 from facesets.operations.options.worker import WorkerOptions
 
 if TYPE_CHECKING:
@@ -14,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def worker(
+    context: typer.Context,
     database: DatabaseOption = None,
     ml_uri: MlUriOption = None,
     pack: PackOption = None,
@@ -28,6 +35,7 @@ def worker(
     from facesets import settings
     from facesets.assembly.queue import open_queue
 
+    _refuse_idle(typed_flags(context), options)
     queueing.require_jobs()
     from facesets.jobs.hosts import Host
     from facesets.jobs.indexing import Models
@@ -54,6 +62,25 @@ def worker(
         work_off(session, host, models, rhythm, stop)
     if options.until_empty:
         console.finish()
+
+
+def _refuse_idle(typed: Collection[str], options: WorkerOptions) -> None:
+    """Refuse what a worker would not obey, or would wait for without end. Raises `WrongUsage`."""
+    if "pack" in typed and not options.gpu:
+        raise WrongUsage("--pack is for --gpu, which is tried with it. Jobs name their own: leave it out.")
+    if "ml_uri" in typed and options.gpu:
+        raise WrongUsage("With --gpu models run here, with --ml-uri elsewhere. Leave out one of them.")
+    unknown = [
+        name
+        for name in options.jobs
+        if not any(f"{command} ".startswith(f"{name} ") for command in queueing.COMMANDS)
+        and name not in ("cluster --dual", "index photos")
+    ]
+    if unknown:
+        raise WrongUsage(
+            f"--jobs {printable(unknown[0])}: no such command goes into the queue. There are "
+            f"{', '.join(queueing.COMMANDS)}."
+        )
 
 
 def _gpu(host: "Host", conf: "Settings", pack: str | None) -> str:

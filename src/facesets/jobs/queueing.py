@@ -14,7 +14,7 @@ from facesets.errors import AlreadyRunning, Command, Field, NotFound, WrongUsage
 from facesets.jobs.orders import Order
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.queue.job_list import JobLine, find_job
-from facesets.store.postgres.queue.notes import note_parts, parts_in
+from facesets.store.postgres.queue.notes import failed_of, note_parts, parts_in
 from facesets.store.postgres.queue.schema import look_into_queue
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ def cancel_waiting_parts(database: Database, number: int) -> None:
 
 
 def retry(database: Database, number: int) -> JobLine:
-    """Queue a failed job again, or those parts of it that failed.
+    """Queue a failed job again, and those parts of it that failed.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def retry(database: Database, number: int) -> JobLine:
 
     def work(connection: Connection) -> JobLine:
         job = found(connection, number)
-        failed = parts_in(connection, number, ("failed",)) or ([number] if job.state == "failed" else [])
+        failed = failed_of(connection, number)
         if not failed:
             raise WrongUsage(
                 f"Job {number} has not failed: it is {job.state}. Queue its command again instead."

@@ -47,7 +47,9 @@ class TryAgain(BaseRetryStrategy):
         """At once, in a moment, or not."""
         if isinstance(exception, GivenBack):
             return RetryDecision(retry_at=datetime.now(UTC))
-        is_away = isinstance(exception, Unreachable) and not isinstance(exception, SourceGone)
+        # Photos that were listed come back with their drive; until then no host takes the job.
+        is_for_good = isinstance(exception, SourceGone) and job.task_name != PHOTOS_OF_INDEX
+        is_away = isinstance(exception, Unreachable) and not is_for_good
         soon = datetime.now(UTC) + timedelta(seconds=_AGAIN_IN_S)
         if isinstance(exception, HeldElsewhere | AlreadyRunning) or (
             is_away and job.attempts < _UNREACHABLE_ATTEMPTS
@@ -125,7 +127,7 @@ class Runner:
             with reported(self.session, number, progress):
                 summary = self._done(context.job, work)
             is_over = not (stop.requested and _is_cut(summary))
-            self.session.run(partial(note_end, job=number, summary=_kept(summary)))
+            self.session.run(partial(note_end, job=number, summary=_kept(summary), is_over=is_over))
         if context.job.task_name == "index" and self.session.run(partial(is_cancelled, job=number)):
             # It may have queued further parts since, for it hears of that a moment later.
             cancel_parts(self.session, number)

@@ -32,7 +32,7 @@ def crons(schedule: Mapping[str, str], today: datetime) -> dict[str, str]:
 def _cron(name: str, text: str, today: datetime) -> str:
     match = _TIME.fullmatch(text.strip().lower())
     is_weekly = name == "weekly"
-    days = [each for each in _DAYS if match and match[1] and each.startswith(match[1][:3])]
+    days = [each for each in _DAYS if match and len(match[1] or "") >= 3 and each.startswith(match[1])]
     if name not in ("daily", "weekly") or match is None or is_weekly != bool(days):
         raise WrongUsage(
             f'{printable(name)} = "{printable(text)}" under [schedule] is no time to do something. Write '

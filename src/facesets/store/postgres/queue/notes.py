@@ -52,16 +52,24 @@ def note_progress(connection: Connection, job: int, stage: str, done: int, total
     )
 
 
-def note_end(connection: Connection, job: int, summary: Mapping[str, Any] | None, reason: str = "") -> None:
-    """Note what came of a job, or why it failed."""
+def note_end(
+    connection: Connection,
+    job: int,
+    summary: Mapping[str, Any] | None,
+    reason: str = "",
+    *,
+    is_over: bool = True,
+) -> None:
+    """Note what came of a job, or why it failed; a part of its work where it is not over."""
     text = None if summary is None else escaped(json.dumps(summary, ensure_ascii=False, default=str))
     connection.execute(
         """UPDATE queue.job_notes SET stage = '', summary = coalesce(%(summary)s::jsonb, summary),
                 reason = %(reason)s::text,
-                done = CASE WHEN %(reason)s::text = '' THEN coalesce(total, done) ELSE done END,
+                done = CASE WHEN %(reason)s::text = '' AND %(is_over)s THEN coalesce(total, done)
+                    ELSE done END,
                 deaths = 0, noted_at = now()
             WHERE job_id = %(job)s""",
-        {"job": job, "summary": text, "reason": reason},
+        {"job": job, "summary": text, "reason": reason, "is_over": is_over},
     )
 
 
@@ -92,6 +100,16 @@ def parts_in(connection: Connection, job: int, statuses: Sequence[str]) -> list[
         """SELECT n.job_id FROM queue.job_notes n JOIN queue.procrastinate_jobs j ON j.id = n.job_id
             WHERE n.part_of = %s AND j.status::text = ANY(%s) ORDER BY n.job_id""",
         (job, list(statuses)),
+    ).fetchall()
+    return [number for (number,) in rows]
+
+
+def failed_of(connection: Connection, job: int) -> list[int]:
+    """A job and its parts, as far as they failed."""
+    rows = connection.execute(
+        """SELECT j.id FROM queue.procrastinate_jobs j LEFT JOIN queue.job_notes n ON n.job_id = j.id
+            WHERE (j.id = %(job)s OR n.part_of = %(job)s) AND j.status = 'failed' ORDER BY j.id""",
+        {"job": job},
     ).fetchall()
     return [number for (number,) in rows]
 
