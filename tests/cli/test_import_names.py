@@ -1,8 +1,16 @@
 """`facesets import-names` as somebody types it."""
 
 import json
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from facesets.formats.named_photos import NamedPhoto
+from facesets.operations.interchange import name_sources
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.names_elsewhere import LEFT, RIGHT, add_photo_file, picasa_ini
@@ -43,6 +51,23 @@ def test_what_cannot_be_read_is_told_and_shows_in_the_status(
     result = run("import-names", tmp_path, "--database", library_url)
     assert result.status == 3
     assert "1.jpg.xmp: Its XMP cannot be read" in result.out
+
+
+def test_a_run_that_is_interrupted_says_so(
+    database: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_photo_file(Library(database), tmp_path / "1.jpg", [LEFT])
+    (tmp_path / ".picasa.ini").write_text(picasa_ini({"1.jpg": [(LEFT, "a")]}, {"a": "Anna"}))
+    read = name_sources.named_photos
+
+    def interrupted(*arguments: Any) -> Iterator[NamedPhoto]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from read(*arguments)
+
+    monkeypatch.setattr(name_sources, "named_photos", interrupted)
+    result = run("import-names", tmp_path, "--database", library_url)
+    assert result.status == 128 + signal.SIGINT
+    assert "Stopped early: run the same command again to go on." in result.out
 
 
 def test_what_does_not_go_together_is_wrong_usage(library_url: str) -> None:

@@ -102,8 +102,7 @@ def import_names(
             stop=stop,
         )
     console.show(summary, _lines(summary), asked_for=dry_run)
-    if summary.failed:
-        raise typer.Exit(console.STATUS_FAILED_INPUTS)
+    console.finish(failed=len(summary.failed))
 
 
 def _lines(summary: "ImportNamesSummary") -> list[str]:
@@ -113,6 +112,8 @@ def _lines(summary: "ImportNamesSummary") -> list[str]:
         f"({summary.new_people} new), {counted(summary.named, 'face')} named, {summary.known} known."
         + (" Nothing was stored." if summary.dry_run else how_to_undo(summary.step))
     ]
+    if summary.stopped:
+        lines.append("Stopped early: run the same command again to go on.")
     if summary.without_face or summary.without_place:
         lines.append(
             f"{counted(summary.without_face, 'name')} of places without a face, {summary.without_place} of "

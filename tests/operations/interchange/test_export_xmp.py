@@ -14,6 +14,8 @@ from tests.fixtures.named_photos import HEIGHT, LEFT, RIGHT, WIDTH, add, names, 
 from tests.fixtures.xmp_packets import exiftool_reads, exiftool_reads_all, listed, packet_of, region, regions
 
 from facesets.errors import CannotWrite, FacesetsError, WrongUsage
+from facesets.file_records import FileRecord
+from facesets.files import sha256_of
 from facesets.formats.xmp.reading import read_named_regions
 from facesets.imaging.metadata.reader import packet_in
 from facesets.imaging.stored_frame import stored_frame, upright_box
@@ -539,6 +541,40 @@ def test_what_is_ours_is_known_where_photos_moved(library: Library, photos: Path
     correcting.move(library.database, [face_of(library, "Anna")], "nobody", by=BY)
     assert export(library).removed == 1
     assert not sidecar(moved / "a.jpg").exists()
+
+
+def test_what_is_ours_is_known_where_the_user_moved_photos_with_their_sidecars(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    photo, other = picture(photos / "a.jpg"), picture(photos / "b.jpg", colour="red")
+    sidecar(photo).write_bytes(packet_of("", ' xmp:Rating="4"'))
+    theirs = packet_of(listed("Iptc4xmpExt:PersonInImage", "Carl"))
+    for each in (photo, other):
+        add(library, each, "Änne Zwölfender", "Ben")
+    export(library)
+    moved = photos.rename(tmp_path / "moved")
+    sidecar(moved / "b.jpg").write_bytes(theirs)
+    library.forget_paths([str(photo), str(other)])
+    here = [moved / each.name for each in (photo, other)]
+    status = [each.stat() for each in here]
+    library.commit(
+        [
+            FileRecord(str(path), said.st_size, said.st_mtime_ns, sha256_of(path))
+            for path, said in zip(here, status, strict=True)
+        ],
+        [],
+    )
+    forget(library.database, "Änne Zwölfender", by=BY, progress=SilentProgress())
+    done = export(library)
+    assert (done.changed, done.edited) == (2, [])
+    assert names(sidecar(moved / "a.jpg")) == ["Ben"]
+    assert b'xmp:Rating="4"' in sidecar(moved / "a.jpg").read_bytes()
+    # What came there from elsewhere is not ours, though it lies beside the same photo.
+    assert names(sidecar(moved / "b.jpg")) == ["Ben", "Carl"]
+    held = rows(library.database, "SELECT before FROM xmp_changes WHERE path LIKE '%/a.jpg'")
+    assert held == []
+    assert rows(library.database, "SELECT count(*) FROM xmp_sidecars") == [(3,)]
+    assert export(library).unchanged == 2
 
 
 def test_names_in_the_photo_itself_are_read_and_never_written(library: Library, photos: Path) -> None:

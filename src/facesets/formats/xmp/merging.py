@@ -148,6 +148,18 @@ def merged(
     return Merged(serialised(tree, like=data or b""), now, found)
 
 
+def is_all_there(data: bytes, ours: Ours, hashed: Hasher) -> bool:
+    """Whether a sidecar holds everything that is ours of another, and that is something.
+
+    Raises
+    ------
+    UnreadableXmp
+        It cannot be read.
+    """
+    says = ours.mwg or ours.microsoft or ours.texts
+    return bool(says) and _kept_of(_there(parse(data), hashed), ours) == ours
+
+
 def _lists(names: Sequence[str]) -> Iterator[tuple[str, str, list[str]]]:
     """The lists of keywords, their kinds, and what is wanted in them: no name with a separator in it."""
     yield "Iptc4xmpExt:PersonInImage", "rdf:Bag", list(names)

@@ -34,6 +34,7 @@ from facesets.store.postgres.xmp_sidecars import (
     KnownSidecar,
     PersonFace,
     PhotoFile,
+    drop_moved,
     faces_of_people,
     keep_sidecars,
     names_of_people,
@@ -253,6 +254,8 @@ class _Export:
         now |= {path: written[path].photo.sidecar for path in failed}
         keep_sidecars(connection, now)
         drop_changes(connection, self._run, failed)
+        moved = [plan.photo.sha256 for plan in plans if plan.photo.elsewhere]
+        drop_moved(connection, moved)
 
 
 def _each(

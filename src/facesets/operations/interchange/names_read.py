@@ -52,6 +52,7 @@ class NamesRead:
     photos: int = 0
     not_here: int = 0
     no_names: list[str] = field(default_factory=list)
+    stopped: bool = False
 
 
 def read_names(
@@ -81,6 +82,7 @@ def read_names(
     progress.begin("photos with names")
     for some in _batches(iter(photos)):
         if stop.requested:
+            found.stopped = True
             break
         images = _images(database, some, places)
         numbers = sorted(set(images.values()))

@@ -5,7 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Literal
 from uuid import UUID
@@ -14,7 +14,7 @@ from facesets.errors import UnreadableImage, UnreadableXmp
 from facesets.files import is_there, mtime_ns_of
 from facesets.formats.named_regions import Box, box_within
 from facesets.formats.xmp.editing import UnfitSidecar
-from facesets.formats.xmp.merging import EditedSince, Merged, Wanted, merged
+from facesets.formats.xmp.merging import EditedSince, Merged, Wanted, is_all_there, merged
 from facesets.formats.xmp.ownership import Hasher, Ours, from_json, to_json
 from facesets.formats.xmp.reading import tidy
 from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
@@ -97,6 +97,8 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
 
     People that it named before are named further: what is asked for adds to that.
     """
+    if photo.elsewhere is not None:
+        photo = _with_what_moved(photo, photo.elsewhere, asked)
     known = photo.sidecar
     ours = () if known is None else tuple(map(_unpacked, filter(None, (known.planned, known.ours))))
     people = asked.people | (known.people if known else frozenset())
@@ -136,6 +138,20 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
         known=now if keeps else None,
         ours_before=packed(done.found),
     )
+
+
+def _with_what_moved(photo: PhotoFile, elsewhere: KnownSidecar, asked: Request) -> PhotoFile:
+    """The photo with what is known of its sidecar at another place, if it came with it."""
+    path = Path(photo.path)
+    stays = replace(photo, elsewhere=None)
+    try:
+        name = _name_of_sidecar(path, None, asked.twins)
+        content = content_of(path.with_name(name))
+        if content is None or not is_all_there(content, _unpacked(elsewhere.ours), asked.hashed):
+            return stays
+    except (UnreadableXmp, OSError):
+        return stays
+    return replace(photo, sidecar=replace(elsewhere, name=name, made_of=None, size=None, mtime_ns=None))
 
 
 def _outcome(before: bytes | None, after: bytes | None) -> Outcome:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import Literal, LiteralString
 from uuid import UUID
 
 import numpy as np
+from psycopg import sql
 
 from facesets.records import Int64
 from facesets.store.postgres.connection import Connection
@@ -56,6 +57,8 @@ class PhotoFile:
         Of the upright picture, in pixels.
     sidecar
         None where nothing was written.
+    elsewhere
+        Where that is so: what was written beside the same photo at another place, whence it may come.
     """
 
     path: str
@@ -66,6 +69,7 @@ class PhotoFile:
     width: int
     height: int
     sidecar: KnownSidecar | None
+    elsewhere: KnownSidecar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,9 @@ _TO_LOOK_AT: LiteralString = """
         SELECT p.id, p.path FROM image_paths p WHERE p.reason = '' AND p.image_id IN (
             SELECT f.image_id FROM face_detections f
             WHERE f.person_id = ANY(%(people)s::uuid[]) AND f.detector_id = %(detector)s)
-        UNION SELECT p.id, p.path FROM xmp_sidecars s JOIN image_paths p USING (path) WHERE p.reason = '')
+        UNION SELECT p.id, p.path FROM xmp_sidecars s JOIN image_paths p USING (path) WHERE p.reason = ''
+        UNION SELECT p.id, p.path FROM xmp_sidecars s JOIN images i ON i.sha256 = s.sha256
+            JOIN image_paths p ON p.image_id = i.id WHERE p.reason = '')
     SELECT w.id FROM wanted w WHERE %(all)s OR EXISTS (
         SELECT FROM unnest(%(root)s::text[], %(below)s::text[], %(beyond)s::text[]) AS r (root, below, beyond)
         WHERE w.path = r.root OR (w.path >= r.below AND w.path < r.beyond))
@@ -117,21 +123,41 @@ def photo_files(connection: Connection, paths: Sequence[int]) -> list[PhotoFile]
             WHERE p.id = ANY(%s::bigint[]) AND p.reason = '' ORDER BY p.id""",
         (list(paths),),
     ).fetchall()
-    # A plan that is kept from the first photos on would read the whole table for each, however it grows.
-    kept = connection.execute(
-        """SELECT path, name, people, ours, planned, made_of, size, mtime_ns, names_forgotten
-            FROM xmp_sidecars WHERE path = ANY(%s::text[])""",
-        ([path for path, *_ in rows],),
-        prepare=False,
-    )
-    known = {
-        path: KnownSidecar(from_text(name), frozenset(people), *others)
-        for path, name, people, *others in kept
-    }
+    known = _known(connection, "path", [path for path, *_ in rows])
+    contents = [sha256 for path, _, _, _, sha256, *_ in rows if path not in known]
+    elsewhere = _known(connection, "sha256", contents) if contents else {}
     return [
-        PhotoFile(from_text(path), size, mtime_ns, image, sha256, width, height, known.get(path))
+        PhotoFile(
+            from_text(path),
+            size,
+            mtime_ns,
+            image,
+            sha256,
+            width,
+            height,
+            known.get(path),
+            None if path in known else elsewhere.get(sha256),
+        )
         for path, size, mtime_ns, image, sha256, width, height in rows
     ]
+
+
+def _known(
+    connection: Connection, column: Literal["path", "sha256"], values: Sequence[str]
+) -> dict[str, KnownSidecar]:
+    """What is kept of some sidecars, by a column; of several the one that was written last."""
+    # A plan that is kept from the first photos on would read the whole table for each, however it grows.
+    rows = connection.execute(
+        sql.SQL(
+            """SELECT {column}, name, people, ours, planned, made_of, size, mtime_ns, names_forgotten
+                FROM xmp_sidecars WHERE {column} = ANY(%s::text[]) ORDER BY mtime_ns NULLS FIRST"""
+        ).format(column=sql.Identifier(column)),
+        (list(values),),
+        prepare=False,
+    )
+    return {
+        key: KnownSidecar(from_text(name), frozenset(people), *others) for key, name, people, *others in rows
+    }
 
 
 def faces_of_people(
@@ -157,28 +183,39 @@ def keep_sidecars(connection: Connection, sidecars: Mapping[str, KnownSidecar | 
     with connection.cursor() as cursor:
         cursor.executemany(
             """INSERT INTO xmp_sidecars
-                    (path, name, people, ours, planned, made_of, size, mtime_ns, names_forgotten)
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+                    (path, name, people, ours, planned, made_of, size, mtime_ns, names_forgotten, sha256)
+                VALUES (%(path)s, %(name)s, %(people)s, %(ours)s, %(planned)s, %(made_of)s, %(size)s,
+                    %(mtime_ns)s, %(names_forgotten)s, (SELECT i.sha256 FROM image_paths p
+                        JOIN images i ON i.id = p.image_id WHERE p.path = %(path)s))
                 ON CONFLICT (path) DO UPDATE SET name = excluded.name, people = excluded.people,
                     ours = excluded.ours, planned = excluded.planned, made_of = excluded.made_of,
                     size = excluded.size, mtime_ns = excluded.mtime_ns,
-                    names_forgotten = excluded.names_forgotten""",
+                    names_forgotten = excluded.names_forgotten, sha256 = excluded.sha256""",
             [
-                (
-                    to_text(path),
-                    to_text(known.name),
-                    list(known.people),
-                    known.ours,
-                    known.planned,
-                    known.made_of,
-                    known.size,
-                    known.mtime_ns,
-                    known.names_forgotten,
-                )
+                {
+                    "path": to_text(path),
+                    "name": to_text(known.name),
+                    "people": list(known.people),
+                    "ours": known.ours,
+                    "planned": known.planned,
+                    "made_of": known.made_of,
+                    "size": known.size,
+                    "mtime_ns": known.mtime_ns,
+                    "names_forgotten": known.names_forgotten,
+                }
                 for path, known in sidecars.items()
                 if known is not None
             ],
         )
+
+
+def drop_moved(connection: Connection, sha256: Sequence[str]) -> None:
+    """Let go what is kept of sidecars of these photos at places where the library has none any more."""
+    connection.execute(
+        """DELETE FROM xmp_sidecars s WHERE s.sha256 = ANY(%s::text[])
+            AND NOT EXISTS (SELECT FROM image_paths p WHERE p.path = s.path)""",
+        (list(sha256),),
+    )
 
 
 def count_sidecars(connection: Connection, people: Sequence[UUID]) -> int:
