@@ -14,9 +14,10 @@ from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import cancel, put, put_parts, retry
 from facesets.jobs.worker import Rhythm, work_off
 from facesets.stop import Stop
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.queue.job_list import JobLine, count_jobs, list_jobs
+from facesets.store.postgres.queue.job_list import JobLine, count_jobs, find_job, list_jobs
 from facesets.store.postgres.queue.notes import queues_with_work
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.library_people import add_person
@@ -172,3 +173,33 @@ def test_a_listing_that_failed_is_done_again_with_its_parts(queue: Database) -> 
     queue.run(fail)
     retry(queue, number)
     assert {str(state): count for state, count in queue.run(count_jobs).items()} == {"waiting": 2}
+
+
+def test_a_job_that_was_busy_while_the_same_was_queued_leaves_it_to_that(
+    queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.jobs.running._AGAIN_IN_S", 0.1)
+    add_person(Library(queue), "anna", 3)
+    first = put(queue, Order("cluster"))
+    queued: list[int] = []
+
+    def queue_again() -> None:
+        if not queued:
+            queued.append(put(queue, Order("cluster")))
+
+    stop = Stop()
+    here = host(Heard(queue_again))
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    with (
+        opened(Database(library_url)) as other,
+        RunLock(other, "cluster"),
+        ended_when(lambda: state_of(queue, first) == "failed", stop),
+    ):
+        work_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
+    work(queue)
+    assert state_of(queue, queued[0]) == "done"
+
+
+def state_of(session: Database, number: int) -> str:
+    job = session.run(lambda connection: find_job(connection, number))
+    return "" if job is None else job.state

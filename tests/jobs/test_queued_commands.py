@@ -174,7 +174,7 @@ def test_one_clustering_waits_at_a_time(queue: Database, library_url: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--jobs", "index,indx"), "indx"),
+        (("--jobs", "index,indices"), "indices"),
         (("--pack", "buffalo_l"), "--gpu"),
         (("--gpu", "--ml-uri", "http://127.0.0.1:9"), "--ml-uri"),
     ],

@@ -20,7 +20,7 @@ from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import cancel_parts
-from facesets.jobs.running import Runner, TryAgain
+from facesets.jobs.running import SAME_WAITS, Runner, TryAgain
 from facesets.jobs.work import COMMANDS
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
@@ -194,9 +194,7 @@ class _Worker:
 
 
 def _give_up(connection: Connection, job: int, deaths: int) -> None:
-    reason = (
-        _DIED.format(deaths) if deaths > _MOST_DEATHS else "The same waits in the queue and takes its place."
-    )
+    reason = _DIED.format(deaths) if deaths > _MOST_DEATHS else SAME_WAITS
     note_end(connection, job, None, reason)
 
 
