@@ -12,6 +12,7 @@ from facesets.assembly.notices import Notices
 from facesets.errors import Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.ingest.index import IndexSummary
+from facesets.operations.library.pipeline import PipelineSummary, Step, StepDone, pipeline
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.engine import EngineOptions
@@ -24,7 +25,6 @@ from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary
 from facesets.operations.people.grouping.dual import DualSummary, cluster_dual
 from facesets.operations.people.training.training import TrainSummary, require_extra, train_heads
-from facesets.operations.pipeline import PipelineSummary, Step, StepDone, pipeline
 from facesets.settings import Settings
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop

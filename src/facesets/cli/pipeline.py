@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from facesets.assembly.pipeline import PipelineRequest
-    from facesets.operations.pipeline import PipelineSummary, StepDone
+    from facesets.operations.library.pipeline import PipelineSummary, StepDone
 
 _NO_TARGET = (
     "Name the folders of the photos: `facesets pipeline PHOTOS`; or in facesets.toml, below [pipeline]: "

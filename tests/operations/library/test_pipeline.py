@@ -3,20 +3,20 @@
 from pathlib import Path
 
 import pytest
+from tests.fixtures.library_people import add_person
+from tests.fixtures.named_library import fill
+from tests.fixtures.taught_people import blurred_people
 
 from facesets.assembly.pipeline import PipelineRequest, people_steps
 from facesets.operations.ingest.index import IndexSummary
+from facesets.operations.library.pipeline import PipelineSummary, Step, StepDone, pipeline
 from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
 from facesets.operations.options.training import TrainOptions
-from facesets.operations.pipeline import PipelineSummary, Step, StepDone, pipeline
 from facesets.progress import SilentProgress
 from facesets.settings import Settings
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from tests.fixtures.library_people import add_person
-from tests.fixtures.named_library import fill
-from tests.fixtures.taught_people import blurred_people
 
 
 def test_a_stopped_run_goes_on_at_the_step_that_it_was_stopped_in(database: Database) -> None:
