@@ -24,7 +24,16 @@ from facesets.store.postgres.queue.notes import note_death, note_progress, note_
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.program import Result, run
-from tests.fixtures.queued import HEARTBEAT_S, galleries, host, make_pictures, stored, with_queue, work
+from tests.fixtures.queued import (
+    HEARTBEAT_S,
+    galleries,
+    host,
+    make_pictures,
+    stored,
+    with_queue,
+    work,
+    worked_off,
+)
 from tests.fixtures.waiting import wait_for
 
 
@@ -280,7 +289,7 @@ def test_what_is_scheduled_is_queued_once_however_many_workers_look(queue: Datab
 
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(until_done)
-            work_off(queue, here, models, Rhythm(HEARTBEAT_S, schedule=schedule), stop)
+            worked_off(queue, here, models, Rhythm(HEARTBEAT_S, schedule=schedule), stop)
             waiting.result()
     # There are no faces that could be kept tidy.
     (job,) = queue.run(lambda connection: list_jobs(connection, limit=10))
