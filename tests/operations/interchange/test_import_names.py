@@ -184,19 +184,24 @@ def test_names_that_the_server_takes_for_one_are_of_one_person(library: Library,
     assert bring(library, tmp_path).step is None
 
 
-def test_whoever_a_run_found_gets_the_name_and_keeps_the_other_faces(
-    library: Library, tmp_path: Path
-) -> None:
+def photos_of_anna(library: Library, folder: Path, count: int) -> list[int]:
+    """The faces of photos that show one person alone, each by its number."""
     rng = np.random.default_rng(0)
-    faces = [
+    return [
         add_photo_file(
             library,
-            tmp_path / f"{n}.jpg",
+            folder / f"{n}.jpg",
             [LEFT],
             vectors=[heart_of("anna") + rng.standard_normal(512) * 0.02],
         )[0]
-        for n in range(6)
+        for n in range(count)
     ]
+
+
+def test_whoever_a_run_found_gets_the_name_and_keeps_the_other_faces(
+    library: Library, tmp_path: Path
+) -> None:
+    faces = photos_of_anna(library, tmp_path, 6)
     cluster(library, method="components", threshold=0.5)
     for number in range(2):
         (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Anna", LEFT)))
@@ -497,16 +502,7 @@ def test_people_of_keywords_count_only_where_they_have_no_place(library: Library
 
 
 def test_what_a_run_found_and_xmp_agrees_with_is_no_word_of_a_human(library: Library, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    faces = [
-        add_photo_file(
-            library,
-            tmp_path / f"{n}.jpg",
-            [LEFT],
-            vectors=[heart_of("anna") + rng.standard_normal(512) * 0.02],
-        )[0]
-        for n in range(8)
-    ]
+    faces = photos_of_anna(library, tmp_path, 8)
     cluster(library, method="components", threshold=0.5)
     person = rows(library.database, f"SELECT person_id::text FROM face_detections WHERE id = {faces[0]}")[0][
         0
