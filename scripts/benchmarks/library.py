@@ -55,15 +55,20 @@ COMMITS_AT_A_TIME = 8
 
 def made_vectors(count: int) -> NDArray[np.float32]:
     """Unit vectors of made-up people."""
+    return made_faces(count)[0]
+
+
+def made_faces(count: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """The same, and who each of them is."""
     spec = importlib.util.spec_from_file_location("made_faces", SHARED / "synthetic" / "faces.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    rows = module.gen(count)[0]
+    rows, labels, _, _ = module.gen(count)
     vectors: NDArray[np.float32] = np.asarray(rows, np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors
+    return vectors, labels
 
 
 def images(

@@ -1,13 +1,14 @@
 """Searching a library of made-up vectors: by a face among faces, by words among images.
 
-    .venv/bin/python scripts/benchmarks/search.py [faces] [images] [--count 1000000] [--queries 200]
-        [--candidates 100 200 400] [--database URL]
+    .venv/bin/python scripts/benchmarks/search.py [faces] [images] [kinds] [--count 1000000] [--queries 200]
+        [--candidates 100 200 400] [--kinds half:32:300 bit:32:200] [--workers 2] [--database URL]
 
 Says how long loading and building the index take, how large the index is, and for each number of candidates
 the time of a query and the share of the ten best that it finds, beside the exact answer computed by numpy on
 the array. Queries are vectors of the library with a little noise. The vectors are those of
 `synthetic/faces.py` beside the repository. Without a database a throw-away embedded server is used; what
-stands in a given one already is not loaded and built again.
+stands in a given one already is not loaded and built again. `kinds` compares kinds of index, each
+built over the same faces: `index_kinds.py` says what they are.
 
 Memory for 1 000 000: 6 GB here, and up to 3 GB in the server while the index is built.
 """
@@ -20,13 +21,17 @@ from datetime import date, timedelta
 from typing import Any, LiteralString
 
 import numpy as np
-from library import SETTINGS, made_vectors
+from index_kinds import compare, kind_of, ten_best
+from library import SETTINGS, made_faces
 from numpy.typing import NDArray
 from psycopg import sql
 from throw_away import throw_away_server
 
 from facesets.file_records import FileRecord
-from facesets.operations.library.search import build_index, similar_faces, similar_images
+from facesets.machine import processors
+from facesets.operations.library.search import similar_faces, similar_images
+from facesets.operations.library.search_index import build_index
+from facesets.progress import SilentProgress
 from facesets.records import ClipModel, Faces, ImageRecord
 from facesets.store.postgres import search as statements
 from facesets.store.postgres.connection import Database, only_row
@@ -76,8 +81,8 @@ def load(library: Library, vectors: Vectors, *, of_faces: bool) -> None:
 def exact(vectors: Vectors, queries: Vectors) -> tuple[Vectors, float]:
     """The similarities of the ten best of each query, best first, and the time that one takes."""
     began = time.perf_counter()
-    best = [np.sort(np.partition(vectors @ query, -BEST)[-BEST:])[::-1] for query in queries]
-    return np.array(best), (time.perf_counter() - began) / len(queries)
+    best = ten_best(vectors, queries)
+    return best, (time.perf_counter() - began) / len(queries)
 
 
 def rows_of(database: Database, table: LiteralString) -> int:
@@ -143,7 +148,7 @@ def run(database: Database, vectors: Vectors, *, of_faces: bool, given: argparse
         search(queries[0], Dates())
         print(f"  without index: {time.perf_counter() - began:.2f} s a query")
         began = time.perf_counter()
-        build_index(library)
+        build_index(library, SilentProgress())
         built = time.perf_counter() - began
         print(f"  index built in {built:.0f} s, {len(vectors) / built:.0f}/s")
     print(f"  index of {index_megabytes(database, table):.0f} MB")
@@ -164,12 +169,22 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--candidates", type=int, nargs="+", default=[100, 200, 400])
+    parser.add_argument("--kinds", type=kind_of, nargs="+", default=[kind_of("half:32:300")])
+    parser.add_argument("--workers", type=int, default=processors(), help="That build, of --kinds.")
     parser.add_argument("--database")
     given = parser.parse_args()
-    vectors = made_vectors(given.count)
+    vectors, labels = made_faces(given.count)
     for part in given.parts:
         server = nullcontext(given.database) if given.database else throw_away_server()
         with server as address, closing(Database(address)) as database:
+            if part == "kinds":
+                settings = {
+                    "queries": given.queries,
+                    "candidates": given.candidates,
+                    "workers": given.workers,
+                }
+                compare(database, vectors, labels, given.kinds, **settings)
+                continue
             run(database, vectors, of_faces=part == "faces", given=given)
 
 

@@ -1,5 +1,6 @@
 """What this machine, or this container, has."""
 
+import math
 import os
 from pathlib import Path
 
@@ -17,3 +18,14 @@ def memory_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
         if limit.is_file() and (text := limit.read_text("ascii").strip()).isdigit():
             memory.append(int(text))
     return min(memory)
+
+
+def processors(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """How many processors this process may use, in its container too; one at least."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cgroup / "cpu.max"
+    if quota.is_file():
+        share, period = quota.read_text("ascii").split()
+        if share.isdigit():
+            usable = min(usable, math.ceil(int(share) / int(period)))
+    return max(usable, 1)

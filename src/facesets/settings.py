@@ -17,6 +17,7 @@ import platformdirs
 from facesets.blas_kernel import cpu_flags, recommended_blas_coretype
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.machine import processors
 
 ENVIRONMENT_PREFIX = "FACESETS"
 ANTHROPIC_URL = "https://api.anthropic.com"
@@ -217,7 +218,7 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         model_roots=(*roots, Path("~/.insightface").expanduser()),
         pack=env.get("FACESETS_PACK") or texts.get("pack", ""),
         flags=flags,
-        cpus=_cpus(),
+        cpus=processors(),
         database=(database or "").strip(),
         blank_database=named_by if database is not None and not database.strip() else "",
         data=data,
@@ -299,7 +300,3 @@ def _immich_export(table: object, file: Path | None) -> Path | None:
     if export is not None and not (isinstance(export, str) and export):
         raise WrongUsage(f'`export` under [immich] in {printable(file or "")} has to be one text: "DIR".')
     return Path(export).expanduser().absolute() if export else None
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -108,14 +108,15 @@ def index(
     from facesets import settings
     from facesets.assembly.stores import open_database
     from facesets.operations.library.backup import SearchIndexSummary
-    from facesets.operations.library.search import build_index, drop_index
+    from facesets.operations.library.search_index import build_index, drop_index
     from facesets.store.postgres.library import Library
 
-    with open_database(database, settings.load(), console) as session:
+    console.only_the_result_unless_watched()
+    with console.progress() as progress, open_database(database, settings.load(), console) as session:
         if drop:
             drop_index(Library(session))
         else:
-            build_index(Library(session))
+            build_index(Library(session), progress)
     console.show(
         SearchIndexSummary(built=not drop), ["The index is dropped." if drop else "The index is built."]
     )

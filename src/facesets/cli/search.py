@@ -53,8 +53,8 @@ def search(
         search_by_words,
         search_like,
         search_photos,
-        wants_index,
     )
+    from facesets.operations.library.search_index import wants_index
     from facesets.store.postgres.library import Library
 
     conf = settings.load()

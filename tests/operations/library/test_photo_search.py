@@ -21,9 +21,10 @@ from facesets.operations.library.photo_search import (
     photos_of,
     photos_of_words,
 )
-from facesets.operations.library.search import build_index
+from facesets.operations.library.search_index import build_index
 from facesets.operations.people.corrections.naming import name
 from facesets.places import Near
+from facesets.progress import SilentProgress
 from facesets.records import ClipModel, Float32
 from facesets.store.postgres import photo_latest
 from facesets.store.postgres.connection import Database
@@ -127,7 +128,7 @@ def test_every_condition_holds_with_every_other(library: Library) -> None:
 @pytest.mark.parametrize("indexed", [False, True])
 def test_conditions_hold_for_what_looks_like_a_photo(library: Library, indexed: bool) -> None:
     if indexed:
-        build_index(library)
+        build_index(library, SilentProgress())
     near = Near(14, 20, 2.5 * DEGREE_KM)
     asked = filter_of(library, people_meant(library, ["Anna"]), near=near, camera="nikon")
     found = photos_like(library, sha(0), asked, offset=0, limit=9)
@@ -169,7 +170,7 @@ def test_a_photo_without_a_file_is_not_shown(library: Library) -> None:
 @pytest.mark.parametrize("indexed", [False, True])
 def test_photos_like_one_come_nearest_first_without_itself(library: Library, indexed: bool) -> None:
     if indexed:
-        build_index(library)
+        build_index(library, SilentProgress())
     found = photos_like(library, sha(0), PhotoFilter(), offset=0, limit=3)
     assert (days(found), found.total) == ([2, 3, 4], PHOTOS - 1)
     asked = filter_of(library, people_meant(library, ["Anna", "Ben"]))

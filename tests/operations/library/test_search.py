@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,13 @@ from facesets.operations.library.search import (
     FaceSearch,
     ImageHit,
     Which,
-    build_index,
-    drop_index,
     search_by_face,
     search_photos,
     similar_faces,
     similar_images,
-    wants_index,
 )
+from facesets.operations.library.search_index import build_index, drop_index, wants_index
+from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, ClipModel, Faces, Float32, Pixels, Wanted
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -52,7 +52,7 @@ def test_the_most_similar_faces_come_first_with_and_without_the_index(library: L
     collection = library.load()
     query = collection.faces.embedding[7]
     similarity = np.sort(collection.faces.embedding @ query)[::-1][:5]
-    for prepare in (None, build_index, drop_index):
+    for prepare in (None, partial(build_index, progress=SilentProgress()), drop_index):
         if prepare is not None:
             prepare(library)
         hits = similar_faces(library, query, PhotoFilter(), 5)
@@ -61,8 +61,8 @@ def test_the_most_similar_faces_come_first_with_and_without_the_index(library: L
 
 
 def test_building_the_index_again_replaces_it(library: Library) -> None:
-    build_index(library)
-    build_index(library)
+    build_index(library, SilentProgress())
+    build_index(library, SilentProgress())
     assert len(similar_faces(library, library.load().faces.embedding[0], PhotoFilter(), 3)) == 3
 
 
@@ -203,7 +203,7 @@ def embedded(database: Database, vectors: Float32) -> Library:
     images = [replace(image, clip=vector) for image, vector in zip(images, vectors, strict=True)]
     filled = Library(database).looking_for(None, MODEL)
     filled.add([made_file(f"/{n}.jpg", image) for n, image in enumerate(images)], images)
-    build_index(filled)
+    build_index(filled, SilentProgress())
     return filled
 
 

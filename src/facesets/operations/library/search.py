@@ -1,8 +1,7 @@
-"""`search`: by words, a picture, the face on one, or what is known; and the indexes that make it fast."""
+"""`search`: by words, a picture, the face on one, or what is known."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
@@ -22,17 +21,10 @@ from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.described_photos import DescribedPhoto, described_photos
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.models import ClipRow, clip_models
+from facesets.store.postgres.models import ClipRow
 from facesets.store.postgres.photo_filter import PhotoFilter
 from facesets.store.postgres.photo_search import FoundPhoto, find_photos, photos_near
 from facesets.store.postgres.search import FaceHit, best_path
-from facesets.store.postgres.vector_index import Vectors, has_index, is_more_than
-from facesets.store.postgres.vector_index import build_index as build
-from facesets.store.postgres.vector_index import drop_index as drop
-
-INDEX_FROM_VECTORS = 50_000
-"""With more vectors an index is worth its time: without one, a search reads every vector."""
-
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels of the upright photo."""
@@ -267,42 +259,3 @@ def _pixels(photo: str) -> Pixels:
                 f"There is no file {printable(photo)}. Give the file of a photo, such as anna.jpg."
             ) from error
         raise WrongUsage(f"{printable(photo)} cannot be used: {error.reason}.") from error
-
-
-def wants_index(library: Library, row: ClipRow | None = None) -> bool:
-    """Whether there are so many faces, or images of a model, that an index is needed, and there is none."""
-
-    def work(connection: Connection) -> bool:
-        of_images = search.image_vectors(row) if row is not None else None
-        vectors = of_images or search.face_vectors(library.require_detector(connection))
-        return not has_index(connection, vectors) and is_more_than(connection, vectors, INDEX_FROM_VECTORS)
-
-    return library.database.run(work)
-
-
-def build_index(library: Library) -> None:
-    """Build the indexes over faces and images, again if there are any; work may go on meanwhile.
-
-    Raises
-    ------
-    WrongUsage
-        The library is empty.
-    """
-    for vectors in _all_vectors(library):
-        library.database.run_alone(partial(build, vectors=vectors))
-
-
-def drop_index(library: Library) -> None:
-    """Remove the indexes over faces and images, before a bulk load. Raises as `build_index`."""
-    for vectors in _all_vectors(library):
-        library.database.run(partial(drop, vectors=vectors))
-
-
-def _all_vectors(library: Library) -> list[Vectors]:
-    def work(connection: Connection) -> list[Vectors]:
-        of_images = [search.image_vectors(row) for row in clip_models(connection)]
-        if of_images and library.detector(connection) is None:
-            return of_images
-        return [search.face_vectors(library.require_detector(connection)), *of_images]
-
-    return library.database.run(work)

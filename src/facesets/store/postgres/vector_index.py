@@ -6,6 +6,7 @@ Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search u
 Small World graphs", TPAMI 2020; pgvector's README (iterative scans, expression indexes).
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +26,7 @@ _EF_CONSTRUCTION = 300
 _LEAST_BUILD_MB, _MOST_BUILD_MB = 64, 4096
 _MOST_TUPLES_SCANNED = 100_000
 _MOST_AT_ONCE = 1000
+_BUILDING = re.compile("initializing|waiting for writers before build|building index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,13 @@ def has_index(connection: Connection, vectors: Vectors) -> bool:
     return row is not None and bool(row[0])
 
 
-def build_index(connection: Connection, vectors: Vectors) -> None:
+def build_index(connection: Connection, vectors: Vectors) -> bool:
     """Build the index over these vectors, beside ongoing work; in no transaction.
 
-    Several workers at it need shared memory that containers often lack; then one does it.
+    As many processes build it as the server lets work on one statement. Several need shared memory that
+    containers often lack; then one does it. Returns whether it was so.
     """
     table = sql.Identifier(vectors.table)
-    counted = connection.execute(
-        sql.SQL("SELECT count(*) FROM {} WHERE model_id = %s").format(table), (vectors.model_id,)
-    )
     statement = sql.SQL(
         """CREATE INDEX CONCURRENTLY {name} ON {table} USING hnsw (({half}) halfvec_cosine_ops)
             WITH (m = {neighbours}, ef_construction = {ef}) WHERE model_id = {model}"""
@@ -74,34 +74,56 @@ def build_index(connection: Connection, vectors: Vectors) -> None:
         ef=sql.Literal(_EF_CONSTRUCTION),
         model=sql.Literal(vectors.model_id),
     )
-    memory = _build_megabytes(int(only_row(counted)[0]), vectors.dimension)
+    memory = _build_megabytes(count(connection, vectors), vectors.dimension)
     connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", (f"{memory}MB",))
-    for workers in ("2", "0"):
+    # One of the processes is the session's own.
+    helpers = max(int(only_row(connection.execute("SHOW max_parallel_workers"))[0]) - 1, 0)
+    for workers in dict.fromkeys((helpers, 0)):
         connection.execute(
             sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(vectors.index))
         )
-        connection.execute("SELECT set_config('max_parallel_maintenance_workers', %s, false)", (workers,))
+        connection.execute(
+            "SELECT set_config('max_parallel_maintenance_workers', %s, false)", (str(workers),)
+        )
         try:
             connection.execute(statement)
         except (errors.DiskFull, errors.OutOfMemory):
-            if workers == "0":
+            if not workers:
                 raise
         else:
-            # Without fresh numbers the planner may compare every vector all the same.
-            connection.execute(
-                "ANALYZE face_embeddings, image_embeddings, face_detections, images, image_paths"
-            )
-            return
+            break
+    # Without fresh numbers the planner may compare every vector all the same.
+    connection.execute("ANALYZE face_embeddings, image_embeddings, face_detections, images, image_paths")
+    return helpers > 0 and not workers
 
 
-def _build_megabytes(count: int, dimension: int) -> int:
+def being_built(connection: Connection, vectors: Vectors) -> tuple[int, bool] | None:
+    """How many vectors an index has that is being built, and whether it is checked by now; else None."""
+    row = connection.execute(
+        """SELECT tuples_done, phase FROM pg_stat_progress_create_index
+            WHERE index_relid = to_regclass(%s)""",
+        (vectors.index,),
+    ).fetchone()
+    return None if row is None else (int(row[0]), not _BUILDING.match(row[1]))
+
+
+def count(connection: Connection, vectors: Vectors) -> int:
+    """How many vectors there are."""
+    counted = connection.execute(
+        sql.SQL("SELECT count(*) FROM {} WHERE model_id = %s").format(sql.Identifier(vectors.table)),
+        (vectors.model_id,),
+    )
+    return int(only_row(counted)[0])
+
+
+def _build_megabytes(vectors: int, dimension: int) -> int:
     """Memory for the whole graph: a build that does not fit goes on many times slower.
 
     A vector takes two bytes a number, its neighbours 24 each (twice as many on the lowest level), and some
     hundred bytes go to its place in the graph.
     """
     each = 2 * dimension + 24 * 3 * _NEIGHBOURS + 200
-    return min(max(count * each // 1_000_000, _LEAST_BUILD_MB), _MOST_BUILD_MB)
+    return min(max(vectors * each // 1_000_000, _LEAST_BUILD_MB), _MOST_BUILD_MB)
 
 
 def drop_index(connection: Connection, vectors: Vectors) -> None:

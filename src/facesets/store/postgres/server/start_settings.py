@@ -1,5 +1,6 @@
 """What the embedded server is told at every start, whatever its own configuration says."""
 
+from facesets.machine import processors
 from facesets.store.postgres.server.sizing import shared_buffers_mb
 
 _WRITES_NO_VALUES = (
@@ -9,6 +10,9 @@ _WRITES_NO_VALUES = (
 )
 """Of an error the log has its first line: details and statements may hold names, and a log forgets nobody."""
 
+_OTHER_WORKERS = 8
+"""Processes of the server besides those that work on one statement together."""
+
 
 def start_settings() -> list[str]:
     """Arguments for the server.
@@ -17,4 +21,6 @@ def start_settings() -> list[str]:
     or from an earlier version of the program.
     """
     memory = f"shared_buffers={shared_buffers_mb()}MB"
-    return [f"-c{setting}" for setting in (memory, *_WRITES_NO_VALUES)]
+    at_work = processors()
+    workers = (f"max_parallel_workers={at_work}", f"max_worker_processes={at_work + _OTHER_WORKERS}")
+    return [f"-c{setting}" for setting in (memory, *workers, *_WRITES_NO_VALUES)]

@@ -1,0 +1,103 @@
+"""`db index`: the vector indexes that make `search` fast on large libraries."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+
+from facesets.errors import FacesetsError
+from facesets.interfaces import Progress
+from facesets.store.postgres import search
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.models import ClipRow, clip_models
+from facesets.store.postgres.vector_index import Vectors, being_built, count, has_index, is_more_than
+from facesets.store.postgres.vector_index import build_index as build
+from facesets.store.postgres.vector_index import drop_index as drop
+
+INDEX_FROM_VECTORS = 50_000
+"""With more vectors an index is worth its time: without one, a search reads every vector."""
+
+_LOOKS_EVERY_S = 0.5
+_NAMES = {"face_embeddings": "faces", "image_embeddings": "images"}
+
+
+def wants_index(library: Library, row: ClipRow | None = None) -> bool:
+    """Whether there are so many faces, or images of a model, that an index is needed, and there is none."""
+
+    def work(connection: Connection) -> bool:
+        of_images = search.image_vectors(row) if row is not None else None
+        vectors = of_images or search.face_vectors(library.require_detector(connection))
+        return not has_index(connection, vectors) and is_more_than(connection, vectors, INDEX_FROM_VECTORS)
+
+    return library.database.run(work)
+
+
+def build_index(library: Library, progress: Progress) -> None:
+    """Build the indexes over faces and images, again if there are any; work may go on meanwhile.
+
+    Raises
+    ------
+    WrongUsage
+        The library is empty.
+    """
+    for vectors in _all_vectors(library):
+        with _shown(library.database, vectors, progress):
+            alone = library.database.run_alone(partial(build, vectors=vectors))
+        if alone:
+            progress.say(
+                "The server has too little shared memory for several processes to build an index together; "
+                "one did it alone. In a container that is `shm_size`."
+            )
+
+
+def drop_index(library: Library) -> None:
+    """Remove the indexes over faces and images, before a bulk load. Raises as `build_index`."""
+    for vectors in _all_vectors(library):
+        library.database.run(partial(drop, vectors=vectors))
+
+
+@contextmanager
+def _shown(database: Database, vectors: Vectors, progress: Progress) -> Iterator[None]:
+    """Show how far the index is while the block builds it, by a thread and a session of its own."""
+    over = threading.Event()
+    total = database.run(partial(count, vectors=vectors))
+
+    def look() -> None:
+        with closing(database.another(reconnect_within_s=0)) as beside:
+            done, is_checked = 0, False
+            while not over.wait(_LOOKS_EVERY_S):
+                now = beside.run(partial(being_built, vectors=vectors))
+                if now is None or is_checked:
+                    continue
+                built, is_checked = now
+                progress.advance(max((total if is_checked else built) - done, 0))
+                done = max(built, done)
+                if is_checked:
+                    progress.end()
+                    progress.begin(f"Checking the index of {_NAMES[vectors.table]}")
+
+    def look_if_possible() -> None:
+        # The index is built all the same where a further session cannot be had.
+        with suppress(FacesetsError):
+            look()
+
+    progress.begin(f"Indexing {_NAMES[vectors.table]}", total)
+    thread = threading.Thread(target=look_if_possible, name="progress of an index", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        progress.end()
+
+
+def _all_vectors(library: Library) -> list[Vectors]:
+    def work(connection: Connection) -> list[Vectors]:
+        of_images = [search.image_vectors(row) for row in clip_models(connection)]
+        if of_images and library.detector(connection) is None:
+            return of_images
+        return [search.face_vectors(library.require_detector(connection)), *of_images]
+
+    return library.database.run(work)
