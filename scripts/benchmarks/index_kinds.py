@@ -51,6 +51,11 @@ class Kind:
         """The operator that orders."""
         return "<=>" if self.code == "half" else "<~>"
 
+    def graph_bytes(self, dimension: int) -> int:
+        """Memory for one vector while the index is built: the code, its neighbours, its place."""
+        code = {"half": 2 * dimension, "bit": dimension // 8, "bits3": 3 * dimension // 8}[self.code]
+        return code + 24 * 3 * self.m + 250
+
     def of(self, vector: str, dimension: int) -> str:
         """The indexed expression of a vector."""
         if self.code == "half":
@@ -141,7 +146,8 @@ def load(connection: Connection, vectors: Array) -> None:
 def build(connection: Connection, kind: Kind, dimension: int, workers: int) -> None:
     """Build the index in place of the one before; print how long it took and how large it is."""
     connection.execute("DROP INDEX IF EXISTS compared_hnsw")
-    connection.execute("SET maintenance_work_mem = '4GB'")
+    memory = max(kind.graph_bytes(dimension) * rows(connection) // 1_000_000, 64)
+    connection.execute(f"SET maintenance_work_mem = '{memory}MB'".encode())
     connection.execute(f"SET max_parallel_maintenance_workers = {workers - 1}".encode())
     began, worked = time.perf_counter(), processor_s(connection)
     connection.execute(
@@ -157,6 +163,11 @@ def build(connection: Connection, kind: Kind, dimension: int, workers: int) -> N
         f"first of which worked {worked:.0f} s",
         flush=True,
     )
+
+
+def rows(connection: Connection) -> int:
+    """How many vectors are compared."""
+    return int(only_row(connection.execute("SELECT count(*) FROM compared"))[0])
 
 
 def measure(connection: Connection, kind: Kind, groups: Sequence[Queries], candidates: int) -> None:
