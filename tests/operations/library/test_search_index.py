@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.program import run
 from tests.fixtures.waiting import wait_for
 
 from facesets.machine import processors
@@ -126,4 +127,17 @@ def test_it_is_built_where_there_is_no_second_connection_to_follow_it(
     progress = RecordingProgress()
     build_index(library, progress)
     assert database.run(lambda connection: has_index(connection, vectors_of(library)))
-    assert (progress.stages, progress.lines) == ([("Indexing faces", FACES)], [])
+    assert (progress.stages, progress.done, progress.lines) == ([("Indexing faces", FACES)], FACES, [])
+
+
+@pytest.mark.usefixtures("library")
+def test_a_log_has_progress_only_where_it_is_asked_for(library_url: str) -> None:
+    def written(*words: str) -> tuple[int, str, str]:
+        result = run("db", "index", *words, "--database", library_url)
+        return result.status, result.out, result.err
+
+    assert written() == (0, "The index is built.\n", "")
+    assert written("-q") == (0, "", "")
+    status, _, log = written("-v")
+    assert status == 0
+    assert f"{FACES}/{FACES} (" in log

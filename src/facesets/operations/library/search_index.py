@@ -60,19 +60,21 @@ def drop_index(library: Library) -> None:
 @contextmanager
 def _shown(database: Database, vectors: Vectors, progress: Progress) -> Iterator[None]:
     """Show how far the index is while the block builds it, by a thread and a session of its own."""
-    over = threading.Event()
-    total = database.run(partial(count, vectors=vectors))
+    over, is_built = threading.Event(), False
+    total, done = database.run(partial(count, vectors=vectors)), 0
 
     def look() -> None:
+        nonlocal done
+        is_checked = False
         with closing(database.another(reconnect_within_s=0)) as beside:
-            done, is_checked = 0, False
             while not over.wait(_LOOKS_EVERY_S):
                 now = beside.run(partial(being_built, vectors=vectors))
                 if now is None or is_checked:
                     continue
                 built, is_checked = now
-                progress.advance(max((total if is_checked else built) - done, 0))
-                done = max(built, done)
+                further = max((total if is_checked else min(built, total)) - done, 0)
+                progress.advance(further)
+                done += further
                 if is_checked:
                     progress.end()
                     progress.begin(f"Checking the index of {_NAMES[vectors.table]}")
@@ -87,9 +89,12 @@ def _shown(database: Database, vectors: Vectors, progress: Progress) -> Iterator
     thread.start()
     try:
         yield
+        is_built = True
     finally:
         over.set()
         thread.join()
+        if is_built and done < total:
+            progress.advance(total - done)
         progress.end()
 
 
