@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.fixtures.forked import Forked
+from tests.fixtures.forked import Forked, program
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.program import Result, run
 from tests.fixtures.waiting import PATIENCE_S
@@ -63,7 +63,7 @@ def test_who_looks_on_sees_the_summary(
     leader, follower = pty.openpty()
     line = ("index", "--target", photos, "--pack", pack_dir, "--skip-clip", "--database", library_url)
     with (tmp_path / "out").open("w+b") as out:
-        assert Forked(line, (follower, out.fileno(), follower)).wait(PATIENCE_S) == 0
+        assert Forked(program(*line), (follower, out.fileno(), follower)).wait(PATIENCE_S) == 0
     os.close(follower)
     os.close(leader)
     assert "6 new images" in (tmp_path / "out").read_text()
