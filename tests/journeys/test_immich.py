@@ -23,7 +23,7 @@ from facesets.remote import retry
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
 
 def stage(

@@ -15,6 +15,7 @@ import numpy as np
 import psycopg
 import pytest
 from tests.fixtures.forked import forked
+from tests.fixtures.networks_once import unhurried
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.postgres import Server, close_to_all
 from tests.fixtures.program import Result, run
@@ -23,7 +24,7 @@ from tests.fixtures.waiting import PATIENCE_S, wait_for
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
 Vectors = dict[tuple[str, int], bytes]
 
@@ -386,6 +387,7 @@ def test_bounds_end_a_run_and_the_next_goes_on(
     assert summary(index(photos))["indexed"] == 4
 
 
+@pytest.mark.usefixtures("networks_each_time")
 @pytest.mark.slow
 def test_vectors_do_not_depend_on_how_the_work_was_divided(
     index: Callable[..., Result],
@@ -411,7 +413,7 @@ def test_four_at_once_do_each_image_exactly_once(
     photos = copy_photos(lfw_photos[:30], tmp_path / "photos")
     copy_photos(lfw_photos[:10], tmp_path / "photos" / "copies")
     line = ("index", "--target", photos, *arguments, "--database", library_url)
-    with ExitStack() as stack:
+    with unhurried(), ExitStack() as stack:
         running = [stack.enter_context(forked(*line)) for _ in range(4)]
         ended = [(process.communicate(timeout=2 * PATIENCE_S), process.returncode) for process in running]
     assert [status for _, status in ended] == [0] * 4, ended
@@ -454,7 +456,7 @@ def was_killed(line: Sequence[object], url: str, images: int, later_s: float) ->
         return len(query(url, b"SELECT FROM face_scans"))
 
     wanted = done() + images
-    with forked(*line) as process:
+    with unhurried(), forked(*line) as process:
         wait_for(lambda: done() >= wanted or process.poll() is not None)
         time.sleep(later_s)
     return process.returncode == -signal.SIGKILL
@@ -477,7 +479,7 @@ def test_a_stop_signal_ends_cleanly_and_keeps_what_is_done(
 ) -> None:
     photos = copy_photos(lfw_photos[:30], tmp_path / "photos")
     line = ("index", "--target", photos, *arguments, "--database", library_url)
-    with forked(*line) as process:
+    with unhurried(), forked(*line) as process:
         wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=PATIENCE_S)
@@ -493,7 +495,7 @@ def test_a_database_that_restarts_under_a_run_does_not_disturb_it(
     photos = copy_photos(lfw_photos[:40], tmp_path / "photos")
     line = ("index", "--target", photos, *arguments)
     killed: set[str] = set()
-    with forked(*line, env=data_home) as process:
+    with unhurried(), forked(*line, env=data_home) as process:
         pid_file = Path(data_home["FACESETS_DATA"]) / "postgres" / "data" / "postmaster.pid"
         while len(killed) < 3 and process.poll() is None:
             with suppress(FileNotFoundError, IndexError, ProcessLookupError):
@@ -517,7 +519,7 @@ def test_a_run_whose_database_is_gone_ends_when_it_is_told_to(
 ) -> None:
     photos = copy_photos(lfw_photos[:30], tmp_path / "photos")
     line = ("index", "--target", photos, *arguments, "--alone", "--database", library_url)
-    with forked(*line) as process:
+    with unhurried(), forked(*line) as process:
         wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         close_to_all(server, library_url)
         time.sleep(1)
@@ -532,7 +534,7 @@ def test_a_second_run_that_wants_to_be_alone_ends_with_status_75(
 ) -> None:
     photos = copy_photos(lfw_photos[:30], tmp_path / "photos")
     options = ["index", "--target", photos, *arguments, "--alone", "--database", library_url]
-    with forked(*options) as first:
+    with unhurried(), forked(*options) as first:
         wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         # Stopped, so that it is surely still at work when the other one asks.
         first.send_signal(signal.SIGSTOP)
@@ -553,6 +555,7 @@ def test_an_image_deleted_by_hand_is_indexed_again(
     assert contents(library_url) == before
 
 
+@pytest.mark.usefixtures("networks_each_time")
 def test_faces_are_those_that_embed_finds(
     index: Callable[..., Result], library_url: str, pack_dir: Path, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
