@@ -21,6 +21,7 @@ from tests.fixtures.vectors import People, many_people
 
 pytest_plugins = [
     "tests.fixtures.face_models",
+    "tests.fixtures.few_tags",
     "tests.fixtures.networks_once",
     "tests.fixtures.packs",
     "tests.fixtures.postgres",

@@ -36,7 +36,7 @@ from tests.fixtures.queued import (
 )
 from tests.fixtures.waiting import wait_for
 
-pytestmark = pytest.mark.usefixtures("networks_once")
+pytestmark = pytest.mark.usefixtures("few_tags")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.fixtures.photos import copy_photos
 from tests.fixtures.program import Result, run
 from tests.fixtures.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.usefixtures("networks_once")
+pytestmark = pytest.mark.usefixtures("few_tags", "networks_once")
 
 Call = Callable[..., Result]
 
