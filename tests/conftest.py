@@ -21,6 +21,8 @@ from tests.fixtures.vectors import People, many_people
 
 pytest_plugins = [
     "tests.fixtures.face_models",
+    "tests.fixtures.few_tags",
+    "tests.fixtures.networks_once",
     "tests.fixtures.packs",
     "tests.fixtures.postgres",
     "tests.fixtures.of_run",

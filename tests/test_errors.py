@@ -5,6 +5,7 @@ import copy
 import pickle
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,13 +72,27 @@ def test_copies_and_pickles_keep_what_a_sentence_names() -> None:
 
 
 def _calls(kinds: set[str], *, outside: tuple[str, ...] = ()) -> Iterator[tuple[str, ast.Call]]:
-    for path in sorted(SOURCE.rglob("*.py")):
-        place = path.relative_to(SOURCE).as_posix()
-        if outside and place.startswith(outside):
-            continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in kinds:
-                yield f"{place}:{node.lineno}", node
+    for place, call in _every_call():
+        if not (outside and place.startswith(outside)) and _called(call) in kinds:
+            yield f"{place}:{call.lineno}", call
+
+
+@cache
+def _every_call() -> list[tuple[str, ast.Call]]:
+    return [
+        (path.relative_to(SOURCE).as_posix(), node)
+        for path in sorted(SOURCE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+
+
+def _called(call: ast.Call) -> str:
+    """What is called, if it has a plain name or is a constructor."""
+    if isinstance(call.func, ast.Name):
+        return call.func.id
+    is_constructor = isinstance(call.func, ast.Attribute) and call.func.attr == "__init__"
+    return ast.unparse(call.func) if is_constructor else ""
 
 
 def _texts(node: ast.AST) -> list[str]:

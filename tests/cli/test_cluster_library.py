@@ -9,7 +9,7 @@ import pytest
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
-from tests.fixtures.program import Result, run, run_apart
+from tests.fixtures.program import Result, run
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_workers_find_the_people_that_one_process_finds(
 ) -> None:
     words = ("cluster", "--method", method, "--dry-run", "--database", library_url)
     alone = run(*words)
-    workers = run_apart(*words, "--engine", "local", "--shards", tmp_path / "shards")
+    workers = run(*words, "--engine", "local", "--shards", tmp_path / "shards")
     assert (workers.status, workers.out) == (0, alone.out), workers.err
     assert not list((tmp_path / "shards").iterdir())
 

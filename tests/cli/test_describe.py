@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from facesets.remote import retry
 from facesets.store.postgres import described_photos
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -87,8 +88,9 @@ def test_it_says_what_leaves_and_does_nothing_unless_it_is_told_to(
 
 @pytest.mark.usefixtures("library")
 def test_a_provider_that_does_not_answer_ends_the_run_with_status_2(
-    library_url: str, llm: AnthropicServer
+    library_url: str, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(retry, "_LONGEST_WAIT_S", 0.02)
     llm.failures = [Failure(529, headers={"retry-after": "0"}) for _ in range(12)]
     result = described(llm, library_url, "--no-batch", "--yes", "--max-images", "1")
     assert (result.status, result.err.count("Traceback")) == (2, 0)

@@ -1,10 +1,7 @@
 """`facesets people` as a user types it."""
 
 import json
-import os
 import re
-import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,8 @@ from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_person, face_of, forget_prototypes, rows, who_is
-from tests.fixtures.program import command, environment, run
+from tests.fixtures.program import run
+from tests.fixtures.terminal import Terminal
 
 
 def fill(database: Database) -> None:
@@ -245,18 +243,8 @@ def test_on_a_terminal_forgetting_is_asked_about(
     library: Library, library_url: str, answer: str, status: int, left: int
 ) -> None:
     anna = who_is(library, "anna-0-0")
-    ours, theirs = os.openpty()
-    arguments = command("people", "forget", anna, "--database", library_url)
-    with subprocess.Popen(
-        arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=environment()
-    ) as program:
-        os.close(theirs)
-        os.write(ours, f"{answer}\n".encode())
-        said = b""
-        with suppress(OSError):
-            while part := os.read(ours, 4096):
-                said += part
-    os.close(ours)
-    assert program.returncode == status, said
-    assert b"This cannot be undone" in said
+    with Terminal("people", "forget", anna, "--database", library_url) as screen:
+        screen.press(f"{answer}\n")
+        screen.expect("This cannot be undone")
+        assert screen.end() == status, screen.text
     assert len(rows(library.database, "SELECT FROM persons")) == left

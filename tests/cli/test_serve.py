@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -14,8 +13,10 @@ import httpx
 import pytest
 
 from facesets.cli import serve
-from tests.fixtures.program import command, environment, run
+from tests.fixtures.forked import ForkedRun, forked
+from tests.fixtures.program import run
 from tests.fixtures.raw_http import connected
+from tests.fixtures.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -23,24 +24,13 @@ PASSWORD = "a long password of ours"
 
 
 @contextmanager
-def started(url: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(url: str, *arguments: object) -> Iterator[tuple[ForkedRun, str]]:
     """The program as a process, and the address that it prints."""
-    process = subprocess.Popen(
-        command("serve", "--database", url, "--port", 0, *arguments),
-        env=environment({"PYTHONUNBUFFERED": ""}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        address = process.stdout.readline().strip()
-        assert address, process.stderr.read()
+    with forked("serve", "--database", url, "--port", 0, *arguments) as process:
+        wait_for(lambda: process.written()[0].endswith("\n") or process.poll() is not None, every_s=0.01)
+        address = process.written()[0].strip()
+        assert address, process.written()
         yield process, address
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -58,7 +48,7 @@ def test_it_prints_its_address_once_and_ends_at_once(album_url: str, number: sig
         took = time.monotonic() - began
         kept.close()
         partial.close()
-        assert (process.returncode, out, err) == (128 + number, "", "")
+        assert (process.returncode, out, err) == (128 + number, f"{address}\n", "")
         assert took < 1.5
 
 

@@ -66,7 +66,7 @@ def test_a_right_pair_keeps_two_people_apart_beyond_the_cut() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("cut", [0.55, 0.65])
 def test_lenience_keeps_what_right_pairs_say_and_survives_wrong_ones(real_people: People, cut: float) -> None:
-    vectors, name = real_people.embedding, real_people.name
+    vectors, name = real_people.embedding[:1500], real_people.name[:1500]
     whose = np.unique(name, return_inverse=True)[1]
     rng = np.random.default_rng(5)
 
@@ -78,10 +78,10 @@ def test_lenience_keeps_what_right_pairs_say_and_survives_wrong_ones(real_people
     any_two = rng.integers(0, len(vectors), (200_000, 2))
     strangers = any_two[whose[any_two[:, 0]] != whose[any_two[:, 1]]]
     similarity = np.einsum("ij,ij->i", vectors[strangers[:, 0]], vectors[strangers[:, 1]])
-    right = strangers[np.argsort(-similarity)[:500]]
+    right = strangers[np.argsort(-similarity)[:200]]
     assert score(right, lenient=True) >= score(right, lenient=False) - 1e-6
     often = np.flatnonzero(np.bincount(whose) >= 4)
-    wrong = np.array([rng.choice(np.flatnonzero(whose == rng.choice(often)), 2, False) for _ in range(40)])
+    wrong = np.array([rng.choice(np.flatnonzero(whose == rng.choice(often)), 2, False) for _ in range(20)])
     assert score(wrong, lenient=True) > score(wrong, lenient=False) + 0.003
 
 

@@ -40,7 +40,7 @@ def test_the_spanning_tree_weighs_what_the_packages_weighs(real_people: People) 
 
 @pytest.mark.slow
 @examples(60)
-@given(unit_vectors(max_rows=150), st.integers(1, 40))
+@given(unit_vectors(max_rows=100), st.integers(1, 40))
 def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
     vectors: Float32, min_samples: int
 ) -> None:

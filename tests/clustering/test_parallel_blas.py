@@ -33,7 +33,7 @@ def cores_of_a_product() -> list[int]:
 
 @pytest.mark.slow
 def test_labels_do_not_depend_on_the_number_of_cores(real_people: People, tmp_path: Path) -> None:
-    np.save(tmp_path / "vectors.npy", real_people.embedding[:3000])
+    np.save(tmp_path / "vectors.npy", real_people.embedding[:1800])
     found = {}
     for cores in (1, 2, 3):
         subprocess.run(

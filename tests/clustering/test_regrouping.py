@@ -64,7 +64,7 @@ def test_all_at_once_is_auto(real_people: People) -> None:
     assert groups(add(nobody(), rows).person) == groups(cluster_auto(rows).labels)
 
 
-@pytest.mark.parametrize("sizes", mostly_slow([[850, 850], [300] * 5, [1500, 50, 50, 50, 50]], quick=1))
+@pytest.mark.parametrize("sizes", mostly_slow([[600, 600], [200] * 5, [1000, 40, 40, 40, 40]], quick=1))
 def test_batches_end_where_one_run_over_everything_does(real_people: People, sizes: list[int]) -> None:
     rows, truth = some_of(real_people, sum(sizes))
     library = nobody()

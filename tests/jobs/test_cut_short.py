@@ -27,6 +27,8 @@ from tests.fixtures.program import run
 from tests.fixtures.queued import HEARTBEAT_S, host, make_pictures, stored, with_queue, work, worked_off
 from tests.fixtures.waiting import wait_for
 
+pytestmark = pytest.mark.usefixtures("few_tags")
+
 
 @pytest.fixture
 def queue(library_url: str) -> Iterator[Database]:

@@ -36,6 +36,8 @@ from tests.fixtures.queued import (
 )
 from tests.fixtures.waiting import wait_for
 
+pytestmark = pytest.mark.usefixtures("few_tags")
+
 
 @pytest.fixture
 def queue(library_url: str) -> Iterator[Database]:

@@ -1,7 +1,6 @@
 """Workers as processes: nothing is lost and nothing done twice when they are killed or told to end."""
 
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,9 @@ import pytest
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.queue.job_list import JobLine, list_jobs
+from tests.fixtures.forked import ForkedRun, forked
 from tests.fixtures.ml_service import Service, ml_service
-from tests.fixtures.program import command, run, started
+from tests.fixtures.program import run
 from tests.fixtures.queued import HEARTBEAT_S, make_pictures, stored, with_queue, work
 from tests.fixtures.waiting import wait_for
 
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def worker(url: str) -> "Iterator[subprocess.Popen[str]]":
-    line = command("worker", "--database", url, "--heartbeat", HEARTBEAT_S, "--concurrency", 2)
-    with started(line) as process:
+def worker(url: str) -> Iterator[ForkedRun]:
+    line = ("worker", "--database", url, "--heartbeat", HEARTBEAT_S, "--concurrency", 2)
+    with forked(*line) as process:
         yield process
 
 
@@ -45,8 +45,8 @@ def test_what_a_killed_worker_was_at_is_done_by_another(library_url: str, tmp_pa
             first.send_signal(signal.SIGKILL)
             wait_for(lambda: the_job(session).state not in ("waiting", "running"))
             assert second.poll() is None
-            second.terminate()
-            assert second.wait(30) == 0, second.stderr and second.stderr.read()
+            second.send_signal(signal.SIGTERM)
+            assert second.wait(30) == 0, second.written()
         job = the_job(session)
         assert (job.state, job.done, job.total, job.parts.done) == ("done", 300, 300, 2)
         assert [path for path, _, _ in stored(session)] == sorted(map(str, photos.rglob("*.jpg")))
@@ -65,10 +65,10 @@ def test_a_worker_that_is_told_to_end_finishes_the_photo_at_hand_and_gives_the_r
         queue_index(library_url, photos, service)
         with worker(library_url) as process:
             wait_for(lambda: len(service.pictures) > 10)
-            process.terminate()
+            process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
             seen = len(service.pictures)
-            assert "Traceback" not in (process.stderr.read() if process.stderr else "")
+            assert "Traceback" not in process.written()[1]
         assert the_job(session).parts.waiting == 1
         assert seen < 100
         assert len(stored(session)) == seen

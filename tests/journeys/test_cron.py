@@ -4,13 +4,16 @@ import json
 import os
 import pty
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.fixtures.forked import Forked, program
 from tests.fixtures.photos import copy_photos
-from tests.fixtures.program import Result, command, environment, run
+from tests.fixtures.program import Result, run
+from tests.fixtures.waiting import PATIENCE_S
+
+pytestmark = pytest.mark.usefixtures("networks_once")
 
 Call = Callable[..., Result]
 
@@ -56,15 +59,16 @@ def test_a_file_or_a_pipe_gets_the_summary_and_nothing_else(
 
 
 @pytest.mark.slow
-def test_who_looks_on_sees_the_summary(photos: Path, library_url: str, pack_dir: Path) -> None:
+def test_who_looks_on_sees_the_summary(
+    photos: Path, library_url: str, pack_dir: Path, tmp_path: Path
+) -> None:
     leader, follower = pty.openpty()
-    line = command("index", "--target", photos, "--pack", pack_dir, "--skip-clip", "--database", library_url)
-    done = subprocess.run(
-        line, stdout=subprocess.PIPE, stderr=follower, text=True, env=environment(), timeout=200, check=True
-    )
+    line = ("index", "--target", photos, "--pack", pack_dir, "--skip-clip", "--database", library_url)
+    with (tmp_path / "out").open("w+b") as out:
+        assert Forked(program(*line), (follower, out.fileno(), follower)).wait(PATIENCE_S) == 0
     os.close(follower)
     os.close(leader)
-    assert "6 new images" in done.stdout
+    assert "6 new images" in (tmp_path / "out").read_text()
 
 
 def test_a_photo_that_cannot_be_read_is_named_once_and_counted_until_it_is_repaired(

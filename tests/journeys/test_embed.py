@@ -3,9 +3,9 @@
 import json
 import os
 import random
+import resource
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,13 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.fixtures.forked import forked
+from tests.fixtures.networks_once import unhurried
 from tests.fixtures.photos import bomb, copy_photos, wide_picture
-from tests.fixtures.program import Result, command, environment, run, run_apart, started
+from tests.fixtures.program import Result, run, run_apart
+from tests.fixtures.soak import soaking
 from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.ingest.embed import embed as run_embed
+from facesets.operations.models import tuning
 from facesets.operations.options.cache import EmbedOptions
 from facesets.progress import SilentProgress
 from facesets.records import Faces, Pixels
@@ -27,7 +31,7 @@ from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
 Embed = Callable[..., Result]
 
@@ -104,11 +108,12 @@ def test_dry_run_says_what_is_to_do_and_writes_nothing(
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == []
 
 
+@pytest.mark.usefixtures("networks_each_time")
 @pytest.mark.slow
 def test_a_cache_does_not_depend_on_workers_batches_or_flushes(
     embed: Embed, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
-    photos = copy_photos(lfw_photos[:20], tmp_path / "photos")
+    photos = copy_photos(lfw_photos[:12], tmp_path / "photos")
     caches = []
     for i, flags in enumerate(
         (
@@ -222,11 +227,11 @@ def images_in(path: Path) -> int:
     return len(Cache(path).load().images) if Cache(path).exists() else 0
 
 
-def killed(arguments: list[str], cache: Path, images: int, later_s: float) -> bool:
+def killed(arguments: Sequence[object], cache: Path, images: int, later_s: float) -> bool:
     """Run this and kill it a while after the cache has so many images more; False if it had ended by then."""
     wanted = images_in(cache) + images
-    with started(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_for(lambda: images_in(cache) >= wanted or process.poll() is not None)
+    with unhurried(), forked(*arguments) as process:
+        wait_for(lambda: images_in(cache) >= wanted or process.poll() is not None, every_s=0.02)
         time.sleep(later_s)
     return process.returncode == -signal.SIGKILL
 
@@ -235,21 +240,21 @@ def killed(arguments: list[str], cache: Path, images: int, later_s: float) -> bo
 def test_killed_runs_end_with_the_cache_of_an_undisturbed_one(
     embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
 ) -> None:
-    photos = copy_photos(lfw_photos[:90], tmp_path / "photos")
+    photos = copy_photos(lfw_photos[:40], tmp_path / "photos")
     (photos / "bad.jpg").write_bytes(b"rubbish")
     shutil.copy2(lfw_photos[5], photos / "alias.jpg")
     assert embed(photos, tmp_path / "whole.npz").status == 3
     chance = random.Random(7)
-    flags = ["--pack", pack_dir, "--provider", "cpu", "--flush-every", "4"]
-    arguments = command("embed", photos, tmp_path / "cut.npz", *flags)
+    flags = ["--pack", pack_dir, "--provider", "cpu", "--flush-every", "2"]
+    arguments = ("embed", photos, tmp_path / "cut.npz", *flags)
     kills, kept = 0, []
-    for more in (0, 4, 8, 16):
-        kills += killed(arguments, tmp_path / "cut.npz", more, chance.uniform(0.0, 0.3))
+    for more in (0, 2, 4, 8):
+        kills += killed(arguments, tmp_path / "cut.npz", more, chance.uniform(0.0, 0.1))
         kept.append(images_in(tmp_path / "cut.npz"))
         assert not kept[-1] or run("show", tmp_path / "cut.npz").status == 0
     assert kills >= 2
     assert kept == sorted(kept)
-    assert 0 < kept[1] < 90
+    assert 0 < kept[1] < 40
     assert embed(photos, tmp_path / "cut.npz", "--strict").status == 3
     assert (tmp_path / "cut.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["cut.npz", "whole.npz"]
@@ -259,11 +264,9 @@ def test_killed_runs_end_with_the_cache_of_an_undisturbed_one(
 def test_ctrl_c_ends_cleanly_and_loses_nothing(
     embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
 ) -> None:
-    photos = copy_photos(lfw_photos[:80], tmp_path / "photos")
-    arguments = command(
-        "embed", photos, tmp_path / "c.npz", "--pack", pack_dir, "--json", "--flush-every", "1"
-    )
-    with started(arguments) as process:
+    photos = copy_photos(lfw_photos[:24], tmp_path / "photos")
+    flags = ("--pack", pack_dir, "--json", "--flush-every", "1")
+    with unhurried(), forked("embed", photos, tmp_path / "c.npz", *flags) as process:
         wait_for((tmp_path / "c.npz.journal").exists, every_s=0.01)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE_S)
@@ -271,18 +274,18 @@ def test_ctrl_c_ends_cleanly_and_loses_nothing(
     assert "Traceback" not in err
     report = json.loads(out)
     assert report["stopped"]
-    assert 0 < report["embedded"] < 80
+    assert 0 < report["embedded"] < 24
     rest = summary(embed(photos, tmp_path / "c.npz", "--json"))
-    assert rest["embedded"] == 80 - report["embedded"]
+    assert rest["embedded"] == 24 - report["embedded"]
 
 
 @pytest.mark.slow
 def test_a_second_run_on_the_same_cache_is_turned_away(
     embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
 ) -> None:
-    photos = copy_photos(lfw_photos[:30], tmp_path / "photos")
+    photos = copy_photos(lfw_photos[:12], tmp_path / "photos")
     flags = ["--pack", pack_dir, "--flush-every", "1"]
-    with started(command("embed", photos, tmp_path / "c.npz", *flags)) as first:
+    with unhurried(), forked("embed", photos, tmp_path / "c.npz", *flags) as first:
         # The lock's file is there a moment before the lock is taken; a flush comes after both.
         wait_for((tmp_path / "c.npz.journal").exists, every_s=0.005)
         first.send_signal(signal.SIGSTOP)
@@ -294,7 +297,7 @@ def test_a_second_run_on_the_same_cache_is_turned_away(
     assert second.status == 75
     assert "Another run" in second.err
     assert second.out == ""
-    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["unchanged"] == 30
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["unchanged"] == 12
 
 
 def test_enriching_in_the_same_pass_gives_what_enriching_later_gives(
@@ -320,13 +323,13 @@ def test_no_space_left_ends_with_a_sentence_and_keeps_what_was_flushed(
     photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
     embed(photos, tmp_path / "whole.npz")
     flags = ["--pack", pack_dir, "--flush-every", flush_every]
-    limited = " ".join([f"ulimit -f {limit_kb};", *command("embed", photos, tmp_path / "c.npz", *flags)])
-    done = subprocess.run(
-        ["bash", "-c", limited], env=environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "No space left" in done.stderr
-    assert "Traceback" not in done.stderr
+    room = (limit_kb * 1024, resource.RLIM_INFINITY)
+    arguments = ("embed", photos, tmp_path / "c.npz", *flags)
+    with forked(*arguments, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, room)) as process:
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert "No space left" in err
+    assert "Traceback" not in err
     kept = images_in(tmp_path / "c.npz")
     assert summary(embed(photos, tmp_path / "c.npz", "--json"))["embedded"] == 60 - kept
     assert (tmp_path / "c.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
@@ -336,10 +339,10 @@ def test_no_space_left_ends_with_a_sentence_and_keeps_what_was_flushed(
 def test_a_source_that_vanishes_mid_run_loses_nothing(
     embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
 ) -> None:
-    photos = copy_photos(lfw_photos[:90], tmp_path / "photos")
+    photos = copy_photos(lfw_photos[:40], tmp_path / "photos")
     embed(photos, tmp_path / "whole.npz")
-    arguments = command("embed", photos, tmp_path / "c.npz", "--pack", pack_dir, "--flush-every", "1")
-    with started(arguments) as process:
+    flags = ("--pack", pack_dir, "--flush-every", "1")
+    with unhurried(), forked("embed", photos, tmp_path / "c.npz", *flags) as process:
         wait_for((tmp_path / "c.npz.journal").exists, every_s=0.01)
         photos.rename(tmp_path / "unmounted")
         _, err = process.communicate(timeout=PATIENCE_S)
@@ -385,25 +388,28 @@ def test_a_later_run_takes_over_the_settings_of_its_cache(
     assert "--det-size 320" in refused.err
 
 
-@pytest.mark.slow
-def test_an_unchanged_tree_of_20_000_files_is_neither_read_nor_decoded(embed: Embed, tmp_path: Path) -> None:
+@pytest.mark.soak
+def test_an_unchanged_tree_of_thousands_of_files_is_neither_read_nor_decoded(
+    embed: Embed, tmp_path: Path
+) -> None:
+    files = soaking(20_000, else_=2_000)
     tiny = Image.new("RGB", (2, 2))
     photos = tmp_path / "photos"
     for i in range(20):
         (photos / f"{i:02d}").mkdir(parents=True)
     tiny.save(tmp_path / "tiny.png")
     data = (tmp_path / "tiny.png").read_bytes()
-    for i in range(20_000):
+    for i in range(files):
         # Trailing bytes make each a content of its own; most share a few, so that the first run is short.
         (photos / f"{i % 20:02d}" / f"{i}.png").write_bytes(data + bytes(i % 7))
-    first = summary(embed(photos, tmp_path / "c.npz", "--json", "--flush-every", "2000"))
-    assert (first["embedded"], first["aliases"]) == (7, 19_993)
+    first = summary(embed(photos, tmp_path / "c.npz", "--json", "--flush-every", files // 10))
+    assert (first["embedded"], first["aliases"]) == (7, files - 7)
     for path in photos.rglob("*.png"):
         stat = path.stat()
         path.write_bytes(b"x" * stat.st_size)
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     again = summary(embed(photos, tmp_path / "c.npz", "--json"))
-    assert (again["unchanged"], again["failed"]) == (20_000, 0)
+    assert (again["unchanged"], again["failed"]) == (files, 0)
 
 
 def test_results_below_the_source_are_not_taken_for_photos(
@@ -478,6 +484,7 @@ def test_the_time_of_a_files_last_change_counts_where_that_is_asked_for(
         assert np.isnat(Cache(cache).load().images.taken[0]) == (not flags)
 
 
+@pytest.mark.usefixtures("networks_each_time")
 def test_a_profile_says_where_the_time_went(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
     photos = copy_photos(lfw_photos[:4], tmp_path / "photos")
     result = embed(photos, tmp_path / "c.npz", "--profile", tmp_path / "p.json", "--workers", "1")
@@ -617,21 +624,23 @@ def test_a_missing_pack_is_not_fetched_in_a_dry_run(lfw_photos: list[Path], tmp_
 def test_the_first_long_run_measures_how_work_is_best_divided_here(
     embed: Embed, lfw_photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tuning, "_LONG_RUN", 100)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     measured = tmp_path / "home" / "facesets" / "measured.json"
     photos = tmp_path / "photos"
     photos.mkdir()
-    for i in range(3000):
+    for i in range(100):
         (photos / f"{i:04d}.jpg").symlink_to(lfw_photos[0])
     embed(photos / "0000.jpg", tmp_path / "small.npz")
     assert not measured.exists()
-    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["aliases"] == 2999
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["aliases"] == 99
     when = measured.stat().st_mtime_ns
     assert json.loads(measured.read_bytes())["tuning"]["workers"] >= 1
     embed(photos, tmp_path / "again.npz")
     assert measured.stat().st_mtime_ns == when
 
 
+@pytest.mark.usefixtures("networks_each_time")
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_copies_that_lie_side_by_side_are_looked_into_once(
     embed: Embed, lfw_photos: list[Path], tmp_path: Path, batch_size: int
@@ -664,25 +673,25 @@ class StopAtFirst(SilentProgress):
 
 
 class Thorough(LocalEmbedder):
-    """Takes a second for a batch, as large batches do."""
+    """Takes a while for a batch, as large batches do."""
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
-        time.sleep(1)
+        time.sleep(0.5)
         return super().embed(pictures)
 
 
 @pytest.mark.slow
 def test_a_stop_drops_what_has_not_begun(pack_dir: Path, lfw_photos: list[Path], tmp_path: Path) -> None:
-    source = FolderSource(copy_photos(lfw_photos[:200], tmp_path / "photos"))
+    source = FolderSource(copy_photos(lfw_photos[:100], tmp_path / "photos"))
     embedder = LocalEmbedder(read_pack(pack_dir), det_size=160, min_det_score=0.5)
     cache, stop = Cache(tmp_path / "c.npz"), Stop()
-    options = EmbedOptions(workers=2, batch_size=20)
+    options = EmbedOptions(workers=2, batch_size=10)
     slowly = Thorough(read_pack(pack_dir), det_size=160, min_det_score=0.5)
     with cache.writing(embedder.settings):
         first = run_embed(source, cache, slowly, options, progress=StopAtFirst(stop), stop=stop)
     # Of the six batches that were handed out, the first is done, and of the others those that had begun.
     assert first.stopped
-    assert 20 <= first.embedded <= 80
+    assert 10 <= first.embedded <= 40
     with cache.writing(embedder.settings):
         rest = run_embed(source, cache, embedder, options, progress=SilentProgress(), stop=Stop())
-    assert first.embedded + rest.embedded == 200
+    assert first.embedded + rest.embedded == 100

@@ -12,6 +12,8 @@ from tests.fixtures.photos import copy_photos
 from tests.fixtures.program import Result, run
 from tests.fixtures.trees import files_in
 
+pytestmark = pytest.mark.usefixtures("networks_once")
+
 PEOPLE = ("Colin_Powell", "Ariel_Sharon", "Hugo_Chavez")
 
 

@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fixtures.forked import forked
 from tests.fixtures.immich_server import KEY, Face, photo, serving
 from tests.fixtures.made_faces import SETTINGS
-from tests.fixtures.program import Result, command, run, started
+from tests.fixtures.networks_once import unhurried
+from tests.fixtures.program import Result, run
 from tests.fixtures.staging import stage
 from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 from facesets.files import FileLock
 from facesets.store.npz.cache import Cache
+
+pytestmark = pytest.mark.usefixtures("networks_once")
 
 
 @pytest.fixture
@@ -179,8 +183,8 @@ def test_nobody_found_is_said_without_naming_a_folder_that_is_not_there(staged: 
 @pytest.mark.slow
 def test_stopped_it_goes_on_where_it_was(staged: Path, pack_dir: Path) -> None:
     log = staged / "immich/ana.log"
-    line = command("immich-finish", "ana", "--pack", pack_dir, "--provider", "cpu")
-    with started(line, cwd=staged) as process:
+    line = ("immich-finish", "ana", "--pack", pack_dir, "--provider", "cpu")
+    with unhurried(), forked(*line, cwd=staged) as process:
         wait_for(lambda: log.exists() and "embed:" in log.read_text(), every_s=0.02)
         # All of it runs in this one process: whatever ends it leaves nothing behind.
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

@@ -22,7 +22,7 @@ from tests.fixtures.terminal import Terminal
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
 NUMBERS = range(1, 5)
 

@@ -19,6 +19,8 @@ from facesets.progress import SilentProgress
 from facesets.settings import load
 from facesets.stop import Stop
 
+pytestmark = pytest.mark.usefixtures("networks_once")
+
 Call = Callable[..., Result]
 BODY = [96.0, 8.0, 416.0, 504.0]
 JUMPER = (40, 60, 160)

@@ -12,15 +12,16 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import conninfo
+from tests.fixtures.forked import forked
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.postgres import Server
-from tests.fixtures.program import Result, command, environment, run, started
+from tests.fixtures.program import Result, command, environment, run
 from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.files import FileLock
 from facesets.store.postgres.server.embedded import EmbeddedServer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
 Home = dict[str, str]
 
@@ -341,7 +342,7 @@ def test_under_cron_the_library_says_nothing_but_what_is_wrong(
 @pytest.mark.slow
 def test_commands_at_the_same_time_share_the_server(data_home: Home) -> None:
     with ExitStack() as stack:
-        running = [stack.enter_context(started(command("stats", "--json"), data_home)) for _ in range(4)]
+        running = [stack.enter_context(forked("stats", "--json", env=data_home)) for _ in range(4)]
         ended = [(process.communicate(timeout=PATIENCE_S), process.returncode) for process in running]
     assert [status for _, status in ended] == [0] * 4, ended
 

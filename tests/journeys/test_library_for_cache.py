@@ -18,7 +18,7 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
 PEOPLE = ("Hugo_Chavez", "Ariel_Sharon", "Colin_Powell")
 GATES = ("--min-faces", "3", "--min-short", "60", "--min-blur", "0")

@@ -6,7 +6,6 @@ import random
 import shutil
 import signal
 import string
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -15,15 +14,17 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
+from tests.fixtures.forked import forked
+from tests.fixtures.networks_once import unhurried
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.postgres import Server, close_to_all
-from tests.fixtures.program import Result, command, run, started
+from tests.fixtures.program import Result, run
 from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
 Vectors = dict[tuple[str, int], bytes]
 
@@ -386,6 +387,7 @@ def test_bounds_end_a_run_and_the_next_goes_on(
     assert summary(index(photos))["indexed"] == 4
 
 
+@pytest.mark.usefixtures("networks_each_time")
 @pytest.mark.slow
 def test_vectors_do_not_depend_on_how_the_work_was_divided(
     index: Callable[..., Result],
@@ -408,21 +410,21 @@ def test_vectors_do_not_depend_on_how_the_work_was_divided(
 def test_four_at_once_do_each_image_exactly_once(
     library_url: str, arguments: list[object], lfw_photos: list[Path], tmp_path: Path
 ) -> None:
-    photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
-    copy_photos(lfw_photos[:20], tmp_path / "photos" / "copies")
-    line = command("index", "--target", photos, *arguments, "--database", library_url)
-    with ExitStack() as stack:
-        running = [stack.enter_context(started(line)) for _ in range(4)]
+    photos = copy_photos(lfw_photos[:30], tmp_path / "photos")
+    copy_photos(lfw_photos[:10], tmp_path / "photos" / "copies")
+    line = ("index", "--target", photos, *arguments, "--database", library_url)
+    with unhurried(), ExitStack() as stack:
+        running = [stack.enter_context(forked(*line)) for _ in range(4)]
         ended = [(process.communicate(timeout=2 * PATIENCE_S), process.returncode) for process in running]
     assert [status for _, status in ended] == [0] * 4, ended
     totals = [json.loads(out) for (out, _), _ in ended]
-    assert sum(total["indexed"] for total in totals) == 60
-    assert sum(total["aliases"] for total in totals) == 20
+    assert sum(total["indexed"] for total in totals) == 30
+    assert sum(total["aliases"] for total in totals) == 10
     vectors, paths = contents(library_url)
-    assert (len(paths), len(set(paths.values()))) == (80, 60)
+    assert (len(paths), len(set(paths.values()))) == (40, 30)
     assert sum(total["faces"] for total in totals) == len(vectors) > 0
     scans = b"SELECT (SELECT count(*) FROM images), count(*), count(DISTINCT image_id) FROM face_scans"
-    assert query(library_url, scans) == [(60, 60, 60)]
+    assert query(library_url, scans) == [(30, 30, 30)]
 
 
 @pytest.mark.slow
@@ -433,12 +435,12 @@ def test_a_killed_index_leaves_only_whole_images_and_the_next_ends_as_an_undistu
     lfw_photos: list[Path],
     tmp_path: Path,
 ) -> None:
-    photos = copy_photos(lfw_photos[:40], tmp_path / "photos")
+    photos = copy_photos(lfw_photos[:24], tmp_path / "photos")
     rng = random.Random(7)
-    line = command("index", "--target", photos, *arguments, "--database", library_url)
+    line = ("index", "--target", photos, *arguments, "--database", library_url)
     kills = 0
-    for more, longest_s in ((0, 2.5), (1, 0.1), (1, 0.1), (1, 0.1)):
-        kills += killed(line, library_url, more, rng.uniform(0.0, longest_s))
+    for more, longest_s in ((0, 0.5), (1, 0.1), (1, 0.1), (1, 0.1)):
+        kills += was_killed(line, library_url, more, rng.uniform(0.0, longest_s))
         assert_whole(library_url)
     assert kills >= 2
     assert run("index", "--target", photos, *arguments, "--database", library_url).status == 0
@@ -447,14 +449,14 @@ def test_a_killed_index_leaves_only_whole_images_and_the_next_ends_as_an_undistu
     assert contents(library_url) == contents(empty_url)
 
 
-def killed(line: Sequence[object], url: str, images: int, later_s: float) -> bool:
+def was_killed(line: Sequence[object], url: str, images: int, later_s: float) -> bool:
     """Run this and kill it a while after so many images more were done; False if it had ended by then."""
 
     def done() -> int:
         return len(query(url, b"SELECT FROM face_scans"))
 
     wanted = done() + images
-    with started(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with unhurried(), forked(*line) as process:
         wait_for(lambda: done() >= wanted or process.poll() is not None)
         time.sleep(later_s)
     return process.returncode == -signal.SIGKILL
@@ -475,9 +477,9 @@ def assert_whole(url: str) -> None:
 def test_a_stop_signal_ends_cleanly_and_keeps_what_is_done(
     library_url: str, arguments: list[object], lfw_photos: list[Path], tmp_path: Path
 ) -> None:
-    photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
-    line = command("index", "--target", photos, *arguments, "--database", library_url)
-    with started(line) as process:
+    photos = copy_photos(lfw_photos[:30], tmp_path / "photos")
+    line = ("index", "--target", photos, *arguments, "--database", library_url)
+    with unhurried(), forked(*line) as process:
         wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=PATIENCE_S)
@@ -490,31 +492,34 @@ def test_a_stop_signal_ends_cleanly_and_keeps_what_is_done(
 def test_a_database_that_restarts_under_a_run_does_not_disturb_it(
     lfw_photos: list[Path], arguments: list[object], tmp_path: Path, data_home: dict[str, str]
 ) -> None:
-    photos = copy_photos(lfw_photos[:100], tmp_path / "photos")
-    line = command("index", "--target", photos, *arguments)
-    kills = 0
-    with started(line, data_home) as process:
+    photos = copy_photos(lfw_photos[:40], tmp_path / "photos")
+    line = ("index", "--target", photos, *arguments)
+    killed: set[str] = set()
+    with unhurried(), forked(*line, env=data_home) as process:
         pid_file = Path(data_home["FACESETS_DATA"]) / "postgres" / "data" / "postmaster.pid"
-        while kills < 3 and process.poll() is None:
-            time.sleep(0.7)
+        while len(killed) < 3 and process.poll() is None:
             with suppress(FileNotFoundError, IndexError, ProcessLookupError):
-                os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGKILL)
-                kills += 1
+                lines = pid_file.read_text().splitlines()
+                if lines[7].strip() == "ready" and lines[0] not in killed:
+                    time.sleep(0.15)
+                    os.kill(int(lines[0]), signal.SIGKILL)
+                    killed.add(lines[0])
+            time.sleep(0.02)
         out, err = process.communicate(timeout=PATIENCE_S)
-    assert kills > 0
+    assert killed
     assert process.returncode == 0, err
-    assert json.loads(out)["indexed"] == 100
+    assert json.loads(out)["indexed"] == 40
     again = json.loads(run("index", "--target", photos, *arguments, env=data_home).out)
-    assert (again["indexed"], again["unchanged"]) == (0, 100)
+    assert (again["indexed"], again["unchanged"]) == (0, 40)
 
 
 @pytest.mark.slow
 def test_a_run_whose_database_is_gone_ends_when_it_is_told_to(
     server: Server, library_url: str, arguments: list[object], lfw_photos: list[Path], tmp_path: Path
 ) -> None:
-    photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
-    line = command("index", "--target", photos, *arguments, "--alone", "--database", library_url)
-    with started(line) as process:
+    photos = copy_photos(lfw_photos[:30], tmp_path / "photos")
+    line = ("index", "--target", photos, *arguments, "--alone", "--database", library_url)
+    with unhurried(), forked(*line) as process:
         wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         close_to_all(server, library_url)
         time.sleep(1)
@@ -527,9 +532,9 @@ def test_a_run_whose_database_is_gone_ends_when_it_is_told_to(
 def test_a_second_run_that_wants_to_be_alone_ends_with_status_75(
     library_url: str, arguments: list[object], lfw_photos: list[Path], tmp_path: Path
 ) -> None:
-    photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
+    photos = copy_photos(lfw_photos[:30], tmp_path / "photos")
     options = ["index", "--target", photos, *arguments, "--alone", "--database", library_url]
-    with started(command(*options)) as first:
+    with unhurried(), forked(*options) as first:
         wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         # Stopped, so that it is surely still at work when the other one asks.
         first.send_signal(signal.SIGSTOP)
@@ -550,6 +555,7 @@ def test_an_image_deleted_by_hand_is_indexed_again(
     assert contents(library_url) == before
 
 
+@pytest.mark.usefixtures("networks_each_time")
 def test_faces_are_those_that_embed_finds(
     index: Callable[..., Result], library_url: str, pack_dir: Path, lfw_photos: list[Path], tmp_path: Path
 ) -> None:

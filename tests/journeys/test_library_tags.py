@@ -11,6 +11,8 @@ from tests.fixtures.clip import make_clip
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.program import Result, run
 
+pytestmark = pytest.mark.usefixtures("networks_once")
+
 Call = Callable[..., Result]
 
 COLOURS = """

@@ -9,13 +9,16 @@ from typing import Any
 import psycopg
 import pytest
 from PIL import Image
+from tests.fixtures.forked import forked
 from tests.fixtures.ml_service import ml_service
 from tests.fixtures.postgres import Server, temporary
-from tests.fixtures.program import Result, command, run, started
+from tests.fixtures.program import Result, run
 from tests.fixtures.waiting import wait_for
 
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
+
+pytestmark = pytest.mark.usefixtures("networks_once")
 
 Call = Callable[..., Result]
 
@@ -246,7 +249,7 @@ def test_a_killed_run_goes_on_to_the_end_that_it_would_have_had(
         with psycopg.connect(library_url) as holding:
             holding.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE".encode())
             env = how | {"DATABASE_URL": library_url}
-            with started(command("pipeline", photos), env) as process:
+            with forked("pipeline", photos, env=env) as process:
                 wait_for(lambda: process.poll() is not None or _waits(library_url))
                 assert process.poll() is None
                 second = pipeline(photos)

@@ -21,6 +21,8 @@ from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
 
+pytestmark = pytest.mark.usefixtures("networks_once")
+
 MADE = Path(__file__).parents[1] / "fixtures" / "schema_0003"
 BY = "anna@home"
 State = dict[str, list[list[Any]]]

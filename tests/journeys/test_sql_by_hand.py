@@ -30,7 +30,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
 ANYBODY = "(SELECT min(person_id::text)::uuid FROM face_detections)"
 DOCUMENTED = (

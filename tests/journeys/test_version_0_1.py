@@ -40,6 +40,8 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
 from facesets.store.postgres.server.tools import restore
 
+pytestmark = pytest.mark.usefixtures("networks_once")
+
 MADE = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "made.zip"
 SETTINGS = CacheSettings("made", "made.onnx", "aa" * 32, 512, "found.onnx", "bb" * 32, 640, 0.5)
 GATES = RefineOptions(min_faces=2, min_short=10, min_blur=1, sheet=False)

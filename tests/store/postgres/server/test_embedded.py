@@ -6,35 +6,38 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
+from tests.fixtures.forked import Forked
 from tests.fixtures.postgres import open_directory, wait_until_unused
 from tests.fixtures.program import environment
-from tests.fixtures.waiting import wait_for
+from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 from facesets.errors import CannotWrite, DamagedFile, Unreachable, WrongUsage
 from facesets.store.postgres.connection import Database
-from facesets.store.postgres.server import postmaster
+from facesets.store.postgres.server import embedded, postmaster
 from facesets.store.postgres.server.embedded import EmbeddedServer
+from facesets.store.postgres.server.programs import server_account
 
 pytestmark = pytest.mark.slow
 
 HOLDER = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from facesets.store.postgres.server.embedded import EmbeddedServer
-from tests.fixtures.waiting import wait_for
 with EmbeddedServer(Path(sys.argv[1]), durable=False):
     print("up", flush=True)
-    time.sleep(float(sys.argv[2]))
+    signal.pause()
 """
 
-HOLDERS: "list[subprocess.Popen[str]]" = []
+HOLDERS: "list[Forked | subprocess.Popen[str]]" = []
 """Those that a test began, and maybe did not come to end."""
 
 NAMELESS = 54321
@@ -61,10 +64,37 @@ def in_container() -> list[str]:
     return command
 
 
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """A server that was set up and does not run; the data are to be copied, which is quicker."""
+    for directory in place():
+        with EmbeddedServer(directory, durable=False) as server:
+            server.stop()
+        wait_until_unused(directory)
+        yield directory
+
+
 @pytest.fixture
-def base() -> Iterator[Path]:
+def fresh() -> Iterator[Path]:
     """A place for a server, which is stopped afterwards."""
-    directory = open_directory()
+    yield from place()
+
+
+@pytest.fixture
+def base(made: Path) -> Iterator[Path]:
+    """The place of a server that was set up, and is stopped afterwards."""
+    for directory in place():
+        copy_data(made, directory)
+        yield directory
+
+
+def copy_data(made: Path, directory: Path) -> None:
+    directory.mkdir(mode=0o755, exist_ok=True)
+    subprocess.run(["cp", "-a", made / "data", directory / "data"], check=True)
+
+
+def place() -> Iterator[Path]:
+    directory = open_directory(in_memory=True)
     yield directory
     while HOLDERS:
         end(HOLDERS.pop())
@@ -73,23 +103,46 @@ def base() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-def holder(base: Path, within: Sequence[str] = ()) -> "subprocess.Popen[str]":
-    """A process that uses the server until the test ends it, once it is up; `within` is what to run it by."""
+def holder(base: Path) -> Forked:
+    """A process that uses the server until it is killed or asked to end, once it is up."""
+
+    def hold() -> int:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        with EmbeddedServer(base, durable=False):
+            print("up", flush=True)
+            signal.sigwait([signal.SIGTERM])
+        return 0
+
+    with tempfile.TemporaryFile() as out, Path(os.devnull).open("rb") as nothing:
+        process = Forked(hold, (nothing.fileno(), out.fileno(), 2))
+        HOLDERS.append(process)
+        wait_for(lambda: os.pread(out.fileno(), 3, 0) == b"up\n" or process.poll() is not None, every_s=0.01)
+        assert process.poll() is None
+    return process
+
+
+def holder_within(base: Path, within: Sequence[str]) -> "subprocess.Popen[str]":
+    """As `holder`, with a command to run it by, and not waited for."""
     process = subprocess.Popen(
-        [*within, sys.executable, "-c", HOLDER, str(base), "300"],
+        [*within, sys.executable, "-c", HOLDER, str(base)],
         stdout=subprocess.PIPE,
         text=True,
         env=environment(),
     )
     HOLDERS.append(process)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "up\n"
     return process
 
 
-def end(process: "subprocess.Popen[str]") -> None:
-    with process:
-        process.kill()
+def wait_until_up(process: "subprocess.Popen[str]") -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+
+
+def end(process: "Forked | subprocess.Popen[str]") -> None:
+    process.kill()
+    process.wait()
+    if isinstance(process, subprocess.Popen) and process.stdout is not None:
+        process.stdout.close()
 
 
 def answers(base: Path) -> bool:
@@ -106,13 +159,13 @@ def server_pid(base: Path) -> int:
     return pid
 
 
-def test_it_starts_on_demand_and_stops_after_its_last_user(base: Path) -> None:
-    first, second = holder(base), holder(base)
+def test_it_starts_on_demand_and_stops_after_its_last_user(fresh: Path) -> None:
+    first, second = holder(fresh), holder(fresh)
     end(first)
     time.sleep(0.5)
-    assert answers(base)
+    assert answers(fresh)
     end(second)
-    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+    wait_for(lambda: postmaster.alive_pid(fresh / "data") is None)
 
 
 def test_what_was_stored_is_there_at_the_next_start(base: Path) -> None:
@@ -188,22 +241,21 @@ def test_a_live_server_that_takes_no_connections_is_never_replaced_in_a_containe
     with psycopg.connect(EmbeddedServer(base).conninfo):
         # It ends after its last client, and until then turns all others away.
         os.kill(pid, signal.SIGTERM)
-        second = subprocess.Popen(
-            [*in_container, sys.executable, "-c", HOLDER, str(base), "5"],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        )
-        HOLDERS.append(second)
-        time.sleep(4)
+        refused = turned_away(base)
+        second = holder_within(base, in_container)
+        wait_for(lambda: turned_away(base) >= refused + 5)
         assert second.poll() is None
         assert (base / "data" / "postmaster.pid").read_text().startswith(f"{pid}\n")
         assert server_pid(base) == pid
-    assert second.stdout is not None
-    assert second.stdout.readline() == "up\n"
+    wait_until_up(second)
     assert server_pid(base) != pid
     end(second)
     end(user)
+
+
+def turned_away(base: Path) -> int:
+    """How often the server that shuts down has refused somebody."""
+    return (base / "log" / "server.log").read_text().count("the database system is shutting down")
 
 
 @pytest.mark.slow
@@ -211,7 +263,8 @@ def test_a_dead_server_is_known_to_be_dead_in_a_container(base: Path, in_contain
     user = holder(base)
     killed = server_pid(base)
     os.kill(killed, signal.SIGKILL)
-    again = holder(base, within=in_container)
+    again = holder_within(base, in_container)
+    wait_until_up(again)
     assert server_pid(base) != killed
     end(again)
     end(user)
@@ -219,14 +272,18 @@ def test_a_dead_server_is_known_to_be_dead_in_a_container(base: Path, in_contain
 
 @pytest.mark.slow
 def test_the_server_of_another_library_does_not_hinder_a_start_in_a_container(
-    base: Path, in_container: list[str]
+    made: Path, base: Path, in_container: list[str]
 ) -> None:
+    for name in ("mine", "other"):
+        copy_data(made, base / name)
     with EmbeddedServer(base / "other", durable=False):
         user = holder(base / "mine")
         os.kill(server_pid(base / "mine"), signal.SIGKILL)
         (base / "mine" / "data" / "postmaster.pid").write_text(f"{server_pid(base / 'other')}\n")
         began = time.monotonic()
-        end(holder(base / "mine", within=in_container))
+        again = holder_within(base / "mine", in_container)
+        wait_until_up(again)
+        end(again)
         assert time.monotonic() - began < 20
         end(user)
     for name in ("mine", "other"):
@@ -258,7 +315,10 @@ def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path)
 
 
 @pytest.mark.slow
-def test_a_server_that_is_to_run_on_does_so_though_it_was_silent_for_a_while(base: Path) -> None:
+def test_a_server_that_is_to_run_on_does_so_though_it_was_silent_for_a_while(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_PING_TIMEOUT_S", 1)
     with EmbeddedServer(base, durable=False) as server:
         server.keep_running()
         pid = server_pid(base)
@@ -266,13 +326,14 @@ def test_a_server_that_is_to_run_on_does_so_though_it_was_silent_for_a_while(bas
         with pytest.raises(Unreachable, match="Stopped while"):
             EmbeddedServer(base, is_stopping=lambda: True).ensure_running()
         os.kill(pid, signal.SIGCONT)
-    time.sleep(1)
+    wait_until_unused(base)
     assert server_pid(base) == pid
     assert answers(base)
 
 
 @pytest.mark.slow
-def test_a_start_ends_when_it_is_asked_to(base: Path) -> None:
+def test_a_start_ends_when_it_is_asked_to(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "_PING_TIMEOUT_S", 1)
     user = holder(base)
     pid = server_pid(base)
     os.kill(pid, signal.SIGSTOP)
@@ -285,32 +346,26 @@ def test_a_start_ends_when_it_is_asked_to(base: Path) -> None:
 
 
 @pytest.mark.slow
-def test_many_that_start_it_at_once_share_one(base: Path) -> None:
-    users = [
-        subprocess.Popen(
-            [sys.executable, "-c", HOLDER, str(base), "1"],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        )
-        for _ in range(5)
-    ]
-    assert [user.communicate()[0] for user in users] == ["up\n"] * 5
-    assert [user.returncode for user in users] == [0] * 5
-    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+def test_many_that_start_it_at_once_share_one(fresh: Path) -> None:
+    with ThreadPoolExecutor(5) as pool:
+        users = list(pool.map(holder, [fresh] * 5))
+    for user in users:
+        user.send_signal(signal.SIGTERM)
+    assert [user.wait() for user in users] == [0] * 5
+    wait_for(lambda: postmaster.alive_pid(fresh / "data") is None)
 
 
 @pytest.mark.slow
-def test_a_setup_that_was_killed_is_begun_again(base: Path) -> None:
-    (base / "data.new").mkdir()
-    (base / "data.new" / "PG_VERSION").write_text("18\n")
-    with EmbeddedServer(base, durable=False):
-        assert answers(base)
+def test_a_setup_that_was_killed_is_begun_again(fresh: Path) -> None:
+    (fresh / "data.new").mkdir()
+    (fresh / "data.new" / "PG_VERSION").write_text("18\n")
+    with EmbeddedServer(fresh, durable=False):
+        assert answers(fresh)
 
 
-def test_only_its_account_reaches_the_data(base: Path) -> None:
-    with EmbeddedServer(base, durable=False) as server:
-        for directory in (base / "data", server.socket_directory):
+def test_only_its_account_reaches_the_data(fresh: Path) -> None:
+    with EmbeddedServer(fresh, durable=False) as server:
+        for directory in (fresh / "data", server.socket_directory):
             assert directory.stat().st_mode & 0o077 == 0
 
 
@@ -328,29 +383,36 @@ def test_data_whose_owner_has_no_name_here_are_served(base: Path) -> None:
         assert (base / "data").stat().st_uid == NAMELESS
 
 
+def said_by(user: int, work: Callable[[], object]) -> str:
+    """What a process of this user writes that does this."""
+
+    def as_user() -> int:
+        os.setuid(user)
+        work()
+        return 0
+
+    with tempfile.TemporaryFile() as said, Path(os.devnull).open("rb") as nothing:
+        Forked(as_user, (nothing.fileno(), said.fileno(), said.fileno())).wait(PATIENCE_S)
+        said.seek(0)
+        return said.read().decode()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 def test_a_user_without_a_name_is_told_what_to_do() -> None:
-    imports = "import os, pathlib; from facesets.store.postgres.server.programs import server_account"
-    script = f"os.setuid({NAMELESS}); server_account(pathlib.Path('/nowhere'))"
-    line = [sys.executable, "-c", f"{imports}; {script}"]
-    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
-    assert f"WrongUsage: This runs as user {NAMELESS}, who has no name here" in done.stderr
+    said = said_by(NAMELESS, lambda: server_account(Path("/nowhere")))
+    assert f"WrongUsage: This runs as user {NAMELESS}, who has no name here" in said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
-def test_who_does_not_own_the_data_is_told_who_does(base: Path) -> None:
-    imports = "import os, pathlib; from facesets.store.postgres.server.embedded import EmbeddedServer"
+def test_who_does_not_own_the_data_is_told_who_does(fresh: Path) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
-    mine = base / "mine"
+    mine = fresh / "mine"
     for directory, said in (
         (mine, f"WrongUsage: The library in {mine} belongs to the user root."),
         (mine / "data" / "in", f"CannotWrite: Cannot write {mine / 'data' / 'in'} (Permission denied)"),
     ):
         (directory / "data").mkdir(parents=True, mode=0o700)
-        script = f"os.setuid({nobody}); EmbeddedServer(pathlib.Path({str(directory)!r}))"
-        line = [sys.executable, "-c", f"{imports}; {script}.__enter__()"]
-        done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
-        assert said in done.stderr
+        assert said in said_by(nobody, EmbeddedServer(directory).__enter__)
 
 
 @pytest.mark.slow
@@ -372,43 +434,46 @@ def test_data_of_root_are_not_served_and_it_is_told_how_they_are(base: Path) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make folders for others")
 @pytest.mark.parametrize("is_link", [False, True])
-def test_what_is_somebody_elses_in_the_place_of_the_socket_is_left_alone(base: Path, is_link: bool) -> None:
-    theirs = base / ("theirs" if is_link else "run")
+def test_what_is_somebody_elses_in_the_place_of_the_socket_is_left_alone(fresh: Path, is_link: bool) -> None:
+    theirs = fresh / ("theirs" if is_link else "run")
     theirs.mkdir(mode=0o755)
     os.chown(theirs, NAMELESS, NAMELESS)
     if is_link:
-        (base / "run").symlink_to(theirs)
+        (fresh / "run").symlink_to(theirs)
     with pytest.raises(WrongUsage, match=r"Choose another place with FACESETS_DATA\.$"):
-        EmbeddedServer(base).__enter__()
+        EmbeddedServer(fresh).__enter__()
     assert (theirs.stat().st_uid, theirs.stat().st_mode & 0o777) == (NAMELESS, 0o755)
 
 
 @pytest.mark.slow
-def test_root_that_may_not_enter_the_folders_of_others_is_told_so(base: Path) -> None:
+def test_root_that_may_not_enter_the_folders_of_others_is_told_so(fresh: Path) -> None:
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv, to give up rights")
     rights = ",".join(f"+{right}" for right in CONTAINER_RIGHTS.split(",") if right != "dac_override")
     line = ["setpriv", f"--bounding-set=-all,{rights}", sys.executable, "-c"]
 
     def refused(use: str) -> bool:
-        script = f"{HOLDER.split('with')[0]}EmbeddedServer(Path({str(base)!r})).{use}()"
+        script = f"{HOLDER.split('with')[0]}EmbeddedServer(Path({str(fresh)!r})).{use}()"
         done = subprocess.run([*line, script], capture_output=True, text=True, env=environment(), check=False)
         return "WrongUsage: Root lacks the right (CAP_DAC_OVERRIDE)" in done.stderr
 
     assert refused("__enter__")
-    with EmbeddedServer(base, durable=False):
+    with EmbeddedServer(fresh, durable=False):
         assert refused("__enter__")
         assert refused("stop")
 
 
-def test_a_place_that_cannot_be_written_is_told_with_the_settings_that_name_it(base: Path) -> None:
-    (base / "file").touch()
+def test_a_place_that_cannot_be_written_is_told_with_the_settings_that_name_it(fresh: Path) -> None:
+    (fresh / "file").touch()
     with pytest.raises(CannotWrite, match=r"FACESETS_DATA names the place, database a server instead\.$"):
-        EmbeddedServer(base / "file" / "in").__enter__()
+        EmbeddedServer(fresh / "file" / "in").__enter__()
 
 
 @pytest.mark.slow
-def test_data_that_lack_a_part_are_named_with_what_is_wrong_now(base: Path) -> None:
+def test_data_that_lack_a_part_are_named_with_what_is_wrong_now(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_STARTS", 2)
     with EmbeddedServer(base, durable=False) as server:
         with suppress(psycopg.OperationalError):
             psycopg.connect(server.conninfo, dbname="nosuch")
@@ -424,9 +489,9 @@ def test_data_that_lack_a_part_are_named_with_what_is_wrong_now(base: Path) -> N
 
 
 @pytest.mark.parametrize("megabytes", [1, 30])
-def test_a_disk_too_small_for_a_library_is_named(base: Path, megabytes: int) -> None:
-    with small(base, megabytes), pytest.raises(CannotWrite, match=r"(is full|No space left)"):
-        EmbeddedServer(base, durable=False).__enter__()
+def test_a_disk_too_small_for_a_library_is_named(fresh: Path, megabytes: int) -> None:
+    with small(fresh, megabytes), pytest.raises(CannotWrite, match=r"(is full|No space left)"):
+        EmbeddedServer(fresh, durable=False).__enter__()
 
 
 @contextmanager
@@ -444,14 +509,17 @@ def small(base: Path, megabytes: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def small_disk(base: Path) -> Iterator[Path]:
+def small_disk(fresh: Path) -> Iterator[Path]:
     """A disk with little more room than a server needs."""
-    with small(base, 110):
-        yield base
+    with small(fresh, 110):
+        yield fresh
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start(small_disk: Path) -> None:
+def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_STARTS", 2)
     filling = small_disk / "filling"
     with EmbeddedServer(small_disk, durable=False) as server:
         with filling.open("wb", buffering=0) as file, suppress(OSError):
@@ -472,8 +540,8 @@ def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start
 
 
 @pytest.mark.slow
-def test_a_path_too_long_for_a_socket_is_no_obstacle(base: Path) -> None:
-    deep = base / ("d" * 100)
+def test_a_path_too_long_for_a_socket_is_no_obstacle(fresh: Path) -> None:
+    deep = fresh / ("d" * 100)
     with EmbeddedServer(deep, durable=False) as server:
         psycopg.connect(server.conninfo).close()
     EmbeddedServer(deep).stop()
