@@ -31,7 +31,7 @@ from facesets.store.npz.cache import Cache
 
 pytestmark = pytest.mark.slow
 
-TASTE = ExportSwapOptions(min_face_short=60, top_n=4, out_size=256, sheet=False)
+TASTE = ExportSwapOptions(min_face_short=60, top_n=4, out_size=128, sheet=False)
 HUGO, ARIEL = "Hugo Chávez", "ariel: *sharon*"
 
 
