@@ -4,10 +4,12 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import LiteralString
@@ -331,15 +333,37 @@ def test_a_cache_loses_the_person_and_keeps_the_others(library: Library, tmp_pat
     assert (summary.caches[0].faces, summary.caches[0].vectors_left, summary.proof.is_clean) == (4, 0, True)
 
 
-@pytest.fixture
-def own_server() -> Iterator[OwnServer]:
-    """A server whose files are this test's alone."""
+@pytest.fixture(scope="module")
+def filled_server() -> Iterator[Path]:
+    """The files of a server that was stopped, with a library as `fill` leaves it."""
     base = open_directory(in_memory=True)
+    with running(base) as server:
+        session = Database(server.conninfo)
+        migrate(session, shipped_migrations())
+        fill(Library(session))
+        session.run(lambda connection: connection.execute("ANALYZE").rowcount)
+        session.close()
+    yield base
+    shutil.rmtree(base)
+
+
+@contextmanager
+def running(base: Path) -> Iterator[OwnServer]:
     server = OwnServer(base / "postgres", durable=False)
     with server:
         yield server
     server.stop()
     wait_until_unused(base / "postgres")
+
+
+@pytest.fixture
+def own_server(filled_server: Path) -> Iterator[OwnServer]:
+    """A server whose files are this test's alone."""
+    base = open_directory(in_memory=True)
+    # Whoever the server runs as owns its files.
+    subprocess.run(["cp", "-a", filled_server / "postgres", base], check=True)
+    with running(base) as server:
+        yield server
     shutil.rmtree(base, ignore_errors=True)
 
 
@@ -359,10 +383,7 @@ def wanted_of(library: Library) -> list[bytes]:
 @pytest.fixture
 def own_library(own_server: OwnServer) -> Iterator[Library]:
     session = Database(own_server.conninfo)
-    migrate(session, shipped_migrations())
-    library = fill(Library(session))
-    session.run(lambda connection: connection.execute("ANALYZE").rowcount)
-    yield library
+    yield Library(session)
     session.close()
 
 
