@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fixtures.kills import in_a_child
+from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.made_library import DrawnStore, MadeStore, OneFaceEverywhere
 from tests.fixtures.results import GATES, QUIET, Heard, grow, make, people, sets_of, tree
 
@@ -272,6 +272,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("command", ["refine", "extend", "cluster"])
 def test_a_kill_while_a_result_follows_ends_as_if_nothing_had_happened(
     store: MadeStore, tmp_path: Path, command: str
@@ -292,18 +293,16 @@ def test_a_kill_while_a_result_follows_ends_as_if_nothing_had_happened(
             grow(store, root / "raw", root / "sets")
 
     shutil.copytree(start, tmp_path / "whole")
-    go(tmp_path / "whole")
+    changes = changes_of(lambda: go(tmp_path / "whole"))
+    assert changes > 10
     whole = contents(tmp_path / "whole")
-    kill_at, killed = 0, True
-    while killed:
-        kill_at += 11
-        root = tmp_path / "killed"
+    root = tmp_path / "killed"
+    for kill_at in moments(changes, 6):
         shutil.copytree(start, root)
-        killed = in_a_child(lambda: go(tmp_path / "killed"), kill_at)
+        assert in_a_child(lambda: go(root), kill_at)
         go(root)
         assert contents(root) == whole, kill_at
         shutil.rmtree(root)
-    assert kill_at > 10
 
 
 @pytest.fixture
@@ -393,6 +392,7 @@ def test_a_dry_export_says_the_name_and_changes_nothing(drawn: DrawnStore, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_kill_while_an_export_follows_ends_as_if_nothing_had_happened(
     drawn: DrawnStore, tmp_path: Path
 ) -> None:
@@ -403,18 +403,16 @@ def test_a_kill_while_an_export_follows_ends_as_if_nothing_had_happened(
     (work / "swap" / "faceset_001" / "faceset_001_002.png").unlink()
     (raw / "person_001").rename(raw / "Anna")
     shutil.copytree(work, start)
-    export(drawn, sets, work / "swap")
+    changes = changes_of(lambda: export(drawn, sets, work / "swap"))
+    assert changes > 20
     whole = contents(work)
     assert set(exported(work / "swap")) == {"Anna", "faceset_002"}
-    kill_at, killed = 0, True
-    while killed:
-        kill_at += 23
+    for kill_at in moments(changes, 6):
         shutil.rmtree(work)
         shutil.copytree(start, work)
-        killed = in_a_child(lambda: export(drawn, sets, work / "swap"), kill_at)
+        assert in_a_child(lambda: export(drawn, sets, work / "swap"), kill_at)
         export(drawn, sets, work / "swap")
         assert contents(work) == whole, kill_at
-    assert kill_at > 20
 
 
 @pytest.mark.parametrize(

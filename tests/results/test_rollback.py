@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.fixtures.kills import in_a_child
+from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.soak import mostly_slow
 from tests.fixtures.trees import files_in
 
@@ -153,23 +153,33 @@ def test_a_photo_of_several_people_is_kept_once_and_a_link_is_no_copy(
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_an_undo_that_is_killed_loses_no_last_copy(tmp_path: Path, photos: list[str]) -> None:
     content = {Path(photo).read_bytes() for photo in photos[:3]}
-    killed, kill_at = True, 0
-    while killed:
-        kill_at += 1
-        out = tmp_path / f"out{kill_at}"
+
+    def without_photos(name: str) -> Path:
+        out = tmp_path / name
         for photo, bytes_of_it in zip(photos, sorted(content), strict=False):
             Path(photo).write_bytes(bytes_of_it)
         write(out, {f"person_{i}/a.jpg": photo for i, photo in enumerate(photos[:3])}, {}, b"one")
         for photo in photos[:3]:
             Path(photo).unlink()
-        killed = in_a_child(lambda: undo(out, "1"), kill_at)  # noqa: B023 - called at once
-        if read_runs(out):
-            undo(out, "1")
+        return out
+
+    def require_copies(out: Path) -> None:
         assert {path.read_bytes() for path in out.rglob("a.jpg")} == content
         assert not list(out.glob("person_*"))
-    assert kill_at > 12
+
+    whole = without_photos("whole")
+    changes = changes_of(lambda: undo(whole, "1"))
+    assert changes > 12
+    require_copies(whole)
+    for kill_at in moments(changes, 6):
+        out = without_photos(f"killed_{kill_at}")
+        assert in_a_child(lambda out=out: undo(out, "1"), kill_at)  # type: ignore[misc]
+        if read_runs(out):
+            undo(out, "1")
+        require_copies(out)
 
 
 def test_what_the_user_deleted_since_stays_deleted(tmp_path: Path, photos: list[str]) -> None:
@@ -335,6 +345,7 @@ def test_a_copy_of_a_result_is_taken_back_alone(tmp_path: Path, photos: list[str
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("completed", [False, True])
 def test_a_run_that_is_killed_anywhere_is_taken_back_whole(
     tmp_path: Path, photos: list[str], completed: bool
@@ -343,31 +354,33 @@ def test_a_run_that_is_killed_anywhere_is_taken_back_whole(
     earlier = write(out, {f"person_1/{i}.jpg": photos[i] for i in range(2)}, {}, b"one")
     before = layout(out)
     plan = {"person_1/0.jpg": photos[2], "person_1/2.jpg": photos[3], "new/sub/3.jpg": photos[0]}
-    kill_at, killed = 0, True
-    while killed:
-        kill_at += 1
-        killed = in_a_child(lambda: write(out, plan, earlier, b"two"), kill_at)
-        if killed and (completed or len(read_runs(out)) == 1):
+    changes = changes_of(lambda: write(out, plan, earlier, b"two"))
+    assert changes > 30
+    undo(out, "2")
+    assert layout(out) == before
+    for kill_at in moments(changes, 10):
+        assert in_a_child(lambda: write(out, plan, earlier, b"two"), kill_at)
+        if completed or len(read_runs(out)) == 1:
             write(out, plan, earlier, b"two")
         assert [run.number for run in read_runs(out)] == [1, 2]
         undo(out, "2")
         assert layout(out) == before
-    assert kill_at > 30
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_an_undo_that_is_killed_anywhere_goes_on(tmp_path: Path, photos: list[str]) -> None:
     out = tmp_path / "out"
     earlier = write(out, {f"person_1/{i}.jpg": photos[i] for i in range(2)}, {}, b"one")
     before = layout(out)
     plan = {"person_1/0.jpg": photos[2], "person_1/2.jpg": photos[3], "new/sub/3.jpg": photos[0]}
-    kill_at, killed = 0, True
-    while killed:
-        kill_at += 1
+    write(out, plan, earlier, b"two")
+    changes = changes_of(lambda: undo(out, "2"))
+    assert changes > 15
+    for kill_at in moments(changes):
         write(out, plan, earlier, b"two")
-        killed = in_a_child(lambda: undo(out, "2"), kill_at)
+        assert in_a_child(lambda: undo(out, "2"), kill_at)
         if len(read_runs(out)) == 2:
             undo(out, "2")
         (out / ".facesets.lock").unlink(missing_ok=True)
         assert layout(out) == before
-    assert kill_at > 15

@@ -17,7 +17,9 @@ from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 
-CROPS = ExportSwapOptions(sheet=False, outlier_threshold=2, verify_max_distance=2, min_face_short=1)
+CROPS = ExportSwapOptions(
+    sheet=False, outlier_threshold=2, verify_max_distance=2, min_face_short=1, out_size=64
+)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.fixtures.results import (
     store_sha,
     tree,
 )
-from tests.fixtures.soak import mostly_slow
+from tests.fixtures.soak import mostly_slow, soaking
 
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.grouping.cluster import cluster
@@ -468,7 +468,8 @@ def grow_and_perhaps_undo(store: MadeStore, users: list[User], rng: random.Rando
         grow(store, raw, sets)
 
 
-@pytest.mark.parametrize("seed", mostly_slow(range(20), quick=5))
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", mostly_slow(soaking(range(60), else_=range(9)), quick=5))
 def test_what_a_user_said_holds_over_random_histories(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     store = MadeStore(tmp_path / "photos", rng)

@@ -214,12 +214,12 @@ def test_a_group_that_holds_together_stays_whole(website: Website) -> None:
         ("nothing_here/split", {"minClusterSize": 0}, 422),
     ],
 )
-def test_what_cannot_be_done_is_said(website: Website, call: str, body: dict[str, Any], status: int) -> None:
-    answer: httpx.Response = website.client.post(f"{BASE}/clusters/{call}", json=body)
+def test_what_cannot_be_done_is_said(onlooked: Website, call: str, body: dict[str, Any], status: int) -> None:
+    answer: httpx.Response = onlooked.client.post(f"{BASE}/clusters/{call}", json=body)
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"].endswith(".")
-    assert website.client.get(f"{BASE}/clusters/nothing_here").status_code == 404
+    assert onlooked.client.get(f"{BASE}/clusters/nothing_here").status_code == 404
 
 
 def test_what_can_be_left_out_may_be_left_out_altogether(website: Website) -> None:

@@ -43,10 +43,10 @@ def test_a_program_says_a_birth_and_takes_it_back(website: Website) -> None:
 
 
 @pytest.mark.parametrize("body", [{"year": 3000}, {"year": 1985, "day": "1985-01-01"}, {"day": "1985-02-30"}])
-def test_no_birth_is_kept_that_cannot_be(website: Website, body: dict[str, object]) -> None:
-    who = website.get("/persons")["items"][0]["id"]
-    website.post(f"/persons/{who}", {"action": "birth", **body}, status=422)
-    assert website.get(f"/persons/{who}")["birth"]["said"] is None
+def test_no_birth_is_kept_that_cannot_be(onlooked: Website, body: dict[str, object]) -> None:
+    who = onlooked.get("/persons")["items"][0]["id"]
+    onlooked.post(f"/persons/{who}", {"action": "birth", **body}, status=422)
+    assert onlooked.get(f"/persons/{who}")["birth"]["said"] is None
 
 
 @pytest.mark.slow

@@ -215,8 +215,8 @@ def test_a_person_is_erased_only_by_typing_who(website: Website, tmp_path: Path)
 
 
 @pytest.mark.parametrize("path", ["/persons?pageSize=101", "/persons?page=0", "/persons?status=odd"])
-def test_what_no_list_has_is_refused(website: Website, path: str) -> None:
-    assert website.client.get(f"/api/v1/faces{path}").status_code == 422
+def test_what_no_list_has_is_refused(onlooked: Website, path: str) -> None:
+    assert onlooked.client.get(f"/api/v1/faces{path}").status_code == 422
 
 
 def test_counts_follow_what_is_said_without_counting_everybody(website: Website) -> None:

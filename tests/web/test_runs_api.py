@@ -226,9 +226,9 @@ def test_long_work_needs_none_of_the_sessions_that_answers_are_lent(website: Web
     ],
 )
 def test_what_does_not_fit_is_refused_by_a_sentence(
-    website: Website, path: str, body: dict[str, Any]
+    onlooked: Website, path: str, body: dict[str, Any]
 ) -> None:
-    answer = website.client.post(BASE + path, json=body)
+    answer = onlooked.client.post(BASE + path, json=body)
     assert answer.status_code in {404, 405, 422}
     assert answer.json()["detail"].endswith(".")
     assert "abc" not in path or answer.json()["detail"].startswith("assetId: ")
@@ -250,17 +250,17 @@ def test_pages_of_jobs_hold_each_once_however_they_lie(website: Website, album: 
 
 
 @pytest.mark.parametrize("job", ["0" * 32, "99999", "abc"])
-def test_a_job_that_does_not_exist_is_not_found(website: Website, job: str) -> None:
+def test_a_job_that_does_not_exist_is_not_found(onlooked: Website, job: str) -> None:
     for answer in (
-        website.client.get(f"{BASE}/jobs/{job}"),
-        website.client.post(f"{BASE}/jobs/{job}/stop"),
+        onlooked.client.get(f"{BASE}/jobs/{job}"),
+        onlooked.client.post(f"{BASE}/jobs/{job}/stop"),
     ):
         assert answer.status_code in {404, 422}
 
 
-def test_nothing_is_started_without_the_token(website: Website) -> None:
+def test_nothing_is_started_without_the_token(onlooked: Website) -> None:
     for path in ("/cluster", "/index", "/detect/" + "00" * 32, "/jobs/1/stop"):
-        assert httpx.post(website.address + BASE + path, json={}).status_code == 403
+        assert httpx.post(onlooked.address + BASE + path, json={}).status_code == 403
 
 
 def test_folders_are_chosen_among_those_indexed_before(

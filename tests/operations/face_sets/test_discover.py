@@ -25,7 +25,7 @@ from facesets.stop import Stop
 pytestmark = pytest.mark.slow
 
 GATES = RefineOptions(min_faces=5, min_short=60, min_blur=0, materialize="none", sheet=False)
-TASTE = ExportSwapOptions(min_face_short=60, top_n=3, sheet=False)
+TASTE = ExportSwapOptions(min_face_short=60, top_n=3, out_size=128, sheet=False)
 
 
 @pytest.fixture(scope="module")

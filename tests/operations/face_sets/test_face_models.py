@@ -45,7 +45,7 @@ from facesets.store.npz.cache import Cache
 pytestmark = pytest.mark.slow
 
 ALL = formats_named("--formats", "fsz,images,safetensors,visomaster,rope,npz")
-CROPS = ExportSwapOptions(min_face_short=60, top_n=5, sheet=False)
+CROPS = ExportSwapOptions(min_face_short=60, top_n=5, out_size=128, sheet=False)
 EVERY_FORMAT = replace(CROPS, formats=ALL)
 
 
@@ -202,15 +202,15 @@ def test_all_models_of_a_set_hold_the_mean_that_the_bundle_of_the_same_faces_giv
     assert np.array_equal(np.array(stored, np.float32), face["embedding"])
     # The box is that of the face in its crop, and the pack's own landmarks lie in it.
     x1, y1, x2, y2 = face["bbox"].tolist()
-    assert 0 < x1 < x2 < 512
-    assert 0 < y1 < y2 < 512
+    assert 0 < x1 < x2 < CROPS.out_size
+    assert 0 < y1 < y2 < CROPS.out_size
     middle = face["landmark_2d_106"].mean(axis=0)
     assert x1 < middle[0] < x2
     assert y1 < middle[1] < y2
     # What the pack does not tell is the store's, moved into the crop.
     (best, *_) = read_manifest(folder, SetManifest).faces
     x, y, edge = best.crop
-    expected = np.array([50 - x, 60 - y, 10]) * 512 / edge
+    expected = np.array([50 - x, 60 - y, 10]) * CROPS.out_size / edge
     assert np.allclose(face["landmark_3d_68"], expected, atol=0.01)
     assert np.array_equal(face["pose"], np.full(3, 2.5, np.float32))
 

@@ -1,13 +1,11 @@
 import shutil
-import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.photos import copy_photos, wide_picture
-from tests.fixtures.program import command, started
 from tests.fixtures.program import run as run_program
 from tests.fixtures.trees import files_in
 
@@ -31,7 +29,7 @@ from facesets.store.npz.cache import Cache
 
 pytestmark = pytest.mark.slow
 
-TASTE = ExportSwapOptions(min_face_short=60, top_n=4, out_size=256, sheet=False)
+TASTE = ExportSwapOptions(min_face_short=60, top_n=4, out_size=128, sheet=False)
 HUGO, ARIEL = "Hugo Chávez", "ariel: *sharon*"
 
 
@@ -229,24 +227,18 @@ def test_faces_of_another_recogniser_are_refused(photos: Sorted, checker: Embedd
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_killed_at_any_moment_and_run_again_it_ends_the_same(
-    photos: Sorted, tmp_path: Path, pack_dir: Path
+    imported: Path, tmp_path: Path, run: Run
 ) -> None:
-    options = ("--min-face-short", 60, "--out-size", 256, "--pack", pack_dir, "--provider", "cpu")
-    asked = ("--each-in", photos.root / "people", "--mixed", photos.root / "party", *options)
-    calm, troubled = tmp_path / "calm", tmp_path / "troubled"
-    done = run_program("import-folders", photos.root / "faces.npz", calm, *asked)
-    assert done.status == 0, done.err
-    kills = 0
-    for wanted in (1, 5, 12):
-        with started(command("import-folders", photos.root / "faces.npz", troubled, *asked)) as process:
-            while process.poll() is None and len(list(troubled.glob("*/*.png"))) < wanted:
-                time.sleep(0.002)
-        kills += process.returncode == -signal.SIGKILL
-    assert kills
-    last = run_program("import-folders", photos.root / "faces.npz", troubled, *asked, "--json")
-    assert last.status == 0, last.err
-    assert content(troubled) == content(calm)
+    changes = changes_of(lambda: run(tmp_path / "calm"))
+    assert changes > 30
+    assert content(tmp_path / "calm") == content(imported)
+    for kill_at in moments(changes, 6):
+        out = tmp_path / f"killed_{kill_at}"
+        assert in_a_child(lambda out=out: run(out), kill_at)  # type: ignore[misc]
+        run(out)
+        assert content(out) == content(imported), kill_at
 
 
 def test_the_command_takes_a_list_and_flags_win(photos: Sorted, tmp_path: Path, pack_dir: Path) -> None:

@@ -21,7 +21,7 @@ from tests.fixtures.results import (
     sort_anew,
     tree,
 )
-from tests.fixtures.soak import mostly_slow
+from tests.fixtures.soak import mostly_slow, soaking
 
 from facesets.errors import AlreadyRunning, CannotWrite, Changed, NotFound, WrongUsage
 from facesets.operations.grouping import by_hand
@@ -292,7 +292,8 @@ def test_damaged_notes_are_said(company: MadeStore, tmp_path: Path) -> None:
         rename(raw, Seen("person_001"), "Anna")
 
 
-@pytest.mark.parametrize("seed", mostly_slow(list(range(12)), quick=3))
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", mostly_slow(soaking(range(30), else_=range(6)), quick=3))
 def test_a_random_history_ends_like_the_same_history_by_hand(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     store = MadeStore(tmp_path / "photos", random.Random(seed))

@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from tests.fixtures.kills import in_a_child
+from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.made_library import DrawnStore, MadeStore, OneFaceEverywhere
 from tests.fixtures.photo_library import PEOPLE, Library
 from tests.fixtures.results import (
@@ -227,7 +227,7 @@ def sets_in(out: Path) -> dict[str, set[str]]:
 
 @pytest.mark.slow
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", soaking(range(50), else_=range(4)))
+@pytest.mark.parametrize("seed", soaking(range(50), else_=range(2)))
 def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     store = DrawnStore(tmp_path / "photos", rng)
@@ -278,6 +278,7 @@ def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) 
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_kill_at_every_change_ends_in_the_same_tree_or_back_at_the_start(tmp_path: Path) -> None:
     store = MadeStore(tmp_path / "photos", random.Random(0))
     for person in (1, 1, 1, 1, 2):
@@ -287,18 +288,17 @@ def test_a_kill_at_every_change_ends_in_the_same_tree_or_back_at_the_start(tmp_p
     for person in (1, 2, 2, 2):
         store.add(person)
     shutil.copytree(tmp_path / "start", tmp_path / "whole")
-    grow(store, tmp_path / "whole" / "raw", tmp_path / "whole" / "sets")
+    changes = changes_of(lambda: grow(store, tmp_path / "whole" / "raw", tmp_path / "whole" / "sets"))
+    assert changes > 60
     whole = contents(tmp_path / "whole")
     assert set(people(tmp_path / "whole" / "raw")) == {"person_001", "person_002"}
     assert set(sets_of(tmp_path / "whole" / "sets")) == {"faceset_001", "faceset_002"}
-    kill_at, killed = 0, True
-    while killed:
-        kill_at += 3
+    for number, kill_at in enumerate(moments(changes)):
         root = tmp_path / f"killed_{kill_at}"
-        undone = root / ("raw", "sets")[kill_at % 2]
+        undone = root / ("raw", "sets")[number % 2]
         shutil.copytree(tmp_path / "start", root)
-        killed = in_a_child(lambda root=root: grow(store, root / "raw", root / "sets"), kill_at)  # type: ignore[misc]
-        if read_runs(undone)[-1].command == "extend" and kill_at % 4 < 2:
+        assert in_a_child(lambda root=root: grow(store, root / "raw", root / "sets"), kill_at)  # type: ignore[misc]
+        if read_runs(undone)[-1].command == "extend" and number % 4 < 2:
             undo(undone, read_runs(undone)[-1].name)
             assert contents(root) == start
         grow(store, root / "raw", root / "sets")
@@ -306,7 +306,6 @@ def test_a_kill_at_every_change_ends_in_the_same_tree_or_back_at_the_start(tmp_p
         (run,) = {read_runs(root / folder)[-1].name for folder in ("raw", "sets")}
         undo(undone, run)
         assert (contents(root), folders(root)) == (start, start_folders)
-    assert kill_at > 60
 
 
 def folders(root: Path) -> set[str]:
@@ -398,6 +397,7 @@ def test_a_beginner_without_a_face_set_is_told_which_gate_to_open(store: MadeSto
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_cluster_that_is_killed_and_completed_is_taken_back_whole(tmp_path: Path) -> None:
     store = MadeStore(tmp_path / "photos", random.Random(0))
     for person in (1, 1, 2):
@@ -407,13 +407,17 @@ def test_a_cluster_that_is_killed_and_completed_is_taken_back_whole(tmp_path: Pa
     before = contents(tmp_path / "out"), folders(tmp_path / "out")
     for person in (2, 3, 3):
         store.add(person)
-    kill_at, killed = 0, True
-    while killed:
-        kill_at += 2
-        killed = in_a_child(
-            lambda: cluster(store, raw, quiet, progress=SilentProgress(), stop=Stop()), kill_at
-        )
+    def complete() -> None:
         cluster(store, raw, quiet, progress=SilentProgress(), stop=Stop())
+
+    def take_back() -> None:
         undo(raw, read_runs(raw)[-1].name)
         assert (contents(tmp_path / "out"), folders(tmp_path / "out")) == before
-    assert kill_at > 30
+
+    changes = changes_of(complete)
+    assert changes > 30
+    take_back()
+    for kill_at in moments(changes):
+        assert in_a_child(complete, kill_at)
+        complete()
+        take_back()

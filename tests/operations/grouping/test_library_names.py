@@ -143,7 +143,7 @@ def test_folders_that_somebody_sorted_name_the_people_of_the_library(
 ) -> None:
     hugo = who(filled, "Hugo_Chavez_0001.jpg")
     folders = SortedFolders(people=(("Hugo", library.photos / "album"),))
-    options = ExportSwapOptions(min_face_short=60, top_n=4, sheet=False)
+    options = ExportSwapOptions(min_face_short=60, top_n=4, out_size=128, sheet=False)
 
     def sort_in() -> ImportFoldersSummary:
         return import_folders(

@@ -1,6 +1,7 @@
 """Staging from a server that fails: every fault costs what it must, and nothing else."""
 
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -24,7 +25,8 @@ from tests.fixtures.immich_server import (
     photo_id,
     serving,
 )
-from tests.fixtures.program import command, environment, run, started
+from tests.fixtures.program import command, environment
+from tests.fixtures.soak import soaking
 from tests.fixtures.staging import access, queue, stage, staged_photos, tree
 
 from facesets.errors import Unreachable, WrongUsage
@@ -502,25 +504,41 @@ def test_a_wish_to_stop_is_heard_before_there_is_anything_to_do(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def killed(server: ImmichServer, out: Path, after: int) -> bool:
+    """Stage in a process of its own that is killed after so many requests; whether it was."""
+    until = len(server.requests) + after
+    process = os.fork()
+    if process == 0:
+        stage(server, out, workers=8)
+        os._exit(0)
+
+    def kill(_: Request, __: Answer) -> None:
+        if len(server.requests) >= until:
+            os.kill(process, signal.SIGKILL)
+
+    server.rules = [kill]
+    _, status = os.waitpid(process, 0)
+    server.wait_until_alone()
+    server.rules = []
+    return os.WIFSIGNALED(status)
+
+
 @pytest.mark.slow
+@pytest.mark.soak
 def test_killed_at_any_moment_the_files_end_up_as_those_of_an_undisturbed_run(tmp_path: Path) -> None:
     photos = [photo(n, faces=[] if n % 4 == 0 else photo(n).faces) for n in range(1, 91)]
     photos += [photo(n, content=photos[0].content) for n in range(91, 96)]
-    served: Counter[str] = Counter()
     with serving(photos, latency_s=0.003) as server:
-        assert run(*arguments(server, tmp_path / "calm"), env={"IMMICH_API_KEY": KEY}).status == 0
+        stage(server, tmp_path / "calm", workers=8)
         server.requests.clear()
-        kills = 0
-        for seed in range(3):
-            until = len(server.requests) + 25 + random.Random(seed).randrange(30)
-            line = command(*arguments(server, tmp_path / "rough"))
-            with started(line, {"IMMICH_API_KEY": KEY}) as process:
-                while process.poll() is None and len(server.requests) < until:
-                    time.sleep(0.002)
-            kills += process.returncode == -signal.SIGKILL
-        assert run(*arguments(server, tmp_path / "rough"), env={"IMMICH_API_KEY": KEY}).status == 0
-        served.update(server.downloads)
-    assert kills >= 2
-    assert tree(tmp_path / "rough") == tree(tmp_path / "calm")
-    # Eight workers have eight downloads in flight at most.
-    assert sum(served.values()) - len(served) <= 8 * kills
+        for seed in soaking(range(30), else_=range(1)):
+            shutil.rmtree(tmp_path / "rough", ignore_errors=True)
+            server.requests.clear()
+            for kill in range(3):
+                chance = random.Random(3 * seed + kill)
+                assert killed(server, tmp_path / "rough", 25 + chance.randrange(30))
+            stage(server, tmp_path / "rough", workers=8)
+            assert tree(tmp_path / "rough") == tree(tmp_path / "calm")
+            served = Counter(server.downloads)
+            # Eight workers have eight downloads in flight at most.
+            assert sum(served.values()) - len(served) <= 8 * 3

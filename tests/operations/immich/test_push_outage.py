@@ -86,9 +86,9 @@ def calm(tmp_path: Path) -> tuple[Snapshot, Snapshot]:
 def test_a_request_or_an_answer_that_is_lost_costs_nothing_whichever_it_is(tmp_path: Path) -> None:
     before, after = calm(tmp_path)
     lost = replace(error(503), drop=True)
-    for number in range(1, WRITES + 1):
-        # Either at each, and both at each in the long run.
-        for of_answer in soaking((False, True), else_=(number % 2 == 0,)):
+    for number in range(1, WRITES + 1, soaking(1, else_=2)):
+        # One of both, and both at each in the long run.
+        for of_answer in soaking((False, True), else_=(number % 4 == 1,)):
             with running(PeopleServer()) as server:
                 scene = filled(Scene(server, tmp_path / f"{number}-{of_answer}"))
                 strike = Nth(number, lambda _: lost)
@@ -105,7 +105,7 @@ def test_a_request_or_an_answer_that_is_lost_costs_nothing_whichever_it_is(tmp_p
 def test_an_outage_at_any_moment_ends_the_run_and_the_next_goes_on_from_there(tmp_path: Path) -> None:
     before, after = calm(tmp_path)
     cuts: list[bool] = []
-    for limit in range(0, 60, soaking(3, else_=10)):
+    for limit in range(0, 60, soaking(3, else_=15)):
         with running(PeopleServer()) as server:
             scene = filled(Scene(server, tmp_path / str(limit)))
             server.gates.append(lambda _: error(503) if len(server.requests) > limit else None)  # noqa: B023
@@ -154,7 +154,7 @@ def test_killed_at_any_request_the_server_ends_up_as_after_an_undisturbed_run(
     before_effect: bool, tmp_path: Path
 ) -> None:
     before, after = calm(tmp_path)
-    for number in range(soaking(1, else_=1 + before_effect), WRITES + 1, soaking(1, else_=2)):
+    for number in range(soaking(1, else_=1 + before_effect), WRITES + 1, soaking(1, else_=3)):
         with running(PeopleServer()) as server:
             scene = filled(Scene(server, tmp_path / str(number)))
             assert killed(lambda: push(scene), server, number, before_effect=before_effect)  # noqa: B023
@@ -181,7 +181,7 @@ def test_an_undo_that_is_killed_is_ended_by_the_next(before_effect: bool, tmp_pa
                     push(scene)
                 undo(scene, run)
             assert server.snapshot() == before, number
-        number += soaking(1, else_=3)
+        number += soaking(1, else_=4)
     assert number > WRITES
 
 

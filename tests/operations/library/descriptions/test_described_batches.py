@@ -16,7 +16,8 @@ from tests.fixtures.described import (
     statuses,
     take_in,
 )
-from tests.fixtures.described_kills import ends_at, killed_at
+from tests.fixtures.described_kills import ends_at, killed_at, moments_of
+from tests.fixtures.kills import moments
 from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import Failure
 
@@ -293,19 +294,24 @@ def require_that_nothing_is_lost_or_paid_twice(
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("no_batch", [False, True], ids=["batches", "one by one"])
 def test_an_end_at_any_moment_pays_nothing_twice_and_loses_nothing(
     three: Library, llm: AnthropicServer, library_url: str, no_batch: bool
 ) -> None:
-    work = work_at(llm, library_url, no_batch=no_batch)
-    moment = 1
-    while ends_at(moment, work):
-        require_that_nothing_is_lost_or_paid_twice(three, llm, no_batch=no_batch)
+    def forget() -> None:
         forget_all(three.database)
         llm.paid.clear()
         llm.batches.clear()
-        moment += 1
-    assert moment > 30
+
+    work = work_at(llm, library_url, no_batch=no_batch)
+    count = moments_of(work)
+    assert count > 30
+    assert statuses(three.database) == {"completed": 3}
+    for moment in moments(count):
+        forget()
+        assert ends_at(moment, work)
+        require_that_nothing_is_lost_or_paid_twice(three, llm, no_batch=no_batch)
 
 
 @pytest.mark.parametrize(("no_batch", "moment"), [(False, 20), (True, 15)], ids=["batches", "one by one"])

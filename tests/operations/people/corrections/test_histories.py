@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 from tests.fixtures.library_people import add_like, add_person, cluster, rows
+from tests.fixtures.soak import soaking
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.assign import AssignOptions
@@ -44,6 +45,7 @@ from facesets.store.postgres.library import Library
 
 BY = "anna@home"
 NAMES = ("Anna", "Ben", "Cleo", "Dora", "Emil", "Fay")
+DEEDS = soaking(200, else_=80)
 TASKS: tuple[Task, ...] = ("associate", "associate", "merge-similar", "must-links", "unassigned", "empty")
 
 State = dict[str, list[dict[str, Any]]]
@@ -362,7 +364,8 @@ class Story:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", soaking(range(20), else_=range(2)))
 def test_what_humans_said_holds_and_every_step_is_taken_back_exactly(
     database: Database, tmp_path: Path, seed: int
 ) -> None:
@@ -371,7 +374,7 @@ def test_what_humans_said_holds_and_every_step_is_taken_back_exactly(
         add_person(library, name, images)
     cluster(library)
     story = Story(library, seed, tmp_path)
-    for _ in range(200):
+    for _ in range(DEEDS):
         story.step()
-    assert len(story.before) > 50
+    assert len(story.before) > DEEDS // 4
     story.take_back()

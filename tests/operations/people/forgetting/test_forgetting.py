@@ -4,10 +4,12 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import LiteralString
@@ -16,6 +18,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, face_of, heart_of, rows, who_is
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
 from tests.fixtures.made_metadata import with_metadata
@@ -86,7 +89,8 @@ def add_together(library: Library, name: str) -> None:
         library.commit([made_file(f"/{name}.jpg", image)], [image])
 
 
-def fill(library: Library) -> Library:
+def fill(database: Database) -> None:
+    library = Library(database)
     for name, images in (("anne", 5), ("ben", 4), ("cleo", 3)):
         add_person(library, name, images)
     for number in range(3):
@@ -94,12 +98,14 @@ def fill(library: Library) -> Library:
     cluster(library)
     call(library, "anne-0-0", NAME)
     call(library, "ben-0-0", "Ben")
-    return library
+
+
+template = template_by(fill)
 
 
 @pytest.fixture
 def library(database: Database) -> Library:
-    return fill(Library(database))
+    return Library(database)
 
 
 def faces_by_person(library: Library) -> dict[str, int]:
@@ -331,15 +337,37 @@ def test_a_cache_loses_the_person_and_keeps_the_others(library: Library, tmp_pat
     assert (summary.caches[0].faces, summary.caches[0].vectors_left, summary.proof.is_clean) == (4, 0, True)
 
 
-@pytest.fixture
-def own_server() -> Iterator[OwnServer]:
-    """A server whose files are this test's alone."""
+@pytest.fixture(scope="module")
+def filled_server() -> Iterator[Path]:
+    """The files of a server that was stopped, with a library as `fill` leaves it."""
     base = open_directory(in_memory=True)
+    with running(base) as server:
+        session = Database(server.conninfo)
+        migrate(session, shipped_migrations())
+        fill(session)
+        session.run(lambda connection: connection.execute("ANALYZE").rowcount)
+        session.close()
+    yield base
+    shutil.rmtree(base)
+
+
+@contextmanager
+def running(base: Path) -> Iterator[OwnServer]:
     server = OwnServer(base / "postgres", durable=False)
     with server:
         yield server
     server.stop()
     wait_until_unused(base / "postgres")
+
+
+@pytest.fixture
+def own_server(filled_server: Path) -> Iterator[OwnServer]:
+    """A server whose files are this test's alone."""
+    base = open_directory(in_memory=True)
+    # Whoever the server runs as owns its files.
+    subprocess.run(["cp", "-a", filled_server / "postgres", base], check=True)
+    with running(base) as server:
+        yield server
     shutil.rmtree(base, ignore_errors=True)
 
 
@@ -359,10 +387,7 @@ def wanted_of(library: Library) -> list[bytes]:
 @pytest.fixture
 def own_library(own_server: OwnServer) -> Iterator[Library]:
     session = Database(own_server.conninfo)
-    migrate(session, shipped_migrations())
-    library = fill(Library(session))
-    session.run(lambda connection: connection.execute("ANALYZE").rowcount)
-    yield library
+    yield Library(session)
     session.close()
 
 
@@ -519,7 +544,7 @@ def test_a_name_is_found_however_it_is_written(written: str, encoding: str) -> N
 
 @pytest.mark.slow
 def test_a_photo_searched_again_in_another_way_does_not_show_the_person(
-    database: Database, pack_dir: Path, pristine: Photos, tmp_path: Path
+    empty_database: Database, pack_dir: Path, pristine: Photos, tmp_path: Path
 ) -> None:
     """Real photos and models: other detection sizes find other boxes."""
     root = tmp_path / "photos"
@@ -529,7 +554,7 @@ def test_a_photo_searched_again_in_another_way_does_not_show_the_person(
 
     def indexed(det_size: int) -> Library:
         embedder = LocalEmbedder(read_pack(pack_dir), det_size=det_size, min_det_score=0.5)
-        seen = Library(database, embedder.settings)
+        seen = Library(empty_database, embedder.settings)
         describer = LocalDescriber(embedder, None)
         index(GallerySource([root]), seen, describer, IndexOptions(), progress=SilentProgress(), stop=Stop())
         return seen
@@ -537,11 +562,11 @@ def test_a_photo_searched_again_in_another_way_does_not_show_the_person(
     library = indexed(640)
     cluster(library)
     (hugo,) = rows(
-        database,
+        empty_database,
         """SELECT person_id::text FROM face_detections JOIN image_paths p USING (image_id)
             WHERE p.path LIKE '%Hugo_Chavez_0001.jpg'""",
     )
-    before = rows(database, "SELECT count(*) FROM face_detections")[0][0]
+    before = rows(empty_database, "SELECT count(*) FROM face_detections")[0][0]
     summary = forgotten(library, who=str(hugo[0]))
     assert summary.faces + summary.loose_faces >= 5
     for det_size in (320, 512, 960):
@@ -577,31 +602,31 @@ def test_clusters_of_the_person_go_and_means_that_hold_their_faces_too(library: 
     )
 
 
-def test_a_kept_hierarchy_goes_on_without_the_person(database: Database) -> None:
-    library = Library(database)
+def test_a_kept_hierarchy_goes_on_without_the_person(empty_database: Database) -> None:
+    library = Library(empty_database)
     for name in ("anne", "ben", "cleo"):
         add_person(library, name, 6)
     cluster(library, method="hdbscan")
     call(library, "anne-0-0", NAME)
-    (run,) = rows(database, "SELECT id, faces FROM hdbscan_runs")
+    (run,) = rows(empty_database, "SELECT id, faces FROM hdbscan_runs")
     ben, bens = (
-        rows(database, f"SELECT {what} FROM face_detections WHERE id = {face_of(library, 'ben-0-0')}")
+        rows(empty_database, f"SELECT {what} FROM face_detections WHERE id = {face_of(library, 'ben-0-0')}")
         for what in ("person_id", "cluster")
     )
     hers = [face_of(library, f"anne-0-{number}") for number in range(6)]
     assert forgotten(library).proof.is_clean
-    assert rows(database, "SELECT id, faces FROM hdbscan_runs") == [run]
-    _, face_id = unpacked(bytes(rows(database, "SELECT arrays FROM hdbscan_runs")[0][0]))
+    assert rows(empty_database, "SELECT id, faces FROM hdbscan_runs") == [run]
+    _, face_id = unpacked(bytes(rows(empty_database, "SELECT arrays FROM hdbscan_runs")[0][0]))
     assert not set(face_id.tolist()) & set(hers)
     assert sorted(face_id.tolist())[:7] == [0] * 6 + [face_of(library, "ben-0-0")]
     # Of photos that are new to the library.
     for name in ("anne", "ben"):
         add_person(library, name, 1, seed=1)
     summary = cluster(library, method="hdbscan")
-    assert rows(database, "SELECT id, faces FROM hdbscan_runs") == [run]
+    assert rows(empty_database, "SELECT id, faces FROM hdbscan_runs") == [run]
     new = face_of(library, "ben-1-0")
-    assert rows(database, f"SELECT person_id FROM face_detections WHERE id = {new}") == ben
-    assert rows(database, f"SELECT cluster FROM face_detections WHERE id = {new}") == bens
+    assert rows(empty_database, f"SELECT person_id FROM face_detections WHERE id = {new}") == ben
+    assert rows(empty_database, f"SELECT cluster FROM face_detections WHERE id = {new}") == bens
     assert who_is(library, "anne-1-0") == ""
     assert summary.new_persons == 0
 
@@ -634,8 +659,8 @@ def test_faces_that_are_being_written_meanwhile_are_waited_for(
     assert waited == [True]
 
 
-def test_bodies_of_somebody_who_is_forgotten_go_with_the_faces(database: Database) -> None:
-    library = Library(database)
+def test_bodies_of_somebody_who_is_forgotten_go_with_the_faces(empty_database: Database) -> None:
+    library = Library(empty_database)
     for i in range(3):
         image = made_image(f"anne{i}", 1)
         vector = unit(heart_of("anne") + np.random.default_rng(i).standard_normal(512) * 0.02)
@@ -653,9 +678,9 @@ def test_bodies_of_somebody_who_is_forgotten_go_with_the_faces(database: Databas
             library.commit([made_file(f"/anne{i}.jpg", image)], [image])
     cluster(library)
     call(library, "anne0", NAME)
-    assert rows(database, "SELECT count(*), count(face_id) FROM bodies") == [(6, 3)]
+    assert rows(empty_database, "SELECT count(*), count(face_id) FROM bodies") == [(6, 3)]
     forgotten(library)
-    assert rows(database, "SELECT count(*), count(face_id) FROM bodies") == [(3, 0)]
+    assert rows(empty_database, "SELECT count(*), count(face_id) FROM bodies") == [(3, 0)]
 
 
 def test_the_name_goes_from_what_files_say_of_photos_and_all_else_of_that_stays(library: Library) -> None:

@@ -66,7 +66,7 @@ def template(
         )
         hugo.rename(raw / NAME)
         make_results(photos, root)
-        options = ExportSwapOptions(min_face_short=60, top_n=5)
+        options = ExportSwapOptions(min_face_short=60, top_n=5, out_size=128)
         export_swap(photos.store, sets, export, checker, options, progress=SilentProgress(), stop=Stop())
         library = Library(database)
         library.require(photos.store.load().settings)

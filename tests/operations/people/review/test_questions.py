@@ -22,7 +22,7 @@ from tests.fixtures.library_people import (
 )
 
 from facesets.clustering.questions import people_who_may_be_one, similarity_to_rest
-from facesets.errors import WrongUsage
+from facesets.errors import NotFound, WrongUsage
 from facesets.operations.people.corrections import correcting, history, labeling, naming
 from facesets.operations.people.review import looking, looking_at_people
 from facesets.operations.people.review.answering import answer
@@ -233,6 +233,21 @@ def test_a_person_who_is_not_two_is_never_asked_about_again(library: Library) ->
     assert ask(library, "split") == []
     history.undo(library.database, step, by=BY)
     assert len(ask(library, "split")) == 1
+
+
+@pytest.mark.parametrize("middle", ["evidence -> 'part' ->> 0", "evidence ->> 'rest'"])
+def test_whoever_may_be_two_by_a_face_that_is_gone_is_not_asked_about(library: Library, middle: str) -> None:
+    person_of_two(library)
+    question = one(library, "split")
+    rows(
+        library.database,
+        f"""DELETE FROM images i USING face_detections f, person_candidates c
+            WHERE i.id = f.image_id AND c.kind = 'split' AND f.id = (c.{middle})::bigint RETURNING i.id""",
+    )
+    for verdict in ("yes", "no"):
+        with pytest.raises(NotFound, match="people review"):
+            say(library, question, verdict)
+    assert question.id not in {each.id for each in next_questions(library.database, 50)}
 
 
 def test_a_cluster_that_may_be_somebody_is_given_to_them_by_yes(library: Library) -> None:

@@ -45,6 +45,8 @@ _OPEN_OF_PEOPLE: LiteralString = """
     WHERE (%(ids)s::bigint[] IS NULL OR c.id = ANY(%(ids)s::bigint[]))
         AND (c.cluster_id IS NULL
             OR EXISTS (SELECT FROM clusters k WHERE k.id = c.cluster_id AND NOT k.hidden))
+        AND (c.kind <> 'split' OR 2 = (SELECT count(*) FROM face_detections f
+            WHERE f.id IN ((c.evidence -> 'part' ->> 0)::bigint, (c.evidence ->> 'rest')::bigint)))
         AND (c.status = 'pending'
             OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
     ORDER BY c.faces * c.uncertainty DESC, c.id LIMIT %(most)s"""
@@ -102,6 +104,7 @@ def open_people_candidates(
 ) -> list[PeopleCandidate]:
     """The most useful questions about people that are open as far as their rows say, or these.
 
+    Nobody may be two by a face that is gone since.
     Of those who may be two, `brief` reads only the first face of a part.
     """
     rows = connection.execute(
