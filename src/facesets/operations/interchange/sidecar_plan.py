@@ -3,10 +3,9 @@
 import json
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
@@ -17,12 +16,11 @@ from facesets.formats.xmp.editing import UnfitSidecar
 from facesets.formats.xmp.merging import EditedSince, Merged, Wanted, is_all_there, merged
 from facesets.formats.xmp.ownership import Hasher, Ours, from_json, to_json
 from facesets.formats.xmp.reading import tidy
-from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
 from facesets.imaging.stored_frame import stored_box, stored_frame
 from facesets.operations.interchange.sidecar_files import content_of, state_of
+from facesets.operations.interchange.sidecar_names import SUFFIX, shared_stems
 from facesets.store.postgres.xmp_sidecars import KnownSidecar, PersonFace, PhotoFile
 
-SUFFIX = ".xmp"
 _LAYOUT = "1"
 """Rises where the same faces give other sidecars: these are then looked at again."""
 _CHANGED = "changed since it was indexed: index it again first"
@@ -83,7 +81,7 @@ class Request:
     replace: bool
     hashed: Hasher
     twins: dict[Path, frozenset[str]] = field(default_factory=dict)
-    """By folder, the names that several files have but for their endings, as far as that was looked for."""
+    """By folder, the names whose sidecars may be of several files, as far as that was looked for."""
 
 
 def fit_name(name: str) -> str | None:
@@ -198,17 +196,8 @@ def _name_of_sidecar(photo: Path, known: KnownSidecar | None, twins: dict[Path, 
     if not is_there(photo.with_name(short)):
         return full
     if photo.parent not in twins:
-        twins[photo.parent] = _twins(photo.parent)
+        twins[photo.parent] = shared_stems(os.listdir(photo.parent))  # noqa: PTH208 - names, and no paths
     return full if photo.stem in twins[photo.parent] else short
-
-
-def _twins(folder: Path) -> frozenset[str]:
-    """The names that several photos or videos have but for their endings: a sidecar may be any of theirs."""
-    endings = SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
-    with os.scandir(folder) as entries:
-        names = [PurePath(entry.name) for entry in entries]
-    found = Counter(name.stem for name in names if name.suffix.lower() in endings)
-    return frozenset(stem for stem, count in found.items() if count > 1)
 
 
 def _is_as_indexed(path: Path, photo: PhotoFile) -> bool:
