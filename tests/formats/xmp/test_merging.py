@@ -16,6 +16,7 @@ from tests.fixtures.soak import examples
 from tests.fixtures.xmp_packets import (
     exiftool_reads,
     exiftool_writes,
+    exiv2,
     listed,
     packet_of,
     region,
@@ -119,6 +120,22 @@ def test_exiftool_reads_what_we_wrote(tmp_path: Path) -> None:
         "PersonDisplayName": "Anna",
         "Rectangle": "0.400000, 0.300000, 0.200000, 0.400000",
     }
+
+
+def test_exiv2_reads_what_we_wrote_and_what_it_adds_stays(tmp_path: Path) -> None:
+    sidecar = tmp_path / "a.xmp"
+    first = _put(None, _ANNA, _BEN)
+    sidecar.write_bytes(first.content or b"")
+    said = exiv2(sidecar)
+    region = "Xmp.mwg-rs.Regions/mwg-rs:RegionList[2]/mwg-rs:"
+    assert said[f"{region}Name"] == "Ben Ångström"
+    assert [float(said[f"{region}Area/stArea:{each}"]) for each in "xywh"] == [0.2, 0.2, 0.2, 0.2]
+    assert said["Xmp.iptcExt.PersonInImage"] == "Anna, Ben Ångström"
+    exiv2(sidecar, "-M", "set Xmp.dc.subject XmpBag holiday")
+    second = _put(sidecar.read_bytes(), _BEN, ours=first.ours)
+    sidecar.write_bytes(second.content or b"")
+    said = exiv2(sidecar)
+    assert (said["Xmp.dc.subject"], said["Xmp.iptcExt.PersonInImage"]) == ("holiday", "Ben Ångström")
 
 
 def test_what_another_program_writes_beside_ours_is_no_edit_of_ours(tmp_path: Path) -> None:
