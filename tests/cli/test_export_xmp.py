@@ -39,6 +39,17 @@ def test_names_go_out_and_come_back(photo: Path, library_url: str) -> None:
     assert not sidecar(photo).exists()
 
 
+def test_what_was_left_behind_by_photos_is_told(photo: Path, library_url: str) -> None:
+    run("export-xmp", "--database", library_url)
+    photo.unlink()
+    result = run("export-xmp", "--database", library_url)
+    assert "0 sidecars new, 0 changed, 1 removed, 0 unchanged." in result.out
+    assert (
+        "1 sidecar changed or removed because its photo is gone or not in the library any more." in result.out
+    )
+    assert not sidecar(photo).exists()
+
+
 def test_what_stays_as_it_is_is_named_and_what_cannot_be_read_fails(photo: Path, library_url: str) -> None:
     assert run("export-xmp", "-q", "--database", library_url).out == ""
     edited = sidecar(photo).read_bytes().replace(b">Anna<", b">Hannah<")

@@ -73,6 +73,10 @@ def _lines(summary: "ExportXmpSummary") -> list[str]:
     whose = f"{counted_people(summary.people)}, {counted(summary.photos, 'photo')}"
     did = f"{summary.changed} changed, {summary.removed} removed, {summary.unchanged} unchanged"
     lines = [f"{whose}: {counted(summary.new, 'sidecar')} new, {did}.{would}"]
+    if summary.left_behind:
+        whose = "its photo is" if summary.left_behind == 1 else "their photos are"
+        these = counted(summary.left_behind, "sidecar")
+        lines.append(f"{these} changed or removed because {whose} gone or not in the library any more.")
     if summary.missing:
         lines.append(f"{counted(summary.missing, 'photo is', 'photos are')} not there: mounted elsewhere?")
     if summary.unfit:

@@ -9,6 +9,7 @@ from facesets.formats.named_regions import NamedRegion
 PROGRAMS = {
     "mwg": "XMP",
     "microsoft": "Microsoft's XMP",
+    "iptc": "IPTC's XMP",
     "picasa": "Picasa",
     "digikam": "digiKam",
     "osxphotos": "Apple Photos",

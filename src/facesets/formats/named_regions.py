@@ -23,7 +23,7 @@ class NamedRegion:
     frame
         What the fractions are of: the picture as its pixels are stored, or as it is seen (upright).
     program
-        Who wrote it: "mwg", "microsoft", "picasa", "digikam", "osxphotos", "takeout".
+        Who wrote it: "mwg", "microsoft", "iptc", "picasa", "digikam", "osxphotos", "takeout".
     """
 
     name: str

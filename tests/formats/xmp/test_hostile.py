@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fixtures.foreign_packets import PACKETS
 from tests.fixtures.hostile import damaged_bytes, hostile
-from tests.fixtures.xmp_packets import listed, packet_of, region, regions
+from tests.fixtures.xmp_packets import boundary, iptc_region, listed, packet_of, region, regions
 
 from facesets.errors import FacesetsError
 from facesets.formats.xmp.merging import Wanted, merged
@@ -18,7 +18,16 @@ from facesets.formats.xmp.reading import read_named_regions
 _HASHED = Hasher("a library")
 _WANTED = Wanted((("Anna", (0.4, 0.3, 0.6, 0.7)), ("Ben", (0.1, 0.1, 0.2, 0.2))), 400, 300, microsoft=True)
 _OURS = merged(None, _WANTED, (), _HASHED)
-_ALL = (*PACKETS.values(), _OURS.content or b"", packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4))))
+_SHAPES = (
+    boundary("rectangle", "pixel", X=160, Y=90, W=80, H=120),
+    boundary("circle", "relative", X=0.5, Y=0.5, Rx=0.1),
+    boundary("polygon", "relative", corners=[(0.4, 0.5), (0.5, 0.3), (0.6, 0.5)]),
+)
+_BY_IPTC = [iptc_region(each, listed("Iptc4xmpExt:PersonInImage", "Anna"), "a/human") for each in _SHAPES]
+_ALL = (
+    *(*PACKETS.values(), _OURS.content or b"", packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4)))),
+    packet_of(listed("Iptc4xmpExt:ImageRegion", items=_BY_IPTC)),
+)
 _PARTS = st.sampled_from(
     [
         *(
@@ -29,6 +38,7 @@ _PARTS = st.sampled_from(
             b'rdf:parseType="Resource"',
             b"rdf:Description",
         ),
+        *(b"rbShape", b"rbX", b"rbVertices", b"pixel", b"circle", b"polygon", b"Iptc4xmpExt:Name", b"-1e308"),
         *(b"mwg-rs:Regions", b"mwg-rs:Name", b"stArea:x", b"rdf:value", b"rdf:about", b"0.5", b"xmlns:rdf="),
         *(b'"', b"<", b">", b"&", b"<!--", b"-->", b"<![CDATA[", b"]]>", b"<?", b"?>", b"\0", b"\xff", b"/"),
     ]
@@ -49,7 +59,7 @@ def swapped_parts(draw: st.DrawFn, content: bytes) -> bytes:
 
 def _is_survived(data: bytes) -> None:
     try:
-        read_named_regions(data)
+        read_named_regions(data, lambda: (400, 300))
     except FacesetsError as error:
         assert str(error).isprintable()
     for candidates in ((), (_OURS.ours, NOTHING)):
@@ -84,10 +94,22 @@ def test_packets_that_mean_something_else_are_survived(data: bytes) -> None:
         packet_of("", "".join(f' own:p{n}="{n}"' for n in range(60_000))),
         packet_of(listed("Iptc4xmpExt:PersonInImage", *(f"Person {n}" for n in range(60_000)))),
         packet_of(regions(*(region("Anna", 0.5 + n * 1e-6, 0.5, 1e-7, 1e-7) for n in range(20_000)))),
+        packet_of(listed("Iptc4xmpExt:ImageRegion", items=_BY_IPTC * 8_000)),
         packet_of("A" * (MAX_BYTES - 2000)),
         packet_of("&#65;" * 1_000_000),
     ],
-    ids=["deep", "many", "prefixes", "bindings", "attributes", "keywords", "regions", "long", "references"],
+    ids=[
+        "deep",
+        "many",
+        "prefixes",
+        "bindings",
+        "attributes",
+        "keywords",
+        "regions",
+        "iptc",
+        "long",
+        "references",
+    ],
 )
 @pytest.mark.slow
 def test_large_packets_take_seconds_at_most(data: bytes) -> None:

@@ -1,20 +1,22 @@
 """Sidecars of others with ours in them: ours is added, changed and removed, and all else stays."""
 
+import re
 import sysconfig
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
-from tests.fixtures.foreign_packets import PACKETS, foreign_packets
+from tests.fixtures.foreign_packets import PACKETS, foreign_packets, foreign_parts
 from tests.fixtures.soak import examples
 from tests.fixtures.xmp_packets import (
     exiftool_reads,
     exiftool_writes,
+    exiv2,
     listed,
     packet_of,
     region,
@@ -120,6 +122,22 @@ def test_exiftool_reads_what_we_wrote(tmp_path: Path) -> None:
     }
 
 
+def test_exiv2_reads_what_we_wrote_and_what_it_adds_stays(tmp_path: Path) -> None:
+    sidecar = tmp_path / "a.xmp"
+    first = _put(None, _ANNA, _BEN)
+    sidecar.write_bytes(first.content or b"")
+    said = exiv2(sidecar)
+    region = "Xmp.mwg-rs.Regions/mwg-rs:RegionList[2]/mwg-rs:"
+    assert said[f"{region}Name"] == "Ben Ångström"
+    assert [float(said[f"{region}Area/stArea:{each}"]) for each in "xywh"] == [0.2, 0.2, 0.2, 0.2]
+    assert said["Xmp.iptcExt.PersonInImage"] == "Anna, Ben Ångström"
+    exiv2(sidecar, "-M", "set Xmp.dc.subject XmpBag holiday")
+    second = _put(sidecar.read_bytes(), _BEN, ours=first.ours)
+    sidecar.write_bytes(second.content or b"")
+    said = exiv2(sidecar)
+    assert (said["Xmp.dc.subject"], said["Xmp.iptcExt.PersonInImage"]) == ("holiday", "Ben Ångström")
+
+
 def test_what_another_program_writes_beside_ours_is_no_edit_of_ours(tmp_path: Path) -> None:
     sidecar = tmp_path / "a.xmp"
     first = _put(None, _ANNA, _BEN)
@@ -149,6 +167,88 @@ def test_who_is_renamed_is_called_so_and_not_both() -> None:
     renamed = _put(made.content, ("Anna Berg", _ANNA[1]), ours=made.ours)
     assert [each.name for each in read_named_regions(renamed.content or b"")] == ["Anna Berg"]
     assert b">Anna<" not in (renamed.content or b"")
+
+
+_FORMS: dict[str, Callable[[bytes], bytes]] = {
+    "elements": lambda data: data,
+    "attributes": lambda data: re.sub(
+        rb"<rdf:li rdf:parseType=\"Resource\">\s*<mwg-rs:Name>(.*?)</mwg-rs:Name>",
+        rb'<rdf:li mwg-rs:Name="\1" rdf:parseType="Resource">',
+        data,
+    ),
+    "values": lambda data: re.sub(
+        rb"<mwg-rs:Name>(.*?)</mwg-rs:Name>",
+        rb'<mwg-rs:Name rdf:parseType="Resource"><rdf:value>\1</rdf:value><own:a>1</own:a></mwg-rs:Name>',
+        data,
+    ),
+    "descriptions": lambda data: re.sub(
+        rb"<rdf:li rdf:parseType=\"Resource\">(\s*<mwg-rs:Name>.*?)</rdf:li>",
+        rb"<rdf:li><rdf:Description>\1</rdf:Description></rdf:li>",
+        data,
+        flags=re.DOTALL,
+    ),
+    "comments": lambda data: re.sub(rb"<mwg-rs:Name>A", rb"<mwg-rs:Name><!-- first -->A<!-- name -->", data),
+}
+"""As other programs write our regions again."""
+
+
+@given(st.sampled_from(sorted(_FORMS)), foreign_parts(), foreign_parts(), st.booleans())
+@examples(25)
+def test_what_others_add_to_a_region_of_ours_stays_in_it(
+    form: str, first: str, second: str, microsoft: bool
+) -> None:
+    made = _put(packet_of(""), _ANNA, _BEN, microsoft=microsoft)
+    theirs = _FORMS[form](made.content or b"")
+    for place, more in ((b"</mwg-rs:Area>", first), (b"<stArea:unit>", second)):
+        theirs = theirs.replace(place, more.encode() + place if b"/" not in place else place + more.encode())
+    moved = (0.45, 0.3, 0.65, 0.7)
+    renamed = _put(theirs, ("Anna Berg", _ANNA[1]), _BEN, ours=made.ours, microsoft=microsoft)
+    again = _put(renamed.content, ("Anna Berg", moved), _BEN, ours=renamed.ours, microsoft=microsoft)
+    for step, box in ((renamed, _ANNA[1]), (again, moved)):
+        assert step.content is not None
+        assert not _foreign(theirs) - _foreign(step.content)
+        anna = next(each for each in read_named_regions(step.content) if each.name == "Anna Berg")
+        assert anna.box == pytest.approx(box, abs=1e-5)
+        assert [each.name for each in read_named_regions(step.content)] == ["Anna Berg", _BEN[0]]
+    back = _put(again.content, _ANNA, _BEN, ours=again.ours, microsoft=microsoft)
+    assert _foreign(back.content or b"") == _foreign(theirs)
+    assert [each.name for each in read_named_regions(back.content or b"")] == ["Anna", _BEN[0]]
+    # What is no region any more goes with all that is in it.
+    without = _put(back.content, _BEN, ours=back.ours, microsoft=microsoft)
+    assert [each.name for each in read_named_regions(without.content or b"")] == [_BEN[0]]
+
+
+def _foreign(data: bytes) -> Counter[tuple[str, ...]]:
+    """Of everything in a packet what is neither a name, nor a number of a place, nor a keyword."""
+    changing = ("Name", "x", "y", "w", "h", "li", "value", "Rectangle", "PersonDisplayName")
+    nodes = _nodes(data)
+    return Counter(
+        {
+            node: count
+            for node, count in nodes.items()
+            if not node[0].endswith(tuple(f"}}{each}" for each in changing))
+        }
+    )
+
+
+def test_exiftool_reads_what_it_added_to_a_region_of_ours(tmp_path: Path) -> None:
+    sidecar = tmp_path / "a.xmp"
+    first = _put(None, _ANNA)
+    sidecar.write_bytes(first.content or b"")
+    (anna,) = exiftool_reads(sidecar)["RegionInfo"]["RegionList"]
+    area, size = "{X=0.5,Y=0.5,W=0.2,H=0.4,Unit=normalized}", "{W=400,H=300,Unit=pixel}"
+    region = f"{{Name=Anna,Type=Face,Rotation=0.1,Description=by the sea,Area={area}}}"
+    exiftool_writes(sidecar, f"-RegionInfo={{AppliedToDimensions={size},RegionList=[{region}]}}")
+    second = _put(sidecar.read_bytes(), ("Anna Berg", (0.42, 0.3, 0.62, 0.7)), ours=first.ours)
+    sidecar.write_bytes(second.content or b"")
+    (found,) = exiftool_reads(sidecar)["RegionInfo"]["RegionList"]
+    assert found == {
+        **anna,
+        "Name": "Anna Berg",
+        "Area": {**anna["Area"], "X": 0.52},
+        "Rotation": 0.1,
+        "Description": "by the sea",
+    }
 
 
 def test_what_others_said_before_stays_theirs_and_is_not_said_twice() -> None:

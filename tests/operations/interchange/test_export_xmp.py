@@ -256,7 +256,8 @@ def test_names_that_no_xml_can_hold_are_left_out(library: Library, photos: Path)
 def test_the_sidecar_that_is_there_is_used(library: Library, photos: Path) -> None:
     theirs = packet_of("", ' xmp:Rating="4"')
     alone, *others = (
-        picture(photos / f"{name}.jpg", colour=name) for name in ("red", "lime", "blue", "navy")
+        picture(photos / f"{name}.jpg", colour=name.removesuffix(".mov"))
+        for name in ("red", "lime", "blue", "navy", "teal.mov")
     )
     for photo in (alone, *others):
         photo.with_suffix(".xmp").write_bytes(theirs)
@@ -264,6 +265,7 @@ def test_the_sidecar_that_is_there_is_used(library: Library, photos: Path) -> No
     (photos / "lime.CR2").write_bytes(b"raw")
     (photos / "blue.png").write_bytes(b"another picture")
     (photos / "navy.MOV").write_bytes(b"a video")
+    (photos / "teal.mov").write_bytes(b"a video, and its first picture beside it")
     export(library)
     assert names(alone.with_suffix(".xmp")) == ["Anna"]
     assert not sidecar(alone).exists()

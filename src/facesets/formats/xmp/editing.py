@@ -44,6 +44,27 @@ def add(parent: Node, name: str, *, text: str = "", structure: bool = False) -> 
     return node
 
 
+def set_text(node: Node, name: str, content: str) -> None:
+    """Let a simple field of a structure say something, in the form that it has; a new one is an element."""
+    key = qualified(name)
+    for holder in (node, *node.iterchildren(qualified("rdf:Description"))):
+        if key in holder.attrib:
+            holder.set(key, content)
+            return
+        found = next(holder.iterchildren(key), None)
+        if found is None:
+            continue
+        if field(found, qualified("rdf:value")) is not None:
+            set_text(found, "rdf:value", content)
+            return
+        found.text = content
+        for comment in found:
+            comment.tail = None
+        return
+    inner = next(node.iterchildren(qualified("rdf:Description")), None)
+    add(node if inner is None else inner, name, text=content)
+
+
 def remove(node: Node) -> None:
     """Take an element out; text behind it that is no space stays."""
     parent, before, tail = node.getparent(), node.getprevious(), node.tail

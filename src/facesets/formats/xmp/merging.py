@@ -22,6 +22,7 @@ from facesets.formats.xmp.packet import Node, Tree, parse, qualified, serialised
 from facesets.formats.xmp.rdf import array, items, property_of, text
 from facesets.formats.xmp.rdf import field as field_of
 from facesets.formats.xmp.reading import ROOT_OF_PEOPLE, tidy
+from facesets.formats.xmp.region_writing import write_microsoft, write_mwg
 from facesets.formats.xmp.regions import (
     MWG_DIMENSIONS,
     MWG_REGIONS,
@@ -130,11 +131,11 @@ def merged(
     found = NOTHING if data is None else ours
     work = _Work(tree, hashed, set(ours.made), set(ours.texts))
     _require_same_picture(work, wanted, ours, replace=replace)
-    mwg = _merge_regions(work, list(mwg_regions(tree)), wanted.faces, ours.mwg, _add_mwg)
+    mwg = _merge_regions(work, list(mwg_regions(tree)), wanted.faces, ours.mwg, write_mwg)
     if mwg:
         _set_size(work, wanted)
     theirs = wanted.faces if wanted.microsoft else ()
-    microsoft = _merge_regions(work, list(microsoft_regions(tree)), theirs, ours.microsoft, _add_microsoft)
+    microsoft = _merge_regions(work, list(microsoft_regions(tree)), theirs, ours.microsoft, write_microsoft)
     for name, kind, texts in _lists(wanted.names):
         _merge_texts(work, name, kind, texts)
     remove_empty(tree, work.made)
@@ -236,13 +237,14 @@ def _merge_regions(
     regions: Sequence[Region],
     wanted: Sequence[tuple[str, Box]],
     ours: Sequence[OurRegion],
-    write: Callable[[_Work, str, Box], None],
+    write: Callable[[Tree, set[str], str, Box, Region | None], None],
 ) -> tuple[OurRegion, ...]:
     """Remove ours that are not wanted, add what is wanted and nobody says; return what is ours now."""
     hashed = work.hashed
     open_ours, left = list(ours), list(wanted)
     now: list[OurRegion] = []
     foreign: list[Region] = []
+    untrue: list[Region] = []
     for region in regions:
         own = next((each for each in open_ours if _is(region, each, hashed)), None)
         if own is None:
@@ -251,18 +253,29 @@ def _merge_regions(
         open_ours.remove(own)
         same = next((each for each in left if _is(region, (hashed(tidy(each[0])), each[1]), hashed)), None)
         if same is None:
-            remove(region.node)
-            work.changed = True
+            untrue.append(region)
         else:
             left.remove(same)
             now.append(own)
+    left = [each for each in left if not any(_says(region, *each) for region in foreign)]
     for name, box in left:
-        if any(_says(region, name, box) for region in foreign):
-            continue
-        write(work, name, box)
-        work.changed = True
+        # What others added to a region of ours stays in it where somebody is renamed, or a box moves.
+        meant = _meant(untrue, name, box)
+        if meant is not None:
+            untrue.remove(meant)
+        write(work.tree, work.made, name, box, meant)
         now.append((hashed(tidy(name)), box))
+    for region in untrue:
+        remove(region.node)
+    work.changed = work.changed or bool(left or untrue)
     return tuple(now)
+
+
+def _meant(untrue: Sequence[Region], name: str, box: Box) -> Region | None:
+    """Which of some regions of ours is to say this: that at the same place, else that with the same name."""
+    placed = (each for each in untrue if each.box is not None and is_same_place(each.box, box))
+    called = (each for each in untrue if tidy(each.name) == tidy(name))
+    return next(placed, next(called, None))
 
 
 def _is(region: Region, own: OurRegion, hashed: Hasher) -> bool:
@@ -273,18 +286,6 @@ def _is(region: Region, own: OurRegion, hashed: Hasher) -> bool:
 def _says(region: Region, name: str, box: Box) -> bool:
     same_name = tidy(region.name).casefold() == tidy(name).casefold()
     return same_name and region.box is not None and is_same_place(region.box, box)
-
-
-def _add_mwg(work: _Work, name: str, box: Box) -> None:
-    regions = structure_in(holder_of(work.tree, "mwg-rs:Regions", work.made), "mwg-rs:Regions", work.made)
-    item = add(list_in(regions, "mwg-rs:RegionList", "rdf:Bag", work.made), "rdf:li", structure=True)
-    add(item, "mwg-rs:Name", text=name)
-    add(item, "mwg-rs:Type", text="Face")
-    area = add(item, "mwg-rs:Area", structure=True)
-    x1, y1, x2, y2 = box
-    for key, value in {"x": (x1 + x2) / 2, "y": (y1 + y2) / 2, "w": x2 - x1, "h": y2 - y1}.items():
-        add(area, f"stArea:{key}", text=f"{value:.6f}")
-    add(area, "stArea:unit", text="normalized")
 
 
 def _set_size(work: _Work, wanted: Wanted) -> None:
@@ -302,14 +303,6 @@ def _set_size(work: _Work, wanted: Wanted) -> None:
         add(said, f"stDim:{key}", text=str(value))
     work.made.add(_SIZE)
     work.changed = True
-
-
-def _add_microsoft(work: _Work, name: str, box: Box) -> None:
-    info = structure_in(holder_of(work.tree, "MP:RegionInfo", work.made), "MP:RegionInfo", work.made)
-    item = add(list_in(info, "MPRI:Regions", "rdf:Bag", work.made), "rdf:li", structure=True)
-    x1, y1, x2, y2 = box
-    add(item, "MPReg:Rectangle", text=f"{x1:.6f}, {y1:.6f}, {x2 - x1:.6f}, {y2 - y1:.6f}")
-    add(item, "MPReg:PersonDisplayName", text=name)
 
 
 def _merge_texts(work: _Work, name: str, kind: str, wanted: Sequence[str]) -> None:

@@ -1,16 +1,25 @@
 """The people that a packet names, on parts of the photo or on the whole of it."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from facesets.formats.named_regions import Box, NamedRegion
+from facesets.formats.xmp.iptc_regions import Size, iptc_regions
 from facesets.formats.xmp.packet import Tree, parse, qualified
 from facesets.formats.xmp.rdf import items, property_of, text
-from facesets.formats.xmp.regions import Region, is_same_place, microsoft_regions, mwg_regions
+from facesets.formats.xmp.regions import (
+    Region,
+    applied_to,
+    is_same_place,
+    microsoft_regions,
+    mwg_regions,
+)
+from facesets.imaging.decode import VIDEO_SUFFIXES
 
 PERSON_IN_IMAGE = qualified("Iptc4xmpExt:PersonInImage")
 DIGIKAM_TAGS, LIGHTROOM_TAGS = qualified("digiKam:TagsList"), qualified("lr:hierarchicalSubject")
+_ENDING, _KIND = qualified("photoshop:SidecarForExtension"), qualified("dc:format")
 ROOT_OF_PEOPLE = "People"
 """The keyword below which programs keep people."""
 
@@ -18,16 +27,22 @@ _MOST = 1000
 """Regions or keywords of a kind that are looked at."""
 
 
-def read_named_regions(data: bytes) -> tuple[NamedRegion, ...]:
+def _unknown() -> Size:
+    return None
+
+
+def read_named_regions(data: bytes, size: Callable[[], Size] = _unknown) -> tuple[NamedRegion, ...]:
     """The people that an XMP packet names, those with a place first; boxes are of the picture as stored.
 
-    MWG's and Microsoft's regions; then people of `PersonInImage`, and of digiKam's and Lightroom's keywords
-    below `People`, who have no region. Of the same name at the same place only the first is given.
+    MWG's, Microsoft's and IPTC's regions; then people of `PersonInImage`, and of digiKam's and Lightroom's
+    keywords below `People`, who have no region. Of the same name at the same place only the first is given.
 
     Parameters
     ----------
     data : bytes
         A sidecar's, or of a packet in a photo.
+    size : callable
+        Gives width and height of the stored picture in pixels, or None; asked only where it matters.
 
     Raises
     ------
@@ -37,7 +52,7 @@ def read_named_regions(data: bytes) -> tuple[NamedRegion, ...]:
     tree = parse(data)
     found: list[NamedRegion] = []
     boxes: dict[str, list[Box | None]] = {}
-    for region, program in sorted(_regions(tree), key=lambda each: each[0].box is None):
+    for region, program in sorted(_regions(tree, size), key=lambda each: each[0].box is None):
         name = tidy(region.name)
         known = boxes.setdefault(name, [])
         if name and not any(_says_the_same(box, region.box) for box in known):
@@ -56,8 +71,19 @@ def tidy(name: str) -> str:
     return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
-def _regions(tree: Tree) -> Iterator[tuple[Region, str]]:
-    for regions, program in ((mwg_regions(tree), "mwg"), (microsoft_regions(tree), "microsoft")):
+def is_of_a_video(data: bytes) -> bool:
+    """Whether a sidecar says that it is about a video, by its ending or its kind. Raises `UnreadableXmp`."""
+    tree = parse(data)
+    ending, kind = (text(property_of(tree, each)).casefold() for each in (_ENDING, _KIND))
+    return kind.startswith("video/") or f".{ending}" in VIDEO_SUFFIXES
+
+
+def _regions(tree: Tree, size: Callable[[], Size]) -> Iterator[tuple[Region, str]]:
+    for regions, program in (
+        (mwg_regions(tree), "mwg"),
+        (microsoft_regions(tree), "microsoft"),
+        (iptc_regions(tree, lambda: size() or applied_to(tree)), "iptc"),
+    ):
         for region in islice(regions, _MOST):
             yield region, program
 

@@ -24,6 +24,8 @@ from facesets.imaging.metadata.window import Window
 _MAX_BLOCK = 4_000_000
 _MAX_XMP = 1_000_000
 _MAX_PARTS = 10_000
+OF_PROGRAMS = 0xE1
+"""The kind of a JPEG file's parts (APP1) that hold EXIF and XMP."""
 _PNG_TAIL = 32_000
 _XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 _END_OF_ITS_NAME = b"/xap/1.0/\0"
@@ -79,24 +81,42 @@ def _window(file: IO[bytes], start: int, length: int, **how: int) -> IO[bytes]:
     return Window(file, start, length, **how)  # type: ignore[return-value]
 
 
-def _in_jpeg(file: IO[bytes]) -> Blocks:
-    blocks = Blocks()
+def jpeg_segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
+    """The parts of a JPEG file before its pixels: kind and length of each, with the file at its content.
+
+    Raises
+    ------
+    OSError, IndexError, struct.error
+        The file cannot be read, or is broken.
+    """
     file.seek(2)
     for _ in range(_MAX_PARTS):
         marker = file.read(2)
         while marker == b"\xff\xff":
             marker = b"\xff" + file.read(1)
-        if len(marker) < 2 or marker[0] != 0xFF or marker[1] in (0xDA, 0xD9) or blocks.has_both:
-            break
+        if len(marker) < 2 or marker[0] != 0xFF or marker[1] in (0xDA, 0xD9):
+            return
         length = struct.unpack(">H", file.read(2))[0] - 2
+        if length < 0:
+            return
         start = file.tell()
-        if marker[1] == 0xE1:
-            name = file.read(min(length, len(_XMP_IN_JPEG)))
-            if name.startswith(b"Exif\0\0") and blocks.exif is None:
-                blocks.exif = _window(file, start + 6, length - 6)
-            elif _END_OF_ITS_NAME in name and not blocks.xmp:
-                blocks.xmp = (name + file.read(length - len(name))).partition(_END_OF_ITS_NAME)[2]
+        yield marker[1], length
         file.seek(start + length)
+
+
+def _in_jpeg(file: IO[bytes]) -> Blocks:
+    blocks = Blocks()
+    for kind, length in jpeg_segments(file):
+        if kind != OF_PROGRAMS:
+            continue
+        start = file.tell()
+        name = file.read(min(length, len(_XMP_IN_JPEG)))
+        if name.startswith(b"Exif\0\0") and blocks.exif is None:
+            blocks.exif = _window(file, start + 6, length - 6)
+        elif _END_OF_ITS_NAME in name and not blocks.xmp:
+            blocks.xmp = (name + file.read(length - len(name))).partition(_END_OF_ITS_NAME)[2]
+        if blocks.has_both:
+            break
     return blocks
 
 

@@ -1,24 +1,25 @@
 """`export-xmp`: the library's people into XMP sidecars beside their photos."""
 
 import errno
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
-from uuid import UUID
+from typing import Any, TypeAlias, TypeVar
 
-from facesets.errors import CannotWrite, Command, WrongUsage
-from facesets.files import plain_path, printable, sweep_temporaries
+from facesets.errors import CannotWrite
+from facesets.files import plain_path, sweep_temporaries
 from facesets.formats.xmp.merging import EditedSince
-from facesets.formats.xmp.ownership import NOTHING, Hasher
+from facesets.formats.xmp.ownership import NOTHING
 from facesets.interfaces import Progress
+from facesets.operations.interchange.export_request import Request, request_of
 from facesets.operations.interchange.sidecar_files import put, state_of
-from facesets.operations.interchange.sidecar_plan import Plan, Request, fit_name, packed, plan_sidecar
+from facesets.operations.interchange.sidecar_plan import Plan, packed, plan_sidecar
 from facesets.operations.options.xmp import ExportXmpOptions
-from facesets.operations.people.corrections.who import called, find_person
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
@@ -29,6 +30,7 @@ from facesets.store.postgres.xmp_changes import (
     drop_changes,
     drop_old_changes,
     note_changes,
+    pack,
 )
 from facesets.store.postgres.xmp_sidecars import (
     KnownSidecar,
@@ -37,17 +39,24 @@ from facesets.store.postgres.xmp_sidecars import (
     drop_moved,
     faces_of_people,
     keep_sidecars,
-    names_of_people,
     paths_to_look_at,
+    paths_without_photo,
     photo_files,
+    sidecars_without_photo,
 )
 
 T = TypeVar("T")
+U = TypeVar("U")
+FacesOfImages: TypeAlias = Mapping[int, Sequence[PersonFace]]
+InParallel: TypeAlias = Callable[..., Iterable[Any]]
+"""The `map` of an executor."""
 
 COMMAND = "export-xmp"
 _AT_A_TIME = 1000
 _PART = 25
 """Photos that a thread takes at a time."""
+MOST_HELD = 64_000_000
+"""Bytes of sidecars in memory, from which on those that are planned are written first."""
 THREADS = 8
 """Most of the time goes by while disks write, each file durably."""
 
@@ -71,6 +80,8 @@ class ExportXmpSummary:
         ours.
     new, changed, removed, unchanged
         Sidecars. One goes that held nothing but ours, and of that nothing is true any more.
+    left_behind
+        Those of them whose photo is gone, or not in the library any more: nothing of ours stays in them.
     missing
         Photos that are not where they were.
     edited
@@ -87,6 +98,7 @@ class ExportXmpSummary:
     changed: int = 0
     removed: int = 0
     unchanged: int = 0
+    left_behind: int = 0
     missing: int = 0
     edited: list[LeftSidecar] = field(default_factory=list)
     failures: list[LeftSidecar] = field(default_factory=list)
@@ -117,21 +129,25 @@ def export_xmp(
     """
     database = library.database
     with RunLock(database, COMMAND):
-        request, unfit = database.run(lambda connection: _request(connection, library, who, options))
+        request, unfit = database.run(lambda connection: request_of(connection, library, who, options))
         below = [str(plain_path(each)) for each in options.target]
         told = {"who": list(who), **asdict(replace(options, target=tuple(below)))}  # type: ignore[arg-type]
         with library.recorded_run(COMMAND, told, dry_run=options.dry_run) as run:
             export = _Export(library, request, run.id)
-            paths = export.paths(below)
-            progress.begin("Sidecars", len(paths))
+            paths, left_behind = export.paths(below), export.paths_without_photo(below)
+            progress.begin("Sidecars", len(paths) + len(left_behind))
             try:
                 with ThreadPoolExecutor(THREADS, thread_name_prefix="sidecars") as pool:
-                    for start in range(0, len(paths), _AT_A_TIME):
+                    # What moved with its photo is known by what was written where it was: that comes last.
+                    known = map(export.read, _parts(paths, _AT_A_TIME))
+                    for photos, faces in chain(
+                        known, map(export.read_left_behind, _parts(left_behind, _AT_A_TIME))
+                    ):
                         if stop.requested:
                             run.stopped = True
                             break
-                        export.bring_up_to_date(paths[start : start + _AT_A_TIME], pool.map)
-                        progress.advance(len(paths[start : start + _AT_A_TIME]))
+                        export.bring_up_to_date(photos, faces, pool.map)
+                        progress.advance(len(photos))
             finally:
                 progress.end()
             summary = export.summary(unfit, stopped=run.stopped)
@@ -143,31 +159,6 @@ def export_xmp(
     return summary
 
 
-def _request(
-    connection: Connection, library: Library, who: Sequence[str], options: ExportXmpOptions
-) -> tuple[Request, list[str]]:
-    names = names_of_people(connection)
-    fit = {person: tidy for person, name in names.items() if (tidy := fit_name(name)) is not None}
-    people = frozenset(_named(connection, each, names) for each in who) if who else frozenset(names)
-    request = Request(fit, people, options.microsoft, options.replace, Hasher(library.identity))
-    return request, sorted(names[person] for person in people - fit.keys())
-
-
-def _named(connection: Connection, who: str, names: Iterable[UUID]) -> UUID:
-    state = find_person(connection, who)
-    if state.id not in names:
-        if state.status == "hidden":
-            raise WrongUsage(
-                f"{called(state)} is hidden, and is not told to other programs. Run "
-                f"{Command('people unhide', called(state))} first."
-            )
-        raise WrongUsage(
-            f"{printable(who)} has no name to tell other programs. Give one: "
-            f"{Command('people name', printable(who), 'NAME')}."
-        )
-    return state.id
-
-
 class _Export:
     """One run: what it is asked for, and what it did."""
 
@@ -177,6 +168,8 @@ class _Export:
         self._asked = asked
         self._run = run
         self._counts: Counter[str] = Counter()
+        self._held = 0
+        self._left_behind = 0
         self._left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": []}
         detector = self._database.run(library.detector)
         self._detector = None if detector is None else detector.id
@@ -190,6 +183,24 @@ class _Export:
         numbers: list[int] = found.tolist()
         return numbers
 
+    def paths_without_photo(self, below: Sequence[str]) -> Sequence[str]:
+        """Paths beside which a sidecar of ours may be left, and the library has no photo any more."""
+        return self._database.run(lambda connection: paths_without_photo(connection, below))
+
+    def read(self, paths: Sequence[int]) -> tuple[list[PhotoFile], FacesOfImages]:
+        """The photos at some paths, and the faces on them."""
+
+        def work(connection: Connection) -> tuple[list[PhotoFile], FacesOfImages]:
+            photos = photo_files(connection, paths)
+            images = [photo.image for photo in photos]
+            return photos, faces_of_people(connection, self._detector or 0, images)
+
+        return self._database.run(work)
+
+    def read_left_behind(self, paths: Sequence[str]) -> tuple[list[PhotoFile], FacesOfImages]:
+        """What was written beside photos that are not known any more."""
+        return self._database.run(lambda connection: sidecars_without_photo(connection, paths)), {}
+
     def summary(self, unfit: list[str], *, stopped: bool) -> ExportXmpSummary:
         """What came of it."""
         counts = self._counts
@@ -198,6 +209,7 @@ class _Export:
             people=len(self._asked.people) - len(unfit),
             photos=counts.total(),
             **{name: counts[name] for name in ("new", "changed", "removed", "unchanged", "missing")},
+            left_behind=self._left_behind,
             edited=self._left["edited"],
             failures=self._left["failed"],
             unfit=unfit,
@@ -207,31 +219,38 @@ class _Export:
         )
 
     def bring_up_to_date(
-        self, paths: Sequence[int], in_parallel: Callable[..., Iterable[list[Plan]]]
+        self, photos: list[PhotoFile], faces: FacesOfImages, in_parallel: InParallel
     ) -> None:
         """Plan and write the sidecars of some photos."""
-        photos, faces = self._database.run(lambda connection: self._read(connection, paths))
-        plans = _each(
-            lambda photo: plan_sidecar(photo, faces.get(photo.image, ()), self._asked), photos, in_parallel
-        )
+
+        def plan(photo: PhotoFile) -> Plan | None:
+            if self._held > MOST_HELD:
+                return None
+            planned = plan_sidecar(photo, faces.get(photo.image, ()), self._asked)
+            self._held += planned.bytes_held
+            return planned
+
+        while photos:
+            self._held = 0
+            plans = _each(plan, photos, in_parallel)
+            photos = [photo for photo, planned in zip(photos, plans, strict=True) if planned is None]
+            self._carry_out([planned for planned in plans if planned is not None], in_parallel)
+
+    def _carry_out(self, plans: list[Plan], in_parallel: InParallel) -> None:
         writing = [plan for plan in plans if plan.outcome in ("new", "changed", "removed")]
         if self._run:
-            sweep_temporaries(*_left_by_killed_runs(photos))
+            sweep_temporaries(*_left_by_killed_runs(plan.photo for plan in plans))
             self._database.run(lambda connection: self._announce(connection, writing))
             written = {plan.photo.path: plan for plan in _each(_write, writing, in_parallel)}
             plans = [written.get(plan.photo.path, plan) for plan in plans]
             self._database.run(lambda connection: self._keep(connection, plans, written))
         for plan in plans:
-            self._counts[plan.outcome] += 1
+            # Where neither a photo nor a sidecar is, there is nothing to tell.
+            if plan.photo.is_known or plan.outcome != "missing":
+                self._counts[plan.outcome] += 1
+            self._left_behind += plan.is_left_behind and plan.outcome in ("changed", "removed")
             if plan.outcome in ("edited", "failed"):
                 self._left[plan.outcome].append(LeftSidecar(str(plan.path), plan.reason))
-
-    def _read(
-        self, connection: Connection, paths: Sequence[int]
-    ) -> tuple[list[PhotoFile], dict[int, list[PersonFace]]]:
-        photos = photo_files(connection, paths)
-        images = [photo.image for photo in photos]
-        return photos, faces_of_people(connection, self._detector or 0, images)
 
     def _announce(self, connection: Connection, plans: Sequence[Plan]) -> None:
         """Keep what is about to be written, so that what is ours is known whenever this ends."""
@@ -254,16 +273,17 @@ class _Export:
         now |= {path: written[path].photo.sidecar for path in failed}
         keep_sidecars(connection, now)
         drop_changes(connection, self._run, failed)
-        moved = [plan.photo.sha256 for plan in plans if plan.photo.elsewhere]
-        drop_moved(connection, moved)
+        drop_moved(connection, [each.photo for each in map(_moved, plans) if each is not None])
 
 
-def _each(
-    work: Callable[[T], Plan], items: Sequence[T], in_parallel: Callable[..., Iterable[list[Plan]]]
-) -> list[Plan]:
-    """The plans that come of some items, several a thread: most are but a look at a file's time."""
-    parts = [items[start : start + _PART] for start in range(0, len(items), _PART)]
-    return [plan for part in in_parallel(lambda part: [work(item) for item in part], parts) for plan in part]
+def _each(work: Callable[[T], U], items: Sequence[T], in_parallel: InParallel) -> list[U]:
+    """What comes of some items, several a thread: most are but a look at a file's time."""
+    parts = list(_parts(items, _PART))
+    return [each for part in in_parallel(lambda part: [work(item) for item in part], parts) for each in part]
+
+
+def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _left_by_killed_runs(photos: Iterable[PhotoFile]) -> list[Path]:
@@ -274,12 +294,20 @@ def _left_by_killed_runs(photos: Iterable[PhotoFile]) -> list[Path]:
     ]
 
 
+def _moved(plan: Plan) -> KnownSidecar | None:
+    """What is known of a sidecar where it was before it moved with its photo; None where it stayed, too."""
+    elsewhere = plan.photo.elsewhere
+    if elsewhere is None or os.path.lexists(Path(elsewhere.photo).with_name(elsewhere.name)):
+        return None
+    return elsewhere
+
+
 def _change(plan: Plan) -> Change:
     known = plan.photo.sidecar
     return Change(
         plan.photo.path,
         plan.sidecar,
-        plan.before,
+        pack(plan.before),
         None if plan.after is None else sha256(plan.after).digest(),
         None if known is None else known.people,
         None if known is None else plan.ours_before,

@@ -3,17 +3,21 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from facesets.errors import FacesetsError
+from facesets.errors import FacesetsError, UnreadableImage
 from facesets.files import open_regular_file, printable, read_regular_file
 from facesets.formats.named_photos import NamedPhoto
 from facesets.formats.named_regions import NamedRegion
 from facesets.formats.picasa import CONTACTS_NAME, INI_NAMES, PicasaFolder, read_contacts, read_picasa_ini
 from facesets.formats.takeout import read_takeout, takeout_file
-from facesets.formats.xmp.reading import read_named_regions
+from facesets.formats.xmp.reading import is_of_a_video, read_named_regions
+from facesets.imaging.metadata.extended_xmp import extended_packet
 from facesets.imaging.metadata.reader import packet_in
+from facesets.imaging.stored_frame import stored_frame
+from facesets.operations.interchange.sidecar_names import has_video, sidecars_to_read
 from facesets.sources.patterns import Patterns
 from facesets.sources.walking import Listed, walk
 
@@ -52,8 +56,12 @@ class FilesRead:
 
     def parsed(self, path: Path, read: Callable[[bytes], T]) -> T | None:
         """What is in a file; None where it cannot be read."""
+        return self.tried(path, lambda: read(read_regular_file(path, max_bytes=_LARGEST_BYTES)))
+
+    def tried(self, path: Path | str, work: Callable[[], T]) -> T | None:
+        """What comes of work with a file; None where that cannot be read, which is noted."""
         try:
-            return read(read_regular_file(path, max_bytes=_LARGEST_BYTES))
+            return work()
         except OSError as error:
             self.failed.append(f"{printable(path)}: {error.strerror}")
         except FacesetsError as error:
@@ -109,21 +117,42 @@ def _picasa_folder(listed: Listed, read: FilesRead) -> PicasaFolder:
 
 
 def _of_xmp(entry: "DirEntry[str]", listed: Listed, read: FilesRead) -> tuple[NamedRegion, ...]:
-    stem = entry.name.rpartition(".")[0]
-    for sidecar in (f"{entry.name}.xmp", f"{stem}.xmp", f"{entry.name}.XMP", f"{stem}.XMP"):
-        if sidecar in listed.names:
-            found = read.parsed(Path(listed.directory, sidecar), read_named_regions)
-            if found:
-                return found
+    def named(content: bytes) -> tuple[NamedRegion, ...]:
+        return read_named_regions(content, partial(_pixels, entry.path))
+
+    for name in sidecars_to_read(entry.name, listed.names):
+        sidecar = Path(listed.directory, name)
+        may_be_of_a_video = not name.startswith(entry.name) and has_video(entry.name, listed.names)
+        found = read.parsed(sidecar, named)
+        if found and not (may_be_of_a_video and read.parsed(sidecar, is_of_a_video)):
+            return found
+    return tuple(
+        region
+        for packet in _packets_in(entry.path, read)
+        for region in read.tried(entry.path, partial(named, packet)) or ()
+    )
+
+
+def _packets_in(photo: str, read: FilesRead) -> list[bytes]:
+    """The XMP in a photo, as far as it names anybody."""
+    packets: list[bytes] = []
+
+    def find() -> None:
+        with open_regular_file(photo) as file:
+            packets.append(packet_in(file))
+            packets.append(extended_packet(file, packets[0]))
+
+    read.tried(photo, find)
+    return [packet for packet in packets if any(word in packet for word in _NAMING)]
+
+
+def _pixels(photo: str) -> tuple[int, int] | None:
+    """Width and height of the stored picture, where its file can tell."""
     try:
-        with open_regular_file(entry.path) as file:
-            packet = packet_in(file)
-        return read_named_regions(packet) if any(word in packet for word in _NAMING) else ()
-    except OSError as error:
-        read.failed.append(f"{printable(entry.path)}: {error.strerror}")
-    except FacesetsError as error:
-        read.failed.append(f"{printable(entry.path)}: {error.sentence!s}")
-    return ()
+        frame = stored_frame(Path(photo))
+    except UnreadableImage:
+        return None
+    return frame.width, frame.height
 
 
 def _size(entry: "DirEntry[str]") -> int:

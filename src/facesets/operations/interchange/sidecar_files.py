@@ -62,7 +62,7 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None) -> None:
         file.write(content)
 
 
-def state_of(sidecar: Path) -> tuple[int, int] | None:
+def state_of(sidecar: Path | str) -> tuple[int, int] | None:
     """Size and time of a sidecar; None where there is none."""
     try:
         status = os.lstat(sidecar)

@@ -2,33 +2,29 @@
 
 import json
 import os
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
-from uuid import UUID
 
 from facesets.errors import UnreadableImage, UnreadableXmp
 from facesets.files import is_there, mtime_ns_of
 from facesets.formats.named_regions import Box, box_within
 from facesets.formats.xmp.editing import UnfitSidecar
 from facesets.formats.xmp.merging import EditedSince, Merged, Wanted, is_all_there, merged
-from facesets.formats.xmp.ownership import Hasher, Ours, from_json, to_json
-from facesets.formats.xmp.reading import tidy
-from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
+from facesets.formats.xmp.ownership import Ours, from_json, to_json
 from facesets.imaging.stored_frame import stored_box, stored_frame
+from facesets.operations.interchange.export_request import Request
 from facesets.operations.interchange.sidecar_files import content_of, state_of
+from facesets.operations.interchange.sidecar_names import SUFFIX, shared_stems
+from facesets.sources.missing import is_gone
 from facesets.store.postgres.xmp_sidecars import KnownSidecar, PersonFace, PhotoFile
 
-SUFFIX = ".xmp"
 _LAYOUT = "1"
 """Rises where the same faces give other sidecars: these are then looked at again."""
 _CHANGED = "changed since it was indexed: index it again first"
 _LEAST = 1e-4
 """Fractions of the picture; what is smaller would be lost by rounding."""
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Outcome = Literal["unchanged", "new", "changed", "removed", "missing", "edited", "failed"]
 
@@ -47,6 +43,8 @@ class Plan:
         What to keep of it; None for nothing.
     ours_before
         What of it is ours, as the library keeps that.
+    is_left_behind
+        Its photo is gone, or not in the library any more.
     """
 
     photo: PhotoFile
@@ -57,6 +55,12 @@ class Plan:
     after: bytes | None = None
     known: KnownSidecar | None = None
     ours_before: bytes = b""
+    is_left_behind: bool = False
+
+    @property
+    def bytes_held(self) -> int:
+        """So much of a sidecar it holds."""
+        return len(self.before or b"") + len(self.after or b"")
 
     @property
     def path(self) -> Path:
@@ -65,42 +69,18 @@ class Plan:
         return photo.with_name(self.sidecar) if self.sidecar else photo
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked of all sidecars.
-
-    Attributes
-    ----------
-    names
-        Of everybody who has one that XML can hold.
-    people
-        Whom to name.
-    """
-
-    names: Mapping[UUID, str]
-    people: frozenset[UUID]
-    microsoft: bool
-    replace: bool
-    hashed: Hasher
-    twins: dict[Path, frozenset[str]] = field(default_factory=dict)
-    """By folder, the names that several files have but for their endings, as far as that was looked for."""
-
-
-def fit_name(name: str) -> str | None:
-    """A name as XMP takes it; None where no XML can hold it."""
-    tidied = tidy(name)
-    return None if not tidied or _NOT_IN_XML.search(tidied) else tidied
-
-
 def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) -> Plan:
     """What has to become of a photo's sidecar; changes nothing.
 
-    People that it named before are named further: what is asked for adds to that.
+    People that it named before are named further: what is asked for adds to that. Where the photo is gone, or
+    known no more, nothing in its sidecar is true of us any more.
     """
     if photo.elsewhere is not None:
         photo = _with_what_moved(photo, photo.elsewhere, asked)
     known = photo.sidecar
-    ours = () if known is None else tuple(map(_unpacked, filter(None, (known.planned, known.ours))))
+    if known is not None and (not photo.is_known or is_gone(photo.path)):
+        return _without_photo(photo, known, asked)
+    ours = _written(known)
     people = asked.people | (known.people if known else frozenset())
     wanted = [face for face in faces if face.person in people and face.person in asked.names]
     microsoft = asked.microsoft or any(each.microsoft for each in ours)
@@ -115,18 +95,8 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
         name = _name_of_sidecar(path, known, asked.twins)
         before = content_of(path.with_name(name))
         done = _merged(photo, wanted, before, ours, asked, microsoft=microsoft)
-    except EditedSince as error:
-        return Plan(photo, "edited", name, str(error))
-    except UnreadableImage as error:
-        return Plan(photo, "failed", reason=error.reason)
-    except UnreadableXmp as error:
-        return Plan(photo, "failed", name, error.reason)
-    except UnfitSidecar as error:
-        return Plan(photo, "failed", name, str(error))
-    except (FileNotFoundError, NotADirectoryError):
-        return Plan(photo, "missing")
-    except OSError as error:
-        return Plan(photo, "failed", name, f"cannot be read: {error.strerror or error}")
+    except _REFUSALS as error:
+        return _not_done(photo, name, error)
     now = KnownSidecar(name, frozenset(each.person for each in wanted), packed(done.ours), None, made_of)
     keeps = bool(wanted) or not done.ours.is_nothing
     return Plan(
@@ -138,6 +108,49 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
         known=now if keeps else None,
         ours_before=packed(done.found),
     )
+
+
+def _written(known: KnownSidecar | None) -> tuple[Ours, ...]:
+    """What of a sidecar may be ours."""
+    return () if known is None else tuple(map(_unpacked, filter(None, (known.planned, known.ours))))
+
+
+def _without_photo(photo: PhotoFile, known: KnownSidecar, asked: Request) -> Plan:
+    """Take out what is ours; where there is no sidecar either, both may be elsewhere."""
+    sidecar = Path(photo.path).with_name(known.name)
+    try:
+        before = content_of(sidecar)
+        if before is None:
+            return Plan(photo, "missing")
+        nobody = Wanted((), photo.width, photo.height)
+        done = merged(before, nobody, _written(known), asked.hashed, replace=asked.replace)
+    except _REFUSALS as error:
+        return _not_done(photo, known.name, error)
+    outcome, ours = _outcome(before, done.content), packed(done.found)
+    return Plan(
+        photo,
+        outcome,
+        known.name,
+        before=before,
+        after=done.content,
+        ours_before=ours,
+        is_left_behind=True,
+    )
+
+
+_REFUSALS = (EditedSince, UnreadableImage, UnreadableXmp, UnfitSidecar, OSError)
+
+
+def _not_done(photo: PhotoFile, name: str, error: Exception) -> Plan:
+    """The plan to leave a sidecar as it is, for one of these reasons."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return Plan(photo, "missing")
+    if isinstance(error, UnreadableImage):
+        return Plan(photo, "failed", reason=error.reason)
+    if isinstance(error, OSError):
+        return Plan(photo, "failed", name, f"cannot be read: {error.strerror or error}")
+    reason = error.reason if isinstance(error, UnreadableXmp) else str(error)
+    return Plan(photo, "edited" if isinstance(error, EditedSince) else "failed", name, reason)
 
 
 def _with_what_moved(photo: PhotoFile, elsewhere: KnownSidecar, asked: Request) -> PhotoFile:
@@ -198,17 +211,8 @@ def _name_of_sidecar(photo: Path, known: KnownSidecar | None, twins: dict[Path, 
     if not is_there(photo.with_name(short)):
         return full
     if photo.parent not in twins:
-        twins[photo.parent] = _twins(photo.parent)
+        twins[photo.parent] = shared_stems(os.listdir(photo.parent))  # noqa: PTH208 - names, and no paths
     return full if photo.stem in twins[photo.parent] else short
-
-
-def _twins(folder: Path) -> frozenset[str]:
-    """The names that several photos or videos have but for their endings: a sidecar may be any of theirs."""
-    endings = SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
-    with os.scandir(folder) as entries:
-        names = [PurePath(entry.name) for entry in entries]
-    found = Counter(name.stem for name in names if name.suffix.lower() in endings)
-    return frozenset(stem for stem, count in found.items() if count > 1)
 
 
 def _is_as_indexed(path: Path, photo: PhotoFile) -> bool:
@@ -219,7 +223,8 @@ def _is_as_indexed(path: Path, photo: PhotoFile) -> bool:
 def _is_as_left(photo: PhotoFile, known: KnownSidecar) -> bool:
     """Whether a sidecar is as we left it by its size and time; it may be none."""
     left = None if known.size is None or known.mtime_ns is None else (known.size, known.mtime_ns)
-    return state_of(Path(photo.path).with_name(known.name)) == left
+    # Paths of this module's own would be half of the time that a photo takes that is up to date.
+    return state_of(os.path.join(os.path.dirname(photo.path), known.name)) == left  # noqa: PTH118, PTH120
 
 
 def _made_of(photo: PhotoFile, faces: list[PersonFace], asked: Request, *, microsoft: bool) -> bytes:

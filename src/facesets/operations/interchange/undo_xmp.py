@@ -30,6 +30,8 @@ from facesets.store.postgres.xmp_sidecars import KnownSidecar, keep_sidecars
 
 LAST = "last"
 _AT_A_TIME = 500
+MOST_HELD = 16_000_000
+"""Bytes of sidecars in memory, compressed: each may have megabytes."""
 
 _Outcome = Literal["restored", "removed", "as_before", "edited", "failed"]
 
@@ -81,8 +83,9 @@ def undo_xmp(
         put_back = partial(_put_back, dry_run=dry_run)
         behind, is_done = "", False
         while not (is_done or stop.requested):
-            changes = database.run(partial(changes_of, run=number, behind=behind, limit=_AT_A_TIME))
-            is_done = len(changes) < _AT_A_TIME
+            some = partial(changes_of, run=number, behind=behind, limit=_AT_A_TIME, most_bytes=MOST_HELD)
+            changes = database.run(some)
+            is_done = not changes
             behind = changes[-1].path if changes else behind
             if not dry_run:
                 sweep_temporaries(*map(_place, changes))
@@ -135,19 +138,20 @@ def _put_back(change: Change, *, dry_run: bool) -> tuple[_Outcome, str]:
         # A disk that is not mounted says nothing of what is on it.
         if there is None and not has_something(sidecar.parent):
             return "failed", "there is nothing in its folder: mounted elsewhere?"
-        if there == change.before:
+        before = change.before
+        if there == before:
             return "as_before", ""
         if (None if there is None else sha256(there).digest()) != change.after_sha256:
             return "edited", "somebody changed it since"
         if not dry_run:
-            put(sidecar, there, change.before)
+            put(sidecar, there, before)
     except EditedSince as error:
         return "edited", str(error)
     except (CannotWrite, UnreadableXmp) as error:
         return "failed", str(error)
     except OSError as error:
         return "failed", f"cannot be read: {error.strerror or error}"
-    return ("removed" if change.before is None else "restored"), ""
+    return ("removed" if change.packed is None else "restored"), ""
 
 
 def _settle(connection: Connection, run: int, settled: Sequence[tuple[Change, _Outcome]]) -> None:

@@ -22,8 +22,8 @@ class Change:
         Of the photo.
     sidecar
         Its name, in the same folder.
-    before
-        Its bytes; None where there was none.
+    packed
+        What it held, compressed; None where there was none.
     after_sha256
         None where it goes.
     people_before, ours_before
@@ -32,10 +32,20 @@ class Change:
 
     path: str
     sidecar: str
-    before: bytes | None
+    packed: bytes | None
     after_sha256: bytes | None
     people_before: frozenset[UUID] | None
     ours_before: bytes | None
+
+    @property
+    def before(self) -> bytes | None:
+        """What it held; None where there was none."""
+        return None if self.packed is None else zlib.decompress(self.packed)
+
+
+def pack(before: bytes | None) -> bytes | None:
+    """What a sidecar holds, compressed."""
+    return None if before is None else zlib.compress(before)
 
 
 def note_changes(connection: Connection, run: int, changes: Sequence[Change]) -> None:
@@ -50,7 +60,7 @@ def note_changes(connection: Connection, run: int, changes: Sequence[Change]) ->
                     run,
                     to_text(change.path),
                     to_text(change.sidecar),
-                    None if change.before is None else zlib.compress(change.before),
+                    change.packed,
                     change.after_sha256,
                     None if change.people_before is None else list(change.people_before),
                     change.ours_before,
@@ -74,18 +84,27 @@ def count_changes(connection: Connection, run: int) -> int:
     return int(only_row(connection.execute("SELECT count(*) FROM xmp_changes WHERE run_id = %s", (run,)))[0])
 
 
-def changes_of(connection: Connection, run: int, behind: str, limit: int) -> list[Change]:
-    """Some changes of a run: those of photos behind a path, in the order of paths."""
+def changes_of(connection: Connection, run: int, behind: str, limit: int, most_bytes: int) -> list[Change]:
+    """Some changes of a run: those of photos behind a path, in the order of paths; one, if there is any.
+
+    Parameters
+    ----------
+    limit, most_bytes
+        So many at most, and so much of what they held, compressed, besides the first.
+    """
     rows = connection.execute(
-        """SELECT path, sidecar, before, after_sha256, people_before, ours_before FROM xmp_changes
-            WHERE run_id = %s AND path > %s ORDER BY path LIMIT %s""",
-        (run, to_text(behind), limit),
+        """SELECT path, sidecar, before, after_sha256, people_before, ours_before FROM (
+                SELECT *, sum(octet_length(before)) OVER so_far AS bytes, row_number() OVER so_far AS number
+                FROM (SELECT * FROM xmp_changes WHERE run_id = %s AND path > %s ORDER BY path LIMIT %s) c
+                WINDOW so_far AS (ORDER BY path)) n
+            WHERE number = 1 OR coalesce(bytes, 0) <= %s ORDER BY path""",
+        (run, to_text(behind), limit, most_bytes),
     )
     return [
         Change(
             from_text(path),
             from_text(sidecar),
-            None if before is None else zlib.decompress(before),
+            before,
             after,
             None if people is None else frozenset(people),
             ours,

@@ -1,7 +1,7 @@
 """XMP sidecars: whose photos need one, and what of each is ours."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, LiteralString
 from uuid import UUID
 
@@ -31,6 +31,8 @@ class KnownSidecar:
         Of the file as we left it.
     names_forgotten
         It names somebody who was forgotten: what it holds now is not to be kept.
+    photo
+        The path of the photo beside which it was written; empty for one that is not stored yet.
     """
 
     name: str
@@ -41,6 +43,7 @@ class KnownSidecar:
     size: int | None = None
     mtime_ns: int | None = None
     names_forgotten: bool = False
+    photo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class PhotoFile:
         None where nothing was written.
     elsewhere
         Where that is so: what was written beside the same photo at another place, whence it may come.
+    is_known
+        Whether the library has a photo there; where it has none only the sidecar's path counts.
     """
 
     path: str
@@ -70,6 +75,7 @@ class PhotoFile:
     height: int
     sidecar: KnownSidecar | None
     elsewhere: KnownSidecar | None = None
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +99,38 @@ def paths_to_look_at(
     connection: Connection, detector_id: int, people: Sequence[UUID], below: Sequence[str]
 ) -> Int64:
     """Numbers of paths whose photos show some people, or that have a sidecar of ours, in ascending order."""
-    ranges = [range_below(root) for root in below]
-    columns = {name: [each[name] for each in ranges] for name in ("root", "below", "beyond")}
     rows = connection.execute(
-        _TO_LOOK_AT, {"detector": detector_id, "people": list(people), "all": not below, **columns}
+        sql.SQL(_TO_LOOK_AT).format(below=sql.SQL(_BELOW)),
+        {"detector": detector_id, "people": list(people), **_ranges(below)},
     )
     return np.array([number for (number,) in rows], np.int64)
 
+
+def paths_without_photo(connection: Connection, below: Sequence[str]) -> list[str]:
+    """Where the library has a sidecar of ours and no photo any more, in the order of paths."""
+    rows = connection.execute(sql.SQL(_WITHOUT_PHOTO).format(below=sql.SQL(_BELOW)), _ranges(below))
+    return [from_text(path) for (path,) in rows]
+
+
+def sidecars_without_photo(connection: Connection, paths: Sequence[str]) -> list[PhotoFile]:
+    """What is kept of sidecars at some of these places, as photos that are not known."""
+    known = _known(connection, "path", [to_text(path) for path in paths])
+    return [PhotoFile(each.photo, -1, -1, 0, "", 0, 0, each, is_known=False) for each in known.values()]
+
+
+def _ranges(below: Sequence[str]) -> dict[str, object]:
+    ranges = [range_below(root) for root in below]
+    columns = {name: [each[name] for each in ranges] for name in ("root", "below", "beyond")}
+    return {"all": not below, **columns}
+
+
+_BELOW: LiteralString = """(%(all)s OR EXISTS (
+        SELECT FROM unnest(%(root)s::text[], %(below)s::text[], %(beyond)s::text[]) AS r (root, below, beyond)
+        WHERE w.path = r.root OR (w.path >= r.below AND w.path < r.beyond)))"""
+
+_WITHOUT_PHOTO: LiteralString = """
+    SELECT w.path FROM xmp_sidecars w WHERE {below}
+        AND NOT EXISTS (SELECT FROM image_paths p WHERE p.path = w.path) ORDER BY w.path"""
 
 _TO_LOOK_AT: LiteralString = """
     WITH wanted AS (
@@ -109,10 +140,7 @@ _TO_LOOK_AT: LiteralString = """
         UNION SELECT p.id, p.path FROM xmp_sidecars s JOIN image_paths p USING (path) WHERE p.reason = ''
         UNION SELECT p.id, p.path FROM xmp_sidecars s JOIN images i ON i.sha256 = s.sha256
             JOIN image_paths p ON p.image_id = i.id WHERE p.reason = '')
-    SELECT w.id FROM wanted w WHERE %(all)s OR EXISTS (
-        SELECT FROM unnest(%(root)s::text[], %(below)s::text[], %(beyond)s::text[]) AS r (root, below, beyond)
-        WHERE w.path = r.root OR (w.path >= r.below AND w.path < r.beyond))
-    ORDER BY w.id"""
+    SELECT w.id FROM wanted w WHERE {below} ORDER BY w.id"""
 
 
 def photo_files(connection: Connection, paths: Sequence[int]) -> list[PhotoFile]:
@@ -149,14 +177,15 @@ def _known(
     # A plan that is kept from the first photos on would read the whole table for each, however it grows.
     rows = connection.execute(
         sql.SQL(
-            """SELECT {column}, name, people, ours, planned, made_of, size, mtime_ns, names_forgotten
+            """SELECT {column}, path, name, people, ours, planned, made_of, size, mtime_ns, names_forgotten
                 FROM xmp_sidecars WHERE {column} = ANY(%s::text[]) ORDER BY mtime_ns NULLS FIRST"""
         ).format(column=sql.Identifier(column)),
         (list(values),),
         prepare=False,
     )
     return {
-        key: KnownSidecar(from_text(name), frozenset(people), *others) for key, name, people, *others in rows
+        key: replace(KnownSidecar(from_text(name), frozenset(people), *others), photo=from_text(path))
+        for key, path, name, people, *others in rows
     }
 
 
@@ -209,12 +238,12 @@ def keep_sidecars(connection: Connection, sidecars: Mapping[str, KnownSidecar | 
         )
 
 
-def drop_moved(connection: Connection, sha256: Sequence[str]) -> None:
-    """Let go what is kept of sidecars of these photos at places where the library has none any more."""
+def drop_moved(connection: Connection, paths: Sequence[str]) -> None:
+    """Let go what is kept of sidecars at some of these places where the library has no photo any more."""
     connection.execute(
-        """DELETE FROM xmp_sidecars s WHERE s.sha256 = ANY(%s::text[])
+        """DELETE FROM xmp_sidecars s WHERE s.path = ANY(%s::text[])
             AND NOT EXISTS (SELECT FROM image_paths p WHERE p.path = s.path)""",
-        (list(sha256),),
+        ([to_text(path) for path in paths],),
     )
 
 
@@ -223,6 +252,12 @@ def count_sidecars(connection: Connection, people: Sequence[UUID]) -> int:
     row = connection.execute(
         "SELECT count(*) FROM xmp_sidecars WHERE people && %s::uuid[]", (list(people),)
     ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def count_naming_forgotten(connection: Connection) -> int:
+    """How many sidecars name somebody by us who was forgotten."""
+    row = connection.execute("SELECT count(*) FROM xmp_sidecars WHERE names_forgotten").fetchone()
     return 0 if row is None else int(row[0])
 
 

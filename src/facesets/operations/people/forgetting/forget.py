@@ -56,7 +56,7 @@ from facesets.store.postgres.people.forgetting import (
 from facesets.store.postgres.people.person_edits import persons_of_faces
 from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import changing
-from facesets.store.postgres.xmp_sidecars import count_sidecars
+from facesets.store.postgres.xmp_sidecars import count_naming_forgotten, count_sidecars
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +170,7 @@ def _rest(database: Database, name: str, progress: Progress) -> ForgetSummary:
     progress.begin("Searching for what is left")
     proof = prove(database, [], set(), written_forms([name] if name else []), [], [])
     finish(database, scrubbed)
+    sidecars = database.run(count_naming_forgotten)
     progress.end()
     return ForgetSummary(
         person=name,
@@ -181,7 +182,7 @@ def _rest(database: Database, name: str, progress: Progress) -> ForgetSummary:
         searched=[],
         log_removed=scrubbed.log_removed,
         proof=proof,
-        out_of_reach=out_of_reach(scrubbed, [], exports=False),
+        out_of_reach=out_of_reach(scrubbed, [], exports=False, sidecars=sidecars),
         was_cut_off=True,
     )
 

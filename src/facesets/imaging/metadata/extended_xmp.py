@@ -1,0 +1,81 @@
+"""XMP that has no room in one part of a JPEG file: more of it lies in further parts, joined by their offsets.
+
+References
+----------
+XMP specification, part 3, 1.1.3.1: extended XMP in JPEG.
+"""
+
+import re
+import struct
+from typing import IO
+
+from facesets.errors import UnreadableXmp
+from facesets.imaging.metadata.containers import OF_PROGRAMS, jpeg_segments
+from facesets.imaging.metadata.window import is_of_system
+
+_MOST_BYTES = 16_000_000
+_NAME = b"http://ns.adobe.com/xmp/extension/\0"
+_HEAD = struct.Struct(">32sII")
+"""Of which packet it is a part, as the first one says; the length of the whole; where the part belongs."""
+_ITS_OWN = re.compile(rb"""HasExtendedXMP\s*(?:=\s*["']|>)\s*([0-9A-Fa-f]{32})""")
+
+
+def extended_packet(file: IO[bytes], packet: bytes) -> bytes:
+    """The further packet that a photo's XMP packet says there is; empty where there is none.
+
+    Parameters
+    ----------
+    file : binary file
+        Of the photo; other files than JPEG have none.
+    packet : bytes
+        The first packet.
+
+    Raises
+    ------
+    UnreadableXmp
+        Parts of it are missing, too many, or do not fit together; or it is larger than any program makes it.
+    OSError
+        The file cannot be read.
+    """
+    own = _ITS_OWN.search(packet)
+    file.seek(0)
+    if own is None or file.read(2) != b"\xff\xd8":
+        return b""
+    try:
+        return _joined(file, own[1].lower())
+    except (OSError, IndexError, struct.error) as error:
+        if is_of_system(error):
+            raise
+        raise _broken() from error
+
+
+def _joined(file: IO[bytes], own: bytes) -> bytes:
+    """All parts of one packet in their order; no more is kept than the length that it says."""
+    parts: dict[int, bytes] = {}
+    whole, held = 0, 0
+    for kind, length in jpeg_segments(file):
+        if kind != OF_PROGRAMS or length <= len(_NAME) + _HEAD.size or file.read(len(_NAME)) != _NAME:
+            continue
+        of, said, offset = _HEAD.unpack(file.read(_HEAD.size))
+        if of.lower() != own:
+            continue
+        if said > _MOST_BYTES:
+            raise UnreadableXmp(f"its further parts are larger than {_MOST_BYTES // 1_000_000} MB")
+        size = length - len(_NAME) - _HEAD.size
+        held += size
+        whole = whole or said
+        if said != whole or held > whole or offset in parts:
+            raise _broken()
+        parts[offset] = file.read(size)
+    at = 0
+    for offset in sorted(parts):
+        if offset != at:
+            raise _broken()
+        at += len(parts[offset])
+    if at != whole:
+        raise _broken()
+    return b"".join(parts[offset] for offset in sorted(parts))
+
+
+def _broken() -> UnreadableXmp:
+    return UnreadableXmp("its further parts do not fit together")

@@ -1,0 +1,184 @@
+"""What we wrote beside photos that are gone, or not in the library any more: ours goes, and nothing else."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+from tests.fixtures.library_people import rows
+from tests.fixtures.named_photos import add, names, picture, sidecar
+from tests.fixtures.xmp_packets import listed, packet_of
+
+from facesets.operations.interchange import export_xmp as exporting
+from facesets.operations.interchange import undo_xmp as undoing
+from facesets.operations.interchange.export_xmp import ExportXmpSummary, export_xmp
+from facesets.operations.interchange.undo_xmp import undo_xmp
+from facesets.operations.options.xmp import ExportXmpOptions
+from facesets.operations.people.corrections import naming
+from facesets.operations.people.forgetting.forget import forget
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.postgres.library import Library
+
+BY = "ben@home"
+THEIRS = packet_of(listed("Iptc4xmpExt:PersonInImage", "Carl"))
+
+
+@pytest.fixture
+def photos(library: Library, tmp_path: Path) -> Path:
+    """Three photos of Anna with sidecars, that of the first one with something of others in it."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, colour in (("a", "teal"), ("b", "red"), ("c", "lime")):
+        add(library, picture(folder / f"{name}.jpg", colour=colour), "Anna")
+    sidecar(folder / "a.jpg").write_bytes(THEIRS)
+    assert export(library).run
+    return folder
+
+
+def export(library: Library, *who: str, **options: Any) -> ExportXmpSummary:
+    return export_xmp(library, who, ExportXmpOptions(**options), progress=SilentProgress(), stop=Stop())
+
+
+def undo(library: Library) -> None:
+    undo_xmp(library.database, "last", progress=SilentProgress(), stop=Stop())
+
+
+def plain(packet: bytes) -> str:
+    """What a packet means, however its attributes are ordered."""
+    return str(etree.canonicalize(packet.decode(), strip_text=True))
+
+
+def remove_files(_: Library, paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink()
+
+
+def forget_paths(library: Library, paths: Sequence[Path]) -> None:
+    library.forget_paths([str(path) for path in paths])
+
+
+def both(library: Library, paths: Sequence[Path]) -> None:
+    remove_files(library, paths)
+    forget_paths(library, paths)
+
+
+@pytest.mark.parametrize("go", [remove_files, forget_paths, both])
+def test_ours_goes_with_the_photo_and_comes_back_when_that_is_taken_back(
+    library: Library, photos: Path, go: Callable[[Library, Sequence[Path]], None]
+) -> None:
+    first, second, third = (photos / f"{name}.jpg" for name in "abc")
+    before = {path: path.read_bytes() for path in photos.glob("*.xmp")}
+    go(library, [first, second])
+    tried = export(library, dry_run=True)
+    assert (tried.changed, tried.removed, tried.left_behind, tried.unchanged) == (1, 1, 2, 1)
+    assert {path: path.read_bytes() for path in photos.glob("*.xmp")} == before
+    done = export(library)
+    assert (done.changed, done.removed, done.left_behind, done.missing) == (1, 1, 2, 0)
+    left = sidecar(first).read_bytes()
+    assert plain(left) == plain(THEIRS)
+    assert not sidecar(second).exists()
+    assert names(sidecar(third)) == ["Anna"]
+    again = export(library)
+    assert (again.changed, again.removed, again.left_behind, again.run) == (0, 0, 0, 0)
+    undo(library)
+    assert {path: path.read_bytes() for path in photos.glob("*.xmp")} == before
+    assert export(library).left_behind == 2
+
+
+def test_what_somebody_changed_there_stays_unless_it_is_to_go(library: Library, photos: Path) -> None:
+    edited = sidecar(photos / "b.jpg").read_bytes().replace(b"<mwg-rs:Name>Anna", b"<mwg-rs:Name>Hannah")
+    sidecar(photos / "b.jpg").write_bytes(edited)
+    both(library, [photos / "b.jpg"])
+    for _ in range(2):
+        (left,) = export(library).edited
+        assert left.path == str(sidecar(photos / "b.jpg"))
+        assert sidecar(photos / "b.jpg").read_bytes() == edited
+    assert export(library, replace=True).left_behind == 1
+    assert names(sidecar(photos / "b.jpg")) == ["Hannah"]
+
+
+def test_a_disk_that_is_not_there_and_folders_that_were_not_asked_for_stay_known(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    forget_paths(library, [photos / f"{name}.jpg" for name in "abc"])
+    elsewhere = photos.rename(tmp_path / "elsewhere")
+    assert export(library).left_behind == 0
+    elsewhere.rename(photos)
+    assert export(library, target=(tmp_path / "other",)).left_behind == 0
+    assert export(library, target=(photos / "b.jpg",)).left_behind == 1
+    assert export(library).left_behind == 2
+
+
+def test_a_photo_that_moved_without_its_sidecar_gets_a_new_one(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved" / "b.jpg"
+    moved.parent.mkdir()
+    shutil.move(photos / "b.jpg", moved)
+    forget_paths(library, [photos / "b.jpg"])
+    add(library, moved, "Anna")
+    done = export(library)
+    assert (done.new, done.left_behind) == (1, 1)
+    assert not sidecar(photos / "b.jpg").exists()
+    assert names(sidecar(moved)) == ["Anna"]
+
+
+def test_a_sidecar_that_was_copied_with_its_photo_is_ours_at_both_places(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(photos, tmp_path / "copied") / "b.jpg"
+    both(library, [photos / "b.jpg"])
+    add(library, copied, "Anna")
+    assert export(library).left_behind == 1
+    assert not sidecar(photos / "b.jpg").exists()
+    naming.set_hidden(library.database, "Anna", hidden=True, by=BY)
+    assert export(library).removed == 2
+    assert not sidecar(copied).exists()
+
+
+def test_whoever_is_forgotten_is_told_of_there_until_they_are_gone(library: Library, photos: Path) -> None:
+    both(library, [photos / "a.jpg", photos / "b.jpg"])
+    said = forget(library.database, "Anna", by=BY, progress=SilentProgress()).out_of_reach
+    assert any("3 XMP sidecars name them: run `export-xmp`" in each for each in said)
+    done = export(library)
+    assert (done.left_behind, done.run) == (2, 0)
+    assert [names(path) for path in photos.glob("*.xmp")] == [["Carl"]]
+    assert rows(library.database, "SELECT count(*) FROM xmp_sidecars") == [(0,)]
+
+
+def test_forgetting_that_was_cut_off_tells_of_them_again(library: Library, photos: Path) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("facesets.operations.people.forgetting.forget.finish", lambda *_: None)
+        forget(library.database, "Anna", by=BY, progress=SilentProgress())
+    said = forget(library.database, "Anna", by=BY, progress=SilentProgress())
+    assert said.was_cut_off
+    assert any("3 XMP sidecars name them: run `export-xmp`" in each for each in said.out_of_reach)
+    assert export(library).left_behind == 0
+    assert [names(path) for path in photos.glob("*.xmp")] == [["Carl"]]
+
+
+def test_large_sidecars_are_in_memory_a_few_at_a_time(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        photo = picture(photos / f"{number}.jpg", colour=f"#{number:02}0000")
+        add(library, photo, "Anna")
+        sidecar(photo).write_bytes(packet_of(f"<own:a>{'x' * 50_000}</own:a>"))
+    held: list[int] = []
+    announce = exporting._Export._announce
+
+    def weigh(self: Any, connection: Any, plans: Any) -> None:
+        held.append(sum(len(plan.before or b"") + len(plan.after or b"") for plan in plans))
+        announce(self, connection, plans)
+
+    monkeypatch.setattr(exporting._Export, "_announce", weigh)
+    monkeypatch.setattr(exporting, "MOST_HELD", 400_000)
+    done = export(library)
+    assert (done.changed, done.unchanged) == (40, 3)
+    # Each thread may hold one more than fits.
+    assert max(held) <= 400_000 + (exporting.THREADS + 1) * 110_000
+    monkeypatch.setattr(undoing, "MOST_HELD", 200)
+    assert undo_xmp(library.database, "last", progress=SilentProgress(), stop=Stop()).restored == 40
