@@ -152,7 +152,7 @@ class _Made:
 
 @lru_cache(maxsize=1)
 def _made_there(root: Path, state: tuple[int, int, int]) -> _Made:  # noqa: ARG001 - which file it was
-    """The result as its run left it, kept until its manifest is another file: large ones take long to read."""
+    """The result as its run left it, kept until its manifest is another file: it may take long to read."""
     manifest = read_any_manifest(root)
     if not isinstance(manifest, ClusterManifest | RefineManifest) or not root.is_dir():
         raise WrongUsage(f"{printable(root)} holds no people. Give a folder that cluster or refine wrote.")
