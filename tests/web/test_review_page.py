@@ -307,6 +307,19 @@ def test_a_face_of_another_age_is_asked_about_with_both_ages(website: Website, b
         assert rows(session, f"SELECT person_id FROM face_detections WHERE id = {face}") == [(None,)]
 
 
+def test_nothing_is_asked_for_while_no_question_is_open(website: Website, browser: Browser) -> None:
+    with website.site.library() as session:
+        ask_about_ages(session, 1)
+    with opened(browser, f"{website.address}/review") as page:
+        page.get_by_role("button", name="No").click()
+        page.get_by_text("No question is open.").wait_for()
+        page.wait_for_load_state("networkidle")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.wait_for_timeout(1000)
+        assert not asked
+
+
 def test_of_several_faces_of_another_age_each_says_its_own(website: Website, browser: Browser) -> None:
     with website.site.library() as session:
         first, second = ask_about_ages(session, 2)
