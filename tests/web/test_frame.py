@@ -3,7 +3,8 @@
 from uuid import UUID
 
 import httpx
-from playwright.sync_api import Browser
+import pytest
+from playwright.sync_api import Browser, expect
 
 from tests.fixtures.chromium import accessibility_findings, opened
 from tests.fixtures.website import Website
@@ -35,6 +36,22 @@ def test_a_problem_is_a_sentence_for_programs_and_a_page_for_people(website: Web
     assert "There is nothing at this address." in page.text
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "heading", "sentence"),
+    [
+        ("/people/abc", 404, "Not found", "There is nothing at this address."),
+        ("/people?after=x", 422, "That does not fit", "What the address gives as after does not fit."),
+    ],
+)
+def test_an_address_that_is_wrong_is_said_in_words(
+    website: Website, path: str, status: int, heading: str, sentence: str
+) -> None:
+    answer = website.client.get(path, headers={"accept": "text/html"})
+    assert answer.status_code == status
+    assert f"<h1>{heading}</h1>" in answer.text
+    assert sentence in answer.text
+
+
 def test_a_command_in_a_sentence_is_code(website: Website) -> None:
     page = website.client.get(f"/people/{UUID(int=7)}", headers={"accept": "text/html"}).text
     assert "<code>facesets people list</code>" in page
@@ -46,3 +63,12 @@ def test_the_keys_are_explained_on_every_page(website: Website, browser: Browser
         page.keyboard.press("?")
         page.get_by_role("dialog").get_by_text("Review").wait_for()
         assert not accessibility_findings(page)
+
+
+def test_many_keys_are_read_from_the_first_one_on(website: Website, browser: Browser) -> None:
+    person = website.get("/persons")["items"][0]["id"]
+    with opened(browser, f"{website.address}/people/{person}", (360, 480)) as page:
+        page.keyboard.press("?")
+        help_ = page.get_by_role("dialog")
+        assert help_.evaluate("(each) => each.scrollHeight > each.clientHeight && each.scrollTop === 0")
+        expect(page.get_by_role("button", name="Close")).to_be_in_viewport()

@@ -62,6 +62,12 @@ def test_pages_of_nobody_and_nothing_are_not_found(onlooked: Website) -> None:
     assert onlooked.client.get("/people?after=x").status_code == 422
 
 
+def test_why_a_face_is_whose_it_is_names_commands_as_code(website: Website) -> None:
+    html = website.page(f"/photos/{website.get('/faces/1')['assetId']}/why/1")
+    assert "<code>" in html
+    assert "`" not in html
+
+
 def test_whoever_was_merged_is_found_under_the_other(website: Website) -> None:
     first, second = people(website)[:2]
     website.post(f"/persons/{second['id']}/merge", {"intoPersonId": first["id"]})
@@ -116,7 +122,7 @@ def test_people_are_found_while_one_types(website: Website, browser: Browser) ->
         page.get_by_role("heading", name="Hanna").wait_for()
         page.go_back()
         page.locator("#find").fill("nobody at all")
-        page.get_by_text("Nobody to show here").wait_for()
+        page.get_by_text("Nobody is called “nobody at all”.").wait_for()
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
@@ -134,10 +140,10 @@ def test_two_faces_move_to_a_new_name_by_mouse_and_back(
         page.get_by_role("button", name="Move", exact=True).click()
         message(page, "2 faces moved to Newcomer")
         expect(faces_on(page)).to_have_count(7)
-        page.get_by_text("7 faces on 7 photos").wait_for()
+        page.get_by_text("7 faces on 7 photos, 2015").wait_for()
         page.get_by_role("button", name="Undo").click()
         expect(faces_on(page)).to_have_count(9)
-        page.get_by_text("9 faces on 9 photos").wait_for()
+        page.get_by_text("9 faces on 9 photos, 2015").wait_for()
 
 
 @pytest.mark.slow

@@ -6,11 +6,15 @@ import threading
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from facesets.jobs.orders import Order
+from facesets.jobs.queueing import put
 from facesets.stop import Stop
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.queue.schema import install
 from facesets.web.background import JobProgress
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.library_people import rows
+from tests.fixtures.queued import work
 from tests.fixtures.website import Website
 
 pytestmark = pytest.mark.slow
@@ -112,6 +116,16 @@ def test_it_asks_for_news_only_while_something_runs(website: Website, browser: B
         page.on("request", lambda request: asked.append(request.url))
         page.wait_for_timeout(2000)
         assert not asked
+
+
+def test_a_queued_job_is_watched_to_its_end(website: Website, album: Library, browser: Browser) -> None:
+    install(album.database)
+    put(album.database, Order("cluster"))
+    with opened(browser, f"{website.address}/runs") as page:
+        job = page.locator("#queue li")
+        expect(job).to_contain_text("Waiting")
+        work(album.database)
+        expect(job).to_contain_text("Done")
 
 
 @pytest.mark.slow

@@ -54,6 +54,24 @@ class GroupMembership:
     today: dict[str, str] = field(default_factory=dict)
     called: dict[str, str] = field(default_factory=dict)
 
+    def copy(self) -> "GroupMembership":
+        """The same, to be changed without changing this one."""
+        return GroupMembership(
+            groups={name: [*faces] for name, faces in self.groups.items()},
+            single=[*self.single],
+            single_folder=self.single_folder,
+            hidden={name: [*faces] for name, faces in self.hidden.items()},
+            set_aside=[*self.set_aside],
+            files=dict(self.files),
+            statements=[*self.statements],
+            learned=[*self.learned],
+            renamed=dict(self.renamed),
+            deleted=[*self.deleted],
+            warnings=[*self.warnings],
+            today=dict(self.today),
+            called=dict(self.called),
+        )
+
     def rename(self, named: Mapping[str, str], others: Mapping[str, str] | None = None) -> None:
         """Give groups the names that a user gave, and to `others` such as nobody gave; old to new."""
         names = {**named, **(others or {})}

@@ -56,6 +56,8 @@ def _common_parts(path: str, other: str) -> int:
 
 def with_sources_today(files: Mapping[str, PlacedFile], today: Mapping[str, str]) -> dict[str, PlacedFile]:
     """The files of a result, made from where their photos lie today."""
+    if not today:
+        return dict(files)
     return {name: replace(put, source=today.get(put.source, put.source)) for name, put in files.items()}
 
 

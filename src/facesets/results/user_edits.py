@@ -41,16 +41,30 @@ def known_of(
 
     Paths are those of today. Errors as `learn`.
     """
+    known = recorded(manifest, collection)
+    if learns:
+        learn(root, known, ours_of(manifest, root))
+    return known
+
+
+def ours_of(manifest: ClusterManifest | RefineManifest, root: Path) -> set[str]:
+    """Names besides photos that the program wrote or may have written. Raises `CannotWrite`."""
+    return {*manifest.sheets, *announced_names(root)}
+
+
+def recorded(manifest: ClusterManifest | RefineManifest, collection: FaceCollection) -> GroupMembership:
+    """Who is who by a manifest alone, whatever the user did since. Paths are those of today."""
     manifest = with_current_ids(manifest, collection)
     paths = dict(zip(collection.images.sha256.tolist(), collection.images.paths, strict=True))
 
     def current(faces: Iterable[FaceEntry]) -> list[FaceEntry]:
-        return [replace(face, paths=paths.get(face.image.encode(), face.paths)) for face in faces]
+        today = ((face, paths.get(face.image.encode(), face.paths)) for face in faces)
+        return [face if face.paths == now else replace(face, paths=now) for face, now in today]
 
     of_people = isinstance(manifest, ClusterManifest)
     groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
     today = paths_today(manifest, collection.images)
-    known = GroupMembership(
+    return GroupMembership(
         groups={group.name: current(group.faces) for group in groups},
         single=current(manifest.singletons if isinstance(manifest, ClusterManifest) else ()),
         single_folder=SINGLETONS if of_people else "",
@@ -63,9 +77,6 @@ def known_of(
         ],
         today=today,
     )
-    if learns:
-        learn(root, known, {*manifest.sheets, *announced_names(root)})
-    return known
 
 
 def warn(known: GroupMembership | None, out: Path, progress: Progress) -> None:

@@ -60,6 +60,17 @@ _STATUS: tuple[tuple[type[FacesetsError], HTTPStatus], ...] = (
     (Unreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (WrongUsage, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
+_HEADINGS = {
+    HTTPStatus.BAD_REQUEST: "That cannot be read",
+    HTTPStatus.FORBIDDEN: "Refused",
+    HTTPStatus.NOT_FOUND: "Not found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "Not possible here",
+    HTTPStatus.CONFLICT: "Not now",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "That does not fit",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The library does not answer",
+}
+"""What pages say in large letters; of other statuses, that something failed."""
+_NOTHING = "There is nothing at this address."
 API = "/api/"
 
 
@@ -93,6 +104,11 @@ def _invalid(request: Request, error: Exception) -> Response:
         raise error
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
+    if not request.scope["path"].startswith(API):
+        if first["loc"][0] == "path":
+            return answered(request, HTTPStatus.NOT_FOUND, _NOTHING)
+        sentence = f"What the address gives as {where} does not fit. Leave it out."
+        return answered(request, HTTPStatus.UNPROCESSABLE_ENTITY, sentence)
     said = f"{where}: {first['msg']}." if where else f"{first['msg']}."
     if first["type"] == "json_invalid":
         said = "The body is not valid JSON."
@@ -104,7 +120,7 @@ def _of_http(request: Request, error: Exception) -> Response:
         raise error
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND:
-        detail = "There is nothing at this address."
+        detail = _NOTHING
     response = answered(request, HTTPStatus(error.status_code), detail)
     response.headers.update(error.headers or {})
     return response
@@ -140,7 +156,8 @@ def answered(request: Request, status: HTTPStatus, sentence: str, **more: Any) -
     """A sentence as an answer of a status, in the form that whoever asked can use."""
     if request.scope["path"].startswith(API) or "text/html" not in request.headers.get("accept", ""):
         return problem(status, sentence, **more)
-    return render(request, "problem.html", status=status, title=status.phrase, sentence=sentence)
+    title = _HEADINGS.get(status, "That failed")
+    return render(request, "problem.html", status=status, title=title, sentence=sentence)
 
 
 def problem(status: HTTPStatus, sentence: str, **more: Any) -> JSONResponse:

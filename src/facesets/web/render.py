@@ -49,6 +49,12 @@ def commands(sentence: str) -> list[tuple[str, bool]]:
     return [(part, place % 2 == 1) for place, part in enumerate(parts)]
 
 
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    """As `counted`, with thin spaces in large numbers."""
+    number, _, noun = counted(count, one, many).partition(" ")
+    return f"{int(number):,} {noun}".replace(",", "\u202f")
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -59,7 +65,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["commands"] = commands
-    environment.filters["counted"] = counted
+    environment.filters["counted"] = _counted
     environment.filters["exposure"] = exposure
     environment.filters["printable"] = printable
     return environment

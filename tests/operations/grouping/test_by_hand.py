@@ -24,7 +24,7 @@ from tests.fixtures.results import (
 from tests.fixtures.soak import mostly_slow, soaking
 
 from facesets.errors import AlreadyRunning, CannotWrite, Changed, NotFound, WrongUsage
-from facesets.operations.grouping import by_hand
+from facesets.operations.grouping import by_hand, result_now
 from facesets.operations.grouping.by_hand import (
     UNASSIGNED,
     FolderTaken,
@@ -40,6 +40,7 @@ from facesets.operations.undo import known_runs, undo
 from facesets.results import hand_moves
 from facesets.results.hand_moves import NOTES
 from facesets.results.lock import locked
+from facesets.results.manifest_json import Manifest, read_any_manifest
 from facesets.results.safe_folder import SafeFolder
 
 pytestmark = pytest.mark.slow
@@ -158,6 +159,29 @@ def test_each_change_is_taken_back_exactly_the_last_first(company: MadeStore, tm
     assert photos_of(raw) == before
     with pytest.raises(NotFound):
         take_back(raw)
+
+
+def test_a_manifest_is_read_once_until_a_run_writes_another(
+    company: MadeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, sets = make(company, tmp_path)
+    read: list[Path] = []
+
+    def counted(path: Path) -> Manifest:
+        read.append(path)
+        return read_any_manifest(path)
+
+    monkeypatch.setattr(result_now, "read_any_manifest", counted)
+    for _ in range(2):
+        move_faces(raw, Seen("person_001"), [own_face(raw, "person_001")], "person_002")
+    take_back(raw)
+    assert len(read) == 1
+    before = {name: len(faces) for name, faces in read_result(raw).groups.items()}
+    assert read_result(raw).learned
+    grow(company, raw, sets)
+    assert {name: len(faces) for name, faces in read_result(raw).groups.items()} == before
+    assert not read_result(raw).learned
+    assert len(read) == 2
 
 
 def test_what_a_run_has_taken_up_is_taken_back_by_undo(company: MadeStore, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,10 @@ from facesets.records import Collection, Faces, Images
 from facesets.results.folder_diff import folder_of
 from facesets.results.manifest import ClusterManifest, FaceEntry, PlacedFile, RefineManifest
 from facesets.results.manifest_json import manifest_file, read_any_manifest
+from facesets.results.membership import GroupMembership
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.user_edits import known_of, refuse_cut_off
+from facesets.results.user_edits import learn, ours_of, recorded, refuse_cut_off
 
 
 @dataclass(frozen=True)
@@ -115,14 +116,19 @@ def read_result(root: Path) -> ResultNow:
     DamagedFile, NewerFormat
         Its manifest cannot be read.
     """
-    manifest = read_any_manifest(root)
-    if not isinstance(manifest, ClusterManifest | RefineManifest) or not root.is_dir():
-        raise WrongUsage(f"{printable(root)} holds no people. Give a folder that cluster or refine wrote.")
-    sealed = _why_sealed(root, manifest)
-    known = known_of(manifest, root, _as_collection(manifest), learns=not sealed)
+    try:
+        status = manifest_file(root).stat()
+    except OSError:
+        made = _made_there.__wrapped__(root, (0, 0, 0))
+    else:
+        made = _made_there(root, (status.st_ino, status.st_mtime_ns, status.st_size))
+    sealed = _why_sealed(root, made.manifest)
+    known = made.known.copy()
+    if not sealed:
+        learn(root, known, ours_of(made.manifest, root))
     return ResultNow(
         root=root,
-        cache=manifest.made.cache,
+        cache=made.manifest.made.cache,
         groups=known.groups,
         single=known.single,
         single_folder=known.single_folder,
@@ -134,6 +140,23 @@ def read_result(root: Path) -> ResultNow:
         since=_since(root),
         sealed=sealed,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A result as its run left it."""
+
+    manifest: ClusterManifest | RefineManifest
+    known: GroupMembership
+
+
+@lru_cache(maxsize=1)
+def _made_there(root: Path, state: tuple[int, int, int]) -> _Made:  # noqa: ARG001 - which file it was
+    """The result as its run left it, kept until its manifest is another file: it may take long to read."""
+    manifest = read_any_manifest(root)
+    if not isinstance(manifest, ClusterManifest | RefineManifest) or not root.is_dir():
+        raise WrongUsage(f"{printable(root)} holds no people. Give a folder that cluster or refine wrote.")
+    return _Made(manifest, recorded(manifest, _as_collection(manifest)))
 
 
 def _why_sealed(root: Path, manifest: ClusterManifest | RefineManifest) -> str:

@@ -35,6 +35,8 @@ class PersonShape(Shape):
     photo_count: int
     prototype_count: int
     face_id: Annotated[int | None, Field(description="The face that shows them.")]
+    first_year: Annotated[int | None, Field(description="Of their earliest dated photo.")]
+    last_year: Annotated[int | None, Field(description="Of their latest dated photo.")]
     created_at: datetime
     updated_at: datetime
 
@@ -98,6 +100,8 @@ def _fields(card: PersonCard) -> dict[str, object]:
         "photo_count": card.photos,
         "prototype_count": card.prototypes,
         "face_id": card.face,
+        "first_year": int(card.first) if card.first else None,
+        "last_year": int(card.last) if card.last else None,
         "created_at": card.created_at,
         "updated_at": card.updated_at,
     }

@@ -52,6 +52,11 @@ async function send(method, path, body) {
   return content;
 }
 
+/** A number with its noun, such as 12 000 faces. */
+export function counted(count, one, many = `${one}s`) {
+  return `${count.toLocaleString("en").replaceAll(",", "\u202f")} ${count === 1 ? one : many}`;
+}
+
 /** A sentence to be put into an element: a command, between backticks, as code. */
 export function worded(text) {
   const parts = text.split("`");
@@ -152,6 +157,8 @@ function showHelp() {
     list.append(term, Object.assign(document.createElement("dd"), { textContent: words }));
   }
   help.showModal();
+  // The focus goes to the button at the end.
+  help.scrollTop = 0;
 }
 
 const NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };

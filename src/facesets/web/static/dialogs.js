@@ -1,5 +1,6 @@
 // Dialogs that ask for a name or a few words, or whether something is meant. They answer by a promise.
 
+import { worded } from "./app.js";
 import { completeNames } from "./complete.js";
 
 /** A dialog of the page whose answer is awaited; whoever leaves it answers null. */
@@ -35,8 +36,8 @@ name.dialog.querySelector("form").addEventListener("submit", (event) => {
 
 /** Ask for a name: `{name, person}`, where `person` is the one chosen from the list; null for none. */
 export function askName({ title, hint = "", button, value = "" }) {
-  document.getElementById("ask-name-title").textContent = title;
-  document.getElementById("ask-name-hint").textContent = hint;
+  document.getElementById("ask-name-title").replaceChildren(...worded(title));
+  document.getElementById("ask-name-hint").replaceChildren(...worded(hint));
   name.dialog.querySelector("[type=submit]").textContent = button;
   nameField.value = value;
   const answer = name.open();
@@ -54,8 +55,8 @@ text.dialog.querySelector("form").addEventListener("submit", (event) => {
 
 /** Ask for a few words, none of which is an answer too; `pattern` is how they are written. */
 export function askText({ title, hint, label, button, pattern, value = "" }) {
-  document.getElementById("ask-text-title").textContent = title;
-  document.getElementById("ask-text-hint").textContent = hint;
+  document.getElementById("ask-text-title").replaceChildren(...worded(title));
+  document.getElementById("ask-text-hint").replaceChildren(...worded(hint));
   document.querySelector("label[for=ask-text-field]").textContent = label;
   text.dialog.querySelector("[type=submit]").textContent = button;
   Object.assign(textField, { value, pattern, title: label });
@@ -81,8 +82,8 @@ yesSubmit.addEventListener("click", () => {
 
 /** Ask whether something is meant; with `typed`, that has to be typed as proof, and is the answer. */
 export function askYes({ title, hint = "", button, typed = "", danger = false }) {
-  document.getElementById("ask-yes-title").textContent = title;
-  document.getElementById("ask-yes-hint").textContent = hint;
+  document.getElementById("ask-yes-title").replaceChildren(...worded(title));
+  document.getElementById("ask-yes-hint").replaceChildren(...worded(hint));
   document.getElementById("ask-yes-typed").hidden = !typed;
   document.querySelector("label[for=ask-yes-field]").textContent = `Type ${typed}`;
   yesSubmit.textContent = button;

@@ -30,7 +30,6 @@ async function show() {
     list.replaceChildren(part);
     shown = wanted;
     document.getElementById("people-count").textContent = list.querySelector("[data-count]").textContent.trim();
-    document.getElementById("nobody").hidden = list.querySelector("a.card") !== null;
     history.replaceState(null, "", wanted ? `/people?${wanted}` : "/people");
     watch();
   } catch (problem) {

@@ -1,6 +1,6 @@
 // One person: which faces are theirs, what they are called, and who else they may be.
 
-import { call, complain, onKeys, say } from "./app.js";
+import { call, complain, counted, onKeys, say } from "./app.js";
 import { told, toldLater, undoByKey } from "./changes.js";
 import { askName, askText, askYes } from "./dialogs.js";
 import { fetched, follow } from "./more.js";
@@ -10,7 +10,7 @@ const root = document.getElementById("person");
 const faces = document.getElementById("faces");
 const path = `/persons/${root.dataset.id}`;
 const called = () => root.dataset.name || "this person";
-const counted = (count) => (count === 1 ? "1 face" : `${count} faces`);
+const faceCount = (count) => counted(count, "face");
 
 const holder = faces.parentElement.insertBefore(document.createElement("div"), faces.nextSibling);
 const select = selectable(faces, { changed: showSelection, open: (option) => location.assign(option.dataset.href) });
@@ -70,10 +70,11 @@ function showHead(person) {
   heading.textContent = person.name ?? "Somebody without a name";
   heading.classList.toggle("muted", !person.name);
   document.title = `${heading.textContent} · facesets`;
-  const photos = person.photoCount === 1 ? "1 photo" : `${person.photoCount} photos`;
   const hidden = person.status === "hidden";
+  const { firstYear: first, lastYear: last } = person;
+  const years = !first ? "" : first === last ? `, ${first}` : `, ${first} to ${last}`;
   document.getElementById("person-counts").textContent =
-    `${counted(person.faceCount)} on ${photos}${hidden ? " · hidden" : ""}`;
+    `${faceCount(person.faceCount)} on ${counted(person.photoCount, "photo")}${years}${hidden ? " · hidden" : ""}`;
   root.querySelector("[data-do=rename]").textContent = person.name ? "Rename…" : "Name…";
   root.querySelector("[data-do=hide]").hidden = hidden;
   root.querySelector("[data-do=unhide]").hidden = !hidden;
@@ -129,11 +130,11 @@ async function moveTo() {
   const count = select.ids().length;
   if (!count) return say("Select faces first.");
   const chosen = await askName({
-    title: `Move ${counted(count)} to…`, hint: "Somebody who is there, or a new name.", button: "Move",
+    title: `Move ${faceCount(count)} to…`, hint: "Somebody who is there, or a new name.", button: "Move",
   });
   if (!chosen) return;
   const to = chosen.person ? { toPersonId: chosen.person.id } : { name: chosen.name, into: true };
-  await give({ action: "move", ...to }, (answer) => `${counted(answer.facesMoved)} moved to ${answer.personName ?? chosen.name}`);
+  await give({ action: "move", ...to }, (answer) => `${faceCount(answer.facesMoved)} moved to ${answer.personName ?? chosen.name}`);
   select.focus();
 }
 
@@ -223,7 +224,7 @@ async function same(button) {
       intoPersonId: root.dataset.id, intoVersion: Number(root.dataset.version),
     });
     root.dataset.version = answer.version;
-    told(`${counted(answer.facesMoved)} of ${name || "the other"} added`, answer.step, refresh);
+    told(`${faceCount(answer.facesMoved)} of ${name || "the other"} added`, answer.step, refresh);
     await refresh();
   } catch (problem) {
     refused(problem);
@@ -253,9 +254,9 @@ const deeds = {
   merge: mergeInto,
   forget,
   same,
-  not: () => give({ action: "move" }, (answer) => `${counted(answer.facesMoved)} said not to be ${called()}`),
+  not: () => give({ action: "move" }, (answer) => `${faceCount(answer.facesMoved)} said not to be ${called()}`),
   move: moveTo,
-  split: () => give({ action: "split" }, (answer) => `${counted(answer.facesMoved)} split off as somebody new`),
+  split: () => give({ action: "split" }, (answer) => `${faceCount(answer.facesMoved)} split off as somebody new`),
   best,
   open: () => location.assign(select.first().dataset.href),
   none: () => select.none(),
@@ -295,8 +296,8 @@ onKeys({
   "←↑↓→": ["Move among the faces; with Shift, select on the way", () => {}],
   Space: ["Select the face, or not", () => {}],
   Enter: ["Open its photo", () => {}],
-  ArrowRight: ["To the faces", () => select.focus()],
-  ArrowDown: ["To the faces", () => select.focus()],
+  ArrowRight: ["", () => select.focus()],
+  ArrowDown: ["", () => select.focus()],
   a: ["Select all that are shown", () => select.all()],
   Escape: ["Select none", () => select.none()],
   n: ["Not this person", deeds.not],

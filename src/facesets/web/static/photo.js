@@ -1,6 +1,7 @@
 // One photo: who is on it, and the photos beside it.
 
 import { call, complain, onKeys, say, worded } from "./app.js";
+import { fitNames } from "./boxes.js";
 import { toldLater, undoByKey } from "./changes.js";
 import { askName, askYes } from "./dialogs.js";
 import { fetched } from "./more.js";
@@ -120,20 +121,7 @@ page.addEventListener("toggle", (event) => explain(event.target), true);
 // Those that somebody opened while this was loaded.
 page.querySelectorAll("details").forEach(explain);
 
-/** Names are as large as other words, however large the picture is shown. */
-const NAME_PX = 14;
-const picture = page.querySelector("svg");
-new ResizeObserver(() => {
-  const { width, height } = picture.viewBox.baseVal;
-  const size = NAME_PX / Math.min(picture.clientWidth / width, picture.clientHeight / height);
-  for (const box of picture.querySelectorAll("[data-box]")) {
-    const [rect, text] = [box.querySelector("rect"), box.querySelector("text")];
-    const [top, bottom] = [rect.y.baseVal.value, rect.y.baseVal.value + rect.height.baseVal.value];
-    text.setAttribute("font-size", size);
-    text.setAttribute("stroke-width", size / 5);
-    text.setAttribute("y", bottom + size * 1.4 < height ? bottom + size * 1.15 : Math.max(top - size * 0.4, size));
-  }
-}).observe(picture);
+fitNames(page.querySelector("svg"));
 
 const of = (deed) => () => (current ? deed(current) : say("Choose a face first: by Tab, or by pointing at it."));
 const follow = (rel) => () => document.querySelector(`a[rel=${rel}]`)?.click();

@@ -1,6 +1,7 @@
 // Pages of a result folder: choose faces, say whom they show, name and merge people, take it back.
 
 import { call, complain, onKeys, say, takeBack } from "./app.js";
+import { fitNames } from "./boxes.js";
 import { completeNames } from "./complete.js";
 
 const KEPT = "facesets-done";
@@ -178,4 +179,6 @@ if (items.length) {
     ArrowUp: ["The one above", (event) => step(-perRow(), event)],
   });
 }
-if (byId("find")) onKeys({ "/": ["Find a name", focusOn("find")] });
+const picture = document.querySelector(".photo-frame");
+if (picture) fitNames(picture);
+if (byId("find")) onKeys({ "/": ["Find by name", focusOn("find")] });

@@ -1,6 +1,6 @@
 // How a question looks: on the left whom it is about, on the right what is asked.
 
-import { worded } from "./app.js";
+import { counted, worded } from "./app.js";
 
 const byId = (id) => document.getElementById(id);
 const LARGE = 320;
@@ -20,10 +20,6 @@ export function shape(question) {
 
 function address(face, size) {
   return `/api/v1/faces/faces/${face.id}/crop?size=${size}&v=${face.assetId.slice(0, 16)}`;
-}
-
-function plural(count, word) {
-  return `${count.toLocaleString("en").replaceAll(",", "\u202f")} ${count === 1 ? word : `${word}s`}`;
 }
 
 /** Which pictures a question shows. */
@@ -62,7 +58,7 @@ function words(question) {
     age: number > 1 ? `Are these ${number} faces really ${name}? Their ages do not fit.` : `Is this really ${name}? The face ${item?.note}.`,
     import: number > 1 ? `Are these ${number} faces ${name}, as other programs say?` : `Is this ${name}? ${item?.note}.`,
     same: number > 1 ? `Are these ${number} people all ${name}?` : areNamed ? `Are ${name} and ${other} one person?` : "Are these one person?",
-    split: `Is ${question.personName ?? "this"} two people? The ${plural(item?.settles ?? 0, "face")} on the right may be somebody else.`,
+    split: `Is ${question.personName ?? "this"} two people? The ${counted(item?.settles ?? 0, "face")} on the right may be somebody else.`,
     cluster: number > 1 ? `Are these ${number} groups ${name}?` : `Is this group ${name}?`,
     name: "Who is this?",
   }[question.kind];
@@ -85,9 +81,9 @@ function faces(list, alt, most = 6) {
   return element("div", { className: some.length > 1 ? "mosaic" : "mosaic one" }, ...some.map((each, place) => picture(each, place ? SMALL : LARGE, place ? "" : alt)));
 }
 
+/** What speaks for it in numbers; what the question says of one face already is not said again. */
 function alike(item) {
-  if (item.note) return item.note;
-  const facts = item.settles ? [plural(item.settles, "face")] : [];
+  const facts = item.settles && !item.note ? [counted(item.settles, "face")] : [];
   if (item.cosineSimilarity !== null) facts.push(`similarity ${item.cosineSimilarity.toFixed(2)}`);
   return facts.join(" · ");
 }
@@ -118,7 +114,7 @@ export function show(question, but, toggle) {
   byId("trouble").hidden = !question.trouble;
   byId("question").dataset.kind = isName ? "name" : isMany ? "many" : "two";
   const left = question.personName ?? WITHOUT;
-  byId("left").replaceChildren(label(isName ? "" : left, plural(question.faceCount, "face")), faces(question.faces, left));
+  byId("left").replaceChildren(label(isName ? "" : left, counted(question.faceCount, "face")), faces(question.faces, left));
   byId("right").hidden = isName;
   if (isMany) {
     byId("right").replaceChildren(element("div", { className: "choices" }, ...question.items.map((item) => choice(item, but.has(item.number), toggle))));

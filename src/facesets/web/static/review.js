@@ -81,7 +81,7 @@ function next() {
   if (current?.isOld) renew(current);
   if (isCutOff) return;
   if (!current && unsettled.size) outbox.then(fetchQuestions);
-  else if (queue.length < AHEAD / 2) fetchQuestions();
+  else if (current && queue.length < AHEAD / 2) fetchQuestions();
 }
 
 /** Look how a question that is asked again stands now: what is seen is what an answer is about. */

@@ -3,16 +3,20 @@
 import { call, complain, onKeys, say } from "./app.js";
 
 const EVERY_MS = 1500;
+const QUEUE_EVERY_MS = 3000;
 const FIRST_MS = 400;
 let timer = 0;
 
 const panels = () => [...document.querySelectorAll("#now [data-job]")];
+const isQueued = () => document.querySelector("#queue [data-open]") !== null;
 
 function watch(after = EVERY_MS) {
   clearTimeout(timer);
   const some = panels().length > 0;
   for (const button of document.querySelectorAll("[data-start] button")) button.disabled = some;
-  if (some && !document.hidden) timer = setTimeout(look, after);
+  if (document.hidden) return;
+  if (some) timer = setTimeout(look, after);
+  else if (isQueued()) timer = setTimeout(() => refresh(QUEUE_EVERY_MS), Math.max(after, QUEUE_EVERY_MS));
 }
 
 async function look() {
@@ -29,7 +33,7 @@ async function look() {
   if (ended) {
     await refresh();
     tell(ended);
-  }
+  } else if (isQueued()) await refresh(EVERY_MS);
   watch();
 }
 
@@ -55,12 +59,17 @@ function tell(job) {
 }
 
 /** Put what runs and what ran in place of what is shown; fields that somebody fills in stay as they are. */
-async function refresh() {
+async function refresh(after = FIRST_MS) {
   const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
-  if (!answer || !answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const id of ["now", "history"]) document.getElementById(id).replaceWith(page.getElementById(id));
-  watch(FIRST_MS);
+  if (answer?.ok) {
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const id of ["now", "queue", "history"]) {
+      const [old, now] = [document.getElementById(id), page.getElementById(id)];
+      // What is as it was keeps the focus.
+      if (old.outerHTML !== now.outerHTML) old.replaceWith(now);
+    }
+  }
+  watch(after);
 }
 
 function asked(form) {
@@ -108,5 +117,5 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) refresh();
   else clearTimeout(timer);
 });
-onKeys({ r: ["Look again", refresh] });
+onKeys({ r: ["Look again", () => refresh()] });
 watch(FIRST_MS);

@@ -1,6 +1,6 @@
 // Groups without a name: one field each; Enter keeps the name and goes on to the next.
 
-import { call, complain, onKeys, say, takeBack, worded } from "./app.js";
+import { call, complain, counted, onKeys, say, takeBack, worded } from "./app.js";
 import { ask } from "./ask.js";
 import { completeNames } from "./complete.js";
 import { growing } from "./growing.js";
@@ -20,7 +20,7 @@ const open = () => [...list.querySelectorAll(".group:not(.done, .busy)")];
 function count(change) {
   total.dataset.total = Number(total.dataset.total) + change;
   const left = Number(total.dataset.total);
-  total.textContent = `${left.toLocaleString("en").replaceAll(",", "\u202f")} ${left === 1 ? "group" : "groups"} without a name`;
+  total.textContent = `${counted(left, "group")} without a name`;
 }
 
 /** Go to the field after a group's, or before it. */
@@ -176,7 +176,9 @@ async function showAll(group) {
     document.getElementById("all-title").textContent = all.faces.length < Number(group.dataset.faces)
       ? `The best ${all.faces.length} of ${group.dataset.faces} faces` : `All ${all.faces.length} faces`;
     pictures(document.getElementById("all-grid"), all.faces, 160);
-    document.getElementById("all-faces").showModal();
+    const dialog = document.getElementById("all-faces");
+    dialog.showModal();
+    dialog.scrollTop = 0;
   } catch (problem) {
     complain(problem);
   }
