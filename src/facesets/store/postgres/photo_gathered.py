@@ -18,11 +18,13 @@ from facesets.store.postgres.photo_dates import Dates, taken_on
 from facesets.store.postgres.photo_filter import PhotoFilter, together
 from facesets.store.postgres.photo_people import showing
 from facesets.store.postgres.photo_places import taken_near
-from facesets.store.postgres.photo_tags import AskedTag, tagged
+from facesets.store.postgres.photo_tags import AskedTag, shares_of_tags, tagged
 from facesets.store.postgres.photo_words import described_with, with_words
 
-FEW = 10_000
-"""Photos of somebody: so many are gathered sooner than a walk through the latest photos ends."""
+FEW = 30_000
+"""Photos of somebody that are gathered soon enough: a walk through the latest photos might be for nothing."""
+_COMMON_TAG = 0.01
+"""Of all tags of photos: one with so many is sooner asked of some photos than looked up."""
 FEW_DESCRIBED = 2000
 
 _IS_ON_FEW = sql.SQL(
@@ -73,7 +75,8 @@ def gathered_few(connection: Connection, asked: PhotoFilter) -> Gathered | None:
         numbers = with_words(connection, asked.words, FEW_DESCRIBED)
         if numbers is not None:
             return _with_numbers(connection, asked, numbers)
-    if asked.persons and _are_on_few(connection, asked):
+    # Photos of a camera are joined from an index, however many these are.
+    if asked.persons and (asked.cameras is not None or _are_on_few(connection, asked)):
         return gathered(connection, asked)
     return None
 
@@ -86,8 +89,11 @@ def _are_on_few(connection: Connection, asked: PhotoFilter) -> bool:
 def gathered(connection: Connection, asked: PhotoFilter, tag: AskedTag | None = None) -> Gathered:
     """All photos that may fit, where people are asked for, or of a tag of photos where nobody is."""
     shown, of_people = showing(asked.persons, ALL_AT_ONCE)
-    others = [each for each in asked.tags if each.target == "scene" and each != tag]
-    known = together((shown[1:], of_people), _by_camera(asked), tagged(others, ALL_AT_ONCE))
+    if tag is not None:
+        asked = asked.without(tag)
+    rare = _rare_tags(connection, asked)
+    known = together((shown[1:], of_people), _by_camera(asked), tagged(rare, ALL_AT_ONCE))
+    asked = replace(asked, tags=tuple(each for each in asked.tags if each not in rare))
     base = _OF_PERSON if tag is None else _OF_TAG
     numbers = base.format(conditions=all_of(known), tag=sql.Literal(tag and tag.number))
     return _looked_up(connection, asked, numbers, known[1])
@@ -95,13 +101,15 @@ def gathered(connection: Connection, asked: PhotoFilter, tag: AskedTag | None = 
 
 def _with_numbers(connection: Connection, asked: PhotoFilter, numbers: list[int]) -> Gathered:
     """Those that may fit among photos that have the words asked for."""
-    known = together(
-        showing(asked.persons, ONE_BY_ONE),
-        _by_camera(asked, ONE_BY_ONE),
-        tagged([tag for tag in asked.tags if tag.target == "scene"], ONE_BY_ONE),
-    )
+    known = together(showing(asked.persons, ONE_BY_ONE), _by_camera(asked, ONE_BY_ONE))
     given = known[1] | {"numbers": numbers}
     return _looked_up(connection, replace(asked, words=""), _NUMBERED.format(conditions=all_of(known)), given)
+
+
+def _rare_tags(connection: Connection, asked: PhotoFilter) -> list[AskedTag]:
+    of_photos = [tag for tag in asked.tags if tag.target == "scene"]
+    known = shares_of_tags(connection) if of_photos else {}
+    return [tag for tag in of_photos if known.get(tag.number, 0.0) < _COMMON_TAG]
 
 
 def _by_camera(asked: PhotoFilter, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
@@ -113,13 +121,14 @@ def _by_camera(asked: PhotoFilter, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
 def _looked_up(
     connection: Connection, asked: PhotoFilter, numbers: sql.Composed, given: dict[str, object]
 ) -> Gathered:
+    """Those of these numbers that may fit; of people and cameras they are already."""
     taken = sql.SQL("i.taken" if asked.near is None else "m.taken")
     then = together(
         taken_on(asked.dates) if asked.near is None else taken_near(asked.near, asked.dates),
         in_years_of_age(connection, asked.ages, asked.persons, taken),
     )
     last = together(
-        tagged([tag for tag in asked.tags if tag.target == "face"], ONE_BY_ONE),
+        tagged(asked.tags, ONE_BY_ONE),
         described_with(asked.words, ONE_BY_ONE),
         of_age(asked.ages, asked.persons, ONE_BY_ONE),
     )
