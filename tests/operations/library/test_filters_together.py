@@ -22,7 +22,7 @@ from facesets.operations.people.corrections.naming import name
 from facesets.places import EARTH_KM, Near
 from facesets.records import ClipModel
 from facesets.store.postgres import described_photos as described
-from facesets.store.postgres import photo_latest, search
+from facesets.store.postgres import photo_gathered, photo_latest, search
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models
@@ -225,17 +225,22 @@ _LAST = datetime(1, 1, 1)  # noqa: DTZ001 - by the camera's clock
 
 
 @pytest.mark.parametrize(
-    ("indexed", "walked"),
+    ("indexed", "walked", "few"),
     [
-        (False, 4),
-        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((False, 2000), (True, 2000), (True, 4))),
+        (False, 4, 10),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in ((False, 2000, 10), (False, 4, 1000), (True, 2000, 10), (True, 4, 1000))
+        ),
     ],
 )
 def test_all_conditions_hold_together_however_photos_are_found(
-    database: Database, monkeypatch: pytest.MonkeyPatch, walked: int, indexed: bool
+    database: Database, monkeypatch: pytest.MonkeyPatch, walked: int, indexed: bool, few: int
 ) -> None:
     monkeypatch.setattr(photo_latest, "_MOST_WALKED", walked)
     monkeypatch.setattr(described, "_RANKED", walked)
+    monkeypatch.setattr(photo_gathered, "FEW", few)
+    monkeypatch.setattr(photo_gathered, "FEW_DESCRIBED", few)
     if indexed:
         monkeypatch.setattr(search, "FEW_IMAGES", 3)
         row = database.run(clip_models)[0]

@@ -95,7 +95,7 @@ _AS_A_REPLICA = "SET session_replication_role = replica; {}; SET session_replica
         ),
         (
             "DELETE FROM image_stages WHERE stage = 'describe'",
-            "descriptions that do not count for their images",
+            "photos that were sent to be described and do not count as sent",
             "SELECT status = 'completed' FROM image_stages WHERE stage = 'describe'",
         ),
         (
@@ -104,7 +104,9 @@ _AS_A_REPLICA = "SET session_replication_role = replica; {}; SET session_replica
             "SELECT status = 'failed' FROM image_stages WHERE stage = 'describe'",
         ),
     ],
-    ids=lambda value: value if value.startswith(("images", "findings", "bodies", "tags", "desc")) else "",
+    ids=lambda value: (
+        value if value.startswith(("images", "findings", "bodies", "tags", "desc", "photos")) else ""
+    ),
 )
 def test_what_other_stages_found_is_looked_at_and_what_was_paid_stays(
     database: Database, by_hand: str, what: str, then: str

@@ -6,9 +6,10 @@ from psycopg import sql
 
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
+from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
 from facesets.store.postgres.photo_search import find_photos
-from facesets.store.postgres.photo_words import WORDS
+from facesets.store.postgres.photo_words import WORDS, with_words
 
 _RANKED = 500
 """Descriptions with the words, of which the best are looked for."""
@@ -28,21 +29,13 @@ def described_photos(connection: Connection, asked: PhotoFilter, *, limit: int) 
 
     Where very many have the words, that says nothing, and takes long to find out: the latest come first then.
     """
-    # Reading all descriptions takes longer than the planner thinks, for long ones lie apart.
-    connection.execute("SET LOCAL enable_seqscan = off")
-    with_words = connection.execute(
-        sql.SQL("SELECT d.image_id FROM descriptions d WHERE d.words @@ {} LIMIT {}").format(
-            WORDS, sql.Literal(_RANKED + 1)
-        ),
-        {"words": asked.words},
-    ).fetchall()
-    connection.execute("SET LOCAL enable_seqscan TO DEFAULT")
-    if len(with_words) > _RANKED:
+    numbers = with_words(connection, asked.words, _RANKED)
+    if numbers is None:
         return _latest(connection, asked, limit)
-    others, given = conditions(replace(asked, words=""))
+    others, given = conditions(replace(asked, words=""), ONE_BY_ONE)
     rows = connection.execute(
         _BEST.format(words=WORDS, conditions=sql.SQL("").join(sql.SQL(" AND {}").format(e) for e in others)),
-        given | {"words": asked.words, "limit": limit, "images": [number for (number,) in with_words]},
+        given | {"words": asked.words, "limit": limit, "images": numbers},
     ).fetchall()
     return [DescribedPhoto(from_text(path), description, taken) for path, description, taken in rows]
 

@@ -5,13 +5,15 @@ said, else by what enough of their faces say together. Otherwise it is how old t
 """
 
 from collections.abc import Sequence
+from math import floor
 from uuid import UUID
 
 from psycopg import sql
 
 from facesets.ages import AgeRange
 from facesets.clustering.ages import LEAST_FACES
-from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, per_image
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, NONE, Conditions, per_image
 
 _AGED = sql.SQL(
     """EXISTS (SELECT FROM face_detections aged
@@ -46,3 +48,36 @@ def of_age(
     )
     given = {"youngest": ages.youngest, "oldest": ages.oldest, "aged_persons": list(persons)}
     return [condition], given
+
+
+_BIRTHS = sql.SQL(
+    """SELECT coalesce(said.year, by_faces.birth_year) FROM unnest(%s::uuid[]) AS person (id)
+        LEFT JOIN said_births said ON said.person_id = person.id
+        LEFT JOIN person_ages by_faces ON by_faces.person_id = person.id
+            AND by_faces.dated_faces >= {least_faces}"""
+)
+_IN_YEARS = sql.SQL("({taken} >= make_date({first}, 1, 1) AND {taken} < make_date({beyond}, 1, 1))")
+
+
+def in_years_of_age(
+    connection: Connection, ages: AgeRange | None, persons: Sequence[UUID], taken: sql.Composable
+) -> Conditions:
+    """The condition that photos were taken in years when one of these people can have been so old.
+
+    It leaves more than `of_age` does, and costs next to nothing. None where somebody's birth is not known.
+    """
+    if ages is None or not persons:
+        return NONE
+    statement = _BIRTHS.format(least_faces=sql.Literal(LEAST_FACES))
+    births = [birth for (birth,) in connection.execute(statement, (list(persons),))]
+    if None in births:
+        return NONE
+    years = [
+        _IN_YEARS.format(
+            taken=taken,
+            first=sql.Literal(floor(birth + ages.youngest)),
+            beyond=sql.Literal(floor(birth + ages.oldest) + 2),
+        )
+        for birth in births
+    ]
+    return [sql.SQL("({} IS NULL OR {})").format(taken, sql.SQL(" OR ").join(years))], {}

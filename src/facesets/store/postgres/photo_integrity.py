@@ -10,7 +10,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.descriptions.returning import recall_answers
+from facesets.store.postgres.descriptions.returning import count_uncounted, recall_answers, recall_uncounted
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,7 @@ _WRONG = (
     ),
 )
 _NOT_JOINED: LiteralString = """FROM descriptions t JOIN images i ON i.sha256 = t.sha256
-    WHERE t.image_id IS DISTINCT FROM i.id OR NOT EXISTS (SELECT FROM image_stages s
-        WHERE s.image_id = i.id AND s.stage = 'describe')"""
+    WHERE t.image_id IS DISTINCT FROM i.id"""
 
 
 def _rows(each: _Wrong) -> sql.Composed:
@@ -144,7 +143,12 @@ def wrong_findings(connection: Connection) -> list[tuple[str, int, str]]:
     """What is wrong, how often, and what `repair_findings` does about it."""
     found = [(each.what, _count(connection, _rows(each)), each.repair) for each in _WRONG]
     not_joined = _count(connection, sql.SQL(_NOT_JOINED))
-    return [*found, ("descriptions that do not count for their images", not_joined, "they count again")]
+    uncounted = count_uncounted(connection)
+    return [
+        *found,
+        ("descriptions of another image than theirs", not_joined, "they are joined to theirs"),
+        ("photos that were sent to be described and do not count as sent", uncounted, "they count again"),
+    ]
 
 
 def _count(connection: Connection, rows: sql.Composable) -> int:
@@ -157,3 +161,4 @@ def repair_findings(connection: Connection) -> None:
         connection.execute(sql.SQL(each.by).format(table=sql.Identifier(each.table), rows=_rows(each)))
     not_joined = connection.execute(sql.SQL("SELECT t.sha256 {}").format(sql.SQL(_NOT_JOINED))).fetchall()
     recall_answers(connection, [sha256 for (sha256,) in not_joined])
+    recall_uncounted(connection)

@@ -10,8 +10,9 @@ from psycopg import sql
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.models import ClipRow
-from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE
+from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
+from facesets.store.postgres.photo_gathered import Gathered, all_of, gathered, gathered_few
 from facesets.store.postgres.photo_latest import let_walk, walks_for
 from facesets.store.postgres.photo_places import distance_from
 from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
@@ -59,12 +60,13 @@ def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limi
 def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]) -> list[int]:
     """The numbers of these photos, in the order in which they are shown."""
     # These orders are those of an index, so that no more is read than is shown.
-    if asked.open or asked.only_people:
+    if asked.open or asked.only_dates:
         all_hold, given = conditions(asked)
-        order = sql.SQL("i.id DESC" if asked.open else "i.taken DESC NULLS LAST, i.id DESC")
-        if asked.only_dates:
-            order = sql.SQL("i.taken DESC, i.id DESC")
+        order = sql.SQL("i.id DESC" if asked.open else "i.taken DESC, i.id DESC")
         return _asked(connection, _IN_ORDER.format(conditions=_all(all_hold), order=order), given | page)
+    few = gathered_few(connection, asked)
+    if few is not None:
+        return _latest(connection, few, page)
     if tagged := _of_rarest_tag(connection, asked):
         photos, given = tagged
         return _asked(connection, _TAGGED.format(photos=photos, has_file=_HAS_FILE), given | page)
@@ -76,8 +78,7 @@ def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]
         let_walk(connection, walk=False)
         if is_enough:
             return latest
-    fits, given = _fits(asked)
-    return _asked(connection, _GATHERED.format(fits=fits, has_file=_HAS_FILE), given | page)
+    return _latest(connection, _all_that_fit(connection, asked), page)
 
 
 def _of_rarest_tag(
@@ -92,27 +93,25 @@ def _of_rarest_tag(
     return _OF_TAG.format(photos=of_tag(rarest), conditions=condition), given
 
 
+def _latest(connection: Connection, found: Gathered, page: dict[str, object]) -> list[int]:
+    statement = _GATHERED.format(fits=found.fits, late=found.late, has_file=_HAS_FILE)
+    return _asked(connection, statement, found.parameters | page)
+
+
 def _asked(connection: Connection, statement: sql.Composed, given: dict[str, object]) -> list[int]:
-    return [number for number, *_ in connection.execute(statement, given)]
+    # Planned for these very conditions: some fit ten photos, and some a million.
+    return [number for number, *_ in connection.execute(statement, given, prepare=False)]
 
 
-def _fits(asked: PhotoFilter) -> tuple[sql.Composed, dict[str, object]]:
-    """The statement that gives number and time of all photos that fit, and its parameters.
-
-    PostgreSQL knows how many photos somebody is on, and not how many are near a place: so those come first.
-    """
-    all_hold, given = conditions(asked, ONE_BY_ONE if asked.persons else ALL_AT_ONCE)
-    fits = _OF_PERSON if asked.persons else _OF_ALL
-    return fits.format(conditions=sql.SQL(" AND ").join(all_hold)), given
+def _all_that_fit(connection: Connection, asked: PhotoFilter) -> Gathered:
+    rarest = None if asked.persons else rarest_of_photos(connection, asked.tags)
+    if asked.persons or rarest is not None:
+        return gathered(connection, asked, rarest)
+    all_hold = conditions(asked)
+    return Gathered(_OF_ALL.format(conditions=all_of(all_hold)), sql.SQL("true"), all_hold[1])
 
 
 _OF_ALL = sql.SQL("SELECT i.id, i.taken FROM images i WHERE {conditions}")
-_OF_PERSON = sql.SQL(
-    """SELECT i.id, i.taken FROM
-            (SELECT DISTINCT f.image_id FROM face_detections f
-                WHERE f.person_id = %(person_0)s::uuid OFFSET 0) theirs
-        CROSS JOIN LATERAL (SELECT * FROM images WHERE id = theirs.image_id OFFSET 0) i WHERE {conditions}"""
-)
 _OF_TAG = sql.SQL("SELECT i.id, i.taken FROM {photos} i WHERE {conditions}")
 _HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
 _ANY_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')")
@@ -128,7 +127,7 @@ _WALKED = sql.SQL("{fitting} AND {has_file} OFFSET %(offset)s LIMIT %(limit)s")
 _GATHERED = sql.SQL(
     """WITH fits AS MATERIALIZED ({fits})
         SELECT i.id FROM (SELECT * FROM fits ORDER BY taken DESC NULLS LAST, id DESC OFFSET 0) i
-        WHERE {has_file} OFFSET %(offset)s LIMIT %(limit)s"""
+        WHERE {late} AND {has_file} OFFSET %(offset)s LIMIT %(limit)s"""
 )
 _SHOWN = sql.SQL(
     """SELECT i.sha256, i.width, i.height, i.taken,
@@ -142,25 +141,18 @@ _SHOWN = sql.SQL(
 
 def count_photos(connection: Connection, asked: PhotoFilter) -> int:
     """How many photos there are of these, at most `MOST_COUNTED`."""
-    if asked.persons and not asked.only_people:
-        fits, given = _fits(asked)
-    elif tagged := _of_rarest_tag(connection, asked):
-        fits, given = tagged
-    else:
-        all_hold, given = conditions(asked)
-        fits = _OF_ALL.format(conditions=sql.SQL(" AND ").join([*all_hold, sql.SQL("true")]))
-    # Of a person's photos all are gathered, or the planner hopes to meet enough of them among all photos.
-    statement = _COUNTED.format(
-        how=sql.SQL("NOT MATERIALIZED" if asked.only_people or not asked.persons else "MATERIALIZED"),
-        fits=fits,
-        has_file=_ANY_FILE if asked.only_people else _HAS_FILE,
-    )
-    return int(only_row(connection.execute(statement, given | {"most": MOST_COUNTED}))[0])
+    found = gathered_few(connection, asked)
+    if found is None and (tagged := _of_rarest_tag(connection, asked)):
+        found = Gathered(tagged[0], sql.SQL("true"), tagged[1])
+    found = found or _all_that_fit(connection, asked)
+    has_file = _ANY_FILE if asked.only_dates else _HAS_FILE
+    statement = _COUNTED.format(fits=found.fits, late=found.late, has_file=has_file)
+    given = found.parameters | {"most": MOST_COUNTED}
+    return int(only_row(connection.execute(statement, given, prepare=False))[0])
 
 
 _COUNTED = sql.SQL(
-    """WITH fits AS {how} ({fits})
-        SELECT count(*) FROM (SELECT FROM fits i WHERE {has_file} LIMIT %(most)s) AS counted"""
+    """SELECT count(*) FROM (SELECT FROM ({fits}) i WHERE {late} AND {has_file} LIMIT %(most)s) AS counted"""
 )
 
 

@@ -113,17 +113,22 @@ def of_tag(tag: AskedTag) -> sql.Composed:
     )
 
 
-def rarest_of_photos(connection: Connection, tags: Sequence[AskedTag]) -> AskedTag | None:
-    """Of tags of photos the one that fewest have, as far as PostgreSQL knows; None if all are of faces."""
-    of_photos = [each for each in tags if each.target == "scene"]
-    if len(of_photos) < 2:
-        return next(iter(of_photos), None)
-    known: dict[int, float] = dict(
+def shares_of_tags(connection: Connection) -> dict[int, float]:
+    """Which part of all tags of photos is of which tag, as PostgreSQL knows of frequent ones."""
+    return dict(
         connection.execute(
             """SELECT unnest(most_common_vals::text::integer[]), unnest(most_common_freqs) FROM pg_stats
                 WHERE schemaname = current_schema() AND tablename = 'image_tags' AND attname = 'tag_id'"""
         ).fetchall()
     )
+
+
+def rarest_of_photos(connection: Connection, tags: Sequence[AskedTag]) -> AskedTag | None:
+    """Of tags of photos the one that fewest have, as far as PostgreSQL knows; None if all are of faces."""
+    of_photos = [each for each in tags if each.target == "scene"]
+    if len(of_photos) < 2:
+        return next(iter(of_photos), None)
+    known = shares_of_tags(connection)
     return min(of_photos, key=lambda each: known.get(each.number, 0.0))
 
 

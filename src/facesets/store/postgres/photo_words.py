@@ -2,6 +2,7 @@
 
 from psycopg import sql
 
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, NONE, Conditions, has_row
 
 # The index of the descriptions reduces words in the same way.
@@ -16,3 +17,15 @@ def described_with(words: str, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
     if not words:
         return NONE
     return [has_row("descriptions", "d", sql.SQL("d.words @@ {}").format(WORDS), how)], {"words": words}
+
+
+def with_words(connection: Connection, words: str, most: int) -> list[int] | None:
+    """The numbers of images whose descriptions have these words; None where those are more than so many."""
+    # Reading all descriptions takes longer than the planner thinks, for long ones lie apart.
+    connection.execute("SET LOCAL enable_seqscan = off")
+    rows = connection.execute(
+        sql.SQL("SELECT d.image_id FROM descriptions d WHERE d.words @@ {} LIMIT %(most)s + 1").format(WORDS),
+        {"words": words, "most": most},
+    ).fetchall()
+    connection.execute("SET LOCAL enable_seqscan TO DEFAULT")
+    return None if len(rows) > most else [number for (number,) in rows if number is not None]

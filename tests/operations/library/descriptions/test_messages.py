@@ -3,6 +3,7 @@
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from typing import LiteralString
 
 import pytest
 from PIL import Image
@@ -24,6 +25,7 @@ from facesets.operations.library.descriptions.announcing import Announcement
 from facesets.operations.library.stats import stages
 from facesets.remote.llm.anthropic import Anthropic
 from facesets.store.postgres.connection import Database
+from facesets.store.postgres.integrity import find_problems, repair_rows
 from facesets.store.postgres.library import Library
 
 
@@ -184,3 +186,43 @@ def test_a_wrong_key_or_model_is_one_sentence(library: Library, llm: AnthropicSe
         run_describe(library, provider, no_batch=True)
     assert statuses(library.database) == {}
     llm.problems.clear()
+
+
+_UNKNOWN = """SET session_replication_role = replica;
+    UPDATE image_stages SET version_id = 999 WHERE stage = 'describe';
+    SET session_replication_role = origin"""
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize("by_hand", ["DELETE FROM image_stages WHERE stage = 'describe'", _UNKNOWN])
+def test_what_was_paid_is_not_sent_again_though_nothing_says_any_more_how_far_it_is(
+    library: Library, llm: AnthropicServer, by_hand: LiteralString, checked: bool
+) -> None:
+    llm.failures = [Failure(0, breaks=True)]
+    run_describe(library, anthropic(llm.url), no_batch=True, max_images=2)
+    llm.stop_reason = "refusal"
+    run_describe(library, anthropic(llm.url), no_batch=True, max_images=1)
+    llm.stop_reason = "end_turn"
+    assert statuses(library.database) == {"completed": 1, "failed": 2}
+    library.database.run(lambda connection: connection.execute(by_hand))
+    if checked:
+        library.database.run(lambda connection: repair_rows(connection, "tester"))
+        assert statuses(library.database) == {"completed": 1, "failed": 2}
+        assert library.database.run(find_problems) == []
+    assert run_describe(library, anthropic(llm.url), no_batch=True).sent == 3
+    assert statuses(library.database) == {"completed": 4, "failed": 2}
+    assert len(llm.paid) == 6
+    assert run_describe(library, anthropic(llm.url), no_batch=True, retry_failed=True).sent == 2
+
+
+def test_a_photo_that_was_to_be_sent_again_and_was_not_stands_as_failed_again(
+    library: Library, llm: AnthropicServer
+) -> None:
+    llm.failures = [Failure(0, breaks=True)]
+    run_describe(library, anthropic(llm.url), no_batch=True)
+    llm.failures = [Failure(529, kind="overloaded_error") for _ in range(16)]
+    with pytest.raises(NotSent):
+        run_describe(library, anthropic(llm.url), no_batch=True, retry_failed=True)
+    llm.failures = []
+    assert run_describe(library, anthropic(llm.url), no_batch=True).sent == 0
+    assert statuses(library.database) == {"completed": 5, "failed": 1}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.fixtures.described import made_photos, no_wait, run_describe, statuses, take_in
+from tests.fixtures.described import forget_all, made_photos, no_wait, run_describe, statuses, take_in
 from tests.fixtures.described_kills import killed_at
 from tests.fixtures.library_people import rows
 from tests.fixtures.openai_server import serving_openai
@@ -109,7 +109,7 @@ def test_a_key_goes_along_and_a_wrong_one_is_one_sentence(library: Library) -> N
         assert statuses(library.database) == {}
         assert run_describe(library, chat(llm.url, "right")).described == 3
         with pytest.raises(WrongUsage, match="does not know the model llava"):
-            library.database.run(lambda connection: connection.execute("DELETE FROM image_stages"))
+            forget_all(library.database)
             run_describe(library, chat(llm.url, "right", "llava"))
 
 

@@ -23,6 +23,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.descriptions import ledger
 from facesets.store.postgres.descriptions.ledger import Job
+from facesets.store.postgres.descriptions.returning import recall_uncounted
 
 _SETTLED_AT_ONCE = 20
 _GONE_AFTER_S = 30 * 86_400
@@ -118,6 +119,7 @@ def collect(
     finally:
         progress.end()
     database.run(ledger.free_the_forgotten)
+    database.run(recall_uncounted)
     return found
 
 
