@@ -20,13 +20,19 @@ from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import cancel_parts
-from facesets.jobs.running import SAME_WAITS, Runner, TryAgain
+from facesets.jobs.running import Runner, TryAgain
 from facesets.jobs.work import COMMANDS
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
-from facesets.store.postgres.connection import Connection, Database, ServerError, now
+from facesets.store.postgres.connection import Database, ServerError, now
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.queue.notes import is_cancelled, note_death, note_end, queues_with_work
+from facesets.store.postgres.queue.notes import (
+    is_cancelled,
+    lift_queueing_lock,
+    note_death,
+    note_end,
+    queues_with_work,
+)
 from facesets.store.postgres.queue.schema import queue_conninfo
 
 _LOOK_EVERY_S = 1.0
@@ -183,19 +189,15 @@ class _Worker:
                     continue
                 deaths = await asyncio.to_thread(self._session.run, partial(note_death, job=job.id))
                 if deaths <= _MOST_DEATHS:
-                    # Where the same waits already, that one does it.
-                    with suppress(ConnectorException):
-                        await manager.retry_job(job)
-                        continue
-                await asyncio.to_thread(self._session.run, partial(_give_up, job=job.id, deaths=deaths))
+                    await asyncio.to_thread(self._session.run, partial(lift_queueing_lock, job=job.id))
+                    await manager.retry_job(job)
+                    continue
+                reason = _DIED.format(deaths)
+                note = partial(note_end, job=job.id, summary=None, reason=reason)
+                await asyncio.to_thread(self._session.run, note)
                 await manager.finish_job(job, Status.FAILED, delete_job=False)
         finally:
             await asyncio.to_thread(self._sweeping.release, ["sweep"])
-
-
-def _give_up(connection: Connection, job: int, deaths: int) -> None:
-    reason = _DIED.format(deaths) if deaths > _MOST_DEATHS else SAME_WAITS
-    note_end(connection, job, None, reason)
 
 
 def _app(session: Database, runner: Runner, schedule: Mapping[str, str]) -> App:

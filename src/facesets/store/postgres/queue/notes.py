@@ -94,15 +94,13 @@ def is_cancelled(connection: Connection, job: int) -> bool:
     return bool(row and row[0])
 
 
-def same_waits(connection: Connection, job: int) -> bool:
-    """Whether a job waits that a further one is not queued beside: this one cannot wait as well."""
-    row = connection.execute(
-        """SELECT EXISTS (SELECT FROM queue.procrastinate_jobs j JOIN queue.procrastinate_jobs o
-                ON o.queueing_lock = j.queueing_lock AND o.status = 'todo' AND o.id <> j.id
-            WHERE j.id = %s)""",
+def lift_queueing_lock(connection: Connection, job: int) -> None:
+    """Let a job that was begun wait again, whatever was queued meanwhile beside it."""
+    connection.execute(
+        """UPDATE queue.procrastinate_jobs SET queueing_lock = NULL
+            WHERE id = %s AND queueing_lock IS NOT NULL""",
         (job,),
-    ).fetchone()
-    return bool(row and row[0])
+    )
 
 
 def parts_in(connection: Connection, job: int, statuses: Sequence[str]) -> list[int]:
