@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Collection
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -39,12 +38,12 @@ def worker(
     queueing.require_jobs()
     from facesets.jobs.hosts import Host
     from facesets.jobs.indexing import Models
-    from facesets.jobs.schedule import crons
+    from facesets.jobs.schedule import read_schedule
     from facesets.jobs.worker import Rhythm, work_off
     from facesets.path_map import PathMap
 
     conf = settings.load()
-    schedule = crons(conf.schedule, datetime.now().astimezone())
+    schedule = read_schedule(conf.schedule)
     rhythm = Rhythm(options.heartbeat, until_empty=options.until_empty, schedule=schedule)
     host = Host(
         name=platform.node(),
