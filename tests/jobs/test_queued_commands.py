@@ -153,13 +153,10 @@ def test_every_command_on_people_is_done_from_the_queue(
     assert "6 faces: 6 became 6 new people" in listed_text
 
 
-def test_a_job_that_fails_keeps_the_sentence_and_can_be_done_again(
-    queue: Database, library_url: str, service: Service
-) -> None:
+def test_a_job_that_fails_keeps_the_sentence_and_can_be_done_again(queue: Database, library_url: str) -> None:
     # Nothing was indexed yet.
-    number = facesets(library_url, "enrich", "--queue").out.strip()
-    assert "Left to others" in "".join(work(queue).remarks)
-    notices = work(queue, ml_uri=service.url).notices
+    number = facesets(library_url, "maintain", "daily", "--queue").out.strip()
+    notices = work(queue).notices
     shown = facesets(library_url, "jobs", "show", number).out
     assert "failed" in shown
     assert "facesets index" in shown

@@ -151,7 +151,8 @@ def queue_enrich(
     from facesets.jobs.orders import Needs
 
     pack = _placed(pack)
-    queue(database, "enrich", Needs(models=True, pack=pack or "", files=True), pack=pack, options=options)
+    needs = Needs(models=True, pack=pack or "", here=True, files=True)
+    queue(database, "enrich", needs, pack=pack, options=options)
 
 
 def queue_train(database: str | None, options: "TrainOptions") -> None:

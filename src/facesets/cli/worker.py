@@ -14,7 +14,6 @@ from facesets.files import printable
 from facesets.operations.options.worker import WorkerOptions
 
 if TYPE_CHECKING:
-    from facesets.jobs.hosts import Host
     from facesets.settings import Settings
 
 
@@ -45,6 +44,7 @@ def worker(
     conf = settings.load()
     schedule = read_schedule(conf.schedule)
     rhythm = Rhythm(options.heartbeat, until_empty=options.until_empty, schedule=schedule)
+    provider = _gpu(conf, pack) if options.gpu else "auto"
     host = Host(
         name=platform.node(),
         conf=conf,
@@ -53,9 +53,8 @@ def worker(
         commands=options.jobs,
         paths=PathMap.of(conf.worker_paths),
         ml_uri=ml_uri,
-        only_models=options.gpu,
+        gpu=provider if options.gpu else "",
     )
-    provider = _gpu(host, conf, pack) if options.gpu else "auto"
     with console.stoppable() as stop, open_queue(database, conf, console) as session:
         models = Models(host, session, stop, concurrency=options.concurrency, provider=provider)
         work_off(session, host, models, rhythm, stop)
@@ -82,7 +81,7 @@ def _refuse_idle(typed: Collection[str], options: WorkerOptions) -> None:
         )
 
 
-def _gpu(host: "Host", conf: "Settings", pack: str | None) -> str:
+def _gpu(conf: "Settings", pack: str | None) -> str:
     """What the GPU of this host is called. Raises `CannotInfer` where none works."""
     from facesets.assembly.models import detection_options
     from facesets.assembly.packs import get_pack
@@ -92,7 +91,7 @@ def _gpu(host: "Host", conf: "Settings", pack: str | None) -> str:
     from facesets.stop import Stop
 
     name = detection_options(None, pack, None, None, conf).pack
-    models = get_pack(name, conf, host.notices, SilentProgress(), Stop(), fetch=False)
+    models = get_pack(name, conf, console, SilentProgress(), Stop(), fetch=False)
     choice = choose_provider("auto", models.recogniser)
     if choice.name == "cpu":
         raise CannotInfer(

@@ -152,8 +152,9 @@ def index_photos(work: Work, models: Models) -> object:
 
 
 def needs_of_index(targets: Sequence[str], asked: Mapping[str, Any]) -> Needs:
-    """What a host must have to index these folders: models, unless they run at a service that is named."""
-    return Needs(tuple(targets), models=not asked.get("ml_uri"), pack=asked.get("pack") or "")
+    """What a host must have to index these folders: models, or the service that is named."""
+    service = asked.get("ml_uri") or ""
+    return Needs(tuple(targets), models=not service, pack=asked.get("pack") or "", service=service)
 
 
 def _by_folder(paths: Sequence[str]) -> dict[str, list[str]]:

@@ -36,6 +36,7 @@ from facesets.store.postgres.queue.notes import (
     queues_with_work,
 )
 from facesets.store.postgres.queue.schema import queue_conninfo
+from facesets.store.postgres.queue.takers import forget_takers
 
 _LOOK_EVERY_S = 1.0
 _SIGNS_MISSED = 3
@@ -195,6 +196,7 @@ class _Worker:
         await self._app.job_manager.delete_old_jobs(
             _KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
         )
+        await asyncio.to_thread(self._session.run, forget_takers)
         self._tidied_at = time.monotonic()
 
     async def _sweep(self) -> None:

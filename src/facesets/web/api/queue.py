@@ -32,6 +32,7 @@ class QueuedJobShape(Shape):
     ended_at: datetime | None
     outcome: Annotated[list[str], Field(description="What came of it, in words.")]
     reason: Annotated[str, Field(description="Why it failed.")]
+    waits: Annotated[str, Field(description="Why it is not begun; empty where it is only a matter of time.")]
     result: Annotated[dict[str, Any], Field(description="What came of it, as `--json` prints it.")]
 
 

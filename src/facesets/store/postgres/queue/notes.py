@@ -8,6 +8,9 @@ from typing import Any
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import escaped
 
+PART_OF_INDEX = "index photos"
+"""The only command whose jobs are parts of others."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
@@ -62,6 +65,11 @@ def note_end(
 ) -> None:
     """Note what came of a job, or why it failed; a part of its work where it is not over."""
     text = None if summary is None else escaped(json.dumps(summary, ensure_ascii=False, default=str))
+    before = connection.execute(
+        "SELECT part_of, summary FROM queue.job_notes WHERE job_id = %s FOR UPDATE", (job,)
+    ).fetchone()
+    if summary is not None and before is not None and before[0] is not None:
+        _add_up(connection, before[0], summary, before[1] or {})
     connection.execute(
         """UPDATE queue.job_notes SET stage = '', summary = coalesce(%(summary)s::jsonb, summary),
                 reason = %(reason)s::text,
@@ -70,6 +78,25 @@ def note_end(
                 deaths = 0, noted_at = now()
             WHERE job_id = %(job)s""",
         {"job": job, "summary": text, "reason": reason, "is_over": is_over},
+    )
+
+
+def _add_up(
+    connection: Connection, whole: int, summary: Mapping[str, Any], before: Mapping[str, Any]
+) -> None:
+    """Keep with a job what came of its parts together, given what is new of one of them."""
+    row = connection.execute(
+        """INSERT INTO queue.job_notes AS n (job_id) VALUES (%s)
+            ON CONFLICT (job_id) DO UPDATE SET job_id = n.job_id RETURNING sums""",
+        (whole,),
+    ).fetchone()
+    sums: dict[str, float] = dict(row[0]) if row else {}
+    for sign, numbers in ((-1, before), (1, summary)):
+        for name, value in numbers.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                sums[name] = sums.get(name, 0) + sign * value
+    connection.execute(
+        "UPDATE queue.job_notes SET sums = %s::jsonb WHERE job_id = %s", (json.dumps(sums), whole)
     )
 
 
