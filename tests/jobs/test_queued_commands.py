@@ -1,6 +1,7 @@
 """What is queued is done once, by whoever can do it, and what came of it is kept."""
 
 import json
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -203,8 +204,8 @@ def test_a_queued_clustering_has_the_engine_that_was_asked_for(
     facesets(library_url, "cluster", *asked, "--queue")
     workers = {"engine": {"scheduler": "10.0.0.5:8786"}, "shards": str(tmp_path / "here")}
     assert jobs(library_url)[0]["options"]["workers"] == workers
-    monkeypatch.setattr("facesets.assembly.engines.find_spec", lambda _name: None)
-    assert any("facesets[scale]" in line for line in work(queue).notices)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert any("facesets[scale]" in line for line in work(queue).remarks)
 
 
 def test_what_does_not_exist_or_has_ended_cannot_be_changed(queue: Database) -> None:
@@ -329,3 +330,13 @@ def test_a_backup_brings_the_queue_back(library_url: str, empty_url: str, tmp_pa
     with with_queue(empty_url) as restored:
         assert count_jobs_in(restored) == {"waiting": 1}
         assert put(restored, Order("assign")) > 1
+
+
+@pytest.mark.parametrize("command", [("cluster", "--queue"), ("jobs",), ("worker", "--until-empty")])
+@pytest.mark.parametrize("missing", ["procrastinate", "psycopg_pool"])
+def test_where_the_queue_or_half_of_it_is_not_installed_its_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, missing: str, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    done = run(*command, "--database", "postgresql://127.0.0.1:9/none")
+    assert (done.status, "facesets[jobs]" in done.err) == (2, True)

@@ -1,10 +1,10 @@
 """What this host can do, and so which jobs it takes."""
 
-import importlib.util
 import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from facesets.assembly.language_models import chosen_provider
@@ -24,7 +24,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import QueueState
 from facesets.store.postgres.queue.takers import note_taker
 
-_MODULE_OF = {"train": "torch", "scale": "distributed"}
+_MODULES_OF = {"train": ("torch", "sklearn"), "scale": ("dask", "distributed")}
 """What an optional part of the program brings."""
 
 _ASKED_AGAIN_AFTER_S = 15.0
@@ -44,7 +44,7 @@ class Host:
     ml_uri : str or None
         A service that models run at, in place of this host.
     gpu : str
-        What runs models on its GPU; then only jobs that need models are taken. Empty for no matter what.
+        What runs models on its GPU; then only jobs that need models are taken. Empty where that is not asked.
     """
 
     name: str
@@ -70,7 +70,8 @@ class Host:
         for folder in needs.folders:
             if not has_something(Path(self.paths.here(folder))):
                 return f"there is nothing in {printable(self.paths.here(folder))}"
-        if needs.extra and importlib.util.find_spec(_MODULE_OF.get(needs.extra, needs.extra)) is None:
+        parts = _MODULES_OF.get(needs.extra, (needs.extra,)) if needs.extra else ()
+        if any(find_spec(part) is None for part in parts):
             return f"facesets[{needs.extra}] is not installed"
         if needs.language_model and not self._has_language_model():
             return "no language model is configured"
@@ -104,13 +105,12 @@ def announced(host: Host, library: Library) -> list[str]:
     takes = ", ".join(host.commands) if host.commands else "all that it can"
     lines = [f"Worker on {host.name}: takes {takes}."]
     lines += [f"Photos of {printable(known)} lie in {printable(here)}." for known, here in host.paths.pairs]
-    lines += [f"Models run on its GPU ({host.gpu}); jobs that need none are left to others."] * bool(host.gpu)
+    if host.gpu:
+        lines.append(f"Models run on its GPU ({host.gpu}); jobs that need none are left to others.")
     if lacking := host.lacks_models(Needs(models=True), library):
         return [*lines, f"Jobs that need the library's models are left to others: {lacking}."]
-    return [
-        *lines,
-        f"The library's models are {'at the service that --ml-uri names' if host.ml_uri else 'here'}.",
-    ]
+    where = "at the service that --ml-uri names" if host.ml_uri else "here"
+    return [*lines, f"The library's models are {where}."]
 
 
 @dataclass(slots=True)
