@@ -222,6 +222,29 @@ def test_a_job_whose_worker_died_while_the_same_was_queued_is_done_all_the_same(
     assert state_of(queue, first) == "done"
 
 
+def test_a_job_whose_worker_lives_and_could_not_say_what_came_of_it_is_done_again(queue: Database) -> None:
+    add_person(Library(queue), "anna", 3)
+    number = put(queue, Order("cluster"))
+
+    def by_a_living_one(connection: Connection) -> None:
+        look_into_queue(connection)
+        connection.execute(
+            "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() + interval '1 day')"
+        )
+        connection.execute(
+            "UPDATE procrastinate_jobs SET worker_id = (SELECT max(id) FROM procrastinate_workers)"
+        )
+
+    queue.run(by_a_living_one)
+    taken(queue, number)
+    stop = Stop()
+    here = host()
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    with ended_when(lambda: state_of(queue, number) == "done", stop):
+        worked_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
+    assert state_of(queue, number) == "done"
+
+
 def taken(session: Database, number: int) -> None:
     """Let a job be as a worker leaves it that dies in the moment in which it took it."""
 

@@ -11,6 +11,7 @@ from facesets.cli.params import DatabaseOption, MlUriOption, PackOption
 from facesets.cli.thresholds import typed_flags
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.worker import WorkerOptions
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def worker(
     pack: PackOption = None,
     *,
     options: WorkerOptions,
+    batching: BatchingOptions,
 ) -> None:
     """Do what commands with --queue put into the queue, on any host that reaches the library's database.
 
@@ -32,13 +34,14 @@ def worker(
     """
     from facesets import settings
     from facesets.assembly.queue import open_queue
+    from facesets.assembly.sessions import few_connections
 
     _refuse_idle(typed_flags(context), options)
     queueing.require_jobs()
     from facesets.jobs.hosts import Host
     from facesets.jobs.indexing import Models
     from facesets.jobs.schedule import read_schedule
-    from facesets.jobs.worker import Rhythm, work_off
+    from facesets.jobs.worker import FURTHER_CONNECTIONS, Rhythm, work_off
     from facesets.path_map import PathMap
 
     conf = settings.load()
@@ -56,7 +59,11 @@ def worker(
         gpu=provider if options.gpu else "",
     )
     with console.stoppable() as stop, open_queue(database, conf, console) as session:
-        models = Models(host, session, stop, concurrency=options.concurrency, provider=provider)
+        if room := few_connections(session, FURTHER_CONNECTIONS):
+            console.notice(room)
+        models = Models(
+            host, session, stop, concurrency=options.concurrency, provider=provider, batching=batching
+        )
         work_off(session, host, models, rhythm, stop)
     if options.until_empty:
         console.finish()

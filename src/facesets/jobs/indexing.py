@@ -17,6 +17,7 @@ from facesets.jobs.queueing import cancel_waiting_parts, put_parts
 from facesets.jobs.work import Work
 from facesets.operations.ingest.index_chunks import hand_over_chunks, index_chunk
 from facesets.operations.ingest.stages import Stage
+from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.sources.galleries import GallerySource
@@ -34,7 +35,14 @@ class Models:
     """What describes photos, loaded once for all jobs that ask for the same."""
 
     def __init__(
-        self, host: Host, database: Database, stop: Stop, *, concurrency: int | None, provider: str
+        self,
+        host: Host,
+        database: Database,
+        stop: Stop,
+        *,
+        concurrency: int | None,
+        provider: str,
+        batching: BatchingOptions | None = None,
     ) -> None:
         """Load nothing yet; the session is asked for what the library's models are."""
         self._host = host
@@ -42,6 +50,7 @@ class Models:
         self._stop = stop
         self._concurrency = concurrency
         self._provider = provider
+        self._batching = batching or BatchingOptions()
         self._lock = threading.Lock()
         self._loaded: dict[str, tuple[Describer, IndexOptions, list[Stage]]] = {}
 
@@ -75,6 +84,7 @@ class Models:
             skip_faces=bool(asked.get("skip_faces")),
             skip_clip=bool(asked.get("skip_clip")),
             workers=self._concurrency,
+            batching=self._batching,
         )
         options = replace(options, concurrency=self._concurrency or options.concurrency)
         describe, fitting = describer(

@@ -21,7 +21,13 @@ from facesets.jobs.work import COMMANDS, Work
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
-from facesets.store.postgres.queue.notes import is_cancelled, lift_queueing_lock, note_end, note_start
+from facesets.store.postgres.queue.notes import (
+    JOB_CLAIM,
+    is_cancelled,
+    lift_queueing_lock,
+    note_end,
+    note_start,
+)
 
 _log = logging.getLogger("facesets.jobs")
 
@@ -113,7 +119,7 @@ class Runner:
             # With it the job could not be queued again beside the same that is queued meanwhile.
             self.session.run(partial(lift_queueing_lock, job=number))
         with opened(self.session.another(reconnect_within_s=_SESSION_BACK_WITHIN_S)) as session:
-            if not Claims(session, "job").take([str(number)]):
+            if not Claims(session, JOB_CLAIM).take([str(number)]):
                 raise HeldElsewhere
             self.session.run(partial(note_start, job=number, host=self.host.name))
             progress = JobProgress(lambda line: self.host.notices.remark(f"Job {number}: {line}"))

@@ -1,7 +1,8 @@
 """The worker: takes jobs that this host can do, one at a time, and those of workers that died.
 
 Whether a worker lives is seen by its signs of life in the database, which procrastinate keeps. A job
-whose worker gave none for a while goes back into the queue.
+whose worker gave none for a while goes back into the queue, and so does one that nobody is at: its worker
+lives, and could not say what came of it.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from facesets.store.postgres.connection import Database, ServerError, now
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import (
     is_cancelled,
+    left_alone,
     lift_queueing_lock,
     note_death,
     note_end,
@@ -50,6 +52,8 @@ _TIDIED_EVERY_S = 3600.0
 _LATE = timedelta(minutes=10)
 """So much too late a worker that was just started still queues what is scheduled."""
 _CONNECTIONS = 2
+FURTHER_CONNECTIONS = _CONNECTIONS + 1
+"""Of a worker beside its session: with that of the job at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class _Worker:
         self._app = _app(session, runner)
         self._scheduled_until = datetime.now(UTC) - _LATE
         self._tidied_at = time.monotonic()
+        self._alone: set[int] = set()
 
     async def run(self) -> None:
         """Work, and begin again when the database was away."""
@@ -208,24 +213,30 @@ class _Worker:
             if time.monotonic() - self._tidied_at >= _TIDIED_EVERY_S:
                 await self._tidy()
             silent_s = _SIGNS_MISSED * self._rhythm.heartbeat_s
-            for job in await manager.get_stalled_jobs(seconds_since_heartbeat=silent_s):
-                if job.id is None:
-                    continue
-                if await asyncio.to_thread(self._session.run, partial(is_cancelled, job=job.id)):
-                    await asyncio.to_thread(cancel_parts, self._session, job.id)
-                    await manager.finish_job(job, Status.ABORTED, delete_job=False)
-                    continue
-                deaths = await asyncio.to_thread(self._session.run, partial(note_death, job=job.id))
-                if deaths <= _MOST_DEATHS:
-                    await asyncio.to_thread(self._session.run, partial(lift_queueing_lock, job=job.id))
-                    await manager.retry_job(job)
-                    continue
-                reason = _DIED.format(deaths)
-                note = partial(note_end, job=job.id, summary=None, reason=reason)
-                await asyncio.to_thread(self._session.run, note)
-                await manager.finish_job(job, Status.FAILED, delete_job=False)
+            stalled = await manager.get_stalled_jobs(seconds_since_heartbeat=silent_s)
+            alone = await asyncio.to_thread(self._session.run, partial(left_alone, after_s=silent_s))
+            # Whoever has just ended a job still says so: only who did not until the next time does not.
+            for job in {each.id for each in stalled if each.id is not None} | (alone & self._alone):
+                await self._take_back(job)
+            self._alone = alone
         finally:
             await asyncio.to_thread(self._sweeping.release, ["sweep"])
+
+    async def _take_back(self, job: int) -> None:
+        """Queue a job again whose worker died, unless it is cancelled or costs each worker its life."""
+        manager = self._app.job_manager
+        if await asyncio.to_thread(self._session.run, partial(is_cancelled, job=job)):
+            await asyncio.to_thread(cancel_parts, self._session, job)
+            await manager.finish_job_by_id_async(job, Status.ABORTED, delete_job=False)
+            return
+        deaths = await asyncio.to_thread(self._session.run, partial(note_death, job=job))
+        if deaths <= _MOST_DEATHS:
+            await asyncio.to_thread(self._session.run, partial(lift_queueing_lock, job=job))
+            await manager.retry_job_by_id_async(job, datetime.now(UTC))
+            return
+        reason = _DIED.format(deaths)
+        await asyncio.to_thread(self._session.run, partial(note_end, job=job, summary=None, reason=reason))
+        await manager.finish_job_by_id_async(job, Status.FAILED, delete_job=False)
 
 
 def _app(session: Database, runner: Runner) -> App:

@@ -5,8 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from facesets.store.postgres.claims import is_claimed
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import escaped
+
+JOB_CLAIM = "job"
+"""What a worker claims of a job as long as it is at it."""
 
 PART_OF_INDEX = "index photos"
 """The only command whose jobs are parts of others."""
@@ -128,6 +132,20 @@ def lift_queueing_lock(connection: Connection, job: int) -> None:
             WHERE id = %s AND queueing_lock IS NOT NULL""",
         (job,),
     )
+
+
+def left_alone(connection: Connection, after_s: float) -> set[int]:
+    """Jobs that a worker took so long ago or longer, and that nobody is at, whether that worker lives or not.
+
+    One that has just ended may be among them for a moment.
+    """
+    rows = connection.execute(
+        """SELECT j.id FROM queue.procrastinate_jobs j WHERE j.status = 'doing'
+            AND (SELECT max(at) FROM queue.procrastinate_events WHERE job_id = j.id AND type = 'started')
+                < now() - make_interval(secs => %s)""",
+        (after_s,),
+    ).fetchall()
+    return {number for (number,) in rows if not is_claimed(connection, JOB_CLAIM, str(number))}
 
 
 def parts_in(connection: Connection, job: int, statuses: Sequence[str]) -> list[int]:
