@@ -25,7 +25,8 @@ from pathlib import Path
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.queued import make_pictures, stored
 
-from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.claims import is_claimed
+from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.queue.job_list import JobLine, list_jobs
 from facesets.store.postgres.server.embedded import EmbeddedServer
@@ -148,60 +149,98 @@ class Workers:
             process.wait(60)
 
 
-def stuck_s(session: Database) -> float:
-    """For how long the job has been held by a worker that gives no sign of life, at most."""
+class Stuck:
+    """For how long a job has been taken without anybody at it."""
+
+    def __init__(self, session: Database) -> None:
+        self._session = session
+        self._since: dict[int, float] = {}
+        self.longest_s = 0.0
+
+    def look(self) -> None:
+        """See which jobs are taken, and whether anybody holds the lock that goes with that."""
+
+        def work(connection: Connection) -> list[int]:
+            rows = connection.execute(
+                "SELECT id FROM queue.procrastinate_jobs WHERE status = 'doing'"
+            ).fetchall()
+            return [number for (number,) in rows if not is_claimed(connection, "job", str(number))]
+
+        free, now = self._session.run(work), time.monotonic()
+        self._since = {number: self._since.get(number, now) for number in free}
+        self.longest_s = max([self.longest_s, *(now - since for since in self._since.values())])
+
+
+def kill_command(at: Home, index: tuple[object, ...], session: Database, wait_s: float | None) -> str:
+    """Kill a command that queues, after so long or as soon as it has queued; when that was, or nothing."""
+    before = queued_jobs(session)
+    queueing = at.start(*index, "--queue")
+    if wait_s is None:
+        until = time.monotonic() + LONGEST_S
+        while queued_jobs(session) == before and queueing.poll() is None and time.monotonic() < until:
+            time.sleep(0.001)
+    else:
+        time.sleep(wait_s)
+    was_alive = queueing.poll() is None
+    queueing.kill()
+    queueing.wait()
+    if not was_alive:
+        return ""
+    return "command that had queued" if queued_jobs(session) > before else "command before it queued"
+
+
+def queued_jobs(session: Database) -> int:
+    """How many times photos were queued so far."""
     row = session.run(
         lambda connection: connection.execute(
-            """SELECT coalesce(max(extract(epoch FROM now() - coalesce(w.last_heartbeat, e.at))), 0)
-                FROM queue.procrastinate_jobs j
-                LEFT JOIN queue.procrastinate_workers w ON w.id = j.worker_id
-                CROSS JOIN LATERAL (
-                    SELECT max(at) AS at FROM queue.procrastinate_events WHERE job_id = j.id) e
-                WHERE j.status = 'doing'"""
+            "SELECT count(*) FROM queue.procrastinate_jobs WHERE task_name = 'index'"
         ).fetchone()
     )
-    return float(row[0]) if row else 0.0
+    return int(row[0]) if row else 0
 
 
 def kill_some(
-    given: argparse.Namespace, at: Home, index: tuple[object, ...], workers: Workers, session: Database
-) -> tuple[Counter[str], float]:
-    """Kill so often while photos are queued again and again; how many of which, and as `stuck_s`."""
-    rng, killed, longest = random.Random(given.seed), Counter[str](), 0.0
+    given: argparse.Namespace,
+    at: Home,
+    index: tuple[object, ...],
+    workers: Workers,
+    session: Database,
+    stuck: Stuck,
+) -> Counter[str]:
+    """Kill so often while photos are queued again and again; how many of which."""
+    rng, killed = random.Random(given.seed), Counter[str]()
     began = time.monotonic()
-    queueing = at.start(*index, "--queue")
-    queueing.wait()
+    at.start(*index, "--queue").wait()
     usual_s = time.monotonic() - began
-    while killed.total() < given.kills:
+    while killed.total() < given.kills and time.monotonic() - began < 60 * given.minutes:
         time.sleep(rng.uniform(0.3, given.pause))
-        longest = max(longest, stuck_s(session))
+        stuck.look()
         victim = rng.choice(("worker", "worker", "worker", "postgres", "command"))
         if victim == "worker":
             killed[victim] += workers.kill(rng.randrange(3))
         elif victim == "postgres":
             killed[victim] += at.kill_postgres()
-        else:
-            queueing.wait()
-            queueing = at.start(*index, "--queue")
-            time.sleep(rng.uniform(0.5, 1.2) * usual_s)
-            killed[victim] += queueing.poll() is None
-            queueing.kill()
+        elif what := kill_command(
+            at, index, session, rng.choice((None, None, rng.uniform(0.3, 1.0) * usual_s))
+        ):
+            killed[what] += 1
         workers.revive()
-    queueing.wait()
+        if killed.total() % 20 == 0:
+            print(f"{time.monotonic() - began:.0f} s: {dict(killed)}", flush=True)
     at.start(*index, "--queue").wait()
-    return killed, longest
+    return killed
 
 
-def all_ended(given: argparse.Namespace, session: Database, workers: Workers) -> tuple[list[JobLine], float]:
-    """Wait for all jobs to end; these, and for how long one was held by nobody at most."""
-    longest, until = 0.0, time.monotonic() + given.patience
+def all_ended(given: argparse.Namespace, session: Database, workers: Workers, stuck: Stuck) -> list[JobLine]:
+    """Wait for all jobs to end."""
+    until = time.monotonic() + given.patience
     while True:
         workers.revive()
-        longest = max(longest, stuck_s(session))
+        stuck.look()
         jobs = session.run(lambda connection: list_jobs(connection, limit=10_000))
         left = [job for job in jobs if job.state in ("waiting", "running")]
         if not left:
-            return jobs, longest
+            return jobs
         if time.monotonic() > until:
             raise SystemExit(f"jobs did not end: {left}")
         time.sleep(1)
@@ -227,19 +266,17 @@ def soak(given: argparse.Namespace) -> int:
         workers = Workers(at, within, service, photos, elsewhere)
         stack.callback(workers.end)
         with at.session() as session:
-            killed, longest_before = kill_some(given, at, index, workers, session)
-            jobs, longest = all_ended(given, session, workers)
+            stuck = Stuck(session)
+            killed = kill_some(given, at, index, workers, session, stuck)
+            jobs = all_ended(given, session, workers, stuck)
             problems, ours = session.run(find_problems), stored(session)
     states = Counter(job.state for job in jobs)
     reasons = {job.reason for job in jobs if job.state == "failed"}
     print(f"killed {dict(killed)}; jobs {dict(states)} {reasons or ''}")
     print(f"{len(service.pictures)} pictures asked for")
-    print(
-        f"longest without a sign of life {max(longest, longest_before):.0f} s; "
-        f"{len(ours)} of {given.photos} photos"
-    )
+    print(f"longest without anybody at a job {stuck.longest_s:.0f} s; {len(ours)} of {given.photos} photos")
     is_same = ours == theirs and len(ours) == given.photos
-    is_well = is_same and not problems and max(longest, longest_before) < LONGEST_S and all(reasons)
+    is_well = is_same and not problems and stuck.longest_s < LONGEST_S and all(reasons)
     print("as a direct run" if is_well else f"DIFFERENT: same {is_same}, problems {problems}")
     return 0 if is_well else 1
 
@@ -250,6 +287,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="kill no longer than this")
     parser.add_argument("--photos", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pause", type=float, default=3.0, help="seconds between two kills, at most")

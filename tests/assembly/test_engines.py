@@ -1,8 +1,8 @@
+import sys
 from pathlib import Path
 
 import pytest
 
-from facesets.assembly import engines
 from facesets.assembly.engines import open_engine
 from facesets.clustering.engine import IN_PROCESS
 from facesets.errors import MissingExtra
@@ -23,9 +23,13 @@ def test_a_method_that_works_on_no_graph_of_pairs_takes_no_engine() -> None:
     assert options.for_method("auto") == options
 
 
-def test_where_dask_is_missing_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "find_spec", lambda _name: None)
-    options = EngineOptions(engine=workers_named("--engine", "dask://scheduler:8786"))
+@pytest.mark.parametrize("missing", ["distributed", "dask"])
+@pytest.mark.parametrize("engine", ["dask://scheduler:8786", "local"])
+def test_where_dask_or_half_of_it_is_missing_its_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, missing: str, engine: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    options = EngineOptions(engine=workers_named("--engine", engine))
     with pytest.raises(MissingExtra, match=r"facesets\[scale\]"), open_engine(options, SETTINGS):
         pass
 

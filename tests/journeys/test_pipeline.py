@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -205,7 +206,7 @@ def test_no_password_of_a_service_is_kept_with_the_run(
 def test_the_engine_of_cluster_is_that_of_the_settings(
     pipeline: Call, photos: Path, library_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facesets.assembly.engines.find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     by = {"FACESETS_CLUSTER_ENGINE": "local", "FACESETS_CLUSTER_METHOD": "components"}
     refused = pipeline(photos, **by)
     assert refused.status == 2

@@ -1,7 +1,7 @@
 """From what is asked for to what describes pictures: faces, CLIP, or both, here or at a service."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -82,7 +82,7 @@ def describer(
     if asked.ml_uri:
         from facesets.remote.service_embedder import ServiceEmbedder
 
-        client = _service(
+        client = service_client(
             asked.ml_uri, library.settings, asked.detection, clip=_clip_name(library, asked), stop=stop
         )
         return ServiceEmbedder(client, faces=not asked.skip_faces, clip=not asked.skip_clip), options
@@ -169,7 +169,7 @@ def face_embedder(
     if asked.ml_uri:
         from facesets.remote.service_embedder import ServiceEmbedder
 
-        return ServiceEmbedder(_service(asked.ml_uri, library.settings, asked.detection, stop=stop))
+        return ServiceEmbedder(service_client(asked.ml_uri, library.settings, asked.detection, stop=stop))
     options = IndexOptions(dry_run=not fetch)
     return _local_embedder(library.settings, options, conf, asked, notices, progress, stop)[0]
 
@@ -243,7 +243,7 @@ def clip_service(
     from facesets.remote.service_embedder import ServiceEmbedder
 
     name = _clip_name(library, asked)
-    client = _service(ml_uri, library.settings, asked.detection, clip=name, stop=stop)
+    client = service_client(ml_uri, library.settings, asked.detection, clip=name, stop=stop)
     return ServiceEmbedder(client, faces=False, clip=True), client.clip_model
 
 
@@ -260,16 +260,23 @@ def text_encoder(
     return row, ClipTextual(pack, provider=chosen, threads=conf.cpus).embedding
 
 
-def _service(
+def service_client(
     ml_uri: str,
     known: "CacheSettings | None",
     detection: tuple[str | None, int | None, float | None],
     *,
     clip: str | None = None,
     stop: Stop,
+    waits_s: Sequence[float] | None = None,
 ) -> "MlService":
-    """A machine-learning service, for the models of the flags, else the library's, else its usual ones."""
-    from facesets.remote.ml_service import MlService, Models
+    """A machine-learning service, for the models of the flags, else the library's, else its usual ones.
+
+    Parameters
+    ----------
+    waits_s : sequence of float, optional
+        How long to wait before each further attempt; what is usual unless given.
+    """
+    from facesets.remote.ml_service import WAITS_S, MlService, Models
     from facesets.remote.retry import pausing
     from facesets.remote.service_embedder import service_model
 
@@ -283,4 +290,4 @@ def _service(
         clip=clip or base.clip,
         min_det_score=base.min_det_score if least is None else least,
     )
-    return MlService(ml_uri, models, pause=pausing(stop))
+    return MlService(ml_uri, models, pause=pausing(stop), waits_s=WAITS_S if waits_s is None else waits_s)

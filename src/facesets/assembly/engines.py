@@ -2,18 +2,28 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
+from importlib import import_module
 
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.errors import MissingExtra
 from facesets.operations.options.engine import EngineOptions
 from facesets.settings import Settings
 
+_PARTS = ("dask", "distributed")
+
 
 def require_engine(options: EngineOptions) -> None:
-    """Refuse workers where the optional part of the program is missing. Raises `MissingExtra`."""
-    if options.engine is not None and find_spec("distributed") is None:
-        raise MissingExtra("scale")
+    """Refuse workers where the optional part of the program is missing, or half of it.
+
+    Raises `MissingExtra`.
+    """
+    if options.engine is None:
+        return
+    try:
+        for part in _PARTS:
+            import_module(part)
+    except ImportError as error:
+        raise MissingExtra("scale") from error
 
 
 @contextmanager

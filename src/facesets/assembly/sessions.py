@@ -69,6 +69,20 @@ class Sessions:
                 session.close()
 
 
+def few_connections(session: "Database", wanted: int) -> str:
+    """What to say where a server has no room for so many further connections; empty where it has."""
+    from facesets.store.postgres.room import room
+
+    there = session.run(room)
+    if not there.lacks(wanted):
+        return ""
+    return (
+        f"The server of {session.label} has room for {there.free} more of {there.limit} connections, "
+        f"and this would use {wanted}: it takes longer. Raise max_connections of the server, or end "
+        "other programs that use it."
+    )
+
+
 @contextmanager
 def open_sessions(
     database: str | None, settings: Settings, notices: Notices, *, most: int
@@ -86,14 +100,9 @@ def open_sessions(
 
     with ExitStack() as stack:
         first = stack.enter_context(open_database(database, settings, notices))
-        there = first.run(room)
-        if there.lacks(most):
-            notices.notice(
-                f"The server of {first.label} has room for {there.free} more of {there.limit} connections, "
-                f"and this would use {most}: it takes longer. Raise max_connections of the server, or end "
-                "other programs that use it."
-            )
-        share = there.share(most)
+        if sentence := few_connections(first, most):
+            notices.notice(sentence)
+        share = first.run(room).share(most)
         sessions = Sessions(lambda: first.another(reconnect_within_s=_RECONNECT_WITHIN_S), share)
         stack.callback(sessions.close)
         yield sessions

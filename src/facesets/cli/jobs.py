@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from facesets.store.postgres.queue.job_list import JobLine
 
 _EVERY_S = 1.0
+_PAUSES = 20
+"""So many times as long as asking took is not asked again."""
 _CLEAR = "\x1b[2J\x1b[H"
 _HEADINGS = ("id", "what", "where", "state", "progress", "started", "took", "result")
 
@@ -66,7 +68,7 @@ def _list(session: "Database", limit: int, *, watch: bool) -> None:
         return session.run(lambda connection: list_jobs(connection, limit=limit))
 
     found = listed()
-    shown = ""
+    shown, took_s = "", 0.0
     if watch:
         with console.stoppable() as stop:
             while not stop.requested and any(job.state in ("waiting", "running") for job in found):
@@ -74,8 +76,11 @@ def _list(session: "Database", limit: int, *, watch: bool) -> None:
                 if text != shown and not console.session.json:
                     console.out((_CLEAR if console.terminal_width() else "") + text)
                     shown = text
-                time.sleep(_EVERY_S)
+                # Whatever there is to count, it takes a small part of the database's time.
+                time.sleep(max(_EVERY_S, _PAUSES * took_s))
+                began = time.monotonic()
                 found = listed()
+                took_s = time.monotonic() - began
     if console.session.json or jobs_table(found) != shown:
         console.show_list("jobs", found, jobs_table(found))
 
@@ -126,6 +131,8 @@ def _result(job: "JobLine") -> str:
 
     if job.reason:
         return worded(job.reason)
+    if job.waits:
+        return job.waits
     if job.state not in ("done", "cancelled") and not job.parts.total:
         return ""
     command = "index" if job.what.startswith("index") else job.what

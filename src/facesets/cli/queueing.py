@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 COMMANDS = ("index", "cluster", "assign", "people centroids", "enrich", "train", "describe", "maintain")
 """Those that have the flag."""
+
+_PARTS = ("procrastinate", "psycopg_pool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,12 @@ def queue(database: str | None, command: str, needs: "Needs | None" = None, /, *
 
 
 def require_jobs() -> None:
-    """Refuse to go on without the optional part of the program. Raises `MissingExtra`."""
-    from facesets.store.postgres.queue.schema import is_installed
-
-    if not is_installed():
-        raise MissingExtra("jobs")
+    """Refuse to go on without the optional part of the program, or all it needs. Raises `MissingExtra`."""
+    try:
+        for part in _PARTS:
+            import_module(part)
+    except ImportError as error:
+        raise MissingExtra("jobs") from error
 
 
 def refuse(why: str) -> None:
@@ -151,7 +155,8 @@ def queue_enrich(
     from facesets.jobs.orders import Needs
 
     pack = _placed(pack)
-    queue(database, "enrich", Needs(models=True, pack=pack or "", files=True), pack=pack, options=options)
+    needs = Needs(models=True, pack=pack or "", here=True, files=True)
+    queue(database, "enrich", needs, pack=pack, options=options)
 
 
 def queue_train(database: str | None, options: "TrainOptions") -> None:

@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Collection
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,10 +11,10 @@ from facesets.cli.params import DatabaseOption, MlUriOption, PackOption
 from facesets.cli.thresholds import typed_flags
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.worker import WorkerOptions
 
 if TYPE_CHECKING:
-    from facesets.jobs.hosts import Host
     from facesets.settings import Settings
 
 
@@ -26,6 +25,7 @@ def worker(
     pack: PackOption = None,
     *,
     options: WorkerOptions,
+    batching: BatchingOptions,
 ) -> None:
     """Do what commands with --queue put into the queue, on any host that reaches the library's database.
 
@@ -34,18 +34,20 @@ def worker(
     """
     from facesets import settings
     from facesets.assembly.queue import open_queue
+    from facesets.assembly.sessions import few_connections
 
     _refuse_idle(typed_flags(context), options)
     queueing.require_jobs()
     from facesets.jobs.hosts import Host
     from facesets.jobs.indexing import Models
-    from facesets.jobs.schedule import crons
-    from facesets.jobs.worker import Rhythm, work_off
+    from facesets.jobs.schedule import read_schedule
+    from facesets.jobs.worker import FURTHER_CONNECTIONS, Rhythm, work_off
     from facesets.path_map import PathMap
 
     conf = settings.load()
-    schedule = crons(conf.schedule, datetime.now().astimezone())
+    schedule = read_schedule(conf.schedule)
     rhythm = Rhythm(options.heartbeat, until_empty=options.until_empty, schedule=schedule)
+    provider = _gpu(conf, pack) if options.gpu else "auto"
     host = Host(
         name=platform.node(),
         conf=conf,
@@ -54,11 +56,14 @@ def worker(
         commands=options.jobs,
         paths=PathMap.of(conf.worker_paths),
         ml_uri=ml_uri,
-        only_models=options.gpu,
+        gpu=provider if options.gpu else "",
     )
-    provider = _gpu(host, conf, pack) if options.gpu else "auto"
     with console.stoppable() as stop, open_queue(database, conf, console) as session:
-        models = Models(host, session, stop, concurrency=options.concurrency, provider=provider)
+        if room := few_connections(session, FURTHER_CONNECTIONS):
+            console.notice(room)
+        models = Models(
+            host, session, stop, concurrency=options.concurrency, provider=provider, batching=batching
+        )
         work_off(session, host, models, rhythm, stop)
     if options.until_empty:
         console.finish()
@@ -83,7 +88,7 @@ def _refuse_idle(typed: Collection[str], options: WorkerOptions) -> None:
         )
 
 
-def _gpu(host: "Host", conf: "Settings", pack: str | None) -> str:
+def _gpu(conf: "Settings", pack: str | None) -> str:
     """What the GPU of this host is called. Raises `CannotInfer` where none works."""
     from facesets.assembly.models import detection_options
     from facesets.assembly.packs import get_pack
@@ -93,7 +98,7 @@ def _gpu(host: "Host", conf: "Settings", pack: str | None) -> str:
     from facesets.stop import Stop
 
     name = detection_options(None, pack, None, None, conf).pack
-    models = get_pack(name, conf, host.notices, SilentProgress(), Stop(), fetch=False)
+    models = get_pack(name, conf, console, SilentProgress(), Stop(), fetch=False)
     choice = choose_provider("auto", models.recogniser)
     if choice.name == "cpu":
         raise CannotInfer(

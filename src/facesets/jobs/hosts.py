@@ -1,8 +1,10 @@
 """What this host can do, and so which jobs it takes."""
 
-import importlib.util
+import os
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from facesets.assembly.language_models import chosen_provider
@@ -12,6 +14,7 @@ from facesets.assembly.packs import get_pack
 from facesets.errors import FacesetsError
 from facesets.files import has_something, printable
 from facesets.jobs.orders import Needs
+from facesets.jobs.services import TriedServices
 from facesets.path_map import PathMap
 from facesets.progress import SilentProgress
 from facesets.remote.service_embedder import service_model
@@ -19,8 +22,9 @@ from facesets.settings import LlmSettings, Settings
 from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import QueueState
+from facesets.store.postgres.queue.takers import note_taker
 
-_MODULE_OF = {"train": "torch", "scale": "distributed"}
+_MODULES_OF = {"train": ("torch", "sklearn"), "scale": ("dask", "distributed")}
 """What an optional part of the program brings."""
 
 _ASKED_AGAIN_AFTER_S = 15.0
@@ -39,8 +43,8 @@ class Host:
         Where folders of the library lie here.
     ml_uri : str or None
         A service that models run at, in place of this host.
-    only_models : bool
-        Only jobs that need models are taken: a GPU is too good for the others.
+    gpu : str
+        What runs models on its GPU; then only jobs that need models are taken. Empty where that is not asked.
     """
 
     name: str
@@ -50,7 +54,8 @@ class Host:
     commands: tuple[str, ...] = ()
     paths: PathMap = field(default_factory=PathMap)
     ml_uri: str | None = None
-    only_models: bool = False
+    gpu: str = ""
+    services: TriedServices = field(default_factory=TriedServices)
 
     def lacks(self, command: str, needs: Needs, library: Library) -> str:
         """Why this host does not take a job; empty if it does."""
@@ -58,18 +63,19 @@ class Host:
             command == each or command.startswith(f"{each} ") for each in self.commands
         ):
             return "--jobs leaves it out"
-        if self.only_models and not needs.models:
+        if self.gpu and not needs.models:
             return "it needs no models"
         if needs.files and self.paths.pairs:
             return "it needs photos at the paths that the library knows, which lie elsewhere here"
         for folder in needs.folders:
             if not has_something(Path(self.paths.here(folder))):
                 return f"there is nothing in {printable(self.paths.here(folder))}"
-        if needs.extra and importlib.util.find_spec(_MODULE_OF.get(needs.extra, needs.extra)) is None:
+        parts = _MODULES_OF.get(needs.extra, (needs.extra,)) if needs.extra else ()
+        if any(find_spec(part) is None for part in parts):
             return f"facesets[{needs.extra}] is not installed"
         if needs.language_model and not self._has_language_model():
             return "no language model is configured"
-        return self.lacks_models(needs.pack, library) if needs.models else ""
+        return self.lacks_models(needs, library) if needs.models or needs.service else ""
 
     def _has_language_model(self) -> bool:
         try:
@@ -77,16 +83,16 @@ class Host:
         except FacesetsError:
             return False
 
-    def lacks_models(self, pack: str, library: Library) -> str:
-        """Why models of a pack do not run here; empty if they do."""
-        if self.ml_uri:
-            return ""
+    def lacks_models(self, needs: Needs, library: Library) -> str:
+        """Why the models that a job needs run neither here nor at a service; empty if they do."""
+        if needs.service or (self.ml_uri and not needs.here):
+            return self.services.lacks(self.ml_uri, needs, library)
         known = library.settings
         of_service = known is not None and service_model(known) is not None
-        if of_service and not pack:
+        if of_service and not needs.pack and not needs.here:
             return "the library's faces come from a service, and --ml-uri names none"
         own = None if of_service else known
-        chosen = detection_options(own, pack or None, None, None, self.conf)
+        chosen = detection_options(own, needs.pack or None, None, None, self.conf)
         try:
             get_pack(chosen.pack, self.conf, self.notices, SilentProgress(), Stop(), known=own, fetch=False)
         except FacesetsError:
@@ -99,20 +105,25 @@ def announced(host: Host, library: Library) -> list[str]:
     takes = ", ".join(host.commands) if host.commands else "all that it can"
     lines = [f"Worker on {host.name}: takes {takes}."]
     lines += [f"Photos of {printable(known)} lie in {printable(here)}." for known, here in host.paths.pairs]
-    if host.ml_uri:
-        return [*lines, "Models run at the service that --ml-uri names."]
-    lacking = host.lacks_models("", library)
-    said = f"Jobs that need the library's models are left to others: {lacking}."
-    return [*lines, said if lacking else "The library's models are here."]
+    if host.gpu:
+        lines.append(f"Models run on its GPU ({host.gpu}); jobs that need none are left to others.")
+    if lacking := host.lacks_models(Needs(models=True), library):
+        return [*lines, f"Jobs that need the library's models are left to others: {lacking}."]
+    where = "at the service that --ml-uri names" if host.ml_uri else "here"
+    return [*lines, f"The library's models are {where}."]
 
 
 @dataclass(slots=True)
 class Choice:
-    """Which queues a host takes jobs from. Asked again after a while: folders come and go."""
+    """Which queues a host takes jobs from, and why not from others, which is noted in the library.
+
+    Asked again after a while: folders come and go.
+    """
 
     host: Host
     library: Library
     _asked: dict[str, tuple[float, str]] = field(default_factory=dict)
+    _worker: str = field(default_factory=lambda: f"{platform.node()}/{os.getpid()}")
 
     def of(self, waiting: Sequence[QueueState], now_s: float) -> list[str]:
         """Those of some queues that this host takes from; why it leaves another is said once."""
@@ -127,4 +138,6 @@ class Choice:
         if reason and reason != before:
             self.host.notices.remark(f"Left to others: {command}, for {reason}.")
         self._asked[queue.name] = (now_s, reason)
+        said = (queue.name, self._worker, self.host.name, reason)
+        self.library.database.run(lambda connection: note_taker(connection, *said))
         return reason

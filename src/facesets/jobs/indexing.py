@@ -17,6 +17,7 @@ from facesets.jobs.queueing import cancel_waiting_parts, put_parts
 from facesets.jobs.work import Work
 from facesets.operations.ingest.index_chunks import hand_over_chunks, index_chunk
 from facesets.operations.ingest.stages import Stage
+from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.sources.galleries import GallerySource
@@ -34,7 +35,14 @@ class Models:
     """What describes photos, loaded once for all jobs that ask for the same."""
 
     def __init__(
-        self, host: Host, database: Database, stop: Stop, *, concurrency: int | None, provider: str
+        self,
+        host: Host,
+        database: Database,
+        stop: Stop,
+        *,
+        concurrency: int | None,
+        provider: str,
+        batching: BatchingOptions | None = None,
     ) -> None:
         """Load nothing yet; the session is asked for what the library's models are."""
         self._host = host
@@ -42,6 +50,7 @@ class Models:
         self._stop = stop
         self._concurrency = concurrency
         self._provider = provider
+        self._batching = batching or BatchingOptions()
         self._lock = threading.Lock()
         self._loaded: dict[str, tuple[Describer, IndexOptions, list[Stage]]] = {}
 
@@ -75,6 +84,7 @@ class Models:
             skip_faces=bool(asked.get("skip_faces")),
             skip_clip=bool(asked.get("skip_clip")),
             workers=self._concurrency,
+            batching=self._batching,
         )
         options = replace(options, concurrency=self._concurrency or options.concurrency)
         describe, fitting = describer(
@@ -152,8 +162,9 @@ def index_photos(work: Work, models: Models) -> object:
 
 
 def needs_of_index(targets: Sequence[str], asked: Mapping[str, Any]) -> Needs:
-    """What a host must have to index these folders: models, unless they run at a service that is named."""
-    return Needs(tuple(targets), models=not asked.get("ml_uri"), pack=asked.get("pack") or "")
+    """What a host must have to index these folders: models, or the service that is named."""
+    service = asked.get("ml_uri") or ""
+    return Needs(tuple(targets), models=not service, pack=asked.get("pack") or "", service=service)
 
 
 def _by_folder(paths: Sequence[str]) -> dict[str, list[str]]:

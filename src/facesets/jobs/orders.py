@@ -12,10 +12,11 @@ import msgspec
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.store.postgres.paths import from_text, to_text
+from facesets.store.postgres.queue.notes import PART_OF_INDEX
 
 T = TypeVar("T")
 
-PHOTOS_OF_INDEX = "index photos"
+PHOTOS_OF_INDEX = PART_OF_INDEX
 """What `index` queues for each chunk of photos."""
 
 _CHANGE_PEOPLE = ("cluster", "cluster --dual", "assign", "people centroids", "maintain")
@@ -34,6 +35,10 @@ class Needs:
         A model pack, or a service in place of it.
     pack : str
         Which one; empty for that of the library.
+    here : bool
+        Models on the host itself, not at a service.
+    service : str
+        Address of a service that is to answer, where the job names one.
     files : bool
         The library's photos, wherever they lie, at the very paths that it knows.
     extra : str
@@ -45,6 +50,8 @@ class Needs:
     folders: tuple[str, ...] = ()
     models: bool = False
     pack: str = ""
+    here: bool = False
+    service: str = ""
     files: bool = False
     extra: str = ""
     language_model: bool = False

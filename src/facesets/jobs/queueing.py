@@ -132,17 +132,19 @@ def found(connection: Connection, number: int) -> JobLine:
     return job
 
 
+def job_of(order: Order) -> Job:
+    """A command as procrastinate takes it."""
+    return Job(
+        queue=order.queue,
+        lock=order.lock,
+        queueing_lock=order.queueing_lock,
+        task_name=order.command,
+        task_kwargs=order.arguments(),
+    )
+
+
 def _put(connection: Connection, orders: Sequence[Order]) -> list[int]:
-    jobs = [
-        Job(
-            queue=order.queue,
-            lock=order.lock,
-            queueing_lock=order.queueing_lock,
-            task_name=order.command,
-            task_kwargs=order.arguments(),
-        )
-        for order in orders
-    ]
+    jobs = [job_of(order) for order in orders]
     deferred = JobManager(SyncPsycopgConnector()).batch_defer_jobs(jobs, connection=connection)
     return [job.id for job in deferred if job.id is not None]
 

@@ -21,7 +21,13 @@ from facesets.jobs.work import COMMANDS, Work
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
-from facesets.store.postgres.queue.notes import is_cancelled, note_end, note_start, same_waits
+from facesets.store.postgres.queue.notes import (
+    JOB_CLAIM,
+    is_cancelled,
+    lift_queueing_lock,
+    note_end,
+    note_start,
+)
 
 _log = logging.getLogger("facesets.jobs")
 
@@ -32,19 +38,12 @@ _FAILURES_KEPT = 100
 _UNEXPECTED = "It failed for a reason the program did not expect. What the worker printed says more."
 
 
-SAME_WAITS = "The same waits in the queue and takes its place."
-
-
 class GivenBack(Exception):
     """The worker is to end: whoever is next goes on with the job."""
 
 
 class HeldElsewhere(Exception):
     """Another worker is at the job, which was taken for dead and is not."""
-
-
-class Replaced(Exception):
-    """The same waits in the queue: it is done in place of this job."""
 
 
 class TryAgain(BaseRetryStrategy):
@@ -99,7 +98,7 @@ class Runner:
 
         Raises
         ------
-        GivenBack, HeldElsewhere, Replaced, JobAborted
+        GivenBack, HeldElsewhere, JobAborted
             As their names say.
         FacesetsError
             As its command does; its sentence is noted.
@@ -110,19 +109,17 @@ class Runner:
             if context.should_abort():
                 # Nobody wants it to be tried again.
                 raise JobAborted from error
-            number = context.job.id
-            if number is not None and self.session.run(partial(same_waits, job=number)):
-                # Procrastinate could not queue it, and would leave it running for ever.
-                self.session.run(partial(note_end, job=number, summary=None, reason=SAME_WAITS))
-                raise Replaced from error
             raise
 
     def _run(self, context: JobContext, arguments: Mapping[str, Any]) -> None:
         number = context.job.id
         if number is None:
             raise ValueError("a job without a number")
+        if context.job.queueing_lock is not None:
+            # With it the job could not be queued again beside the same that is queued meanwhile.
+            self.session.run(partial(lift_queueing_lock, job=number))
         with opened(self.session.another(reconnect_within_s=_SESSION_BACK_WITHIN_S)) as session:
-            if not Claims(session, "job").take([str(number)]):
+            if not Claims(session, JOB_CLAIM).take([str(number)]):
                 raise HeldElsewhere
             self.session.run(partial(note_start, job=number, host=self.host.name))
             progress = JobProgress(lambda line: self.host.notices.remark(f"Job {number}: {line}"))

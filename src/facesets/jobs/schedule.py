@@ -1,35 +1,77 @@
-"""When upkeep is queued: from times of day as people write them to what procrastinate goes by."""
+"""When upkeep is queued: times of day as people write them, and what of them has come."""
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _TIME = re.compile(r"(?:([a-z]+) )?(\d{1,2}):(\d{2})")
+_DAY = timedelta(days=1)
 
 
-def crons(schedule: Mapping[str, str], today: datetime) -> dict[str, str]:
-    """Tasks of `maintain` by cron lines in UTC.
+@dataclass(frozen=True, slots=True)
+class TimeOfDay:
+    """A time on the clock, once each day or once each week.
+
+    Attributes
+    ----------
+    weekday : int or None
+        0 for Monday; None for each day.
+    """
+
+    at: time
+    weekday: int | None = None
+
+    def latest(self, now: datetime, zone: tzinfo | None = None) -> datetime:
+        """When it was last, at `now` or before, in UTC.
+
+        A time that the clock leaves out in spring comes as long after the change as it stands after it on
+        the clock; one that the clock shows twice in autumn comes the first time.
+
+        Parameters
+        ----------
+        now : datetime
+            With a time zone, whichever.
+        zone : tzinfo or None
+            Of the clock; None for that of this host.
+        """
+        day = now.astimezone(zone).date()
+        while True:
+            moment = datetime.combine(day, self.at, zone).astimezone(UTC)
+            if moment <= now and self.weekday in (None, day.weekday()):
+                return moment
+            day -= _DAY
+
+
+def read_schedule(texts: Mapping[str, str]) -> dict[str, TimeOfDay]:
+    """Tasks of `maintain` by their times.
 
     Parameters
     ----------
-    schedule : mapping
+    texts : mapping
         `daily` to a time such as 03:00, `weekly` to a day and a time such as sunday 04:00.
-    today : datetime
-        With the time zone that the times are of.
 
     Raises
     ------
     WrongUsage
         A name or a time is none of these.
     """
-    return {name: _cron(name, text, today) for name, text in schedule.items()}
+    return {name: _read(name, text) for name, text in texts.items()}
 
 
-def _cron(name: str, text: str, today: datetime) -> str:
+def due(
+    schedule: Mapping[str, TimeOfDay], since: datetime, now: datetime, zone: tzinfo | None = None
+) -> dict[str, datetime]:
+    """What has come after `since` until `now`, each with its latest moment."""
+    moments = {name: each.latest(now, zone) for name, each in schedule.items()}
+    return {name: moment for name, moment in moments.items() if moment > since}
+
+
+def _read(name: str, text: str) -> TimeOfDay:
     match = _TIME.fullmatch(text.strip().lower())
     is_weekly = name == "weekly"
     days = [each for each in _DAYS if match and len(match[1] or "") >= 3 and each.startswith(match[1])]
@@ -41,8 +83,4 @@ def _cron(name: str, text: str, today: datetime) -> str:
     hour, minute = int(match[2]), int(match[3])
     if hour > 23 or minute > 59:
         raise WrongUsage(f"There is no time {printable(text)} on a day. Correct it under [schedule].")
-    local = datetime.combine(today.date(), time(hour, minute), today.tzinfo)
-    if is_weekly:
-        local += timedelta(days=(_DAYS.index(days[0]) - local.weekday()) % 7)
-    utc = local.astimezone(UTC)
-    return f"{utc.minute} {utc.hour} * * {(utc.weekday() + 1) % 7 if is_weekly else '*'}"
+    return TimeOfDay(time(hour, minute), _DAYS.index(days[0]) if is_weekly else None)

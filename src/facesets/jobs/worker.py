@@ -1,7 +1,8 @@
 """The worker: takes jobs that this host can do, one at a time, and those of workers that died.
 
 Whether a worker lives is seen by its signs of life in the database, which procrastinate keeps. A job
-whose worker gave none for a while goes back into the queue.
+whose worker gave none for a while goes back into the queue, and so does one that nobody is at: its worker
+lives, and could not say what came of it.
 """
 
 import asyncio
@@ -9,25 +10,35 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from procrastinate import App, PsycopgConnector
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
 
 from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
-from facesets.jobs.queueing import cancel_parts
-from facesets.jobs.running import SAME_WAITS, Runner, TryAgain
+from facesets.jobs.queueing import cancel_parts, job_of
+from facesets.jobs.running import Runner, TryAgain
+from facesets.jobs.schedule import TimeOfDay, due
 from facesets.jobs.work import COMMANDS
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
-from facesets.store.postgres.connection import Connection, Database, ServerError, now
+from facesets.store.postgres.connection import Database, ServerError, now
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.queue.notes import is_cancelled, note_death, note_end, queues_with_work
+from facesets.store.postgres.queue.notes import (
+    is_cancelled,
+    left_alone,
+    lift_queueing_lock,
+    note_death,
+    note_end,
+    queues_with_work,
+)
 from facesets.store.postgres.queue.schema import queue_conninfo
+from facesets.store.postgres.queue.takers import forget_takers
 
 _LOOK_EVERY_S = 1.0
 _SIGNS_MISSED = 3
@@ -37,7 +48,12 @@ _DIED = (
     "of the photos brings it down."
 )
 _KEPT_HOURS = 14 * 24
+_TIDIED_EVERY_S = 3600.0
+_LATE = timedelta(minutes=10)
+"""So much too late a worker that was just started still queues what is scheduled."""
 _CONNECTIONS = 2
+FURTHER_CONNECTIONS = _CONNECTIONS + 1
+"""Of a worker beside its session: with that of the job at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +66,13 @@ class Rhythm:
         Between two signs of life. All workers of a library have to have the same.
     until_empty : bool
         The worker ends when there is nothing left that it can take.
-    schedule : mapping of str to str
-        What is queued when: tasks of `maintain`, by times as cron has them, in UTC.
+    schedule : mapping of str to TimeOfDay
+        When which tasks of `maintain` are queued.
     """
 
     heartbeat_s: float = 10.0
     until_empty: bool = False
-    schedule: Mapping[str, str] | None = None
+    schedule: Mapping[str, TimeOfDay] = field(default_factory=dict)
 
 
 def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop: Stop) -> None:
@@ -84,16 +100,17 @@ class _Worker:
         self._queues: list[str] = []
         self._choice = Choice(host, Library(session))
         self._sweeping = Claims(session, "sweep")
-        self._app = _app(session, runner, rhythm.schedule or {})
+        self._app = _app(session, runner)
+        self._scheduled_until = datetime.now(UTC) - _LATE
+        self._tidied_at = time.monotonic()
+        self._alone: set[int] = set()
 
     async def run(self) -> None:
         """Work, and begin again when the database was away."""
         while not self._stop.requested:
             try:
                 async with self._app.open_async():
-                    await self._app.job_manager.delete_old_jobs(
-                        _KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
-                    )
+                    await self._tidy()
                     await self._while_open()
             except (ConnectorException, ServerError):
                 await asyncio.to_thread(self._session.run, now)
@@ -162,43 +179,67 @@ class _Worker:
                     await self._sweep()
 
     async def _look(self) -> None:
-        """See which jobs there are that this host can do."""
+        """Queue what is scheduled, and see which jobs there are that this host can do."""
+        await self._queue_what_is_due()
         waiting = await asyncio.to_thread(self._session.run, queues_with_work)
         # In place, for procrastinate holds the list.
         self._queues[:] = await asyncio.to_thread(self._choice.of, waiting, time.monotonic())
 
+    async def _queue_what_is_due(self) -> None:
+        now = datetime.now(UTC)
+        for tasks, moment in due(self._rhythm.schedule, self._scheduled_until, now).items():
+            at = int(moment.timestamp())
+            job = job_of(Order("maintain", {"tasks": [tasks]}, by="schedule"))
+            job = job.evolve(task_kwargs={**job.task_kwargs, "timestamp": at})
+            # Where the same waits still, that one does it.
+            with suppress(AlreadyEnqueued):
+                await self._app.job_manager.defer_periodic_job(job, periodic_id=tasks, defer_timestamp=at)
+        self._scheduled_until = max(now, self._scheduled_until)
+
+    async def _tidy(self) -> None:
+        """Delete what ended long ago."""
+        await self._app.job_manager.delete_old_jobs(
+            _KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
+        )
+        await asyncio.to_thread(self._session.run, forget_takers)
+        self._tidied_at = time.monotonic()
+
     async def _sweep(self) -> None:
-        """Put jobs of dead workers back into the queue; one worker at a time does so."""
+        """Put jobs of dead workers back into the queue, and tidy up; one worker at a time does so."""
         if not await asyncio.to_thread(self._sweeping.take, ["sweep"]):
             return
         manager = self._app.job_manager
         try:
+            if time.monotonic() - self._tidied_at >= _TIDIED_EVERY_S:
+                await self._tidy()
             silent_s = _SIGNS_MISSED * self._rhythm.heartbeat_s
-            for job in await manager.get_stalled_jobs(seconds_since_heartbeat=silent_s):
-                if job.id is None:
-                    continue
-                if await asyncio.to_thread(self._session.run, partial(is_cancelled, job=job.id)):
-                    await asyncio.to_thread(cancel_parts, self._session, job.id)
-                    await manager.finish_job(job, Status.ABORTED, delete_job=False)
-                    continue
-                deaths = await asyncio.to_thread(self._session.run, partial(note_death, job=job.id))
-                if deaths <= _MOST_DEATHS:
-                    # Where the same waits already, that one does it.
-                    with suppress(ConnectorException):
-                        await manager.retry_job(job)
-                        continue
-                await asyncio.to_thread(self._session.run, partial(_give_up, job=job.id, deaths=deaths))
-                await manager.finish_job(job, Status.FAILED, delete_job=False)
+            stalled = await manager.get_stalled_jobs(seconds_since_heartbeat=silent_s)
+            alone = await asyncio.to_thread(self._session.run, partial(left_alone, after_s=silent_s))
+            # Whoever has just ended a job still says so: only who did not until the next time does not.
+            for job in {each.id for each in stalled if each.id is not None} | (alone & self._alone):
+                await self._take_back(job)
+            self._alone = alone
         finally:
             await asyncio.to_thread(self._sweeping.release, ["sweep"])
 
+    async def _take_back(self, job: int) -> None:
+        """Queue a job again whose worker died, unless it is cancelled or costs each worker its life."""
+        manager = self._app.job_manager
+        if await asyncio.to_thread(self._session.run, partial(is_cancelled, job=job)):
+            await asyncio.to_thread(cancel_parts, self._session, job)
+            await manager.finish_job_by_id_async(job, Status.ABORTED, delete_job=False)
+            return
+        deaths = await asyncio.to_thread(self._session.run, partial(note_death, job=job))
+        if deaths <= _MOST_DEATHS:
+            await asyncio.to_thread(self._session.run, partial(lift_queueing_lock, job=job))
+            await manager.retry_job_by_id_async(job, datetime.now(UTC))
+            return
+        reason = _DIED.format(deaths)
+        await asyncio.to_thread(self._session.run, partial(note_end, job=job, summary=None, reason=reason))
+        await manager.finish_job_by_id_async(job, Status.FAILED, delete_job=False)
 
-def _give_up(connection: Connection, job: int, deaths: int) -> None:
-    reason = _DIED.format(deaths) if deaths > _MOST_DEATHS else SAME_WAITS
-    note_end(connection, job, None, reason)
 
-
-def _app(session: Database, runner: Runner, schedule: Mapping[str, str]) -> App:
+def _app(session: Database, runner: Runner) -> App:
     """Procrastinate on a library's queue, with a task for each command."""
     app = App(
         connector=PsycopgConnector(
@@ -210,17 +251,4 @@ def _app(session: Database, runner: Runner, schedule: Mapping[str, str]) -> App:
     )
     for command in (*COMMANDS, "index", PHOTOS_OF_INDEX):
         app.task(name=command, pass_context=True, retry=TryAgain())(runner.run)
-    for tasks, cron in schedule.items():
-        order = Order("maintain", {"tasks": [tasks]}, by="schedule")
-        app.periodic_registry.register_task(
-            app.tasks["maintain"],
-            cron=cron,
-            periodic_id=tasks,
-            configure_kwargs={
-                "queue": order.queue,
-                "lock": order.lock,
-                "queueing_lock": order.queueing_lock,
-                "task_kwargs": order.arguments(),
-            },
-        )
     return app

@@ -106,6 +106,32 @@ def test_running_again_changes_no_byte(library: Library, tmp_path: Path) -> None
     assert (out / "manifest.json").read_bytes() == manifest
 
 
+class Stopped(SilentProgress):
+    """Asks for the end when a stage begins; keeps the stages."""
+
+    def __init__(self) -> None:
+        self.stop = Stop()
+        self.stages: list[str] = []
+
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
+        super().begin(what, total, in_bytes=in_bytes)
+        self.stages.append(what)
+        self.stop.request()
+
+
+@pytest.mark.parametrize("method", ["auto", "hdbscan"])
+def test_a_run_that_is_stopped_while_it_groups_ends_at_once_and_writes_nothing(
+    library: Library, tmp_path: Path, method: Method
+) -> None:
+    asked = Stopped()
+    summary = cluster(
+        library.store, tmp_path / "raw", ClusterOptions(method=method), progress=asked, stop=asked.stop
+    )
+    assert (summary.stopped, summary.persons) == (True, 0)
+    assert asked.stages == [f"Clustering {summary.faces} faces"]
+    assert not (tmp_path / "raw").exists()
+
+
 @pytest.mark.parametrize("method", ["components", "hdbscan"])
 def test_other_methods_find_the_people_too(library: Library, tmp_path: Path, method: str) -> None:
     options = ClusterOptions(method=method, materialize="none", sheet=False)  # type: ignore[arg-type]

@@ -8,11 +8,13 @@ import numpy as np
 from facesets.clustering import singletons_as_noise
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
+from facesets.clustering.neighbors import OnProgress
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.grouping.library_people import follow_library, people_of, with_hidden
 from facesets.operations.grouping.result_folder import counts_of, open_result, write_result
 from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.people.grouping.matching import Steps, StoppedEarly
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
 from facesets.results.apply_user_edits import (
@@ -100,22 +102,28 @@ def _cluster(
 ) -> ClusterSummary:
     folder = open_result(store, out, ClusterManifest, CLUSTER_MANIFEST, options, progress)
     collection = folder.begun.collection
-    progress.begin(f"Clustering {counted(len(collection.faces), 'face')}")
-    recogniser = collection.settings.recogniser
-    grouping = group_faces(
-        collection.faces.embedding, collection.faces.image, options, recogniser, engine=engine
-    )
+    faces, recogniser = collection.faces, collection.settings.recogniser
+    reported = Steps(progress, stop, f"Clustering {counted(len(faces), 'face')}")
+    try:
+        grouping = group_faces(
+            faces.embedding, faces.image, options, recogniser, engine=engine, on_progress=reported
+        )
+        if stop.requested:
+            return _stopped(collection, out, options)
+    except StoppedEarly:
+        return _stopped(collection, out, options)
+    finally:
+        reported.end()
     people = people_of(store)
     ids = collection.face_ids()
     grouping = replace(grouping, labels=follow_library(grouping.labels, ids, people))
-    describe = face_describer(collection, quality(collection.faces).total)
+    describe = face_describer(collection, quality(faces).total)
     known = with_hidden(folder.known, ids, people, describe)
     said = (
         None
         if known is None or not (known.statements or known.hidden)
         else apply_user_edits(grouping.labels, ids, known)
     )
-    progress.end()
     manifest, kept = _manifest(store, collection, grouping, said, folder.naming, out, options)
     written = write_result(
         replace(folder, known=known),
@@ -135,6 +143,27 @@ def _cluster(
         learned=list(kept.learned),
         dry_run=options.dry_run,
         **counts_of(manifest, written),
+    )
+
+
+def _stopped(collection: Collection, out: Path, options: ClusterOptions) -> ClusterSummary:
+    """The summary of a run that was asked to end before it wrote anything."""
+    return ClusterSummary(
+        out=str(out),
+        faces=len(collection.faces),
+        images=len(collection.images),
+        persons=0,
+        singletons=0,
+        no_face=0,
+        reasons=[],
+        learned=[],
+        copied=0,
+        unchanged=0,
+        removed=0,
+        failed=0,
+        failures=[],
+        dry_run=options.dry_run,
+        stopped=True,
     )
 
 
@@ -163,6 +192,7 @@ def group_faces(
     recogniser: str | None = None,
     *,
     engine: Engine = IN_PROCESS,
+    on_progress: OnProgress | None = None,
 ) -> Grouping:
     """Cluster by the chosen method; a face that is alone is noise.
 
@@ -175,6 +205,8 @@ def group_faces(
         The file name of the network that made the embeddings.
     engine : Engine
         Who compares the faces.
+    on_progress : callable, optional
+        Hears of the steps done so far, and of how many.
     """
     task = GroupingTask(
         embeddings=embeddings,
@@ -183,6 +215,7 @@ def group_faces(
         threshold=options.own_threshold(),
         min_cluster_size=options.min_cluster_size,
         min_samples=options.min_samples,
+        on_progress=on_progress,
         engine=engine,
     )
     found = METHODS[options.method].group(task)

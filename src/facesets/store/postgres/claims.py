@@ -77,12 +77,17 @@ class Claims:
 
 def is_running(connection: Connection, command: str) -> bool:
     """Whether a run of a command that only one may do at a time is going, on whatever host."""
+    return is_claimed(connection, "run", command)
+
+
+def is_claimed(connection: Connection, kind: str, name: str) -> bool:
+    """Whether anybody works on a thing of a kind, on whatever host."""
     # A key of 64 bits is shown as its two halves.
     row = connection.execute(
         """SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             AND ((classid::bigint << 32) | objid::bigint) = %s""",
-        (_key("run", command),),
+        (_key(kind, name),),
     ).fetchone()
     return row is not None
 

@@ -8,13 +8,17 @@ from pydantic import Field
 
 from facesets.errors import WrongUsage
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.queue.job_list import JobLine
 from facesets.store.postgres.run_list import count_runs, list_runs
+from facesets.web.api.queue import QueuedJobShape, latest_jobs, queued_job
 from facesets.web.api.shapes import Shape
 from facesets.web.paging import Page, PagingDep
 from facesets.web.run_view import RunView, found_run, recorded_of, view_of_job, view_of_run
 from facesets.web.site import SiteDep
 
 router = APIRouter(tags=["jobs"])
+
+_QUEUED_MOST = 100
 
 JobId = Annotated[
     str,
@@ -56,28 +60,37 @@ def _job(view: RunView) -> JobShape:
     )
 
 
+class JobsPage(Page[JobShape]):
+    """What runs and what ran, and what of the queue is not done yet."""
+
+    queue: Annotated[
+        list[QueuedJobShape], Field(description="What waits for workers, and what they are at; as `/queue`.")
+    ]
+
+
 @router.get("/jobs")
-def jobs(site: SiteDep, paging: PagingDep) -> Page[JobShape]:
-    """List what runs and what ran, the latest first."""
+def jobs(site: SiteDep, paging: PagingDep) -> JobsPage:
+    """List what runs and what ran, the latest first, and what workers are still to do."""
     ours = site.jobs.all()
     recorded = recorded_of(ours)
     # However ours lie among the others, only these can be on the page.
     first = max(0, paging.offset - len(ours))
     start, end = paging.offset - first, paging.offset - first + paging.page_size
 
-    def work(connection: Connection) -> tuple[list[RunView], int]:
+    def work(connection: Connection) -> tuple[list[RunView], int, list[JobLine]]:
         runs = list_runs(connection, limit=end, offset=first, without=recorded)
         views = [view_of_run(connection, run) for run in runs]
-        return views, count_runs(connection, without=recorded)
+        return views, count_runs(connection, without=recorded), latest_jobs(connection, _QUEUED_MOST)
 
     with site.library() as session:
-        others, count = session.run(work)
+        others, count, queued = session.run(work)
     views = sorted([*map(view_of_job, ours), *others], key=lambda view: view.started_at, reverse=True)
-    return Page[JobShape](
+    return JobsPage(
         items=[_job(view) for view in views[start:end]],
         total=len(ours) + count,
         page=paging.page,
         page_size=paging.page_size,
+        queue=[queued_job(each) for each in queued if each.state in ("waiting", "running")],
     )
 
 

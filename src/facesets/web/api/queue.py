@@ -32,10 +32,12 @@ class QueuedJobShape(Shape):
     ended_at: datetime | None
     outcome: Annotated[list[str], Field(description="What came of it, in words.")]
     reason: Annotated[str, Field(description="Why it failed.")]
+    waits: Annotated[str, Field(description="Why it is not begun; empty where it is only a matter of time.")]
     result: Annotated[dict[str, Any], Field(description="What came of it, as `--json` prints it.")]
 
 
-def _shape(job: JobLine) -> QueuedJobShape:
+def queued_job(job: JobLine) -> QueuedJobShape:
+    """A job of the queue, as the API answers it."""
     own = {
         name: getattr(job, name) for name in QueuedJobShape.model_fields if name not in ("outcome", "reason")
     }
@@ -57,4 +59,4 @@ def queue(site: SiteDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> l
     """List the latest jobs that workers do or did, the latest first."""
     with site.library() as session:
         jobs = session.run(lambda connection: latest_jobs(connection, limit))
-    return [_shape(job) for job in jobs]
+    return [queued_job(job) for job in jobs]

@@ -1,13 +1,17 @@
 """Jobs as they are listed: what, where, how far, since when, and what came of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from psycopg import sql
+
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import unescaped
+from facesets.store.postgres.queue.notes import PART_OF_INDEX
 from facesets.store.postgres.queue.schema import is_made
+from facesets.store.postgres.queue.takers import why_waiting
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 _STATES: Mapping[str, State] = {
@@ -57,6 +61,8 @@ class JobLine:
         The command's summary; of parts the sums.
     reason : str
         Why it failed.
+    waits : str
+        Why it is not begun, or its parts are not; empty where it is only a matter of time.
     """
 
     id: int
@@ -75,46 +81,66 @@ class JobLine:
     result: Mapping[str, Any]
     reason: str
     parts: Parts = field(default_factory=Parts)
+    waits: str = ""
 
 
-_JOBS = """SELECT j.id, j.task_name, coalesce(n.host, ''), j.status::text, coalesce(n.stage, ''),
+_JOBS = sql.SQL("""SELECT j.id, j.task_name, coalesce(n.host, ''), j.status::text, coalesce(n.stage, ''),
         coalesce(n.done, 0), n.total, e.queued, e.started, e.ended, j.attempts, j.args -> 'options',
-        coalesce(n.summary, '{}'), coalesce(n.reason, ''),
-        p.waiting, p.running, p.succeeded, p.failed, p.cancelled, p.done, p.total, p.ended, p.reason,
-        s.sums, now()
+        coalesce(n.summary, '{{}}'), coalesce(n.reason, ''), coalesce(n.sums, '{{}}'), now()
     FROM queue.procrastinate_jobs j
     LEFT JOIN queue.job_notes n ON n.job_id = j.id
     CROSS JOIN LATERAL (SELECT min(at) FILTER (WHERE type = 'deferred') AS queued,
             min(at) FILTER (WHERE type = 'started') AS started,
             max(at) FILTER (WHERE type IN ('succeeded', 'failed', 'cancelled', 'aborted')) AS ended
         FROM queue.procrastinate_events WHERE job_id = j.id) AS e
-    CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE o.status = 'todo') AS waiting,
-            count(*) FILTER (WHERE o.status = 'doing') AS running,
-            count(*) FILTER (WHERE o.status = 'succeeded') AS succeeded,
-            count(*) FILTER (WHERE o.status = 'failed') AS failed,
-            count(*) FILTER (WHERE o.status IN ('cancelled', 'aborted')) AS cancelled,
-            sum(m.done)::bigint AS done, sum(m.total)::bigint AS total, max(m.noted_at) AS ended,
-            coalesce(max(m.reason) FILTER (WHERE o.status = 'failed'), '') AS reason
-        FROM queue.job_notes m JOIN queue.procrastinate_jobs o ON o.id = m.job_id
-        WHERE m.part_of = j.id) AS p
-    CROSS JOIN LATERAL (SELECT coalesce(jsonb_object_agg(key, total), '{}') AS sums
-        FROM (SELECT key, sum(value::numeric)::bigint AS total
-            FROM queue.job_notes m, jsonb_each(m.summary)
-            WHERE m.part_of = j.id AND jsonb_typeof(value) = 'number' GROUP BY key) AS of_key) AS s
-    WHERE (%(id)s::bigint IS NULL AND n.part_of IS NULL) OR j.id = %(id)s
-    ORDER BY j.id DESC LIMIT %(limit)s"""
+    WHERE {} ORDER BY j.id DESC LIMIT %s""")
+# As its index has it.
+_WHOLE = sql.SQL("j.task_name <> {}").format(sql.Literal(PART_OF_INDEX))
+
+# The parts of all jobs at once: they are gone through one time.
+_PARTS = """SELECT part_of, count(*) FILTER (WHERE status = 'todo'), count(*) FILTER (WHERE status = 'doing'),
+        count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'failed'),
+        count(*) FILTER (WHERE status IN ('cancelled', 'aborted')),
+        sum(done)::bigint, sum(total)::bigint, max(noted_at),
+        coalesce(max(reason) FILTER (WHERE status = 'failed'), ''), min(job_id) FILTER (WHERE status = 'todo')
+    FROM queue.job_notes WHERE part_of = ANY(%s) GROUP BY part_of"""
+
+
+@dataclass(frozen=True, slots=True)
+class _OfParts:
+    """What the parts of a job have in common: steps, when one ended last, why one failed, which is next."""
+
+    counts: Parts = field(default_factory=Parts)
+    done: int = 0
+    total: int | None = None
+    ended: datetime | None = None
+    reason: str = ""
+    next: int | None = None
 
 
 def list_jobs(connection: Connection, *, limit: int) -> list[JobLine]:
     """The latest jobs, the latest first; parts count as one with the job that queued them."""
-    rows = connection.execute(_JOBS, {"id": None, "limit": limit}).fetchall()
-    return [_line(row) for row in rows]
+    return _lines(connection, connection.execute(_JOBS.format(_WHOLE), (limit,)).fetchall())
 
 
 def find_job(connection: Connection, number: int) -> JobLine | None:
     """The job of a number."""
-    row = connection.execute(_JOBS, {"id": number, "limit": 1}).fetchone()
-    return None if row is None else _line(row)
+    rows = connection.execute(_JOBS.format(sql.SQL("j.id = %s")), (number, 1)).fetchall()
+    return next(iter(_lines(connection, rows)), None)
+
+
+def _lines(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[JobLine]:
+    found = connection.execute(_PARTS, ([row[0] for row in rows],)).fetchall()
+    parts = {number: _OfParts(Parts(*of_job[:5]), *of_job[5:]) for number, *of_job in found}
+    lines = [_line(row, parts.get(row[0], _OfParts())) for row in rows]
+    waiting: dict[int, int] = {}
+    for row, line in zip(rows, lines, strict=True):
+        if row[3] == "todo":
+            waiting[line.id] = line.id
+        elif row[3] != "doing" and line.parts.waiting and not line.parts.running:
+            waiting[line.id] = parts[line.id].next or line.id
+    reasons = why_waiting(connection, list(waiting.values())) if waiting else {}
+    return [replace(line, waits=reasons.get(waiting.get(line.id, 0), "")) for line in lines]
 
 
 def count_jobs(connection: Connection) -> dict[State, int]:
@@ -130,18 +156,15 @@ def count_jobs(connection: Connection) -> dict[State, int]:
     return counts
 
 
-def _line(row: tuple[Any, ...]) -> JobLine:
+def _line(row: tuple[Any, ...], parts: _OfParts) -> JobLine:
     number, what, where, status, stage, done, total, queued, started, ended, attempts, options = row[:12]
-    summary, reason, *of_parts, sums, now = row[12:]
-    *counts, part_done, part_total, parts_ended, part_reason = of_parts
-    parts = Parts(*counts)
+    summary, reason, sums, now = row[12:]
     state = _STATES[status]
-    if parts.total:
-        state = _state_with(parts, state)
-        done, total = part_done or 0, part_total
-        ended = (
-            None if state in ("waiting", "running") else max(filter(None, (ended, parts_ended)), default=None)
-        )
+    if parts.counts.total:
+        state = _state_with(parts.counts, state)
+        done, total = parts.done or 0, parts.total
+        is_going = state in ("waiting", "running")
+        ended = None if is_going else max(filter(None, (ended, parts.ended)), default=None)
         summary = _together(summary, sums)
     until = ended or (now if state == "running" else None)
     return JobLine(
@@ -159,8 +182,8 @@ def _line(row: tuple[Any, ...]) -> JobLine:
         attempts=attempts,
         options=options or {},
         result=summary,
-        reason=unescaped(reason or (part_reason if state == "failed" else "")),
-        parts=parts,
+        reason=unescaped(reason or (parts.reason if state == "failed" else "")),
+        parts=parts.counts,
     )
 
 
@@ -168,8 +191,9 @@ def _text(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
 
 
-def _together(own: Mapping[str, Any], sums: Mapping[str, int]) -> dict[str, Any]:
+def _together(own: Mapping[str, Any], of_parts: Mapping[str, float]) -> dict[str, Any]:
     """What a job found by itself, and what came of its parts: the one counts what the others never see."""
+    sums = {name: round(total) for name, total in of_parts.items()}
     return {**sums, **own} | {name: own.get(name, 0) + sums.get(name, 0) for name in ("unchanged", "failed")}
 
 

@@ -5,8 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from facesets.store.postgres.claims import is_claimed
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import escaped
+
+JOB_CLAIM = "job"
+"""What a worker claims of a job as long as it is at it."""
+
+PART_OF_INDEX = "index photos"
+"""The only command whose jobs are parts of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,11 @@ def note_end(
 ) -> None:
     """Note what came of a job, or why it failed; a part of its work where it is not over."""
     text = None if summary is None else escaped(json.dumps(summary, ensure_ascii=False, default=str))
+    before = connection.execute(
+        "SELECT part_of, summary FROM queue.job_notes WHERE job_id = %s FOR UPDATE", (job,)
+    ).fetchone()
+    if summary is not None and before is not None and before[0] is not None:
+        _add_up(connection, before[0], summary, before[1] or {})
     connection.execute(
         """UPDATE queue.job_notes SET stage = '', summary = coalesce(%(summary)s::jsonb, summary),
                 reason = %(reason)s::text,
@@ -70,6 +82,25 @@ def note_end(
                 deaths = 0, noted_at = now()
             WHERE job_id = %(job)s""",
         {"job": job, "summary": text, "reason": reason, "is_over": is_over},
+    )
+
+
+def _add_up(
+    connection: Connection, whole: int, summary: Mapping[str, Any], before: Mapping[str, Any]
+) -> None:
+    """Keep with a job what came of its parts together, given what is new of one of them."""
+    row = connection.execute(
+        """INSERT INTO queue.job_notes AS n (job_id) VALUES (%s)
+            ON CONFLICT (job_id) DO UPDATE SET job_id = n.job_id RETURNING sums""",
+        (whole,),
+    ).fetchone()
+    sums: dict[str, float] = dict(row[0]) if row else {}
+    for sign, numbers in ((-1, before), (1, summary)):
+        for name, value in numbers.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                sums[name] = sums.get(name, 0) + sign * value
+    connection.execute(
+        "UPDATE queue.job_notes SET sums = %s::jsonb WHERE job_id = %s", (json.dumps(sums), whole)
     )
 
 
@@ -94,15 +125,27 @@ def is_cancelled(connection: Connection, job: int) -> bool:
     return bool(row and row[0])
 
 
-def same_waits(connection: Connection, job: int) -> bool:
-    """Whether a job waits that a further one is not queued beside: this one cannot wait as well."""
-    row = connection.execute(
-        """SELECT EXISTS (SELECT FROM queue.procrastinate_jobs j JOIN queue.procrastinate_jobs o
-                ON o.queueing_lock = j.queueing_lock AND o.status = 'todo' AND o.id <> j.id
-            WHERE j.id = %s)""",
+def lift_queueing_lock(connection: Connection, job: int) -> None:
+    """Let a job that was begun wait again, whatever was queued meanwhile beside it."""
+    connection.execute(
+        """UPDATE queue.procrastinate_jobs SET queueing_lock = NULL
+            WHERE id = %s AND queueing_lock IS NOT NULL""",
         (job,),
-    ).fetchone()
-    return bool(row and row[0])
+    )
+
+
+def left_alone(connection: Connection, after_s: float) -> set[int]:
+    """Jobs that a worker took so long ago or longer, and that nobody is at, whether that worker lives or not.
+
+    One that has just ended may be among them for a moment.
+    """
+    rows = connection.execute(
+        """SELECT j.id FROM queue.procrastinate_jobs j WHERE j.status = 'doing'
+            AND (SELECT max(at) FROM queue.procrastinate_events WHERE job_id = j.id AND type = 'started')
+                < now() - make_interval(secs => %s)""",
+        (after_s,),
+    ).fetchall()
+    return {number for (number,) in rows if not is_claimed(connection, JOB_CLAIM, str(number))}
 
 
 def parts_in(connection: Connection, job: int, statuses: Sequence[str]) -> list[int]:
