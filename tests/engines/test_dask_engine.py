@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
 from distributed import LocalCluster
@@ -43,7 +44,9 @@ def small_tasks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dividing, "_LEAST_BATCH_ROWS", 250)
         patch.setattr(DaskEngine, "blocks_a_task", 1)
-        yield
+        # Workers are forked from a process that has loaded all they need.
+        with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+            yield
 
 
 @pytest.fixture(scope="module")
