@@ -5,6 +5,7 @@ import copy
 import pickle
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,13 +72,24 @@ def test_copies_and_pickles_keep_what_a_sentence_names() -> None:
 
 
 def _calls(kinds: set[str], *, outside: tuple[str, ...] = ()) -> Iterator[tuple[str, ast.Call]]:
-    for path in sorted(SOURCE.rglob("*.py")):
-        place = path.relative_to(SOURCE).as_posix()
-        if outside and place.startswith(outside):
-            continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in kinds:
-                yield f"{place}:{node.lineno}", node
+    for place, name, node in _all_calls():
+        if name in kinds and not (outside and place.startswith(outside)):
+            yield place, node
+
+
+@cache
+def _all_calls() -> list[tuple[str, str, ast.Call]]:
+    """Where the program calls something, by what name, and the call."""
+    return [
+        (f"{path.relative_to(SOURCE).as_posix()}:{node.lineno}", _name(node.func), node)
+        for path in sorted(SOURCE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+
+
+def _name(called: ast.expr) -> str:
+    return called.id if isinstance(called, ast.Name) else ast.unparse(called)
 
 
 def _texts(node: ast.AST) -> list[str]:
