@@ -23,10 +23,9 @@ from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from tests.fixtures.html import parsed
-from tests.fixtures.kills import in_a_child
+from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.photo_library import PEOPLE, Library
 from tests.fixtures.photos import copy_photos
-from tests.fixtures.soak import mostly_slow
 
 pytestmark = pytest.mark.slow
 
@@ -166,18 +165,23 @@ def test_photos_that_are_left_out_from_now_on_are_nothing_new(library: Library, 
     assert go(library.photos, embedded, None, replace(PLAIN, include=("*.png",))).to_do == 0
 
 
-@pytest.mark.parametrize("kill_at", mostly_slow([64, 3, 1, 40, 100, 130, 150], quick=2))
+@pytest.mark.soak
 def test_a_killed_run_ends_like_one_that_nothing_disturbed(
-    library: Library, embedded: Path, tmp_path: Path, kill_at: int
+    library: Library, embedded: Path, tmp_path: Path
 ) -> None:
-    other = shutil.copytree(embedded, tmp_path / "other" / "out")
-    go(library.photos, other, None)
-    in_a_child(lambda: go(library.photos, embedded, None), kill_at)
-    go(library.photos, embedded, None)
-    ours, theirs = tree(embedded), tree(other)
-    assert ours.keys() == theirs.keys()
-    for name in ours:
-        assert ours[name].replace(bytes(embedded), b"OUT") == theirs[name].replace(bytes(other), b"OUT"), name
+    calm = shutil.copytree(embedded, tmp_path / "calm" / "out")
+    changes = changes_of(lambda: go(library.photos, calm, None))
+    assert changes > 100
+    theirs = tree(calm)
+    for kill_at in moments(changes, 6):
+        out = shutil.copytree(embedded, tmp_path / str(kill_at) / "out")
+        assert in_a_child(lambda out=out: go(library.photos, out, None), kill_at)  # type: ignore[misc]
+        go(library.photos, out, None)
+        ours = tree(out)
+        assert ours.keys() == theirs.keys(), kill_at
+        for name in ours:
+            here, there = ours[name].replace(bytes(out), b"OUT"), theirs[name].replace(bytes(calm), b"OUT")
+            assert here == there, (kill_at, name)
 
 
 def test_new_photos_join_the_people_there_are_and_names_stay(

@@ -25,7 +25,7 @@ _CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-_EACH = soaking(200, else_=8)
+_EACH = soaking(200, else_=5)
 
 
 @pytest.fixture

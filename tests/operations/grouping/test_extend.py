@@ -407,6 +407,7 @@ def test_a_cluster_that_is_killed_and_completed_is_taken_back_whole(tmp_path: Pa
     before = contents(tmp_path / "out"), folders(tmp_path / "out")
     for person in (2, 3, 3):
         store.add(person)
+
     def complete() -> None:
         cluster(store, raw, quiet, progress=SilentProgress(), stop=Stop())
 

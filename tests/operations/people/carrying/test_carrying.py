@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_face, add_person, cluster, face_of, heart_of, rows, who_is
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
 from tests.fixtures.postgres import Server, temporary
@@ -34,15 +35,13 @@ def fill(database: Database) -> Library:
     return filled
 
 
-@pytest.fixture
-def library(database: Database) -> Library:
-    return fill(database)
+template = template_by(fill)
 
 
 @pytest.fixture
-def other(server: Server, template: str) -> Iterator[Library]:
+def other(server: Server, empty_template: str) -> Iterator[Library]:
     """Another library of the same photos."""
-    for url in temporary(server, template):
+    for url in temporary(server, empty_template):
         session = Database(url)
         yield fill(session)
         session.close()

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
 
 from facesets.errors import WrongUsage
@@ -22,14 +23,15 @@ from facesets.store.postgres.people.steps import making_step
 BY = "anna@home"
 
 
-@pytest.fixture
-def library(database: Database) -> Library:
+def fill(database: Database) -> None:
     filled = Library(database)
     for name, images in (("anna", 6), ("ben", 4)):
         add_person(filled, name, images)
     cluster(filled)
     naming.name(database, who_is(filled, "anna-0-0"), "Anna", into=False, face=False, by=BY)
-    return filled
+
+
+template = template_by(fill)
 
 
 def upkeep(library: Library, *tasks: Task) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import psycopg
 import pytest
+from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_face, add_person, add_photo, cluster, heart_of
 from tests.fixtures.made_faces import SETTINGS, made_image
 from tests.fixtures.postgres import Server
@@ -38,13 +39,14 @@ def people(database: Database) -> dict[str, str | None]:
     return dict(rows)
 
 
-@pytest.fixture
-def library(database: Database) -> Library:
+def fill(database: Database) -> None:
     filled = Library(database)
     add_person(filled, "anna", 4)
     add_person(filled, "ben", 3)
     add_person(filled, "cleo", 1)
-    return filled
+
+
+template = template_by(fill)
 
 
 def test_similar_faces_become_people_and_a_lone_face_stays_alone(library: Library) -> None:
@@ -199,9 +201,9 @@ def test_runs_are_recorded(library: Library) -> None:
     assert row == ("cluster", "done", "0.65", "2", True)
 
 
-def test_an_empty_library_is_a_sentence(database: Database) -> None:
+def test_an_empty_library_is_a_sentence(empty_database: Database) -> None:
     with pytest.raises(WrongUsage, match="`index target PHOTOS`"):
-        cluster(Library(database))
+        cluster(Library(empty_database))
 
 
 def test_models_never_mix(library: Library) -> None:
@@ -368,38 +370,43 @@ def looks(library: Library, name: str, first: float, second: float, photos: int,
 
 
 def test_unnamed_people_who_prove_to_be_one_are_joined_as_one_step_and_the_larger_stays(
-    database: Database,
+    empty_database: Database,
 ) -> None:
-    library = Library(database)
+    library = Library(empty_database)
     looks(library, "early", 1, 0, 6, 0)
     looks(library, "late", 0.2, 1, 4, 1)
     assert cluster(library).new_persons == 2
-    before = people(database)
+    before = people(empty_database)
     assert before["/early-0.jpg"] != before["/late-0.jpg"]
     looks(library, "between", 1, 1, 4, 2)
     summary = cluster(library)
     assert (summary.joined, summary.regrouped, summary.dissolved) == (4, 4, 1)
-    assert set(people(database).values()) == {before["/early-0.jpg"]}
+    assert set(people(empty_database).values()) == {before["/early-0.jpg"]}
     assert stats(library).persons == {"active": 1}
-    history.undo(database, by="anna@home")
-    assert people(database) == before | {f"/between-{number}.jpg": None for number in range(4)}
+    history.undo(empty_database, by="anna@home")
+    assert people(empty_database) == before | {f"/between-{number}.jpg": None for number in range(4)}
     assert cluster(library).dissolved == 1
 
 
-def test_people_who_have_a_name_stay_who_they_are(database: Database) -> None:
-    library = Library(database)
+def test_people_who_have_a_name_stay_who_they_are(empty_database: Database) -> None:
+    library = Library(empty_database)
     looks(library, "early", 1, 0, 6, 0)
     looks(library, "late", 0.2, 1, 4, 1)
     cluster(library)
-    before = people(database)
+    before = people(empty_database)
     for number, label in enumerate(("early-0", "late-0")):
         naming.name(
-            database, str(before[f"/{label}.jpg"]), f"No {number}", into=False, face=False, by="anna@home"
+            empty_database,
+            str(before[f"/{label}.jpg"]),
+            f"No {number}",
+            into=False,
+            face=False,
+            by="anna@home",
         )
     looks(library, "between", 1, 1, 4, 2)
     summary = cluster(library)
     assert (summary.regrouped, summary.dissolved) == (0, 0)
-    after = people(database)
+    after = people(empty_database)
     assert {path: after[path] for path in before} == before
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import (
     add_face,
     add_person,
@@ -33,12 +34,13 @@ pytestmark = pytest.mark.slow
 NAMES = ("anna", "ben", "cleo", "dora")
 
 
-@pytest.fixture
-def library(database: Database) -> Library:
+def fill(database: Database) -> None:
     filled = Library(database)
     for name in NAMES:
         add_person(filled, name, 6, spread=0.5)
-    return filled
+
+
+template = template_by(fill)
 
 
 def by_hierarchy(library: Library, **options: Any) -> ClusterLibrarySummary:
@@ -216,8 +218,8 @@ def labels_of(library: Library, names: Sequence[str]) -> set[str | None]:
     return {cluster_of(library, name) for name in names}
 
 
-def test_a_photo_that_shows_somebody_twice_cuts_nobody_in_two(database: Database) -> None:
-    library, rng = Library(database), np.random.default_rng(2)
+def test_a_photo_that_shows_somebody_twice_cuts_nobody_in_two(empty_database: Database) -> None:
+    library, rng = Library(empty_database), np.random.default_rng(2)
     for name in NAMES[1:]:
         add_person(library, name, 6, spread=0.5)
     for number in range(8):
@@ -231,18 +233,18 @@ def test_a_photo_that_shows_somebody_twice_cuts_nobody_in_two(database: Database
     assert {cluster for (cluster,) in rows(library.database, latest)} == {None, *annas}
 
 
-def test_people_who_share_many_photos_are_told_apart(database: Database) -> None:
-    library, rng = Library(database), np.random.default_rng(3)
+def test_people_who_share_many_photos_are_told_apart(empty_database: Database) -> None:
+    library, rng = Library(empty_database), np.random.default_rng(3)
     for name in NAMES[1:]:
         add_person(library, name, 6, spread=0.5)
     for number in range(8):
         add_photo(library, f"both-{number}", [lobe(rng, 1.0), lobe(rng, 0.9)])
     assert by_hierarchy(library, min_cluster_size=5, same_image_ok=True).new_persons == 4
-    rows(database, "DELETE FROM persons RETURNING id")
+    rows(empty_database, "DELETE FROM persons RETURNING id")
     assert by_hierarchy(library, min_cluster_size=5).new_persons == 5
     twice = """SELECT count(*) FROM (SELECT FROM face_detections WHERE person_id IS NOT NULL
         GROUP BY image_id, person_id HAVING count(*) > 1) AS twice"""
-    assert rows(database, twice) == [(0,)]
+    assert rows(empty_database, twice) == [(0,)]
 
 
 def test_only_the_best_faces_make_the_hierarchy_and_the_others_are_placed_in_it(library: Library) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_face, add_person, cluster, face_of, heart_of, rows, who_is
 
 from facesets.errors import WrongUsage
@@ -21,12 +22,13 @@ pytestmark = pytest.mark.slow
 BY = "anna@home"
 
 
-@pytest.fixture
-def library(database: Database) -> Library:
+def fill(database: Database) -> None:
     filled = Library(database)
     for name, images in (("anna", 6), ("ben", 4)):
         add_person(filled, name, images)
-    return filled
+
+
+template = template_by(fill)
 
 
 def put(library: Library, cluster_id: str, *labels: str) -> None:
@@ -229,14 +231,14 @@ def test_health_counts_and_says_what_helps(library: Library) -> None:
     assert (done.figures["min_cluster_size"], done.figures["max_cluster_size"]) == (4, 6)
 
 
-def test_upkeep_of_an_empty_library_says_what_to_do(database: Database) -> None:
+def test_upkeep_of_an_empty_library_says_what_to_do(empty_database: Database) -> None:
     with pytest.raises(WrongUsage, match="There are no faces"):
-        upkeep(Library(database), "associate")
+        upkeep(Library(empty_database), "associate")
 
 
-def test_halves_of_people_join_and_no_two_people_do(database: Database) -> None:
+def test_halves_of_people_join_and_no_two_people_do(empty_database: Database) -> None:
     rng = np.random.default_rng(5)
-    library = Library(database)
+    library = Library(empty_database)
     names = [f"person{i}" for i in range(12)]
     for name in names:
         for part in range(2):
