@@ -40,7 +40,9 @@ def test_everything_is_there(library: Library) -> None:
     )
     assert (metadata["refused"], metadata["extra"]["Flash"]) == ({"DateTime": "0000:00:00 is no date"}, 16)
     stages = {each.stage: (each.status, each.version, each.reason) for each in shown.stages}
+    assert list(stages)[:3] == ["metadata", "detection", "bodies"]
     assert stages["metadata"] == ("completed", "1", "")
+    assert stages["detection"] == ("completed", f"{SETTINGS.pack}, {SETTINGS.det_size}", "")
     assert stages["scene"] == ("failed", "v9", "too dark")
     assert stages["attributes"] == ("pending", "", "")
     assert [(each.face, each.name, each.assigned_by) for each in shown.faces] == [(face, "Anna", "manual")]

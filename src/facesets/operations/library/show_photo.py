@@ -41,7 +41,7 @@ class PhotoPath:
 
 @dataclass(frozen=True, slots=True)
 class PhotoStage:
-    """How far a stage is with a photo; `detection` is part of taking it in."""
+    """How far a stage is with a photo."""
 
     stage: str
     status: str
@@ -168,9 +168,8 @@ def _stages(connection: Connection, photo: Photo) -> list[PhotoStage]:
         each.stage: PhotoStage(each.stage, each.status, each.version, each.reason, _moment(each.ended_at))
         for each in stages_of_photo(connection, photo.id)
     }
-    named = [stage for stage in STAGES if stage != "detection"]
-    return [done.get(stage, PhotoStage(stage, "pending")) for stage in named] + [
-        each for stage, each in done.items() if stage not in named
+    return [done.get(stage, PhotoStage(stage, "pending")) for stage in STAGES] + [
+        each for stage, each in done.items() if stage not in STAGES
     ]
 
 

@@ -53,11 +53,6 @@ class PhotoFilter:
         return replace(self, tags=tuple(each for each in self.tags if each != tag))
 
     @property
-    def only_people(self) -> bool:
-        """Whether nothing but their time and who is on them counts."""
-        return self == PhotoFilter(self.persons, self.dates)
-
-    @property
     def only_dates(self) -> bool:
         """Whether nothing but their time counts."""
         return self == PhotoFilter(dates=self.dates)

@@ -21,7 +21,7 @@ from facesets.store.postgres.photo_places import taken_near
 from facesets.store.postgres.photo_tags import AskedTag, shares_of_tags, tagged
 from facesets.store.postgres.photo_words import described_with, with_words
 
-FEW = 30_000
+FEW = 60_000
 """Photos of somebody that are gathered soon enough: a walk through the latest photos might be for nothing."""
 _COMMON_TAG = 0.01
 """Of all tags of photos: one with so many is sooner asked of some photos than looked up."""

@@ -37,8 +37,12 @@ def stages_of_photo(connection: Connection, image_id: int) -> list[StageOfPhoto]
     """The stages that looked at an image; all others are pending."""
     rows = connection.execute(
         """SELECT s.stage, v.version, s.status, s.reason, s.ended_at
-            FROM image_stages s JOIN stage_versions v ON v.id = s.version_id WHERE s.image_id = %s""",
-        (image_id,),
+            FROM image_stages s JOIN stage_versions v ON v.id = s.version_id WHERE s.image_id = %(image)s
+            UNION ALL (SELECT 'detection', format('%%s, %%s', d.pack, d.det_size), 'completed', '',
+                    f.scanned_at
+                FROM face_scans f JOIN detectors d ON d.id = f.detector_id WHERE f.image_id = %(image)s
+                ORDER BY f.scanned_at DESC LIMIT 1)""",
+        {"image": image_id},
     )
     return [StageOfPhoto(*row) for row in rows]
 
