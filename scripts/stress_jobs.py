@@ -176,8 +176,7 @@ def kill_command(at: Home, index: tuple[object, ...], session: Database, wait_s:
     before = queued_jobs(session)
     queueing = at.start(*index, "--queue")
     if wait_s is None:
-        until = time.monotonic() + LONGEST_S
-        while queued_jobs(session) == before and queueing.poll() is None and time.monotonic() < until:
+        while queued_jobs(session) == before and queueing.poll() is None:
             time.sleep(0.001)
     else:
         time.sleep(wait_s)
