@@ -404,7 +404,7 @@ def findings_of_both_colours(page: Page) -> list[str]:
     """What is wrong for whoever likes it light, and for whoever likes it dark."""
     found = []
     for colours in ("light", "dark"):
-        page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=colours)
         found += accessibility_findings(page)
     return found
 
