@@ -36,6 +36,8 @@ NAMESPACE = "facesets-soak"
 HOST_ADDRESS, OTHER_ADDRESS = "10.231.77.1", "10.231.77.2"
 HEARTBEAT_S = 5.0
 LONGEST_S = 60.0
+_AT_FIRST = 0.1
+"""The share of the photos that is there when the first command queues them."""
 
 
 class Home:
@@ -171,6 +173,23 @@ class Stuck:
         self.longest_s = max([self.longest_s, *(now - since for since in self._since.values())])
 
 
+class Aside:
+    """Photos that come into their folder later, so that there is work from the first kill to the last."""
+
+    def __init__(self, photos: Path, folder: Path) -> None:
+        folder.mkdir()
+        self._left = [(folder / str(n), place) for n, place in enumerate(sorted(photos.rglob("*.jpg")))]
+        self._count = len(self._left)
+        for aside, place in self._left:
+            place.rename(aside)
+
+    def put_back(self, share: float) -> None:
+        """Let this share of all be there, of 1."""
+        while len(self._left) > self._count * (1 - share):
+            aside, place = self._left.pop()
+            aside.rename(place)
+
+
 def kill_command(at: Home, index: tuple[object, ...], session: Database, wait_s: float | None) -> str:
     """Kill a command that queues, after so long or as soon as it has queued; when that was, or nothing."""
     before = queued_jobs(session)
@@ -205,15 +224,18 @@ def kill_some(
     workers: Workers,
     session: Database,
     stuck: Stuck,
+    aside: Aside,
 ) -> Counter[str]:
     """Kill so often while photos are queued again and again; how many of which."""
     rng, killed = random.Random(given.seed), Counter[str]()
+    aside.put_back(_AT_FIRST)
     began = time.monotonic()
     at.start(*index, "--queue").wait()
     usual_s = time.monotonic() - began
     while killed.total() < given.kills and time.monotonic() - began < 60 * given.minutes:
         time.sleep(rng.uniform(0.3, given.pause))
         stuck.look()
+        aside.put_back(_AT_FIRST + killed.total() / given.kills)
         victim = rng.choice(("worker", "worker", "worker", "postgres", "command"))
         if victim == "worker":
             killed[victim] += workers.kill(rng.randrange(3))
@@ -226,6 +248,7 @@ def kill_some(
         workers.revive()
         if killed.total() % 20 == 0:
             print(f"{time.monotonic() - began:.0f} s: {dict(killed)}", flush=True)
+    aside.put_back(1)
     at.start(*index, "--queue").wait()
     return killed
 
@@ -260,13 +283,14 @@ def soak(given: argparse.Namespace) -> int:
         with calm.session() as session:
             theirs = stored(session)
         service.pictures.clear()
+        aside = Aside(photos, at.folder / "aside")
         service.latency_s = given.latency
         at.start("migrate").wait()
         workers = Workers(at, within, service, photos, elsewhere)
         stack.callback(workers.end)
         with at.session() as session:
             stuck = Stuck(session)
-            killed = kill_some(given, at, index, workers, session, stuck)
+            killed = kill_some(given, at, index, workers, session, stuck, aside)
             jobs = all_ended(given, session, workers, stuck)
             problems, ours = session.run(find_problems), stored(session)
     states = Counter(job.state for job in jobs)
