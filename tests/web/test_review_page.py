@@ -155,6 +155,24 @@ def test_keys_work_beside_the_field_after_escape(asking: Website, browser: Brows
 
 
 @pytest.mark.slow
+def test_names_are_taken_back_by_one_key_each(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        for number, name in enumerate(("Anna", "Berta", "Carla")):
+            progress(page, number)
+            page.keyboard.type(name)
+            page.keyboard.press("Enter")
+        progress(page, 3)
+        page.keyboard.press("Escape")
+        for number in (2, 1, 0):
+            page.keyboard.press("u")
+            progress(page, number)
+        page.get_by_text("Taken back").nth(2).wait_for()
+        page.keyboard.type("Emma")
+        expect(page.get_by_placeholder("Type a name")).to_have_value("Emma")
+    assert corrections(asking) == 0
+
+
+@pytest.mark.slow
 def test_what_was_answered_elsewhere_is_passed_over(asking: Website, browser: Browser) -> None:
     with opened(browser, f"{asking.address}/review") as page:
         is_asked(page, "Who is this?")

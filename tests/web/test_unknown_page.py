@@ -64,6 +64,41 @@ def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, 
 
 
 @pytest.mark.slow
+def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
+    website: Website, browser: Browser
+) -> None:
+    with opened(browser, f"{website.address}/unknown") as page:
+        page.keyboard.type("Anna")
+        page.keyboard.press("Enter")
+        left(page, "3 groups")
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route("**/label", hold)
+        with page.expect_request("**/label"):
+            page.keyboard.type("Anna")
+            page.keyboard.press("Enter")
+        held[0].continue_()
+        question = page.get_by_role("group", name=re.compile("one person"))
+        question.wait_for()
+        page.keyboard.type("Nina")
+        third = page.locator(".group").nth(2).get_by_role("combobox")
+        expect(third).to_have_value("Nina")
+        page.unroute("**/label")
+        page.keyboard.press("Enter")
+        expect(question.get_by_role("button", name="Yes")).to_be_focused()
+        page.keyboard.type("Benny")
+        expect(question).to_be_visible()
+        left(page, "2 groups")
+        page.wait_for_timeout(1600)
+        page.keyboard.press("y")
+        left(page, "1 group")
+    assert names(website) == {"Anna": 15, "Nina": 5}
+
+
+@pytest.mark.slow
 def test_names_that_were_typed_while_nothing_answers_stay_in_their_fields(
     website: Website, browser: Browser
 ) -> None:

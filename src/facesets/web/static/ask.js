@@ -2,6 +2,8 @@
 
 import { worded } from "./app.js";
 
+const TYPING_MS = 1500;
+
 /** Ask in a container; resolves to true, to false, or to null when something else takes the container. */
 export function ask(container, question, { yes = "Yes", no = "No" } = {}) {
   return new Promise((resolve) => {
@@ -30,8 +32,23 @@ export function ask(container, question, { yes = "Yes", no = "No" } = {}) {
       resolve(value);
     }
 
+    const active = document.activeElement;
+    const field = active instanceof HTMLInputElement ? active : null;
+    let typed = -Infinity;
     group.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
+      // Letters of a name that somebody goes on to type are no answers: they go where they would have gone.
+      const isTyping = event.timeStamp - typed < TYPING_MS;
+      if (event.key.length === 1 && (isTyping || !"yn ".includes(event.key))) {
+        if (field?.isConnected && field.checkVisibility() && !field.value) {
+          field.focus();
+          return;
+        }
+        typed = event.timeStamp;
+        event.preventDefault();
+        event.stopPropagation();
+        return;
+      }
       const value = { y: true, n: false, Escape: false }[event.key];
       if (value === undefined) return;
       event.preventDefault();
@@ -41,8 +58,7 @@ export function ask(container, question, { yes = "Yes", no = "No" } = {}) {
     container.replaceChildren(group);
     container.hidden = false;
     // Whoever types a name elsewhere is not torn away from it.
-    const active = document.activeElement;
-    if (!(active instanceof HTMLInputElement && active.value)) buttons[0].focus();
+    if (!field?.value || container.parentElement.contains(field)) buttons[0].focus();
   });
 }
 

@@ -233,8 +233,11 @@ function undo() {
   current = last.question;
   current.trouble = "";
   but = new Set();
+  const wasInField = document.activeElement === field;
   commands = true;
   render();
+  // Beside the field, the next key may take back the one before.
+  if (!wasInField) field.blur();
   if (!last.isSkipped) {
     const place = given.length;
     unsettled.add(last);

@@ -47,7 +47,10 @@ async function keep(name, person) {
       return;
     }
     if (await ask(byId("asking"), problem.question)) await send(chosen, { ...body, into: true }).catch(complain);
-    else byId("name").select();
+    else {
+      byId("name").focus();
+      byId("name").select();
+    }
   }
 }
 
