@@ -12,7 +12,7 @@ QUEUE, JOBS = "/api/v1/faces/queue", "/api/v1/faces/jobs"
 def test_the_queue_is_shown_where_there_is_one(website: Website, album: Library) -> None:
     assert website.client.get(QUEUE).json() == []
     assert website.client.get(JOBS).json()["queue"] == []
-    assert "In the queue" not in website.client.get("/runs").text
+    assert 'aria-labelledby="queue-title" hidden' in website.client.get("/runs").text
     install(album.database)
     number = put(album.database, Order("cluster"))
     (job,) = website.client.get(QUEUE).json()
@@ -23,4 +23,5 @@ def test_the_queue_is_shown_where_there_is_one(website: Website, album: Library)
     put(album.database, Order("cluster"))
     page = website.client.get("/runs").text
     assert "In the queue" in page
+    assert 'aria-labelledby="queue-title" hidden' not in page
     assert "Waits for a worker" in page

@@ -80,6 +80,9 @@ def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
         with page.expect_request("**/label"):
             page.keyboard.type("Anna")
             page.keyboard.press("Enter")
+        # That it was asked for is known before it is held.
+        while not held:
+            page.wait_for_timeout(10)
         held[0].continue_()
         question = page.get_by_role("group", name=re.compile("one person"))
         question.wait_for()
@@ -146,6 +149,9 @@ def test_what_is_on_its_way_is_taken_back_before_what_is_kept(website: Website, 
             page.keyboard.type("Ben")
             page.keyboard.press("Enter")
         page.keyboard.press("Control+z")
+        # That it was asked for is known before it is held.
+        while not held:
+            page.wait_for_timeout(10)
         held[0].continue_()
         page.get_by_text("Taken back").wait_for()
         left(page, "3 groups")

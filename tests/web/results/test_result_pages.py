@@ -16,6 +16,7 @@ def test_by_mouse_faces_are_moved_and_people_named_and_all_is_undone(
     before = {name: person["faceCount"] for name, person in result_site.people().items()}
     with opened(browser, f"{result_site.address}/people") as page:
         page.get_by_role("link", name="person_001").click()
+        page.wait_for_url("**/people/*", wait_until="load")
         page.locator(".result-face label").nth(1).click()
         page.locator(".result-face label").nth(3).click(modifiers=["Shift"])
         expect(page.locator("#count")).to_contain_text("3 of")

@@ -74,7 +74,7 @@ def test_what_a_kill_interrupts_there_is_simply_done_again(library: Library, lib
             moment += 4
             run_describe(library, chat(llm.url))
             assert statuses(library.database) == {"completed": 3}
-            library.database.run(lambda connection: connection.execute("DELETE FROM image_stages"))
+            forget_all(library.database)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from tests.fixtures.anthropic_server import AnthropicServer
 from tests.fixtures.described import (
     anthropic,
     as_text,
+    forget_all,
     made_photos,
     run_check,
     run_describe,
@@ -52,7 +53,7 @@ def test_names_leave_only_where_that_is_said(library: Library, llm: AnthropicSer
     run_describe(library, anthropic(llm.url), no_batch=True)
     assert "Zoe" not in as_text(llm.bodies)
     assert "Adam" not in as_text(llm.bodies)
-    library.database.run(lambda connection: connection.execute("DELETE FROM image_stages"))
+    forget_all(library.database)
     run_describe(library, anthropic(llm.url), no_batch=True, send_names=True)
     assert "People known by name, from left to right: Zoe, Adam." in llm.paid[-1].text
 
@@ -76,7 +77,7 @@ def contrast(jpeg: bytes) -> float:
 def test_faces_are_blurred_where_that_is_said(library: Library, llm: AnthropicServer) -> None:
     run_describe(library, anthropic(llm.url), no_batch=True)
     assert contrast(llm.paid[-1].jpeg) > 60
-    library.database.run(lambda connection: connection.execute("DELETE FROM image_stages"))
+    forget_all(library.database)
     run_describe(library, anthropic(llm.url), no_batch=True, blur_faces=True)
     assert contrast(llm.paid[-1].jpeg) < 30
     seen = np.asarray(Image.open(BytesIO(llm.paid[-1].jpeg)).convert("L"))
