@@ -30,6 +30,7 @@ from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, ServerError, now
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import (
+    JOB_CLAIM,
     is_cancelled,
     left_alone,
     lift_queueing_lock,
@@ -88,7 +89,8 @@ def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop
         logging.getLogger(name).addHandler(logging.NullHandler())
     for line in announced(host, Library(session)):
         host.notices.remark(line)
-    asyncio.run(_Worker(session, host, Runner(host, session, models, stop), rhythm, stop).run())
+    runner = Runner(host, session, models, stop, Claims(session, JOB_CLAIM))
+    asyncio.run(_Worker(session, host, runner, rhythm, stop).run())
 
 
 class _Worker:
