@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
 from procrastinate import RetryDecision
+from procrastinate.exceptions import ConnectorException
+from procrastinate.manager import JobManager
 
 from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
@@ -276,6 +279,42 @@ def test_a_job_that_computes_while_the_server_drops_all_sessions_stays_with_its_
             stop.request()
         working.result()
         assert state_of(other, number) == "done"
+
+
+def test_what_is_scheduled_is_queued_beside_a_running_job_though_the_server_was_away_for_a_moment(
+    queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, failed = Event(), Event(), Event()
+
+    def compute(_work: Work) -> object:
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+        return None
+
+    def due_meanwhile(*_when: object) -> dict[str, datetime]:
+        return {"daily": datetime(2027, 6, 1, 3, tzinfo=UTC)} if begun.is_set() else {}
+
+    async def defer(self: JobManager, *job: Any, **how: Any) -> int | None:
+        if not failed.is_set():
+            failed.set()
+            raise ConnectorException
+        return await as_usual(self, *job, **how)
+
+    as_usual = JobManager.defer_periodic_job
+    monkeypatch.setitem(COMMANDS, "train", compute)
+    monkeypatch.setattr("facesets.jobs.worker.due", due_meanwhile)
+    monkeypatch.setattr(JobManager, "defer_periodic_job", defer)
+    put(queue, Order("train"))
+    stop, here = Stop(), host()
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    with opened(Database(library_url)) as other, ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work_off, queue, here, models, Rhythm(HEARTBEAT_S), stop)
+        try:
+            wait_for(lambda: the_job(other).what.startswith("maintain"))
+        finally:
+            stop.request()
+            go_on.set()
+        working.result()
 
 
 def drop_other_sessions(connection: Connection) -> None:

@@ -123,6 +123,7 @@ class _Worker:
     async def _while_open(self) -> None:
         before: list[str] = []
         while not self._stop.requested:
+            await self._queue_what_is_due()
             await self._look()
             if self._rhythm.until_empty and not self._queues:
                 return
@@ -174,20 +175,21 @@ class _Worker:
             await asyncio.sleep(_LOOK_EVERY_S)
             swept_s += _LOOK_EVERY_S
             await self._look()
-            if swept_s >= self._rhythm.heartbeat_s:
-                swept_s = 0.0
-                # The next time, where the server is away for a moment.
-                with suppress(ConnectorException, ServerError):
+            # The next time, where the server is away for a moment.
+            with suppress(ConnectorException, ServerError):
+                await self._queue_what_is_due()
+                if swept_s >= self._rhythm.heartbeat_s:
+                    swept_s = 0.0
                     await self._sweep()
 
     async def _look(self) -> None:
-        """Queue what is scheduled, and see which jobs there are that this host can do."""
-        await self._queue_what_is_due()
+        """See which jobs there are that this host can do."""
         waiting = await asyncio.to_thread(self._session.run, queues_with_work)
         # In place, for procrastinate holds the list.
         self._queues[:] = await asyncio.to_thread(self._choice.of, waiting, time.monotonic())
 
     async def _queue_what_is_due(self) -> None:
+        """Queue what is scheduled and was not queued since it was due."""
         now = datetime.now(UTC)
         for tasks, moment in due(self._rhythm.schedule, self._scheduled_until, now).items():
             at = int(moment.timestamp())
