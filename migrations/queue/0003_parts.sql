@@ -1,4 +1,8 @@
 -- What is asked of parts by the ten thousand is kept beside them: how each stands, and what came of all together.
+
+-- No worker changes how a job stands between its being copied and the trigger.
+LOCK TABLE procrastinate_jobs IN SHARE ROW EXCLUSIVE MODE;
+
 ALTER TABLE job_notes
     ADD COLUMN status procrastinate_job_status NOT NULL DEFAULT 'todo',    -- of parts, as their jobs have it
     ADD COLUMN sums jsonb NOT NULL DEFAULT '{}';                           -- numbers of the summaries of all parts

@@ -3,31 +3,36 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from procrastinate import RetryDecision
+from procrastinate.exceptions import ConnectorException
+from procrastinate.manager import JobManager
 
 from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import cancel, put, put_parts, retry
 from facesets.jobs.running import TryAgain
-from facesets.jobs.worker import Rhythm
+from facesets.jobs.work import COMMANDS, Work
+from facesets.jobs.worker import Rhythm, work_off
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
-from facesets.store.postgres.connection import Connection, Database, opened
+from facesets.store.postgres.connection import Connection, Database, now, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import JobLine, count_jobs, find_job, list_jobs
-from facesets.store.postgres.queue.notes import queues_with_work
+from facesets.store.postgres.queue.notes import left_alone, queues_with_work
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import ml_service
 from tests.fixtures.notices import KeptNotices
 from tests.fixtures.program import run
 from tests.fixtures.queued import HEARTBEAT_S, host, make_pictures, stored, with_queue, work, worked_off
-from tests.fixtures.waiting import wait_for
+from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.usefixtures("few_tags")
 
@@ -245,6 +250,79 @@ def test_a_job_whose_worker_lives_and_could_not_say_what_came_of_it_is_done_agai
     with ended_when(lambda: state_of(queue, number) == "done", stop):
         worked_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
     assert state_of(queue, number) == "done"
+
+
+def test_a_job_that_computes_while_the_server_drops_all_sessions_stays_with_its_worker(
+    queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = Event(), Event()
+
+    def compute(work: Work) -> object:
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+        return work.session.run(now)
+
+    monkeypatch.setitem(COMMANDS, "cluster", compute)
+    number = put(queue, Order("cluster"))
+    stop, here = Stop(), host()
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    with opened(Database(library_url)) as other, ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work_off, queue, here, models, Rhythm(HEARTBEAT_S), stop)
+        try:
+            assert begun.wait(PATIENCE_S)
+            other.run(drop_other_sessions)
+            # As the worker does each second.
+            queue.run(now)
+            assert other.run(lambda connection: left_alone(connection, 0.0)) == set()
+        finally:
+            go_on.set()
+            stop.request()
+        working.result()
+        assert state_of(other, number) == "done"
+
+
+def test_what_is_scheduled_is_queued_beside_a_running_job_though_the_server_was_away_for_a_moment(
+    queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, failed = Event(), Event(), Event()
+
+    def compute(_work: Work) -> object:
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+        return None
+
+    def due_meanwhile(*_when: object) -> dict[str, datetime]:
+        return {"daily": datetime(2027, 6, 1, 3, tzinfo=UTC)} if begun.is_set() else {}
+
+    async def defer(self: JobManager, *job: Any, **how: Any) -> int | None:
+        if not failed.is_set():
+            failed.set()
+            raise ConnectorException
+        return await as_usual(self, *job, **how)
+
+    as_usual = JobManager.defer_periodic_job
+    monkeypatch.setitem(COMMANDS, "train", compute)
+    monkeypatch.setattr("facesets.jobs.worker.due", due_meanwhile)
+    monkeypatch.setattr(JobManager, "defer_periodic_job", defer)
+    put(queue, Order("train"))
+    stop, here = Stop(), host()
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    with opened(Database(library_url)) as other, ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work_off, queue, here, models, Rhythm(HEARTBEAT_S), stop)
+        try:
+            wait_for(lambda: the_job(other).what.startswith("maintain"))
+        finally:
+            stop.request()
+            go_on.set()
+        working.result()
+
+
+def drop_other_sessions(connection: Connection) -> None:
+    """End all sessions of this database but one, as a server does that is started again."""
+    connection.execute(
+        """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+    )
 
 
 def taken(session: Database, number: int) -> None:

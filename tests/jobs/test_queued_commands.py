@@ -1,6 +1,7 @@
 """What is queued is done once, by whoever can do it, and what came of it is kept."""
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import count_jobs, find_job, list_jobs
 from facesets.store.postgres.queue.notes import note_death, note_progress, note_start
 from facesets.store.postgres.queue.schema import look_into_queue
+from tests.fixtures.forked import forked
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.program import Result, run
 from tests.fixtures.queued import (
@@ -170,6 +172,17 @@ def test_a_job_that_fails_keeps_the_sentence_and_can_be_done_again(queue: Databa
     assert jobs(library_url)[0]["state"] == "cancelled"
     assert run("jobs", "retry", number, "--database", library_url).status == 2
     assert run("jobs", "show", 999, "--database", library_url).status == 2
+
+
+def test_watching_jobs_ends_at_once_when_it_is_told_to(
+    queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(queue, Order("cluster"))
+    monkeypatch.setattr("facesets.cli.jobs._EVERY_S", 600.0)
+    with forked("jobs", "--watch", "--database", library_url) as process:
+        wait_for(lambda: "cluster" in process.written()[0])
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
 
 
 def test_one_clustering_waits_at_a_time(queue: Database, library_url: str) -> None:

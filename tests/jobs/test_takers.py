@@ -85,6 +85,20 @@ def test_a_service_that_does_not_answer_is_waited_for(
     assert waits(queue, number) == "done"
 
 
+def test_a_job_that_names_no_valid_address_ends_no_worker(
+    queue: Database, library_url: str, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "photos", 1)
+    asked = ("index", "--target", photos, "--ml-uri", "host:3003", "--queue", "--database", library_url)
+    refused = run(*asked)
+    assert refused.status == 2
+    assert "needs http://" in refused.err
+    # As another version may queue it.
+    number = put(queue, Order("index", needs=Needs(service="host:3003")))
+    work(queue)
+    assert waits(queue, number).startswith("No worker takes it. here: it names no valid address")
+
+
 def test_what_looks_at_faces_again_needs_models_on_the_host_itself(
     queue: Database, library_url: str, service: Service
 ) -> None:

@@ -1,6 +1,7 @@
 """`facesets jobs`: what is in the queue."""
 
 import time
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _EVERY_S = 1.0
 _PAUSES = 20
 """So many times as long as asking took is not asked again."""
+_LONGEST_PAUSE_S = 15.0
 _CLEAR = "\x1b[2J\x1b[H"
 _HEADINGS = ("id", "what", "where", "state", "progress", "started", "took", "result")
 
@@ -62,6 +64,7 @@ def jobs(
 
 
 def _list(session: "Database", limit: int, *, watch: bool) -> None:
+    from facesets.remote.retry import Stopped, pausing
     from facesets.store.postgres.queue.job_list import list_jobs
 
     def listed() -> "list[JobLine]":
@@ -77,7 +80,8 @@ def _list(session: "Database", limit: int, *, watch: bool) -> None:
                     console.out((_CLEAR if console.terminal_width() else "") + text)
                     shown = text
                 # Whatever there is to count, it takes a small part of the database's time.
-                time.sleep(max(_EVERY_S, _PAUSES * took_s))
+                with suppress(Stopped):
+                    pausing(stop)(max(_EVERY_S, min(_PAUSES * took_s, _LONGEST_PAUSE_S)))
                 began = time.monotonic()
                 found = listed()
                 took_s = time.monotonic() - began

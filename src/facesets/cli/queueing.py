@@ -85,9 +85,12 @@ def queue_index(
 
     require_jobs()
     from facesets.jobs.indexing import needs_of_index
+    from facesets.remote.ml_service import service_url
     from facesets.store.postgres.paths import escaped, to_text
 
     refuse_secrets(asked.ml_uri)
+    if asked.ml_uri:
+        service_url(asked.ml_uri)
     pack, det_size, min_det_score = asked.detection
     models = {
         "pack": _placed(pack),

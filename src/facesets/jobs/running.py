@@ -1,7 +1,8 @@
 """One job from its start to its end: done by one worker at a time, and noted with what came of it."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,7 +23,6 @@ from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.queue.notes import (
-    JOB_CLAIM,
     is_cancelled,
     lift_queueing_lock,
     note_end,
@@ -86,12 +86,16 @@ class Runner:
     ----------
     session : Database
         For what is noted; each job has one of its own besides.
+    claims : Claims
+        On jobs, of that session: it is in use all the time, and so made again soon after it was lost.
+        That of a job may lie idle as long as the job computes.
     """
 
     host: Host
     session: Database
     models: Models
     stop: Stop
+    claims: Claims
 
     def run(self, context: JobContext, /, **arguments: Any) -> None:  # noqa: ANN401 - as they were queued
         """Do a job, as procrastinate hands it over.
@@ -118,9 +122,8 @@ class Runner:
         if context.job.queueing_lock is not None:
             # With it the job could not be queued again beside the same that is queued meanwhile.
             self.session.run(partial(lift_queueing_lock, job=number))
-        with opened(self.session.another(reconnect_within_s=_SESSION_BACK_WITHIN_S)) as session:
-            if not Claims(session, JOB_CLAIM).take([str(number)]):
-                raise HeldElsewhere
+        another = partial(self.session.another, reconnect_within_s=_SESSION_BACK_WITHIN_S)
+        with self._claimed(number), opened(another()) as session:
             self.session.run(partial(note_start, job=number, host=self.host.name))
             progress = JobProgress(lambda line: self.host.notices.remark(f"Job {number}: {line}"))
             stop = JobStop(self.stop, context.should_abort)
@@ -143,6 +146,15 @@ class Runner:
             raise JobAborted
         if not is_over:
             raise JobAborted if context.should_abort() else GivenBack
+
+    @contextmanager
+    def _claimed(self, number: int) -> Iterator[None]:
+        if not self.claims.take([str(number)]):
+            raise HeldElsewhere
+        try:
+            yield
+        finally:
+            self.claims.release([str(number)])
 
     def _done(self, job: Job, work: Work) -> object:
         """What came of it; what failed is noted."""

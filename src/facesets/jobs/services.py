@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from facesets.assembly.describing import service_client
-from facesets.errors import CannotInfer, Unreachable
+from facesets.errors import CannotInfer, Unreachable, WrongUsage
 from facesets.files import printable
 from facesets.jobs.orders import Needs
 from facesets.remote.service_embedder import service_model
@@ -29,10 +29,20 @@ class TriedServices:
         ----------
         own : str or None
             Address of the service that a worker has; None for the one that the job names.
+
+        Raises
+        ------
+        WrongUsage
+            The worker's address cannot be one.
         """
         known = library.settings
         uri = own or needs.service
-        client = service_client(uri, known, (needs.pack or None, None, None), stop=Stop(), waits_s=())
+        try:
+            client = service_client(uri, known, (needs.pack or None, None, None), stop=Stop(), waits_s=())
+        except WrongUsage:
+            if own:
+                raise
+            return "it names no valid address of a machine-learning service"
         service = f"the machine-learning service {client.label}"
         try:
             if not client.answers():

@@ -30,6 +30,7 @@ from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, ServerError, now
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import (
+    JOB_CLAIM,
     is_cancelled,
     left_alone,
     lift_queueing_lock,
@@ -88,7 +89,8 @@ def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop
         logging.getLogger(name).addHandler(logging.NullHandler())
     for line in announced(host, Library(session)):
         host.notices.remark(line)
-    asyncio.run(_Worker(session, host, Runner(host, session, models, stop), rhythm, stop).run())
+    runner = Runner(host, session, models, stop, Claims(session, JOB_CLAIM))
+    asyncio.run(_Worker(session, host, runner, rhythm, stop).run())
 
 
 class _Worker:
@@ -121,6 +123,7 @@ class _Worker:
     async def _while_open(self) -> None:
         before: list[str] = []
         while not self._stop.requested:
+            await self._queue_what_is_due()
             await self._look()
             if self._rhythm.until_empty and not self._queues:
                 return
@@ -172,20 +175,21 @@ class _Worker:
             await asyncio.sleep(_LOOK_EVERY_S)
             swept_s += _LOOK_EVERY_S
             await self._look()
-            if swept_s >= self._rhythm.heartbeat_s:
-                swept_s = 0.0
-                # The next time, where the server is away for a moment.
-                with suppress(ConnectorException, ServerError):
+            # The next time, where the server is away for a moment.
+            with suppress(ConnectorException, ServerError):
+                await self._queue_what_is_due()
+                if swept_s >= self._rhythm.heartbeat_s:
+                    swept_s = 0.0
                     await self._sweep()
 
     async def _look(self) -> None:
-        """Queue what is scheduled, and see which jobs there are that this host can do."""
-        await self._queue_what_is_due()
+        """See which jobs there are that this host can do."""
         waiting = await asyncio.to_thread(self._session.run, queues_with_work)
         # In place, for procrastinate holds the list.
         self._queues[:] = await asyncio.to_thread(self._choice.of, waiting, time.monotonic())
 
     async def _queue_what_is_due(self) -> None:
+        """Queue what is scheduled and was not queued since it was due."""
         now = datetime.now(UTC)
         for tasks, moment in due(self._rhythm.schedule, self._scheduled_until, now).items():
             at = int(moment.timestamp())

@@ -53,6 +53,11 @@ class Models:
     min_det_score: float = 0.7
 
 
+def service_url(text: str) -> tuple[httpx.URL, str]:
+    """Return the address of a service, and how to call it in messages. Raises `WrongUsage`."""
+    return plain_url(text, what="machine-learning service", example="http://HOST:3003")
+
+
 class MlService:
     """An `Embedder` on a server, and CLIP beside it. May be called from several threads at once."""
 
@@ -82,7 +87,7 @@ class MlService:
         WrongUsage
             The address cannot be one.
         """
-        base, self.label = plain_url(url, what="machine-learning service", example="http://HOST:3003")
+        base, self.label = service_url(url)
         self._models = models or Models()
         self._pause = pause
         self._waits_s = waits_s

@@ -74,6 +74,15 @@ def test_a_birth_that_a_human_said_decides_to_the_day(library: Library) -> None:
     assert years(library, "Anna", 10, 12) == [1990, 1991, 1992]
 
 
+@pytest.mark.parametrize("who", [["Anna"], []])
+def test_nobody_is_of_an_age_on_a_photo_of_the_months_before_the_birth(
+    library: Library, who: list[str]
+) -> None:
+    set_birth(library.database, "Anna", Birth(day=date(1991, 1, 5)), by=BY, today=date(2024, 1, 1))
+    asked = filter_of(library, people_meant(library, who), ages=AgeRange(0, 0))
+    assert [hit.taken[:4] for hit in search_photos(library, asked, 50)] == ["1991"]
+
+
 @pytest.mark.parametrize(("text", "ages"), [("5-8", (5, 8)), ("7", (7, 7)), (" 0-101 ", (0, 101))])
 def test_ages_are_given_in_full_years(text: str, ages: tuple[int, int]) -> None:
     assert age_range("--age", text) == AgeRange(*ages)

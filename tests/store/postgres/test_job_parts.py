@@ -1,15 +1,19 @@
 """Jobs of many parts: how they stand is known without looking at each part's job."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import cancel, put, put_parts
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.queue.job_list import JobLine, Parts, list_jobs
 from facesets.store.postgres.queue.notes import note_end, note_start, parts_in
 from facesets.store.postgres.queue.schema import install, look_into_queue, shipped
+from tests.fixtures.waiting import wait_for
 
 _PARTS = 3000
+_SOMEBODY_WAITS = """SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+    WHERE d.datname = current_database() AND NOT l.granted"""
 
 
 def make_parts(database: Database, count: int) -> tuple[int, list[int]]:
@@ -109,3 +113,27 @@ def test_parts_that_an_earlier_version_queued_are_counted_as_well(database: Data
     job = the_job(database)
     assert (job.state, job.parts, job.done) == ("done", Parts(done=2), 20)
     assert job.result == {"indexed": 16, "failed": 4, "unchanged": 0}
+
+
+def test_parts_that_end_while_the_queue_is_brought_up_to_date_are_counted_as_ended(
+    database: Database, library_url: str
+) -> None:
+    now = shipped()
+    install(database, replace(now, ours=now.ours[:1]))
+    _, parts = make_parts(database, 2)
+    database.run(lambda connection: set_status(connection, parts, "doing"))
+    with ThreadPoolExecutor(1) as pool:
+
+        def end_meanwhile(connection: Connection) -> Future[int]:
+            set_status(connection, parts, "succeeded")
+            updating = pool.submit(install_at, library_url)
+            wait_for(lambda: connection.execute(_SOMEBODY_WAITS).fetchone())
+            return updating
+
+        database.run(end_meanwhile).result()
+    assert the_job(database).parts == Parts(done=2)
+
+
+def install_at(url: str) -> int:
+    with opened(Database(url)) as session:
+        return install(session)

@@ -21,7 +21,7 @@ _AGED = sql.SQL(
             LEFT JOIN person_ages by_faces ON by_faces.person_id = aged.person_id
                 AND by_faces.dated_faces >= {least_faces}
         WHERE aged.image_id = i.id {persons}
-            AND coalesce(extract(year FROM age(i.taken, said.born_on)),
+            AND coalesce(extract(year FROM age(i.taken, said.born_on)) - (i.taken < said.born_on)::integer,
                 extract(year FROM i.taken) - coalesce(said.year, by_faces.birth_year), aged.age)
                 BETWEEN %(youngest)s AND %(oldest)s::real + 0.999 {how})"""
 )

@@ -9,7 +9,7 @@ from pydantic import Field
 from facesets.operations.library.run_words import outcome
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.queue.job_list import JobLine, list_jobs
-from facesets.store.postgres.queue.schema import is_made
+from facesets.store.postgres.queue.schema import has_our_notes
 from facesets.web.api.shapes import Shape
 from facesets.web.site import SiteDep
 from facesets.web.wording import worded
@@ -50,8 +50,8 @@ def outcome_of(job: JobLine) -> list[str]:
 
 
 def latest_jobs(connection: Connection, limit: int) -> list[JobLine]:
-    """The latest jobs; none where the library has no queue."""
-    return list_jobs(connection, limit=limit) if is_made(connection) else []
+    """The latest jobs; none where the library has no queue, or that of an earlier version."""
+    return list_jobs(connection, limit=limit) if has_our_notes(connection) else []
 
 
 @router.get("/queue")

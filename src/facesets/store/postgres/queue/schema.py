@@ -52,9 +52,13 @@ def shipped() -> Shipped:
         raise MissingExtra("jobs")
     sql = Path(found.origin).parent / "sql"
     steps = [(path.stem, path.read_text("utf-8")) for path in sorted((sql / "migrations").glob("*.sql"))]
-    files = sorted((migrations_directory() / "queue").glob("*.sql"))
-    ours = [(f"{_OURS}{path.stem}", path.read_text("utf-8")) for path in files]
+    ours = [(name, path.read_text("utf-8")) for name, path in _our_files().items()]
     return Shipped((sql / "schema.sql").read_text("utf-8"), steps, ours)
+
+
+def _our_files() -> dict[str, Path]:
+    files = sorted((migrations_directory() / "queue").glob("*.sql"))
+    return {f"{_OURS}{path.stem}": path for path in files}
 
 
 def install(database: Database, of: Shipped | None = None) -> int:
@@ -94,6 +98,11 @@ def is_made(connection: Connection) -> bool:
     """Whether there is a queue in this database."""
     row = connection.execute("SELECT to_regclass('queue.applied') IS NOT NULL").fetchone()
     return bool(row and row[0])
+
+
+def has_our_notes(connection: Connection) -> bool:
+    """Whether there is a queue in this database, with the notes on its jobs that this program reads."""
+    return is_made(connection) and _applied(connection).issuperset(_our_files())
 
 
 def require_queue(database: Database) -> None:
