@@ -1,5 +1,6 @@
 """What we wrote beside photos that are gone, or not in the library any more: ours goes, and nothing else."""
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -137,6 +138,24 @@ def test_a_sidecar_that_was_copied_with_its_photo_is_ours_at_both_places(
     naming.set_hidden(library.database, "Anna", hidden=True, by=BY)
     assert export(library).removed == 2
     assert not sidecar(copied).exists()
+
+
+def test_what_is_ours_stays_known_where_a_moved_photo_could_not_be_looked_at_yet(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved" / "b.jpg"
+    moved.parent.mkdir()
+    for path in (photos / "b.jpg", sidecar(photos / "b.jpg")):
+        shutil.move(path, moved.parent / path.name)
+    forget_paths(library, [photos / "b.jpg"])
+    add(library, moved, "Anna")
+    status = moved.stat()
+    os.utime(moved, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    assert len(export(library).failures) == 1
+    os.utime(moved, ns=(status.st_atime_ns, status.st_mtime_ns))
+    naming.set_hidden(library.database, "Anna", hidden=True, by=BY)
+    export(library)
+    assert not sidecar(moved).exists()
 
 
 def test_whoever_is_forgotten_is_told_of_there_until_they_are_gone(library: Library, photos: Path) -> None:

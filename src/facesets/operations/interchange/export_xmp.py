@@ -52,6 +52,7 @@ InParallel: TypeAlias = Callable[..., Iterable[Any]]
 """The `map` of an executor."""
 
 COMMAND = "export-xmp"
+_REFUSED = ("edited", "failed", "missing")
 _AT_A_TIME = 1000
 _PART = 25
 """Photos that a thread takes at a time."""
@@ -295,11 +296,14 @@ def _left_by_killed_runs(photos: Iterable[PhotoFile]) -> list[Path]:
 
 
 def _moved(plan: Plan) -> KnownSidecar | None:
-    """What is known of a sidecar where it was before it moved with its photo; None where it stayed, too."""
+    """What is known of a sidecar where it was before it moved with its photo.
+
+    None where it stayed, too, and as long as nothing is known of it where it is now.
+    """
     elsewhere = plan.photo.elsewhere
-    if elsewhere is None or os.path.lexists(Path(elsewhere.photo).with_name(elsewhere.name)):
+    if elsewhere is None or plan.outcome in _REFUSED:
         return None
-    return elsewhere
+    return None if os.path.lexists(Path(elsewhere.photo).with_name(elsewhere.name)) else elsewhere
 
 
 def _change(plan: Plan) -> Change:
