@@ -140,6 +140,31 @@ def test_a_sidecar_that_was_copied_with_its_photo_is_ours_at_both_places(
     assert not sidecar(copied).exists()
 
 
+def test_a_sidecar_that_a_renamed_photo_has_now_stays(library: Library, photos: Path, tmp_path: Path) -> None:
+    one, copy = photos / "D.JPG", tmp_path / "copies" / "D.JPG"
+    short = one.with_suffix(".xmp")
+    add(library, picture(one, colour="navy"), "Anna")
+    short.write_bytes(THEIRS)
+    assert export(library).changed == 1
+    # Of the same photo, written last.
+    copy.parent.mkdir()
+    shutil.copy(one, copy)
+    shutil.copy(short, copy.with_suffix(".xmp"))
+    add(library, copy, "Anna")
+    export(library)
+    before = short.read_bytes()
+    renamed = one.rename(photos / "D.jpg")
+    forget_paths(library, [one])
+    add(library, renamed, "Anna")
+    for dry_run in (True, False, False):
+        done = export(library, dry_run=dry_run)
+        assert (done.left_behind, done.changed, done.edited) == (0, 0, [])
+        assert short.read_bytes() == before
+    naming.set_hidden(library.database, "Anna", hidden=True, by=BY)
+    export(library)
+    assert plain(short.read_bytes()) == plain(THEIRS)
+
+
 def test_what_is_ours_stays_known_where_a_moved_photo_could_not_be_looked_at_yet(
     library: Library, photos: Path, tmp_path: Path
 ) -> None:

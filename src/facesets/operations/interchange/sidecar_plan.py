@@ -69,6 +69,12 @@ class Plan:
         return photo.with_name(self.sidecar) if self.sidecar else photo
 
 
+def sidecar_of(photo: PhotoFile) -> Path:
+    """Where a photo has the sidecar that is known of it; the photo itself where none is."""
+    path = Path(photo.path)
+    return path if photo.sidecar is None else path.with_name(photo.sidecar.name)
+
+
 def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) -> Plan:
     """What has to become of a photo's sidecar; changes nothing.
 
