@@ -165,6 +165,22 @@ def test_a_sidecar_that_a_renamed_photo_has_now_stays(library: Library, photos: 
     assert plain(short.read_bytes()) == plain(THEIRS)
 
 
+@pytest.mark.parametrize("go", [remove_files, both])
+def test_a_converted_photo_is_named_again_in_the_sidecar_that_both_had(
+    library: Library, photos: Path, go: Callable[[Library, Sequence[Path]], None]
+) -> None:
+    first, converted = photos / "d.jpg", photos / "d.jpeg"
+    short = first.with_suffix(".xmp")
+    add(library, picture(first, colour="navy"), "Anna")
+    short.write_bytes(THEIRS)
+    export(library)
+    go(library, [first])
+    add(library, picture(converted, colour="black"), "Anna")
+    assert export(library).left_behind == 1
+    assert export(library).changed == 1
+    assert names(short) == ["Anna", "Carl"]
+
+
 def test_what_is_ours_stays_known_where_a_moved_photo_could_not_be_looked_at_yet(
     library: Library, photos: Path, tmp_path: Path
 ) -> None:

@@ -278,9 +278,11 @@ class _Export:
         now: dict[str, KnownSidecar | None] = {}
         for plan in plans:
             known, path = plan.known, plan.photo.path
-            if path in written or (plan.outcome == "unchanged" and known is not plan.photo.sidecar):
+            if path in written and known is not None:
                 state = state_of(plan.path) or (None, None)
-                now[path] = None if known is None else replace(known, size=state[0], mtime_ns=state[1])
+                now[path] = replace(known, size=state[0], mtime_ns=state[1])
+            elif path in written or (plan.outcome == "unchanged" and known is not plan.photo.sidecar):
+                now[path] = known
         failed = [path for path, plan in written.items() if plan.outcome in ("edited", "failed")]
         now |= {path: written[path].photo.sidecar for path in failed}
         keep_sidecars(connection, now)
