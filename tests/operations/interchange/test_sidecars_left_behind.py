@@ -1,5 +1,6 @@
 """What we wrote beside photos that are gone, or not in the library any more: ours goes, and nothing else."""
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -137,6 +138,65 @@ def test_a_sidecar_that_was_copied_with_its_photo_is_ours_at_both_places(
     naming.set_hidden(library.database, "Anna", hidden=True, by=BY)
     assert export(library).removed == 2
     assert not sidecar(copied).exists()
+
+
+def test_a_sidecar_that_a_renamed_photo_has_now_stays(library: Library, photos: Path, tmp_path: Path) -> None:
+    one, copy = photos / "D.JPG", tmp_path / "copies" / "D.JPG"
+    short = one.with_suffix(".xmp")
+    add(library, picture(one, colour="navy"), "Anna")
+    short.write_bytes(THEIRS)
+    assert export(library).changed == 1
+    # Of the same photo, written last.
+    copy.parent.mkdir()
+    shutil.copy(one, copy)
+    shutil.copy(short, copy.with_suffix(".xmp"))
+    add(library, copy, "Anna")
+    export(library)
+    before = short.read_bytes()
+    renamed = one.rename(photos / "D.jpg")
+    forget_paths(library, [one])
+    add(library, renamed, "Anna")
+    for dry_run in (True, False, False):
+        done = export(library, dry_run=dry_run)
+        assert (done.left_behind, done.changed, done.edited) == (0, 0, [])
+        assert short.read_bytes() == before
+    naming.set_hidden(library.database, "Anna", hidden=True, by=BY)
+    export(library)
+    assert plain(short.read_bytes()) == plain(THEIRS)
+
+
+@pytest.mark.parametrize("go", [remove_files, both])
+def test_a_converted_photo_is_named_again_in_the_sidecar_that_both_had(
+    library: Library, photos: Path, go: Callable[[Library, Sequence[Path]], None]
+) -> None:
+    first, converted = photos / "d.jpg", photos / "d.jpeg"
+    short = first.with_suffix(".xmp")
+    add(library, picture(first, colour="navy"), "Anna")
+    short.write_bytes(THEIRS)
+    export(library)
+    go(library, [first])
+    add(library, picture(converted, colour="black"), "Anna")
+    assert export(library).left_behind == 1
+    assert export(library).changed == 1
+    assert names(short) == ["Anna", "Carl"]
+
+
+def test_what_is_ours_stays_known_where_a_moved_photo_could_not_be_looked_at_yet(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved" / "b.jpg"
+    moved.parent.mkdir()
+    for path in (photos / "b.jpg", sidecar(photos / "b.jpg")):
+        shutil.move(path, moved.parent / path.name)
+    forget_paths(library, [photos / "b.jpg"])
+    add(library, moved, "Anna")
+    status = moved.stat()
+    os.utime(moved, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    assert len(export(library).failures) == 1
+    os.utime(moved, ns=(status.st_atime_ns, status.st_mtime_ns))
+    naming.set_hidden(library.database, "Anna", hidden=True, by=BY)
+    export(library)
+    assert not sidecar(moved).exists()
 
 
 def test_whoever_is_forgotten_is_told_of_there_until_they_are_gone(library: Library, photos: Path) -> None:

@@ -18,7 +18,7 @@ from facesets.formats.xmp.ownership import NOTHING
 from facesets.interfaces import Progress
 from facesets.operations.interchange.export_request import Request, request_of
 from facesets.operations.interchange.sidecar_files import put, state_of
-from facesets.operations.interchange.sidecar_plan import Plan, packed, plan_sidecar
+from facesets.operations.interchange.sidecar_plan import Plan, packed, plan_sidecar, sidecar_of
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
@@ -52,6 +52,7 @@ InParallel: TypeAlias = Callable[..., Iterable[Any]]
 """The `map` of an executor."""
 
 COMMAND = "export-xmp"
+_REFUSED = ("edited", "failed", "missing")
 _AT_A_TIME = 1000
 _PART = 25
 """Photos that a thread takes at a time."""
@@ -170,6 +171,7 @@ class _Export:
         self._counts: Counter[str] = Counter()
         self._held = 0
         self._left_behind = 0
+        self._came_along: dict[Path, bool] = {}
         self._left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": []}
         detector = self._database.run(library.detector)
         self._detector = None if detector is None else detector.id
@@ -198,8 +200,16 @@ class _Export:
         return self._database.run(work)
 
     def read_left_behind(self, paths: Sequence[str]) -> tuple[list[PhotoFile], FacesOfImages]:
-        """What was written beside photos that are not known any more."""
-        return self._database.run(lambda connection: sidecars_without_photo(connection, paths)), {}
+        """What was written beside photos that are not known any more, and is not that of a renamed photo."""
+
+        def work(connection: Connection) -> list[PhotoFile]:
+            photos = sidecars_without_photo(connection, paths)
+            renamed = {photo.path: self._came_along.get(sidecar_of(photo)) for photo in photos}
+            if self._run:
+                drop_moved(connection, [path for path, is_kept in renamed.items() if is_kept])
+            return [photo for photo in photos if renamed[photo.path] is None]
+
+        return self._database.run(work), {}
 
     def summary(self, unfit: list[str], *, stopped: bool) -> ExportXmpSummary:
         """What came of it."""
@@ -237,6 +247,8 @@ class _Export:
             self._carry_out([planned for planned in plans if planned is not None], in_parallel)
 
     def _carry_out(self, plans: list[Plan], in_parallel: InParallel) -> None:
+        moved = [plan for plan in plans if plan.photo.elsewhere is not None]
+        self._came_along |= {sidecar_of(plan.photo): plan.outcome not in _REFUSED for plan in moved}
         writing = [plan for plan in plans if plan.outcome in ("new", "changed", "removed")]
         if self._run:
             sweep_temporaries(*_left_by_killed_runs(plan.photo for plan in plans))
@@ -266,9 +278,11 @@ class _Export:
         now: dict[str, KnownSidecar | None] = {}
         for plan in plans:
             known, path = plan.known, plan.photo.path
-            if path in written or (plan.outcome == "unchanged" and known is not plan.photo.sidecar):
+            if path in written and known is not None:
                 state = state_of(plan.path) or (None, None)
-                now[path] = None if known is None else replace(known, size=state[0], mtime_ns=state[1])
+                now[path] = replace(known, size=state[0], mtime_ns=state[1])
+            elif path in written or (plan.outcome == "unchanged" and known is not plan.photo.sidecar):
+                now[path] = known
         failed = [path for path, plan in written.items() if plan.outcome in ("edited", "failed")]
         now |= {path: written[path].photo.sidecar for path in failed}
         keep_sidecars(connection, now)
@@ -288,18 +302,19 @@ def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 def _left_by_killed_runs(photos: Iterable[PhotoFile]) -> list[Path]:
     """Sidecars that a run was about to write when it ended: a part of one may be beside them."""
-    known = [(Path(photo.path), photo.sidecar) for photo in photos]
-    return [
-        path.with_name(each.name) for path, each in known if each is not None and each.planned is not None
-    ]
+    known = [photo for photo in photos if photo.sidecar is not None and photo.sidecar.planned is not None]
+    return [sidecar_of(photo) for photo in known]
 
 
 def _moved(plan: Plan) -> KnownSidecar | None:
-    """What is known of a sidecar where it was before it moved with its photo; None where it stayed, too."""
+    """What is known of a sidecar where it was before it moved with its photo.
+
+    None where it stayed, too, and as long as nothing is known of it where it is now.
+    """
     elsewhere = plan.photo.elsewhere
-    if elsewhere is None or os.path.lexists(Path(elsewhere.photo).with_name(elsewhere.name)):
+    if elsewhere is None or plan.outcome in _REFUSED:
         return None
-    return elsewhere
+    return None if os.path.lexists(Path(elsewhere.photo).with_name(elsewhere.name)) else elsewhere
 
 
 def _change(plan: Plan) -> Change:

@@ -40,7 +40,7 @@ class Plan:
     before, after
         The sidecar's bytes; None for no file.
     known
-        What to keep of it; None for nothing.
+        What to keep of it, with the state in which it was found; None for nothing.
     ours_before
         What of it is ours, as the library keeps that.
     is_left_behind
@@ -69,6 +69,12 @@ class Plan:
         return photo.with_name(self.sidecar) if self.sidecar else photo
 
 
+def sidecar_of(photo: PhotoFile) -> Path:
+    """Where a photo has the sidecar that is known of it; the photo itself where none is."""
+    path = Path(photo.path)
+    return path if photo.sidecar is None else path.with_name(photo.sidecar.name)
+
+
 def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) -> Plan:
     """What has to become of a photo's sidecar; changes nothing.
 
@@ -93,11 +99,14 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
         if not _is_as_indexed(path, photo):
             return Plan(photo, "failed", reason=_CHANGED)
         name = _name_of_sidecar(path, known, asked.twins)
+        # Before it is read, so that whatever is written meanwhile is seen the next time.
+        state = state_of(path.with_name(name)) or (None, None)
         before = content_of(path.with_name(name))
         done = _merged(photo, wanted, before, ours, asked, microsoft=microsoft)
     except _REFUSALS as error:
         return _not_done(photo, name, error)
-    now = KnownSidecar(name, frozenset(each.person for each in wanted), packed(done.ours), None, made_of)
+    people = frozenset(each.person for each in wanted)
+    now = KnownSidecar(name, people, packed(done.ours), None, made_of, *state)
     keeps = bool(wanted) or not done.ours.is_nothing
     return Plan(
         photo,

@@ -42,6 +42,8 @@ export function ask(container, question, { yes = "Yes", no = "No" } = {}) {
       if (event.key.length === 1 && (isTyping || !"yn ".includes(event.key))) {
         if (field?.isConnected && field.checkVisibility() && !field.value) {
           field.focus();
+          // Of the page's keys it is none.
+          event.stopPropagation();
           return;
         }
         typed = event.timeStamp;
