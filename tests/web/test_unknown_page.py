@@ -1,6 +1,8 @@
 """The pages of groups and faces without a name, in a real browser."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, Route, expect
@@ -63,6 +65,25 @@ def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, 
     assert names(website) == {"Anna": 9, "Ben": 11}
 
 
+@contextmanager
+def named_late(page: Page, name: str) -> Iterator[None]:
+    """Name the group at hand; the server hears of it after the block."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/label", hold)
+    with page.expect_request("**/label"):
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+    yield
+    # That it was asked for is known before it is held.
+    while not held:
+        page.wait_for_timeout(10)
+    held[0].continue_()
+
+
 @pytest.mark.slow
 def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
     website: Website, browser: Browser
@@ -71,19 +92,8 @@ def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
         page.keyboard.type("Anna")
         page.keyboard.press("Enter")
         left(page, "3 groups")
-        held: list[Route] = []
-
-        def hold(route: Route) -> None:
-            held.append(route)
-
-        page.route("**/label", hold)
-        with page.expect_request("**/label"):
-            page.keyboard.type("Anna")
-            page.keyboard.press("Enter")
-        # That it was asked for is known before it is held.
-        while not held:
-            page.wait_for_timeout(10)
-        held[0].continue_()
+        with named_late(page, "Anna"):
+            pass
         question = page.get_by_role("group", name=re.compile("one person"))
         question.wait_for()
         page.keyboard.type("una")
@@ -139,20 +149,8 @@ def test_what_is_on_its_way_is_taken_back_before_what_is_kept(website: Website, 
         page.keyboard.type("Anna")
         page.keyboard.press("Enter")
         left(page, "3 groups")
-        held: list[Route] = []
-
-        def hold(route: Route) -> None:
-            held.append(route)
-
-        page.route("**/label", hold)
-        with page.expect_request("**/label"):
-            page.keyboard.type("Ben")
-            page.keyboard.press("Enter")
-        page.keyboard.press("Control+z")
-        # That it was asked for is known before it is held.
-        while not held:
-            page.wait_for_timeout(10)
-        held[0].continue_()
+        with named_late(page, "Ben"):
+            page.keyboard.press("Control+z")
         page.get_by_text("Taken back").wait_for()
         left(page, "3 groups")
     assert names(website) == {"Anna": 9}
