@@ -18,10 +18,8 @@ from tests.fixtures.parsing import commands
 
 SOURCE = Path(facesets.__file__).parent
 
-FLAGS_ARE_THEIR_SUBJECT = ("cli/", "assembly/immich.py", "operations/immich/", "operations/options/")
-"""The terminal; what is said of flags that Immich's commands run each other by; what declares flags."""
-
 KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type)} | {"super().__init__"}
+TERMINAL = ("cli/",)
 
 
 def error() -> RecogniserMismatch:
@@ -101,7 +99,7 @@ def _texts(node: ast.AST) -> list[str]:
 
 
 def test_no_error_below_the_command_line_words_a_flag_or_a_command() -> None:
-    for place, call in _calls(KINDS, outside=FLAGS_ARE_THEIR_SUBJECT):
+    for place, call in _calls(KINDS, outside=TERMINAL):
         for text in _texts(call):
             own = re.sub("`(?!facesets )[^`]*`", "", text)  # programs of others may be called as they are
             assert not re.search("--[a-z]|`facesets ", own), (place, text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
 from facesets.assembly.stores import embedded_server, named_database, open_cache, open_database
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import printable, read_regular_file
 from facesets.remote.access import Access
 from facesets.settings import Settings
@@ -40,7 +40,7 @@ def access_to(
     """
     address = url or settings.immich_url
     if not address:
-        raise WrongUsage("Which Immich server? Give --url, or set IMMICH_URL.")
+        raise WrongUsage(f"Which Immich server? Give {Field('url')}, or set IMMICH_URL.")
     return Access(
         url=address,
         api_key=_key(api_key_file, settings),
@@ -60,7 +60,9 @@ def _key(path: Path | None, settings: Settings) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise WrongUsage(f"Cannot read an API key in {printable(path)}.") from error
     if settings.immich_api_key is None:
-        raise WrongUsage("No API key: put it into IMMICH_API_KEY, or into a file and give --api-key-file.")
+        raise WrongUsage(
+            f"No API key: put it into IMMICH_API_KEY, or into a file and give {Field('api_key_file')}."
+        )
     return settings.immich_api_key.reveal()
 
 
@@ -82,7 +84,7 @@ def known_content(
     stores = [open_cache(path) for path in caches]
     for store in stores:
         if not store.exists():
-            raise WrongUsage(f"There is no cache at {store.label}. Check --known.")
+            raise WrongUsage(f"There is no cache at {store.label}. Check {Field('known')}.")
         store.has_image("")  # reads it once, before threads ask
     known = [store.has_image for store in stores]
     if not library or not _has_library(database, settings, notices):
@@ -118,7 +120,9 @@ def local_people_source(
     from facesets.operations.immich.local_people import people_of_folder, people_of_library
 
     if (folder is None) != (cache is None):
-        raise WrongUsage("--people and --cache belong together: give both, or none for the library.")
+        raise WrongUsage(
+            f"{Field('people')} and {Field('cache')} belong together: give both, or none for the library."
+        )
     if folder is not None and cache is not None:
         yield partial(people_of_folder, open_cache(cache), folder)
         return

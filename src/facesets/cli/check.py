@@ -21,7 +21,12 @@ from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
+    from facesets.assembly.describing import Asked
+    from facesets.interfaces import Describer
+    from facesets.operations.library.check import Repair
     from facesets.operations.people.grouping.staleness import Staleness
+    from facesets.settings import Settings
+    from facesets.store.postgres.library import Library
 
 _WHAT_IS_LOST = (
     "Some photos must be read again and are not there. Bring them back, run `facesets index`, then `facesets "
@@ -42,9 +47,9 @@ def check(
 ) -> None:
     """Look for what changes by hand have broken in the library. Status 1 if something is left broken."""
     from facesets import settings
-    from facesets.assembly.describing import Asked, describer
+    from facesets.assembly.describing import Asked
     from facesets.assembly.stores import open_database
-    from facesets.operations.library.check import Repair, repair, require_service
+    from facesets.operations.library.check import Repair
     from facesets.operations.library.check import check as run
     from facesets.store.postgres.library import Library
 
@@ -60,30 +65,35 @@ def check(
             console.show(found_stale, staleness_lines(found_stale), asked_for=True)
             return
         if fix:
-            require_service(library, ml_uri)
             asked = Asked((pack, None, None), provider=provider, ml_uri=ml_uri)
-            with console.stoppable() as stop, console.progress() as progress:
-                done = repair(
-                    library,
-                    lambda skip: describer(
-                        library,
-                        IndexOptions(),
-                        conf,
-                        replace(asked, skip_faces=skip.faces, skip_clip=skip.clip),
-                        console,
-                        progress,
-                        stop,
-                    ),
-                    by=current_user(),
-                    progress=progress,
-                    stop=stop,
-                )
+            done = _repaired(library, asked, conf)
         else:
             found = run(library, fix=False)
             done = Repair(found, found)
+    _tell(library.label, done, fix=fix)
+    if done.left.problems:
+        raise typer.Exit(1)
+
+
+def _repaired(library: "Library", asked: "Asked", conf: "Settings") -> "Repair":
+    from facesets.assembly.describing import describer
+    from facesets.operations.library.check import Skip, repair, require_service
+
+    require_service(library, asked.ml_uri)
+    with console.stoppable() as stop, console.progress() as progress:
+
+        def prepare(skip: Skip) -> "tuple[Describer, IndexOptions]":
+            rest = replace(asked, skip_faces=skip.faces, skip_clip=skip.clip)
+            return describer(library, IndexOptions(), conf, rest, console, progress, stop)
+
+        return repair(library, prepare, by=current_user(), progress=progress, stop=stop)
+
+
+def _tell(label: str, done: "Repair", *, fix: bool) -> None:
     summary, left = done.found, done.left
-    lines = [f"{problem.what}: {problem.count} ({problem.repair})" for problem in summary.problems]
-    if fix and summary.problems:
+    problems = [replace(problem, repair=worded(problem.repair)) for problem in summary.problems]
+    lines = [f"{problem.what}: {problem.count} ({problem.repair})" for problem in problems]
+    if fix and problems:
         names = "; ".join(f"{problem.what}: {problem.count}" for problem in left.problems)
         lines.append(f"Left: {names}" if names else "All repaired.")
         lines += [worded(f"Out of reach of forgetting: {each}.") for each in summary.out_of_reach]
@@ -92,13 +102,11 @@ def check(
     if left.lost:
         lines.append(_WHAT_IS_LOST)
     console.show(
-        replace(summary, lost=left.lost),
-        lines or [f"{library.label} is sound."],
+        replace(summary, problems=problems, lost=left.lost),
+        lines or [f"{label} is sound."],
         asked_for=bool(left.problems),
     )
     console.failures([(photo.path, photo.reason) for photo in [*done.failures, *left.lost]])
-    if left.problems:
-        raise typer.Exit(1)
 
 
 def staleness_lines(found: "Staleness") -> list[str]:

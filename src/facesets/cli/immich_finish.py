@@ -12,6 +12,7 @@ from facesets.cli import console
 from facesets.cli.configured import configured_flags
 from facesets.cli.flags import options_of
 from facesets.cli.progress import PlainProgress
+from facesets.cli.wording import worded
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -75,6 +76,7 @@ def immich_finish(
                     store, out, paths.staged, options, discovering, conf, say, stop
                 ),
                 stopped_status=lambda: 128 + console.session.stopped_by,
+                worded=worded,
             ),
             now=lambda: datetime.now().astimezone().isoformat(timespec="seconds"),
             progress=console.plain_progress(),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.errors import SourceGone
+from facesets.errors import Command, Field, SourceGone
 from facesets.files import has_something, printable
 from facesets.interfaces import Store
 from facesets.plurals import counted
@@ -38,37 +38,19 @@ class PhotoSources:
     ----------
     paths : sequence of str
         Every known path.
-    forget, look_again : str
-        The commands that forget photos which are gone on purpose, with their folder and without; the folder
-        goes in place of `{}`.
-    follow : str
-        The command that follows photos to where their folder was moved.
+    cache : str
+        The store of which the commands are to speak that follow or forget photos; empty for the library.
     """
 
     paths: Sequence[str] = ()
-    forget: str = ""
-    look_again: str = ""
-    follow: str = ""
+    cache: str = ""
     _failed: int = field(default=0, init=False)
 
     @classmethod
     def of(cls, store: Store, images: Images) -> "PhotoSources":
         """The sources of what a store holds."""
         paths = [path for paths in images.paths for path in paths]
-        if store.kind == "library":
-            return cls(
-                paths,
-                "facesets relocate {} --forget",
-                "facesets index --prune --target {}",
-                "facesets relocate {} NEW",
-            )
-        label = store.label.replace("{", "{{").replace("}", "}}")
-        return cls(
-            paths,
-            f"facesets relocate {{}} --forget {label}",
-            f"facesets embed {{}} {label}",
-            f"facesets relocate {{}} NEW {label}",
-        )
+        return cls(paths, "" if store.kind == "library" else store.label)
 
     def require(self) -> None:
         """Make sure that the photos can be read.
@@ -82,14 +64,26 @@ class PhotoSources:
         if not found:
             return
         folder, known = found[0]
-        forget = self.look_again if has_something(Path(folder)) else self.forget
+        follow, forget = self._follow_and_forget(folder)
         more = f" (nor below {counted(len(found) - 1, 'more folder')})" if len(found) > 1 else ""
         raise SourceGone(
             f"Most of the {counted(known, 'photo')} known below {printable(folder)} cannot be read{more}. "
             "Is it mounted? Until then nothing is removed or replaced. If it was moved, say where to: "
-            f"`{self.follow.format(printable(folder))}`. If they are gone on purpose, forget them: "
-            f"`{forget.format(printable(folder))}`."
+            f"{follow}. If they are gone on purpose, forget them: {forget}."
         )
+
+    def _follow_and_forget(self, folder: str) -> tuple[Command, Command]:
+        """What follows photos to where their folder was moved, and what forgets those gone on purpose."""
+        name, store = printable(folder), (self.cache,) if self.cache else ()
+        follow = Command("relocate", name, "NEW", *store)
+        if not has_something(Path(folder)):
+            return follow, Command("relocate", name, Field("forget"), *store)
+        again = (
+            Command("embed", name, *store)
+            if store
+            else Command("index", Field("prune"), Field("target", name))
+        )
+        return follow, again
 
     def one_failed(self) -> None:
         """Hear during a run that a photo cannot be read; errors as `require`.

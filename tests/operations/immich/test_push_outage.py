@@ -15,6 +15,7 @@ from tests.fixtures.pushing import PLACES, Scene, push, undo
 from tests.fixtures.soak import soaking
 from tests.fixtures.staging import access
 
+from facesets.cli.wording import worded
 from facesets.errors import FacesetsError, Unreachable, WrongUsage
 from facesets.stop import Stop
 
@@ -177,7 +178,7 @@ def test_an_undo_that_is_killed_is_ended_by_the_next(before_effect: bool, tmp_pa
             run = push(scene).run
             comes_so_far = killed(lambda: undo(scene), server, number, before_effect=before_effect)  # noqa: B023
             if comes_so_far:
-                with pytest.raises(WrongUsage, match="--undo"):
+                with pytest.raises(WrongUsage, match="End it first: undo run"):
                     push(scene)
                 undo(scene, run)
             assert server.snapshot() == before, number
@@ -243,8 +244,10 @@ def test_an_undo_of_which_a_part_is_refused_for_good_can_be_given_up_so_that_pus
     added = push(scene).made["create_face"]
     scene.server.gates.append(lambda r: error(400) if r.method == "DELETE" and "/faces/" in r.path else None)
     assert undo(scene).failed == added
-    with pytest.raises(WrongUsage, match="--give-up"):
+    with pytest.raises(WrongUsage) as refused:
         push(scene, when="run-2")
+    assert "End it first: --undo run, " in worded(refused.value.sentence)
+    assert "--undo with --give-up." in worded(refused.value.sentence)
     assert undo(scene, "run", give_up=True).failed == added
     assert sum(face.source == "manual" for face in scene.server.faces) == added
     assert push(scene, when="run-2").failed == 0

@@ -79,7 +79,7 @@ def test_nothing_said_means_auto_for_folders() -> None:
 
 @pytest.mark.parametrize("method", ["auto", "hdbscan"])
 def test_a_method_without_a_threshold_refuses_one_that_was_typed(method: Method) -> None:
-    with pytest.raises(WrongUsage, match=f"--method {method} has no threshold"):
+    with pytest.raises(WrongUsage, match=f"method {method} has no threshold"):
         ClusterOptions().told(method, Threshold(0.4, DISTANCE))
     with pytest.raises(WrongUsage, match="no threshold"):
         ClusterOptions(method=method).with_own_threshold(0.4)

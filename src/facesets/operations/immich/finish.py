@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from facesets.errors import FacesetsError, WrongUsage
+from facesets.errors import Command, FacesetsError, Field, Sentence, WrongUsage
 from facesets.files import FileLock, printable, read_regular_file, write_json, writing
 from facesets.interfaces import Progress
 from facesets.operations.face_sets.discover import DiscoverSummary
@@ -90,11 +90,14 @@ class Steps:
         Looks for new people among the faces of a cache, and adds them to an export.
     stopped_status : callable
         The exit status of what a signal stopped.
+    worded : callable
+        A sentence as the log is to hold it, in which options are flags and commands are as they are typed.
     """
 
     embed: Callable[[QueueSource, Cache, Say], StepOutcome]
     discover: Callable[[Cache, Path, Say], StepOutcome]
     stopped_status: Callable[[], int]
+    worded: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class FinishSummary:
     export: str
     log: str
     steps: list[FinishedStep]
-    next: str
+    next: Sentence
     status: int = 0
 
 
@@ -172,8 +175,8 @@ def immich_finish(
     """
     if not paths.queue.is_file():
         raise WrongUsage(
-            f"There is no queue in {printable(paths.staged)}. Run `facesets immich-stage` first, with the "
-            "same user and --out."
+            f"There is no queue in {printable(paths.staged)}. Run {Command('immich-stage')} first, with the "
+            f"same user and {Field('out')}."
         )
     if options.dry_run:
         return _Finish(paths, options, steps, None, now, progress, stop).run()
@@ -208,7 +211,8 @@ class _Finish:
         if not (paths.export / EXPORT_MANIFEST).exists():
             self._note(
                 f"There is no export in {printable(paths.export)} yet: nobody is known, and a new one is "
-                "started. If you have one, name it by --export, or in facesets.toml as export under [immich]."
+                f"started. If you have one, name it by {Field('export')}, or in facesets.toml as export "
+                "under [immich]."
             )
         is_new = self._embed()
         if self._finished[-1].state not in ("failed", "stopped") and not self._stop.requested:
@@ -285,28 +289,30 @@ class _Finish:
     def _write(self, line: str) -> None:
         if self._log is not None:
             with writing(self._paths.log):
-                self._log.write(f"{self._now()} {line}\n")
+                self._log.write(f"{self._now()} {self._steps.worded(line)}\n")
                 self._log.flush()
 
-    def _next(self) -> str:
+    def _next(self) -> Sentence:
         last = self._finished[-1]
         export = printable(self._paths.export)
         if last.state in ("failed", "stopped"):
             how = "was stopped" if last.state == "stopped" else "failed"
-            return f"{last.name} {how}: run the same command again."
+            return Sentence(f"{last.name} {how}: run the same command again.")
         if self._options.dry_run:
-            return "Nothing was done: leave --dry-run out to do it."
+            return Sentence(f"Nothing was done: leave {Field('dry_run')} out to do it.")
         if last.state == "up to date":
-            return "Everything is up to date: run `facesets immich-stage` for what is new on the server."
+            stage = Command("immich-stage")
+            return Sentence(f"Everything is up to date: run {stage} for what is new on the server.")
         found = sum(bool(cluster.get("name")) for cluster in last.summary.get("clusters", ()))
         if found:
             are = "is" if found == 1 else "are"
-            return (
+            return Sentence(
                 f"{counted(found, 'new face set')} {are} in {export}: look at the sheets and bundles there."
             )
         if (self._paths.export / EXPORT_MANIFEST).exists():
-            return f"Nobody new was found. The known face sets are in {export}."
-        return "Nobody was found of whom there are enough good photos: see `facesets discover --help`."
+            return Sentence(f"Nobody new was found. The known face sets are in {export}.")
+        discover = Command("discover", Field("help"))
+        return Sentence(f"Nobody was found of whom there are enough good photos: see {discover}.")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import FileLock, printable
 from facesets.interfaces import Progress
 from facesets.operations.immich.local_people import LocalPeople, assets_of_contents
@@ -114,8 +114,9 @@ class _Push:
         begun = next((journal for journal in known if journal.is_being_undone), None)
         if begun is not None:
             raise WrongUsage(
-                f"The undo of {begun.run} was begun and did not end. End it first: --undo {begun.run}, and "
-                "where the server goes on refusing a part of it, --undo with --give-up."
+                f"The undo of {begun.run} was begun and did not end. End it first: "
+                f"{Field('undo', begun.run)}, and where the server goes on refusing a part of it, "
+                f"{Field('undo')} with {Field('give_up')}."
             )
         try:
             self._plans = self._plan(_earlier(known))

@@ -20,7 +20,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from facesets.errors import DamagedFile, NewerFormat, WrongUsage
+from facesets.errors import Command, DamagedFile, Field, NewerFormat, WrongUsage
 from facesets.files import atomic_write, printable, sweep_temporaries, writing
 from facesets.json_lines import append_lines, cut_torn_line, json_line, json_object
 from facesets.records import Int64
@@ -172,7 +172,7 @@ class StageRecord:
         if mine and heading.get("owner_id") and heading["owner_id"] != mine:
             raise WrongUsage(
                 f"{printable(path.parent)} holds photos of another account than the one of this API key. Use "
-                "that account's key, or another --user."
+                f"that account's key, or another {Field('user')}."
             )
 
 
@@ -266,6 +266,6 @@ def _is_record(record: Record) -> bool:
 
 def _damaged(path: Path) -> DamagedFile:
     return DamagedFile(
-        f"{printable(path)} is damaged. Move it elsewhere and run `facesets immich-stage` again: photos that "
-        "exist already are recognised and not fetched again."
+        f"{printable(path)} is damaged. Move it elsewhere and run {Command('immich-stage')} again: photos "
+        "that exist already are recognised and not fetched again."
     )

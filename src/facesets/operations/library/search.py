@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.calibration import usual_link
-from facesets.errors import Field, RecogniserMismatch, UnreadableImage, WrongUsage
+from facesets.errors import Command, Field, RecogniserMismatch, UnreadableImage, WrongUsage
 from facesets.files import printable
 from facesets.imaging.boxes import iou
 from facesets.imaging.decode import decode
@@ -221,7 +221,8 @@ def search_by_text(
         There are no words.
     """
     if not text.strip():
-        raise WrongUsage('Say in words what the photos show: facesets search "a red bicycle in snow".')
+        like = Command("search", '"a red bicycle in snow"')
+        raise WrongUsage(f"Say in words what the photos show: {like}.")
     return similar_images(library, row, encode(text), asked, limit)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from facesets.errors import Command, Field, MissingModelPack, RecogniserMismatch, WrongUsage
+from facesets.errors import Command, Field, MissingModelPack, RecogniserMismatch, Sentence, WrongUsage
 from facesets.files import printable
 from facesets.inference.catalog import DEFAULT_CLIP, PUBLISHED_CLIP
 from facesets.inference.clip_packs import (
@@ -18,10 +18,10 @@ from facesets.records import ClipModel
 from facesets.remote.service_embedder import service_clip
 from facesets.store.postgres.models import ClipRow
 
-NO_PACK = (
+NO_PACK = Sentence(
     "There is no CLIP pack on this machine, so images get no embedding and `search` finds none by words. "
-    f"`facesets models pull {DEFAULT_CLIP}` fetches one; `facesets index --skip-clip`, or skip-clip = true "
-    "below [index] in facesets.toml, silences this."
+    f"{Command('models pull', DEFAULT_CLIP)} fetches one; {Command('index', Field('skip_clip'))}, or "
+    "skip-clip = true below [index] in facesets.toml, silences this."
 )
 
 

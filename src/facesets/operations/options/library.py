@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from facesets.ages import AgeRange
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.imaging.limits import MAX_PIXELS
 from facesets.operations.options.ages import age_range
@@ -224,7 +224,9 @@ class ClusterLibraryOptions(Checked):
             within("threshold", self.threshold, 0, 1)
         # Of the default this is known without the methods, which bring SciPy: help texts make these options.
         elif self.method != "auto" and not measures_itself(self.method):
-            raise WrongUsage(f"No threshold is measured for {self.method}. Give --threshold a number.")
+            raise WrongUsage(
+                f"No threshold is measured for {self.method}. Give {Field('threshold')} a number."
+            )
 
     def own_threshold(self) -> float | None:
         """The threshold that the method goes by, in its own measure; None if it has or is given none."""

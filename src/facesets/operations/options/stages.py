@@ -2,7 +2,7 @@
 
 from typing import Annotated, NoReturn
 
-from facesets.errors import WrongUsage
+from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
@@ -43,7 +43,7 @@ def stages_named(flag: str, text: str) -> tuple[str, ...]:
     if "describe" in named:
         raise WrongUsage(
             f"{flag}: describing photos costs time or money, so that it is done on its own. Leave out "
-            "describe, and run `facesets describe`."
+            f"describe, and run {Command('describe')}."
         )
     return tuple(stage for stage in STAGES if stage in named)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.operations.options.limits import within
 
 if TYPE_CHECKING:
@@ -70,4 +70,6 @@ def measures_itself(method: Method) -> bool:
 
 def refuse(method: Method) -> WrongUsage:
     """What to raise where a method was given a threshold that it does not have."""
-    return WrongUsage(f"--method {method} has no threshold. Leave the threshold out, or take another method.")
+    return WrongUsage(
+        f"{Field('method', method)} has no threshold. Leave the threshold out, or take another method."
+    )

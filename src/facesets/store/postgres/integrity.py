@@ -6,6 +6,7 @@ Transactions keep a face and its vector together; statements by hand may not.
 from dataclasses import dataclass
 from typing import LiteralString
 
+from facesets.errors import Command, Sentence
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.people.people_integrity import FOR_A_HUMAN, REPAIRED, repair_people
@@ -78,7 +79,7 @@ class Place:
     path: str
 
 
-_REBUILD = "`facesets db index` rebuilds its own; others by hand: REINDEX"
+_REBUILD = Sentence(f"{Command('db index')} rebuilds its own; others by hand: REINDEX")
 _READ_AGAIN = "the files are read again"
 _SEARCH_AGAIN = "their images are searched again"
 _OF_IMAGES: tuple[tuple[str, LiteralString], ...] = (
