@@ -1,22 +1,34 @@
 """Short modules with one subject, functions that are seen whole, and few rooms to look through."""
 
 import ast
+import re
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import facesets
+from tests.fixtures.program import REPOSITORY
 
 SOURCE = Path(facesets.__file__).parent
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 60
 LONGEST_COMMAND = 80
 MOST_ROOMS = 12
+TESTS = REPOSITORY / "tests"
+SPOKEN_OUTSIDE = ("web/", "jobs/")
+"""What these call a thing is what callers from outside call it, whatever else is called so."""
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def lines_of_functions(path: Path) -> dict[str, int]:
     """Of each function, from its `def` to its end."""
     return {
         node.name: (node.end_lineno or node.lineno) - node.lineno + 1
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
 
@@ -41,3 +53,27 @@ def test_what_commands_do_is_found_in_few_rooms() -> None:
     modules = (SOURCE / "operations").rglob("*.py")
     rooms = {path.relative_to(SOURCE / "operations").parts[0] for path in modules} - {"__init__.py"}
     assert len(rooms) <= MOST_ROOMS, rooms
+
+
+def test_a_class_is_called_like_no_other() -> None:
+    places = defaultdict(set)
+    for path in SOURCE.rglob("*.py"):
+        place = path.relative_to(SOURCE).as_posix()
+        if not place.startswith(SPOKEN_OUTSIDE):
+            for node in parsed(path).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places[node.name].add(place)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {
+        "Claims": {"interfaces.py", "store/postgres/claims.py"},  # the protocol and what keeps it
+    }
+
+
+def test_tests_lie_as_what_they_test_does() -> None:
+    rooms = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    assert [room for room in rooms if room.parts[:1] != ("journeys",) and not (SOURCE / room).is_dir()] == []
+
+
+def test_no_test_is_imported_by_another_module() -> None:
+    importing = re.compile(r"^\s*(from|import) tests\.(\w+\.)*test_\w+", re.MULTILINE)
+    modules = [*TESTS.rglob("*.py"), *(REPOSITORY / "scripts").rglob("*.py")]
+    assert [path for path in modules if importing.search(path.read_text())] == []

@@ -87,7 +87,7 @@ def make_result(folder: Path, photos: int, people: int) -> Path:
             )
         store.commit(files, images)
     root = folder / "people"
-    options = ClusterOptions(materialize="hardlink", sheet=False).told("components", None)
+    options = ClusterOptions(materialize="hardlink", sheet=False).chosen("components", None)
     cluster(store, root, options, progress=SilentProgress(), stop=Stop())
     return root
 

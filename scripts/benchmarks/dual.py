@@ -127,7 +127,7 @@ def run(library: Library, options: dict[str, Any]) -> list[str]:
         asked = ClusterLibraryOptions(min_samples=samples)
         dual = DualOptions(dual=True, **options)
         return cluster_dual(library, asked, dual, progress=progress, stop=stop).reasons
-    usual = ClusterLibraryOptions().told(options["method"], None)
+    usual = ClusterLibraryOptions().chosen(options["method"], None)
     return cluster_library(library, usual, progress=progress, stop=stop).reasons
 
 

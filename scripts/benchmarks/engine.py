@@ -113,13 +113,13 @@ def run_one(given: argparse.Namespace, workers: int) -> None:
 
 def measured(given: argparse.Namespace, workers: int) -> None:
     """Run one way as a process of its own, and print what it took."""
-    told = [
+    words = [
         *(f"--{name}={getattr(given, name)}" for name in ("vectors", "folder", "method")),
         f"--one={workers}",
         *(["--kill"] if given.kill else []),
     ]
     started, taken = time.perf_counter(), Taken()
-    process = subprocess.Popen([sys.executable, __file__, *told])
+    process = subprocess.Popen([sys.executable, __file__, *words])
     watched = psutil.Process(process.pid)
     while process.poll() is None:
         taken.seen(watched)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from throw_away import throw_away_library
 
 from facesets.clustering import Constraints, calibrate, cluster_auto, evaluate
-from facesets.clustering.regrouping import Known, regroup
+from facesets.clustering.regrouping import KnownOwners, regroup
 
 Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -59,7 +59,7 @@ def night(rows: Rows, person: Labels, new: int) -> tuple[Labels, float]:
     """Whose all faces are after a run in which the last so many are new, and the share looked at."""
     fixed = np.zeros(int(person.max(initial=-1)) + 1, bool)
     seeds = np.arange(len(rows) - new, len(rows))
-    found = regroup(rows, Known(person, fixed, None, Constraints()), seeds, calibrate(rows), min_size=2)
+    found = regroup(rows, KnownOwners(person, fixed, None, Constraints()), seeds, calibrate(rows), min_size=2)
     kept = np.unique(np.r_[-1, found.person], return_inverse=True)[1][1:] - 1
     return kept, len(found.looked_at) / len(rows)
 

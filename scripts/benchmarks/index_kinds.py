@@ -176,18 +176,18 @@ def measure(connection: Connection, kind: Kind, groups: Sequence[Queries], candi
     further = "relaxed_order" if candidates > MOST_AT_ONCE else "off"
     connection.execute(f"SET hnsw.iterative_scan = {further}".encode())
     connection.execute("SET enable_seqscan = off")
-    worked, told = processor_s(connection), []
+    worked, recalls = processor_s(connection), []
     times: list[float] = []
     for group in groups:
         found = np.full(group.best.shape, -2.0, np.float32)
         for row, hits in enumerate(searched(connection, kind, group.vectors, candidates, times)):
             found[row, : len(hits)] = hits
-        told.append(f"{group.name} {recall(found, group.best)}")
+        recalls.append(f"{group.name} {recall(found, group.best)}")
     worked = (processor_s(connection) - worked) / len(times) * 1000
     p50, p95, p99 = np.percentile(times[len(times) // 10 :], [50, 95, 99]) * 1000
     print(
         f"  {candidates} candidates: p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms, of a processor "
-        f"{worked:.1f} ms; recall@{BEST} {', '.join(told)}",
+        f"{worked:.1f} ms; recall@{BEST} {', '.join(recalls)}",
         flush=True,
     )
 

@@ -46,7 +46,7 @@ from facesets.file_records import FileRecord
 from facesets.imaging.decode import SUFFIXES
 from facesets.imaging.metadata.reader import read_metadata
 from facesets.operations.ingest.metadata import metadata_stage
-from facesets.operations.ingest.stage_run import StageOptions, run_stage
+from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo
 from facesets.progress import SilentProgress
 from facesets.records import ImageRecord
@@ -155,7 +155,7 @@ def known_photos(count: int, folder: Path) -> None:
         summary = run_stage(
             library,
             replace(stage, look=look),
-            StageOptions(concurrency=2),
+            StageRunOptions(concurrency=2),
             progress=SilentProgress(),
             stop=Stop(),
         )

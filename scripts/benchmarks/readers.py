@@ -99,7 +99,7 @@ def _face() -> Faces:
     )
 
 
-def serve(latency_s: float, told: "multiprocessing.queues.Queue[int]") -> None:
+def serve(latency_s: float, ports: "multiprocessing.queues.Queue[int]") -> None:
     """Answer every picture with one face, so long after it came."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -117,7 +117,7 @@ def serve(latency_s: float, told: "multiprocessing.queues.Queue[int]") -> None:
 
     async def run() -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1024)
-        told.put(server.sockets[0].getsockname()[1])
+        ports.put(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
     asyncio.run(run())
@@ -217,10 +217,10 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=2000)
     asked = parser.parse_args()
     latency = asked.latency_ms / 1000
-    told: multiprocessing.queues.Queue[int] = multiprocessing.Queue()
-    service = multiprocessing.Process(target=serve, args=(latency, told), daemon=True)
+    ports: multiprocessing.queues.Queue[int] = multiprocessing.Queue()
+    service = multiprocessing.Process(target=serve, args=(latency, ports), daemon=True)
     service.start()
-    url = f"http://127.0.0.1:{told.get()}"
+    url = f"http://127.0.0.1:{ports.get()}"
     with tempfile.TemporaryDirectory() as folder, throw_away_server() as address:
         for kind in asked.kinds:
             print(

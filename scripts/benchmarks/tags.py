@@ -22,7 +22,7 @@ from throw_away import throw_away_server
 
 from facesets.file_records import FileRecord
 from facesets.inference.zero_shot import TagVectors, ZeroShot
-from facesets.operations.ingest.stage_run import StageOptions
+from facesets.operations.ingest.stage_run import StageRunOptions
 from facesets.operations.ingest.tag_stages import Tagger
 from facesets.operations.library.photo_filter import filter_of
 from facesets.operations.library.search import search_photos
@@ -92,7 +92,7 @@ def run(library: Library, count: int) -> None:
         ]
         filled.add([FileRecord(f"/embedded/{each.sha256}.jpg", 1, 1, each.sha256) for each in some], some)
     tagger = _tagger(library, rng)
-    for what, options in (("new", StageOptions()), ("again", StageOptions(force=True))):
+    for what, options in (("new", StageRunOptions()), ("again", StageRunOptions(force=True))):
         began = time.perf_counter()
         done = tag_library(library, tagger, options, progress=SilentProgress(), stop=Stop())
         seconds = time.perf_counter() - began

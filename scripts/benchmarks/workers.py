@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from tests.fixtures.made_listing import MadeUpListing, NoModels
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.program import command, environment
 from tests.fixtures.queued import make_pictures
-from tests.operations.ingest.test_index_chunks import MadeUpListing, NoModels
 from throw_away import throw_away_server
 
 from facesets.file_records import FoundFile

@@ -27,6 +27,15 @@ class KnownFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipRow:
+    """A model that embedded whole images, as the library knows it."""
+
+    id: int
+    model: ClipModel
+    dimension: int
+
+
+@dataclass(frozen=True, slots=True)
 class GalleryLink:
     """A directory with known paths, and the path of the gallery that some of them belong to, or none."""
 

@@ -14,7 +14,7 @@ _SLACK = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class GeoBox:
     """Degrees from west to east, without the date line, and from south to north."""
 
     west: float
@@ -31,17 +31,17 @@ class Near:
     longitude: float
     km: float
 
-    def boxes(self) -> list[Box]:
+    def boxes(self) -> list[GeoBox]:
         """One box that holds all of them; two where the date line runs through it."""
         angle = self.km / EARTH_KM
         south, north = self.latitude - degrees(angle) - _SLACK, self.latitude + degrees(angle) + _SLACK
         if south <= -90 or north >= 90:
-            return [Box(-180, max(south, -90), 180, min(north, 90))]
+            return [GeoBox(-180, max(south, -90), 180, min(north, 90))]
         # Where the circle is widest it touches meridians, which is not at the latitude of its middle.
         across = degrees(asin(sin(angle) / cos(radians(self.latitude)))) + _SLACK
         west, east = self.longitude - across, self.longitude + across
         if west < -180:
-            return [Box(west + 360, south, 180, north), Box(-180, south, east, north)]
+            return [GeoBox(west + 360, south, 180, north), GeoBox(-180, south, east, north)]
         if east > 180:
-            return [Box(west, south, 180, north), Box(-180, south, east - 360, north)]
-        return [Box(west, south, east, north)]
+            return [GeoBox(west, south, 180, north), GeoBox(-180, south, east - 360, north)]
+        return [GeoBox(west, south, east, north)]

@@ -21,7 +21,7 @@ class SilentProgress:
 
 @dataclass
 class RecordingProgress:
-    """Remembers what it was told, for tests and for callers that show progress their own way."""
+    """Remembers what was reported to it, for tests and for callers that show progress their own way."""
 
     stages: list[tuple[str, int | None]] = field(default_factory=list)
     done: int = 0

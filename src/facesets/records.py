@@ -21,8 +21,6 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
-FINGERPRINT_BYTES = 32
-
 
 class EnrichState(IntEnum):
     """What `enrich` found out about a face."""

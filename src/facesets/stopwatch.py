@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class StageTime:
     """One kind of work.
 
     Attributes
@@ -29,7 +29,7 @@ class Stopwatch:
     def __init__(self) -> None:
         """Nothing measured yet."""
         self._lock = threading.Lock()
-        self._stages: dict[str, Stage] = {}
+        self._stages: dict[str, StageTime] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -40,10 +40,10 @@ class Stopwatch:
         finally:
             wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
             with self._lock:
-                before = self._stages.get(name, Stage())
-                self._stages[name] = Stage(before.wall_s + wall, before.cpu_s + cpu, before.count + 1)
+                before = self._stages.get(name, StageTime())
+                self._stages[name] = StageTime(before.wall_s + wall, before.cpu_s + cpu, before.count + 1)
 
-    def stages(self) -> dict[str, Stage]:
+    def stages(self) -> dict[str, StageTime]:
         """What was measured so far, by name, in the order of first use."""
         with self._lock:
             return dict(self._stages)

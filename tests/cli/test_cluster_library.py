@@ -157,8 +157,8 @@ def test_what_a_run_changed_is_taken_back_by_the_step_that_it_names(library_url:
     dry = run("cluster", "--dry-run", "--database", library_url)
     assert ("Step" in dry.out, "Nothing was stored." in dry.out) == (False, True)
     line = run("cluster", "--database", library_url).out.splitlines()[0]
-    told = re.search(
+    reported = re.search(
         r"8 became 2 new people, 0 stayed alone\. Step (\d+): `facesets people undo` takes", line
     )
-    assert told is not None, line
-    assert f"Taken back: step {told[1]}" in run("people", "undo", "--database", library_url).out
+    assert reported is not None, line
+    assert f"Taken back: step {reported[1]}" in run("people", "undo", "--database", library_url).out

@@ -117,7 +117,7 @@ def test_every_next_step_belongs_to_a_command() -> None:
 def test_asides_are_for_terminals_only(
     state: dict[str, Any], said: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(console, "session", console.Session(**state))
+    monkeypatch.setattr(console, "session", console.ConsoleSession(**state))
     console.aside("Next: facesets stats")
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)

@@ -227,9 +227,9 @@ def test_forgetting_that_was_cut_off_is_finished_without_being_asked_about(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("facesets.operations.people.forgetting.forget.finish", lambda *_: None)
         forget(library.database, "Anna", by="me", progress=SilentProgress())
-    told = run("check", "--database", library_url)
-    assert told.status == 1
-    assert "people whose forgetting was cut off before the tables were rewritten: 1" in told.out
+    reported = run("check", "--database", library_url)
+    assert reported.status == 1
+    assert "people whose forgetting was cut off before the tables were rewritten: 1" in reported.out
     done = run("people", "forget", "anna", "--database", library_url)
     assert done.status == 0, done.err
     assert "what was left of it is done now" in done.out

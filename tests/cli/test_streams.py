@@ -101,7 +101,7 @@ class _Interrupted(io.RawIOBase):
 def test_a_signal_in_the_middle_of_printing_stops_cleanly(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(console, "session", console.Session())
+    monkeypatch.setattr(console, "session", console.ConsoleSession())
     with (tmp_path / "screen").open("wb") as screen, console.stoppable() as stop:
         raw = _Interrupted(signal.SIGTERM, screen.fileno())
         monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BufferedWriter(raw)))

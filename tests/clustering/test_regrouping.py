@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facesets.clustering import Constraints, calibrate, cluster_auto, evaluate
-from facesets.clustering.regrouping import Known, Regrouped, regroup
+from facesets.clustering.regrouping import KnownOwners, Regrouped, regroup
 from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
 from tests.fixtures.soak import examples, mostly_slow
 from tests.fixtures.vectors import People, people
@@ -28,7 +28,7 @@ def nobody() -> Library:
 
 def look(rows: Float32, person: Int64, fixed: Bool, seeds: Int64, most_faces: int = 30_000) -> Regrouped:
     """Group some faces again, and what is near them."""
-    known = Known(person, fixed, None, Constraints())
+    known = KnownOwners(person, fixed, None, Constraints())
     return regroup(rows, known, seeds, calibrate(rows), min_size=2, most_faces=most_faces)
 
 
@@ -150,7 +150,7 @@ def test_of_two_faces_in_a_photo_one_joins_a_person() -> None:
     person[anna[:2]] = -1
     image = np.arange(len(rows))
     image[anna[1]] = image[anna[0]]
-    known = Known(person, np.ones(1, bool), image, Constraints())
+    known = KnownOwners(person, np.ones(1, bool), image, Constraints())
     found = regroup(rows, known, anna[:2], calibrate(rows), min_size=2).person
     assert sorted((found[anna[:2]] == 0).tolist()) == [False, True]
 

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.slow
 Clustering = Callable[..., Int64]
 
 
-def auto(embeddings: Float32, **told: object) -> Int64:
-    return cluster_auto(embeddings, **told).labels  # type: ignore[arg-type]
+def auto(embeddings: Float32, **reported: object) -> Int64:
+    return cluster_auto(embeddings, **reported).labels  # type: ignore[arg-type]
 
 
 WAYS: dict[str, Clustering] = {

@@ -7,7 +7,7 @@ import pytest
 
 from facesets.imaging.boxes import short_edge
 from facesets.imaging.decode import decode
-from facesets.imaging.quality import WEIGHTS, Quality, quality, sharpness_score, size_score
+from facesets.imaging.quality import WEIGHTS, FaceQuality, quality, sharpness_score, size_score
 from facesets.imaging.sharpness import sharpness
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
@@ -24,7 +24,7 @@ def photo(lfw_dir: Path) -> Pixels:
     return decode(str(lfw_dir / "Andre_Agassi" / "Andre_Agassi_0001.jpg")).pixels
 
 
-def rated(embedder: LocalEmbedder, pictures: Sequence[Pixels]) -> Quality:
+def rated(embedder: LocalEmbedder, pictures: Sequence[Pixels]) -> FaceQuality:
     """Quality of the largest face of each picture."""
     found = embedder.embed(pictures)
     assert all(len(faces) for faces in found)

@@ -86,9 +86,9 @@ def test_everybody_gets_the_answers_to_their_own_pictures(
         inner, readers=readers, runners=runners, max_batch=max_batch, max_wait_s=0.005
     )
     answers = asked_for(describer, [picture(number) for number in range(sum(sizes))], sizes)
-    told = [int(each.clip[0]) for part in answers for each in part if each.clip is not None]
+    reported = [int(each.clip[0]) for part in answers for each in part if each.clip is not None]
     assert [len(part) for part in answers] == sizes
-    assert told == list(range(sum(sizes)))
+    assert reported == list(range(sum(sizes)))
     assert sum(inner.batches) == sum(sizes)
     assert max(inner.batches, default=0) <= max_batch
     assert inner.most_at_once <= runners

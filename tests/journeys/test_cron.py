@@ -54,8 +54,8 @@ def test_a_file_or_a_pipe_gets_the_summary_and_nothing_else(
     grouped = run("cluster", "--database", library_url)
     assert (grouped.status, grouped.err) == (0, "")
     assert "became" in grouped.out
-    told = index("--target", photos, "-v")
-    assert "index: " in told.err
+    reported = index("--target", photos, "-v")
+    assert "index: " in reported.err
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ def other_url(server: Server, empty_template: str) -> Iterator[str]:
     yield from temporary(server, empty_template)
 
 
-def told(result: Result) -> dict[str, Any]:
+def reported(result: Result) -> dict[str, Any]:
     assert result.status in (0, 3), result.err
     parsed: dict[str, Any] = json.loads(result.out)
     return parsed
@@ -103,7 +103,7 @@ def test_one_command_makes_people_of_photos_and_says_so_in_one_line(
     assert "In all 6 images" in line
     found = people(library_url)
     assert found
-    again = told(pipeline(photos, "--json"))
+    again = reported(pipeline(photos, "--json"))
     assert [step["name"] for step in again["steps"]] == USUAL
     assert (again["new_images"], again["failed"], again["went_on_at"], again["stopped"]) == (0, 0, "", False)
     assert again["library"]["images"] == 6
@@ -129,10 +129,10 @@ def test_the_targets_are_those_of_the_settings(pipeline: Call, photos: Path, tmp
     one, other = (str(each) for each in sorted(photos.iterdir())[:2])
     settings = tmp_path / "facesets.toml"
     settings.write_text(f"[index]\ntarget = [{json.dumps(one)}]\n")
-    assert told(pipeline("--json"))["new_images"] == 2
+    assert reported(pipeline("--json"))["new_images"] == 2
     settings.write_text(f"[index]\ntarget = [{json.dumps(one)}]\n[pipeline]\ntargets = {json.dumps(other)}\n")
-    assert told(pipeline("--json"))["new_images"] == 2
-    assert told(pipeline(photos, "--json"))["library"]["images"] == 6
+    assert reported(pipeline("--json"))["new_images"] == 2
+    assert reported(pipeline(photos, "--json"))["library"]["images"] == 6
 
 
 def test_a_photo_that_cannot_be_read_costs_that_photo(pipeline: Call, photos: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_photo_that_cannot_be_read_costs_that_photo(pipeline: Call, photos: Pa
 def test_photos_without_a_face_are_no_failure(pipeline: Call, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     Image.new("RGB", (200, 200), (9, 99, 9)).save(tmp_path / "plain" / "green.jpg")
-    summary = told(pipeline(tmp_path / "plain", "--json"))
+    summary = reported(pipeline(tmp_path / "plain", "--json"))
     assert [step["name"] for step in summary["steps"]] == ["index", "stats"]
     assert summary["library"]["faces"] == 0
 
@@ -161,14 +161,14 @@ def test_a_dry_run_stores_nothing(pipeline: Call, photos: Path, library_url: str
     assert rows(library_url, b"SELECT count(*) FROM images") == [(0,)]
     pipeline(photos)
     before = rows(library_url, b"SELECT id, person_id FROM face_detections ORDER BY id")
-    summary = told(pipeline(photos, "--dry-run", "--json"))
+    summary = reported(pipeline(photos, "--dry-run", "--json"))
     assert [step["name"] for step in summary["steps"]] == ["index", "cluster", "assign", "stats"]
     assert rows(library_url, b"SELECT id, person_id FROM face_detections ORDER BY id") == before
     assert rows(library_url, b"SELECT count(*) FROM runs WHERE command = 'pipeline'") == [(1,)]
 
 
 def test_known_people_come_first_with_dual(pipeline: Call, photos: Path) -> None:
-    summary = told(pipeline(photos, "--dual", "--json"))
+    summary = reported(pipeline(photos, "--dual", "--json"))
     assert [step["name"] for step in summary["steps"]] == ["index", "dual", "stats"]
     assert summary["steps"][1]["summary"]["unknown"] is not None
     bounded = pipeline(photos, "--dual", FACESETS_INDEX_MAX_IMAGES="1")
@@ -224,19 +224,19 @@ def test_a_run_that_failed_goes_on_at_that_step(
         assert (refused.status, "Another `facesets assign`" in refused.err) == (75, True)
 
     fails_at_assign()
-    summary = told(pipeline(photos, "--json"))
+    summary = reported(pipeline(photos, "--json"))
     assert (left_out(summary), summary["went_on_at"]) == (["cluster"], "assign")
     assert [step["name"] for step in summary["steps"]] == USUAL
-    assert left_out(told(pipeline(photos, "--json"))) == []
+    assert left_out(reported(pipeline(photos, "--json"))) == []
     fails_at_assign()
-    assert left_out(told(pipeline(photos, "--json", FACESETS_CLUSTER_MIN_SIZE="3"))) == []
+    assert left_out(reported(pipeline(photos, "--json", FACESETS_CLUSTER_MIN_SIZE="3"))) == []
     fails_at_assign()
     with psycopg.connect(library_url) as connection:
         connection.execute("UPDATE runs SET ended_at = now() - interval '13 hours'")
-    assert left_out(told(pipeline(photos, "--json"))) == []
+    assert left_out(reported(pipeline(photos, "--json"))) == []
     fails_at_assign()
     shutil.copy2(lfw_photos[-1], photos / "new.jpg")
-    summary = told(pipeline(photos, "--json"))
+    summary = reported(pipeline(photos, "--json"))
     assert (summary["new_images"], left_out(summary)) == (1, [])
 
 

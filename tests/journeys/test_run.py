@@ -41,7 +41,7 @@ def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: 
         "[refine]\nmin-faces = 2\nmin-short = 60\n[extend]\nsheet = false\n[run]\nmaterialize = 'symlink'\n"
         "[embed]\nexclude = ['private*']\n"
     )
-    told = run(
+    reported = run(
         "run",
         album,
         tmp_path / "other",
@@ -51,8 +51,8 @@ def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: 
         cwd=tmp_path,
         env={"FACESETS_CLUSTER_METHOD": "components"},
     )
-    assert told.status == 0, told.err
-    assert (json.loads(told.out)["persons"], json.loads(told.out)["images"]) == (2, 6)
+    assert reported.status == 0, reported.err
+    assert (json.loads(reported.out)["persons"], json.loads(reported.out)["images"]) == (2, 6)
     refined = read_manifest(tmp_path / "other" / "facesets", RefineManifest).made.options
     grouped = read_manifest(tmp_path / "other" / "people", ClusterManifest).made.options
     assert (refined["min_faces"], refined["min_short"], refined["materialize"]) == (2, 60, "symlink")

@@ -13,7 +13,7 @@ import pytest
 from facesets.errors import CannotInfer, Unreachable, WrongUsage
 from facesets.interfaces import Embedder
 from facesets.records import Pixels
-from facesets.remote.ml_service import MlService, Models
+from facesets.remote.ml_service import MlService, ServiceModels
 from tests.fixtures.ml_server import MlServer, serving_ml, unit_numbers
 
 PICTURE: Pixels = np.random.default_rng(1).integers(0, 255, (120, 160, 3), np.uint8)
@@ -86,7 +86,7 @@ def test_a_picture_without_faces_gives_none(service: MlService) -> None:
 
 
 def test_requests_name_the_models_as_the_service_wants_them(server: MlServer) -> None:
-    service = MlService(server.url, Models("antelopev2", "nllb", 0.5), pause=lambda _: None)
+    service = MlService(server.url, ServiceModels("antelopev2", "nllb", 0.5), pause=lambda _: None)
     service.faces_and_clip(PICTURE)
     service.clip_text("ein Hund", language="de")
     service.close()
@@ -200,7 +200,7 @@ def test_a_vector_that_is_none_is_refused(vector: object, server: MlServer, serv
 
 def test_vectors_of_a_service_never_mix_with_local_ones_and_do_with_the_same_models_elsewhere() -> None:
     here, there = (MlService(f"http://{host}:3003", pause=lambda _: None) for host in ("a", "b"))
-    other = MlService("http://a:3003", Models(faces="antelopev2"), pause=lambda _: None)
+    other = MlService("http://a:3003", ServiceModels(faces="antelopev2"), pause=lambda _: None)
     assert here.settings == there.settings
     assert here.settings.recogniser_sha256 != other.settings.recogniser_sha256
     for service in (here, there, other):

@@ -6,14 +6,24 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from tests.fixtures.html import parsed
 
-from facesets.results.html_pages import MADE_BY, STYLE, TILES_PER_PAGE, Person, Picture, Site, render
+from facesets.results.html_pages import (
+    MADE_BY,
+    STYLE,
+    TILES_PER_PAGE,
+    PagePicture,
+    PageSite,
+    PersonPage,
+    render,
+)
 
-EMPTY = Site(("/photos",), ("0 people",), (), (), (), (), ())
+EMPTY = PageSite(("/photos",), ("0 people",), (), (), (), (), ())
 
 
-def person(name: str, pictures: int = 1) -> Person:
-    tile = Picture("pages/thumbnails/ab/cd.jpg", f"people/{name}/a.jpg", "a.jpg", f"Face of {name} in a.jpg")
-    return Person(name, True, (f"{pictures} photos",), (f"people/{name}",), tile, (tile,) * pictures)
+def person(name: str, pictures: int = 1) -> PersonPage:
+    tile = PagePicture(
+        "pages/thumbnails/ab/cd.jpg", f"people/{name}/a.jpg", "a.jpg", f"Face of {name} in a.jpg"
+    )
+    return PersonPage(name, True, (f"{pictures} photos",), (f"people/{name}",), tile, (tile,) * pictures)
 
 
 @pytest.mark.parametrize(

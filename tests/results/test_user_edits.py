@@ -169,7 +169,7 @@ def test_a_photo_of_two_that_both_lost_is_nobodys_where_it_lies_now(
     (raw / "person_001" / name).rename(raw / "Dora" / name)
     (raw / "person_002" / name).unlink()
     learned = grow(company, raw).raw.learned
-    assert "Whose they are where they lie now cannot be told" in learned[-1]
+    assert "Whose they are where they are now is not known" in learned[-1]
     unclear = {face for faces in before.values() for face in faces if face.startswith(sha)}
     assert people(raw) == {group: faces - unclear for group, faces in before.items()}
 

@@ -61,7 +61,7 @@ def test_a_target_where_one_may_not_look_is_gone(tmp_path: Path) -> None:
     imports = "import os, pathlib, facesets.sources.folders as f, facesets.sources.galleries as g"
     become = f"os.setuid(65534); target = pathlib.Path({str(photos)!r})"
     for asked, answer in (
-        ("print(g.GallerySource([target]).away())", str([str(photos)])),
+        ("print(g.GallerySource([target]).unavailable())", str([str(photos)])),
         ("print(list(g.GallerySource([target]).stamps()))", "[]"),
         ("list(f.FolderSource(target).files())", f"SourceGone: There is no folder {photos} that one"),
     ):

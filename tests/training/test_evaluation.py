@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from facesets.training.calibration import calibrated
 from facesets.training.evaluation import (
     Nearest,
-    Trial,
+    RecognitionTrial,
     assignment,
     nearest_people,
     trial_of,
@@ -23,7 +23,7 @@ def test_true_accepts_are_counted_where_one_in_a_thousand_strangers_passes() -> 
     rng = np.random.default_rng(0)
     person = np.repeat(np.arange(40), 10)
     rows = unit(rng.standard_normal((40, 16))[person] + 0.5 * rng.standard_normal((400, 16)))
-    trial = Trial(rows, person, np.arange(400) % 2 == 0)
+    trial = RecognitionTrial(rows, person, np.arange(400) % 2 == 0)
     found = verification(trial, rows)
     similarity = rows[::2] @ rows[1::2].T
     same = person[::2][:, None] == person[1::2][None, :]
@@ -40,7 +40,7 @@ def test_true_accepts_are_counted_where_one_in_a_thousand_strangers_passes() -> 
 def test_perfect_vectors_score_one_and_equal_ones_nothing() -> None:
     person = np.repeat(np.arange(4), 4)
     asked = np.arange(16) % 2 == 0
-    perfect = Trial(unit(np.eye(4)[person]), person, asked)
+    perfect = RecognitionTrial(unit(np.eye(4)[person]), person, asked)
     assert (verification(perfect, perfect.embedding).accuracy) == 1
     assert verification(perfect, perfect.embedding).true_accepts == 1
     assert assignment(nearest_people(perfect, lambda rows: rows)).f1 == 1
@@ -55,7 +55,7 @@ def test_a_face_is_compared_with_the_mean_and_three_faces_of_each_person() -> No
     person = np.array([0] * 6 + [1] * 6)
     asked = np.zeros(12, bool)
     asked[[0, 6]] = True
-    near = nearest_people(Trial(rows, person, asked), lambda each: each)
+    near = nearest_people(RecognitionTrial(rows, person, asked), lambda each: each)
 
     def similarity(face: int, known: NDArray[np.float32]) -> float:
         prototypes = np.concatenate([unit(known.sum(axis=0)[None]), known[:3]])

@@ -23,12 +23,12 @@ torch = pytest.importorskip("torch", reason="`scripts/install --train` installs 
 
 from facesets.training import linear  # noqa: E402
 from facesets.training.checkpoints import Epoch, path_of  # noqa: E402
-from facesets.training.loop import Lesson, Plan, Trained, train  # noqa: E402
+from facesets.training.loop import Lesson, TrainedHead, TrainingPlan, train  # noqa: E402
 from facesets.training.triplets import batches, triplet_loss  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
-PLAN = Plan(epochs=10, margin=0.2, batch_size=32, learning_rate=1e-3, seed=0)
+PLAN = TrainingPlan(epochs=10, margin=0.2, batch_size=32, learning_rate=1e-3, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +37,18 @@ def lesson() -> Lesson:
     return Lesson(embedding, person, held_out_faces(person, 0))
 
 
-def trained(lesson: Lesson, directory: Path, plan: Plan = PLAN, stop: Stop | None = None) -> Trained:
+def trained(
+    lesson: Lesson, directory: Path, plan: TrainingPlan = PLAN, stop: Stop | None = None
+) -> TrainedHead:
     return train(lesson, plan, directory, on_epoch=lambda _: None, stop=stop or Stop())
 
 
-def weights(done: Trained) -> list[bytes]:
+def weights(done: TrainedHead) -> list[bytes]:
     return [part.tobytes() for layer in done.layers for part in (layer.weight, layer.bias)]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(lesson: Lesson, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def undisturbed(lesson: Lesson, tmp_path_factory: pytest.TempPathFactory) -> TrainedHead:
     return trained(lesson, tmp_path_factory.mktemp("undisturbed"))
 
 
@@ -86,7 +88,7 @@ def test_each_face_comes_once_an_epoch_beside_others_of_its_person(size: int) ->
 
 
 def test_training_lowers_the_loss_and_gives_the_same_weights_again(
-    lesson: Lesson, undisturbed: Trained, tmp_path: Path
+    lesson: Lesson, undisturbed: TrainedHead, tmp_path: Path
 ) -> None:
     assert undisturbed.epochs[-1].loss < undisturbed.epochs[0].loss / 2
     assert undisturbed.epochs[-1].validation_loss < undisturbed.epochs[0].validation_loss
@@ -96,7 +98,7 @@ def test_training_lowers_the_loss_and_gives_the_same_weights_again(
 
 @pytest.mark.parametrize("kill_at", mostly_slow([9, 22, 1, 4, 35], quick=2))
 def test_a_killed_training_ends_as_an_undisturbed_one(
-    lesson: Lesson, undisturbed: Trained, tmp_path: Path, kill_at: int
+    lesson: Lesson, undisturbed: TrainedHead, tmp_path: Path, kill_at: int
 ) -> None:
     assert in_a_child(lambda: trained(lesson, tmp_path), kill_at)
     heard: list[Epoch] = []
@@ -107,7 +109,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
     assert [replace(epoch, seconds=0) for epoch in done.epochs] == without_times
 
 
-def test_it_goes_on_from_the_last_epoch(lesson: Lesson, undisturbed: Trained, tmp_path: Path) -> None:
+def test_it_goes_on_from_the_last_epoch(lesson: Lesson, undisturbed: TrainedHead, tmp_path: Path) -> None:
     stop = Stop()
 
     def halfway(epoch: Epoch) -> None:
@@ -133,7 +135,7 @@ def test_where_no_checkpoint_can_be_written_a_sentence_says_so(lesson: Lesson, t
 
 
 def test_checkpoints_that_are_damaged_or_of_another_training_do_not_count(
-    lesson: Lesson, undisturbed: Trained, tmp_path: Path
+    lesson: Lesson, undisturbed: TrainedHead, tmp_path: Path
 ) -> None:
     trained(lesson, tmp_path, replace(PLAN, margin=0.3))
     assert weights(trained(lesson, tmp_path)) == weights(undisturbed)
@@ -144,7 +146,7 @@ def test_checkpoints_that_are_damaged_or_of_another_training_do_not_count(
     assert weights(trained(lesson, tmp_path)) == weights(undisturbed)
 
 
-def test_onnx_runtime_projects_as_the_layers_do(lesson: Lesson, undisturbed: Trained) -> None:
+def test_onnx_runtime_projects_as_the_layers_do(lesson: Lesson, undisturbed: TrainedHead) -> None:
     for layers in (
         undisturbed.layers,
         linear.whitening(lesson.embedding, lesson.person),
@@ -157,7 +159,7 @@ def test_onnx_runtime_projects_as_the_layers_do(lesson: Lesson, undisturbed: Tra
         assert onnx_model(layers) == onnx_model(layers)
 
 
-def test_the_head_has_the_layers_that_were_asked_for(undisturbed: Trained) -> None:
+def test_the_head_has_the_layers_that_were_asked_for(undisturbed: TrainedHead) -> None:
     assert [layer.weight.shape for layer in undisturbed.layers] == [(64, 256), (256, 128)]
 
 

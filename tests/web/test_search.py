@@ -15,7 +15,7 @@ from facesets.inference.clip_image import ClipVisual
 from facesets.inference.clip_packs import ClipPack, read_clip
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.corrections.naming import name
-from facesets.store.postgres.descriptions.answers import Source, keep_answer
+from facesets.store.postgres.descriptions.answers import AnswerSource, keep_answer
 from facesets.store.postgres.library import Library
 from tests.fixtures.clip import make_clip
 from tests.fixtures.library_people import rows
@@ -172,7 +172,7 @@ def test_photos_are_found_by_what_was_said_of_them(website: Website, album: Libr
     assert "cannot be found by this yet: <code>facesets describe</code>" in empty
     ((sha256,),) = rows(album.database, "SELECT sha256 FROM images ORDER BY id LIMIT 1")
     cake = an_answer(description="A birthday cake with five <b>candles</b>.")
-    source = Source("anthropic", "claude", "", Usage(), None, None)
+    source = AnswerSource("anthropic", "claude", "", Usage(), None, None)
     album.database.run(lambda connection: keep_answer(connection, sha256, cake, source))
     (found,) = website.get("/search", described='"birthday cakes" -beach')["items"]
     assert found["assetId"] == sha256

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from facesets.inference.landmarks import Landmarks
     from facesets.inference.local import LocalEmbedder
     from facesets.inference.packs import ModelPack
-    from facesets.inference.providers import Choice
+    from facesets.inference.providers import ProviderChoice
     from facesets.interfaces import Progress, Store
     from facesets.records import CacheSettings, Faces, Float32, Pixels
     from facesets.settings import Settings
@@ -29,7 +29,7 @@ class EmbedderOnDemand:
     """
 
     def __init__(
-        self, find: "Callable[[], tuple[ModelPack, Choice]]", det_size: int, min_det_score: float
+        self, find: "Callable[[], tuple[ModelPack, ProviderChoice]]", det_size: int, min_det_score: float
     ) -> None:
         """Name what finds a pack and where it runs, and the detection settings."""
         self._found = cache(find)
@@ -72,8 +72,8 @@ class EmbedderOnDemand:
         from facesets.inference.model_files import LANDMARK_2D_106, LANDMARK_3D_68
 
         pack, _ = self._found()
-        told = {LANDMARK_2D_106: ("landmark_2d_106",), LANDMARK_3D_68: ("landmark_3d_68", "pose")}
-        columns = {name for task, names in told.items() if task in pack.models for name in names}
+        columns_of = {LANDMARK_2D_106: ("landmark_2d_106",), LANDMARK_3D_68: ("landmark_3d_68", "pose")}
+        columns = {name for task, names in columns_of.items() if task in pack.models for name in names}
         return frozenset(columns | ({"age", "male"} if attribute_model(pack) else set()))
 
     def with_lead_columns(self, pixels: "Pixels", faces: "Faces") -> "Faces":
@@ -97,13 +97,13 @@ def crop_checker(
     *,
     fetch: bool,
 ) -> EmbedderOnDemand:
-    """What finds faces in crops as the bundles' consumer does, with the store's own pack unless told.
+    """What finds faces in crops as the bundles' consumer does, by default with the store's own pack.
 
     `MissingModelPack` is raised when it is first used, so that a typo in a name is reported before any
     download.
     """
 
-    def find() -> "tuple[ModelPack, Choice]":
+    def find() -> "tuple[ModelPack, ProviderChoice]":
         from facesets.assembly.models import choose
         from facesets.assembly.packs import get_pack
         from facesets.operations.ingest.enrich import require_models

@@ -17,12 +17,12 @@ from facesets.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from facesets.inference.clip_packs import ClipPack
     from facesets.interfaces import Describer, Embedder, Progress
+    from facesets.library_records import ClipRow
     from facesets.operations.models.tuning import Tuning
     from facesets.records import CacheSettings, ClipModel, Float32, Pixels
     from facesets.remote.ml_service import MlService
     from facesets.remote.service_embedder import ServiceEmbedder
     from facesets.store.postgres.library import Library
-    from facesets.store.postgres.models import ClipRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,16 +276,16 @@ def service_client(
     waits_s : sequence of float, optional
         How long to wait before each further attempt; what is usual unless given.
     """
-    from facesets.remote.ml_service import WAITS_S, MlService, Models
+    from facesets.remote.ml_service import WAITS_S, MlService, ServiceModels
     from facesets.remote.retry import pausing
     from facesets.remote.service_embedder import service_model
 
     name, _, least = detection
-    base = Models()
+    base = ServiceModels()
     of_service = service_model(known) if known is not None else None
     if known is not None and of_service is not None and least is None:
         least = known.min_det_score
-    models = Models(
+    models = ServiceModels(
         faces=name or of_service or base.faces,
         clip=clip or base.clip,
         min_det_score=base.min_det_score if least is None else least,

@@ -11,6 +11,7 @@ from facesets.assembly.notices import Notices
 from facesets.assembly.stores import embedded_server, named_database, open_cache, open_database
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable, read_regular_file
+from facesets.operations.options.immich import ServerOptions
 from facesets.remote.access import Access
 from facesets.settings import Settings
 
@@ -21,16 +22,7 @@ if TYPE_CHECKING:
 _CONNECT_TIMEOUT_S = 10.0
 
 
-def access_to(
-    settings: Settings,
-    url: str | None,
-    api_key_file: Path | None,
-    *,
-    connections: int,
-    timeout_s: float,
-    first_wait_s: float,
-    patience_s: float,
-) -> Access:
+def access_to(settings: Settings, asked: ServerOptions, *, connections: int) -> Access:
     """How to reach the server that flags or settings name.
 
     Raises
@@ -38,17 +30,17 @@ def access_to(
     WrongUsage
         They name none, or no key.
     """
-    address = url or settings.immich_url
+    address = asked.url or settings.immich_url
     if not address:
         raise WrongUsage(f"Which Immich server? Give {Field('url')}, or set IMMICH_URL.")
     return Access(
         url=address,
-        api_key=_key(api_key_file, settings),
+        api_key=_key(asked.api_key_file, settings),
         connections=connections,
-        timeout_s=timeout_s,
-        connect_timeout_s=min(timeout_s, _CONNECT_TIMEOUT_S),
-        first_wait_s=first_wait_s,
-        patience_s=patience_s,
+        timeout_s=asked.timeout_s,
+        connect_timeout_s=min(asked.timeout_s, _CONNECT_TIMEOUT_S),
+        first_wait_s=asked.first_wait_s,
+        patience_s=asked.patience_s,
     )
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Indexed:
+class IndexOutcome:
     """What came of a run.
 
     Attributes
@@ -59,7 +59,7 @@ def index_photos(
     stopwatch: Stopwatch | None = None,
     progress: Progress,
     stop: Stop,
-) -> Indexed:
+) -> IndexOutcome:
     """Load the models that are asked for, else the library's own, and index.
 
     Raises
@@ -92,7 +92,7 @@ def index_photos(
     summary = index(
         source, library, describe, options, stages=stages, stopwatch=stopwatch, progress=progress, stop=stop
     )
-    return Indexed(summary, library.looking_for(known, None), options)
+    return IndexOutcome(summary, library.looking_for(known, None), options)
 
 
 def index_again(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from facesets.assembly.notices import Notices
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack
-from facesets.inference.providers import Choice, choose_provider
+from facesets.inference.providers import ProviderChoice, choose_provider
 from facesets.operations.models.tuning import Tuning
 from facesets.operations.options.cache import DetectionOptions
 from facesets.records import CacheSettings
@@ -36,7 +36,7 @@ def detection_options(
 def make_embedder(
     pack: ModelPack,
     options: DetectionOptions,
-    choice: Choice,
+    choice: ProviderChoice,
     *,
     tuning: Tuning | None = None,
     stopwatch: Stopwatch | None = None,
@@ -55,7 +55,7 @@ def make_embedder(
     )
 
 
-def make_landmarks(pack: ModelPack, choice: Choice) -> "Landmarks":
+def make_landmarks(pack: ModelPack, choice: ProviderChoice) -> "Landmarks":
     """Load the landmark models of a pack."""
     # insightface takes a second to import, which only these need.
     from facesets.inference.landmarks import Landmarks
@@ -63,7 +63,7 @@ def make_landmarks(pack: ModelPack, choice: Choice) -> "Landmarks":
     return Landmarks(pack, provider=choice.provider)
 
 
-def make_attributes(pack: ModelPack, choice: Choice) -> "Attributes | None":
+def make_attributes(pack: ModelPack, choice: ProviderChoice) -> "Attributes | None":
     """Load the model of a pack that says age and sex; None where it has none."""
     from facesets.inference.attributes import Attributes, attribute_model
 
@@ -71,7 +71,7 @@ def make_attributes(pack: ModelPack, choice: Choice) -> "Attributes | None":
     return None if model is None else Attributes(model, provider=choice.provider)
 
 
-def choose(provider: str, pack: ModelPack, notices: Notices) -> Choice:
+def choose(provider: str, pack: ModelPack, notices: Notices) -> ProviderChoice:
     """Pick where models run, and say so when there was a choice."""
     choice = choose_provider(provider, pack.recogniser)
     if provider == "auto":

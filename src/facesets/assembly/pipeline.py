@@ -1,4 +1,4 @@
-"""`pipeline`, put together: what each of its steps is told, and what does it."""
+"""`pipeline`, put together: the options of each of its steps, and what does it."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -12,7 +12,7 @@ from facesets.assembly.notices import Notices
 from facesets.errors import Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.ingest.index import IndexSummary
-from facesets.operations.library.pipeline import PipelineSummary, Step, StepDone, pipeline
+from facesets.operations.library.pipeline import PipelineStep, PipelineSummary, StepDone, pipeline
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.engine import EngineOptions
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PipelineRequest:
-    """What the steps are told: each as the command of its name.
+    """The options of the steps: each as the command of its name.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ def run_pipeline(
 
     return pipeline(
         database,
-        Step("index", index),
+        PipelineStep("index", index),
         people_steps(library, request, conf, by, progress, stop),
         _told(source, request),
         dry_run=dry_run,
@@ -124,26 +124,28 @@ def people_steps(
     by: str,
     progress: Progress,
     stop: Stop,
-) -> list[Step]:
+) -> list[PipelineStep]:
     """The steps that give faces to people."""
     dry_run = request.options.dry_run
     grouping = replace(request.cluster, dry_run=dry_run)
 
-    def dual(told: DualOptions) -> DualSummary:
-        return cluster_dual(library, grouping, told, progress=progress, stop=stop, by=by)
+    def dual(chosen: DualOptions) -> DualSummary:
+        return cluster_dual(library, grouping, chosen, progress=progress, stop=stop, by=by)
 
     def train() -> TrainSummary:
-        told = replace(request.train, dry_run=dry_run)
+        chosen = replace(request.train, dry_run=dry_run)
         checkpoints = conf.state_dir / "models"
-        return train_heads(library, told, checkpoints, progress=progress, on_epoch=lambda _: None, stop=stop)
+        return train_heads(
+            library, chosen, checkpoints, progress=progress, on_epoch=lambda _: None, stop=stop
+        )
 
     def cluster() -> ClusterLibrarySummary:
         with open_engine(request.workers.for_method(grouping.method), conf) as engine:
             return cluster_library(library, grouping, progress=progress, stop=stop, by=by, engine=engine)
 
     def give() -> AssignSummary:
-        told = replace(request.assign, dry_run=dry_run)
-        return assign(library, told, progress=progress, stop=stop, by=by)
+        chosen = replace(request.assign, dry_run=dry_run)
+        return assign(library, chosen, progress=progress, stop=stop, by=by)
 
     def make_centroids() -> CentroidsSummary:
         progress.begin("Making centroids")
@@ -155,19 +157,19 @@ def people_steps(
     if request.options.full:
         again = replace(request.dual, person_threshold=AFTER_TRAINING)
         return [
-            Step("dual", lambda: dual(request.dual)),
-            Step("train", train),
-            Step("dual again", lambda: dual(again)),
+            PipelineStep("dual", lambda: dual(request.dual)),
+            PipelineStep("train", train),
+            PipelineStep("dual again", lambda: dual(again)),
         ]
     if request.options.dual:
-        return [Step("dual", lambda: dual(request.dual))]
-    steps = [Step("cluster", cluster), Step("assign", give)]
+        return [PipelineStep("dual", lambda: dual(request.dual))]
+    steps = [PipelineStep("cluster", cluster), PipelineStep("assign", give)]
     # Centroids follow from the faces that people have: nothing is decided there that could be said before.
-    return steps if dry_run else [*steps, Step("centroids", make_centroids)]
+    return steps if dry_run else [*steps, PipelineStep("centroids", make_centroids)]
 
 
 def _told(source: GallerySource, request: PipelineRequest) -> dict[str, Any]:
-    """The request, as the library keeps it with the run: only a run that is told the same goes on."""
+    """The request, as the library keeps it with the run: only a run with the same goes on."""
     asked = request.asked
     service = _shown(asked.ml_uri) if asked.ml_uri else None
     models = (*asked.detection, asked.clip_pack, service, request.body_model)
@@ -178,7 +180,8 @@ def _told(source: GallerySource, request: PipelineRequest) -> dict[str, Any]:
         **asdict(request.options),
         "models": [each if each is None else str(each) for each in models],
         "steps": {
-            name: {field: _plain(value) for field, value in told.items()} for name, told in steps.items()
+            name: {field: _plain(value) for field, value in options.items()}
+            for name, options in steps.items()
         },
     }
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from facesets.assembly.stages import StageModels
     from facesets.inference.clip_packs import ClipPack
     from facesets.interfaces import Describer, Progress
-    from facesets.operations.ingest.stage_run import StageOptions, StageSummary
+    from facesets.operations.ingest.stage_run import StageRunOptions, StageRunSummary
     from facesets.operations.ingest.tag_stages import Embed, Tagger
     from facesets.records import Float32, Pixels
     from facesets.store.postgres.library import Library
@@ -92,10 +92,10 @@ def run_tags(
     library: "Library",
     conf: Settings,
     asked: Asked,
-    options: "StageOptions",
+    options: "StageRunOptions",
     progress: "Progress",
     stop: Stop,
-) -> "StageSummary":
+) -> "StageRunSummary":
     """Tag the photos of a library, or the faces on them, by the model that embedded most photos.
 
     Faces whose crops were not embedded yet need their photos, which are read and decoded.
@@ -124,15 +124,15 @@ def _tag_faces(
     library: "Library",
     tagger: "Tagger",
     embed: "Embed",
-    options: "StageOptions",
+    options: "StageRunOptions",
     progress: "Progress",
     stop: Stop,
-) -> "StageSummary":
-    from facesets.operations.ingest.stage_run import StageSummary, run_stage
+) -> "StageRunSummary":
+    from facesets.operations.ingest.stage_run import StageRunSummary, run_stage
     from facesets.operations.ingest.tag_stages import face_stage
     from facesets.operations.library.tagging import tag_library
 
-    known = StageSummary(tagger.stage)
+    known = StageRunSummary(tagger.stage)
     if not options.force:
         known = tag_library(library, tagger, options, progress=progress, stop=stop)
         if known.stopped:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from facesets.errors import CannotInfer, CannotWrite
 from facesets.inference.packs import ModelPack
-from facesets.inference.providers import Choice
+from facesets.inference.providers import ProviderChoice
 from facesets.inference.session import CPU
 from facesets.interfaces import Progress
 from facesets.operations.models.tuning import FILE_NAME, Tuning, recall, remember, usual
@@ -17,7 +17,7 @@ from facesets.stop import Stop
 def tuning_for_run(
     settings: Settings,
     pack: ModelPack,
-    choice: Choice,
+    choice: ProviderChoice,
     detection: DetectionOptions,
     is_long: Callable[[], bool],
     *,
@@ -41,7 +41,12 @@ def tuning_for_run(
 
 
 def divide(
-    settings: Settings, pack: ModelPack, choice: Choice, *, workers: int | None, batch_size: int | None
+    settings: Settings,
+    pack: ModelPack,
+    choice: ProviderChoice,
+    *,
+    workers: int | None,
+    batch_size: int | None,
 ) -> Tuning:
     """How to divide the work: as the flags say, then as measured on this machine, then as usual."""
     kept = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
@@ -52,7 +57,7 @@ def divide(
 
 
 def tuning_for_readers(
-    settings: Settings, pack: ModelPack, choice: Choice, readers: int, max_batch: int
+    settings: Settings, pack: ModelPack, choice: ProviderChoice, readers: int, max_batch: int
 ) -> Tuning | None:
     """How models work for more readers than they would have by themselves; None where there are not more.
 
@@ -67,7 +72,7 @@ def tuning_for_readers(
 def _measure(
     settings: Settings,
     pack: ModelPack,
-    choice: Choice,
+    choice: ProviderChoice,
     detection: DetectionOptions,
     progress: Progress,
     stop: Stop,

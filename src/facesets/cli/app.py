@@ -12,7 +12,7 @@ from facesets.cli import console, people_bodies, people_prototypes, people_set  
 from facesets.cli.assign import assign
 from facesets.cli.check import check
 from facesets.cli.cluster import cluster
-from facesets.cli.command import SETTINGS, Group, QuietOption, VerboseOption, prepare
+from facesets.cli.command import SETTINGS, HeadedGroup, QuietOption, VerboseOption, prepare
 from facesets.cli.db import db
 from facesets.cli.dedup import dedup
 from facesets.cli.describe import describe
@@ -70,7 +70,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    cls=Group,
+    cls=HeadedGroup,
     context_settings=SETTINGS,
 )
 for command in (

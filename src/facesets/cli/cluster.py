@@ -94,7 +94,7 @@ def cluster(
     if "shards" in typed and workers.engine is None:
         raise WrongUsage("--shards is for --engine: name one, or leave out --shards.")
     if first is None:
-        options = _with_shared(library, folders).told(method, said)
+        options = _with_shared(library, folders).chosen(method, said)
         grouped_by = dual.unknown_method if dual.dual else options.method
         refuse_idle_flags(typed, Way("dual" if dual.dual else "people", grouped_by))
         options = unless_given(context, options, _of_hierarchy(grouped_by))
@@ -113,9 +113,9 @@ def cluster(
     cache, out = (None, first) if second is None else (first, second)
     if cache is None and (first.is_file() or first.suffix == ".npz"):
         raise WrongUsage(f"Where to? Say `facesets cluster {printable(first)} OUT`.")
-    told = folders.told(method, said)
-    refuse_idle_flags(typed, Way("folders", told.method))
-    _cluster_into_folders(cache, database, out, told, workers)
+    chosen = folders.chosen(method, said)
+    refuse_idle_flags(typed, Way("folders", chosen.method))
+    _cluster_into_folders(cache, database, out, chosen, workers)
 
 
 def _with_shared(library: ClusterLibraryOptions, folders: ClusterOptions) -> ClusterLibraryOptions:
@@ -137,7 +137,7 @@ def configured_grouping(context: typer.Context, *, dual: bool) -> tuple[ClusterL
     of_dual = dataclasses.replace(options_of(DualOptions, flags), dual=dual)
     folders = dataclasses.replace(options_of(ClusterOptions, flags), dry_run=False)
     options = _with_shared(options_of(ClusterLibraryOptions, flags), folders)
-    options = options.told(flags["method"], said_threshold(flags))
+    options = options.chosen(flags["method"], said_threshold(flags))
     by = of_dual.unknown_method if dual else options.method
     return unless_given(context, options, _of_hierarchy(by)), of_dual
 

@@ -19,8 +19,8 @@ from facesets.files import printable
 from facesets.settings import load
 
 if TYPE_CHECKING:
-    from typer._click import Command as AnyCommand
     from typer._click import Context, HelpFormatter
+    from typer._click import ExampleCommand as AnyCommand
 
 WIDEST_HELP = 120
 """Columns; longer lines are hard to read."""
@@ -42,7 +42,7 @@ def _plain(refusal: str) -> str:
     return "give a number, such as 0.5." if "valid number" in refusal else refusal
 
 
-class Command(TyperCommand):
+class ExampleCommand(TyperCommand):
     """A command with examples, whose repeatable options take several values at a time."""
 
     def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
@@ -131,7 +131,7 @@ class Command(TyperCommand):
         super().format_epilog(ctx, formatter)
 
 
-class Group(TyperGroup):
+class HeadedGroup(TyperGroup):
     """Commands below headings, each with the whole of its first sentence."""
 
     def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
@@ -184,12 +184,12 @@ def prepare(app: typer.Typer, path: str = "") -> None:
         if info.callback is None:
             continue
         name = info.name or info.callback.__name__.replace("_", "-")
-        info.cls, info.epilog, info.callback = Command, EPILOG, with_flags(info.callback)
+        info.cls, info.epilog, info.callback = ExampleCommand, EPILOG, with_flags(info.callback)
         # psql has a -q and a -v of its own.
         if not (info.context_settings or {}).get("ignore_unknown_options"):
             info.callback = _with_manners(f"{path}{name}", info.callback)
     for group in app.registered_groups:
-        group.cls = Group
+        group.cls = HeadedGroup
         if group.typer_instance is not None:
             prepare(group.typer_instance, f"{group.name} ")
 

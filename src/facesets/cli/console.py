@@ -39,7 +39,7 @@ _LEAST_COLUMN = 20
 
 
 @dataclass
-class Session:
+class ConsoleSession:
     """How this run of the program talks: set by the options that every command shares."""
 
     json: bool = False
@@ -57,16 +57,16 @@ class Session:
         return not self.verbose and (self.quiet or self.only_result)
 
 
-session = Session()
+session = ConsoleSession()
 
 
 def start(*, quiet: bool, verbose: bool) -> None:
-    """Begin a run of the program that is told before the command how much to say."""
+    """Begin a run of the program in which flags before the command say how much to print."""
     session.quiet, session.verbose, session.only_result, session.summary = quiet, verbose, False, None
 
 
 def speak(*, quiet: bool, verbose: bool) -> None:
-    """Say as much as the command is told, which adds to what the program was told."""
+    """Print as much as the flags of the command ask for, beside those before it."""
     session.quiet, session.verbose = session.quiet or quiet, session.verbose or verbose
 
 

@@ -13,7 +13,7 @@ from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
 if TYPE_CHECKING:
-    from facesets.operations.models.finding import Finding
+    from facesets.operations.models.finding import DoctorFinding
     from facesets.settings import Settings
 
 _MARKS = {"ok": "ok", "note": "--", "problem": "!!"}
@@ -59,11 +59,11 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _settings(conf: "Settings") -> "Finding":
-    from facesets.operations.models.finding import Finding
+def _settings(conf: "Settings") -> "DoctorFinding":
+    from facesets.operations.models.finding import DoctorFinding
 
     nowhere = "no facesets.toml in this folder or in ~/.config/facesets (FACESETS_CONFIG names another place)"
-    return Finding("settings", "ok", printable(conf.file) if conf.file else nowhere)
+    return DoctorFinding("settings", "ok", printable(conf.file) if conf.file else nowhere)
 
 
 def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:

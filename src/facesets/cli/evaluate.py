@@ -79,12 +79,12 @@ def evaluate(
         by_folder = truth == run.PARENT_FOLDER
         known = run.truth_of_folders(collection) if by_folder else run.truth_of_csv(collection, Path(truth))
     said = said_threshold(context.params, typed_flags(context))
-    options = _DEFAULT.told(method, said)
+    options = _DEFAULT.chosen(method, said)
     if said is not None and said.measure is None and said.value is not None:
         options = options.with_own_threshold(said.value)
     trials = [options]
     if sweep:
-        trials = run.sweep(_DEFAULT.told(method or "agglomerative", None), _range(sweep))
+        trials = run.sweep(_DEFAULT.chosen(method or "agglomerative", None), _range(sweep))
     evaluation = run.evaluate(known, trials)
     if sheet is not None:
         if collection is None:

@@ -29,7 +29,7 @@ _CROPS = (
     "dry_run",
 )
 CropOptions = Annotated[ExportSwapOptions, Only(*_CROPS, "era")]
-"""What every command can be told that makes sets of its own in an export."""
+"""Options of every command that makes sets of its own in an export."""
 EraCropOptions = Annotated[ExportSwapOptions, Only(*_CROPS)]
 """The same where the sets are eras themselves."""
 

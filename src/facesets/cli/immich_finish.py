@@ -59,7 +59,7 @@ def immich_finish(
     `embed` and `discover` are taken from facesets.toml.
     """
     from facesets import settings
-    from facesets.operations.immich.finish import FinishOptions, Steps, paths_for
+    from facesets.operations.immich.finish import FinishOptions, FinishSteps, paths_for
     from facesets.operations.immich.finish import immich_finish as run
 
     conf = settings.load()
@@ -70,7 +70,7 @@ def immich_finish(
         summary = run(
             paths,
             options,
-            Steps(
+            FinishSteps(
                 embed=lambda queue, store, say: _embed(queue, store, options, embedding, conf, say, stop),
                 discover=lambda store, out, say: _discover(
                     store, out, paths.staged, options, discovering, conf, say, stop

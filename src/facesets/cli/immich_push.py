@@ -87,15 +87,7 @@ def immich_push(
     if give_up and undo is None:
         raise WrongUsage("--give-up goes with --undo RUN.")
     conf = settings.load()
-    where = access_to(
-        conf,
-        access.url,
-        access.api_key_file,
-        connections=options.workers,
-        timeout_s=access.timeout_s,
-        first_wait_s=access.first_wait_s,
-        patience_s=access.patience_s,
-    )
+    where = access_to(conf, access, connections=options.workers)
     with (
         console.stoppable() as stop,
         console.progress() as progress,

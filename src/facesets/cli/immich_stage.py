@@ -42,15 +42,7 @@ def immich_stage(
     from facesets.remote.immich import Immich
 
     conf = settings.load()
-    where = access_to(
-        conf,
-        access.url,
-        access.api_key_file,
-        connections=options.workers,
-        timeout_s=access.timeout_s,
-        first_wait_s=access.first_wait_s,
-        patience_s=access.patience_s,
-    )
+    where = access_to(conf, access, connections=options.workers)
     with (
         known_content(known, database, conf, console, library=known_library) as contents,
         console.stoppable() as stop,

@@ -120,9 +120,9 @@ def index(
     )
     if stage is not None:
         require_flags_of_stage(typed_flags(context), delete=delete)
-        told = options, asked, body_model
+        given = options, asked, body_model
         index_stage(
-            stage, target or [], database, *told, force=force, delete=delete, alone=alone, strict=strict
+            stage, target or [], database, *given, force=force, delete=delete, alone=alone, strict=strict
         )
         return
     if target is None or force or delete:
@@ -202,10 +202,10 @@ def require_faces(options: IndexOptions, *, assign: bool, by_service: bool, skip
         raise WrongUsage("--assign gives new faces to people. Leave out --skip-faces.")
 
 
-def finish_index(failures: "Sequence[FileFailure]", away: Sequence[str], *, strict: bool) -> None:
-    """Name the files that failed, and end with the status that these and targets that are away make."""
+def finish_index(failures: "Sequence[FileFailure]", unavailable: Sequence[str], *, strict: bool) -> None:
+    """Name the files that failed, and end with the status that these and unavailable targets make."""
     failed = console.unreadable(failures, strict=strict)
-    if away and not console.session.stopped_by:
+    if unavailable and not console.session.stopped_by:
         raise typer.Exit(SourceGone.exit_status)
     console.finish(failed=failed)
 

@@ -13,7 +13,7 @@ from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.assembly.describing import Asked
-    from facesets.operations.ingest.stage_run import StageSummary
+    from facesets.operations.ingest.stage_run import StageRunSummary
     from facesets.operations.options.library import IndexOptions
     from facesets.store.postgres.library import Library
 
@@ -63,7 +63,7 @@ def index_stage(
     from facesets.assembly.stores import open_database
     from facesets.assembly.tags import TARGET_OF, run_tags
     from facesets.files import plain_path
-    from facesets.operations.ingest.stage_run import StageOptions, run_stage
+    from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 
@@ -73,7 +73,7 @@ def index_stage(
     console.only_the_result_unless_watched()
     conf = settings.load()
     asked = replace(asked, detection=(asked.detection[0], None, None))
-    told = StageOptions(
+    which = StageRunOptions(
         force=force,
         retry_failed=options.retry_failed,
         max_images=options.max_images,
@@ -89,7 +89,7 @@ def index_stage(
     ):
         library = Library(session)
         if name in TARGET_OF:
-            summary = run_tags(name, library, conf, asked, told, progress, stop)
+            summary = run_tags(name, library, conf, asked, which, progress, stop)
         else:
             models = StageModels(
                 library.settings,
@@ -101,8 +101,8 @@ def index_stage(
                 body_model=body_model,
             )
             stage = stage_by_itself(name, models, conf, console, progress, stop)
-            summary = run_stage(library, stage, told, progress=progress, stop=stop)
-        say_which_are_empty(library, told.below)
+            summary = run_stage(library, stage, which, progress=progress, stop=stop)
+        say_which_are_empty(library, which.below)
     console.show(summary, [stage_line(library.label, summary)], asked_for=options.dry_run)
     console.finish(failed=console.unreadable(summary.failures, strict=strict))
 
@@ -130,7 +130,7 @@ def _delete_stage(name: str, database: str | None, *, dry_run: bool) -> None:
     console.show(summary, [line], asked_for=dry_run)
 
 
-def stage_line(label: str, summary: "StageSummary") -> str:
+def stage_line(label: str, summary: "StageRunSummary") -> str:
     """What a stage did, in a line."""
     if summary.dry_run:
         to_do = counted(summary.to_do, "photo")

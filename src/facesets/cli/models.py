@@ -89,8 +89,8 @@ def show(name: _Name = None) -> None:
     lines = [f"{pack.name}: {printable(pack.path)}", *([pack.note] if pack.note else [])]
     for file in pack.files:
         size = f", {file.input_size} pixels" if file.input_size else ""
-        told = f" as {file.decoder}" if file.decoder else ""
-        lines += ["", f"{file.task}: {printable(file.file)}{told}{size}, {file.channels}"]
+        decoder = f" as {file.decoder}" if file.decoder else ""
+        lines += ["", f"{file.task}: {printable(file.file)}{decoder}{size}, {file.channels}"]
         lines.append(f"  (pixel - {_levels(file.mean)}) / {_levels(file.std)}")
         if file.keypoints:
             lines.append(f"  keypoints at {', '.join(f'({x:g}, {y:g})' for x, y in file.keypoints)}")

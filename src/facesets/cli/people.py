@@ -20,6 +20,7 @@ from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.operations.people.corrections.summary import PersonSummary
+    from facesets.operations.people.lists.listing import PersonDetails
     from facesets.store.postgres.connection import Database
     from facesets.store.postgres.people.people_list import PersonLine
     from facesets.store.postgres.people.steps import StepRow
@@ -91,6 +92,11 @@ def show(
     if empty:
         drawn = counted(min(len(found.shown), SHOWN), "face")
         console.notice(f"{empty} of {drawn} are empty: their photos cannot be read. Are they mounted?")
+    lines = _lines(found, faces) + ([f"Drawn into {printable(sheet)}."] if sheet else [])
+    console.show(found, lines, asked_for=True)
+
+
+def _lines(found: "PersonDetails", faces: int) -> list[str]:
     line = found.person
     rows = [
         ("number", line.id),
@@ -122,8 +128,7 @@ def show(
             for face in found.shown[:faces]
         ]
         lines += ["", console.table(("face", "quality", "by", "taken", "photo"), table)]
-    lines += [f"Drawn into {printable(sheet)}."] if sheet else []
-    console.show(found, lines, asked_for=True)
+    return lines
 
 
 def show_change(summary: "PersonSummary") -> None:

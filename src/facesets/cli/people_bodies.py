@@ -28,7 +28,7 @@ def bodies(
         found = run(session, who, limit=limit)
         missing = [] if found.suggested else stages_to_do(Library(session), ["bodies"])
     whose = name_and_number(found.name, found.person)
-    told = (
+    heading = (
         f"{whose}: {counted(found.bodies, 'body', 'bodies')} with a face, "
         f"{counted(len(found.suggested), 'photo')} on which they may be without one."
     )
@@ -44,6 +44,6 @@ def bodies(
         )
         for each in found.suggested
     ]
-    console.show(found, [told, *([console.table(headings, rows)] if rows else [])], asked_for=True)
+    console.show(found, [heading, *([console.table(headings, rows)] if rows else [])], asked_for=True)
     for each in missing:
         console.notice(each.sentence)

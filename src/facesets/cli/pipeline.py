@@ -91,7 +91,7 @@ def pipeline(
 def _request(
     context: typer.Context, targets: list[Path] | None, options: PipelineOptions
 ) -> "PipelineRequest":
-    """What the steps are told, by the environment and facesets.toml. Raises `WrongUsage` for no target."""
+    """The options of the steps, by the environment and facesets.toml. Raises `WrongUsage` for no target."""
     from facesets.assembly.describing import Asked
     from facesets.assembly.pipeline import PipelineRequest
 

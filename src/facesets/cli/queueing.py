@@ -27,7 +27,7 @@ _PARTS = ("procrastinate", "psycopg_pool")
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
+class QueuedCommand:
     """The number of a job, and the command that it does."""
 
     job: int
@@ -51,7 +51,7 @@ def queue(database: str | None, command: str, needs: "Needs | None" = None, /, *
     order = Order(command, kept(options), needs or Needs(), current_user())
     with open_queue(database, settings.load(), console) as session:
         number = put(session, order)
-    console.show(Queued(number, command), [str(number)], asked_for=True)
+    console.show(QueuedCommand(number, command), [str(number)], asked_for=True)
     console.aside(f"Queued. `facesets worker` does it; `facesets jobs show {number}` says how far it is.")
 
 

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from facesets.operations.ingest.changed_files import FileFailure
     from facesets.results.manifest import Failure
 
-OutArgument = Annotated[
-    Path, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
-]
 CacheOrOutArgument = Annotated[
     Path,
     typer.Argument(

@@ -153,7 +153,7 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
     others = {name: value for name, value in grouping.items() if name not in _TOLD}
     own: dict[str, Any] = {} if materialize is None else {"materialize": materialize}
     return RunOptions(
-        cluster=replace(options_of(ClusterOptions, others), dry_run=False, **own).told(
+        cluster=replace(options_of(ClusterOptions, others), dry_run=False, **own).chosen(
             grouping["method"], said
         ),
         refine=replace(options_of(RefineOptions, gates), dry_run=False, **own),

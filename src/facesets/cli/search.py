@@ -18,9 +18,12 @@ from facesets.files import printable
 from facesets.operations.options.library import SearchOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from facesets.interfaces import Embedder
+    from facesets.library_records import ClipRow
     from facesets.operations.library.search import Box, FaceSearch, ImageHit, SimilarImage, Which
+    from facesets.records import Float32, Pixels
     from facesets.store.postgres.library import Library
     from facesets.store.postgres.photo_filter import PhotoFilter
     from facesets.store.postgres.search import FaceHit
@@ -43,18 +46,10 @@ def search(
 ) -> None:
     """Find photos in the library by words, another photo, a face, a person, time, place, camera or tags."""
     _require_what_fits(text, options)
-    which = _which(options.box, every=options.all_faces)
     from facesets import settings
     from facesets.assembly.describing import Asked, encoders, face_embedder
     from facesets.assembly.stores import open_database
-    from facesets.operations.library.search import (
-        search_by_face,
-        search_by_text,
-        search_by_words,
-        search_like,
-        search_photos,
-    )
-    from facesets.operations.library.search_index import wants_index
+    from facesets.operations.library.search import search_by_words, search_photos
     from facesets.store.postgres.library import Library
 
     conf = settings.load()
@@ -65,30 +60,9 @@ def search(
         if options.face is not None:
             with console.progress() as progress:
                 embedder = face_embedder(library, conf, asked, console, progress, stop)
-            if wants_index(library):
-                console.notice("Every face is compared: `facesets db index` makes this fast.")
-            _show_faces(
-                search_by_face(
-                    library,
-                    embedder,
-                    str(options.face),
-                    asked_for,
-                    options.limit,
-                    which=which,
-                    min_cosine_similarity=options.min_similarity,
-                ),
-                options.face,
-            )
+            _search_by_face(library, embedder, options.face, asked_for, options)
         elif text is not None or options.like is not None:
-            row, of_text, of_picture = encoders(library, conf, asked, stop)
-            if wants_index(library, row):
-                console.notice("Every image is compared: `facesets db index` makes this fast.")
-            if options.like is not None:
-                found = search_like(library, row, of_picture, str(options.like), asked_for, options.limit)
-            else:
-                found = search_by_text(library, row, of_text, text or "", asked_for, options.limit)
-            _show_similar(found)
-            _say_why_nothing(library, asked_for, found)
+            _search_similar(library, encoders(library, conf, asked, stop), text, asked_for, options)
         elif options.words is not None:
             described = _shown(search_by_words(library, asked_for, options.limit + 1), options.limit)
             texts = [f"{printable(hit.path)}\n    {printable(hit.description)}" for hit in described]
@@ -118,6 +92,48 @@ def _require_what_fits(text: str | None, options: SearchOptions) -> None:
         raise WrongUsage("--age goes with --person NAME: say who is so old.")
     if options.since is not None and options.until is not None and options.since > options.until:
         raise WrongUsage(f"--from {options.since} is after --to {options.until}. Give the earlier day first.")
+    _which(options.box, every=options.all_faces)
+
+
+def _search_by_face(
+    library: "Library", embedder: "Embedder", photo: Path, asked_for: "PhotoFilter", options: SearchOptions
+) -> None:
+    from facesets.operations.library.search import search_by_face
+    from facesets.operations.library.search_index import wants_index
+
+    if wants_index(library):
+        console.notice("Every face is compared: `facesets db index` makes this fast.")
+    found = search_by_face(
+        library,
+        embedder,
+        str(photo),
+        asked_for,
+        options.limit,
+        which=_which(options.box, every=options.all_faces),
+        min_cosine_similarity=options.min_similarity,
+    )
+    _show_faces(found, photo)
+
+
+def _search_similar(
+    library: "Library",
+    encoders: "tuple[ClipRow, Callable[[str], Float32], Callable[[Pixels], Float32]]",
+    text: str | None,
+    asked_for: "PhotoFilter",
+    options: SearchOptions,
+) -> None:
+    from facesets.operations.library.search import search_by_text, search_like
+    from facesets.operations.library.search_index import wants_index
+
+    row, of_text, of_picture = encoders
+    if wants_index(library, row):
+        console.notice("Every image is compared: `facesets db index` makes this fast.")
+    if options.like is not None:
+        found = search_like(library, row, of_picture, str(options.like), asked_for, options.limit)
+    else:
+        found = search_by_text(library, row, of_text, text or "", asked_for, options.limit)
+    _show_similar(found)
+    _say_why_nothing(library, asked_for, found)
 
 
 def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":

@@ -29,7 +29,7 @@ _MEGABYTE = 1_000_000
 _SESSIONS = 6
 _JOBS_END_WITHIN_S = 0.3
 _COUNTED_WITHIN_S = 3.0
-"""So long nobody is told the address, so that the first page is there at once."""
+"""So long the address is not printed, so that the first page is there at once."""
 _PARTS = ("fastapi", "jinja2", "uvicorn")
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facesets.store.postgres.photo_stages import StageCounts
+    from facesets.store.postgres.statistics import LibraryStatistics
 
 
 def stats(
@@ -30,6 +31,10 @@ def stats(
             console.show(found, _stage_lines(found.stages), asked_for=True)
             return
         totals = run(Library(session))
+    console.show(totals, _lines(totals), asked_for=True)
+
+
+def _lines(totals: "LibraryStatistics") -> list[str]:
     people = sum(count for status, count in totals.persons.items() if status != "merged")
     undecided = f"{counted(totals.candidates, 'face')} without a decision"
     rows = [
@@ -61,7 +66,7 @@ def stats(
         ),
         *((model.model, f"{counted(model.images, 'image')} embedded") for model in totals.clip),
     ]
-    console.show(totals, [f"{name:<14} {value}" for name, value in rows], asked_for=True)
+    return [f"{name:<14} {value}" for name, value in rows]
 
 
 def _stage_lines(stages: "Sequence[StageCounts]") -> list[str]:

@@ -104,14 +104,14 @@ def run(
     from facesets.assembly.describing import Asked
     from facesets.assembly.stores import open_database
     from facesets.assembly.tags import run_tags
-    from facesets.operations.ingest.stage_run import StageOptions
-    from facesets.operations.library.tags import RunSummary
+    from facesets.operations.ingest.stage_run import StageRunOptions
+    from facesets.operations.library.tags import TagsSummary
     from facesets.store.postgres.library import Library
 
     console.only_the_result_unless_watched()
     conf = settings.load()
     asked = Asked((None, None, None), clip_pack, provider, ml_uri)
-    options = StageOptions(
+    options = StageRunOptions(
         force=force,
         retry_failed=retry_failed,
         max_images=max_images,
@@ -126,7 +126,7 @@ def run(
         library = Library(session)
         stages = ["scene", *(["face-tags"] if faces else [])]
         done = [run_tags(each, library, conf, asked, options, progress, stop) for each in stages]
-    console.show(RunSummary(done), [stage_line(library.label, each) for each in done], asked_for=dry_run)
+    console.show(TagsSummary(done), [stage_line(library.label, each) for each in done], asked_for=dry_run)
     if done[0].unavailable:
         console.notice(
             f"{counted(done[0].unavailable, 'photo')} cannot be tagged without an embedding by this model: "

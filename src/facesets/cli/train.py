@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facesets.interfaces import Progress
-    from facesets.operations.people.training.head_comparison import Compared
+    from facesets.operations.people.training.head_comparison import HeadComparison
     from facesets.operations.people.training.training import TrainSummary
     from facesets.store.postgres.connection import Database
     from facesets.training.checkpoints import Epoch
@@ -154,7 +154,7 @@ def trained_lines(summary: "TrainSummary") -> list[str]:
     ]
 
 
-def _table(title: str, comparison: "list[Compared]", *, on_people: bool) -> str:
+def _table(title: str, comparison: "list[HeadComparison]", *, on_people: bool) -> str:
     headings = (
         title,
         "accuracy",

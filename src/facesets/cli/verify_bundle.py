@@ -12,7 +12,7 @@ from facesets.operations.options.cache import LOADER_DET_SIZE, LOADER_MIN_DET_SC
 
 if TYPE_CHECKING:
     from facesets.inference.packs import ModelPack
-    from facesets.inference.providers import Choice
+    from facesets.inference.providers import ProviderChoice
 
 
 def verify_bundle(
@@ -39,7 +39,7 @@ def verify_bundle(
     conf = settings.load()
     with console.stoppable() as stop, console.progress() as progress:
 
-        def find() -> "tuple[ModelPack, Choice]":
+        def find() -> "tuple[ModelPack, ProviderChoice]":
             known = next(filter(None, map(models_beside, files)), None)
             name = detection_options(known, pack, None, None, conf).pack
             models = get_pack(name, conf, console, progress, stop, known=known)

@@ -177,7 +177,7 @@ def similar_people(
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AssignedPeople:
     """Who some faces are.
 
     Attributes
@@ -194,7 +194,7 @@ class Choice:
 
 def choose_people(
     matches: PersonMatches, image: Int64, limits: Thresholds, *, same_image_ok: bool = False
-) -> Choice:
+) -> AssignedPeople:
     """Give each face to the person it is by far most similar to.
 
     Parameters
@@ -210,7 +210,7 @@ def choose_people(
     order = np.lexsort((matches.person, -matches.similarity, matches.face))
     pairs, image = matches.of(order), image[order]
     if not len(pairs):
-        return Choice(pairs, pairs)
+        return AssignedPeople(pairs, pairs)
     first = np.r_[True, np.diff(pairs.face) != 0]
     rank = np.arange(len(first)) - np.flatnonzero(first)[np.cumsum(first) - 1]
     next_one = np.r_[np.where(first[1:], -np.inf, pairs.similarity[1:]), -np.inf]
@@ -229,7 +229,7 @@ def choose_people(
         taken = set(zip(image[chosen].tolist(), given.person.tolist(), strict=True))
         for at in np.flatnonzero(asked & np.isin(image, image[chosen])).tolist():
             asked[at] = (int(image[at]), int(pairs.person[at])) not in taken
-    return Choice(given, pairs.of(asked))
+    return AssignedPeople(given, pairs.of(asked))
 
 
 def _best_of_image(pairs: PersonMatches, image: Int64) -> Bool:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from facesets.clustering.agglomerative import merge_groups
 from facesets.clustering.calibration import Calibration, calibrate
-from facesets.clustering.candidates import Candidates, all_pairs, near_pairs
+from facesets.clustering.candidates import CandidatePairs, all_pairs, near_pairs
 from facesets.clustering.centroids import cluster_means, coherence, unit_centres
 from facesets.clustering.constraints import (
     Constraints,
@@ -133,7 +133,7 @@ class _Work:
     """The labels between the steps; rows are unit vectors in canonical order."""
 
     def __init__(
-        self, rows: Float32, groups: Groups, measured: Calibration, pairs: Candidates, engine: Engine
+        self, rows: Float32, groups: Groups, measured: Calibration, pairs: CandidatePairs, engine: Engine
     ) -> None:
         self._pairs = pairs
         self._engine = engine

@@ -17,7 +17,7 @@ _CHECKED_FACES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class CandidatePairs:
     """Pairs to consider.
 
     Attributes
@@ -36,7 +36,7 @@ class Candidates:
     reasons: tuple[str, ...] = ()
 
 
-def all_pairs(rows: Float32, on_progress: OnProgress | None, engine: Engine = IN_PROCESS) -> Candidates:
+def all_pairs(rows: Float32, on_progress: OnProgress | None, engine: Engine = IN_PROCESS) -> CandidatePairs:
     """Every pair of unit rows."""
 
     def faces(similarity: float) -> Edges:
@@ -45,7 +45,7 @@ def all_pairs(rows: Float32, on_progress: OnProgress | None, engine: Engine = IN
     def clusters(mean: Float32, labels: Int64, similarity: float) -> Edges:  # noqa: ARG001 - one of two kinds
         return _gathered(mean, similarity, None, engine)
 
-    return Candidates(faces, clusters)
+    return CandidatePairs(faces, clusters)
 
 
 def _gathered(rows: Float32, similarity: float, on_progress: OnProgress | None, engine: Engine) -> Edges:
@@ -55,7 +55,7 @@ def _gathered(rows: Float32, similarity: float, on_progress: OnProgress | None, 
 
 def near_pairs(
     rows: Float32, lowest: float, on_progress: OnProgress | None, engine: Engine = IN_PROCESS
-) -> Candidates:
+) -> CandidatePairs:
     """Pairs of which one is among the nearest neighbours of the other, as far as cells find them.
 
     Clusters are candidates when two of their faces are.
@@ -94,7 +94,7 @@ def near_pairs(
             parts.append(Edges(i[enough].astype(np.int32), j[enough].astype(np.int32), found[enough]))
         return Edges.concatenate(parts)
 
-    return Candidates(faces, clusters, (reason,))
+    return CandidatePairs(faces, clusters, (reason,))
 
 
 def _cluster_pairs(graph: Edges, labels: Int64, count: int) -> Int64:

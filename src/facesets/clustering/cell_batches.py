@@ -11,7 +11,7 @@ from facesets.clustering.vectors import Bool, Float32, Int32, Int64, Rows
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class CellComparison:
     """Faces of a batch that are compared with all faces of a cell.
 
     Attributes
@@ -71,15 +71,15 @@ class Batch:
         size = np.diff(self._start[self._first : self._end + 1])
         self.home = np.repeat(np.arange(self._first, self._end, dtype=np.int32), size)
 
-    def at_home(self) -> Iterator[Comparison]:
+    def at_home(self) -> Iterator[CellComparison]:
         """Each cell of the batch with itself."""
         for cell in range(self._first, self._end):
             here = slice(self._start[cell] - self._place, self._start[cell + 1] - self._place)
             query = np.arange(here.start, here.stop, dtype=np.int32)
             if len(query):
-                yield Comparison(cell, query, self.face[here], self.rows[here])
+                yield CellComparison(cell, query, self.face[here], self.rows[here])
 
-    def elsewhere(self) -> Iterator[Comparison]:
+    def elsewhere(self) -> Iterator[CellComparison]:
         """The faces of the batch with those of each other cell into which they look."""
         begin, cell = self._looks(self._place, self._place + len(self.face))
         by_cell = np.argsort(cell, kind="stable")
@@ -89,7 +89,7 @@ class Batch:
             first, end = self._start[number], self._start[number + 1]
             if first < end:
                 looking = query[ends[number - 1] if number else 0 : ends[number]]
-                yield Comparison(number, looking, self._order[first:end], self._laid[first:end])
+                yield CellComparison(number, looking, self._order[first:end], self._laid[first:end])
 
     def is_looked_into(self, cell: int, member: Int64, home: Int32) -> Bool:
         """Whether members of a cell, by their places in it, look into these cells."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from facesets.clustering.cell_batches import Batch, Comparison
+from facesets.clustering.cell_batches import Batch, CellComparison
 from facesets.clustering.dividing import Cells, divided, divided_for
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.labels import check_labels
@@ -84,7 +84,7 @@ def _similar_in_batch(min_cosine_similarity: float, *given: Any) -> Edges:  # no
 
 
 def _similar(
-    batch: Batch, comparison: Comparison, min_cosine_similarity: float
+    batch: Batch, comparison: CellComparison, min_cosine_similarity: float
 ) -> Iterator[tuple[Int32, Edges]]:
     """Similar pairs of a place in the batch and a place in the cell; with them the rows of the first."""
     size = _MOST_ENTRIES // len(comparison.member) + 1
@@ -97,7 +97,7 @@ def _similar(
             yield batch.face[place[found.i]], Edges(place[found.i], found.j, found.similarity)
 
 
-def _pairs(batch: Batch, comparison: Comparison, found: Edges, once: Bool) -> Edges:
+def _pairs(batch: Batch, comparison: CellComparison, found: Edges, once: Bool) -> Edges:
     i, j = batch.face[found.i[once]], comparison.member[found.j[once]]
     return Edges(np.minimum(i, j), np.maximum(i, j), found.similarity[once])
 

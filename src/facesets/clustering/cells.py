@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from facesets.clustering.cell_batches import Batch, Comparison
+from facesets.clustering.cell_batches import Batch, CellComparison
 from facesets.clustering.dividing import divided
 from facesets.clustering.engine import IN_PROCESS, Engine
-from facesets.clustering.knn import Neighbours, Selection
+from facesets.clustering.knn import NeighborSelection, Neighbours
 from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.vectors import (
     SIMILARITY_RESOLUTION,
@@ -108,7 +108,7 @@ def near_in_cells(
 def _nearest_of_batch(k: int, min_cosine_similarity: float, *given: Any) -> tuple[Int32, Neighbours]:  # noqa: ANN401
     """The rows of a batch, as `Batch` is given it, and their neighbours."""
     batch = Batch(*given)
-    selection = Selection(np.full(len(batch.face), min_cosine_similarity, np.float32), k)
+    selection = NeighborSelection(np.full(len(batch.face), min_cosine_similarity, np.float32), k)
     for comparison in batch.at_home():
         _compare(batch, selection, comparison, most=k)
     # The home cell holds most near faces, so few of those elsewhere still beat what was found there.
@@ -157,7 +157,9 @@ def neighbour_recall(
     return float(kept / due) if due else 1.0
 
 
-def _compare(batch: Batch, selection: Selection, comparison: Comparison, *, most: int | None = None) -> None:
+def _compare(
+    batch: Batch, selection: NeighborSelection, comparison: CellComparison, *, most: int | None = None
+) -> None:
     """Offer the pairs of a query and a member of a cell; of each query only its `most` best and itself."""
     member, others = comparison.member, comparison.others
     for part in _parts(comparison.query, _MOST_ENTRIES // len(member) + 1):

@@ -165,7 +165,7 @@ def _leaf_order(merges: _Merges, points: int) -> tuple[list[int], Int64]:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ClusterSelection:
     """The clusters that live longest.
 
     Attributes
@@ -196,7 +196,7 @@ class Selection:
     density: Float64
 
 
-def select_clusters(tree: CondensedTree, *, apart: Int64 | None = None) -> Selection:
+def select_clusters(tree: CondensedTree, *, apart: Int64 | None = None) -> ClusterSelection:
     """Choose the clusters of greatest total stability (excess of mass); never the root.
 
     Parameters
@@ -281,7 +281,7 @@ def _nearest_chosen(chosen: list[bool], above: Int64) -> Int64:
     return result
 
 
-def _described(tree: CondensedTree, raw: Int64, lives: _Lives) -> Selection:
+def _described(tree: CondensedTree, raw: Int64, lives: _Lives) -> ClusterSelection:
     kept, labels = np.unique(raw[raw >= 0], return_inverse=True)
     first = np.full(len(kept), tree.points, np.int64)
     member = np.flatnonzero(raw >= 0)
@@ -297,7 +297,7 @@ def _described(tree: CondensedTree, raw: Int64, lives: _Lives) -> Selection:
     deepest = lives.densest[raw[member]]
     strength[member] = np.minimum(lives.when[member], deepest) / deepest
     most = tree.density.max(initial=0.0)
-    return Selection(
+    return ClusterSelection(
         cluster=kept + tree.points,
         birth_density=lives.birth[kept],
         death_density=lives.densest[kept],

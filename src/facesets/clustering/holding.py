@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 
 from facesets.clustering.constraints import Groups, Partners
-from facesets.clustering.hierarchy import Selection
+from facesets.clustering.hierarchy import ClusterSelection
 from facesets.clustering.vectors import Int64
 
 
-def hold(selection: Selection, groups: Groups) -> Selection:
+def hold(selection: ClusterSelection, groups: Groups) -> ClusterSelection:
     """Bring together faces that must be, and call those noise that must not be where they are.
 
     Of two faces that must not be together the less central one goes. Faces that must be together and find
@@ -38,7 +38,7 @@ def hold(selection: Selection, groups: Groups) -> Selection:
     )
 
 
-def _unified(selection: Selection, groups: Groups) -> Int64:
+def _unified(selection: ClusterSelection, groups: Groups) -> Int64:
     """Give each group the label of its most central face."""
     order = np.lexsort((-selection.strength, selection.labels < 0, groups.group))
     group = groups.group[order]
@@ -48,7 +48,7 @@ def _unified(selection: Selection, groups: Groups) -> Int64:
     return of_group[groups.group]
 
 
-def _parted(labels: Int64, selection: Selection, groups: Groups) -> Int64:
+def _parted(labels: Int64, selection: ClusterSelection, groups: Groups) -> Int64:
     """Leave in each cluster, most central first, those that may be with all before them."""
     count = len(labels)
     central = np.zeros(count)

@@ -91,13 +91,13 @@ def knn_graph(embeddings: Embeddings, *, k: int, on_progress: OnProgress | None 
 
 def nearest_rows(rows: Rows, k: int, *, on_progress: OnProgress | None = None) -> Neighbours:
     """`knn_graph` for rows of unit length."""
-    selection = Selection(sampled_bound(rows, k), k)
+    selection = NeighborSelection(sampled_bound(rows, k), k)
     for found in searched_blocks(rows, selection.candidates, on_progress=on_progress):
         selection.take(*found)
     return selection.neighbours()
 
 
-class Selection:
+class NeighborSelection:
     """The best k of each row so far, and pairs that may improve them.
 
     Attributes

@@ -1,4 +1,4 @@
-"""The methods that group faces, in one table: what each does, needs to be told, and measures by itself."""
+"""The methods that group faces, in one table: what each does, needs, and measures by itself."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ Measure = Literal["max_cosine_distance", "min_cosine_similarity"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupingTask:
-    """Faces to group, what is known of them, and what the methods can be told; each takes what it knows.
+    """Faces to group, what is known of them, and the options of the methods; each takes what it knows.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ def near_faces(rows: Float32, person: Int64, seeds: Int64, *, min_cosine_similar
     rows : float32 array of shape (n, d)
         Unit length.
     person : int64 array of shape (n,)
-        Whose each face is; negative for nobody's.
+        Whose each face is; negative for unassigned ones.
     seeds : int64 array of shape (m,)
         Rows to start from. A seed that is somebody's stands for that person with all faces.
     min_cosine_similarity : float

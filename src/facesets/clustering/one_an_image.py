@@ -50,7 +50,7 @@ def leave_clashing(rows: Float32, image: Int64, before: Int64, after: Int64) -> 
         Unit length.
     image : int64 array of shape (n,)
     before, after : int64 arrays of shape (n,)
-        Whose each face was and would be; negative for nobody's.
+        Whose each face was and would be; negative for unassigned ones.
 
     Returns
     -------

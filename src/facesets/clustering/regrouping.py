@@ -42,13 +42,13 @@ _BLOCK_ROWS = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownOwners:
     """Whose the faces of a library are so far.
 
     Attributes
     ----------
     person : int64 array of shape (n,)
-        From 0; -1 for nobody's.
+        From 0; -1 for unassigned ones.
     fixed : bool array of shape (persons,)
         A human vouches for these: they keep all faces.
     image : int64 array of shape (n,), optional
@@ -91,7 +91,7 @@ class Regrouped:
 
 def regroup(
     rows: Float32,
-    known: Known,
+    known: KnownOwners,
     seeds: Int64,
     calibration: Calibration,
     *,
@@ -107,7 +107,7 @@ def regroup(
     ----------
     rows : float32 array of shape (n, d)
         All faces of the library, of unit length.
-    known : Known
+    known : KnownOwners
     seeds : int64 array of shape (m,)
         Rows of the faces that no run has seen.
     calibration : Calibration
@@ -148,7 +148,7 @@ def regroup(
 
 
 def _concerned(
-    rows: Float32, known: Known, seeds: Int64, calibration: Calibration, most_faces: int
+    rows: Float32, known: KnownOwners, seeds: Int64, calibration: Calibration, most_faces: int
 ) -> tuple[Bool, Bool]:
     """Rows that new faces may change, and people for all of whose faces some stand."""
     near, large = np.ones(len(rows), bool), np.zeros(len(known.fixed), bool)
@@ -196,7 +196,7 @@ class _Settling:
     """Gives the groups to people; rows are those of the library, `some` of them were grouped."""
 
     def __init__(
-        self, rows: Float32, known: Known, some: Int64, label: Int64, weight: Float64, large: Bool
+        self, rows: Float32, known: KnownOwners, some: Int64, label: Int64, weight: Float64, large: Bool
     ) -> None:
         self._rows, self._known, self._some = rows, known, some
         self._is_noise, self._label = label < 0, _without_noise(label)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facesets.clustering.graph_components import join_pairs
-from facesets.clustering.knn import Neighbours, Selection, sampled_bound
+from facesets.clustering.knn import NeighborSelection, Neighbours, sampled_bound
 from facesets.clustering.neighbors import Block, Edges, OnProgress, searched_blocks
 from facesets.clustering.vectors import Bool, Float32, Int64
 
@@ -53,7 +53,7 @@ def reachability_tree(
     """
     least = min(max(min_samples, _LEAST_NEIGHBOURS), len(rows) - 1)
     rank = min(min_samples, len(rows) - 1) - 1
-    selection = Selection(sampled_bound(rows, least), least)
+    selection = NeighborSelection(sampled_bound(rows, least), least)
     for found in searched_blocks(
         rows, selection.candidates, chosen=_early, on_progress=_third(on_progress, 0)
     ):

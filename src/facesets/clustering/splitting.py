@@ -18,7 +18,7 @@ _LOOSEST, _TIGHTEST, _STEPS = 0.9, 1e-5, 30
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class FaceParts:
     """What faces fall into.
 
     Attributes
@@ -45,7 +45,7 @@ def split(
     min_size: int = 3,
     constraints: Constraints | None = None,
     recogniser: str | None = None,
-) -> Parts:
+) -> FaceParts:
     """Average linkage, cut more and more tightly until the faces fall into several parts.
 
     Parameters
@@ -64,7 +64,7 @@ def split(
     known = constraints if constraints is not None else Constraints()
     rows = unit_rows(embeddings)
     if len(rows) < 2 * min_size or count == 1:
-        return Parts(np.zeros(len(rows), np.int64), 0.0)
+        return FaceParts(np.zeros(len(rows), np.int64), 0.0)
     typical = recogniser_named(recogniser).typical
     cuts = np.linspace(_LINK_SHARE * typical, _CORE_SHARE * typical, _CUTS)
     if count is not None:
@@ -73,8 +73,8 @@ def split(
         labels = average_linkage(rows, max_cosine_distance=1 - cut, constraints=known)
         large = int((np.bincount(labels) >= min_size).sum())
         if large >= (count or 2):
-            return Parts(_joined(rows, labels, count or large, known), round(cut, 4))
-    return Parts(np.zeros(len(rows), np.int64), 0.0)
+            return FaceParts(_joined(rows, labels, count or large, known), round(cut, 4))
+    return FaceParts(np.zeros(len(rows), np.int64), 0.0)
 
 
 def _joined(rows: Float32, labels: Int64, count: int, known: Constraints) -> Int64:

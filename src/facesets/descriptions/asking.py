@@ -24,7 +24,7 @@ _HASH_LETTERS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PhotoQuestion:
     """A photo as it is sent.
 
     Attributes
@@ -130,7 +130,7 @@ class Batches(Protocol):
         """The fewest questions that it takes together."""
         ...
 
-    def send_batch(self, key: str, questions: Sequence[Question]) -> str:
+    def send_batch(self, key: str, questions: Sequence[PhotoQuestion]) -> str:
         """Hand over a batch; returns what the provider calls it.
 
         Raises
@@ -192,7 +192,7 @@ class Provider(Protocol):
         """How many questions to ask side by side."""
         ...
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: PhotoQuestion) -> Reply:
         """Ask one question and wait for the reply.
 
         Raises

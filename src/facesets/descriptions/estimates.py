@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 
-from facesets.descriptions.asking import MOST_OUTPUT_TOKENS, Question
+from facesets.descriptions.asking import MOST_OUTPUT_TOKENS, PhotoQuestion
 from facesets.descriptions.prices import Model, Usage
 
 _PIXELS_A_TOKEN = 750
@@ -28,7 +28,7 @@ class Estimate:
     most: Decimal | None
 
 
-def most_of(model: Model, question: Question, *, in_batch: bool) -> Decimal | None:
+def most_of(model: Model, question: PhotoQuestion, *, in_batch: bool) -> Decimal | None:
     """What one question costs at most; None where the price is not known."""
     price = model.price
     if price is None:

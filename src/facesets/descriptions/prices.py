@@ -77,7 +77,7 @@ class Model:
     priced_on : str
         As of when, or what says so.
     effort : bool
-        It can be told to think little.
+        It can be set to think little.
     picture_tokens : int or None
         What it counts a picture as at most; None for one that counts by area, as Anthropic's do.
     """

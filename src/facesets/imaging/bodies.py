@@ -47,7 +47,7 @@ class PhotoBodies:
     face_box, face_score : float32 arrays of shape (n, 4) and (n,)
         A face that only the body detector sees; NaN where there is none.
     colours : uint8 array of shape (n, `COLOURS`)
-        Of what the person wears, as `torso_colours`; zeros where that cannot be told.
+        Of what the person wears, as `torso_colours`; zeros where that is unknown.
     """
 
     box: Float32

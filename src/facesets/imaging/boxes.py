@@ -61,7 +61,7 @@ def _area(box: Float32) -> Float32:
 
 
 def best_partners(boxes: Float32, others: Float32, *, min_iou: float) -> Int64:
-    """For each box the index of the other that lies there, -1 for none; each once, the best overlap first.
+    """For each box the index of the other that is there, -1 for none; each once, the best overlap first.
 
     Boxes of the same face differ a little where a picture was decoded or searched otherwise.
 

@@ -29,7 +29,7 @@ def torso_colours(pixels: Pixels, body: Float32, face: Float32 | None = None) ->
     Parameters
     ----------
     body, face : float32 arrays of shape (4,)
-        Boxes in pixels. With a face the torso is told from where it ends; without, by shares of the body.
+        Boxes in pixels. With a face the torso begins where it ends; without, by shares of the body.
 
     Returns
     -------

@@ -49,7 +49,7 @@ class CutBar:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterRow:
+class ChartRow:
     """One sub-cluster at the chosen cut.
 
     Attributes
@@ -87,7 +87,7 @@ class EraChart:
     marks: Sequence[float]
     chosen_mark: float
     cuts: Sequence[CutBar]
-    rows: Sequence[ClusterRow]
+    rows: Sequence[ChartRow]
     more: int
 
 
@@ -195,7 +195,7 @@ def _draw_rows(page: Image.Image, pen: ImageDraw.ImageDraw, chart: EraChart, top
         write(pen, (_MARGIN, top + 10), f"and {chart.more} smaller ones", SOFT, 15)
 
 
-def _draw_years(pen: ImageDraw.ImageDraw, row: ClusterRow, span: tuple[int, int] | None, top: int) -> None:
+def _draw_years(pen: ImageDraw.ImageDraw, row: ChartRow, span: tuple[int, int] | None, top: int) -> None:
     left, right, bottom = _YEARS_LEFT, _WIDTH - _MARGIN, top + _ROW - 26
     if span is None or not row.years:
         write(pen, (left, top + _ROW // 2), "no capture years known", SOFT, 13, anchor="lm")

@@ -23,7 +23,7 @@ _HALF_SHARP = 150.0
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class FaceQuality:
     """The parts of the quality of n faces, each a float32 array of shape (n,) in [0, 1].
 
     Attributes
@@ -51,9 +51,9 @@ class Quality:
         return total
 
 
-def quality(faces: Faces, pose: Float32 | None = None) -> Quality:
+def quality(faces: Faces, pose: Float32 | None = None) -> FaceQuality:
     """Rate faces by what is stored about them, and by their `known_pose`, if at hand; no picture is read."""
-    return Quality(
+    return FaceQuality(
         frontality=frontality(known_pose(faces) if pose is None else pose),
         det_score=_unit(faces.det_score),
         symmetry=symmetry(faces.kps),

@@ -19,7 +19,7 @@ from facesets.errors import CannotInfer, DamagedFile, WrongUsage
 from facesets.files import printable, sha256_of
 from facesets.imaging.bodies import Boxes, SeenBodies
 from facesets.imaging.boxes import unsuppressed
-from facesets.inference.body_outputs import FACE, PERSON, Candidates, candidates, layout_of
+from facesets.inference.body_outputs import FACE, PERSON, BodyCandidates, candidates, layout_of
 from facesets.inference.session import CPU, Session
 from facesets.records import Float32, Pixels
 
@@ -177,7 +177,7 @@ class BodyDetector:
         into[:] = planes[::-1] if self._raw_pixels else planes / np.float32(255)
         return _Frame((new[0] / width, new[1] / height), (left, top))
 
-    def _in_picture(self, seen: Candidates, frame: _Frame, size: tuple[int, int]) -> SeenBodies:
+    def _in_picture(self, seen: BodyCandidates, frame: _Frame, size: tuple[int, int]) -> SeenBodies:
         """The best of boxes that cover each other, in pixels of the picture."""
         corner, scale = np.array(frame.corner * 2, np.float32), np.array(frame.scale * 2, np.float32)
         box = np.clip((seen.box - corner) / scale, 0, np.array(size * 2, np.float32)).astype(np.float32)

@@ -52,7 +52,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class BodyCandidates:
     """Boxes in pixels of the network's input, unordered: x1, y1, x2, y2 (n, 4), scores (n,), kinds (n,)."""
 
     box: Float32
@@ -116,7 +116,7 @@ def _cells(size: tuple[int, int]) -> int:
     return sum((width // stride) * (height // stride) for stride in _STRIDES)
 
 
-def candidates(output: NDArray[Any], layout: Layout, size: tuple[int, int], least: float) -> Candidates:
+def candidates(output: NDArray[Any], layout: Layout, size: tuple[int, int], least: float) -> BodyCandidates:
     """The people and faces of one picture with at least that score, from its part of the output (n, m)."""
     table = np.asarray(output.T if layout.boxes_last else output, np.float32)
     if layout.kind == "suppressed":
@@ -136,15 +136,15 @@ def candidates(output: NDArray[Any], layout: Layout, size: tuple[int, int], leas
     if layout.kind == "cells":
         boxes = _from_cells(boxes, rows, size)
     centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    return Candidates(np.hstack([centre - half, centre + half]), own, kinds)
+    return BodyCandidates(np.hstack([centre - half, centre + half]), own, kinds)
 
 
-def _suppressed(table: Float32, layout: Layout, least: float) -> Candidates:
+def _suppressed(table: Float32, layout: Layout, least: float) -> BodyCandidates:
     kinds = np.full(len(table), -1, np.int64)
     for kind, number in layout.classes.items():
         kinds[np.rint(table[:, 5]) == number] = kind
     keep = (kinds >= 0) & (table[:, 4] >= least)
-    return Candidates(table[keep, :4], table[keep, 4], kinds[keep])
+    return BodyCandidates(table[keep, :4], table[keep, 4], kinds[keep])
 
 
 def _from_cells(boxes: Float32, rows: Int64, size: tuple[int, int]) -> Float32:

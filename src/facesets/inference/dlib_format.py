@@ -21,7 +21,7 @@ _LOWEST, _WITH_PARAMETERS, _MARK = 3, 2, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class DlibLayer:
     """One layer: `con`, `affine`, `relu`, `max_pool`, `avg_pool`, `add_prev` or `fc`.
 
     Attributes
@@ -43,7 +43,7 @@ class Network:
     """Layers from the input up, and what is subtracted from the red, green and blue of a pixel."""
 
     mean: tuple[float, float, float]
-    layers: tuple[Layer, ...]
+    layers: tuple[DlibLayer, ...]
 
 
 def read_network(content: bytes) -> Network:
@@ -85,43 +85,43 @@ def _network(reader: "_Reader") -> Network:
     return Network(mean, tuple(layers))
 
 
-def _layer(reader: "_Reader") -> Layer:
+def _layer(reader: "_Reader") -> DlibLayer:
     kind = reader.text()
     return _LAYERS[kind](reader)
 
 
-def _convolution(reader: "_Reader") -> Layer:
+def _convolution(reader: "_Reader") -> DlibLayer:
     parameters = reader.tensor()
     numbers = reader.integers(7)
     reader.aliases(2)
     reader.reals(4)
-    return Layer("con", numbers, parameters)
+    return DlibLayer("con", numbers, parameters)
 
 
-def _affine(reader: "_Reader") -> Layer:
+def _affine(reader: "_Reader") -> DlibLayer:
     parameters = reader.tensor()
     reader.aliases(2)
     reader.integer()
-    return Layer("affine", (), parameters)
+    return DlibLayer("affine", (), parameters)
 
 
-def _fully_connected(reader: "_Reader") -> Layer:
+def _fully_connected(reader: "_Reader") -> DlibLayer:
     numbers = reader.integers(2)
     parameters = reader.tensor()
     reader.aliases(2)
     reader.integer()
     reader.reals(4)
-    return Layer("fc", numbers, parameters)
+    return DlibLayer("fc", numbers, parameters)
 
 
-_LAYERS: dict[str, Callable[["_Reader"], Layer]] = {
+_LAYERS: dict[str, Callable[["_Reader"], DlibLayer]] = {
     "con_4": _convolution,
     "affine_": _affine,
     "fc_2": _fully_connected,
-    "relu_": lambda _: Layer("relu"),
-    "add_prev_": lambda _: Layer("add_prev"),
-    "max_pool_2": lambda reader: Layer("max_pool", reader.integers(6)),
-    "avg_pool_2": lambda reader: Layer("avg_pool", reader.integers(6)),
+    "relu_": lambda _: DlibLayer("relu"),
+    "add_prev_": lambda _: DlibLayer("add_prev"),
+    "max_pool_2": lambda reader: DlibLayer("max_pool", reader.integers(6)),
+    "avg_pool_2": lambda reader: DlibLayer("avg_pool", reader.integers(6)),
 }
 
 

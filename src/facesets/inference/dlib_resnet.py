@@ -21,7 +21,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from facesets.inference.dlib_format import Layer, Network, read_network
+from facesets.inference.dlib_format import DlibLayer, Network, read_network
 from facesets.records import Float32
 
 EDGE = 150
@@ -182,8 +182,8 @@ class _Graph:
 
     def _convolution(
         self,
-        layer: Layer,
-        affine: Layer,
+        layer: DlibLayer,
+        affine: DlibLayer,
         flow: str,
         channels: int,
         name: str,
@@ -213,7 +213,7 @@ class _Graph:
             pads=[padding_y, padding_x, padding_y, padding_x],
         )
 
-    def _pool(self, kind: str, layer: Layer, flow: str, edge: int, name: str) -> tuple[str, int]:
+    def _pool(self, kind: str, layer: DlibLayer, flow: str, edge: int, name: str) -> tuple[str, int]:
         height, width, stride_y, stride_x, _, _ = layer.numbers
         shape = {"kernel_shape": [height, width], "strides": [stride_y, stride_x]}
         return self.add(kind, [flow], name, **shape), (edge - height) // stride_y + 1

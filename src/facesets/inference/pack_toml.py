@@ -34,14 +34,14 @@ _MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class PackDescription:
     """The models that a `pack.toml` describes, by task, and what to know before choosing the pack."""
 
     models: dict[str, ModelFile] = field(default_factory=dict)
     note: str = ""
 
 
-def read_description(directory: Path) -> Description:
+def read_description(directory: Path) -> PackDescription:
     """Read a pack's description; a pack without one is described by nothing.
 
     Raises
@@ -55,14 +55,14 @@ def read_description(directory: Path) -> Description:
             content = tomllib.loads(file.read(_MOST_BYTES).decode("utf-8"))
         return _description(directory, content)
     except FileNotFoundError:
-        return Description()
+        return PackDescription()
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedFile(
             f"{printable(path)} does not describe a model pack: {error}. Repair it (see docs/packs.md)."
         ) from error
 
 
-def _description(directory: Path, content: Mapping[str, Any]) -> Description:
+def _description(directory: Path, content: Mapping[str, Any]) -> PackDescription:
     note = content.get("note", "")
     if not isinstance(note, str):
         raise ValueError("`note` is not a text")  # noqa: TRY004 - the content is wrong, not the program
@@ -70,7 +70,7 @@ def _description(directory: Path, content: Mapping[str, Any]) -> Description:
     for name, value in tables.items():
         if name not in TASKS or not isinstance(value, dict):
             raise ValueError(f"`{name}` is neither a note nor one of [{'], ['.join(TASKS)}]")
-    return Description(
+    return PackDescription(
         {task: _model(directory, task, table) for task, table in tables.items()}, printable(note)
     )
 

@@ -31,7 +31,7 @@ _TRIED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ProviderChoice:
     """The provider taken, and why the better ones were passed over."""
 
     name: str
@@ -48,7 +48,7 @@ class Choice:
         return Sentence(f"Running on {self.name}" + (f" ({reasons})." if reasons else "."))
 
 
-def choose_provider(wanted: str, model: ModelFile) -> Choice:
+def choose_provider(wanted: str, model: ModelFile) -> ProviderChoice:
     """The best provider that works here, or the one asked for.
 
     Parameters
@@ -66,7 +66,7 @@ def choose_provider(wanted: str, model: ModelFile) -> Choice:
         The provider asked for does not work on this machine.
     """
     if wanted == "cpu":
-        return Choice("cpu", ())
+        return ProviderChoice("cpu", ())
     if wanted != "auto":
         if wanted not in PROVIDERS:
             raise WrongUsage(f"There is no provider {wanted}. Choose from: auto, {', '.join(PROVIDERS)}.")
@@ -75,12 +75,12 @@ def choose_provider(wanted: str, model: ModelFile) -> Choice:
             raise CannotInfer(
                 f"{Field('provider', wanted)} does not work here: {problem}. Use {Field('provider', 'auto')}."
             )
-        return Choice(wanted, ())
+        return ProviderChoice(wanted, ())
     passed_over: list[tuple[str, str]] = []
     for name in candidates():
         problem = why_not(name, model)
         if problem is None:
-            return Choice(name, tuple(passed_over))
+            return ProviderChoice(name, tuple(passed_over))
         passed_over.append((name, problem))
     raise AssertionError("the CPU always works")
 

@@ -30,7 +30,7 @@ TAKES_PIXELS = (CUDA, DIRECTML)
 """Where scaling pixels beside the network saves more than it costs."""
 
 # Trying all algorithms for every new size of a batch takes seconds each time. Numbers of 19 bits, which
-# recent GPUs compute with unless told otherwise, make other vectors than a CPU does.
+# recent GPUs compute with unless set otherwise, make other vectors than a CPU does.
 _OPTIONS = {CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}}
 
 RUNTIME_VERSION = str(onnxruntime.__version__)

@@ -130,7 +130,7 @@ def run(
     Raises
     ------
     WrongUsage
-        Photos and results cannot be told apart, or `out` belongs to something else.
+        Photos and results are not apart, or `out` belongs to something else.
     SourceGone
         The photos are not there.
     AlreadyRunning

@@ -26,7 +26,7 @@ class RequestFailed(FacesetsError):
         self.transient = transient
 
 
-class NotFound(RequestFailed):
+class NotOnServer(RequestFailed):
     """The server does not have it any more."""
 
 
@@ -48,7 +48,7 @@ def check_response(response: httpx.Response, label: str) -> None:
         It may be another one in a moment.
     WrongUsage
         The key is not accepted.
-    RequestFailed, NotFound
+    RequestFailed, NotOnServer
         The server refuses what was asked for, or does not have it.
     """
     raise_if_transient(response)
@@ -66,7 +66,7 @@ def check_response(response: httpx.Response, label: str) -> None:
         raise RequestFailed(f"the server sends it on to another place ({status}), which is not followed")
     # Immich answers 400 for what it does not have as well as for what it does not understand.
     if status == 404 or (status == 400 and _says_not_found(response)):
-        raise NotFound("the server does not have it any more")
+        raise NotOnServer("the server does not have it any more")
     raise RequestFailed(f"the server refuses the request ({status})")
 
 

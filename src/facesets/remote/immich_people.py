@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from facesets.remote.immich import Immich
-from facesets.remote.immich_answers import NotFound, RequestFailed
+from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_records import ServerPerson, Version, parse_people, parse_person, says_success
 from facesets.remote.retry import TransientError
 
@@ -52,7 +52,7 @@ class ImmichPeople(Immich):
         """A person; None where there is nobody of that id any more."""
         try:
             return parse_person(self._json("GET", f"people/{person_id}"))
-        except NotFound:
+        except NotOnServer:
             return None
 
     def photos_of(self, person_id: str) -> set[str]:

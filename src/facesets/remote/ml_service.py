@@ -35,7 +35,7 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
+class ServiceModels:
     """Which models the service is to use.
 
     Attributes
@@ -64,7 +64,7 @@ class MlService:
     def __init__(
         self,
         url: str,
-        models: Models | None = None,
+        models: ServiceModels | None = None,
         *,
         pause: Pause,
         waits_s: Sequence[float] = WAITS_S,
@@ -88,7 +88,7 @@ class MlService:
             The address cannot be one.
         """
         base, self.label = service_url(url)
-        self._models = models or Models()
+        self._models = models or ServiceModels()
         self._pause = pause
         self._waits_s = waits_s
         self._format = picture_format

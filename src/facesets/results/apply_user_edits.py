@@ -57,8 +57,8 @@ class Carried:
     def named(self, names: Mapping[str, str]) -> "Carried":
         """The same with names that new groups have, too: number to name."""
         said = [Statement("named", old, name=name) for old, name in names.items()]
-        told = [f"{printable(old)} is called {printable(name)}." for old, name in names.items()]
-        return replace(self, statements=(*self.statements, *said), learned=(*self.learned, *told))
+        renamed = [f"{printable(old)} is called {printable(name)}." for old, name in names.items()]
+        return replace(self, statements=(*self.statements, *said), learned=(*self.learned, *renamed))
 
 
 def apply_user_edits(label: Int64, ids: Sequence[str], known: GroupMembership) -> UserConstraints:
@@ -80,22 +80,24 @@ def apply_user_edits(label: Int64, ids: Sequence[str], known: GroupMembership) -
     own = {statement.name or statement.group for statement in known.statements if statement.kind == "named"}
     names: dict[int, str] = {}
     home: dict[str, int] = {}
-    told = {name: np.array([r for r in group if ids[r] in said], np.int64) for name, group in groups.items()}
+    vouched = {
+        name: np.array([r for r in group if ids[r] in said], np.int64) for name, group in groups.items()
+    }
     is_own = {
-        name: name in own or not NUMBERED_GROUP.fullmatch(name) or 0 < len(told[name]) == len(groups[name])
+        name: name in own or not NUMBERED_GROUP.fullmatch(name) or 0 < len(vouched[name]) == len(groups[name])
         for name in groups
     }
-    for name in sorted(groups, key=lambda name: (is_own[name], len(told[name]) > 0), reverse=True):
+    for name in sorted(groups, key=lambda name: (is_own[name], len(vouched[name]) > 0), reverse=True):
         members = groups[name]
-        taken = names if is_own[name] or len(told[name]) else {}
-        common = _home(label, np.setdiff1d(members, told[name]), taken=taken)
+        taken = names if is_own[name] or len(vouched[name]) else {}
+        common = _home(label, np.setdiff1d(members, vouched[name]), taken=taken)
         home[name] = next(unused) if common is None else common
         if is_own[name] or common is None:
             label[members] = home[name]
         if len(members):
             names.setdefault(home[name], name)
-        label[told[name]] = home[name]
-        asserted[told[name]] = True
+        label[vouched[name]] = home[name]
+        asserted[vouched[name]] = True
     owner = {ids[row]: name for name, members in groups.items() for row in members}
     for statement in known.statements:
         row = rows.get(statement.face, -1)
@@ -109,7 +111,7 @@ def apply_user_edits(label: Int64, ids: Sequence[str], known: GroupMembership) -
             label[absorbed[name]] = -1
         label[members] = -1
     label[_rows(known.set_aside, rows)] = -1
-    wanted = frozenset(home[name] for name in groups if is_own[name] or len(told[name]))
+    wanted = frozenset(home[name] for name in groups if is_own[name] or len(vouched[name]))
     return UserConstraints(known, label, names, asserted, wanted, absorbed)
 
 

@@ -54,7 +54,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class PlannedTile:
-    """A face to be shown: cut from its photo, or read from a PNG that lies there already."""
+    """A face to be shown: cut from its photo, or read from a PNG that exists already."""
 
     face: FaceEntry
     caption: str

@@ -104,7 +104,7 @@ def said_of_crops(before: ExportManifest, edits: EditedSets, sets: SetManifests)
     that a run was cut off in; nor is anything deleted in a set that lost all its crops: it was emptied.
     """
     out, renamed = sets.root, dict(edits.renamed)
-    told = [replace(said, group=renamed.get(said.group, said.group)) for said in before.statements]
+    earlier = [replace(said, group=renamed.get(said.group, said.group)) for said in before.statements]
     # A set that cannot be read is made again, or left alone as it is.
     manifests = {entry.name: own for entry in edits.there if (own := sets.find(entry.name)) is not None}
     known = {
@@ -113,9 +113,9 @@ def said_of_crops(before: ExportManifest, edits: EditedSets, sets: SetManifests)
         for item in manifest.dropped
         if was_taken_out(item)
     }
-    known |= verdicts(told)
+    known |= verdicts(earlier)
     if (out / ANNOUNCEMENT).is_file():
-        return SaidOfCrops(tuple(told), known)
+        return SaidOfCrops(tuple(earlier), known)
     lost = {
         name: [item for item in manifest.faces if not (out / name / item.file).is_file()]
         for name, manifest in manifests.items()
@@ -140,7 +140,7 @@ def said_of_crops(before: ExportManifest, edits: EditedSets, sets: SetManifests)
     known |= verdicts(fresh)
     left = {given_name(said.group, said.face) for said in fresh if said.kind == NOT}
     return SaidOfCrops(
-        statements=(*told, *fresh),
+        statements=(*earlier, *fresh),
         verdicts=known,
         moved={path: place for path, place in moved.items() if path != place},
         withdrawn=tuple(sorted(name for name in left if (out / name).is_file())),

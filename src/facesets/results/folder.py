@@ -182,7 +182,7 @@ class ResultFolder:
     def _materialise(
         self, name: str, source: str, how: Materialize, before: Puts
     ) -> tuple[str, PlacedFile | None]:
-        """Make the photo lie there: the reason if its source does not allow it, and what was put there.
+        """Place the photo there: the reason if its source does not allow it, and what was put there.
 
         Nothing is put in place of an edited copy.
         """
@@ -248,7 +248,7 @@ class ResultFolder:
         self.move(name, place_for_edited(self.inside, name))
 
     def move(self, name: str, place: str) -> None:
-        """Give a file another name, in place of what lies there."""
+        """Give a file another name, in place of what is there."""
         folder = self.inside
         with writing(self._path(place)):
             self.journal.replacing(place, _there(folder, name))

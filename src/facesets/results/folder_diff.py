@@ -56,7 +56,7 @@ class Edits:
 
 
 def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str]) -> Edits:
-    """Compare what was put into a folder with what lies there.
+    """Compare what was put into a folder with what is there.
 
     A folder in which none of its files is left was emptied, not edited: then there are no edits.
 
@@ -260,8 +260,8 @@ class _Search:
         ]
         if len(alike) > 1:
             raise WrongUsage(
-                f"{' and '.join(alike)} hold the same photos and were renamed at once: who is who cannot be "
-                "told. Give them back their names, then rename one after the other, with a run in between."
+                f"{' and '.join(alike)} hold the same photos and were renamed at once: who is who is not "
+                "known. Give them back their names, then rename one after the other, with a run in between."
             )
 
 
@@ -305,7 +305,7 @@ def _behind_new_links(folder: SafeFolder, ours: Collection[str]) -> tuple[list[s
     places : list of str
         What lies behind links that are not ours; looked for only where a folder of ours is gone.
     unclear : list of str
-        Folders of which nothing can be told, since they are gone and such a link leads to nothing now.
+        Folders of which nothing is known, since they are gone and such a link leads to nothing now.
     """
     gone = [name for name in ours if is_inside(name) and not folder.exists(name)]
     others = [name for name in folder.names_in() if name not in ours] if gone else []

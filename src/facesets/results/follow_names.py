@@ -101,7 +101,7 @@ def _sort_new_names(statements: list[Statement], known: int) -> None:
 
 
 def _folders_of_others(root: Path, ours: Collection[str]) -> list[str]:
-    """What lies in a result folder and is not of the result; none while that cannot be told."""
+    """What lies in a result folder and is not of the result; none while that is unknown."""
     folder = SafeFolder(root)
     if folder.exists(ANNOUNCEMENT) or not root.is_dir():
         return []

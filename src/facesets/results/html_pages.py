@@ -48,7 +48,7 @@ _UNREAD = partial(_note, "Files that could not be read, with the reason.")
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PagePicture:
     """A small picture that leads to a photo.
 
     Attributes
@@ -65,7 +65,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonPage:
     """A person's page.
 
     Attributes
@@ -77,27 +77,27 @@ class Person:
     facts : tuple of str
     folders : tuple of str
         Where the person's photos and face sets are, relative to the site.
-    cover : Picture
-    pictures : tuple of Picture
+    cover : PagePicture
+    pictures : tuple of PagePicture
     """
 
     name: str
     is_named: bool
     facts: tuple[str, ...]
     folders: tuple[str, ...]
-    cover: Picture
-    pictures: tuple[Picture, ...]
+    cover: PagePicture
+    pictures: tuple[PagePicture, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class PageSite:
     """All there is to show.
 
     Attributes
     ----------
     photos : tuple of str
         The folders that the photos come from.
-    single, no_face : tuple of Picture
+    single, no_face : tuple of PagePicture
         Faces of nobody who is known from a second photo; photos without a face.
     failed : tuple of (path, reason)
     sheets : tuple of (title, path)
@@ -106,9 +106,9 @@ class Site:
 
     photos: tuple[str, ...]
     facts: tuple[str, ...]
-    people: tuple[Person, ...]
-    single: tuple[Picture, ...]
-    no_face: tuple[Picture, ...]
+    people: tuple[PersonPage, ...]
+    single: tuple[PagePicture, ...]
+    no_face: tuple[PagePicture, ...]
     failed: tuple[tuple[str, str], ...]
     sheets: tuple[tuple[str, str], ...]
 
@@ -134,7 +134,7 @@ class _Listing:
     items: Sequence[_Html]
 
 
-def render(site: Site) -> dict[str, bytes]:
+def render(site: PageSite) -> dict[str, bytes]:
     """Give every page of a site, by its name relative to it; the first one is `index.html`."""
     of_people = _page_names([person.name for person in site.people])
     lists = [
@@ -182,7 +182,7 @@ def _digest(label: str) -> str:
     return hashlib.sha256(os.fsencode(label)).hexdigest()[:8]
 
 
-def _page(site: Site, each: _Listing, number: int, areas: Sequence[tuple[str, str, int]]) -> str:
+def _page(site: PageSite, each: _Listing, number: int, areas: Sequence[tuple[str, str, int]]) -> str:
     """One page of a list."""
     name = each.names[number]
     up = "../" * name.count("/")
@@ -231,7 +231,7 @@ def _turning(names: Sequence[str], number: int, up: str) -> str:
     return f'<nav class="turn" aria-label="Pages">Page {" ".join(links)}</nav>'
 
 
-def _card(person: Person, page: str, up: str) -> str:
+def _card(person: PersonPage, page: str, up: str) -> str:
     name = _text(person.name)
     kind = "card" if person.is_named else "card unnamed"
     return (
@@ -240,14 +240,14 @@ def _card(person: Person, page: str, up: str) -> str:
     )
 
 
-def _tile(picture: Picture, up: str) -> str:
+def _tile(picture: PagePicture, up: str) -> str:
     inside = f'{_image(picture, up)}<small dir="auto">{_text(picture.caption)}</small>'
     if not picture.photo:
         return f'<div class="tile">{inside}</div>'
     return f'<a class="tile" href="{_url(up, picture.photo)}">{inside}</a>'
 
 
-def _image(picture: Picture, up: str) -> str:
+def _image(picture: PagePicture, up: str) -> str:
     if not picture.thumbnail:
         return f'<span class="none" role="img" aria-label="{_text(picture.alt)}">?</span>'
     source = _url(up, picture.thumbnail)
@@ -259,7 +259,7 @@ def _row(path: str, reason: str, up: str) -> str:
     return f'<li><code dir="auto">{_text(path)}</code> {_text(reason)}</li>'
 
 
-def _about(person: Person, up: str) -> str:
+def _about(person: PersonPage, up: str) -> str:
     folders = " ".join(f'<a href="{_url(up, f"{each}/")}">{_text(each)}</a>' for each in person.folders)
     return f'{_facts(person.facts)}<p class="soft">Folders: {folders}</p>'
 
@@ -268,7 +268,7 @@ def _facts(facts: Sequence[str]) -> str:
     return f'<p class="lead">{_text(" · ".join(facts))}</p>'
 
 
-def _sheets(site: Site, up: str) -> str:
+def _sheets(site: PageSite, up: str) -> str:
     links = " · ".join(f'<a href="{_url(up, path)}">{_text(title)}</a>' for title, path in site.sheets)
     return f'<p class="soft">As one picture: {links}</p>' if links else ""
 

@@ -1,7 +1,7 @@
 """One person, one name: what a result of a store calls somebody, its other results call her too.
 
 Every command that writes a result looks at all results of its store, learns which names a user gave there
-since, and lets its own result follow. The newest name wins. Who is who is told by faces: where a group holds
+since, and lets its own result follow. The newest name wins. Who is who is known by faces: where a group holds
 several of another result's people, it keeps its name.
 """
 
@@ -40,7 +40,7 @@ _LIBRARY = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenResult:
     """A result as its user left it.
 
     Attributes
@@ -85,7 +85,7 @@ class Naming:
 
     file: Path | None = None
     store: str = ""
-    seen: Mapping[str, Seen] = field(default_factory=dict)
+    seen: Mapping[str, SeenResult] = field(default_factory=dict)
     people: tuple[NamedPerson, ...] = ()
     former: Mapping[str, AbstractSet[str]] | None = None
     note: Callable[[Iterable[Path]], None] | None = None
@@ -159,7 +159,7 @@ class Naming:
         update_names(self.file, change)
 
 
-def look(store: Store, own: Mapping[Path, Seen | None], collection: FaceCollection) -> Naming:
+def look(store: Store, own: Mapping[Path, SeenResult | None], collection: FaceCollection) -> Naming:
     """Look at all results of a store.
 
     Parameters
@@ -200,7 +200,7 @@ def _of_library(people: Sequence[KnownPerson]) -> Naming:
     }
     faces = {person.id: person.faces for person in people}
     return Naming(
-        seen={_LIBRARY: Seen(faces, frozenset())},
+        seen={_LIBRARY: SeenResult(faces, frozenset())},
         people=tuple(NamedPerson(name, _LIBRARY, person.faces) for name, person in named.items()),
         former=former,
     )
@@ -212,20 +212,20 @@ def look_for_export(store: Store, earlier: EarlierExport, collection: FaceCollec
     return look(store, {earlier.root: seen_in_export(earlier) if is_clear else None}, collection)
 
 
-def seen_by(known: GroupMembership, manifest: ClusterManifest | RefineManifest) -> Seen:
+def seen_by(known: GroupMembership, manifest: ClusterManifest | RefineManifest) -> SeenResult:
     """A folder of people or face sets as its user left it."""
     before = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
     groups = {name: frozenset(face.face for face in faces) for name, faces in known.groups.items()}
-    return Seen(groups, frozenset(groups.keys() - {group.name for group in before}))
+    return SeenResult(groups, frozenset(groups.keys() - {group.name for group in before}))
 
 
-def seen_in_export(export: EarlierExport) -> Seen:
+def seen_in_export(export: EarlierExport) -> SeenResult:
     """The face sets of an export as its user left them; errors as `EarlierExport.people`."""
-    return Seen(export.people(), frozenset(new for _, new in export.edits.renamed))
+    return SeenResult(export.people(), frozenset(new for _, new in export.edits.renamed))
 
 
-def _seen_elsewhere(root: Path, store: Store, collection: FaceCollection) -> Seen | None:
-    """A result that another command wrote, unless it cannot be told what its user did there."""
+def _seen_elsewhere(root: Path, store: Store, collection: FaceCollection) -> SeenResult | None:
+    """A result that another command wrote, unless it is unknown what its user did there."""
     try:
         if (root / ANNOUNCEMENT).exists():
             return None
@@ -251,7 +251,7 @@ def _is_given(name: str) -> bool:
     return NUMBERED_GROUP.fullmatch(name) is None and is_person_name(name)
 
 
-def _learned(kept: PeopleNames, seen: Mapping[str, Seen]) -> PeopleNames:
+def _learned(kept: PeopleNames, seen: Mapping[str, SeenResult]) -> PeopleNames:
     """What the file is to say, now that results were looked at; of these the last one has the last word."""
     people, folders = list(kept.people), dict(kept.folders)
     for folder, there in seen.items():
@@ -275,7 +275,7 @@ def _learned(kept: PeopleNames, seen: Mapping[str, Seen]) -> PeopleNames:
 
 
 def _with_name(
-    people: Sequence[NamedPerson], folder: str, seen: Mapping[str, Seen], name: str
+    people: Sequence[NamedPerson], folder: str, seen: Mapping[str, SeenResult], name: str
 ) -> list[NamedPerson]:
     """People, one of whom is new or has got a new name in a result."""
     there = seen[folder]
@@ -289,7 +289,7 @@ def _with_name(
     return [*(person for person in people if person not in before), NamedPerson(name, folder, faces)]
 
 
-def _is_most_of(person: NamedPerson, faces: AbstractSet[str], seen: Mapping[str, Seen]) -> bool:
+def _is_most_of(person: NamedPerson, faces: AbstractSet[str], seen: Mapping[str, SeenResult]) -> bool:
     """Whether a group shows mostly this person, as far as the result knows its faces that names her."""
     hers = faces & person.faces
     there = seen.get(person.folder)

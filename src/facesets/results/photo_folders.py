@@ -59,7 +59,7 @@ class PhotoFolders:
     paths : mapping
         Source path to all paths of its image.
     keep : mapping
-        Photos that lie there and stay as they are, whatever has become of them.
+        Photos that exist there and stay as they are, whatever has become of them.
     also, run
         As `writing_results` takes them.
     moved : mapping
@@ -170,7 +170,7 @@ def plan_additions(
 ) -> PhotoFolders:
     """Plan the photos that are missing in a result; `unwanted` are (folder, path) that shall stay missing.
 
-    What lies there is kept under its name, unless it is called after where its photo lay before.
+    What exists there is kept under its name, unless it is called after where its photo lay before.
     """
     everything = plan_names(members) if how != "none" else {}
     named = {in_folder(name, called): put for name, put in without_old_names(keep, today).items()}

@@ -30,7 +30,7 @@ def as_it_is(source: str) -> PlacedFile:
 
 
 def is_copy_of(folder: SafeFolder, name: str, source: str) -> bool:
-    """Whether a photo lies there as we would put it: a copy is known by size and time.
+    """Whether a photo exists there as we would put it: a copy is known by size and time.
 
     Who owns such a file does not matter: nothing is lost with it while the photo is there.
     """
@@ -41,7 +41,7 @@ def is_copy_of(folder: SafeFolder, name: str, source: str) -> bool:
 
 
 def is_in_place(folder: SafeFolder, name: str, source: str, status: os.stat_result, how: Materialize) -> bool:
-    """Whether the photo lies there in the wanted way; a copy is known by size and time."""
+    """Whether the photo exists there in the wanted way; a copy is known by size and time."""
     there = folder.status(name)
     if there is None:
         return False
@@ -57,7 +57,7 @@ def is_in_place(folder: SafeFolder, name: str, source: str, status: os.stat_resu
 
 
 def record_of(folder: SafeFolder, name: str, source: str, status: os.stat_result) -> PlacedFile:
-    """A photo as it lies there now; a link has the state of what it points to."""
+    """A photo as it is there now; a link has the state of what it points to."""
     there = folder.status(name)
     if there is None or stat.S_ISLNK(there.st_mode):
         there = status
@@ -84,7 +84,7 @@ def may_remove(there: os.stat_result | None, puts: Puts) -> bool:
 
 
 def is_last_copy(there: os.stat_result | None, puts: Puts) -> bool:
-    """Whether it lies there as it was put, and the photo that it was made from is gone."""
+    """Whether it exists there as it was put, and the photo that it was made from is gone."""
     if there is None:
         return False
     unedited = (there.st_size, there.st_mtime_ns) in {(put.size, put.mtime_ns) for put in puts}

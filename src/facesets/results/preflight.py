@@ -87,7 +87,7 @@ def begin(
 def readable_sources(
     store: Store, collection: Collection, *before: Result, how: Materialize = "none"
 ) -> PhotoSources:
-    """The photos of a store, if a run needs them or what lies there holds any; else none.
+    """The photos of a store, if a run needs them or what exists there holds any; else none.
 
     Raises
     ------

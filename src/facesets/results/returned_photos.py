@@ -62,7 +62,7 @@ def _lying(faces: Sequence[FaceEntry], photos: dict[str, Path]) -> dict[str, Pat
 
 
 def _as_it_lies(photo: Path, source: str) -> PlacedFile:
-    """What lies there counts as put there only if it is that photo: anything else is the user's work."""
+    """What exists there counts as put there only if it is that photo: anything else is the user's work."""
     try:
         is_that_photo = filecmp.cmp(photo, source)
     except (OSError, ValueError):
@@ -77,10 +77,10 @@ def _as_it_lies(photo: Path, source: str) -> PlacedFile:
 
 def _take_back_photos(root: Path, known: GroupMembership) -> None:
     """Photos that were deleted one by one."""
-    told = {(said.group, said.face) for said in known.statements if said.kind == NOT}
+    denied = {(said.group, said.face) for said in known.statements if said.kind == NOT}
     for face in list(known.set_aside):
         for group in known.groups:
-            there = _put_back(root, known, group, face.paths) if (group, face.face) in told else {}
+            there = _put_back(root, known, group, face.paths) if (group, face.face) in denied else {}
             if there:
                 known.set_aside.remove(face)
                 known.groups[group].append(face)

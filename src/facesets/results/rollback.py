@@ -220,7 +220,7 @@ def _keep_aside(folder: SafeFolder, name: str) -> str:
 
 
 def _put(folder: SafeFolder, name: str, place: str) -> None:
-    """Let a file lie at another place as well, in place of what lies there."""
+    """Link a file to another place as well, in place of what is there."""
     with writing(folder.path(place)):
         folder.make_folder_of(place)
         folder.remove(_TEMPORARY)

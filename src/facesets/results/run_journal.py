@@ -75,7 +75,7 @@ class RunJournal:
         return self._run.name if self._run else ""
 
     def replacing(self, name: str, new: os.stat_result) -> None:
-        """Hear that a file is about to be renamed to `name`, whether something lies there or not."""
+        """Hear that a file is about to be renamed to `name`, whether something exists there or not."""
         self.replacing_all({name: (new, None)})
 
     def replacing_all(self, new: Mapping[str, tuple[os.stat_result, str | None]]) -> None:
@@ -98,7 +98,7 @@ class RunJournal:
             close_run(self._run)
 
     def _note(self, changes: Mapping[str, tuple[State, str | None]]) -> None:
-        """Write what is about to become of names, and what lies there before, to the disk."""
+        """Write what is about to become of names, and what is there before, to the disk."""
         if not changes:
             return
         run, folder = self._begun(), self._folder

@@ -12,7 +12,7 @@ from facesets.interfaces import Progress
 from facesets.plurals import counted, people
 from facesets.records import Collection
 from facesets.results.group_names import NUMBERED_GROUP
-from facesets.results.html_pages import MADE_BY, START, Person, Picture, Site, render
+from facesets.results.html_pages import MADE_BY, START, PagePicture, PageSite, PersonPage, render
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
@@ -110,7 +110,7 @@ def write_pages(
     return counts
 
 
-def _site(shown: Shown, found: ClusterManifest, refined: RefineManifest, drawn: set[str]) -> Site:
+def _site(shown: Shown, found: ClusterManifest, refined: RefineManifest, drawn: set[str]) -> PageSite:
     picture = _pictures(shown, found, drawn)
     set_of = {face.face: group.name for group in refined.facesets for face in group.faces}
     sheets = [
@@ -122,7 +122,7 @@ def _site(shown: Shown, found: ClusterManifest, refined: RefineManifest, drawn: 
         for number, sheet in enumerate(names, 1)
         if (folder / sheet).is_file()
     ]
-    return Site(
+    return PageSite(
         photos=shown.photos,
         facts=(
             people(len(found.persons)),
@@ -142,15 +142,15 @@ def _person(
     shown: Shown,
     group: Group,
     set_of: Mapping[str, str],
-    picture: Callable[[str, Thumbnail, str], Picture],
-) -> Person:
+    picture: Callable[[str, Thumbnail, str], PagePicture],
+) -> PersonPage:
     best_first = sorted(group.faces, key=lambda face: -face.quality)
     sets = Counter(set_of[face.face] for face in group.faces if face.face in set_of)
     facts = [counted(group.images, "photo"), counted(len(group.faces), "face")]
     facts += [f"{counted(count, 'face')} in {name}" for name, count in sets.most_common()]
     what = f"Face of {group.name}"
     cover = picture(group.name, of_face(best_first[0]), what)
-    return Person(
+    return PersonPage(
         name=group.name,
         is_named=not NUMBERED_GROUP.fullmatch(group.name),
         facts=tuple(facts),
@@ -162,7 +162,7 @@ def _person(
             )
             if (folder / name).is_dir()
         ),
-        cover=Picture(cover.thumbnail, "", group.name, what),
+        cover=PagePicture(cover.thumbnail, "", group.name, what),
         pictures=tuple(picture(group.name, of_face(face), what) for face in _by_path(group.faces)),
     )
 
@@ -173,17 +173,17 @@ def _by_path(faces: tuple[FaceEntry, ...]) -> list[FaceEntry]:
 
 def _pictures(
     shown: Shown, found: ClusterManifest, drawn: set[str]
-) -> Callable[[str, Thumbnail, str], Picture]:
+) -> Callable[[str, Thumbnail, str], PagePicture]:
     """Return a function that makes the picture of a thumbnail in somebody's folder."""
     placed: dict[str, dict[str, str]] = defaultdict(dict)
     for name, put in found.files.items():
         placed[name.partition("/")[0]][put.source] = name
 
-    def picture(folder: str, thumbnail: Thumbnail, what: str) -> Picture:
+    def picture(folder: str, thumbnail: Thumbnail, what: str) -> PagePicture:
         path = thumbnail.paths[0]
         copy = next((placed[folder][each] for each in thumbnail.paths if each in placed[folder]), "")
         file = os.path.basename(path)  # noqa: PTH119 - a path of any system, as it was recorded
-        return Picture(
+        return PagePicture(
             thumbnail=f"{_THUMBNAILS}/{thumbnail.name}" if thumbnail.name in drawn else "",
             photo=f"{shown.people.name}/{copy}" if copy else _relative(path, shown.out),
             caption=file,

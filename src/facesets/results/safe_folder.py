@@ -174,7 +174,7 @@ class SafeFolder:
             self.remove_empty_folder(above)
 
     def rename(self, name: str, place: str) -> None:
-        """Give a file another name, in place of what lies there."""
+        """Give a file another name, in place of what is there."""
         with self._at(name) as (old, source), self._at(place) as (new, target):
             os.replace(old, new, src_dir_fd=source, dst_dir_fd=target)
 

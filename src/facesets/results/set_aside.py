@@ -16,7 +16,7 @@ def place_for_edited(folder: SafeFolder, name: str) -> str:
 
 
 def place_for_last_copy(folder: SafeFolder, name: str) -> tuple[str, bool]:
-    """Where the last copy of a photo goes, and whether the same bytes lie there already.
+    """Where the last copy of a photo goes, and whether the same bytes exist there already.
 
     A photo of several people lies in each of their folders.
     """

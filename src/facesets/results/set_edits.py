@@ -1,7 +1,7 @@
 """What a user did to an export.
 
 A set whose folder was renamed is called so from then on; one whose folder was deleted stays away. What was
-done to single crops is told by `facesets.results.crop_edits`.
+done to single crops is found by `facesets.results.crop_edits`.
 """
 
 from collections.abc import Collection, Sequence
@@ -141,7 +141,7 @@ def is_untouched(path: Path, content: Content, since_ns: int) -> bool:
 def edited_crops(sets: SetManifests, name: str, *, goes: bool = False) -> Sequence[str]:
     """Crops of a set that somebody worked on, relative to the export.
 
-    Nothing can be told after a run that was cut off, for it may have been writing the set. If the set goes,
+    Nothing is known after a run that was cut off, for it may have been writing the set. If the set goes,
     whatever differs counts as worked on even then.
     """
     out, manifest = sets.root, sets.find(name)

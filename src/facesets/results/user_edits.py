@@ -103,7 +103,7 @@ def warn_of_deleted(names: Iterable[str], out: Path, progress: Progress) -> None
 def refuse_cut_off(folder: Path, *, but: str) -> None:
     """Refuse a folder in which a run was cut off, unless of the command that goes on with it.
 
-    Its files are in part of before that run and in part of after: what the user did cannot be told from it.
+    Its files are in part of before that run and in part of after: what the user did is not known from it.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
     if edits.unclear:
         known.learned.append(
             f"{counted(len(edits.unclear), 'photo was', 'photos were')} taken out of several folders at "
-            "once. Whose they are where they lie now cannot be told: their faces are unassigned."
+            "once. Whose they are where they are now is not known: their faces are unassigned."
         )
     known.groups = {name: faces for name, faces in known.groups.items() if faces}
 
@@ -239,7 +239,7 @@ def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:
             by_image[folder_of(name), image_of[put.source]].append(name)
         elif name in edits.deleted or name in edits.moved:
             known.statements.append(Statement("without", folder_of(name), name=put.source))
-    told: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for (folder, image), names in by_image.items():
         touched = [name for name in names if name in edits.moved or name in edits.deleted]
         if not touched:
@@ -248,15 +248,15 @@ def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:
         targets = [folder_of(name) for name in away if folder_of(name) != folder]
         if len(targets) + sum(name in edits.deleted for name in touched) == len(names):
             person = next((target for target in targets[:1] if not target.startswith("_")), "")
-            told[folder, person] += _move(known, folder, image, targets)
+            counts[folder, person] += _move(known, folder, image, targets)
         else:
             left = {known.files[name].source for name in names if name not in edits.deleted}
             deleted = [known.files[name].source for name in touched if name in edits.deleted]
             gone = [source for source in deleted if source not in left]
             known.statements += [Statement("without", folder, name=source) for source in gone]
-            told[folder, folder] += len(gone)
+            counts[folder, folder] += len(gone)
     _follow_files(root, known, edits)
-    for (folder, target), many in told.items():
+    for (folder, target), many in counts.items():
         if many and target == folder:
             copies = "1 copy of a photo is" if many == 1 else f"{many} copies of photos are"
             known.learned.append(f"{copies} not wanted in {printable(folder)}.")

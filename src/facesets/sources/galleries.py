@@ -134,7 +134,7 @@ class GallerySource:
         """What ignore files leave out; complete once `stamps` is through."""
         return self._ignored
 
-    def away(self) -> list[str]:
+    def unavailable(self) -> list[str]:
         """The targets with nothing to read: an unmounted share leaves an empty folder."""
         return [str(root) for root in self._roots if not has_something(root)]
 
@@ -142,7 +142,7 @@ class GallerySource:
         """Every file that looks like an image, by target and name, some at a time.
 
         A stamp is size, time and path, with tabs between, which compares at once; see `FoundFile.of_stamp`.
-        A target that is not there has none; see `away`.
+        A target that is not there has none; see `unavailable`.
 
         Raises
         ------

@@ -24,7 +24,7 @@ _MOST = 0.99
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
+class ProjectedThresholds:
     """Cosine similarities of projected vectors, and one cosine distance.
 
     Attributes
@@ -54,7 +54,7 @@ class Thresholds:
 
 def calibrated(
     near: Nearest, people: int, *, max_cosine_distance: float, strangers: tuple[float, float]
-) -> Thresholds:
+) -> ProjectedThresholds:
     """Thresholds for a library of so many people.
 
     Parameters
@@ -77,7 +77,7 @@ def calibrated(
     enough, kept = passed_by(_WRONG), float(np.quantile(near.own, _LOST))
     assign = (enough + max(enough, kept)) / 2
     gap = float(np.median(near.own) - np.median(near.other))
-    return Thresholds(
+    return ProjectedThresholds(
         assign=round(assign, 4),
         review=round(min(assign, passed_by(_DOUBTFUL)), 4),
         person=round(assign + _STRICT_SHARE * (1 - assign), 4),

@@ -14,7 +14,7 @@ _CUTS = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class RecognitionTrial:
     """Faces to tell apart: unit rows of shape (n, d), whose they are, and which are asked about.
 
     Those that are not asked about are how each person is known.
@@ -25,10 +25,10 @@ class Trial:
     asked: Bool
 
 
-def trial_of(embedding: Float32, person: Int64, asked: Bool) -> Trial:
+def trial_of(embedding: Float32, person: Int64, asked: Bool) -> RecognitionTrial:
     """A trial of those people who have both faces that are asked about and faces that are not."""
     kept = np.isin(person, person[asked]) & np.isin(person, person[~asked])
-    return Trial(embedding[kept], person[kept], asked[kept])
+    return RecognitionTrial(embedding[kept], person[kept], asked[kept])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Nearest:
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class NearestAssignment:
     """Giving faces to the nearest person, at the cosine similarity where F1 is best.
 
     Every face is asked about twice: with its person among the known ones, and as a stranger.
@@ -71,7 +71,7 @@ class Assignment:
 Project = Callable[[Float32], Float32]
 
 
-def verification(trial: Trial, projected: Float32) -> Verification:
+def verification(trial: RecognitionTrial, projected: Float32) -> Verification:
     """Judge pairs; `projected` holds the trial's rows as unit vectors of any dimension."""
     similarity = projected[trial.asked] @ projected[~trial.asked].T
     same = trial.person[trial.asked][:, None] == trial.person[~trial.asked][None, :]
@@ -85,14 +85,14 @@ def verification(trial: Trial, projected: Float32) -> Verification:
     return Verification(float((passing + refused).max() / 2), true_accepts)
 
 
-def strangers(trial: Trial, projected: Float32) -> Float32:
+def strangers(trial: RecognitionTrial, projected: Float32) -> Float32:
     """The similarities of all pairs of two people, of which one face is asked about and one is known."""
     similarity = projected[trial.asked] @ projected[~trial.asked].T
     two: Float32 = similarity[trial.person[trial.asked][:, None] != trial.person[~trial.asked][None, :]]
     return two
 
 
-def nearest_people(trial: Trial, to_projected: Project) -> Nearest:
+def nearest_people(trial: RecognitionTrial, to_projected: Project) -> Nearest:
     """How similar each face asked about is to the prototypes of its person, and of the nearest other.
 
     Prototypes are those of `assign`: the unit mean of the faces as the recogniser made them, and some faces.
@@ -117,10 +117,10 @@ def nearest_people(trial: Trial, to_projected: Project) -> Nearest:
     return Nearest(own, best.max(axis=1))
 
 
-def assignment(near: Nearest) -> Assignment:
+def assignment(near: Nearest) -> NearestAssignment:
     """Precision and recall at the best threshold."""
     if not len(near.own):
-        return Assignment(0.0, 0.0, 0.0, 1.0)
+        return NearestAssignment(0.0, 0.0, 0.0, 1.0)
     cuts = np.unique(np.quantile(near.own, np.linspace(0, 1, _CUTS)).astype(np.float32))[:, None]
     right = ((near.own >= cuts) & (near.own > near.other)).mean(axis=1)
     # As somebody else although its person is known, or as anybody though it is a stranger's.
@@ -128,4 +128,6 @@ def assignment(near: Nearest) -> Assignment:
     precision = right / np.maximum(right + wrong, 1e-9)
     f1 = 2 * precision * right / np.maximum(precision + right, 1e-9)
     best = int(f1.argmax())
-    return Assignment(float(precision[best]), float(right[best]), float(f1[best]), float(cuts[best, 0]))
+    return NearestAssignment(
+        float(precision[best]), float(right[best]), float(f1[best]), float(cuts[best, 0])
+    )

@@ -23,7 +23,7 @@ _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """How to train."""
 
     epochs: int
@@ -43,7 +43,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedHead:
     """A head, and how each epoch went; fewer epochs than planned if it was stopped."""
 
     layers: Layers
@@ -52,12 +52,12 @@ class Trained:
 
 def train(
     lesson: Lesson,
-    plan: Plan,
+    plan: TrainingPlan,
     directory: Path,
     *,
     on_epoch: Callable[[Epoch], None],
     stop: Stop,
-) -> Trained:
+) -> TrainedHead:
     """Train a head, going on from the newest checkpoint of this very training if there is one.
 
     The same lesson and plan give the same weights on one machine, however often it is interrupted.
@@ -89,7 +89,7 @@ def train(
             epochs.append(done)
             write_checkpoint(directory, Checkpoint(tuple(epochs), state.arrays()), training)
             on_epoch(done)
-    return Trained(state.layers(), tuple(epochs))
+    return TrainedHead(state.layers(), tuple(epochs))
 
 
 class _State:
@@ -141,7 +141,7 @@ def _first_arrays(inputs: int, seed: int) -> dict[str, Float32]:
     }
 
 
-def _one_epoch(state: _State, lesson: Lesson, plan: Plan, number: int, stop: Stop) -> Epoch | None:
+def _one_epoch(state: _State, lesson: Lesson, plan: TrainingPlan, number: int, stop: Stop) -> Epoch | None:
     """Go through all faces once; None if it was stopped before the end."""
     began = time.monotonic()
     rng = np.random.default_rng([plan.seed, number])
@@ -161,7 +161,7 @@ def _one_epoch(state: _State, lesson: Lesson, plan: Plan, number: int, stop: Sto
     return Epoch(number, total / max(1, pairs), validation, triplets, round(time.monotonic() - began, 3))
 
 
-def _validation_loss(state: _State, lesson: Lesson, plan: Plan) -> float:
+def _validation_loss(state: _State, lesson: Lesson, plan: TrainingPlan) -> float:
     """Mean loss of the faces that were not trained on, in the same batches after each epoch."""
     with torch.no_grad():
         found = list(_losses(state, lesson, lesson.validates, plan, np.random.default_rng([plan.seed, 0])))
@@ -170,7 +170,7 @@ def _validation_loss(state: _State, lesson: Lesson, plan: Plan) -> float:
 
 
 def _losses(
-    state: _State, lesson: Lesson, chosen: Bool, plan: Plan, rng: np.random.Generator
+    state: _State, lesson: Lesson, chosen: Bool, plan: TrainingPlan, rng: np.random.Generator
 ) -> Iterator[BatchLoss]:
     """The loss of each batch of the chosen faces that holds a triplet."""
     rows = np.flatnonzero(chosen)
@@ -182,7 +182,7 @@ def _losses(
             yield found
 
 
-def _digest(lesson: Lesson, plan: Plan) -> str:
+def _digest(lesson: Lesson, plan: TrainingPlan) -> str:
     """Of all that the result depends on."""
     digest = hashlib.sha256(f"{plan} {torch.__version__}".encode())
     for array in (lesson.embedding, lesson.person, lesson.validates):

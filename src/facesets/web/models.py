@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from facesets.assembly.describing import Asked, face_embedder, text_encoder
 from facesets.interfaces import Embedder
+from facesets.library_records import ClipRow
 from facesets.progress import SilentProgress
 from facesets.records import Float32
 from facesets.settings import Settings
 from facesets.stop import Stop
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.models import ClipRow
 
 _log = logging.getLogger("facesets.web")
 

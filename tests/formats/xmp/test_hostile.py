@@ -10,13 +10,15 @@ from tests.fixtures.hostile import damaged_bytes, hostile
 from tests.fixtures.xmp_packets import boundary, iptc_region, listed, packet_of, region, regions
 
 from facesets.errors import FacesetsError
-from facesets.formats.xmp.merging import Wanted, merged
+from facesets.formats.xmp.merging import WantedSidecar, merged
 from facesets.formats.xmp.ownership import NOTHING, Hasher
 from facesets.formats.xmp.packet import MAX_BYTES, parse
 from facesets.formats.xmp.reading import read_named_regions
 
 _HASHED = Hasher("a library")
-_WANTED = Wanted((("Anna", (0.4, 0.3, 0.6, 0.7)), ("Ben", (0.1, 0.1, 0.2, 0.2))), 400, 300, microsoft=True)
+_WANTED = WantedSidecar(
+    (("Anna", (0.4, 0.3, 0.6, 0.7)), ("Ben", (0.1, 0.1, 0.2, 0.2))), 400, 300, microsoft=True
+)
 _OURS = merged(None, _WANTED, (), _HASHED)
 _SHAPES = (
     boundary("rectangle", "pixel", X=160, Y=90, W=80, H=120),

@@ -24,7 +24,7 @@ from tests.fixtures.xmp_packets import (
 )
 
 from facesets.formats.xmp.editing import UnfitSidecar
-from facesets.formats.xmp.merging import EditedSince, Merged, Wanted, merged
+from facesets.formats.xmp.merging import EditedSince, Merged, WantedSidecar, merged
 from facesets.formats.xmp.ownership import NOTHING, Hasher, Ours, from_json, to_json
 from facesets.formats.xmp.reading import read_named_regions
 from facesets.imaging.decode import SUFFIXES
@@ -41,7 +41,7 @@ def _put(
     ours: Ours = NOTHING,
     **how: bool,
 ) -> Merged:
-    wanted = Wanted(faces, 400, 300, how.pop("microsoft", False))
+    wanted = WantedSidecar(faces, 400, 300, how.pop("microsoft", False))
     return merged(data, wanted, () if data is None else (ours,), _HASHED, **how)
 
 
@@ -303,24 +303,24 @@ def test_what_a_run_wrote_that_was_cut_off_is_ours() -> None:
     after = _put(before.content, _BEN, ours=before.ours)
     more = _put(before.content, _ANNA, _BEN, ours=before.ours)
     for planned, there in ((after, before), (after, after), (more, before), (more, more)):
-        done = merged(there.content, Wanted((), 400, 300), (planned.ours, before.ours), _HASHED)
+        done = merged(there.content, WantedSidecar((), 400, 300), (planned.ours, before.ours), _HASHED)
         assert done.content is None
 
 
 def test_regions_of_a_crop_are_not_mixed_with_those_of_the_whole() -> None:
     theirs = packet_of(regions(region("Carl", 0.5, 0.5, 0.2, 0.2)))
-    crop = Wanted((_ANNA,), 300, 300)
+    crop = WantedSidecar((_ANNA,), 300, 300)
     with pytest.raises(UnfitSidecar, match=r"400×300 pixels, the photo has 300×300"):
         merged(theirs, crop, (), _HASHED)
     assert merged(theirs, crop, (), _HASHED, replace=True).ours.mwg
-    smaller = Wanted((_ANNA,), 200, 150)
+    smaller = WantedSidecar((_ANNA,), 200, 150)
     assert merged(theirs, smaller, (), _HASHED).ours.mwg
-    assert merged(theirs, Wanted((), 300, 300), (), _HASHED).content == theirs
+    assert merged(theirs, WantedSidecar((), 300, 300), (), _HASHED).content == theirs
 
 
 def test_our_own_regions_follow_a_photo_that_was_cropped() -> None:
     made = _put(None, _ANNA)
-    crop = merged(made.content, Wanted((_BEN,), 300, 300), (made.ours,), _HASHED)
+    crop = merged(made.content, WantedSidecar((_BEN,), 300, 300), (made.ours,), _HASHED)
     assert b"<stDim:w>300</stDim:w>" in (crop.content or b"")
     assert [each.name for each in read_named_regions(crop.content or b"")] == ["Ben Ångström"]
 

@@ -562,9 +562,9 @@ def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Pat
     out = tmp_path / "swap"
     strict = replace(TASTE, min_face_short=5000)
     planned, summary = run(out, replace(strict, dry_run=True)), run(out, strict)
-    for told in (planned, summary):
-        assert told.sets == 0
-        assert [(e.name, set(e.dropped_by)) for e in told.empty] == [
+    for reported in (planned, summary):
+        assert reported.sets == 0
+        assert [(e.name, set(e.dropped_by)) for e in reported.empty] == [
             (f"faceset_00{n}", {"min_face_short"}) for n in range(1, len(PEOPLE) + 1)
         ]
     assert [path.name for path in files_in(out)] == ["manifest.json"]

@@ -22,7 +22,7 @@ from facesets.imaging.renumbered_faces import Renumbered
 from facesets.inference.catalog import PUBLISHED
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.inference.providers import Choice
+from facesets.inference.providers import ProviderChoice
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.export_swap import export_swap
@@ -73,7 +73,7 @@ def refined(tmp_path_factory: pytest.TempPathFactory, pristine: Library) -> Path
 
 @pytest.fixture(scope="module")
 def modeller(insightface_pack: Path) -> EmbedderOnDemand:
-    return EmbedderOnDemand(lambda: (read_pack(insightface_pack), Choice("cpu", ())), 640, 0.35)
+    return EmbedderOnDemand(lambda: (read_pack(insightface_pack), ProviderChoice("cpu", ())), 640, 0.35)
 
 
 @pytest.fixture

@@ -141,10 +141,10 @@ def test_running_it_twice_changes_nothing(imported: Path, tmp_path: Path, run: R
 
 def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
-    told = run(out, export=replace(TASTE, dry_run=True))
+    reported = run(out, export=replace(TASTE, dry_run=True))
     assert not out.exists()
     done = run(out)
-    assert told.people == done.people
+    assert reported.people == done.people
     assert {person.state for person in done.people} == {"new"}
 
 

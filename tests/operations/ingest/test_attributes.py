@@ -21,7 +21,7 @@ from facesets.operations.ingest.attributes import attributes_stage
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.enrich import EnrichSummary, enrich
 from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageOptions, run_stage
+from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.library.delete_findings import delete_findings
 from facesets.operations.options.cache import EmbedOptions, EnrichOptions
@@ -97,7 +97,7 @@ def test_one_pass_later_passes_and_both_stores_say_the_same_of_each_face(
     take_in(database, photos, embedder)
     library = Library(database)
     assert library.load().faces.age is None
-    summary = run_stage(library, stage, StageOptions(), progress=SilentProgress(), stop=Stop())
+    summary = run_stage(library, stage, StageRunOptions(), progress=SilentProgress(), stop=Stop())
     assert summary.completed == 5
     same_ages(library.load().faces, cached)
     assert len(raw(database)) == len(cached)
@@ -118,12 +118,12 @@ def test_new_photos_have_age_and_sex_when_they_are_stored(
         ).fetchall()
     )
     assert sexes == [(True,)]
-    again = run_stage(library, stage, StageOptions(), progress=SilentProgress(), stop=Stop())
+    again = run_stage(library, stage, StageRunOptions(), progress=SilentProgress(), stop=Stop())
     assert (again.completed, again.to_do) == (0, 0)
     newer = run_stage(
         library,
         replace(stage, version="other"),
-        StageOptions(dry_run=True),
+        StageRunOptions(dry_run=True),
         progress=SilentProgress(),
         stop=Stop(),
     )
@@ -243,6 +243,6 @@ def test_all_ages_can_be_deleted_and_are_found_again_when_asked_for(
     assert raw(database) == []
     with pytest.raises(WrongUsage, match="cannot be deleted"):
         delete_findings(library, "detection", dry_run=False)
-    again = run_stage(library, stage, StageOptions(), progress=SilentProgress(), stop=Stop())
+    again = run_stage(library, stage, StageRunOptions(), progress=SilentProgress(), stop=Stop())
     assert again.completed == 5
     same_ages(library.load().faces, before)

@@ -11,7 +11,7 @@ from facesets.errors import Unreachable, WrongUsage
 from facesets.operations.ingest.index import IndexSummary, index
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
-from facesets.remote.ml_service import MlService, Models
+from facesets.remote.ml_service import MlService, ServiceModels
 from facesets.remote.retry import pausing
 from facesets.remote.service_embedder import ServiceEmbedder
 from facesets.sources.galleries import GallerySource
@@ -27,7 +27,7 @@ def run(
     stop = Stop()
     remote = MlService(
         service.url,
-        Models(min_det_score=0.5),
+        ServiceModels(min_det_score=0.5),
         pause=pausing(stop),
         waits_s=[0.01] * 3,
         timeout_s=0.5,
@@ -99,7 +99,7 @@ def test_a_service_that_is_gone_ends_the_run_and_the_next_goes_on(
 ) -> None:
     photos = copy_photos(lfw_photos[:20], tmp_path / "photos")
     with ml_service() as service:
-        remote = MlService(service.url, Models(min_det_score=0.5), pause=lambda _: None, waits_s=[0])
+        remote = MlService(service.url, ServiceModels(min_det_score=0.5), pause=lambda _: None, waits_s=[0])
         embedder = ServiceEmbedder(remote)
     options = IndexOptions(concurrency=2)
     with pytest.raises(Unreachable, match="does not answer any more"):

@@ -1,39 +1,18 @@
 """Listing for the queue: in little memory, however many files there are."""
 
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from tests.fixtures.made_listing import MadeUpListing, NoModels
 
 from facesets.file_records import FoundFile
 from facesets.operations.ingest.index_chunks import FILES_IN_CHUNK, ChunksSummary, hand_over_chunks
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
-from facesets.records import ClipModel
-from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-
-
-class MadeUpListing(GallerySource):
-    """So many files in folders of a thousand, none of which exists."""
-
-    def __init__(self, root: Path, count: int) -> None:
-        super().__init__([root])
-        self._root = root
-        self._count = count
-
-    def stamps(self) -> Iterator[list[str]]:
-        for start in range(0, self._count, 1_000):
-            yield [f"1000\t1000\t{self._root}/{start:08d}/{number:04d}.jpg" for number in range(1_000)]
-
-
-class NoModels:
-    faces_from = None
-    clip_from: ClipModel | None = None
-
-    def describe(self, *_: object) -> list[object]:
-        raise AssertionError("nothing is looked at while listing")
 
 
 def listed(database: Database, folder: Path, count: int) -> tuple[ChunksSummary, int, int]:

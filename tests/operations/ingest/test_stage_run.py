@@ -12,7 +12,12 @@ from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.library_records import PhotosOfStage
 from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageOptions, StageSummary, folders_without_photos, run_stage
+from facesets.operations.ingest.stage_run import (
+    StageRunOptions,
+    StageRunSummary,
+    folders_without_photos,
+    run_stage,
+)
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.library.stats import stages
 from facesets.operations.options.library import IndexOptions
@@ -39,9 +44,9 @@ def take_in(database: Database, photos: Path, embedder: LocalEmbedder, *stages: 
     )
 
 
-def look(database: Database, stage: Stage, options: StageOptions | None = None) -> StageSummary:
+def look(database: Database, stage: Stage, options: StageRunOptions | None = None) -> StageRunSummary:
     return run_stage(
-        Library(database), stage, options or StageOptions(), progress=SilentProgress(), stop=Stop()
+        Library(database), stage, options or StageRunOptions(), progress=SilentProgress(), stop=Stop()
     )
 
 
@@ -68,12 +73,12 @@ def test_photos_of_an_older_library_are_pending_and_looked_at_once(
 ) -> None:
     take_in(database, photos, embedder)
     assert (counts(database).completed, counts(database).pending) == (0, 5)
-    assert look(database, SCENE, StageOptions(dry_run=True)).to_do == 5
-    first = look(database, SCENE, StageOptions(max_images=2))
+    assert look(database, SCENE, StageRunOptions(dry_run=True)).to_do == 5
+    first = look(database, SCENE, StageRunOptions(max_images=2))
     assert (first.completed, first.to_do) == (2, 3)
     assert look(database, SCENE).completed == 3
     assert look(database, SCENE).completed == 0
-    assert look(database, SCENE, StageOptions(force=True)).completed == 5
+    assert look(database, SCENE, StageRunOptions(force=True)).completed == 5
 
 
 def test_a_new_version_makes_its_stage_pending_and_nothing_else(
@@ -102,7 +107,7 @@ def test_what_failed_is_tried_again_when_that_is_asked_for(
     assert (counts(database).completed, counts(database).failed) == (4, 1)
     assert counts(database).reasons == {"too dark": 1}
     assert look(database, SCENE).completed == 0
-    assert look(database, SCENE, StageOptions(retry_failed=True)).completed == 1
+    assert look(database, SCENE, StageRunOptions(retry_failed=True)).completed == 1
     assert counts(database).failed == 0
 
 
@@ -115,7 +120,7 @@ def test_only_photos_below_the_named_folders_are_looked_at(
     )
     for folder in (one, other):
         take_in(database, folder, embedder)
-    assert look(database, SCENE, StageOptions(below=(str(other),))).completed == 3
+    assert look(database, SCENE, StageRunOptions(below=(str(other),))).completed == 3
     assert counts(database).pending == 2
     folders = [str(one), str(tmp_path / "typo"), str(other)]
     assert folders_without_photos(Library(database), folders) == [str(tmp_path / "typo")]
@@ -149,7 +154,7 @@ def test_a_stage_sees_the_faces_that_are_known(
 
     stage = replace(SCENE, look=note)
     take_in(database, photos, embedder, stage)
-    look(database, stage, StageOptions(force=True))
+    look(database, stage, StageRunOptions(force=True))
     assert len(seen) == 5
     for inside, by_itself in seen.values():
         assert inside == by_itself
@@ -162,5 +167,5 @@ def test_photos_whose_files_are_gone_do_not_keep_others_from_their_turn(
     in_order = rows(database, "SELECT path FROM image_paths ORDER BY image_id")
     for (path,) in in_order[:2]:
         Path(path).unlink()
-    summary = look(database, SCENE, StageOptions(max_images=2))
+    summary = look(database, SCENE, StageRunOptions(max_images=2))
     assert (summary.completed, summary.unavailable, summary.to_do) == (2, 2, 1)

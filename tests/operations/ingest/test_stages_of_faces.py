@@ -16,7 +16,7 @@ from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageOptions, StageSummary, run_stage
+from facesets.operations.ingest.stage_run import StageRunOptions, StageRunSummary, run_stage
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.library.look_again import look_again
 from facesets.operations.library.stats import stages
@@ -49,8 +49,8 @@ def take_in(database: Database, photos: Path, describer: LocalDescriber, *some: 
     )
 
 
-def look(database: Database, one: Stage) -> StageSummary:
-    return run_stage(Library(database), one, StageOptions(), progress=SilentProgress(), stop=Stop())
+def look(database: Database, one: Stage) -> StageRunSummary:
+    return run_stage(Library(database), one, StageRunOptions(), progress=SilentProgress(), stop=Stop())
 
 
 def counts(database: Database, name: str) -> StageCounts:

@@ -25,7 +25,7 @@ from facesets.inference.clip_packs import read_clip
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageOptions, StageSummary
+from facesets.operations.ingest.stage_run import StageRunOptions, StageRunSummary
 from facesets.operations.ingest.tag_stages import face_crop
 from facesets.operations.library.photo_filter import filter_of
 from facesets.operations.library.search import search_photos
@@ -98,9 +98,11 @@ def record(path: Path, faces: Faces) -> ImageRecord:
     return ImageRecord(digest, decoded.width, decoded.height, nat, bytes(32), faces)
 
 
-def run(library: Library, pack: Path, options: StageOptions | None = None) -> StageSummary:
+def run(library: Library, pack: Path, options: StageRunOptions | None = None) -> StageRunSummary:
     asked = Asked(clip_pack=str(pack), provider="cpu")
-    return run_tags("face-tags", library, load(), asked, options or StageOptions(), SilentProgress(), Stop())
+    return run_tags(
+        "face-tags", library, load(), asked, options or StageRunOptions(), SilentProgress(), Stop()
+    )
 
 
 def tags(library: Library) -> list[tuple[float, str, float]]:
@@ -115,7 +117,7 @@ def tags(library: Library) -> list[tuple[float, str, float]]:
 def test_each_face_gets_the_tag_of_its_own_crop_with_the_confidence_by_hand(
     library: Library, pack: Path
 ) -> None:
-    assert run(library, pack, StageOptions(dry_run=True)).to_do == 2
+    assert run(library, pack, StageRunOptions(dry_run=True)).to_do == 2
     assert run(library, pack).completed == 2
     found = tags(library)
     assert [(left, tag) for left, tag, _ in found] == [(40, "red"), (150, "blue")]
@@ -139,7 +141,7 @@ def test_other_prompts_need_no_photo_again(library: Library, pack: Path, tmp_pat
     summary = run(library, pack)
     assert (summary.completed, summary.unavailable) == (2, 0)
     assert [(left, tag) for left, tag, _ in tags(library)] == [(40, "yellow"), (150, "blue")]
-    assert run(library, pack, StageOptions(force=True)).unavailable == 1
+    assert run(library, pack, StageRunOptions(force=True)).unavailable == 1
 
 
 def test_faces_of_photos_that_are_away_stay_pending(library: Library, pack: Path, tmp_path: Path) -> None:
@@ -215,5 +217,5 @@ def test_new_photos_are_tagged_in_the_run_that_takes_them_in_where_that_is_asked
     ((faces,),) = rows(database, "SELECT count(*) FROM face_detections")
     assert len(inline) == 3 * faces > 0
     assert run(library, pack).completed == 0
-    assert run(library, pack, StageOptions(force=True)).completed == 3
+    assert run(library, pack, StageRunOptions(force=True)).completed == 3
     assert sorted(tags(library)) == sorted(inline)

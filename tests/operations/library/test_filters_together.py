@@ -269,8 +269,8 @@ def test_all_conditions_hold_together_however_photos_are_found(
             near = photos_near(connection, row, np.array([1, 0], np.float32), meant, limit=100)
             assert [each.sha256 for each in near] == sorted(right, key=lambda each: known[each].vector), asked
             if asked.words:
-                told = described.described_photos(connection, meant, limit=100)
-                assert {each.path for each in told} == {known[sha256].path for sha256 in right}, asked
+                reported = described.described_photos(connection, meant, limit=100)
+                assert {each.path for each in reported} == {known[sha256].path for sha256 in right}, asked
 
     database.run(work)
 

@@ -14,6 +14,7 @@ from tests.fixtures.made_metadata import with_metadata
 
 from facesets.errors import NotFound, WrongUsage
 from facesets.imaging.metadata.record import PhotoMetadata
+from facesets.library_records import ClipRow
 from facesets.operations.library.photo_filter import filter_of, people_meant
 from facesets.operations.library.photo_search import (
     PhotoPage,
@@ -29,7 +30,6 @@ from facesets.records import ClipModel, Float32
 from facesets.store.postgres import photo_latest
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.models import ClipRow
 from facesets.store.postgres.photo_dates import Dates
 from facesets.store.postgres.photo_filter import PhotoFilter
 

@@ -9,7 +9,7 @@ from tests.fixtures.taught_people import blurred_people
 
 from facesets.assembly.pipeline import PipelineRequest, people_steps
 from facesets.operations.ingest.index import IndexSummary
-from facesets.operations.library.pipeline import PipelineSummary, Step, StepDone, pipeline
+from facesets.operations.library.pipeline import PipelineStep, PipelineSummary, StepDone, pipeline
 from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
 from facesets.operations.options.training import TrainOptions
 from facesets.progress import SilentProgress
@@ -24,17 +24,17 @@ def test_a_stopped_run_goes_on_at_the_step_that_it_was_stopped_in(database: Data
     stop = Stop()
     taken: list[str] = []
 
-    def step(name: str, *, stops: bool = False) -> Step:
+    def step(name: str, *, stops: bool = False) -> PipelineStep:
         def do() -> None:
             taken.append(name)
             if stops:
                 stop.request()
 
-        return Step(name, do)
+        return PipelineStep(name, do)
 
-    def run(*further: Step, told: str = "the same") -> PipelineSummary:
+    def run(*further: PipelineStep, reported: str = "the same") -> PipelineSummary:
         taken.clear()
-        options = {"told": told}
+        options = {"told": reported}
         return pipeline(database, step("index"), further, options, on_step=lambda _: None, stop=stop)
 
     stopped = run(step("a"), step("b", stops=True), step("c"))
@@ -59,7 +59,9 @@ def test_the_library_is_taught_between_two_rounds(database: Database, tmp_path: 
     )
     steps = people_steps(library, request, settings, "me", SilentProgress(), Stop())
     heard: list[StepDone] = []
-    summary = pipeline(database, Step("index", IndexSummary), steps, {}, on_step=heard.append, stop=Stop())
+    summary = pipeline(
+        database, PipelineStep("index", IndexSummary), steps, {}, on_step=heard.append, stop=Stop()
+    )
     assert [step.name for step in summary.steps] == ["index", "dual", "train", "dual again", "stats"]
     assert heard == summary.steps
     first, taught, second = (step.summary for step in summary.steps[1:4])

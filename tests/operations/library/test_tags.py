@@ -20,7 +20,7 @@ from facesets.inference.clip_image import ClipVisual
 from facesets.inference.clip_packs import read_clip
 from facesets.inference.describer import LocalDescriber
 from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageOptions, StageSummary
+from facesets.operations.ingest.stage_run import StageRunOptions, StageRunSummary
 from facesets.operations.library.photo_filter import filter_of
 from facesets.operations.library.search import search_photos
 from facesets.operations.library.stats import stages
@@ -101,9 +101,9 @@ def take_in(library: Library, photos: Path, pack: Path, names: tuple[str, ...] =
     )
 
 
-def run(library: Library, pack: Path, options: StageOptions | None = None) -> StageSummary:
+def run(library: Library, pack: Path, options: StageRunOptions | None = None) -> StageRunSummary:
     asked = Asked(clip_pack=str(pack), provider="cpu")
-    return run_tags("scene", library, load(), asked, options or StageOptions(), SilentProgress(), Stop())
+    return run_tags("scene", library, load(), asked, options or StageRunOptions(), SilentProgress(), Stop())
 
 
 def tags(library: Library) -> dict[str, dict[str, float]]:
@@ -150,8 +150,8 @@ def test_a_run_over_the_library_gives_what_the_run_that_took_photos_in_gave(
     library.database.run(lambda connection: connection.execute("DELETE FROM image_tags"))
     for path in photos.iterdir():
         path.unlink()
-    assert run(library, pack, StageOptions(force=True, max_images=3)).to_do == 1
-    assert run(library, pack, StageOptions(force=True)).completed == 4
+    assert run(library, pack, StageRunOptions(force=True, max_images=3)).to_do == 1
+    assert run(library, pack, StageRunOptions(force=True)).completed == 4
     assert tags(library) == inline
 
 
@@ -159,11 +159,11 @@ def test_photos_of_an_older_library_are_pending_and_tagged_without_their_files(
     library: Library, photos: Path, pack: Path
 ) -> None:
     take_in(library, photos, pack, ())
-    assert run(library, pack, StageOptions(dry_run=True)).to_do == 4
+    assert run(library, pack, StageRunOptions(dry_run=True)).to_do == 4
     assert tags(library) == {name: {} for name in PHOTOS}
-    first = run(library, pack, StageOptions(max_images=1))
+    first = run(library, pack, StageRunOptions(max_images=1))
     assert (first.completed, first.to_do) == (1, 3)
-    assert run(library, pack, StageOptions(below=(str(photos / "red.png"),))).completed <= 1
+    assert run(library, pack, StageRunOptions(below=(str(photos / "red.png"),))).completed <= 1
     assert run(library, pack).completed >= 2
     assert set(tags(library)["red"]) == {"colour:red", "warm:red"}
 
@@ -317,7 +317,7 @@ def test_tags_of_another_source_stay_whatever_clip_is_asked(
                 RETURNING id)
             INSERT INTO image_tags (image_id, tag_id, confidence) SELECT 1, id, 0.9 FROM w RETURNING 1""",
     )
-    assert run(library, pack, StageOptions(force=True)).completed == 4
+    assert run(library, pack, StageRunOptions(force=True)).completed == 4
     found = library.database.run(lambda connection: of_image(connection, 1))
     assert [(each.tag, each.source, each.model) for each in found.scene if each.source != "clip"] == [
         ("animal", "vision", "")

@@ -1,4 +1,4 @@
-"""From cache to library and back, bit for bit; and a library mended after changes by hand."""
+"""From cache to library and back, bit for bit; and a library repaired after changes by hand."""
 
 import json
 from dataclasses import replace
@@ -125,8 +125,8 @@ def test_check_finds_what_hands_broke_and_faces_keep_their_people_when_it_is_men
         connection.execute("UPDATE face_detections SET person_id = (SELECT id FROM persons)")
         connection.execute(damage.encode())
     assert check(library, fix=False).problems
-    mended = check(library, fix=True)
-    assert "/0.jpg" in mended.to_index
+    repaired = check(library, fix=True)
+    assert "/0.jpg" in repaired.to_index
     images = [made_image("a", 2, "2020-02-03T04:05:06"), made_image("b", 0), made_image("c", 3)]
     library.add([made_file(f"/{i}.jpg", image) for i, image in enumerate(images)], images)
     assert check(library, fix=False).problems == []

@@ -10,7 +10,14 @@ import pytest
 from facesets.errors import CannotInfer
 from facesets.inference.packs import ModelPack, read_pack
 from facesets.inference.session import CPU, CUDA
-from facesets.operations.models.benchmark import Trial, benchmark, clearly_best, divisions, quick_choice, ways
+from facesets.operations.models.benchmark import (
+    TuningTrial,
+    benchmark,
+    clearly_best,
+    divisions,
+    quick_choice,
+    ways,
+)
 from facesets.operations.models.tuning import Tuning, is_long, recall, remember, usual
 from facesets.operations.options.cache import DetectionOptions
 from facesets.stop import Stop
@@ -86,10 +93,10 @@ def test_a_measurement_that_is_stopped_chooses_nothing(pack: ModelPack) -> None:
 def test_a_quick_measurement_stays_with_the_usual_unless_another_is_clearly_faster() -> None:
     usually, other = usual(CPU, 2), Tuning(1, 2, 1, 1)
     for rate, expected in ((90.0, usually), (109.0, usually), (111.0, other)):
-        trials = [Trial(usually, 200.0, 200.0), Trial(other, 2 * rate, 2 * rate)]
+        trials = [TuningTrial(usually, 200.0, 200.0), TuningTrial(other, 2 * rate, 2 * rate)]
         assert clearly_best(trials, usually) == expected
     # A way that was not tried is no match for any that was.
-    assert clearly_best([Trial(other, 1.0, 1.0)], usually) == other
+    assert clearly_best([TuningTrial(other, 1.0, 1.0)], usually) == other
 
 
 def test_a_quick_measurement_tries_real_models(pack: ModelPack) -> None:

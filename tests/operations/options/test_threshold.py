@@ -35,7 +35,7 @@ def test_every_method_of_the_table_can_be_named_and_no_other() -> None:
     ],
 )
 def test_folders(method: Method | None, said: Threshold, used: tuple[str, float | None]) -> None:
-    options = ClusterOptions().told(method, said)
+    options = ClusterOptions().chosen(method, said)
     assert (options.method, options.own_threshold()) == used
 
 
@@ -59,41 +59,41 @@ def test_folders(method: Method | None, said: Threshold, used: tuple[str, float 
 def test_people_of_the_library(
     method: Method | None, said: Threshold | None, used: tuple[str, float | None, float | None]
 ) -> None:
-    options = ClusterLibraryOptions().told(method, said)
+    options = ClusterLibraryOptions().chosen(method, said)
     assert (options.method, options.threshold, options.own_threshold()) == used
 
 
 @pytest.mark.parametrize("measure", [None, DISTANCE])
 def test_the_threshold_of_dbscan_is_eps(measure: Measure | None) -> None:
-    assert ClusterOptions(eps=0.3).told("dbscan", None).own_threshold() == 0.3
-    assert ClusterOptions().told("dbscan", Threshold(0.4, measure)).own_threshold() == 0.4
-    joining = ClusterLibraryOptions(eps=0.3).told("dbscan", Threshold(0.7, SIMILARITY))
+    assert ClusterOptions(eps=0.3).chosen("dbscan", None).own_threshold() == 0.3
+    assert ClusterOptions().chosen("dbscan", Threshold(0.4, measure)).own_threshold() == 0.4
+    joining = ClusterLibraryOptions(eps=0.3).chosen("dbscan", Threshold(0.7, SIMILARITY))
     assert (joining.threshold, joining.own_threshold()) == (0.7, 0.3)
 
 
 def test_nothing_said_means_auto_for_folders() -> None:
-    assert ClusterOptions().told(None, None).method == "auto"
-    assert ClusterOptions().told("agglomerative", None).own_threshold() == 0.55
-    assert ClusterOptions().told("components", None).own_threshold() == 0.65
+    assert ClusterOptions().chosen(None, None).method == "auto"
+    assert ClusterOptions().chosen("agglomerative", None).own_threshold() == 0.55
+    assert ClusterOptions().chosen("components", None).own_threshold() == 0.65
 
 
 @pytest.mark.parametrize("method", ["auto", "hdbscan"])
 def test_a_method_without_a_threshold_refuses_one_that_was_typed(method: Method) -> None:
     with pytest.raises(WrongUsage, match=f"method {method} has no threshold"):
-        ClusterOptions().told(method, Threshold(0.4, DISTANCE))
+        ClusterOptions().chosen(method, Threshold(0.4, DISTANCE))
     with pytest.raises(WrongUsage, match="no threshold"):
         ClusterOptions(method=method).with_own_threshold(0.4)
 
 
 def test_a_threshold_out_of_range_is_refused_by_the_name_of_its_flag() -> None:
     with pytest.raises(WrongUsage, match=r"--max-cosine-distance must be between 0 and 2, not 3"):
-        ClusterOptions().told("agglomerative", Threshold(3, DISTANCE))
+        ClusterOptions().chosen("agglomerative", Threshold(3, DISTANCE))
     with pytest.raises(WrongUsage, match=r"--min-cosine-similarity must be between -1 and 1, not 1.5"):
-        ClusterOptions().told("agglomerative", Threshold(1.5, SIMILARITY))
+        ClusterOptions().chosen("agglomerative", Threshold(1.5, SIMILARITY))
     with pytest.raises(WrongUsage, match=r"--max-cosine-distance must be between 0 and 1, not 1.2"):
-        ClusterLibraryOptions().told(None, Threshold(1.2, DISTANCE))
+        ClusterLibraryOptions().chosen(None, Threshold(1.2, DISTANCE))
     with pytest.raises(WrongUsage, match="--max-cosine-distance"):
-        ClusterOptions().told(None, Threshold(float("nan"), DISTANCE))
+        ClusterOptions().chosen(None, Threshold(float("nan"), DISTANCE))
 
 
 @pytest.mark.parametrize("command", ["cluster", "evaluate"])

@@ -11,7 +11,7 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
-from facesets.descriptions.asking import BatchState, LostBatch, NotSent, Outcome, Question, request_name
+from facesets.descriptions.asking import BatchState, LostBatch, NotSent, Outcome, PhotoQuestion, request_name
 from facesets.descriptions.prices import model_named
 from facesets.errors import WrongUsage
 from facesets.remote.llm.bedrock import BatchPlace, Bedrock, Clients
@@ -23,7 +23,7 @@ ARN = "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/abcdefghijkl"
 ROLE = "arn:aws:iam::123456789012:role/describe"
 KEY = "0123456789abcdef"
 SHA = "ab" * 32
-QUESTION = Question(SHA, b"\xff\xd8jpeg", 100, 80, "What is it?")
+QUESTION = PhotoQuestion(SHA, b"\xff\xd8jpeg", 100, 80, "What is it?")
 
 
 @pytest.fixture

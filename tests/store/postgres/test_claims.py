@@ -25,7 +25,7 @@ def cut(database: Database, library_url: str) -> Iterator[Cut]:
     with psycopg.connect(library_url, autocommit=True) as by_hand:
 
         def call() -> None:
-            # Asked in no transaction, for that would notice a cut of before and mend it.
+            # Asked in no transaction, for that would notice a cut of before and repair it.
             pid = database.run_alone(lambda connection: connection.info.backend_pid)
             by_hand.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
 

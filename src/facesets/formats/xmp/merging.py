@@ -40,7 +40,7 @@ _SIZE = "mwg-rs:AppliedToDimensions"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedSidecar:
     """What a sidecar is to say.
 
     Attributes
@@ -99,7 +99,12 @@ class _Work:
 
 
 def merged(
-    data: bytes | None, wanted: Wanted, candidates: Sequence[Ours], hashed: Hasher, *, replace: bool = False
+    data: bytes | None,
+    wanted: WantedSidecar,
+    candidates: Sequence[Ours],
+    hashed: Hasher,
+    *,
+    replace: bool = False,
 ) -> Merged:
     """A sidecar with what is wanted, and without what was ours and is not wanted any more.
 
@@ -218,7 +223,7 @@ def _kept_of(there: Ours, ours: Ours) -> Ours:
     )
 
 
-def _require_same_picture(work: _Work, wanted: Wanted, ours: Ours, *, replace: bool) -> None:
+def _require_same_picture(work: _Work, wanted: WantedSidecar, ours: Ours, *, replace: bool) -> None:
     """Refuse to mix regions of two pictures: a crop has its faces elsewhere."""
     size = applied_to(work.tree)
     only_ours = _SIZE in work.made and sum(1 for _ in mwg_regions(work.tree)) <= len(ours.mwg)
@@ -288,7 +293,7 @@ def _says(region: Region, name: str, box: Box) -> bool:
     return same_name and region.box is not None and is_same_place(region.box, box)
 
 
-def _set_size(work: _Work, wanted: Wanted) -> None:
+def _set_size(work: _Work, wanted: WantedSidecar) -> None:
     """Say how large the picture is that regions are of, where nobody says so yet, or where we did."""
     size, there = applied_to(work.tree), field_of(property_of(work.tree, MWG_REGIONS), MWG_DIMENSIONS)
     if size is not None and size[0] == wanted.width and size[1] == wanted.height:

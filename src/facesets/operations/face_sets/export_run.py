@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.imaging.quality import Quality, known_pose, quality
+from facesets.imaging.quality import FaceQuality, known_pose, quality
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.face_sets.face_modeller import FaceModeller, require_recogniser
 from facesets.operations.options.cache import ExportSwapOptions
@@ -28,7 +28,7 @@ class ExportRun:
     ----------
     collection : Collection
         What the store holds; `ids` are those of its faces.
-    pose, parts, rating : float32 array, Quality, float32 array
+    pose, parts, rating : float32 array, FaceQuality, float32 array
         Of every face of the store: where it looks, the parts of its quality, and their sum.
     sources : PhotoSources
         The photos, which were there a moment ago.
@@ -44,7 +44,7 @@ class ExportRun:
     collection: Collection
     ids: tuple[str, ...]
     pose: Float32
-    parts: Quality
+    parts: FaceQuality
     rating: Float32
     sources: PhotoSources
     earlier: EarlierExport

@@ -20,7 +20,7 @@ from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.operations.people.carrying.import_people import ImportPeopleSummary, import_people
-from facesets.operations.people.carrying.result_names import NamedFaces, brought
+from facesets.operations.people.carrying.result_names import FolderFaces, brought
 from facesets.results.file_names import folder_name
 from facesets.results.lock import reserved
 from facesets.results.manifest import Failure, face_describer
@@ -150,7 +150,7 @@ def _name_in_library(run: ExportRun, identities: Sequence[Identity], by: str) ->
         return None
     describe = face_describer(run.collection, run.rating)
     people = [
-        NamedFaces(identity.label, [describe(int(row)) for row in identity.core], {})
+        FolderFaces(identity.label, [describe(int(row)) for row in identity.core], {})
         for identity in identities
     ]
     found = brought(run.collection.images, people)

@@ -1,4 +1,4 @@
-"""What an export would do to each of its sets, told before anything is written."""
+"""What an export would do to each of its sets, reported before anything is written."""
 
 from pathlib import Path
 from typing import Literal

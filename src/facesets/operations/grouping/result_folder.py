@@ -1,4 +1,4 @@
-"""What `cluster` and `refine` do alike with their result folder: read what lies there, and write it again."""
+"""What `cluster` and `refine` do alike with their result folder: read what it holds, and write it again."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class ResultOptions(FolderOptions, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ResultFolder(Generic[M]):
+class FoundResult(Generic[M]):
     """A result folder as it was found.
 
     Attributes
@@ -62,18 +62,18 @@ class ResultFolder(Generic[M]):
 
 def open_result(
     store: Store, out: Path, kind: type[M], manifest_name: str, options: ResultOptions, progress: Progress
-) -> ResultFolder[M]:
+) -> FoundResult[M]:
     """Read a store and what lies in a result folder; errors as `begin`."""
     begun = begin(store, out, kind, manifest_name, replace=options.replace, how=options.materialize)
     before = {} if begun.before is None else {out: begun.before}
     results, naming = known_and_named(store, before, [out], begun.collection, learns=False)
     known = results.get(out)
     warn(known, out, progress)
-    return ResultFolder(out, begun, naming, known)
+    return FoundResult(out, begun, naming, known)
 
 
 def write_result(
-    folder: ResultFolder[M],
+    folder: FoundResult[M],
     command: str,
     manifest_name: str,
     manifest: M,

@@ -45,7 +45,7 @@ class ResultNow:
     learned, warnings : sequence of str
         What the next run will understand, in sentences, and what says nothing.
     since : str
-        Which manifest lies there.
+        Which manifest exists there.
     sealed : str
         Why nothing can be changed here now; empty if it can.
     """

@@ -79,7 +79,7 @@ class StepOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class FinishSteps:
     """The two steps with their models and options, put together by whoever knows settings.
 
     Attributes
@@ -153,7 +153,7 @@ def paths_for(
 def immich_finish(
     paths: FinishPaths,
     options: FinishOptions,
-    steps: Steps,
+    steps: FinishSteps,
     *,
     now: Callable[[], str],
     progress: Progress,
@@ -190,7 +190,7 @@ class _Finish:
         self,
         paths: FinishPaths,
         options: FinishOptions,
-        steps: Steps,
+        steps: FinishSteps,
         log: IO[str] | None,
         now: Callable[[], str],
         progress: Progress,
@@ -301,14 +301,11 @@ class _Finish:
         if self._options.dry_run:
             return Sentence(f"Nothing was done: leave {Field('dry_run')} out to do it.")
         if last.state == "up to date":
-            stage = Command("immich-stage")
-            return Sentence(f"Everything is up to date: run {stage} for what is new on the server.")
+            return Sentence(f"Everything is up to date: {Command('immich-stage')} stages what is new.")
         found = sum(bool(cluster.get("name")) for cluster in last.summary.get("clusters", ()))
         if found:
-            are = "is" if found == 1 else "are"
-            return Sentence(
-                f"{counted(found, 'new face set')} {are} in {export}: look at the sheets and bundles there."
-            )
+            sets = counted(found, "new face set is", "new face sets are")
+            return Sentence(f"{sets} in {export}: look at the sheets and bundles there.")
         if (self._paths.export / EXPORT_MANIFEST).exists():
             return Sentence(f"Nobody new was found. The known face sets are in {export}.")
         discover = Command("discover", Field("help"))

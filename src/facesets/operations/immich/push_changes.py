@@ -19,7 +19,7 @@ Outcome = Mapping[str, str]
 """What a change brought about: the id of what it made, if it made anything."""
 
 
-class Change(Protocol):
+class PushChange(Protocol):
     """One change. Both calls return what it brought about; `found` None if it did not take effect."""
 
     kind: ClassVar[str]
@@ -233,7 +233,7 @@ def to_json(change: Any) -> dict[str, Any]:  # noqa: ANN401 - any of the changes
     return {"kind": change.kind, **asdict(change)}
 
 
-def from_json(record: Mapping[str, Any], where: str) -> Change:
+def from_json(record: Mapping[str, Any], where: str) -> PushChange:
     """A change that the journal holds.
 
     Raises
@@ -254,7 +254,7 @@ def from_json(record: Mapping[str, Any], where: str) -> Change:
                 fields[name] = tuple(fields[name])
         if "faces" in fields:
             fields["faces"] = tuple((asset, face) for asset, face in fields["faces"])
-        change: Change = kind(**fields)
+        change: PushChange = kind(**fields)
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedFile(f"{where} is damaged: it holds no change that `immich-push` makes.") from error
     return change

@@ -13,19 +13,19 @@ from facesets.errors import FacesetsError, Unreachable
 from facesets.interfaces import Progress
 from facesets.operations.immich.face_matches import FaceMatch
 from facesets.operations.immich.push_changes import (
-    Change,
     CreateFace,
     CreatePerson,
     GiveFace,
     MergePerson,
     NamePerson,
     Outcome,
+    PushChange,
     face_of,
 )
 from facesets.operations.immich.push_journal import PushJournal
 from facesets.operations.immich.push_plan import PersonPlan, PlannedMerge
 from facesets.operations.immich.same_names import people_called
-from facesets.remote.immich_answers import NotFound, RequestFailed
+from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson, Version
 from facesets.remote.retry import Stopped
@@ -65,7 +65,7 @@ class Changes:
         for entry in self.journal.open_changes:
             try:
                 outcome = entry.change.found(self.server)
-            except NotFound:
+            except NotOnServer:
                 outcome = None
             except RequestFailed as error:
                 if give_up:
@@ -78,7 +78,7 @@ class Changes:
                 ) from error
             self.journal.record_outcome(entry, outcome)
 
-    def make(self, change: Change) -> Outcome:
+    def make(self, change: PushChange) -> Outcome:
         """Make a change. Raises `RequestFailed` and what ends the run."""
         entry = self.journal.record_intent(change, is_undo=self._is_undo)
         try:

@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, TypeVar
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
 from facesets.files import printable, sync_directory, writing
 from facesets.json_lines import append_lines, cut_torn_line, json_object, whole_lines
-from facesets.operations.immich.push_changes import Change, Outcome, from_json, to_json
+from facesets.operations.immich.push_changes import Outcome, PushChange, from_json, to_json
 
 FORMAT = "facesets/immich-push"
 VERSION = 1
@@ -26,7 +26,7 @@ class JournalEntry:
     """A change as the journal knows it. Without an outcome it is open whether it took effect."""
 
     number: int
-    change: Change
+    change: PushChange
     outcome: Outcome | None = None
     is_void: bool = False
     is_undo: bool = False
@@ -100,7 +100,7 @@ class PushJournal:
             if isinstance(each.change, kind) and each.outcome is not None and each.is_undo
         ]
 
-    def record_intent(self, change: Change, *, is_undo: bool = False) -> JournalEntry:
+    def record_intent(self, change: PushChange, *, is_undo: bool = False) -> JournalEntry:
         """Note what is about to be asked for."""
         with self._lock:
             entry = JournalEntry(len(self.changes), change, is_undo=is_undo)

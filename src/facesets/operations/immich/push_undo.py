@@ -31,7 +31,7 @@ from facesets.operations.immich.push_summary import with_paths
 from facesets.operations.immich.same_names import people_called
 from facesets.operations.immich.server import UNDO_PERMISSIONS, allows, check_server
 from facesets.operations.immich.stage_state import Heading, StageRecord
-from facesets.remote.immich_answers import NotFound, RequestFailed
+from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson
 from facesets.remote.retry import Stopped
@@ -213,7 +213,7 @@ class _Undo:
             for each in moved:
                 self._restore_face(each, faces)
                 self._progress.advance()
-        except NotFound:
+        except NotOnServer:
             self._changes.counts["changed_meanwhile"] += len(moved)
         except RequestFailed as error:
             self._changes.fail(asset, error)
@@ -233,7 +233,7 @@ class _Undo:
     def _remove_face(self, create: CreateFace, identity: str) -> None:
         try:
             there = face_of(self._server.faces(create.asset), identity)
-        except NotFound:
+        except NotOnServer:
             return
         if there is not None and there.person_id == create.to:
             self._changes.make(DeleteFace(create.asset, identity))

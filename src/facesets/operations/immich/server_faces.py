@@ -6,7 +6,7 @@ from facesets.interfaces import Progress
 from facesets.operations.immich.face_matches import FaceMatch, match_faces
 from facesets.operations.immich.local_people import LocalPeople
 from facesets.operations.immich.push_executor import in_parallel
-from facesets.remote.immich_answers import NotFound, RequestFailed
+from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace
 from facesets.stop import Stop
@@ -103,7 +103,7 @@ class ServerView:
     def _is_own(self, asset: str) -> bool:
         try:
             owner = self._server.owner_of(asset)
-        except NotFound:
+        except NotOnServer:
             self.vanished += 1
             return False
         except RequestFailed as error:
@@ -116,7 +116,7 @@ class ServerView:
         self._progress.advance()
         try:
             return self._server.faces(asset)
-        except NotFound:
+        except NotOnServer:
             self.vanished += 1
         except RequestFailed as error:
             self.failures.append((asset, error.reason))

@@ -18,7 +18,7 @@ from facesets.files import FileLock, printable, writing
 from facesets.interfaces import Progress
 from facesets.operations.immich.server import check_server, estimate, stage_permissions
 from facesets.operations.immich.stage_asset import AssetOutcome, IsKnown, PartialDownloads, stage_asset
-from facesets.operations.immich.stage_list import FileWithoutChecksum, Listing
+from facesets.operations.immich.stage_list import FileWithoutChecksum, StageListing
 from facesets.operations.immich.stage_scope import scope_of
 from facesets.operations.immich.stage_state import Heading, StageRecord, sha256_by_sha1
 from facesets.operations.immich.stage_summary import AssetFailure, StageSummary
@@ -83,7 +83,7 @@ def _stage(
     owner = check_server(server, user, progress, essential=stage_permissions(options))
     scope = scope_of(server, options)
     record = StageRecord(folder, Heading(user, owner.id if owner else ""))
-    listing = Listing(server, options, owner, scope)
+    listing = StageListing(server, options, owner, scope)
     lock = nullcontext() if options.dry_run else FileLock(folder / "stage.lock", what=printable(folder))
     with lock:
         listing.load_records(record.records())
@@ -115,7 +115,7 @@ class _Run:
 
     def __init__(
         self,
-        listing: Listing,
+        listing: StageListing,
         record: StageRecord,
         stage_one: Callable[[Asset, str], AssetOutcome],
         options: StageOptions,

@@ -12,7 +12,7 @@ from facesets.files import sync_directory, writing
 from facesets.operations.immich.face_boxes import StagedFace, scaled
 from facesets.operations.options.immich import StageOptions
 from facesets.remote.immich import Downloaded, Immich
-from facesets.remote.immich_answers import NotFound, RequestFailed
+from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_records import Asset
 
 IsKnown = Callable[[str], bool]
@@ -139,13 +139,13 @@ def stage_asset(
             return AssetOutcome("known", asset, name, found.faces, found.largest_short_px, met)
         try:
             content, adopted = _fetch(asset, folder / name, server, PartialDownloads(folder), known)
-        except NotFound:
+        except NotOnServer:
             # Of a photo that vanished the server has no faces either.
             server.faces(asset.id)
             return AssetOutcome(
                 "failed", asset, name, reason="the server has the photo, but not its original"
             )
-    except NotFound as error:
+    except NotOnServer as error:
         return AssetOutcome("gone", asset, name, reason=error.reason)
     except RequestFailed as error:
         return AssetOutcome("failed", asset, name, reason=error.reason, transient=error.transient)

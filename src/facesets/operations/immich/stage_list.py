@@ -26,7 +26,7 @@ class FileWithoutChecksum:
     original_path: str
 
 
-class Listing:
+class StageListing:
     """The assets of one run, each once, less what is not wanted and what earlier runs finished.
 
     Attributes

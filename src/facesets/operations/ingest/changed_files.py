@@ -133,7 +133,7 @@ def gone_elsewhere(source: Source, known: Mapping[str, FileRecord], gone: Sequen
 
 
 def gone_from_targets(source: GalleryTargets, library: LibraryStore, listed: Sequence[str]) -> list[str]:
-    """Known paths where no file is any more, but perhaps a folder, and ignored ones; none of a target away.
+    """Known paths where no file is any more, but perhaps a folder, and ignored ones; of targets there.
 
     A path that cannot be looked at is not gone.
     """
@@ -141,8 +141,8 @@ def gone_from_targets(source: GalleryTargets, library: LibraryStore, listed: Seq
     others = [path for path in library.known_below(source.roots) if path not in there]
     gone = [path for path in others if is_among(path, source.ignored) or _holds_no_file(path)]
     # Asked afterwards, for a drive may go at any moment.
-    away = source.away()
-    return [path for path in gone if not any(belongs(path, root) for root in away)]
+    unavailable = source.unavailable()
+    return [path for path in gone if not any(belongs(path, root) for root in unavailable)]
 
 
 def _holds_no_file(path: str) -> bool:

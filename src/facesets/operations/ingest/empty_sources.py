@@ -34,22 +34,20 @@ def refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
         )
     missing = sum(map(source.covers, known))
     if missing:
-        raise SourceGone(
-            f"{source.label} is empty, and {missing} photos are known to lie there. Is it mounted?"
-        )
+        raise SourceGone(f"{source.label} is empty, and {missing} photos are known there. Is it mounted?")
     raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
 
 
 def require_a_target(source: GalleryTargets, library: LibraryStore) -> None:
-    """Refuse targets that are all away, before any model is loaded for them; raises as `targets_away`."""
-    if len(source.away()) == len(source.roots):
-        targets_away(source, library, [], prune=False)
+    """Refuse targets of which none is there, before any model is loaded; raises as `unavailable_targets`."""
+    if len(source.unavailable()) == len(source.roots):
+        unavailable_targets(source, library, [], prune=False)
 
 
-def targets_away(
+def unavailable_targets(
     source: GalleryTargets, library: LibraryStore, listed: Sequence[str], *, prune: bool
 ) -> list[str]:
-    """Tell which targets are away: nothing where photos were is rather a drive that is not mounted.
+    """Tell which targets are unavailable: nothing where photos were is rather a drive that is not mounted.
 
     Returns
     -------
@@ -63,8 +61,8 @@ def targets_away(
     WrongUsage
         There are none, nor were there ever; or the patterns leave out all.
     """
-    away = set(source.away())
-    if listed and not away:
+    unavailable = set(source.unavailable())
+    if listed and not unavailable:
         return []
     found = [FoundFile.of_stamp(stamp).path for stamp in listed]
     known = library.known_below(source.roots)
@@ -73,8 +71,8 @@ def targets_away(
         if any(belongs(path, root) for path in found):
             continue
         count = sum(belongs(path, root) and not seen.failed for path, seen in known.items())
-        if root in away and count:
-            error: FacesetsError = _away(root, count)
+        if root in unavailable and count:
+            error: FacesetsError = _unavailable(root, count)
         elif not is_there(Path(root)):
             error = SourceGone(
                 f"There is no folder {printable(root)} that one can see. Check the path, or mount it."
@@ -87,13 +85,13 @@ def targets_away(
             raise error
         sentences.append(error.sentence)
     if not found and not known:
-        if source.chooses and not away:
+        if source.chooses and not unavailable:
             raise _nothing_chosen(source)
         raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
     return sentences
 
 
-def _away(root: str, count: int) -> SourceGone:
+def _unavailable(root: str, count: int) -> SourceGone:
     name = printable(root)
     return SourceGone(
         f"There are no photos below {name}, where the library knows {count}. Is it mounted? If it was moved, "

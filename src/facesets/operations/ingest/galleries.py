@@ -57,7 +57,7 @@ class GalleryTargets(Protocol):
         """What ignore files leave out; complete once `stamps` is through."""
         ...
 
-    def away(self) -> list[str]:
+    def unavailable(self) -> list[str]:
         """The targets with nothing to read."""
         ...
 

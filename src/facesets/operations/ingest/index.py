@@ -17,7 +17,7 @@ from facesets.operations.ingest.changed_files import (
     compare_with_library,
     gone_from_targets,
 )
-from facesets.operations.ingest.empty_sources import targets_away
+from facesets.operations.ingest.empty_sources import unavailable_targets
 from facesets.operations.ingest.galleries import GalleryTargets, renew_galleries
 from facesets.operations.ingest.library_intake import LibraryIntake
 from facesets.operations.ingest.pipeline import LISTING, Pipeline
@@ -66,7 +66,7 @@ class IndexSummary:
     stopped : bool
         The run was asked to end before it was through.
     away : list of str
-        A sentence about each target that is away.
+        A sentence about each unavailable target.
     passed_over : dict of str to int
         How many RAW files, videos and linked folders are below the targets: they are not indexed.
     assigned, to_review : int or None
@@ -123,7 +123,7 @@ def index(
     RecogniserMismatch
         The library's faces were found in another way.
     SourceGone
-        All targets are away, or one vanished; what was done until then is kept.
+        All targets are unavailable, or one vanished; what was done until then is kept.
     Unreachable
         The database went away and did not come back.
     CannotWrite
@@ -160,8 +160,8 @@ def _compared(
     with stopwatch.stage(LISTING):
         listing = compare_with_library(source, library, retry_failed=options.retry_failed)
     progress.end()
-    away = targets_away(source, library, listing.stamps, prune=options.prune)
-    for sentence in away:
+    unavailable = unavailable_targets(source, library, listing.stamps, prune=options.prune)
+    for sentence in unavailable:
         progress.say(sentence)
     for gallery in source.galleries.values():
         if gallery.problem:
@@ -179,7 +179,7 @@ def _compared(
         failed=len(listing.failures),
         failures=listing.failures,
         to_do=len(listing.todo),
-        away=away,
+        away=unavailable,
         passed_over=dict(source.passed_over),
     )
 

@@ -12,7 +12,7 @@ from facesets.files import printable
 from facesets.interfaces import Describer, LibraryStore, Progress
 from facesets.library_records import GalleryLink
 from facesets.operations.ingest.changed_files import FileFailure, Listing, compare
-from facesets.operations.ingest.empty_sources import belongs, targets_away
+from facesets.operations.ingest.empty_sources import belongs, unavailable_targets
 from facesets.operations.ingest.galleries import GalleryTargets, renew_galleries
 from facesets.operations.ingest.index import IndexSummary, worked_through
 from facesets.operations.ingest.library_intake import LibraryIntake
@@ -129,8 +129,8 @@ def _finish_listing(
     summary: ChunksSummary,
     progress: Progress,
 ) -> None:
-    """Say which targets are away, given a stamp below each other one, and renew what is kept of galleries."""
-    summary.away = targets_away(source, library, listed, prune=False)
+    """Say which targets are unavailable, given a stamp below each other one, and renew known galleries."""
+    summary.away = unavailable_targets(source, library, listed, prune=False)
     for sentence in summary.away:
         progress.say(sentence)
     for gallery in source.galleries.values():

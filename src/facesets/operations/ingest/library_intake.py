@@ -114,8 +114,8 @@ class LibraryIntake:
         return self._library.reasons([path]).get(path, "")
 
     def vanished(self, path: str) -> str:
-        """The target of a file that is away as a whole; empty while it is there."""
-        return next((printable(root) for root in self._source.away() if is_below(path, root)), "")
+        """The target of a file that is unavailable as a whole; empty while it is there."""
+        return next((printable(root) for root in self._source.unavailable() if is_below(path, root)), "")
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
         """Keep these for good, all or nothing, and let go of what was claimed for them."""

@@ -83,7 +83,7 @@ class Intake(Protocol):
 
 
 class IngestOptions(Protocol):
-    """What both commands can be told about the work; the options of each say more."""
+    """The options of both commands about the work; the options of each say more."""
 
     @property
     def workers(self) -> int:

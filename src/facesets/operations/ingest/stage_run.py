@@ -23,7 +23,7 @@ _AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class StageOptions:
+class StageRunOptions:
     """Which photos a stage looks at.
 
     Attributes
@@ -45,7 +45,7 @@ class StageOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class StageSummary:
+class StageRunSummary:
     """What a stage did.
 
     Attributes
@@ -69,8 +69,8 @@ class StageSummary:
 
 
 def run_stage(
-    library: LibraryStore, stage: Stage, options: StageOptions, *, progress: Progress, stop: Stop
-) -> StageSummary:
+    library: LibraryStore, stage: Stage, options: StageRunOptions, *, progress: Progress, stop: Stop
+) -> StageRunSummary:
     """Let a stage look at photos that it did not look at yet, and keep what it finds.
 
     Several runs may be at it at once: none looks at a photo of another.
@@ -92,7 +92,7 @@ def run_stage(
     there = library.count_pending(photos)
     most = there if options.max_images is None else min(options.max_images, there)
     if options.dry_run:
-        return StageSummary(stage.name, to_do=most, dry_run=True)
+        return StageRunSummary(stage.name, to_do=most, dry_run=True)
     run = _StageRun(library, stage, photos)
     progress.begin(f"Stage {stage.name}", most)
     try:
@@ -121,7 +121,7 @@ class _StageRun:
         self._stage = stage
         self._photos = photos
         self._claims = library.claims("content")
-        self.summary = StageSummary(stage.name)
+        self.summary = StageRunSummary(stage.name)
         self.taken = 0
         self.not_kept = 0
 

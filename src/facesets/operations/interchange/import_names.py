@@ -11,7 +11,7 @@ from facesets.errors import Command, WrongUsage
 from facesets.formats.named_photos import NamedPhoto
 from facesets.interfaces import Progress
 from facesets.operations.interchange.folder_names import FilesRead
-from facesets.operations.interchange.name_claims import Claims, Here, weigh
+from facesets.operations.interchange.name_claims import Here, NameClaims, weigh
 from facesets.operations.interchange.names_read import read_names
 from facesets.operations.interchange.whole_photos import place_whole_names
 from facesets.operations.people.carrying.import_steps import follow_statements
@@ -205,7 +205,7 @@ def _people_of_names(connection: Connection, rows: Sequence[ImportedName]) -> di
     return people | {folded(name): person for name, person in people_called(connection, unknown).items()}
 
 
-def _people(step: Step, claims: Claims, here: Here) -> dict[str, UUID]:
+def _people(step: Step, claims: NameClaims, here: Here) -> dict[str, UUID]:
     """Who is meant by the names of faces, by the folded name; who is new is made, and gets the name.
 
     Whose most of a name's faces are, if that one has no name, is who is called so.

@@ -41,7 +41,7 @@ class Here:
 
 
 @dataclass(slots=True)
-class Claims:
+class NameClaims:
     """Rows by what becomes of them.
 
     Attributes
@@ -62,7 +62,7 @@ class Claims:
     answered: list[ImportedName] = field(default_factory=list)
 
 
-def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: Here) -> Claims:
+def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: Here) -> NameClaims:
     """Sort names of faces by what is to become of them; of two names of one face the first counts.
 
     Parameters
@@ -70,7 +70,7 @@ def weigh(rows: list[ImportedName], doubtful: AbstractSet[ImportedName], here: H
     doubtful : set of ImportedName
         Those of the rows that a human is asked about in any case.
     """
-    claims = Claims()
+    claims = NameClaims()
     called: dict[int, str] = {}
     for row in rows:
         if row.face is None or row.face not in here.states:

@@ -11,7 +11,7 @@ from facesets.errors import UnreadableImage, UnreadableXmp
 from facesets.files import is_there, mtime_ns_of
 from facesets.formats.named_regions import Box, box_within
 from facesets.formats.xmp.editing import UnfitSidecar
-from facesets.formats.xmp.merging import EditedSince, Merged, Wanted, is_all_there, merged
+from facesets.formats.xmp.merging import EditedSince, Merged, WantedSidecar, is_all_there, merged
 from facesets.formats.xmp.ownership import Ours, from_json, to_json
 from facesets.imaging.stored_frame import stored_box, stored_frame
 from facesets.operations.interchange.export_request import Request
@@ -131,7 +131,7 @@ def _without_photo(photo: PhotoFile, known: KnownSidecar, asked: Request) -> Pla
         before = content_of(sidecar)
         if before is None:
             return Plan(photo, "missing")
-        nobody = Wanted((), photo.width, photo.height)
+        nobody = WantedSidecar((), photo.width, photo.height)
         done = merged(before, nobody, _written(known), asked.hashed, replace=asked.replace)
     except _REFUSALS as error:
         return _not_done(photo, known.name, error)
@@ -192,14 +192,14 @@ def _merged(
     microsoft: bool,
 ) -> Merged:
     if not faces:
-        nobody = Wanted((), photo.width, photo.height)
+        nobody = WantedSidecar((), photo.width, photo.height)
         return merged(before, nobody, ours if before is not None else (), asked.hashed, replace=asked.replace)
     frame = stored_frame(Path(photo.path))
     if frame.upright_size != (photo.width, photo.height):
         raise UnreadableImage(_CHANGED)
     on_it = [(asked.names[face.person], _clipped(face.box, photo)) for face in faces]
     named = tuple((name, stored_box(box, frame.orientation)) for name, box in on_it if box is not None)
-    wanted = Wanted(named, frame.width, frame.height, microsoft)
+    wanted = WantedSidecar(named, frame.width, frame.height, microsoft)
     return merged(before, wanted, ours if before is not None else (), asked.hashed, replace=asked.replace)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from facesets.errors import NotFound, WrongUsage
+from facesets.library_records import ClipRow
 from facesets.operations.models.clip_choice import require_embeddings
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.models import ClipRow
 from facesets.store.postgres.photo_filter import PhotoFilter
 from facesets.store.postgres.photo_search import (
     FoundPhoto,

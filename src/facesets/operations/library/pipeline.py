@@ -30,7 +30,7 @@ GOES_ON_WITHIN = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PipelineStep:
     """One step: what users call it, and what does it and returns its summary."""
 
     name: str
@@ -76,7 +76,7 @@ class PipelineSummary:
     failed : int
         Files that cannot be read, those of earlier runs included, with `failures` to say why.
     away : list of str
-        A sentence about each target that is away.
+        A sentence about each unavailable target.
     library : LibraryStatistics or None
         As `stats` gives it; None where the run did not come to its end.
     """
@@ -99,8 +99,8 @@ class PipelineSummary:
 
 def pipeline(
     database: Database,
-    index: Step,
-    further: Sequence[Step],
+    index: PipelineStep,
+    further: Sequence[PipelineStep],
     options: Mapping[str, Any],
     *,
     dry_run: bool = False,
@@ -111,9 +111,9 @@ def pipeline(
 
     Parameters
     ----------
-    index : Step
+    index : PipelineStep
         Is always taken: it reads no photo that it knows.
-    further : sequence of Step
+    further : sequence of PipelineStep
         No two of one name.
     options : mapping
         All that decides what the steps do. A run with others begins with the first step.
@@ -158,7 +158,7 @@ class _Steps:
         self._dry_run = dry_run
         self._taken: list[StepDone] = []
 
-    def take(self, index: Step, further: Sequence[Step], stop: Stop) -> PipelineSummary:
+    def take(self, index: PipelineStep, further: Sequence[PipelineStep], stop: Stop) -> PipelineSummary:
         """Take all steps, until somebody stops the run."""
         began = time.monotonic()
         self._one(index)
@@ -175,7 +175,7 @@ class _Steps:
             if not stop.requested:
                 done = [*done, step.name]
                 self._keep(done, newest)
-        totals = None if stop.requested else self._one(Step("stats", self._totals)).summary
+        totals = None if stop.requested else self._one(PipelineStep("stats", self._totals)).summary
         return replace(
             _summed(self._taken),
             library=totals,
@@ -187,7 +187,7 @@ class _Steps:
     def _totals(self) -> LibraryStatistics:
         return stats(Library(self._database))
 
-    def _one(self, step: Step) -> StepDone:
+    def _one(self, step: PipelineStep) -> StepDone:
         began = time.monotonic()
         summary = step.do()
         done = StepDone(step.name, round(time.monotonic() - began, 3), summary=summary)

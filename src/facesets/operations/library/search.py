@@ -14,6 +14,7 @@ from facesets.files import printable
 from facesets.imaging.boxes import iou
 from facesets.imaging.decode import decode
 from facesets.interfaces import Embedder
+from facesets.library_records import ClipRow
 from facesets.operations.ingest.same_models import require_recogniser_of_library
 from facesets.operations.people.corrections.who import require_person
 from facesets.records import Faces, Float32, Pixels
@@ -21,7 +22,6 @@ from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.described_photos import DescribedPhoto, described_photos
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.models import ClipRow
 from facesets.store.postgres.photo_filter import PhotoFilter
 from facesets.store.postgres.photo_search import FoundPhoto, find_photos, photos_near
 from facesets.store.postgres.search import FaceHit, best_path

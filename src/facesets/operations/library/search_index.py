@@ -7,10 +7,11 @@ from functools import partial
 
 from facesets.errors import FacesetsError
 from facesets.interfaces import Progress
+from facesets.library_records import ClipRow
 from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.models import ClipRow, clip_models
+from facesets.store.postgres.models import clip_models
 from facesets.store.postgres.vector_index import Vectors, being_built, count, has_index, is_more_than
 from facesets.store.postgres.vector_index import build_index as build
 from facesets.store.postgres.vector_index import drop_index as drop

@@ -19,7 +19,7 @@ from facesets.operations.options.stages import STAGES
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.image_paths import reasons_at
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.photo_faces import Photo, faces_on_photo, find_photo
+from facesets.store.postgres.people.photo_faces import LibraryPhoto, faces_on_photo, find_photo
 from facesets.store.postgres.photo_parts import (
     contents_at,
     contents_beginning,
@@ -163,7 +163,7 @@ def _shown(connection: Connection, sha256: str) -> ShownPhoto:
     )
 
 
-def _stages(connection: Connection, photo: Photo) -> list[PhotoStage]:
+def _stages(connection: Connection, photo: LibraryPhoto) -> list[PhotoStage]:
     done = {
         each.stage: PhotoStage(each.stage, each.status, each.version, each.reason, _moment(each.ended_at))
         for each in stages_of_photo(connection, photo.id)

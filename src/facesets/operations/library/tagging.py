@@ -9,7 +9,7 @@ from facesets.files import printable
 from facesets.inference.zero_shot import TagVectors, text_vectors
 from facesets.interfaces import Progress
 from facesets.library_records import PhotosOfStage, StoredCategory, TagTarget
-from facesets.operations.ingest.stage_run import StageOptions, StageSummary
+from facesets.operations.ingest.stage_run import StageRunOptions, StageRunSummary
 from facesets.operations.ingest.tag_stages import Tagger, tags_version
 from facesets.operations.library.tag_file import shipped_categories
 from facesets.records import ClipModel, Finding, Float32
@@ -116,8 +116,8 @@ def current_version(connection: Connection, target: TagTarget) -> str:
 
 
 def tag_library(
-    library: Library, tagger: Tagger, options: StageOptions, *, progress: Progress, stop: Stop
-) -> StageSummary:
+    library: Library, tagger: Tagger, options: StageRunOptions, *, progress: Progress, stop: Stop
+) -> StageRunSummary:
     """Tag photos, or faces, whose embeddings by the tagger's model are stored, without reading any photo.
 
     Of a photo that was tagged before, only what changed since is made again. `unavailable` counts photos
@@ -138,7 +138,7 @@ def tag_library(
     there, pending = library.database.run(count)
     most = there if options.max_images is None else min(options.max_images, there)
     if options.dry_run:
-        return StageSummary(tagger.stage, to_do=most, unavailable=pending - there, dry_run=True)
+        return StageRunSummary(tagger.stage, to_do=most, unavailable=pending - there, dry_run=True)
     taken = after = 0
     progress.begin(f"Stage {tagger.stage}", most)
     try:
@@ -154,7 +154,7 @@ def tag_library(
             progress.advance(len(some))
     finally:
         progress.end()
-    return StageSummary(
+    return StageRunSummary(
         tagger.stage,
         completed=taken,
         unavailable=pending - there,

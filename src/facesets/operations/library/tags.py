@@ -8,7 +8,7 @@ from pathlib import Path
 from facesets.errors import Command, NotFound, WrongUsage
 from facesets.files import printable
 from facesets.library_records import TagCategory, TagTarget
-from facesets.operations.ingest.stage_run import StageSummary
+from facesets.operations.ingest.stage_run import StageRunSummary
 from facesets.operations.library.tag_file import read_tag_file, shipped_categories
 from facesets.operations.library.tagging import ensure_categories
 from facesets.store.postgres.connection import Connection
@@ -51,10 +51,10 @@ class SetSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class RunSummary:
+class TagsSummary:
     """What `tags run` did, a stage each: photos, and faces where they were asked for."""
 
-    stages: list[StageSummary]
+    stages: list[StageRunSummary]
 
 
 def categories_of(library: Library) -> list[TagCategory]:

@@ -28,7 +28,7 @@ _CLEARLY = 1.1
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TuningTrial:
     """Pictures in a second with one way to divide the work; the vectors are the same with each."""
 
     tuning: Tuning
@@ -47,7 +47,7 @@ class Benchmark:
 
     Attributes
     ----------
-    trials : list of Trial
+    trials : list of TuningTrial
         The fastest first.
     best : Tuning
         What to use from now on: the usual way, unless another is clearly faster.
@@ -55,7 +55,7 @@ class Benchmark:
         What one thread needs for each step of a 12-megapixel JPEG with one face.
     """
 
-    trials: list[Trial]
+    trials: list[TuningTrial]
     best: Tuning
     stage_ms: dict[str, float]
 
@@ -109,7 +109,7 @@ def quick_choice(
     return None if stop.requested else clearly_best(trials, usual(provider, cpus))
 
 
-def clearly_best(trials: Sequence[Trial], as_usual: Tuning) -> Tuning:
+def clearly_best(trials: Sequence[TuningTrial], as_usual: Tuning) -> Tuning:
     """The usual way, unless another is faster by more than short measurements of one thing differ."""
     best = max(trials, key=lambda trial: trial.images_per_s)
     rates = {trial.tuning: trial.images_per_s for trial in trials}
@@ -133,7 +133,7 @@ def _trials(
     some: Sequence[Tuning],
     seconds: float,
     stop: Stop,
-) -> list[Trial]:
+) -> list[TuningTrial]:
     """All ways that work here; a batch may be more than the memory of a GPU holds."""
     trials = []
     failure: CannotInfer | None = None
@@ -168,12 +168,12 @@ def _embedder(pack: ModelPack, options: DetectionOptions, provider: str, tuning:
 
 def _trial(
     pack: ModelPack, options: DetectionOptions, provider: str, tuning: Tuning, seconds: float
-) -> Trial:
+) -> TuningTrial:
     embedder = _embedder(pack, options, provider, tuning)
     images, faces = tuning.images_per_run, tuning.faces_per_run
     picture = np.random.default_rng(0).integers(0, 256, (960, 1280, 3), np.uint8)
     kps = np.repeat((ARCFACE_KPS * 2 + 100)[None], faces, axis=0)
-    return Trial(
+    return TuningTrial(
         tuning,
         images * _rate(lambda: embedder.detect_all([picture] * images), tuning.workers, seconds),
         faces * _rate(lambda: embedder.raw_embeddings(picture, kps), tuning.workers, seconds),

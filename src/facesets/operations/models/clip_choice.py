@@ -14,9 +14,9 @@ from facesets.inference.clip_packs import (
     is_clip,
     read_clip,
 )
+from facesets.library_records import ClipRow
 from facesets.records import ClipModel
 from facesets.remote.service_embedder import service_clip
-from facesets.store.postgres.models import ClipRow
 
 NO_PACK = Sentence(
     "There is no CLIP pack on this machine, so images get no embedding and `search` finds none by words. "

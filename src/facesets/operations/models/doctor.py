@@ -9,7 +9,7 @@ from pathlib import Path
 from facesets.blas_kernel import cpu_flags, recommended_blas_coretype
 from facesets.clustering import measure_sgemm_gflops
 from facesets.files import printable
-from facesets.operations.models.finding import Finding
+from facesets.operations.models.finding import DoctorFinding
 
 _CV2 = (
     "opencv-python-headless",
@@ -26,7 +26,7 @@ def doctor(
     directories: Sequence[Path],
     pack: str = "",
     body_model: Path | None = None,
-) -> list[Finding]:
+) -> list[DoctorFinding]:
     """Look at libraries, accelerators, models and the directories that will be written to."""
     names = installed_names()
     libraries = [
@@ -47,14 +47,14 @@ def installed_names() -> list[str]:
     return [str(name).lower() for fields in metadata if fields and (name := fields["Name"])]
 
 
-def _inference(model_roots: Sequence[Path], pack: str, body_model: Path | None) -> list[Finding]:
+def _inference(model_roots: Sequence[Path], pack: str, body_model: Path | None) -> list[DoctorFinding]:
     """Model packs and accelerators; needs ONNX Runtime to be whole, which is what may be wrong."""
     try:
         from facesets.operations.models.doctor_inference import inference_findings
     except (ImportError, AttributeError) as error:
         keep = _preferred_runtime(installed_names())
         return [
-            Finding(
+            DoctorFinding(
                 "inference",
                 "problem",
                 f"cannot be loaded ({error})",
@@ -64,14 +64,14 @@ def _inference(model_roots: Sequence[Path], pack: str, body_model: Path | None) 
     return inference_findings(model_roots, pack, body_model)
 
 
-def one_of(names: Iterable[str], rivals: Sequence[str], module: str, *, keep: str) -> Finding:
+def one_of(names: Iterable[str], rivals: Sequence[str], module: str, *, keep: str) -> DoctorFinding:
     """Whether exactly one distribution provides a module: two overwrite each other file by file."""
     there = sorted(set(rivals) & set(names))
     if len(there) == 1:
-        return Finding(module, "ok", there[0])
+        return DoctorFinding(module, "ok", there[0])
     if not there:
-        return Finding(module, "problem", "not installed", f"pip install {keep}")
-    return Finding(
+        return DoctorFinding(module, "problem", "not installed", f"pip install {keep}")
+    return DoctorFinding(
         module,
         "problem",
         f"{' and '.join(there)} overwrite each other",
@@ -84,13 +84,13 @@ def _preferred_runtime(names: Sequence[str]) -> str:
     return accelerated[0] if accelerated else _ONNXRUNTIME[0]
 
 
-def _matrix_kernel() -> Finding:
+def _matrix_kernel() -> DoctorFinding:
     rate = measure_sgemm_gflops()
     kernel = recommended_blas_coretype(cpu_flags()) or "its own choice"
-    return Finding("matrix products", "ok", f"{rate:.0f} GFLOP/s (kernel: {kernel})")
+    return DoctorFinding("matrix products", "ok", f"{rate:.0f} GFLOP/s (kernel: {kernel})")
 
 
-def _directory(directory: Path) -> Finding:
+def _directory(directory: Path) -> DoctorFinding:
     """Whether a directory, or the nearest one above it that exists, can be written to."""
     subject = f"directory {printable(directory)}"
     existing = next(path for path in (directory, *directory.parents) if path.exists())
@@ -98,17 +98,17 @@ def _directory(directory: Path) -> Finding:
         with tempfile.NamedTemporaryFile(dir=existing, prefix=".facesets-doctor."):
             free = shutil.disk_usage(existing).free
     except OSError as error:
-        return Finding(
+        return DoctorFinding(
             subject,
             "problem",
             f"cannot be written to ({error.strerror})",
             f'sudo chown "$USER" {printable(existing)}',
         )
     if free < _LEAST_FREE_BYTES:
-        return Finding(
+        return DoctorFinding(
             f"directory {printable(directory)}",
             "problem",
             f"only {free / 1e6:.0f} MB free",
             "free some space",
         )
-    return Finding(f"directory {printable(directory)}", "ok", f"writable, {free / 1e9:.0f} GB free")
+    return DoctorFinding(f"directory {printable(directory)}", "ok", f"writable, {free / 1e9:.0f} GB free")

@@ -19,12 +19,12 @@ from facesets.inference.packs import (
     read_pack,
 )
 from facesets.inference.providers import candidates, why_not
-from facesets.operations.models.finding import Finding
+from facesets.operations.models.finding import DoctorFinding
 
 
 def inference_findings(
     roots: Sequence[Path], pack: str = "", body_model: Path | None = None
-) -> list[Finding]:
+) -> list[DoctorFinding]:
     """Whether there is the pack of the settings, else the default one, and which accelerators work."""
     model = _any_recogniser(roots)
     return [
@@ -35,7 +35,7 @@ def inference_findings(
     ]
 
 
-def _pack(roots: Sequence[Path], name: str) -> list[Finding]:
+def _pack(roots: Sequence[Path], name: str) -> list[DoctorFinding]:
     subject = f"model pack {printable(name)}"
     try:
         pack = find_pack(name, roots)
@@ -44,36 +44,38 @@ def _pack(roots: Sequence[Path], name: str) -> list[Finding]:
         published = name in PUBLISHED or name in CONVERTED
         repair = f"facesets models pull {name}" if published else ""
         if others:
-            return [Finding(subject, "note", f"missing, but there is {printable(others[0])}", repair)]
-        return [Finding(subject, "problem", error.sentence, repair)]
-    found = Finding(subject, "ok", printable(pack.path))
-    return [found, Finding(subject, "note", pack.note)] if pack.note else [found]
+            return [DoctorFinding(subject, "note", f"missing, but there is {printable(others[0])}", repair)]
+        return [DoctorFinding(subject, "problem", error.sentence, repair)]
+    found = DoctorFinding(subject, "ok", printable(pack.path))
+    return [found, DoctorFinding(subject, "note", pack.note)] if pack.note else [found]
 
 
-def _clip_pack(roots: Sequence[Path]) -> Finding:
+def _clip_pack(roots: Sequence[Path]) -> DoctorFinding:
     subject = f"CLIP pack {DEFAULT_CLIP}"
     repair = f"facesets models pull {DEFAULT_CLIP}"
     try:
         pack = default_clip(roots)
     except FacesetsError as error:
-        return Finding(subject, "problem", error.sentence, f"{repair} --force")
+        return DoctorFinding(subject, "problem", error.sentence, f"{repair} --force")
     if pack is None:
-        return Finding(subject, "note", "missing: `search` finds no photos by words", repair)
-    return Finding(subject, "ok", printable(pack.path))
+        return DoctorFinding(subject, "note", "missing: `search` finds no photos by words", repair)
+    return DoctorFinding(subject, "ok", printable(pack.path))
 
 
-def _body_model(roots: Sequence[Path], pack: str, named: Path | None) -> Finding:
+def _body_model(roots: Sequence[Path], pack: str, named: Path | None) -> DoctorFinding:
     """What the body model is that was named, or that is used: or why it cannot be."""
     places = [d for d in pack_directories(pack, roots) if d.is_dir()]
     path = named or find_body_model(roots, next(iter(places), None))
     if path is None:
         repair = f"facesets models pull {DEFAULT_BODY}"
-        return Finding(f"body model {DEFAULT_BODY}", "note", "missing: no bodies are found on photos", repair)
+        return DoctorFinding(
+            f"body model {DEFAULT_BODY}", "note", "missing: no bodies are found on photos", repair
+        )
     subject = f"body model {printable(path)}"
     try:
-        return Finding(subject, "ok", BodyDetector(path).describe())
+        return DoctorFinding(subject, "ok", BodyDetector(path).describe())
     except FacesetsError as error:
-        return Finding(subject, "problem", error.sentence)
+        return DoctorFinding(subject, "problem", error.sentence)
 
 
 def _any_recogniser(roots: Sequence[Path]) -> ModelFile | None:
@@ -85,14 +87,14 @@ def _any_recogniser(roots: Sequence[Path]) -> ModelFile | None:
     return None
 
 
-def _providers(model: ModelFile) -> list[Finding]:
+def _providers(model: ModelFile) -> list[DoctorFinding]:
     findings = []
     for name in candidates():
         reason = why_not(name, model)
         if reason is None:
-            findings.append(Finding(f"provider {name}", "ok", "works"))
+            findings.append(DoctorFinding(f"provider {name}", "ok", "works"))
         else:
-            findings.append(Finding(f"provider {name}", "note", reason, _gpu_repair(name)))
+            findings.append(DoctorFinding(f"provider {name}", "note", reason, _gpu_repair(name)))
     return findings
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from facesets.files import write_json
-from facesets.stopwatch import Stage, Stopwatch
+from facesets.stopwatch import StageTime, Stopwatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Profile:
     cores_used: float
     peak_mb: float | None
     workers: int
-    stages: dict[str, Stage]
+    stages: dict[str, StageTime]
 
 
 class Meter:

@@ -207,7 +207,7 @@ def fetch_or_open(
     Parameters
     ----------
     agrees : function
-        Whether the open one will do, when it is told why the other cannot be had.
+        Whether the open one will do, when it hears why the other cannot be had.
 
     Returns
     -------

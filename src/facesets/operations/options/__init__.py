@@ -1,1 +1,1 @@
-"""What the commands can be told, with documented defaults; flags and manifests take them from here."""
+"""The options of the commands, with documented defaults; flags and manifests take them from here."""

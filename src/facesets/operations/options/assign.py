@@ -1,4 +1,4 @@
-"""What `assign` can be told."""
+"""The options of `assign`."""
 
 from dataclasses import dataclass
 from datetime import date

@@ -102,7 +102,7 @@ class DetectionOptions(Checked):
 
 @dataclass(frozen=True, slots=True)
 class ClusterOptions(Checked):
-    """How `cluster` groups faces into folders. Which method and threshold are meant says `told`.
+    """How `cluster` groups faces into folders. Which method and threshold are meant says `chosen`.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ class ClusterOptions(Checked):
             return replace(self, threshold=value)
         return replace(self, min_cosine_similarity=value)
 
-    def told(self, method: Method | None, said: Threshold | None) -> "ClusterOptions":
+    def chosen(self, method: Method | None, said: Threshold | None) -> "ClusterOptions":
         """The same with a method and a threshold; plain thresholds are cosine distances.
 
         A threshold alone means average linkage, as it did before there was another method.

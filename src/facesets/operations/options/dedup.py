@@ -1,4 +1,4 @@
-"""What `dedup` can be told."""
+"""The options of `dedup`."""
 
 from dataclasses import dataclass
 from typing import Annotated

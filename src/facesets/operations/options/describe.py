@@ -1,4 +1,4 @@
-"""What `describe` can be told."""
+"""The options of `describe`."""
 
 from dataclasses import dataclass
 from typing import Annotated

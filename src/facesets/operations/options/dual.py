@@ -1,4 +1,4 @@
-"""What `cluster --dual` can be told."""
+"""The options of `cluster --dual`."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What the commands that add to results can be told."""
+"""The options of the commands that add to results."""
 
 from dataclasses import dataclass
 from typing import Annotated

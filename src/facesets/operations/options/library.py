@@ -1,4 +1,4 @@
-"""What the commands on the library can be told."""
+"""The options of the commands on the library."""
 
 import re
 from dataclasses import dataclass, replace
@@ -167,7 +167,7 @@ def _month(flag: str, text: str) -> str:
 
 
 _USUAL_THRESHOLD = 0.65
-"""Cosine similarity for people of the library, by methods that are not told another and measure none."""
+"""Cosine similarity for people of the library, by methods that are given no other and measure none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ class ClusterLibraryOptions(Checked):
             return None
         return self.threshold if measure == "min_cosine_similarity" else other_measure(self.threshold)
 
-    def told(self, method: Method | None, said: Threshold | None) -> "ClusterLibraryOptions":
+    def chosen(self, method: Method | None, said: Threshold | None) -> "ClusterLibraryOptions":
         """The same with a method and a threshold; plain thresholds are cosine similarities.
 
         A threshold alone means connected components, as it did before there was another method.

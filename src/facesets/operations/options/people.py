@@ -1,4 +1,4 @@
-"""What the commands on people can be told."""
+"""The options of the commands on people."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What `pipeline` can be told; its steps are told as the commands of their names are."""
+"""The options of `pipeline`; its steps have those of the commands of their names."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What `train` can be told."""
+"""The options of `train`."""
 
 from dataclasses import dataclass
 from typing import Annotated

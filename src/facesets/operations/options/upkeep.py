@@ -1,4 +1,4 @@
-"""What `maintain` can be told."""
+"""The options of `maintain`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What `worker` can be told."""
+"""The options of `worker`."""
 
 from dataclasses import dataclass
 from typing import Annotated

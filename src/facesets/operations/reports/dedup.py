@@ -129,7 +129,7 @@ def groups_alike(images: Images, *, max_bits: int) -> list[Int64]:
 
 
 class _Files:
-    """Which paths hold a file of their own: only of those one may be told to go."""
+    """Which paths hold a file of their own: only of those one may be named to go."""
 
     def __init__(self, known: Mapping[str, FileRecord]) -> None:
         self._known = known

@@ -23,7 +23,7 @@ _MODEL_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".npz"})
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
+class SetLikeness:
     """How much a person of a file resembles their own set, and the most similar other; None where unknown."""
 
     own: float | None = None
@@ -62,16 +62,16 @@ class Beside:
         """Of the recogniser of the export; empty outside of one."""
         return "" if self.models is None else self.models.recogniser_sha256
 
-    def likeness(self, name: str, embedding: Float32) -> Likeness:
+    def likeness(self, name: str, embedding: Float32) -> SetLikeness:
         """Compare an embedding of unit length with the set of a name, and with all others."""
         own = next((each for each in self.centroids if name in (each, PurePosixPath(each).name)), "")
         fitting = {each: c for each, c in self.centroids.items() if c.shape == embedding.shape}
         if own not in fitting:
-            return Likeness()
+            return SetLikeness()
         similarity = {each: round(float(centroid @ embedding), 4) for each, centroid in fitting.items()}
         mine = similarity.pop(own)
         nearest = max(similarity, key=similarity.__getitem__, default="")
-        return Likeness(mine, nearest, similarity.get(nearest), "" if self.own else own)
+        return SetLikeness(mine, nearest, similarity.get(nearest), "" if self.own else own)
 
 
 def sets_beside(file: Path, read: Read = read_any_manifest) -> Beside:

@@ -25,7 +25,7 @@ from facesets.formats.face_models.rope import read_rope
 from facesets.formats.face_models.visomaster import read_visomaster
 from facesets.interfaces import Progress
 from facesets.operations.models.consumers import RECOGNISER, is_of_swappers
-from facesets.operations.reports.sets_beside import Likeness, Read, sets_beside, unit
+from facesets.operations.reports.sets_beside import Read, SetLikeness, sets_beside, unit
 from facesets.plurals import counted
 from facesets.records import CacheSettings, Float32, Pixels
 from facesets.results.manifest_json import read_any_manifest
@@ -39,7 +39,7 @@ READERS: dict[Format, Callable[[Path], ModelsRead]] = {
 }
 
 
-class LoadedFaces(Protocol):
+class PictureFaces(Protocol):
     """Faces of one picture, as a detector gives them."""
 
     @property
@@ -56,7 +56,7 @@ class Loader(Protocol):
         """The models behind it."""
         ...
 
-    def detect(self, pixels: Pixels) -> LoadedFaces:
+    def detect(self, pixels: Pixels) -> PictureFaces:
         """Find the faces of one picture."""
         ...
 
@@ -167,7 +167,7 @@ def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> 
     problems += [f"{printable(name)} shows {counted(count, 'face')}" for name, count in odd.items()]
     if not pictures:
         problems.append("there is no picture in it")
-    likeness, least = Likeness(), None
+    likeness, least = SetLikeness(), None
     if sum(counts.values()):
         vectors = np.concatenate(embeddings)
         mean = unit(vectors.mean(axis=0))
@@ -207,7 +207,7 @@ def check_model(file: Path, kind: Format, read: Read = read_any_manifest) -> Bun
         )
     alike = [beside.likeness(beside.own or person.name, unit(person.embedding)) for person in found.people]
     problems += [problem for each in alike for problem in each.problems()]
-    nearest = max(alike, key=lambda each: each.other_similarity or -2, default=Likeness())
+    nearest = max(alike, key=lambda each: each.other_similarity or -2, default=SetLikeness())
     return BundleCheck(
         file=str(file),
         pictures=0,

@@ -19,7 +19,7 @@ from facesets.descriptions.asking import (
     LostBatch,
     NotSent,
     Outcome,
-    Question,
+    PhotoQuestion,
     Reply,
     request_name,
 )
@@ -63,7 +63,7 @@ class Anthropic:
         """Close all connections."""
         self._server.close()
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: PhotoQuestion) -> Reply:
         """Ask one question and wait for the reply; errors as `Provider.ask`."""
         began = time.monotonic()
         try:
@@ -75,7 +75,7 @@ class Anthropic:
         self._raise_if_of_all(response)
         return Reply(Outcome.FREE, reason=message_of(response), lasting=True)
 
-    def send_batch(self, key: str, questions: Sequence[Question]) -> str:
+    def send_batch(self, key: str, questions: Sequence[PhotoQuestion]) -> str:
         """Hand over a batch; errors as `Provider.send_batch`."""
         requests = [
             {"custom_id": request_name(key, each.sha256), "params": self._params(each)} for each in questions
@@ -132,7 +132,7 @@ class Anthropic:
         reason = f"the batch {batch_id} ended without a result for it; it may have been paid"
         return Reply(Outcome.DOUBTFUL, reason=reason)
 
-    def _params(self, question: Question) -> dict[str, Any]:
+    def _params(self, question: PhotoQuestion) -> dict[str, Any]:
         return {"model": self.model.name, **body(question, self.model)}
 
     def _raise_if_of_all(self, response: httpx.Response) -> None:

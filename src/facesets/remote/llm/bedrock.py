@@ -19,7 +19,7 @@ from facesets.descriptions.asking import (
     LostBatch,
     NotSent,
     Outcome,
-    Question,
+    PhotoQuestion,
     Reply,
     request_name,
 )
@@ -144,7 +144,7 @@ class Bedrock:
         for client in (self._clients.runtime, self._clients.control, self._clients.s3):
             client.close()
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: PhotoQuestion) -> Reply:
         """Ask one question and wait for the reply; errors as `Provider.ask`."""
         began = time.monotonic()
         invoke = partial(
@@ -162,7 +162,7 @@ class Bedrock:
             return Reply(Outcome.FREE, reason=error.reason, lasting=True)
         return reply_of(_json(answer), duration_s=time.monotonic() - began)
 
-    def send_batch(self, key: str, questions: Sequence[Question]) -> str:
+    def send_batch(self, key: str, questions: Sequence[PhotoQuestion]) -> str:
         """Hand over a batch: its records to S3, then the job. Errors as `Batches.send_batch`."""
         place = self._place()
         records = [
@@ -224,7 +224,7 @@ class Bedrock:
         return Reply(outcome, reason=f"the job {job.get('status')}: {said}")
 
     def results(self, batch_id: str, key: str) -> Iterator[tuple[str, Reply]]:
-        """What came of an ended job, from where it was told to put it, whatever the settings are now."""
+        """What came of an ended job, from where it was to put it, whatever the settings are now."""
         job = self._known(self._job(batch_id))
         uri = str(job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"])
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
@@ -241,7 +241,7 @@ class Bedrock:
     def _job(self, batch_id: str) -> Callable[[], Mapping[str, Any]]:
         return partial(self._clients.control.get_model_invocation_job, jobIdentifier=batch_id)
 
-    def _message(self, question: Question) -> dict[str, Any]:
+    def _message(self, question: PhotoQuestion) -> dict[str, Any]:
         return {"anthropic_version": _VERSION, **body(question, self.model)}
 
     def _place(self) -> BatchPlace:

@@ -10,12 +10,12 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from facesets.descriptions.asking import MOST_OUTPUT_TOKENS, Outcome, Question, Reply
+from facesets.descriptions.asking import MOST_OUTPUT_TOKENS, Outcome, PhotoQuestion, Reply
 from facesets.descriptions.prices import Model, Usage
 from facesets.files import printable
 
 
-def body(question: Question, model: Model) -> dict[str, Any]:
+def body(question: PhotoQuestion, model: Model) -> dict[str, Any]:
     """A question as a message, without the model's name."""
     from facesets.descriptions.answer import schema
 

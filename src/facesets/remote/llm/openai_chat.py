@@ -14,7 +14,7 @@ from facesets.descriptions.asking import (
     MOST_OUTPUT_TOKENS,
     Doubtful,
     Outcome,
-    Question,
+    PhotoQuestion,
     Reply,
 )
 from facesets.descriptions.prices import FREE, Model, Usage
@@ -52,7 +52,7 @@ class OpenAiChat:
         """Close all connections."""
         self._server.close()
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: PhotoQuestion) -> Reply:
         """Ask one question and wait for the reply; errors as `Provider.ask`."""
         began = time.monotonic()
         try:
@@ -75,7 +75,7 @@ class OpenAiChat:
             found = None
         return _reply(found, time.monotonic() - began)
 
-    def _body(self, question: Question) -> dict[str, Any]:
+    def _body(self, question: PhotoQuestion) -> dict[str, Any]:
         from facesets.descriptions.answer import schema
 
         picture = f"data:image/jpeg;base64,{base64.b64encode(question.jpeg).decode('ascii')}"

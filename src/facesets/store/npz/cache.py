@@ -271,7 +271,7 @@ class Cache:
             for part in parts:
                 _take_in(self._files, part.files)
             self._known = {digest.decode() for part in parts for digest in part.sha256.tolist()}
-            # With nothing there yet, what `require` was told holds.
+            # With nothing there yet, what `require` was given holds.
             self._settings = parts[-1].settings if parts else self._settings
             self._identity = parts[0].identity if parts else self._identity
         return self._files

@@ -49,7 +49,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergedParts:
     """Parts and the plan to read them as one."""
 
     parts: Sequence[Part]
@@ -59,7 +59,7 @@ class Merged:
     image_of_face: Int64
 
 
-def plan(parts: Sequence[Part]) -> Merged:
+def plan(parts: Sequence[Part]) -> MergedParts:
     """Decide what stays: the last word on every image and path, in the place of the first."""
     files = list({record.path: record for part in parts for record in part.files}.values())
     images = _image_rows(parts)
@@ -76,7 +76,7 @@ def plan(parts: Sequence[Part]) -> Merged:
     image = np.concatenate(image_of_face)
     order = np.argsort(image, kind="stable")
     faces = Rows(np.concatenate(face_part)[order], np.concatenate(face_row)[order])
-    return Merged(parts, files, images, faces, image[order])
+    return MergedParts(parts, files, images, faces, image[order])
 
 
 def _image_rows(parts: Sequence[Part]) -> Rows:
@@ -90,7 +90,7 @@ def _image_rows(parts: Sequence[Part]) -> Rows:
     return Rows(part[order], row[order])
 
 
-def write_merged(file: IO[bytes], merged: Merged) -> None:
+def write_merged(file: IO[bytes], merged: MergedParts) -> None:
     """Write the merged parts as one cache file, with memory independent of its size."""
     columns = {
         name: Column.of(array)
@@ -131,7 +131,7 @@ def _length(part: dict[str, NDArray[Any]]) -> int:
     return len(part[face_array_name("image")])
 
 
-def collapse(merged: Merged) -> Part:
+def collapse(merged: MergedParts) -> Part:
     """The merged parts in memory; a single part with nothing replaced is passed through as it is."""
     if len(merged.parts) == 1 and len(merged.images) == len(merged.parts[0].sha256):
         return replace(merged.parts[0], files=merged.files)

@@ -27,7 +27,7 @@ class Suggested:
     why : str
         `burst`: in the same place on a photo taken seconds apart; `colours`: in the same clothes that day.
     similarity : float or None
-        Of the colours, up to 1; None where they cannot be told.
+        Of the colours, up to 1; None where they are unknown.
     like : int
         The body of the person that it is like.
     """

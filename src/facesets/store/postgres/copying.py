@@ -185,13 +185,7 @@ def distinct_uuids(raw: NDArray[Any]) -> tuple[list[uuid.UUID], Int64]:
     return [uuid.UUID(bytes=bytes(raw[place])) for place in first.tolist()], index.astype(np.int64)
 
 
-def timestamps(taken: NDArray[np.datetime64]) -> Int64:
-    """Times as PostgreSQL sends them, microseconds from 2000; NaT is -infinity."""
-    since: Int64 = (taken.astype("datetime64[us]") - _EPOCH).astype(np.int64)
-    return since
-
-
 def times(since: Int64) -> NDArray[np.datetime64]:
-    """The inverse of `timestamps`, in seconds."""
+    """In seconds, of times as PostgreSQL sends them: microseconds from 2000; -infinity is NaT."""
     taken: NDArray[np.datetime64] = (_EPOCH + since.astype("timedelta64[us]")).astype("datetime64[s]")
     return taken

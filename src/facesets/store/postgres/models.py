@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from facesets.library_records import ClipRow
 from facesets.records import CacheSettings, ClipModel
 from facesets.store.postgres.connection import Connection, only_row
 
@@ -13,15 +14,6 @@ class DetectorRow:
     id: int
     model_id: int
     settings: CacheSettings
-
-
-@dataclass(frozen=True, slots=True)
-class ClipRow:
-    """A model that embedded whole images, as the library knows it."""
-
-    id: int
-    model: ClipModel
-    dimension: int
 
 
 def clip_models(connection: Connection) -> list[ClipRow]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from psycopg import sql
 
-from facesets.places import EARTH_KM, Box, Near
+from facesets.places import EARTH_KM, GeoBox, Near
 from facesets.store.postgres.photo_conditions import NONE, Conditions
 from facesets.store.postgres.photo_dates import Dates
 
@@ -52,7 +52,7 @@ def times_between(begin: datetime, end: datetime) -> str:
     return f"(({first!r},-1),({last - 1!r},1))"
 
 
-def _text(box: Box) -> str:
+def _text(box: GeoBox) -> str:
     return f"(({box.west!r},{box.south!r}),({box.east!r},{box.north!r}))"
 
 

@@ -7,9 +7,9 @@ from datetime import datetime
 import numpy as np
 from psycopg import sql
 
+from facesets.library_records import ClipRow
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.models import ClipRow
 from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
 from facesets.store.postgres.photo_gathered import Gathered, all_of, gathered, gathered_few

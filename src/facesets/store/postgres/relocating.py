@@ -43,7 +43,7 @@ def _relocate_sidecars(connection: Connection, given: Mapping[str, object]) -> N
 
 
 def relocate_galleries(connection: Connection, old: str, new: str) -> None:
-    """Let galleries lie below another folder; what is known of one that lies there already stays."""
+    """Let galleries lie below another folder; what is known of one that exists there already stays."""
     given = range_below(old) | {"new": to_text(new), "between": _BETWEEN}
     # The photos of a gallery whose new place is known belong to that one from now on.
     connection.execute(

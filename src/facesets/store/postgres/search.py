@@ -12,9 +12,10 @@ from typing import Any
 
 from psycopg import sql
 
+from facesets.library_records import ClipRow
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.models import ClipRow, DetectorRow
+from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions

@@ -11,7 +11,7 @@ from facesets.face_attributes import Sex
 from facesets.operations.people.corrections.correcting import merge
 from facesets.operations.people.corrections.giving import Picked, give_to_name
 from facesets.operations.people.lists.browsing import born_when, people_page, seen_person
-from facesets.store.postgres.people.people_pages import PersonCard, Wanted
+from facesets.store.postgres.people.people_pages import PeopleWanted, PersonCard
 from facesets.store.postgres.people.person_ages import PersonAge
 from facesets.store.postgres.people.steps import faces_moved
 from facesets.web.api.person_actions import Action, Done, act, done_about
@@ -118,7 +118,7 @@ def persons(
     ] = None,
 ) -> Page[PersonShape]:
     """List people: those with a name first, each by number of faces; or those whose name fits best."""
-    wanted = Wanted(status, named=None if unnamed is None else not unnamed)
+    wanted = PeopleWanted(status, named=None if unnamed is None else not unnamed)
     with site.library() as session:
         site.totals.refresh(session)
         found = people_page(session, wanted, find, limit=paging.page_size, offset=paging.offset)

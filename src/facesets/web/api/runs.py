@@ -85,7 +85,7 @@ def cluster(
     )
     if asked.method != "hdbscan" and "min_cluster_size" in asked.model_fields_set:
         options = replace(options, min_size=asked.min_cluster_size)
-    do = work.clustering(site, options.told(asked.method, None))
+    do = work.clustering(site, options.chosen(asked.method, None))
     if asked.queue:
         return _queued(site, "cluster", do)
     job = site.jobs.run("cluster", do)

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from facesets.operations.people.lists.browsing import PeoplePage, people_page
-from facesets.store.postgres.people.people_pages import PeoplePlace, Wanted
+from facesets.store.postgres.people.people_pages import PeoplePlace, PeopleWanted
 from facesets.web.render import render
 from facesets.web.site import Site, SiteDep
 
@@ -40,7 +40,11 @@ def _rendered(request: Request, site: Site, template: str, status: Status, find:
     with site.library() as session:
         site.totals.refresh(session)
         found = people_page(
-            session, Wanted(status, empty=False), find, limit=_SHOWN, after=_place(after) if after else None
+            session,
+            PeopleWanted(status, empty=False),
+            find,
+            limit=_SHOWN,
+            after=_place(after) if after else None,
         )
     return render(
         request,

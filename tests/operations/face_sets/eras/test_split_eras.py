@@ -241,8 +241,8 @@ def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(curated, out)
-    told = split(out, export=replace(EXPORT, dry_run=True))
-    assert told.eras == done[1].eras
+    reported = split(out, export=replace(EXPORT, dry_run=True))
+    assert reported.eras == done[1].eras
     assert content(out) == content(curated)
 
 
@@ -289,15 +289,15 @@ def test_a_crop_that_was_worked_on_outlives_its_era(
     shutil.copytree(done[0], out)
     crop = crop_of(out, "Hugo_2008-2014", "old")
     crop.write_bytes(b"retouched")
-    told = split(out, replace(TASTE, join_years=0), replace(EXPORT, dry_run=True))
+    reported = split(out, replace(TASTE, join_years=0), replace(EXPORT, dry_run=True))
     summary = split(out, replace(TASTE, join_years=0))
     assert summary.gone == ["Hugo_2008-2014"]
     assert (out / "_edited" / "Hugo_2008-2014" / crop.name).read_bytes() == b"retouched"
     assert not (out / "Hugo_2008-2014").exists()
     assert summary.export
-    assert told.export
+    assert reported.export
     assert f"Hugo_2008-2014/{crop.name} was changed" in " ".join(summary.export.learned)
-    assert told.export.learned == summary.export.learned
+    assert reported.export.learned == summary.export.learned
 
 
 def test_a_crop_that_was_worked_on_outlives_its_era_after_a_run_that_was_cut_off(

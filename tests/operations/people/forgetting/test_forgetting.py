@@ -260,15 +260,15 @@ def test_another_person_whose_name_holds_the_word_keeps_it(library: Library) -> 
 
 def test_what_runs_were_told_stays_where_only_the_programs_words_are_like_the_name(library: Library) -> None:
     naming.rename(library.database, NAME, "Max", by=BY)
-    told = rows(library.database, "SELECT options::text FROM runs ORDER BY id")
-    assert any("max_faces" in options for (options,) in told)
+    reported = rows(library.database, "SELECT options::text FROM runs ORDER BY id")
+    assert any("max_faces" in options for (options,) in reported)
     assert forgotten(library, "Max").proof.is_clean
-    assert rows(library.database, "SELECT options::text FROM runs ORDER BY id") == told
+    assert rows(library.database, "SELECT options::text FROM runs ORDER BY id") == reported
 
 
 def test_what_runs_were_told_of_the_person_goes(library: Library) -> None:
-    told = '{"target": "/photos/' + NAME + '", "max_faces": 1}'
-    rows(library.database, f"UPDATE runs SET options = '{told}', summary = '{told}' RETURNING id")
+    reported = '{"target": "/photos/' + NAME + '", "max_faces": 1}'
+    rows(library.database, f"UPDATE runs SET options = '{reported}', summary = '{reported}' RETURNING id")
     assert forgotten(library).proof.is_clean
     assert set(rows(library.database, "SELECT options::text, summary::text FROM runs")) == {("{}", None)}
 

@@ -19,7 +19,7 @@ from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.training.calibration import Thresholds
+from facesets.training.calibration import ProjectedThresholds
 
 BY = "anna@home"
 
@@ -193,7 +193,7 @@ def test_with_a_head_in_use_clusters_are_asked_about_by_what_it_makes_of_them(li
     use(
         library,
         confusing_head(["anna", "ben"]),
-        Thresholds(0.95, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1),
+        ProjectedThresholds(0.95, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1),
     )
     assert run(library, unknown_method="agglomerative").step is not None
     ben = cluster_of(library, "ben-0-0")

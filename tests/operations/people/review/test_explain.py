@@ -14,7 +14,7 @@ from facesets.operations.people.review.explaining import explain
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_vectors import vectors_of_faces
-from facesets.training.calibration import Thresholds
+from facesets.training.calibration import ProjectedThresholds
 from facesets.training.head import project
 
 BY = "anna@home"
@@ -93,7 +93,7 @@ def test_with_a_head_in_use_similarities_and_thresholds_are_those_of_the_head(
     face, other = face_of(library, "carl-0-0"), face_of(library, "anna-0-1")
     before = explain(library.database, face, "Anna")
 
-    use(library, layers, Thresholds(0.93, 0.9, 0.95, 0.02, 0.1, 0.0, 0.1))
+    use(library, layers, ProjectedThresholds(0.93, 0.9, 0.95, 0.02, 0.1, 0.0, 0.1))
     (vectors,) = library.database.run(lambda connection: vectors_of_faces(connection, [face, other]))
     projected = project(layers, vectors.embedding)
     of_face, of_other = (projected[vectors.face_id.tolist().index(each)] for each in (face, other))
@@ -114,8 +114,12 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
     assert shown.status == 0, shown.err
     assert f"face       {face} on /anna-0-3.jpg" in shown.out
     assert "runner-up  Ben" in shown.out
-    told = json.loads(run("explain", face, "Ben", "--json", "--database", library_url).out)
-    assert (told["name"], told["about"]["name"], told["runner_up"]["name"]) == ("Anna", "Ben", "Anna")
+    reported = json.loads(run("explain", face, "Ben", "--json", "--database", library_url).out)
+    assert (reported["name"], reported["about"]["name"], reported["runner_up"]["name"]) == (
+        "Anna",
+        "Ben",
+        "Anna",
+    )
     assert run("explain", 99999, "--database", library_url).status == 2
 
 

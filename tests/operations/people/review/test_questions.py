@@ -28,19 +28,19 @@ from facesets.operations.people.review import looking, looking_at_people
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.open_questions import open_questions
 from facesets.operations.people.review.questions import Question, next_questions, refresh_questions
-from facesets.operations.people.review.waiting import Waiting, waiting
+from facesets.operations.people.review.waiting import WaitingCounts, waiting
 from facesets.operations.people.training.heads import deactivate
 from facesets.records import Float32
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_vectors import vectors_of_faces
-from facesets.training.calibration import Thresholds
+from facesets.training.calibration import ProjectedThresholds
 from facesets.training.head import project
 
 pytestmark = pytest.mark.slow
 
 BY = "anna@home"
-LIMITS = Thresholds(0.9, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1)
+LIMITS = ProjectedThresholds(0.9, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1)
 
 
 def fill(database: Database) -> None:
@@ -56,7 +56,7 @@ def ask(library: Library, kind: str = "") -> list[Question]:
     """What is asked, most useful first; what is counted is as much as is found."""
     refresh_questions(library)
     found = [each.kind for each in library.database.run(open_questions)]
-    assert waiting(library.database) == Waiting(len(found) - found.count("name"), found.count("name"))
+    assert waiting(library.database) == WaitingCounts(len(found) - found.count("name"), found.count("name"))
     return [each for each in next_questions(library.database) if kind in ("", each.kind)]
 
 
@@ -85,7 +85,7 @@ def test_people_without_a_name_are_asked_about_by_size_until_they_have_one_or_do
     say(library, first, "name", name="Anna")
     say(library, second, "hide")
     assert ask(library) == []
-    assert waiting(library.database) == Waiting(0, 0)
+    assert waiting(library.database) == WaitingCounts(0, 0)
 
 
 def test_two_people_who_may_be_one_are_asked_about_and_yes_merges_them(library: Library) -> None:

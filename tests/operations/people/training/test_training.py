@@ -40,8 +40,12 @@ def needs_torch() -> None:
     pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
 
 
-def train(library: Library, directory: Path, options: TrainOptions = QUICK, **told: Any) -> TrainSummary:
-    known: dict[str, Any] = {"progress": SilentProgress(), "on_epoch": lambda _: None, "stop": Stop()} | told
+def train(library: Library, directory: Path, options: TrainOptions = QUICK, **reported: Any) -> TrainSummary:
+    known: dict[str, Any] = {
+        "progress": SilentProgress(),
+        "on_epoch": lambda _: None,
+        "stop": Stop(),
+    } | reported
     return train_heads(library, options, directory, **known)
 
 
@@ -300,12 +304,12 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     needs_torch()
     fill(database, *blurred_people(20, 8))
     variables = {"DATABASE_URL": library_url, "FACESETS_DATA": str(tmp_path / "data")}
-    told = run("train", "--epochs", "10", "--learning-rate", "0.001", env=variables)
-    assert told.status == 0, told.err
-    assert told.out.startswith("160 faces of 20 people: 112 learnt from, 16 and 4 people held out.\n")
-    assert "epoch 10: loss 0.0" in told.err
-    assert "TAR at FAR 0.001" in told.out
-    assert "whitening-1 is in use from now on" in told.out
+    reported = run("train", "--epochs", "10", "--learning-rate", "0.001", env=variables)
+    assert reported.status == 0, reported.err
+    assert reported.out.startswith("160 faces of 20 people: 112 learnt from, 16 and 4 people held out.\n")
+    assert "epoch 10: loss 0.0" in reported.err
+    assert "TAR at FAR 0.001" in reported.out
+    assert "whitening-1 is in use from now on" in reported.out
     kept = tmp_path / "data" / "models"
     assert (kept / "face_projection_epoch_10.safetensors").is_file()
     assert json.loads((kept / "face_projection_epoch_10.json").read_text())["epoch"] == 10
@@ -330,17 +334,17 @@ def test_a_head_that_is_not_better_can_be_used_all_the_same_and_is_said_to_be_no
     with_heads: Library,
 ) -> None:
     database = with_heads.database
-    told = run("train", "--activate", "lda-1", env={"DATABASE_URL": database.conninfo})
-    assert (told.status, "differed from that of plain vectors by" in told.err) == (0, True)
+    reported = run("train", "--activate", "lda-1", env={"DATABASE_URL": database.conninfo})
+    assert (reported.status, "differed from that of plain vectors by" in reported.err) == (0, True)
     assert head_in_use(with_heads).name == "lda-1"
     assert deactivate(database).heads == ["lda-1"]
 
 
 def test_its_older_names_in_the_environment_are_understood(library_url: str) -> None:
     variables = {"DATABASE_URL": library_url, "FACE_TRAINING_EPOCHS": "5"}
-    told = run("train", "--dry-run", env=variables)
-    assert (told.status, "--epochs must be between 10 and 100, not 5." in told.err) == (2, True)
-    told = run("train", "--dry-run", env=variables | {"FACESETS_TRAIN_EPOCHS": "7"})
-    assert (told.status, "not 7." in told.err) == (2, True)
-    told = run("train", "--dry-run", env={"DATABASE_URL": library_url, "FACE_TRIPLET_MARGIN": "0.9"})
-    assert (told.status, "--margin must be between 0.1 and 0.5, not 0.9." in told.err) == (2, True)
+    reported = run("train", "--dry-run", env=variables)
+    assert (reported.status, "--epochs must be between 10 and 100, not 5." in reported.err) == (2, True)
+    reported = run("train", "--dry-run", env=variables | {"FACESETS_TRAIN_EPOCHS": "7"})
+    assert (reported.status, "not 7." in reported.err) == (2, True)
+    reported = run("train", "--dry-run", env={"DATABASE_URL": library_url, "FACE_TRIPLET_MARGIN": "0.9"})
+    assert (reported.status, "--margin must be between 0.1 and 0.5, not 0.9." in reported.err) == (2, True)

@@ -425,9 +425,9 @@ def test_data_of_root_are_not_served_and_it_is_told_how_they_are(base: Path) -> 
     os.chown(base / "data", 0, 0)
     with pytest.raises(WrongUsage, match="belongs to root") as refused:
         EmbeddedServer(base).__enter__()
-    told = f"chown -R {account}: {base}"
-    assert f"`{told}`" in str(refused.value)
-    subprocess.run(told.split(), check=True)
+    reported = f"chown -R {account}: {base}"
+    assert f"`{reported}`" in str(refused.value)
+    subprocess.run(reported.split(), check=True)
     with EmbeddedServer(base, durable=False):
         assert answers(base)
 

@@ -69,7 +69,7 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
-class Era:
+class EraFaces:
     """Faces of one era.
 
     Attributes
@@ -187,7 +187,7 @@ def split(embeddings: Float32, years: Int64, options: SplitErasOptions) -> Eras:
     )
 
 
-def name_eras(base: str, eras: Eras, rows: Int64, years: Int64) -> list[Era]:
+def name_eras(base: str, eras: Eras, rows: Int64, years: Int64) -> list[EraFaces]:
     """Name eras after the set and their years; the larger of two with the same years comes first.
 
     Parameters
@@ -196,7 +196,7 @@ def name_eras(base: str, eras: Eras, rows: Int64, years: Int64) -> list[Era]:
         Rows of the store and capture years of the faces that were split.
     """
     sizes = np.bincount(eras.era)
-    named: list[Era] = []
+    named: list[EraFaces] = []
     taken: set[str] = set()
     for era in sorted(np.flatnonzero(sizes), key=lambda e: (-sizes[e], e)):
         members = eras.era == era
@@ -208,7 +208,7 @@ def name_eras(base: str, eras: Eras, rows: Int64, years: Int64) -> list[Era]:
         taken.add(name)
         clusters = [int(c) for c in np.unique(eras.cluster[members])]
         named.append(
-            Era(
+            EraFaces(
                 name=name,
                 rows=rows[members],
                 clusters=tuple(sorted(clusters, key=lambda c: (c != era, c))),

@@ -12,7 +12,7 @@ from facesets.interfaces import Progress, Store
 from facesets.operations.face_sets.eras.capture_years import CaptureYears, capture_years
 from facesets.operations.face_sets.eras.era_faces import (
     Curated,
-    Era,
+    EraFaces,
     Recovered,
     name_eras,
     read_curated,
@@ -61,7 +61,7 @@ class FoundPerson:
     ----------
     of_face : int64 array
         The capture year of each recovered face.
-    named : list of Era
+    named : list of EraFaces
         The eras, largest first.
     """
 
@@ -71,7 +71,7 @@ class FoundPerson:
     years: CaptureYears
     of_face: Int64
     eras: Eras
-    named: list[Era]
+    named: list[EraFaces]
 
     @property
     def embeddings(self) -> Float32:

@@ -12,11 +12,11 @@ from facesets.clustering.eras import NO_YEAR, Eras, pairwise_histogram
 from facesets.clustering.labels import cluster_sizes
 from facesets.files import printable
 from facesets.formats.bundle import png_bytes
-from facesets.imaging.era_chart import FACES_SHOWN, ClusterRow, CutBar, EraChart, draw_era_chart
+from facesets.imaging.era_chart import FACES_SHOWN, ChartRow, CutBar, EraChart, draw_era_chart
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress
 from facesets.operations.face_sets.eras.capture_years import CaptureYears
-from facesets.operations.face_sets.eras.era_faces import Curated, Era, Recovered, year_range
+from facesets.operations.face_sets.eras.era_faces import Curated, EraFaces, Recovered, year_range
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
@@ -114,7 +114,7 @@ class EraProbe:
 
 
 def probe(
-    embeddings: Float32, years: Int64, eras: Eras, named: Sequence[Era], options: SplitErasOptions
+    embeddings: Float32, years: Int64, eras: Eras, named: Sequence[EraFaces], options: SplitErasOptions
 ) -> EraProbe:
     """Measure how a person's faces fall apart.
 
@@ -177,7 +177,7 @@ def _mean_distances(embeddings: Float32, eras: Eras) -> tuple[float | None, floa
     return round(1 - float(inside), 4), round(1 - float(between), 4)
 
 
-def judge(years: Int64, eras: Eras, named: Sequence[Era], options: SplitErasOptions) -> tuple[bool, str]:
+def judge(years: Int64, eras: Eras, named: Sequence[EraFaces], options: SplitErasOptions) -> tuple[bool, str]:
     """Whether splitting makes sense, and why, in a sentence; parameters as of `probe`."""
     clusters = [_sub_cluster(number, years, eras) for number in range(len(eras.dominant_year))]
     anchors = [cluster for cluster in clusters if cluster.anchor]
@@ -203,7 +203,7 @@ def judge(years: Int64, eras: Eras, named: Sequence[Era], options: SplitErasOpti
     return True, f"Splitting makes {len(anchors)} eras: {names}."
 
 
-def _by_year(named: Sequence[Era]) -> list[Era]:
+def _by_year(named: Sequence[EraFaces]) -> list[EraFaces]:
     return sorted(named, key=lambda era: (era.first == NO_YEAR, era.first, era.last))
 
 
@@ -291,7 +291,7 @@ def probe_png(
         row = finished_row(PlannedRow("", (), tuple(tiles), 0, (), 0), progress)
         cluster = found.clusters[place]
         drawn.append(
-            ClusterRow(
+            ChartRow(
                 title=f"{place + 1}    {counted(cluster.faces, 'face')}",
                 facts=(_dates(cluster), cluster.role(options.join_threshold)),
                 is_anchor=cluster.anchor,

@@ -7,7 +7,7 @@ import numpy as np
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
-from facesets.operations.face_sets.eras.era_faces import Era, era_source
+from facesets.operations.face_sets.eras.era_faces import EraFaces, era_source
 from facesets.operations.face_sets.eras.person import EraRequest, FoundPerson, find_person
 from facesets.operations.face_sets.eras.probe import facts_line, judge, probe, probe_png, probe_text
 from facesets.operations.face_sets.eras.summaries import (
@@ -175,8 +175,8 @@ def in_place_of(base: str) -> Policy:
 
 def _wanted(
     run: ExportRun, person: FoundPerson, base: str, options: SplitErasOptions
-) -> list[tuple[NewSet, Era]]:
-    """The sets to be, each with its era. What is thin is told by the gates that need no picture."""
+) -> list[tuple[NewSet, EraFaces]]:
+    """The sets to be, each with its era. What is thin is found by the gates that need no picture."""
     wanted = []
     for era in person.named:
         if len(era.rows) < options.min_fragment_faces:
@@ -198,7 +198,7 @@ def _thin_text(fit: int, faces: int, options: SplitErasOptions) -> str:
     )
 
 
-def _era_text(person: FoundPerson, era: Era) -> str:
+def _era_text(person: FoundPerson, era: EraFaces) -> str:
     years = person.of_face[np.isin(person.recovered.rows, era.rows)]
     counts = zip(*np.unique(years, return_counts=True), strict=True)
     by_year = "".join(f"    {year or 'unknown'}: {count}\n" for year, count in counts)
@@ -209,7 +209,7 @@ def _era_text(person: FoundPerson, era: Era) -> str:
     )
 
 
-def _line(era: Era, name: str, state: State, wanted: NewSet) -> EraSet:
+def _line(era: EraFaces, name: str, state: State, wanted: NewSet) -> EraSet:
     return EraSet(
         set=name,
         state=state,

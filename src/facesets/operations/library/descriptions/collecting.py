@@ -22,7 +22,7 @@ from facesets.plurals import counted
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.descriptions import ledger
-from facesets.store.postgres.descriptions.ledger import Job
+from facesets.store.postgres.descriptions.ledger import BatchJob
 from facesets.store.postgres.descriptions.returning import recall_uncounted
 
 _SETTLED_AT_ONCE = 20
@@ -123,11 +123,11 @@ def collect(
     return found
 
 
-def _is_at(job: Job, provider: Provider) -> bool:
+def _is_at(job: BatchJob, provider: Provider) -> bool:
     return (job.provider, job.place) == (provider.name, provider.place)
 
 
-def _elsewhere(job: Job, found: Collected) -> Collected:
+def _elsewhere(job: BatchJob, found: Collected) -> Collected:
     note = Sentence(
         f"{counted(len(job.open), 'photo')} are in a batch at {job.place}. Configure the provider "
         f"{job.provider} again, and run {Command('describe', Field('check_batches'))}."
@@ -135,7 +135,7 @@ def _elsewhere(job: Job, found: Collected) -> Collected:
     return replace(found, under_way=found.under_way + len(job.open), notes=[*found.notes, note])
 
 
-def _give_up_messages(database: Database, job: Job, found: Collected) -> Collected:
+def _give_up_messages(database: Database, job: BatchJob, found: Collected) -> Collected:
     """What a killed run was asking photo by photo: nobody can say whether it was paid."""
     if job.price is not None and job.price.input == job.price.output == 0:
 
@@ -167,7 +167,7 @@ class _OneBatch:
         self,
         database: Database,
         batches: Batches,
-        job: Job,
+        job: BatchJob,
         found: Collected,
         progress: Progress,
         stop: Stop,

@@ -16,7 +16,7 @@ from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.library.descriptions.announcing import Announcement, announcement
 from facesets.operations.library.descriptions.budget import Budget
 from facesets.operations.library.descriptions.collecting import UNSURE_FOR_S, Collected, collect
-from facesets.operations.library.descriptions.questions import Allowed, Known, question_about
+from facesets.operations.library.descriptions.questions import Allowed, KnownOfPhoto, question_about
 from facesets.operations.library.descriptions.sending import Priced, Sender, Sent
 from facesets.operations.options.describe import DescribeOptions
 from facesets.stop import Stop
@@ -237,7 +237,7 @@ class _Run:
                 left -= 1
                 yield question, most_of(self._provider.model, question, in_batch=self.in_batches)
 
-    def _known(self, connection: Connection, photos: list[PendingPhoto]) -> dict[int, Known]:
+    def _known(self, connection: Connection, photos: list[PendingPhoto]) -> dict[int, KnownOfPhoto]:
         """What is known of those that are not under way."""
         numbers = [photo.number for photo in photos]
         detector = self._library.detector(connection)
@@ -251,7 +251,7 @@ class _Run:
         faces = all_faces(connection, numbers)
         forgotten = with_forgotten(connection, contents) if self.allowed.blur_faces else set()
         return {
-            photo.number: Known(
+            photo.number: KnownOfPhoto(
                 names.get(photo.number, ()),
                 photo.number in searched,
                 faces[photo.number],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.descriptions.asking import EDGE, Question
+from facesets.descriptions.asking import EDGE, PhotoQuestion
 from facesets.errors import UnreadableImage
 from facesets.imaging.outgoing import blurred, outgoing_jpeg, place_in
 from facesets.library_records import PendingPhoto
@@ -25,7 +25,7 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownOfPhoto:
     """What the library knows of a photo.
 
     Attributes
@@ -47,8 +47,8 @@ class Known:
 
 
 def question_about(
-    photo: PendingPhoto, prompt: str, allowed: Allowed, known: Known
-) -> Question | FileFailure:
+    photo: PendingPhoto, prompt: str, allowed: Allowed, known: KnownOfPhoto
+) -> PhotoQuestion | FileFailure:
     """What is sent of a photo; why nothing can be, where its file is gone, changed or unreadable."""
     reason = "no file leads to it"
     for file in photo.files:
@@ -62,7 +62,9 @@ def question_about(
     return FileFailure(photo.files[0].path if photo.files else photo.image.sha256, reason)
 
 
-def _question(photo: PendingPhoto, seen: Photo, prompt: str, allowed: Allowed, known: Known) -> Question:
+def _question(
+    photo: PendingPhoto, seen: Photo, prompt: str, allowed: Allowed, known: KnownOfPhoto
+) -> PhotoQuestion:
     if allowed.blur_faces and not known.searched:
         raise UnreadableImage("it was not searched for faces, so that none can be blurred")
     if allowed.blur_faces and not known.is_whole:
@@ -80,4 +82,4 @@ def _question(photo: PendingPhoto, seen: Photo, prompt: str, allowed: Allowed, k
     if place is not None:
         notes.append(f"Place: {place[0]:.5f}, {place[1]:.5f} (degrees north and east).")
     text = "\n".join([prompt.strip(), "", "Notes about this photo:", *(f"- {note}" for note in notes)])
-    return Question(photo.image.sha256, jpeg, width, height, text)
+    return PhotoQuestion(photo.image.sha256, jpeg, width, height, text)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TypeAlias
 
-from facesets.descriptions.asking import Doubtful, NotSent, Outcome, Provider, Question, Reply
+from facesets.descriptions.asking import Doubtful, NotSent, Outcome, PhotoQuestion, Provider, Reply
 from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.library.descriptions.budget import Budget
@@ -17,7 +17,7 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.descriptions import ledger
 from facesets.store.postgres.descriptions.ledger import NewJob
 
-Priced: TypeAlias = tuple[Question, Decimal | None]
+Priced: TypeAlias = tuple[PhotoQuestion, Decimal | None]
 """A question, and what it costs at most."""
 
 _MOST_BYTES = 150_000_000

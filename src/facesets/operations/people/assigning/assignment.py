@@ -6,7 +6,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.assigning import Choice, Thresholds, choose_people
+from facesets.clustering.assigning import AssignedPeople, Thresholds, choose_people
 from facesets.clustering.incremental import NOBODY, Joined
 from facesets.clustering.person_matches import PersonMatches, strongest
 from facesets.operations.people.corrections.summary import kept_step
@@ -39,7 +39,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class Assigned:
+class AssignedCounts:
     """How many faces got a person, how many people got any, and how many faces are to be asked about."""
 
     faces: int
@@ -49,7 +49,7 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class AssignmentPlan:
     """Who gets which face, and what is to be asked.
 
     Attributes
@@ -70,9 +70,9 @@ class Given:
     constrained: Bool
     review: PersonMatches
 
-    def counts(self) -> Assigned:
+    def counts(self) -> AssignedCounts:
         """How much that is."""
-        return Assigned(len(self.face), len(np.unique(self.person)), len(np.unique(self.review.face)))
+        return AssignedCounts(len(self.face), len(np.unique(self.person)), len(np.unique(self.review.face)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Assignment:
     limits: Thresholds
     same_image_ok: bool
 
-    def store(self, connection: Connection, by: str, run_id: int) -> Assigned:
+    def store(self, connection: Connection, by: str, run_id: int) -> AssignedCounts:
         """Give the faces away as one step, and keep what is to be asked."""
         decided = self.decide(connection)
         what = f"{counted(len(decided.face), 'face')} assigned"
@@ -99,7 +99,7 @@ class Assignment:
             assigned = self.give(step, decided)
         return replace(assigned, step=kept_step(connection, step))
 
-    def give(self, step: Step, decided: Given) -> Assigned:
+    def give(self, step: Step, decided: AssignmentPlan) -> AssignedCounts:
         """Give the faces away as part of a step, and keep what is to be asked."""
         connection, review = step.connection, decided.review
         given = 0
@@ -111,9 +111,9 @@ class Assignment:
         asked = propose(
             connection, self.compared.faces, review.face, review.person, review.similarity, decided.persons
         )
-        return Assigned(given, len(np.unique(decided.person)), asked)
+        return AssignedCounts(given, len(np.unique(decided.person)), asked)
 
-    def decide(self, connection: Connection) -> Given:
+    def decide(self, connection: Connection) -> AssignmentPlan:
         """Decide by who is where at this moment."""
         said = load_statements(connection)
         faces, now = _with_persons(
@@ -180,7 +180,7 @@ def _on_photo(faces: PeopledFaces, image: Int64, person: Int64) -> Bool:
     return on_photo
 
 
-def _obeyed(faces: PeopledFaces, choice: Choice, said: Statements) -> Given:
+def _obeyed(faces: PeopledFaces, choice: AssignedPeople, said: Statements) -> AssignmentPlan:
     """The same brought into line with what was said of pairs of faces; nobody new is made of faces."""
     new = np.flatnonzero(faces.person < 0)
     number = faces.face_id[new]
@@ -193,4 +193,6 @@ def _obeyed(faces: PeopledFaces, choice: Choice, said: Statements) -> Given:
     given = got >= 0
     review = choice.review
     undecided = got[np.searchsorted(number, review.face)] < 0
-    return Given(faces.persons, number[given], got[given], obeyed.constrained[given], review.of(undecided))
+    return AssignmentPlan(
+        faces.persons, number[given], got[given], obeyed.constrained[given], review.of(undecided)
+    )

@@ -22,7 +22,7 @@ class SaidBirths(NamedTuple):
 def say_births(
     step: Step, people: Sequence[FilePerson], target: Sequence[UUID | None], skipped: list[str]
 ) -> SaidBirths:
-    """Say when people were born; what was said otherwise here stays, and is told in `skipped`."""
+    """Say when people were born; what was said otherwise here stays, and is reported in `skipped`."""
     here = said_births(step.connection)
     new = known = 0
     for person, whom in zip(people, target, strict=True):

@@ -121,7 +121,7 @@ def import_people(
         Where it comes from, for the log.
     members : mapping
         Further faces of a person of the file, both by their places in it, that nobody said but a folder
-        shows: they tell who the person is here, and those that are nobody's go to them.
+        shows: they tell who the person is here, and those that are unassigned go to them.
     """
 
     def work(connection: Connection) -> ImportPeopleSummary:
@@ -270,7 +270,7 @@ def _exemplars(work: _Import, kept: Sequence[Statement]) -> None:
 
 
 def _give_members(work: _Import) -> int:
-    """Give the faces that a folder shows, and that are nobody's, to whom it shows; returns how many."""
+    """Give the faces that a folder shows, and that are unassigned, to whom it shows; returns how many."""
     given = 0
     connection = work.step.connection
     refused = {(said.face, said.person) for said in load_statements(connection).faces if not said.is_person}

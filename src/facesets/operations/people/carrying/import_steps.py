@@ -35,7 +35,7 @@ def say_all(step: Step, statements: Sequence[Statement]) -> None:
 
 
 def follow_statements(step: Step, kept: Sequence[Statement]) -> int:
-    """Let faces be whose they were said to be, or nobody's where that alone agrees; returns how many."""
+    """Let faces be whose they were said to be, or unassigned where that alone agrees; returns how many."""
     connection = step.connection
     said_home = {each.face: each.person for each in load_statements(connection).faces if each.is_person}
     faces = {each.face for each in kept if isinstance(each, FaceStatement)}

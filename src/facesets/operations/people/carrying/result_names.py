@@ -27,7 +27,7 @@ _LOOKED_AT = 3
 
 
 @dataclass(frozen=True, slots=True)
-class NamedFaces:
+class FolderFaces:
     """Somebody's faces, by the word of whoever named their folder.
 
     Attributes
@@ -72,7 +72,7 @@ def people_of_result(library: Library, folder: Path) -> Brought:
         collection = Collection(images, Faces.empty(settings.dimension), settings)
         known = known_of(manifest, folder, collection)
         found = [
-            NamedFaces(name, faces, _said(known.statements, name)) for name, faces in known.groups.items()
+            FolderFaces(name, faces, _said(known.statements, name)) for name, faces in known.groups.items()
         ]
     else:
         raise WrongUsage(
@@ -86,10 +86,10 @@ def _images(connection: Connection, library: Library) -> Images:
     return load_images(connection, -1 if detector is None else detector.id)[1]
 
 
-def _of_export(export: EarlierExport) -> list[NamedFaces]:
+def _of_export(export: EarlierExport) -> list[FolderFaces]:
     said = export.said
     return [
-        NamedFaces(
+        FolderFaces(
             entry.name,
             [item.face for item in export.sets.read(entry.name).faces],
             _said(said.statements, entry.name),
@@ -103,7 +103,7 @@ def _said(statements: Iterable[Statement], group: str) -> dict[str, bool]:
     return {face: is_person for (name, face), is_person in verdicts(statements).items() if name == group}
 
 
-def brought(images: Images, people: Iterable[NamedFaces]) -> Brought:
+def brought(images: Images, people: Iterable[FolderFaces]) -> Brought:
     """People of folders in the form of a file; those who have only a number are left out."""
     size = {
         sha256.decode(): (int(width), int(height))

@@ -31,7 +31,7 @@ class Birth:
 def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: date) -> PersonSummary:
     """Say when somebody was born, in place of what was said before.
 
-    What does not go with it is told, and kept all the same: photos may have wrong dates.
+    What does not go with it is reported, and kept all the same: photos may have wrong dates.
 
     Raises
     ------

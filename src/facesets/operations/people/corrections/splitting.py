@@ -32,7 +32,7 @@ _SHORT_HASH = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SplitPart:
     """Faces that are rather one person than several.
 
     Attributes
@@ -69,7 +69,7 @@ class SplitSummary:
 
     name: str
     faces: int
-    parts: list[Part] = field(default_factory=list)
+    parts: list[SplitPart] = field(default_factory=list)
     min_cosine_similarity: float = 0.0
     step: int | None = None
 
@@ -195,7 +195,7 @@ def _staying(labels: Int64, face_id: Int64, known: set[int]) -> int:
 
 def _part(
     whole: _Whole, faces: FaceVectors, labels: Int64, number: int, distances: Sequence[float], *, stays: bool
-) -> Part:
+) -> SplitPart:
     members = np.flatnonzero(labels == number)
     mean = faces.embedding[members].mean(axis=0)
     order = members[np.argsort(-(faces.embedding[members] @ mean), kind="stable")]
@@ -205,10 +205,10 @@ def _part(
         digest = hashlib.sha256(" ".join(map(str, sorted(ids))).encode()).hexdigest()
         name = f"{whole.cluster}_sub_{digest[:_SHORT_HASH]}"
     photos = len(np.unique(faces.image[members]))
-    return Part(name, ids, photos, [round(each, 4) for each in distances], stays)
+    return SplitPart(name, ids, photos, [round(each, 4) for each in distances], stays)
 
 
-def _as_person(step: Step, person: UUID, part: Part) -> Part:
+def _as_person(step: Step, person: UUID, part: SplitPart) -> SplitPart:
     new = make_person(step)
     give_faces(step, part.faces, new)
     keep_known(step, new)
@@ -216,7 +216,7 @@ def _as_person(step: Step, person: UUID, part: Part) -> Part:
     return replace(part, name=short(new))
 
 
-def _as_cluster(step: Step, cluster: str, part: Part) -> Part:
+def _as_cluster(step: Step, cluster: str, part: SplitPart) -> SplitPart:
     if part.name != cluster:
         step.touch_faces(part.faces)
         step.connection.execute(

@@ -41,14 +41,14 @@ class Scrubbed:
 
 
 def scrub(database: Database) -> Scrubbed:
-    """Rewrite the tables and remove the old log; what could not be is told."""
+    """Rewrite the tables and remove the old log; what could not be is reported."""
     try:
         refused = database.run_alone(rewrite_tables)
     except CannotWrite:
-        told = (
+        reported = (
             "the tables' old pages, for the disk is full. Free as much space as the library takes, and run "
         )
-        return Scrubbed([told + "the same command again"], log_removed=False, is_complete=False)
+        return Scrubbed([reported + "the same command again"], log_removed=False, is_complete=False)
     reach = [f"{table}, which this user of the server may not rewrite" for table in refused]
     log_removed = database.run_alone(remove_old_log)
     if not log_removed:

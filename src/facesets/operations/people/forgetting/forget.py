@@ -66,7 +66,7 @@ class Person:
     Attributes
     ----------
     loose : list of int
-        Further faces, nobody's, within `NEAR` of theirs.
+        Further faces, unassigned, within `NEAR` of theirs.
     refused : set of int
         Faces that were said not to be theirs: these stay.
     renumbered : Renumbered

@@ -213,7 +213,7 @@ def _is_of(folder: Path, identity: str) -> bool:
     except WrongUsage:
         return False
     except FacesetsError:
-        # What is wrong with it is told when it is searched.
+        # What is wrong with it is reported when it is searched.
         return True
     kinds = ClusterManifest | RefineManifest | ExportManifest
     return isinstance(manifest, kinds) and manifest.made.store == identity

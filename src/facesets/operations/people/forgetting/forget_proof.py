@@ -114,7 +114,7 @@ def prove(
 def _vectors_left(
     connection: Connection, vectors: Sequence[FaceVectors], refused: AbstractSet[int]
 ) -> tuple[int, dict[str, int]]:
-    """Vectors near the person's: how many are nobody's, and whose the others are."""
+    """Vectors near the person's: how many are unassigned, and whose the others are."""
     left = 0
     of_others: Counter[str] = Counter()
     for theirs in vectors:

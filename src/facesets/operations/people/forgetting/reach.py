@@ -21,16 +21,18 @@ def out_of_reach(
     sidecars : int
         How many XMP sidecars name them.
     """
-    told = [*scrubbed.out_of_reach, "backups and copies of the library, of caches and of results"]
+    reported = [*scrubbed.out_of_reach, "backups and copies of the library, of caches and of results"]
     if results and not exports:
         folders = ", ".join(printable(result.folder) for result in results)
-        told.append(
+        reported.append(
             Sentence(
                 f"{folders}: not touched without {Field('exports')}. Remove these folders and make them again"
             )
         )
-    told += [f"{printable(result.folder)}: {printable(name)}" for result in results for name in result.left]
+    reported += [
+        f"{printable(result.folder)}: {printable(name)}" for result in results for name in result.left
+    ]
     if sidecars:
         name = counted(sidecars, "XMP sidecar names them", "XMP sidecars name them")
-        told.append(Sentence(f"{name}: run {Command('export-xmp')}, which takes them out"))
-    return told
+        reported.append(Sentence(f"{name}: run {Command('export-xmp')}, which takes them out"))
+    return reported

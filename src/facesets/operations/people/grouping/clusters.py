@@ -10,7 +10,7 @@ from facesets.clustering.incremental import Joined
 from facesets.records import Bool, Int64
 from facesets.store.postgres.people.clusters import (
     NONE,
-    Birth,
+    ClusterBirth,
     FaceClusters,
     drop_empty,
     keep_clusters,
@@ -39,7 +39,7 @@ class ClusterPlan:
     face_id: Int64
     number: Int64
     ids: list[str]
-    births: Mapping[str, Birth] = field(default_factory=dict)
+    births: Mapping[str, ClusterBirth] = field(default_factory=dict)
 
 
 def store_plan(step: Step, model_id: int, plan: ClusterPlan) -> int:

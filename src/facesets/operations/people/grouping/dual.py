@@ -9,9 +9,9 @@ from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.assigning.assigning import AssignSummary, Comparison, compare_with_people
-from facesets.operations.people.assigning.assignment import Assigned, Assignment
+from facesets.operations.people.assigning.assignment import AssignedCounts, Assignment
 from facesets.operations.people.corrections.summary import kept_step
-from facesets.operations.people.grouping.dual_unknown import Done, Others
+from facesets.operations.people.grouping.dual_unknown import Others, UnknownOutcome
 from facesets.operations.people.grouping.library_faces import load_faces
 from facesets.operations.people.grouping.matching import StoppedEarly
 from facesets.operations.people.grouping.obeying import constraints_of
@@ -122,11 +122,11 @@ def cluster_dual(
         Nothing was indexed yet.
     """
     database = library.database
-    told = asdict(options) | asdict(dual) | {"method": "dual"}
+    recorded = asdict(options) | asdict(dual) | {"method": "dual"}
     with (
         RunLock(database, "cluster"),
         RunLock(database, "assign"),
-        recorded_run(database, "cluster", told, dry_run=options.dry_run) as run,
+        recorded_run(database, "cluster", recorded, dry_run=options.dry_run) as run,
     ):
         summary = _run(_Asked(library, options, dual, by, run.id), progress, stop)
         run.stopped, run.summary = summary.stopped, asdict(summary)
@@ -177,18 +177,18 @@ def _run(asked: _Asked, progress: Progress, stop: Stop) -> DualSummary:
 
 def _compare(asked: _Asked, head: Head | None, progress: Progress, stop: Stop) -> Comparison:
     """Compare faces with known people."""
-    told = AssignOptions(
+    comparing = AssignOptions(
         threshold=_threshold(asked.dual, _recogniser(asked.library), head),
         same_image_ok=asked.options.same_image_ok,
         dry_run=asked.options.dry_run,
     )
     some = Some(most=asked.dual.dual_max_faces)
-    return compare_with_people(asked.library, told, some, asked.by, asked.run_id, progress, stop)
+    return compare_with_people(asked.library, comparing, some, asked.by, asked.run_id, progress, stop)
 
 
 def _store(
     connection: Connection, asked: _Asked, assignment: Assignment, others: Others, labels: Int64
-) -> tuple[Assigned, Done, int | None]:
+) -> tuple[AssignedCounts, UnknownOutcome, int | None]:
     """Give faces to known people and put the others into clusters, as one step; None if nothing changed."""
     given = assignment.decide(connection)
     clusters = counted(int(labels.max(initial=-1)) + 1, "cluster")
@@ -199,7 +199,9 @@ def _store(
     return assigned, done, kept_step(connection, step)
 
 
-def _known(found: AssignSummary, given: Assigned, began: float, seconds: float | None = None) -> KnownPhase:
+def _known(
+    found: AssignSummary, given: AssignedCounts, began: float, seconds: float | None = None
+) -> KnownPhase:
     return KnownPhase(
         found.faces,
         given.faces,
@@ -210,7 +212,7 @@ def _known(found: AssignSummary, given: Assigned, began: float, seconds: float |
     )
 
 
-def _unknown(labels: Int64, done: Done, seconds: float) -> UnknownPhase:
+def _unknown(labels: Int64, done: UnknownOutcome, seconds: float) -> UnknownPhase:
     left, noise = len(labels), int((labels < 0).sum())
     return UnknownPhase(
         left,

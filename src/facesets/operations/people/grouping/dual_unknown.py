@@ -1,4 +1,4 @@
-"""The second phase of `cluster --dual`: faces that are nobody's, into clusters that are nobody yet."""
+"""The second phase of `cluster --dual`: unassigned faces, into clusters that are nobody yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ from facesets.store.postgres.people.unknown_clusters import (
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class UnknownOutcome:
     """What came of it: new clusters, questions, and the largest cluster where it is stored."""
 
     new: int
@@ -47,7 +47,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """The faces that are nobody's yet, and what is known of them.
+    """The faces that are unassigned yet, and what is known of them.
 
     `given` are the numbers of faces that get a person in the same step.
     """
@@ -103,7 +103,7 @@ class Others:
             return inside
         return inside.plus(same_image_pairs(faces.embedding[rows], faces.image[rows]))
 
-    def preview(self, connection: Connection, detector: DetectorRow, labels: Int64) -> Done:
+    def preview(self, connection: Connection, detector: DetectorRow, labels: Int64) -> UnknownOutcome:
         """What `store` would do; nothing is changed."""
         loaded, made = self.loaded, 0
         before = _unknown_only(loaded.clusters, self.rows)
@@ -117,9 +117,9 @@ class Others:
         middle = centroids(loaded.faces.embedding[self.rows], labels)
         faces = np.bincount(labels[labels >= 0], minlength=len(ids))
         asked = cluster_questions(connection, detector, Centers(ids, faces, middle), self.head)
-        return Done(made, len(asked))
+        return UnknownOutcome(made, len(asked))
 
-    def store(self, step: Step, detector: DetectorRow, labels: Int64) -> Done:
+    def store(self, step: Step, detector: DetectorRow, labels: Int64) -> UnknownOutcome:
         """Put the faces into their clusters, as part of a step, and keep what is to be asked."""
         loaded, rows, connection = self.loaded, self.rows, step.connection
         # Who got a person meanwhile is none of the others any more.
@@ -129,9 +129,9 @@ class Others:
         before = _unknown_only(loaded.clusters, rows)
         if self.dual.dual_max_faces is not None:
             # Those with whom a face was grouped may be among the faces that were left out this time.
-            told = (labels >= 0) | (before.number < 0)
-            rows, labels = rows[told], labels[told]
-            before = FaceClusters(before.number[told], before.ids)
+            grouped = (labels >= 0) | (before.number < 0)
+            rows, labels = rows[grouped], labels[grouped]
+            before = FaceClusters(before.number[grouped], before.ids)
         made: list[str] = []
 
         def named(count: int) -> list[str]:
@@ -146,7 +146,7 @@ class Others:
         asked = cluster_questions(connection, detector, centers, self.head)
         questions = replace_questions(connection, loaded.model_id, asked)
         largest = ids[int(np.bincount(labels[labels >= 0]).argmax())] if ids else ""
-        return Done(len(made), questions, largest)
+        return UnknownOutcome(len(made), questions, largest)
 
     def _untouched(self, ids: Sequence[str]) -> list[str]:
         """Clusters that are nobody yet besides these, where not all faces take part."""

@@ -21,7 +21,7 @@ from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.plurals import counted
 from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.clusters import NONE, Birth, FaceClusters
+from facesets.store.postgres.people.clusters import NONE, ClusterBirth, FaceClusters
 from facesets.store.postgres.people.face_scope import FaceScope
 from facesets.store.postgres.people.hierarchies import (
     KeptRun,
@@ -69,7 +69,7 @@ class Placed:
     ----------
     cluster : int64 array of shape (n,)
         Of each face of the library an index into `ids`; -1 for none.
-    told : int64 array
+    changed : int64 array
         The rows of faces whose cluster may have changed.
     ids : list of str
     fresh : HdbscanResult or None
@@ -81,7 +81,7 @@ class Placed:
     """
 
     cluster: Int64
-    told: Int64
+    changed: Int64
     ids: list[str]
     fresh: HdbscanResult | None
     of_run: Int64
@@ -170,10 +170,10 @@ def place(
     number[new] = np.where(label >= 0, np.append(home, NONE)[label], NONE)
     if not options.same_image_ok:
         number[leave_clashing(faces.embedding, faces.image, before, number)] = NONE
-    told = new[number[new] >= 0] if fresh is None else np.flatnonzero(eligible)
+    changed = new[number[new] >= 0] if fresh is None else np.flatnonzero(eligible)
     return Placed(
         cluster=number,
-        told=told,
+        changed=changed,
         ids=ids,
         fresh=fresh,
         of_run=rows,
@@ -299,11 +299,11 @@ def keep(
             result.outlier_score.astype(np.float32),
         )
         births = {
-            each: Birth(number, float(born), float(lived), float(stable))
+            each: ClusterBirth(number, float(born), float(lived), float(stable))
             for each, born, lived, stable in zip(
                 placed.ids, result.birth_density, result.persistence, result.stability, strict=False
             )
         }
     missed = np.zeros(len(placed.tried), np.float32)
     keep_densities(connection, number, placed.tried, missed, missed + 1)
-    return ClusterPlan(faces.face_id[placed.told], placed.cluster[placed.told], placed.ids, births)
+    return ClusterPlan(faces.face_id[placed.changed], placed.cluster[placed.changed], placed.ids, births)

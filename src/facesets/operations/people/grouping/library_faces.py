@@ -20,7 +20,7 @@ from facesets.operations.people.grouping.hierarchy import (
     place,
 )
 from facesets.operations.people.grouping.matching import Decision, Steps
-from facesets.operations.people.grouping.regrouping import Seen
+from facesets.operations.people.grouping.regrouping import FacesBefore
 from facesets.plurals import counted
 from facesets.records import Bool
 from facesets.stop import Stop
@@ -51,7 +51,7 @@ class LoadedFaces:
     clusters: FaceClusters
     scope: FaceScope
     hierarchy: Hierarchy | None
-    seen: Seen
+    seen: FacesBefore
     left_out: int
 
 
@@ -81,7 +81,7 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
         clusters_of(connection, detector, faces.face_id),
         scope.take(wanted),
         hierarchy,
-        Seen(
+        FacesBefore(
             people.fixed_persons(connection),
             left_unassigned(connection, detector.id),
             last_options(connection, "cluster"),

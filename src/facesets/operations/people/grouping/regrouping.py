@@ -9,7 +9,7 @@ import numpy as np
 from facesets.clustering import calibrate
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.incremental import Joined
-from facesets.clustering.regrouping import Known, Regrouped, regroup
+from facesets.clustering.regrouping import KnownOwners, Regrouped, regroup
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.grouping.matching import Decision, Steps
@@ -25,7 +25,7 @@ _DECIDING = ("method", "threshold", "min_size", "same_image_ok", "min_quality", 
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FacesBefore:
     """What was done with the faces before.
 
     Attributes
@@ -43,14 +43,14 @@ class Seen:
     options: Mapping[str, object] | None
 
     def was_told(self, options: ClusterLibraryOptions) -> bool:
-        """Whether the last run was told the same."""
+        """Whether the last run had the same options."""
         last, now = self.options, asdict(options)
         return last is not None and all(last.get(name) == now[name] for name in _DECIDING)
 
 
 def decide_again(
     faces: PeopledFaces,
-    seen: Seen,
+    seen: FacesBefore,
     said: Statements,
     options: ClusterLibraryOptions,
     progress: Progress,
@@ -75,7 +75,7 @@ def decide_again(
     reported = Steps(progress, stop, f"Grouping {counted(len(seeds), 'face')} and those near them")
     found = regroup(
         faces.embedding,
-        Known(faces.person, fixed, image, constraints_of(said, faces.face_id)),
+        KnownOwners(faces.person, fixed, image, constraints_of(said, faces.face_id)),
         seeds,
         measured,
         min_size=options.min_size,
@@ -87,7 +87,7 @@ def decide_again(
     return _decision(faces, found, {"measured_cosine_similarity": measured.link})
 
 
-def _unseen(faces: PeopledFaces, seen: Seen, options: ClusterLibraryOptions) -> Int64:
+def _unseen(faces: PeopledFaces, seen: FacesBefore, options: ClusterLibraryOptions) -> Int64:
     """Rows of the faces without a person, less those that the last run, if one like this, left so."""
     free = np.flatnonzero(faces.person < 0)
     return free[~np.isin(faces.face_id[free], seen.left)] if seen.was_told(options) else free

@@ -12,8 +12,8 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_pages import (
     PeoplePlace,
+    PeopleWanted,
     PersonCard,
-    Wanted,
     cards_of,
     count_people,
     people_cards,
@@ -32,7 +32,7 @@ from facesets.store.postgres.people.person_neighbours import nearest_people
 from facesets.store.postgres.people.person_totals import refresh_totals
 from facesets.store.postgres.people.photo_faces import (
     FaceFacts,
-    Photo,
+    LibraryPhoto,
     faces_on_photo,
     find_photo,
     people_on_photo,
@@ -71,7 +71,7 @@ class PeoplePage:
 
 def people_page(
     database: Database,
-    wanted: Wanted,
+    wanted: PeopleWanted,
     find: str = "",
     *,
     limit: int,
@@ -236,7 +236,7 @@ def born_when(database: Database, person: UUID) -> PersonAge:
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoPage:
+class BrowsedPhoto:
     """A photo, the faces on it, and the photos beside it.
 
     Attributes
@@ -247,7 +247,7 @@ class PhotoPage:
         Content of the photos of the person that one came from.
     """
 
-    photo: Photo
+    photo: LibraryPhoto
     faces: Sequence[FaceFacts]
     versions: dict[UUID, int]
     newer: str | None
@@ -255,21 +255,21 @@ class PhotoPage:
     tags: PhotoTags
 
 
-def photo_page(database: Database, sha256: str, person: UUID | None = None) -> PhotoPage:
+def photo_page(database: Database, sha256: str, person: UUID | None = None) -> BrowsedPhoto:
     """A photo of the library. Raises `NotFound`."""
 
-    def work(connection: Connection) -> PhotoPage:
+    def work(connection: Connection) -> BrowsedPhoto:
         photo = require_photo(connection, sha256)
         # Before the faces: whatever changes in between makes the versions old.
         versions = versions_of_people(connection, people_on_photo(connection, photo.id))
         faces = faces_on_photo(connection, photo.id, limit=_MOST_FACES)
         newer, older = (None, None) if person is None else photos_beside(connection, photo.id, person)
-        return PhotoPage(photo, faces, versions, newer, older, of_image(connection, photo.id))
+        return BrowsedPhoto(photo, faces, versions, newer, older, of_image(connection, photo.id))
 
     return database.run(work)
 
 
-def require_photo(connection: Connection, sha256: str) -> Photo:
+def require_photo(connection: Connection, sha256: str) -> LibraryPhoto:
     """The photo of that content. Raises `NotFound`."""
     photo = find_photo(connection, sha256)
     if photo is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from facesets.operations.people.lists.current_totals import Pace
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
-from facesets.store.postgres.people.changes import Changed, State, changed_since, current_state
+from facesets.store.postgres.people.changes import ChangedPeople, State, changed_since, current_state
 from facesets.store.postgres.people.face_groups import OF_PERSON, GroupSizes, group_sizes
 
 _MANY = 300
@@ -66,7 +66,7 @@ class CurrentGroups:
         return _Counted(now, sizes)
 
 
-def _joined(known: GroupSizes, newer: GroupSizes, changed: Changed) -> GroupSizes:
+def _joined(known: GroupSizes, newer: GroupSizes, changed: ChangedPeople) -> GroupSizes:
     """The sizes that are known, with what changed as it is now."""
     gone = changed.clusters | {f"{OF_PERSON}{person}" for person in changed.persons}
     groups = [each for each in known.groups if each.id not in gone]

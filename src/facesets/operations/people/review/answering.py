@@ -22,7 +22,7 @@ from facesets.operations.people.corrections.correcting import (
 from facesets.operations.people.corrections.naming import name_now, set_hidden_now
 from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.corrections.who import require_person
-from facesets.operations.people.review.open_questions import Asked, find_question
+from facesets.operations.people.review.open_questions import UnwordedQuestion, find_question
 from facesets.operations.people.review.questions import Question, in_words
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.candidates import (
@@ -157,7 +157,7 @@ def _said(worded: Question, chosen: set[int]) -> str:
     return "only " + ", ".join(printable(each.name) for each in worded.items if each.number in chosen)
 
 
-def _say(step: Step, asked: Asked, chosen: set[int]) -> None:
+def _say(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
     """Say what an answer means: of the chosen items yes, of the others no."""
     if asked.kind in FACE_KINDS:
         _say_of_faces(step, asked, chosen)
@@ -170,7 +170,7 @@ def _say(step: Step, asked: Asked, chosen: set[int]) -> None:
         _say_of_halves(step, asked.person, candidate, two=bool(chosen))
 
 
-def _say_of_faces(step: Step, asked: Asked, chosen: set[int]) -> None:
+def _say_of_faces(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
     faces = {number: each.face for number, each in enumerate(asked.of_faces, start=1)}
     yes = [face for number, face in faces.items() if number in chosen]
     no = [face for number, face in faces.items() if number not in chosen]
@@ -183,7 +183,7 @@ def _say_of_faces(step: Step, asked: Asked, chosen: set[int]) -> None:
         refuse_faces(step, no, asked.person)
 
 
-def _say_of_people(step: Step, asked: Asked, chosen: set[int]) -> None:
+def _say_of_people(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
     connection = step.connection
     others = {number: other for number, (_, other) in enumerate(asked.of_people, start=1) if other}
     yes = [require_person(connection, other) for number, other in others.items() if number in chosen]
@@ -194,7 +194,7 @@ def _say_of_people(step: Step, asked: Asked, chosen: set[int]) -> None:
             keep_apart(step, asked.person, other)
 
 
-def _say_of_clusters(step: Step, asked: Asked, chosen: set[int]) -> None:
+def _say_of_clusters(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
     connection = step.connection
     for number, (each, _) in enumerate(asked.of_people, start=1):
         cluster = each.cluster or ""
@@ -225,7 +225,7 @@ def _say_of_halves(step: Step, person: UUID, candidate: PeopleCandidate, *, two:
     keep_person(step, new)
 
 
-def _note(connection: Connection, asked: Asked, chosen: set[int], step: int) -> None:
+def _note(connection: Connection, asked: UnwordedQuestion, chosen: set[int], step: int) -> None:
     """Keep how each item was answered beside it."""
     for yes in (True, False):
         # Of a face that its person is doubted of, the suspicion holds if the answer is no.

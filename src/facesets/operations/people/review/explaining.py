@@ -194,7 +194,7 @@ def _similarities(
     asked: UUID | None,
     head: Head | None,
 ) -> dict[UUID, float]:
-    """The face's similarity with who matters, as if it were nobody's; -2 where there is nothing else.
+    """The face's similarity with who matters, as if it were unassigned; -2 where there is nothing else.
 
     These are whose it is, who is asked about, and of all others at least the two most similar ones.
     """

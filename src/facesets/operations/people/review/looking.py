@@ -40,7 +40,7 @@ from facesets.store.postgres.people.candidates import (
     replace_face_candidates,
     replace_people_candidates,
 )
-from facesets.store.postgres.people.changes import Changed, changed_since
+from facesets.store.postgres.people.changes import ChangedPeople, changed_since
 from facesets.store.postgres.people.peopled_faces import PeopledFaces, active_people, people_now
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.statements import load_statements
@@ -172,12 +172,12 @@ class _Due:
     ----------
     step : int
         The latest step that prototypes tell of.
-    changed : Changed or None
+    changed : ChangedPeople or None
         Only these; None for everybody.
     """
 
     step: int
-    changed: Changed | None
+    changed: ChangedPeople | None
 
 
 def _prepare(connection: Connection, detector: DetectorRow, since: LookedFor | None) -> _Due:

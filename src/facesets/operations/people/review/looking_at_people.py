@@ -17,7 +17,7 @@ from facesets.store.postgres.people.candidates import (
     people_in_one_photo,
     replace_people_candidates,
 )
-from facesets.store.postgres.people.changes import Changed
+from facesets.store.postgres.people.changes import ChangedPeople
 from facesets.store.postgres.people.cluster_means import ClusterMeans, faces_per_person, means_of_clusters
 from facesets.store.postgres.people.prototypes import kept_prototypes
 
@@ -31,7 +31,7 @@ def keep_questions_about_people(
     settled: Settled,
     active: set[UUID],
     head: Head | None,
-    changed: Changed | None = None,
+    changed: ChangedPeople | None = None,
 ) -> None:
     """Keep who may be whom, of people and of clusters that are nobody yet, by the prototypes that are kept.
 
@@ -39,7 +39,7 @@ def keep_questions_about_people(
     ----------
     head : Head or None
         What it makes of the vectors is compared.
-    changed : Changed, optional
+    changed : ChangedPeople, optional
         The others are as they were when questions were looked for last, and so are questions about them.
     """
     prototypes = kept_prototypes(connection, detector, exemplars=False)
@@ -78,7 +78,7 @@ def keep_questions_about_people(
     )
 
 
-def _changed(changed: Changed, persons: list[UUID], clusters: ClusterMeans) -> Bool:
+def _changed(changed: ChangedPeople, persons: list[UUID], clusters: ClusterMeans) -> Bool:
     """Which of the people and clusters changed."""
     return np.array(
         [

@@ -36,7 +36,7 @@ _MOST_UNNAMED = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class UnwordedQuestion:
     """A question before it is put into words: a person, and what was found about them."""
 
     kind: Kind
@@ -60,7 +60,7 @@ class Asked:
         return "-".join([self.kind, self.person.hex, *([".".join(map(str, parts))] if parts else [])])
 
 
-def open_questions(connection: Connection, *, most: int | None = None) -> list[Asked]:
+def open_questions(connection: Connection, *, most: int | None = None) -> list[UnwordedQuestion]:
     """The questions that are open, those first whose answers settle most.
 
     Parameters
@@ -79,14 +79,14 @@ def open_questions(connection: Connection, *, most: int | None = None) -> list[A
 
 def questions_about_people(
     connection: Connection, settled: Settled, active: set[UUID], found: Sequence[PeopleCandidate]
-) -> list[Asked]:
+) -> list[UnwordedQuestion]:
     """The questions that are open about people, of those that were found, and who has no name."""
     of_people = list(_of_people(connection, settled, active, found))
     covered = {
         other for asked in of_people for each, other in asked.of_people if each.uncertainty >= _COVERED
     }
     names = [
-        Asked("name", person, unnamed_faces=faces)
+        UnwordedQuestion("name", person, unnamed_faces=faces)
         for person, faces in unnamed_people(connection, _LEAST_UNNAMED, _MOST_UNNAMED)
         if person not in covered
     ]
@@ -102,7 +102,7 @@ def as_of_now(connection: Connection, persons: Sequence[UUID], active: set[UUID]
 
 def _of_faces(
     connection: Connection, settled: Settled, active: set[UUID], most: int | None
-) -> Iterator[Asked]:
+) -> Iterator[UnwordedQuestion]:
     found = open_face_candidates(connection, most=most)
     persons = as_of_now(connection, [each.person for each in found], active)
     groups: dict[tuple[Kind, UUID, bool], list[FaceCandidate]] = {}
@@ -115,12 +115,12 @@ def _of_faces(
         groups.setdefault((each.kind, person, each.uncertainty >= LIKELY), []).append(each)
     for (kind, person, _), faces in groups.items():
         for start in range(0, len(faces), MOST_AT_ONCE):
-            yield Asked(kind, person, of_faces=tuple(faces[start : start + MOST_AT_ONCE]))
+            yield UnwordedQuestion(kind, person, of_faces=tuple(faces[start : start + MOST_AT_ONCE]))
 
 
 def _of_people(
     connection: Connection, settled: Settled, active: set[UUID], found: Sequence[PeopleCandidate]
-) -> Iterator[Asked]:
+) -> Iterator[UnwordedQuestion]:
     groups: dict[tuple[Kind, UUID, object], list[tuple[PeopleCandidate, UUID | None]]] = {}
     named = named_people(connection)
     seen: set[object] = set()
@@ -135,7 +135,7 @@ def _of_people(
         groups.setdefault((each.kind, person, (alone, together)), []).append((each, other))
     for (kind, person, _), pairs in groups.items():
         for start in range(0, len(pairs), MOST_AT_ONCE):
-            yield Asked(kind, person, of_people=tuple(pairs[start : start + MOST_AT_ONCE]))
+            yield UnwordedQuestion(kind, person, of_people=tuple(pairs[start : start + MOST_AT_ONCE]))
 
 
 def _standing(
@@ -159,7 +159,7 @@ def _standing(
             yield (each, other, person) if other in named and person not in named else (each, person, other)
 
 
-def find_question(connection: Connection, number: str) -> Asked:
+def find_question(connection: Connection, number: str) -> UnwordedQuestion:
     """The open question of an id, with all its items.
 
     Raises
@@ -176,7 +176,7 @@ def find_question(connection: Connection, number: str) -> Asked:
         raise gone from None
     if any(each > LARGEST for each in ids):
         raise gone
-    asked = Asked(
+    asked = UnwordedQuestion(
         kind,  # type: ignore[arg-type]
         about,
         of_faces=_open_faces(connection, kind, about, ids) if kind in FACE_KINDS else (),

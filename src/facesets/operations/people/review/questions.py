@@ -14,7 +14,12 @@ from facesets.files import printable
 from facesets.formats.named_photos import PROGRAMS
 from facesets.operations.people.corrections.who import called
 from facesets.operations.people.review.looking import look_at_everything, look_at_people
-from facesets.operations.people.review.open_questions import Asked, Kind, find_question, open_questions
+from facesets.operations.people.review.open_questions import (
+    Kind,
+    UnwordedQuestion,
+    find_question,
+    open_questions,
+)
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
@@ -25,7 +30,7 @@ from facesets.store.postgres.people.candidates import (
 )
 from facesets.store.postgres.people.peopled_faces import load_peopled_faces
 from facesets.store.postgres.people.person_edits import PersonState, exemplars_of_people, person_states
-from facesets.store.postgres.people.traces import Owner, owners
+from facesets.store.postgres.people.traces import FaceOwner, owners
 from facesets.store.postgres.people.versions import versions_of_people
 
 _SHOWN = 6
@@ -140,7 +145,7 @@ def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] =
     put_off = set(skipped)
 
     def work(connection: Connection) -> list[Question]:
-        first: list[Asked] = []
+        first: list[UnwordedQuestion] = []
         # Most sittings see none but these.
         for most in (_LOOKED_AT, None):
             asked = (each for each in open_questions(connection, most=most) if each.id not in put_off)
@@ -152,7 +157,7 @@ def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] =
     return database.run(work)
 
 
-def in_words(connection: Connection, asked: Sequence[Asked]) -> list[Question]:
+def in_words(connection: Connection, asked: Sequence[UnwordedQuestion]) -> list[Question]:
     """Questions as they are shown."""
     persons = list({person for each in asked for person in _people(each)})
     known = _Known(
@@ -172,11 +177,11 @@ class _Known:
     faces: dict[UUID, list[int]]
 
 
-def _people(asked: Asked) -> list[UUID]:
+def _people(asked: UnwordedQuestion) -> list[UUID]:
     return [asked.person, *(other for _, other in asked.of_people if other is not None)]
 
 
-def _in_words(connection: Connection, asked: Asked, known: _Known) -> Question:
+def _in_words(connection: Connection, asked: UnwordedQuestion, known: _Known) -> Question:
     people = [known.states[person] for person in _people(asked)]
     state = people[0]
     items = list(_items(connection, asked, known))
@@ -213,7 +218,7 @@ def require_unchanged(connection: Connection, question: str, version: int | None
         raise Changed("Somebody in this question was changed meanwhile. Look at it again, then answer.")
 
 
-def _items(connection: Connection, asked: Asked, known: _Known) -> Iterator[Item]:
+def _items(connection: Connection, asked: UnwordedQuestion, known: _Known) -> Iterator[Item]:
     imported = owners(connection, [each.face for each in asked.of_faces if each.kind == "import"])
     for number, face in enumerate(asked.of_faces, start=1):
         yield Item(
@@ -244,7 +249,7 @@ def _items(connection: Connection, asked: Asked, known: _Known) -> Iterator[Item
         )
 
 
-def _other_program(face: FaceCandidate, owner: Owner) -> str:
+def _other_program(face: FaceCandidate, owner: FaceOwner) -> str:
     whose = printable(owner.name) if owner.name else "somebody without a name" if owner.person else "nobody"
     return f"{PROGRAMS.get(face.program or '', 'another program')} says so, {whose} here"
 
@@ -256,7 +261,7 @@ def _ages(face: FaceCandidate) -> str:
     return f"looks {face.age:.0f}, {then}"
 
 
-def _text(asked: Asked, name: str, items: Sequence[Item], faces: int) -> str:
+def _text(asked: UnwordedQuestion, name: str, items: Sequence[Item], faces: int) -> str:
     """The question, to which yes means the same for each item."""
     one = items[0].name if items else ""
     several = len(items) > 1

@@ -28,14 +28,14 @@ from facesets.store.postgres.people.statements import Statements, load_statement
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingCounts:
     """How many questions wait, and besides how many people for a name."""
 
     questions: int
     unnamed: int
 
 
-def waiting(database: Database) -> Waiting:
+def waiting(database: Database) -> WaitingCounts:
     """Count what is open."""
     return database.run(_count)
 
@@ -45,22 +45,22 @@ class CurrentWaiting:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counted: tuple[object, Waiting] | None = None
+        self._counted: tuple[object, WaitingCounts] | None = None
 
-    def count(self, database: Database) -> Waiting:
+    def count(self, database: Database) -> WaitingCounts:
         """What `waiting` counts."""
         with self._lock:
             self._counted = database.run(self._current)
             return self._counted[1]
 
-    def _current(self, connection: Connection) -> tuple[object, Waiting]:
+    def _current(self, connection: Connection) -> tuple[object, WaitingCounts]:
         now = state_of_questions(connection)
         if self._counted is not None and self._counted[0] == now:
             return self._counted
         return now, _count(connection)
 
 
-def _count(connection: Connection) -> Waiting:
+def _count(connection: Connection) -> WaitingCounts:
     said = load_statements(connection)
     settled, active = Settled(said), active_people(connection)
     others = questions_about_people(
@@ -79,7 +79,7 @@ def _count(connection: Connection) -> Waiting:
     person = np.array([numbers[who] for who in now], np.int64)[found.person[rows]]
     group = (person * len(FACE_KINDS) + found.kind[rows]) * 2 + (found.uncertainty[rows] >= LIKELY)
     about_faces = int((-(-np.unique(group, return_counts=True)[1] // MOST_AT_ONCE)).sum())
-    return Waiting(about_faces + len(others) - unnamed, unnamed)
+    return WaitingCounts(about_faces + len(others) - unnamed, unnamed)
 
 
 def _settled(found: FaceCandidates, now: Sequence[UUID], said: Statements, settled: Settled) -> Bool:

@@ -7,9 +7,9 @@ import numpy as np
 
 from facesets.clustering.best_cut import best_cut
 from facesets.records import Float32, Int64
-from facesets.training.calibration import Thresholds, calibrated
+from facesets.training.calibration import ProjectedThresholds, calibrated
 from facesets.training.evaluation import (
-    Trial,
+    RecognitionTrial,
     assignment,
     nearest_people,
     strangers,
@@ -54,7 +54,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class HeadComparison:
     """One way of comparing faces.
 
     Attributes
@@ -83,13 +83,13 @@ class Compared:
         return self.gain > self.spread and self.gain > 0
 
 
-def trial_of_people(embedding: Float32, person: Int64, seed: int) -> Trial:
+def trial_of_people(embedding: Float32, person: Int64, seed: int) -> RecognitionTrial:
     """Faces of people, half of each asked about."""
     rows = capped(person, _FACES_TRIED, seed)
     return trial_of(embedding[rows], person[rows], held_out_faces(person[rows], seed, one_in=2))
 
 
-def figures(trial: Trial, layers: Layers) -> Figures:
+def figures(trial: RecognitionTrial, layers: Layers) -> Figures:
     """Measure how well projected vectors tell the people of a trial apart."""
     projected = project(layers, trial.embedding)
     verified = verification(trial, projected)
@@ -100,15 +100,17 @@ def figures(trial: Trial, layers: Layers) -> Figures:
     )
 
 
-def compared(kind: str, folds: Sequence[Mapping[str, Figures]], on_faces: Mapping[str, Figures]) -> Compared:
+def compared(
+    kind: str, folds: Sequence[Mapping[str, Figures]], on_faces: Mapping[str, Figures]
+) -> HeadComparison:
     """What the figures of five folds, with unseen people each, say of one way."""
     gains = [fold[kind].score - fold[PLAIN].score for fold in folds]
     each = [asdict(fold[kind]) for fold in folds]
     mean = Figures(**{name: float(np.mean([values[name] for values in each])) for name in each[0]})
-    return Compared(kind, mean, on_faces[kind], float(np.mean(gains)), float(max(gains) - min(gains)))
+    return HeadComparison(kind, mean, on_faces[kind], float(np.mean(gains)), float(max(gains) - min(gains)))
 
 
-def thresholds(trial: Trial, layers: Layers, people: int) -> Thresholds:
+def thresholds(trial: RecognitionTrial, layers: Layers, people: int) -> ProjectedThresholds:
     """Thresholds in a projection's space for a library of so many people, by people that it has not seen."""
     near = nearest_people(trial, lambda rows: project(layers, rows))
     projected = project(layers, trial.embedding)

@@ -9,7 +9,7 @@ from facesets.files import printable
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.projection_heads import HeadRow, active_row, list_heads, use_head
-from facesets.training.calibration import Thresholds
+from facesets.training.calibration import ProjectedThresholds
 
 if TYPE_CHECKING:
     from facesets.inference.projection import Projection
@@ -21,12 +21,12 @@ class Head:
 
     Attributes
     ----------
-    thresholds : Thresholds
+    thresholds : ProjectedThresholds
         Cosine similarities that decide among what it projects.
     """
 
     name: str
-    thresholds: Thresholds
+    thresholds: ProjectedThresholds
     _projection: "Projection"
 
     def project(self, embeddings: Float32) -> Float32:
@@ -69,7 +69,7 @@ def active_head(connection: Connection, model_id: int, *, threads: int = 1) -> H
     from facesets.inference.projection import Projection
 
     row, network = found
-    return Head(row.name, Thresholds(**row.calibration), Projection(network, threads=threads))
+    return Head(row.name, ProjectedThresholds(**row.calibration), Projection(network, threads=threads))
 
 
 def is_in_use(connection: Connection, model_id: int, head: Head | None) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from facesets.errors import Command, MissingExtra, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.training import TrainOptions
-from facesets.operations.people.training.head_comparison import PLAIN, Compared, thresholds
+from facesets.operations.people.training.head_comparison import PLAIN, HeadComparison, thresholds
 from facesets.operations.people.training.training_folds import Fold, Taught, comparison, run_folds, winner
 from facesets.plurals import people as people_in_words
 from facesets.stop import Stop
@@ -50,7 +50,7 @@ class TrainSummary:
         Of the others: learnt from, and held out.
     epochs : list of dict
         Loss, validation loss and triplets of each.
-    comparison : list of Compared
+    comparison : list of HeadComparison
         Plain vectors first.
     heads : mapping of kind to name
         Stored in the library.
@@ -68,7 +68,7 @@ class TrainSummary:
     training_faces: int = 0
     validation_faces: int = 0
     epochs: list[dict[str, float]] = field(default_factory=list)
-    comparison: list[Compared] = field(default_factory=list)
+    comparison: list[HeadComparison] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
     activated: str = ""
     verdict: str = ""
@@ -206,7 +206,7 @@ def _keep(
     )
 
 
-def _verdict(lines: list[Compared], best: Compared | None, activated: str) -> str:
+def _verdict(lines: list[HeadComparison], best: HeadComparison | None, activated: str) -> str:
     if best is not None:
         return (
             f"{activated} is in use from now on: with people that it has not seen its score is "

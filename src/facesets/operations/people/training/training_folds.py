@@ -9,15 +9,15 @@ import numpy as np
 from facesets.operations.options.training import TrainOptions
 from facesets.operations.people.training.head_comparison import (
     PLAIN,
-    Compared,
     Figures,
+    HeadComparison,
     compared,
     figures,
     trial_of_people,
 )
 from facesets.records import Bool, Float32, Int64
 from facesets.stop import Stop
-from facesets.training.evaluation import Trial, trial_of
+from facesets.training.evaluation import RecognitionTrial, trial_of
 from facesets.training.head import Layers
 from facesets.training.splitting import capped, held_out_faces, held_out_people
 
@@ -55,12 +55,12 @@ class Fold:
     ----------
     layers : mapping of kind to layers
         None at all for plain vectors.
-    trial : Trial
+    trial : RecognitionTrial
         Faces of the people that were held out.
     """
 
     layers: dict[str, Layers]
-    trial: Trial
+    trial: RecognitionTrial
     on_people: dict[str, Figures]
     on_faces: dict[str, Figures]
     epochs: "tuple[Epoch, ...]"
@@ -114,12 +114,12 @@ def _run_fold(
     """One fold; None where it was stopped."""
     # Only here, for these need torch and scikit-learn.
     from facesets.training.linear import discriminants, whitening
-    from facesets.training.loop import Lesson, Plan, train
+    from facesets.training.loop import Lesson, TrainingPlan, train
 
     out: Bool = np.isin(taught.person, held)
     embedding, person = taught.embedding[~out], taught.person[~out]
     validates = held_out_faces(person, _SEED)
-    plan = Plan(options.epochs, options.margin, options.batch_size, options.learning_rate, _SEED)
+    plan = TrainingPlan(options.epochs, options.margin, options.batch_size, options.learning_rate, _SEED)
     trained = train(Lesson(embedding, person, validates), plan, directory, on_epoch=on_epoch, stop=stop)
     if len(trained.epochs) < options.epochs:
         return None
@@ -146,12 +146,12 @@ def _run_fold(
     )
 
 
-def comparison(folds: list[Fold]) -> list[Compared]:
+def comparison(folds: list[Fold]) -> list[HeadComparison]:
     """How each way of comparing faces did, plain vectors first."""
     on_people = [fold.on_people for fold in folds]
     return [compared(kind, on_people, folds[0].on_faces) for kind in folds[0].layers]
 
 
-def winner(lines: list[Compared]) -> Compared | None:
+def winner(lines: list[HeadComparison]) -> HeadComparison | None:
     """The best of those that beat plain vectors by more than folds differ; None where none does."""
     return max((line for line in lines if line.wins), key=lambda line: line.gain, default=None)

@@ -2,13 +2,13 @@
 
 from facesets.errors import Command, Sentence
 from facesets.plurals import counted
-from facesets.store.postgres.people.upkeep import Health
+from facesets.store.postgres.people.upkeep import ClusterHealth
 
 _MANY_UNASSIGNED = 0.5
 """Share of faces that nobody has, from which something is probably wrong."""
 
 
-def judged(health: Health) -> tuple[str, list[str]]:
+def judged(health: ClusterHealth) -> tuple[str, list[str]]:
     """A verdict on these counts, and a sentence for everything that can be done."""
     if not health.total_faces:
         return "There are no faces.", []

@@ -17,7 +17,7 @@ ERASED = "erased, with the name of somebody forgotten"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class AnswerSource:
     """Who said it, and what that took.
 
     Attributes
@@ -57,7 +57,7 @@ class PhotoDescription:
     cost_usd: float | None
 
 
-def keep_answer(connection: Connection, sha256: str, answer: Mapping[str, Any], source: Source) -> None:
+def keep_answer(connection: Connection, sha256: str, answer: Mapping[str, Any], source: AnswerSource) -> None:
     """Store what was said of a photo, in place of what was said before, though the photo be gone."""
     columns: dict[str, object] = {
         "description": answer["description"],

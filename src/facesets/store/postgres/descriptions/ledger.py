@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from facesets.descriptions.asking import STAGE, STAGE_VERSION, Outcome, Reply
 from facesets.descriptions.prices import Price
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.descriptions.answers import ERASED, Source, keep_answer
+from facesets.store.postgres.descriptions.answers import ERASED, AnswerSource, keep_answer
 from facesets.store.postgres.people.forgotten_faces import with_forgotten
 from facesets.store.postgres.photo_stages import ensure_version
 
@@ -33,7 +33,7 @@ class NewJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class BatchJob:
     """One of which it is not known yet what came of it.
 
     Attributes
@@ -104,7 +104,7 @@ def note_sent(connection: Connection, job: int, remote_id: str) -> None:
 
 
 def settle(
-    connection: Connection, job: Job | NewJob, number: int, sha256: str, reply: Reply
+    connection: Connection, job: BatchJob | NewJob, number: int, sha256: str, reply: Reply
 ) -> tuple[bool, Decimal | None]:
     """Keep what came of one photo; what is known already stays, however often it comes.
 
@@ -142,7 +142,7 @@ def settle(
     if reply.answer is not None and _was_forgotten_since(connection, number, sha256):
         mark(connection, [sha256], "failed", ERASED)
     elif reply.answer is not None:
-        source = Source(job.provider, job.model, job.prompt, usage, reply.duration_s, cost)
+        source = AnswerSource(job.provider, job.model, job.prompt, usage, reply.duration_s, cost)
         keep_answer(connection, sha256, reply.answer, source)
         mark(connection, [sha256], "completed", "")
     elif reply.outcome is not Outcome.FREE or reply.lasting:
@@ -167,7 +167,7 @@ def end(connection: Connection, job: int) -> None:
     connection.execute("UPDATE description_jobs SET status = 'ended', ended_at = now() WHERE id = %s", (job,))
 
 
-def open_jobs(connection: Connection) -> list[Job]:
+def open_jobs(connection: Connection) -> list[BatchJob]:
     """Jobs of which not all is known, the oldest first."""
     rows = connection.execute(
         """SELECT j.id, j.key, j.provider, j.place, j.model, j.prompt, j.is_batch, j.remote_id, j.price,
@@ -179,10 +179,10 @@ def open_jobs(connection: Connection) -> list[Job]:
     return [_job(*row) for row in rows]
 
 
-def _job(*columns: Any) -> Job:  # noqa: ANN401 - whatever the columns hold
-    *told, price, created_at, age_s, requests, still_open = columns
+def _job(*columns: Any) -> BatchJob:  # noqa: ANN401 - whatever the columns hold
+    *rest, price, created_at, age_s, requests, still_open = columns
     known = None if price is None else Price.from_json(price)
-    return Job(*(*told, known, created_at, age_s, requests, tuple(still_open)))
+    return BatchJob(*(*rest, known, created_at, age_s, requests, tuple(still_open)))
 
 
 def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:

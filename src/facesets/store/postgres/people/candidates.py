@@ -11,7 +11,7 @@ from uuid import UUID
 
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import copy_rows
-from facesets.store.postgres.people.changes import Changed
+from facesets.store.postgres.people.changes import ChangedPeople
 
 FaceKind = Literal["near", "far", "age", "import"]
 FACE_KINDS: tuple[FaceKind, ...] = get_args(FaceKind)
@@ -204,7 +204,7 @@ def replace_people_candidates(
     connection: Connection,
     found: Sequence[PeopleCandidate],
     kinds: Sequence[PeopleKind],
-    about: Changed | None = None,
+    about: ChangedPeople | None = None,
 ) -> None:
     """Let these be the open questions of some kinds, or those about some people; what was answered stays."""
     connection.execute(

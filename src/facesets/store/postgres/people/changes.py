@@ -8,7 +8,7 @@ from facesets.store.postgres.connection import Connection, only_row
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class ChangedPeople:
     """People, and clusters, that are not as they were."""
 
     persons: frozenset[UUID]
@@ -38,7 +38,7 @@ _CLUSTERS: LiteralString = """
     LIMIT %(most)s"""
 
 
-def changed_since(connection: Connection, model_id: int, step: int, *, most: int) -> Changed | None:
+def changed_since(connection: Connection, model_id: int, step: int, *, most: int) -> ChangedPeople | None:
     """Whom steps after one are about, and who lacks what is made of a model's vectors; None for too many."""
     parameters = {"model": model_id, "step": step, "most": most + 1}
     persons = connection.execute(_PAIRED + _PERSONS, parameters).fetchall()
@@ -47,7 +47,9 @@ def changed_since(connection: Connection, model_id: int, step: int, *, most: int
     clusters = connection.execute(_PAIRED + _CLUSTERS, parameters).fetchall()
     if len(clusters) > most:
         return None
-    return Changed(frozenset(person for (person,) in persons), frozenset(cluster for (cluster,) in clusters))
+    return ChangedPeople(
+        frozenset(person for (person,) in persons), frozenset(cluster for (cluster,) in clusters)
+    )
 
 
 def people_since(connection: Connection, step: int) -> tuple[int, list[UUID]]:

@@ -24,7 +24,7 @@ class FaceClusters:
 
 
 @dataclass(frozen=True, slots=True)
-class Birth:
+class ClusterBirth:
     """How a cluster came out of a kept run of HDBSCAN: that run, lambda at birth, and how long it lives."""
 
     run: int
@@ -60,8 +60,8 @@ def clusters_of(connection: Connection, detector: DetectorRow, face_ids: Int64) 
     return FaceClusters(number, ids)
 
 
-def keep_clusters(step: Step, model_id: int, births: Mapping[str, Birth | None]) -> None:
-    """Make these clusters, or keep anew how those that exist came about; who vouched for them stays."""
+def keep_clusters(step: Step, model_id: int, births: Mapping[str, ClusterBirth | None]) -> None:
+    """Make these clusters, or keep again how those that exist came about; who vouched for them stays."""
     ids = list(births)
     step.touch_rows("clusters", ids)
     known = [births[each] for each in ids]

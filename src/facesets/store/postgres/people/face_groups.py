@@ -10,7 +10,7 @@ from typing import LiteralString
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.changes import Changed
+from facesets.store.postgres.people.changes import ChangedPeople
 
 OF_PERSON = "person_"
 """How the id of a person as a cluster begins."""
@@ -45,7 +45,7 @@ class GroupSizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FaceGroup:
     """Faces that belong together.
 
     Attributes
@@ -94,7 +94,9 @@ _SIZES: LiteralString = """
     WHERE k.hidden IS NOT TRUE"""
 
 
-def group_sizes(connection: Connection, *, labeled: bool = False, only: Changed | None = None) -> GroupSizes:
+def group_sizes(
+    connection: Connection, *, labeled: bool = False, only: ChangedPeople | None = None
+) -> GroupSizes:
     """All groups that are not hidden, or these; with `labeled` also people who have a name."""
     # A person's cluster stands for somebody or for loose faces as long as the person is there.
     persons = [] if only is None else list(only.persons)
@@ -107,13 +109,13 @@ def group_sizes(connection: Connection, *, labeled: bool = False, only: Changed 
     )
 
 
-def load_groups(connection: Connection, sizes: Sequence[GroupSize]) -> list[Group]:
+def load_groups(connection: Connection, sizes: Sequence[GroupSize]) -> list[FaceGroup]:
     """These groups closely; those whose faces went elsewhere meanwhile are left out."""
     found = {each.id: each for each in _groups(connection, sizes)}
     return [found[each.id] for each in sizes if each.id in found]
 
 
-def _groups(connection: Connection, sizes: Sequence[GroupSize]) -> Iterator[Group]:
+def _groups(connection: Connection, sizes: Sequence[GroupSize]) -> Iterator[FaceGroup]:
     for statement, ids in (
         (_OF_PEOPLE, [each.person for each in sizes if each.person is not None]),
         (_OF_CLUSTERS, [each.id for each in sizes if each.person is None]),
@@ -121,7 +123,7 @@ def _groups(connection: Connection, sizes: Sequence[GroupSize]) -> Iterator[Grou
         if ids:
             for row in connection.execute(statement, (ids,)):
                 group, person, name, faces, quality, version, sample, photos = row
-                yield Group(
+                yield FaceGroup(
                     group, person, name, faces, list(zip(sample, photos, strict=True)), quality, version
                 )
 

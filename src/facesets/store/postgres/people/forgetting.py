@@ -181,7 +181,7 @@ _PEOPLE: tuple[LiteralString, ...] = (
 
 
 def erase_words(connection: Connection, pattern: str) -> int:
-    """Empty what runs were told and told where a pattern fits; returns how many runs that were.
+    """Empty the options and summaries of runs where a pattern fits; returns how many runs that were.
 
     Descriptions of photos that fit go, too, and so does what files of photos say, their keywords and titles,
     and what other programs call people.

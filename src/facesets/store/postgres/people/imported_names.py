@@ -30,7 +30,7 @@ class ImportedName:
     box : tuple of float or None
         x1, y1, x2, y2 in fractions of the upright photo; None for the photo as a whole.
     face : int or None
-        The face that lies there.
+        The face that is there.
     person : UUID or None
         Whom the name means on that face.
     """
@@ -207,7 +207,7 @@ def unmatched_names(connection: Connection) -> list[ListedName]:
 
 
 def conflicting_names(connection: Connection) -> list[ListedName]:
-    """What programs say of faces that are somebody else's here, or nobody's, by path."""
+    """What programs say of faces that are somebody else's here, or unassigned, by path."""
     return _listed(
         connection,
         """EXISTS (SELECT FROM face_detections f LEFT JOIN persons p ON p.id = n.person_id

@@ -47,7 +47,7 @@ class PersonCard:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PeopleWanted:
     """Which people.
 
     Attributes
@@ -77,7 +77,7 @@ class PeoplePlace:
 
 def people_cards(
     connection: Connection,
-    wanted: Wanted,
+    wanted: PeopleWanted,
     *,
     limit: int,
     after: PeoplePlace | None = None,
@@ -96,11 +96,11 @@ def people_cards(
 
 def cards_of(connection: Connection, persons: Sequence[UUID]) -> list[PersonCard]:
     """These people in this order, whatever their status; those that do not exist are left out."""
-    wanted = Wanted("all", found={person: place for place, person in enumerate(persons)})
+    wanted = PeopleWanted("all", found={person: place for place, person in enumerate(persons)})
     return people_cards(connection, wanted, limit=len(persons))
 
 
-def count_people(connection: Connection, wanted: Wanted) -> tuple[int, int]:
+def count_people(connection: Connection, wanted: PeopleWanted) -> tuple[int, int]:
     """How many people there are, and how many of them have no name."""
     statement = sql.SQL("SELECT count(*), count(*) FILTER (WHERE NOT named) FROM ({}) AS every").format(
         _some(wanted)
@@ -109,7 +109,7 @@ def count_people(connection: Connection, wanted: Wanted) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def _values(wanted: Wanted) -> dict[str, object]:
+def _values(wanted: PeopleWanted) -> dict[str, object]:
     found = wanted.found or {}
     return {
         "status": wanted.status,
@@ -118,7 +118,7 @@ def _values(wanted: Wanted) -> dict[str, object]:
     }
 
 
-def _some(wanted: Wanted) -> sql.Composed:
+def _some(wanted: PeopleWanted) -> sql.Composed:
     return sql.SQL(_SOME).format(
         rank=sql.SQL("CASE WHEN named THEN 0 ELSE 1 END" if wanted.found is None else "found.rank"),
         found=sql.SQL(

@@ -12,7 +12,7 @@ from facesets.store.postgres.paths import from_text
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class LibraryPhoto:
     """What the library has of a photo.
 
     Attributes
@@ -66,7 +66,7 @@ class FaceFacts:
     sex: Sex | None
 
 
-def find_photo(connection: Connection, sha256: str) -> Photo | None:
+def find_photo(connection: Connection, sha256: str) -> LibraryPhoto | None:
     """The photo of that content."""
     row = connection.execute(
         "SELECT id, sha256, width, height, taken, added_at FROM images WHERE sha256 = %s", (sha256,)
@@ -76,7 +76,7 @@ def find_photo(connection: Connection, sha256: str) -> Photo | None:
     paths = connection.execute("SELECT path, size FROM image_paths WHERE image_id = %s ORDER BY id", row[:1])
     places = tuple((from_text(path), int(size)) for path, size in paths)
     photo, content, width, height, taken, added_at = row
-    return Photo(photo, content, width, height, taken, added_at, places)
+    return LibraryPhoto(photo, content, width, height, taken, added_at, places)
 
 
 def facts_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceFacts]:

@@ -35,7 +35,7 @@ _EPOCH = np.datetime64("2000-01-01", "D")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PrototypeSource:
     """Somebody, how many faces their prototypes are to be made of, and the fingerprint of these."""
 
     person: UUID
@@ -43,7 +43,9 @@ class Source:
     fingerprint: int
 
 
-def make_prototypes(connection: Connection, detector: DetectorRow, sources: Sequence[Source]) -> None:
+def make_prototypes(
+    connection: Connection, detector: DetectorRow, sources: Sequence[PrototypeSource]
+) -> None:
     """Make these people's prototypes, in place of what they had. Others must be kept from doing it too."""
     start = total = 0
     for place, each in enumerate(sources):
@@ -65,7 +67,7 @@ class _Row:
     days: tuple[int, int] | None = None
 
 
-def _make(connection: Connection, detector: DetectorRow, sources: Sequence[Source]) -> None:
+def _make(connection: Connection, detector: DetectorRow, sources: Sequence[PrototypeSource]) -> None:
     persons = [each.person for each in sources]
     of_model = {"model": detector.model_id, "persons": persons}
     with replacing_kept(connection):

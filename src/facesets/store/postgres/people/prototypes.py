@@ -17,7 +17,7 @@ from facesets.store.postgres.copying import INT8, copy_out, distinct_uuids, gath
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.kept_states import due_since_kept, note_kept
-from facesets.store.postgres.people.prototype_making import Source, make_prototypes
+from facesets.store.postgres.people.prototype_making import PrototypeSource, make_prototypes
 from facesets.store.postgres.people.steps import one_at_a_time
 
 
@@ -154,7 +154,9 @@ _SIMILAR: LiteralString = """
     UNION SELECT * FROM there WHERE person_id = ANY(%(persons)s::uuid[])"""
 
 
-def _stale(connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None) -> list[Source]:
+def _stale(
+    connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None
+) -> list[PrototypeSource]:
     """Whose prototypes were made of something else than what there is now."""
     if persons is not None and not persons:
         return []
@@ -171,7 +173,7 @@ def remake_prototypes(connection: Connection, detector: DetectorRow) -> int:
 
 def _sources(
     connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None, *, changed: bool
-) -> list[Source]:
+) -> list[PrototypeSource]:
     rows = connection.execute(
         _SOURCES,
         {
@@ -181,7 +183,7 @@ def _sources(
             "changed": changed,
         },
     )
-    return [Source(*row) for row in rows]
+    return [PrototypeSource(*row) for row in rows]
 
 
 _VERSION = 1

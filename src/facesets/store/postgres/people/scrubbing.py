@@ -26,7 +26,7 @@ _MOST_SEGMENTS = 1024
 
 
 def rewrite_tables(connection: Connection) -> list[str]:
-    """Write every table anew that may have held something of people, with its indexes; in no transaction.
+    """Write every table again that may have held something of people, with its indexes; in no transaction.
 
     Returns
     -------

@@ -21,8 +21,8 @@ _BYTES_COMPARED = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose a face is; no name for nobody's, no person for one of no person at all."""
+class FaceOwner:
+    """Whose a face is; no name for an unassigned one, no person for one of no person at all."""
 
     person: str
     name: str
@@ -56,7 +56,7 @@ def is_near(vectors: Float32, theirs: Float32, max_cosine_distance: float) -> Bo
     return near
 
 
-def owners(connection: Connection, faces: Sequence[int]) -> dict[int, Owner]:
+def owners(connection: Connection, faces: Sequence[int]) -> dict[int, FaceOwner]:
     """Whose some faces are."""
     rows = connection.execute(
         """SELECT f.id, coalesce(f.person_id::text, ''), coalesce((SELECT n.name FROM person_names n
@@ -64,7 +64,7 @@ def owners(connection: Connection, faces: Sequence[int]) -> dict[int, Owner]:
             FROM face_detections f WHERE f.id = ANY(%s::bigint[])""",
         (list(faces),),
     )
-    return {int(face): Owner(person, name) for face, person, name in rows}
+    return {int(face): FaceOwner(person, name) for face, person, name in rows}
 
 
 def near_averages(

@@ -208,7 +208,7 @@ def delete_persons(step: Step, persons: Sequence[UUID]) -> None:
 
 
 def left_over(connection: Connection, days: int) -> list[tuple[int, int]]:
-    """Faces that are nobody's and in no cluster for so many days, each with the number of its model."""
+    """Faces that are unassigned and in no cluster for so many days, each with the number of its model."""
     rows = connection.execute(
         """SELECT f.id, d.model_id FROM face_detections f JOIN detectors d ON d.id = f.detector_id
             LEFT JOIN unassigned_faces u ON u.face_id = f.id
@@ -237,7 +237,7 @@ def make_singles(step: Step, faces: Sequence[tuple[int, int]]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class ClusterHealth:
     """Counts that tell how clustering stands."""
 
     total_clusters: int
@@ -255,7 +255,7 @@ class Health:
     unassigned_pool_size: int
 
 
-def library_health(connection: Connection) -> Health:
+def library_health(connection: Connection) -> ClusterHealth:
     """Count; a person's faces that are in no cluster count as one."""
     clusters = only_row(
         connection.execute(
@@ -291,7 +291,7 @@ def library_health(connection: Connection) -> Health:
         )
     )
     counts = (*clusters[:7], *faces[:2], *said, clusters[7], faces[2])
-    return Health(*counts)
+    return ClusterHealth(*counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +304,7 @@ class TableHealth:
 
 
 def analyze(connection: Connection) -> TableHealth:
-    """Count the values of all tables anew for the planner; outside of a transaction."""
+    """Count the values of all tables again for the planner; outside of a transaction."""
     connection.execute("ANALYZE")
     return TableHealth(
         *only_row(

@@ -53,7 +53,7 @@ _LABEL = "the embedded PostgreSQL"
 
 
 def default_directory() -> Path:
-    """Where the library of this user lies unless told otherwise.
+    """Where the library of this user lies unless another place is named.
 
     The server cannot read below root's home, so root's library is a system-wide one.
     """

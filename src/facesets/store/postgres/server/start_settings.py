@@ -1,4 +1,4 @@
-"""What the embedded server is told at every start, whatever its own configuration says."""
+"""Settings of the embedded server at every start, whatever its own configuration says."""
 
 from facesets.machine import processors
 from facesets.store.postgres.server.sizing import shared_buffers_mb
