@@ -77,3 +77,13 @@ def test_no_test_is_imported_by_another_module() -> None:
     importing = re.compile(r"^\s*(from|import) tests\.(\w+\.)*test_\w+", re.MULTILINE)
     modules = [*TESTS.rglob("*.py"), *(REPOSITORY / "scripts").rglob("*.py")]
     assert [path for path in modules if importing.search(path.read_text())] == []
+
+
+def test_the_map_of_the_code_names_every_room() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text()
+    operations, people = SOURCE / "operations", SOURCE / "operations" / "people"
+    rooms = {
+        path.parent for path in SOURCE.rglob("*.py") if path.parent.parent in (SOURCE, operations, people)
+    }
+    modules = set(SOURCE.glob("[!_]*.py"))
+    assert [path.name for path in rooms | modules if f"`{path.name}`" not in page] == []
