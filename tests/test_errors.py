@@ -108,6 +108,7 @@ def test_no_error_below_the_command_line_words_a_flag_or_a_command() -> None:
 def test_what_errors_name_exists() -> None:
     known = commands()
     flags = {flag for command in known.values() for param in command.params for flag in param.opts}
+    flags |= {"--help"}
     # What describes a call of the API is called so, too, and has no name in it.
     named = [(place, call) for place, call in _calls({"Field"}) if call.args]
     assert len(named) > 50

@@ -19,8 +19,8 @@ from facesets.files import printable
 from facesets.settings import load
 
 if TYPE_CHECKING:
+    from typer._click import Command as AnyCommand
     from typer._click import Context, HelpFormatter
-    from typer._click import ExampleCommand as AnyCommand
 
 WIDEST_HELP = 120
 """Columns; longer lines are hard to read."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from facesets.errors import Command, Field, WrongUsage
 from facesets.file_records import FileRecord
 from facesets.library_records import (
+    ClipRow,
     GalleryLink,
     GalleryRow,
     KnownFile,
@@ -44,9 +45,9 @@ _FORGOTTEN_AT_ONCE = 5_000
 
 
 class Library:
-    """A Postgres database, seen through one detector and recogniser. May be used from several threads.
+    """A Postgres database, seen through one detector and recogniser; vectors of others are never mixed in.
 
-    Vectors of other models may lie beside; they are never mixed with these.
+    May be used from several threads.
     """
 
     def __init__(
@@ -179,7 +180,7 @@ class Library:
         """Whether a path is short enough to be kept."""
         return fits(path)
 
-    def clip_models(self) -> list[models.ClipRow]:
+    def clip_models(self) -> list[ClipRow]:
         """What embeddings of whole images come from, the model with most images first."""
         return self._database.run(models.clip_models)
 
@@ -230,10 +231,7 @@ class Library:
         )
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
-        """Keep these for good, all or nothing. An image or path known before is replaced.
-
-        A face found again in the same box keeps its person.
-        """
+        """Keep these for good, all or nothing, in place of what is known; faces keep their people by box."""
         self._write(files, images, replace=True)
 
     def annotate(self, images: Sequence[ImageRecord]) -> None:
