@@ -26,11 +26,11 @@ from tests.fixtures.immich_server import (
     serving,
 )
 from tests.fixtures.program import command, environment
+from tests.fixtures.recording_progress import RecordingProgress
 from tests.fixtures.soak import soaking
 from tests.fixtures.staging import access, queue, stage, staged_photos, tree
 
 from facesets.errors import Unreachable, WrongUsage
-from facesets.progress import RecordingProgress
 from facesets.stop import Stop
 
 pytestmark = pytest.mark.slow

@@ -8,10 +8,10 @@ import pytest
 from tests.fixtures.immich_people import PUSH_PERMISSIONS, PeopleServer
 from tests.fixtures.immich_server import KEY, error, photo_id, running
 from tests.fixtures.pushing import PLACES, Scene, by_name, push, undo
+from tests.fixtures.recording_progress import RecordingProgress
 
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.files import FileLock
-from facesets.progress import RecordingProgress
 
 pytestmark = pytest.mark.slow
 

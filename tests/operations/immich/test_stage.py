@@ -20,12 +20,12 @@ from tests.fixtures.immich_server import (
     running,
     serving,
 )
+from tests.fixtures.recording_progress import RecordingProgress
 from tests.fixtures.staging import access, aliases, queue, stage, staged_photos, tree
 from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat, WrongUsage
 from facesets.files import FileLock, sha256_of
-from facesets.progress import RecordingProgress
 
 LARGE = Face(box=(100, 100, 400, 400))
 # 30 pixels of a preview that is 1440 wide are 83 of an original that is 4000 wide.

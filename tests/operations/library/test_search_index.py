@@ -10,11 +10,11 @@ import pytest
 from psycopg import errors, sql
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.program import run
+from tests.fixtures.recording_progress import RecordingProgress
 from tests.fixtures.waiting import wait_for
 
 from facesets.machine import processors
 from facesets.operations.library.search_index import build_index
-from facesets.progress import RecordingProgress
 from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.search import face_vectors

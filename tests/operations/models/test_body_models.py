@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.body_networks import Made, make_body_network
+from tests.fixtures.recording_progress import RecordingProgress
 
 from facesets.errors import DamagedFile, MissingModelPack, WrongUsage
 from facesets.inference import catalog
@@ -17,7 +18,7 @@ from facesets.inference.body_models import find_body_model
 from facesets.inference.catalog import DEFAULT_BODY, PUBLISHED_BODY, PublishedBody
 from facesets.operations.models.packs import find, list_packs, verify
 from facesets.operations.models.pull import pull, would_pull
-from facesets.progress import RecordingProgress, SilentProgress
+from facesets.progress import SilentProgress
 from facesets.stop import Stop
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.clip import make_clip
+from tests.fixtures.recording_progress import RecordingProgress
 
 from facesets.errors import DamagedFile, FacesetsError, Unreachable
 from facesets.inference import catalog
@@ -16,7 +17,7 @@ from facesets.inference.catalog import DEFAULT_CLIP, PUBLISHED_CLIP, PublishedCl
 from facesets.inference.clip_packs import read_clip
 from facesets.operations.models.packs import find, list_packs, verify
 from facesets.operations.models.pull import pull, would_pull
-from facesets.progress import RecordingProgress, SilentProgress
+from facesets.progress import SilentProgress
 from facesets.stop import Stop
 
 

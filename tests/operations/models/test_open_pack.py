@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from tests.fixtures.recording_progress import RecordingProgress
 
 from facesets.errors import CannotWrite, DamagedFile, MissingModelPack, Unreachable
 from facesets.inference import catalog
@@ -17,7 +18,7 @@ from facesets.inference.catalog import CONVERTED, OPEN_PACK, ConvertedPack, Publ
 from facesets.inference.packs import read_pack
 from facesets.operations.models.packs import describe_pack, list_packs, verify
 from facesets.operations.models.pull import fetch_or_open, pull
-from facesets.progress import RecordingProgress, SilentProgress
+from facesets.progress import SilentProgress
 from facesets.remote.package_index import Release, fetch_releases
 from facesets.stop import Stop
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.fixtures.recording_progress import RecordingProgress
 from tests.fixtures.waiting import wait_for
 
 from facesets.errors import AlreadyRunning, DamagedFile, MissingModelPack, Unreachable, WrongUsage
@@ -19,7 +20,7 @@ from facesets.inference.catalog import PublishedPack
 from facesets.inference.packs import find_pack, read_pack
 from facesets.operations.models.packs import list_packs, verify
 from facesets.operations.models.pull import pull
-from facesets.progress import RecordingProgress, SilentProgress
+from facesets.progress import SilentProgress
 from facesets.stop import Stop
 
 

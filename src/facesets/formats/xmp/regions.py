@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from facesets.formats.named_regions import Box, box_within
 from facesets.formats.xmp.packet import Node, Tree, qualified
-from facesets.formats.xmp.rdf import array, field, items, property_of, text
+from facesets.formats.xmp.rdf import field, items, property_of, text
 
 MWG_REGIONS, MWG_LIST = qualified("mwg-rs:Regions"), qualified("mwg-rs:RegionList")
 MWG_DIMENSIONS = qualified("mwg-rs:AppliedToDimensions")
 MWG_AREA, MWG_NAME, MWG_TYPE = map(qualified, ("mwg-rs:Area", "mwg-rs:Name", "mwg-rs:Type"))
 MS_INFO, MS_LIST = qualified("MP:RegionInfo"), qualified("MPRI:Regions")
 MS_NAME, MS_RECTANGLE = qualified("MPReg:PersonDisplayName"), qualified("MPReg:Rectangle")
-DIM_W, DIM_H, DIM_UNIT = map(qualified, ("stDim:w", "stDim:h", "stDim:unit"))
+DIM_W, DIM_H = map(qualified, ("stDim:w", "stDim:h"))
 AREA_X, AREA_Y, AREA_W, AREA_H = (qualified(f"stArea:{each}") for each in "xywh")
 AREA_D, AREA_UNIT = qualified("stArea:d"), qualified("stArea:unit")
 
@@ -53,11 +53,6 @@ def mwg_regions(tree: Tree) -> Iterator[Region]:
             yield Region(each, text(field(each, MWG_NAME)), _mwg_box(field(each, MWG_AREA), size))
 
 
-def mwg_list(tree: Tree) -> Node | None:
-    """The element whose items are regions by the Metadata Working Group."""
-    return array(field(property_of(tree, MWG_REGIONS), MWG_LIST))
-
-
 def applied_to(tree: Tree) -> tuple[float, float] | None:
     """Width and height of the picture that regions were drawn on, in pixels, where that is said."""
     said = field(property_of(tree, MWG_REGIONS), MWG_DIMENSIONS)
@@ -70,11 +65,6 @@ def microsoft_regions(tree: Tree) -> Iterator[Region]:
     for each in items(field(property_of(tree, MS_INFO), MS_LIST)):
         if not isinstance(each, str):
             yield Region(each, text(field(each, MS_NAME)), _ms_box(text(field(each, MS_RECTANGLE))))
-
-
-def microsoft_list(tree: Tree) -> Node | None:
-    """The element whose items are Microsoft's regions."""
-    return array(field(property_of(tree, MS_INFO), MS_LIST))
 
 
 def _mwg_box(area: Node | str | None, size: tuple[float, float] | None) -> Box | None:
