@@ -2,9 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
+from typer.testing import CliRunner
 
+from facesets.cli import command
+from facesets.cli.app import app
+from facesets.cli.flags import with_flags
 from tests.fixtures.program import environment, run
 
 HEAVY = (
@@ -68,3 +73,19 @@ def test_the_default_method_is_told_once() -> None:
         "How to group. [default: auto; with a threshold agglomerative, for people of the library components]"
         in text
     )
+
+
+def test_flags_are_made_of_the_command_that_is_used_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def counting(function: Callable[..., None]) -> Callable[..., None]:
+        made.append(function.__name__)
+        return with_flags(function)
+
+    monkeypatch.setattr(command, "with_flags", counting)
+    runner = CliRunner()
+    assert runner.invoke(app, ["--help"]).exit_code == 0
+    assert runner.invoke(app, ["people", "--help"]).exit_code == 0
+    assert made == []
+    assert "--stages" in runner.invoke(app, ["stats", "--help"]).output
+    assert made == ["stats"]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+from typer.main import get_command_from_info
+from typer.models import CommandInfo
 
 from facesets.cli import console, queueing
 from facesets.cli.flags import signed, with_flags
@@ -21,9 +23,12 @@ from facesets.settings import load
 if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
     from typer._click import Context, HelpFormatter
+    from typer._click import Parameter as AnyParameter
 
 WIDEST_HELP = 120
 """Columns; longer lines are hard to read."""
+
+_MAKE = "make_flags"
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST_HELP}
 
@@ -43,7 +48,38 @@ def _plain(refusal: str) -> str:
 
 
 class ExampleCommand(TyperCommand):
-    """A command with examples, whose repeatable options take several values at a time."""
+    """A command with examples, whose repeatable options take several values at a time.
+
+    Its flags are made when it is used: those of all commands would take longer than the help of the program.
+    """
+
+    @property
+    def params(self) -> "list[AnyParameter]":
+        """The flags and arguments."""
+        self._make()
+        return self._params
+
+    @params.setter
+    def params(self, params: "list[AnyParameter]") -> None:
+        self._params = params
+
+    @property
+    def callback(self) -> Callable[..., Any] | None:
+        """What to call with them."""
+        self._make()
+        return self._callback
+
+    @callback.setter
+    def callback(self, callback: Callable[..., Any] | None) -> None:
+        self._callback = callback
+
+    def _make(self) -> None:
+        make = getattr(self._callback, _MAKE, None)
+        if make is not None:
+            made = get_command_from_info(
+                CommandInfo(self.name, callback=make()), pretty_exceptions_short=False, rich_markup_mode=None
+            )
+            self._params, self._callback = made.params, made.callback
 
     def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
         """Read the words of a command line."""
@@ -184,10 +220,10 @@ def prepare(app: typer.Typer, path: str = "") -> None:
         if info.callback is None:
             continue
         name = info.name or info.callback.__name__.replace("_", "-")
-        info.cls, info.epilog, info.callback = ExampleCommand, EPILOG, with_flags(info.callback)
         # psql has a -q and a -v of its own.
-        if not (info.context_settings or {}).get("ignore_unknown_options"):
-            info.callback = _with_manners(f"{path}{name}", info.callback)
+        is_anothers = bool((info.context_settings or {}).get("ignore_unknown_options"))
+        info.cls, info.epilog = ExampleCommand, EPILOG
+        info.callback = _made_later(f"{path}{name}", info.callback, is_anothers=is_anothers)
     for group in app.registered_groups:
         group.cls = HeadedGroup
         if group.typer_instance is not None:
@@ -196,6 +232,20 @@ def prepare(app: typer.Typer, path: str = "") -> None:
 
 SHARED = {"json": JsonOption, "debug": DebugOption, "quiet": QuietOption, "verbose": VerboseOption}
 """Flags of every command. Reading the first two sets how the program talks."""
+
+
+def _made_later(path: str, command: Callable[..., None], *, is_anothers: bool) -> Callable[..., None]:
+    """A function without flags that stands for a command, and knows how to make it with them."""
+
+    def make() -> Callable[..., None]:
+        return with_flags(command) if is_anothers else _with_manners(path, with_flags(command))
+
+    def stand_in() -> None:
+        """Nothing is done before the flags are made."""
+
+    stand_in.__name__, stand_in.__doc__ = command.__name__, command.__doc__
+    setattr(stand_in, _MAKE, make)
+    return stand_in
 
 
 def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None]:
