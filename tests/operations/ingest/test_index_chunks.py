@@ -4,6 +4,8 @@ import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
+
 from facesets.file_records import FoundFile
 from facesets.operations.ingest.index_chunks import FILES_IN_CHUNK, ChunksSummary, hand_over_chunks
 from facesets.operations.options.library import IndexOptions
@@ -62,6 +64,7 @@ def listed(database: Database, folder: Path, count: int) -> tuple[ChunksSummary,
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_ten_times_the_files_take_no_more_memory(database: Database, tmp_path: Path) -> None:
     few, _, small = listed(database, tmp_path, 10_000)
     many, handed, large = listed(database, tmp_path, 100_000)
