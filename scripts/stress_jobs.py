@@ -235,7 +235,7 @@ def kill_some(
     while killed.total() < given.kills and time.monotonic() - began < 60 * given.minutes:
         time.sleep(rng.uniform(0.3, given.pause))
         stuck.look()
-        aside.put_back(_AT_FIRST + killed.total() / given.kills)
+        aside.put_back(min(1, _AT_FIRST + killed.total() / given.kills))
         victim = rng.choice(("worker", "worker", "worker", "postgres", "command"))
         if victim == "worker":
             killed[victim] += workers.kill(rng.randrange(3))
@@ -247,7 +247,8 @@ def kill_some(
             killed[what] += 1
         workers.revive()
         if killed.total() % 20 == 0:
-            print(f"{time.monotonic() - began:.0f} s: {dict(killed)}", flush=True)
+            seconds = time.monotonic() - began
+            print(f"{seconds:.0f} s: {dict(killed)}; without anybody {stuck.longest_s:.0f} s", flush=True)
     aside.put_back(1)
     at.start(*index, "--queue").wait()
     return killed

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from facesets.store.npz.cache import Cache
 from tests.fixtures.made_networks import make_landmark_pack, make_small_pack
@@ -56,6 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.loadscopereorder = False
     if "not slow" in config.option.markexpr:
         settings.load_profile(QUICK)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Threads of one process that wait for work take the cores from the others.
+        threadpool_limits(1, user_api="blas")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -69,6 +73,7 @@ def pytest_collection_finish() -> None:
     # What is loaded now stays to the end: garbage is not sought in it again and again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

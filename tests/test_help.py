@@ -53,6 +53,7 @@ def test_wrong_usage_ends_with_status_2(arguments: list[str]) -> None:
     assert run(*arguments).status == 2
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_failure() -> None:
     line = f"{sys.executable} -m facesets models list | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(

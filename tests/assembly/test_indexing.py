@@ -39,6 +39,7 @@ def test_new_photos_of_a_folder_get_their_tags(
     assert rows(database, "SELECT status FROM image_stages WHERE stage = 'scene'") == [("completed",)]
 
 
+@pytest.mark.slow
 def test_more_readers_than_models_find_the_same_faces(
     database: Database, empty_database: Database, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
 ) -> None:

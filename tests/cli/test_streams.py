@@ -53,6 +53,7 @@ def test_help_that_finds_no_space_is_one_sentence(line: str) -> None:
     assert (done.returncode, done.stderr) == (1, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module", ["signal", "facesets.cli.app", "typer", "facesets.cli.undo", "facesets.operations.ingest.embed"]
 )

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.fixtures.program import run
 
 
@@ -26,6 +28,7 @@ def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_pa
     assert f"Use one that is here: --pack {broken}." in run("models", "path", "other", env=surroundings).err
 
 
+@pytest.mark.slow
 def test_doctor_names_flags_and_commands_as_they_are_typed(tmp_path: Path) -> None:
     surroundings = {"FACESETS_MODELS": str(tmp_path), "FACESETS_DATA": str(tmp_path)}
     missing = "Run `facesets models pull buffalo_l`, or use one that is here: --pack PATH."

@@ -132,6 +132,7 @@ def test_a_cache_needs_no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert "DATABASE_URL" not in str(result.exception)
 
 
+@pytest.mark.slow
 def test_the_doctor_says_which_settings_were_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     (finding,) = _settings_findings()

@@ -32,6 +32,7 @@ def heights(vectors: Float32) -> NDArray[np.float64]:
     return np.asarray(linkage(distance, method="average")[:, 2])
 
 
+@pytest.mark.slow
 @examples(80)
 @given(unit_vectors(), st.floats(0.01, 1.5))
 def test_average_linkage_gives_scikit_learns_partition(vectors: Float32, cut: float) -> None:
@@ -43,6 +44,7 @@ def test_average_linkage_gives_scikit_learns_partition(vectors: Float32, cut: fl
     assert same_partition(average_linkage(vectors, max_cosine_distance=cut), scikit_learns(vectors, cut))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", mostly_slow([0.55, 0.8, 0.3, 0.65], quick=2))
 def test_real_faces_give_scikit_learns_partition(real_people: People, cut: float) -> None:
     vectors = real_people.embedding[:2500]

@@ -32,6 +32,7 @@ def test_stability_finds_each_cluster_in_the_other_run() -> None:
     assert found.jaccard.tolist() == [1.0, 0.5, 0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("real_lfw")
 def test_calibration_finds_what_one_persons_faces_share(real_people: People) -> None:
     measured = calibrate(real_people.embedding)
@@ -39,6 +40,7 @@ def test_calibration_finds_what_one_persons_faces_share(real_people: People) -> 
     assert measured.strangers < measured.link < measured.core < measured.typical
 
 
+@pytest.mark.slow
 def test_a_recogniser_with_other_similarities_gets_other_thresholds(real_people: People) -> None:
     # A constant part in every vector lifts all similarities, as some recognisers do.
     vectors = real_people.embedding[:3000]

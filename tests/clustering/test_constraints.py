@@ -24,6 +24,7 @@ from tests.fixtures.soak import examples
 from tests.fixtures.vectors import Float32, Int64, People, people, same_partition, unit_vectors
 
 
+@pytest.mark.slow
 @examples(60)
 @given(unit_vectors(max_rows=40), st.integers(0, 2**32 - 1), st.sampled_from([0, 5, 3000]), st.booleans())
 def test_no_cannot_link_shares_a_cluster_and_no_must_link_is_split(
@@ -131,6 +132,7 @@ def test_a_constraint_on_a_face_that_is_not_there_is_refused() -> None:
         average_linkage(np.eye(3), max_cosine_distance=0.5, constraints=Constraints(np.array([[0, 3]])))
 
 
+@pytest.mark.slow
 def test_auto_never_puts_two_faces_of_one_image_together(real_people: People) -> None:
     vectors = real_people.embedding[:1500]
     image = np.arange(1500) // 3
@@ -148,6 +150,7 @@ def test_auto_groups_real_faces_by_person_without_any_setting(real_people: Peopl
     assert result.reasons
 
 
+@pytest.mark.slow
 def test_auto_does_not_depend_on_the_order_of_rows(real_people: People) -> None:
     vectors = real_people.embedding[:2000]
     shuffled = np.random.default_rng(1).permutation(len(vectors))
@@ -252,6 +255,7 @@ METHODS: dict[str, Callable[[Float32, Constraints], Int64]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @examples(40)
 @given(unit_vectors(max_rows=50), st.integers(0, 2**32 - 1))

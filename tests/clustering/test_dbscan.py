@@ -32,6 +32,7 @@ def peer(vectors: Float32, eps: float, min_samples: int) -> tuple[Int64, Bool]:
     return labels, core
 
 
+@pytest.mark.slow
 @examples(120)
 @given(unit_vectors(), st.floats(0.01, 1.2), st.integers(1, 8))
 def test_the_partition_is_scikit_learns_and_border_faces_go_to_the_nearest_core_face(

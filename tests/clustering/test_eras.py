@@ -124,6 +124,7 @@ def people(draw: st.DrawFn) -> tuple[Float32, Int64]:
     return np.concatenate(faces), np.concatenate([np.full(n, year) for _, n, year in parts])
 
 
+@pytest.mark.slow
 @given(people())
 def test_joining_is_never_transitive(person: tuple[Float32, Int64]) -> None:
     """Whatever ends in an anchor's era is near the anchor itself, and nothing gathers around a fragment."""
@@ -147,6 +148,7 @@ def test_joining_is_never_transitive(person: tuple[Float32, Int64]) -> None:
     assert (sizes[eras.anchors :] < 20).all()
 
 
+@pytest.mark.slow
 @given(people(), st.randoms(use_true_random=False))
 def test_the_order_of_the_faces_does_not_matter(person: tuple[Float32, Int64], random: Random) -> None:
     faces, years = person

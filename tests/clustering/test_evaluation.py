@@ -13,6 +13,7 @@ from facesets.clustering import evaluate
 labelings = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=30)
 
 
+@pytest.mark.slow
 @given(labelings)
 def test_scores_equal_scikit_learns_and_bcubeds_definition(pairs: list[tuple[int, int]]) -> None:
     labels, truth = np.array(pairs).T

@@ -28,6 +28,7 @@ def chords(vectors: Float32) -> np.ndarray[tuple[int, int], np.dtype[np.float64]
     return np.asarray(distance)
 
 
+@pytest.mark.slow
 def test_the_spanning_tree_weighs_what_the_packages_weighs(real_people: People) -> None:
     vectors = real_people.embedding[:3000]
     distance = chords(vectors)
@@ -108,6 +109,7 @@ def test_births_deaths_and_densities_are_those_of_the_packages_condensed_tree() 
     assert np.allclose(np.sort(1 / ours.epsilon), np.sort([born[each] for each in selected]), rtol=1e-3)
 
 
+@pytest.mark.slow
 @examples(30)
 @given(unit_vectors())
 def test_every_cluster_has_at_least_the_least_size(vectors: Float32) -> None:

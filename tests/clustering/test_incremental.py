@@ -90,7 +90,7 @@ def peak_bytes(faces: int) -> int:
 
 @pytest.mark.slow
 def test_dividing_a_group_takes_memory_by_its_faces_not_by_their_pairs() -> None:
-    assert peak_bytes(16_000) < 3 * peak_bytes(8000)
+    assert peak_bytes(10_000) < 3 * peak_bytes(5000)
 
 
 def test_without_people_it_is_the_plain_grouping() -> None:

@@ -64,6 +64,7 @@ def test_all_at_once_is_auto(real_people: People) -> None:
     assert groups(add(nobody(), rows).person) == groups(cluster_auto(rows).labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", mostly_slow([[600, 600], [200] * 5, [1000, 40, 40, 40, 40]], quick=1))
 def test_batches_end_where_one_run_over_everything_does(real_people: People, sizes: list[int]) -> None:
     rows, truth = some_of(real_people, sum(sizes))
@@ -73,6 +74,7 @@ def test_batches_end_where_one_run_over_everything_does(real_people: People, siz
     assert abs(bcubed(library.person, truth) - bcubed(cluster_auto(rows).labels, truth)) <= 0.002
 
 
+@pytest.mark.slow
 def test_few_faces_that_stand_for_people_with_many_lead_to_nearly_the_same() -> None:
     rows, truth = people(12, faces=120, dimension=64, spread=0.8)
     first = add(nobody(), rows[:1400])
@@ -167,6 +169,7 @@ def test_blurred_faces_of_strangers_do_not_become_people() -> None:
     assert np.bincount(library.person[is_junk & (library.person >= 0)], minlength=1).max() < 8
 
 
+@pytest.mark.slow
 @examples(40)
 @given(st.integers(0, 2**32), st.sampled_from([0, 10_000]))
 def test_nobody_for_whom_a_human_vouches_loses_a_face(seed: int, most_faces: int) -> None:

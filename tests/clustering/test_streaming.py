@@ -40,6 +40,7 @@ def test_graphs_of_vectors_on_disk_are_those_of_vectors_in_memory(on_disk: np.me
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 def test_vectors_on_disk_are_never_in_memory_all_at_once(on_disk: np.memmap) -> None:
     tracemalloc.start()

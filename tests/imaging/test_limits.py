@@ -40,6 +40,7 @@ def jpeg_of_many_scans(scans: int) -> bytes:
     return data[:-2] + data[last:-2] * scans + data[-2:]
 
 
+@pytest.mark.slow
 def test_a_file_without_a_picture_is_given_up_soon() -> None:
     began = time.thread_time()
     with pytest.raises(UnreadableImage, match="not a picture"):

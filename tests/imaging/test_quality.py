@@ -63,6 +63,7 @@ def test_a_hidden_face_has_a_lower_detector_part(embedder: LocalEmbedder, photo:
     assert scores.det_score[1] < scores.det_score[0]
 
 
+@pytest.mark.slow
 def test_every_part_and_the_sum_lie_between_0_and_1(embedder: LocalEmbedder, lfw_photos: list[Path]) -> None:
     faces = Faces.concatenate(embedder.embed([decode(str(path)).pixels for path in lfw_photos[::48]]))
     scores = quality(faces)

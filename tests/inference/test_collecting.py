@@ -94,6 +94,7 @@ def test_everybody_gets_the_answers_to_their_own_pictures(
     assert inner.most_at_once <= runners
 
 
+@pytest.mark.slow
 def test_vectors_are_the_same_to_the_last_bit_whatever_comes_together(
     pack_dir: Path, lfw_photos: Sequence[Path]
 ) -> None:

@@ -156,6 +156,7 @@ def test_keypoints_do_not_move_when_the_box_is_cut_off() -> None:
     assert found.kps[0].tolist() == [pytest.approx([1, 10], abs=1e-4)] * 5
 
 
+@pytest.mark.slow
 def test_several_pictures_in_one_run_give_what_each_gives_alone(open_pack: Path, group: Pixels) -> None:
     pack = read_pack(open_pack)
     pictures = [group, decode(ASTRONAUT).pixels, np.ascontiguousarray(group[:, ::-1])]

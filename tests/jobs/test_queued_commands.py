@@ -66,6 +66,7 @@ def jobs(url: str) -> list[dict[str, Any]]:
     return listed
 
 
+@pytest.mark.slow
 def test_queued_index_gives_the_library_of_a_direct_run(
     queue: Database, library_url: str, empty_database: Database, service: Service, tmp_path: Path
 ) -> None:

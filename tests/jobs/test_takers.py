@@ -36,6 +36,7 @@ def waits(session: Database, number: int) -> str:
     return job.waits if job.state == "waiting" else job.state
 
 
+@pytest.mark.slow
 def test_a_service_without_the_model_of_the_library_leaves_its_photos_to_one_that_has_it(
     queue: Database, library_url: str, service: Service, tmp_path: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_service_leaves_photos_of_a_library_whose_faces_come_from_models_of_it
     assert "not from the machine-learning service" in waits(queue, number)
 
 
+@pytest.mark.slow
 def test_a_service_that_does_not_answer_is_waited_for(
     queue: Database, library_url: str, service: Service, tmp_path: Path
 ) -> None:

@@ -85,6 +85,7 @@ def counts(call: Call) -> tuple[int, int]:
     return row["completed"], row["pending"]
 
 
+@pytest.mark.slow
 def test_a_day_with_a_body_model(facesets: Call, photos: Path, model: Path) -> None:
     facesets("index", "--target", photos, "--skip-clip", "--body-model", model)
     assert counts(facesets) == (5, 0)
@@ -165,6 +166,7 @@ def test_the_settings_name_a_body_model(
     assert BodyDetector(model).identity in stage.version
 
 
+@pytest.mark.slow
 def test_doctor_tells_what_a_body_model_is_and_why_one_does_not_fit(
     facesets: Call, model: Path, root: Path
 ) -> None:

@@ -215,6 +215,7 @@ def test_the_engine_of_cluster_is_that_of_the_settings(
     assert pipeline(photos, "--dual", "--dry-run", **by).status == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_goes_on_at_that_step(
     pipeline: Call, photos: Path, library_url: str, lfw_photos: list[Path]
 ) -> None:

@@ -217,6 +217,7 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         MlService(url, pause=lambda _: None)
 
 
+@pytest.mark.slow
 def test_as_many_pictures_are_under_way_as_there_are_readers(
     server: MlServer, service: MlService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def work_with(store: MadeStore, folder: Path) -> None:
         assert outside(folder) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["raw/manifest.json", f"sets/{REFINE_MANIFEST}"])
 @given(data=st.data())
 @hostile
@@ -153,6 +154,7 @@ def test_a_sheet_is_drawn_of_faces_without_possible_keypoints(
     assert [Path(page).read_bytes()[:4] for page in drawn.pages] == [b"\x89PNG"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record", ["run.json", "changes.jsonl"])
 @given(data=st.data())
 @hostile

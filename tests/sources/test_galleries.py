@@ -23,6 +23,7 @@ def test_targets_inside_one_another_count_once() -> None:
         assert GallerySource(chosen[::-1]).roots == [str(target) for target in sorted(outermost)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_tens_of_thousands_of_single_photos_may_be_targets() -> None:
     assert len(GallerySource([Path(f"/photos/{n // 100}/{n}.jpg") for n in range(20_000)]).roots) == 20_000
@@ -53,6 +54,7 @@ def test_an_index_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     assert read_gallery(str(tmp_path)).problem == "it cannot be read: not a regular file"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 def test_a_target_where_one_may_not_look_is_gone(tmp_path: Path) -> None:
     (tmp_path / "closed" / "photos").mkdir(parents=True, mode=0o700)

@@ -35,6 +35,8 @@ def components_of(chunks: Iterable[Edges], count: int) -> Int64:
 
 def join_pairs(count: int, i: Int64 | Int32, j: Int64 | Int32) -> Int64:
     """Components of a graph given as pairs of its `count` nodes; numbers from 0."""
+    if not len(i):
+        return np.arange(count)
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components as components
 

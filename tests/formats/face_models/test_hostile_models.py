@@ -143,6 +143,7 @@ def test_a_hostile_header_is_refused_or_named(tmp_path: Path, content: bytes) ->
     assert said_of(path, "safetensors")
 
 
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

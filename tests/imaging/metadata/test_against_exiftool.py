@@ -47,6 +47,7 @@ def test_of_made_photos(tmp_path: Path) -> None:
     assert disagreements(sorted(tmp_path.iterdir())) == MORE
 
 
+@pytest.mark.slow
 def test_of_the_photos_that_installed_packages_bring() -> None:
     packages = Path(sysconfig.get_path("purelib"))
     files = sorted(path for path in packages.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())

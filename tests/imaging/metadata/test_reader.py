@@ -208,6 +208,7 @@ MADE = {name: content for name, content in made_photos().items() if len(content)
 PLACES = st.one_of(st.integers(0, 700), st.integers(0, 20_000))
 
 
+@pytest.mark.slow
 @given(
     name=st.sampled_from(sorted(MADE)),
     changes=st.lists(st.tuples(PLACES, st.binary(min_size=1, max_size=8)), max_size=8),

@@ -189,6 +189,7 @@ def test_a_dry_run_writes_nothing_and_says_how_much_it_would(library: Library, t
     assert summary.copied == run(library, tmp_path / "raw").copied
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "again",
     [ClusterOptions(), ClusterOptions(method="agglomerative", threshold=0.99), ClusterOptions(sheet=False)],

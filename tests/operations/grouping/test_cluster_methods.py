@@ -57,6 +57,7 @@ def test_a_measured_threshold_is_told(some_people: Vectors) -> None:
     assert evaluate(grouping.labels, names).pairwise_f1 > 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("insightface_pack")
 def test_the_command_takes_auto_and_refuses_nonsense(pack_dir: Path, lfw_dir: Path, tmp_path: Path) -> None:
     run("embed", lfw_dir / "Andre_Agassi", tmp_path / "c.npz", "--pack", pack_dir)

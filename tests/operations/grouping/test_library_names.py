@@ -66,6 +66,7 @@ def who(store: Library, photo: str) -> str:
     return str(found[0][0])
 
 
+@pytest.mark.slow
 def test_a_named_person_has_a_folder_of_that_name_and_it_follows_when_renamed(
     filled: Library, tmp_path: Path
 ) -> None:

@@ -173,6 +173,7 @@ def enriched(
         )
 
 
+@pytest.mark.slow
 def test_a_cache_of_before_gets_age_and_sex_once_though_it_was_enriched(
     library: PhotoLibrary,
     embedder: LocalEmbedder,

@@ -83,6 +83,7 @@ def photos(lfw_photos: list[Path], tmp_path: Path) -> Path:
     return photos
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fast", [pytest.param(False, marks=pytest.mark.slow), True], ids=["in full", "reduced"]
 )
@@ -144,6 +145,7 @@ def test_what_a_kill_may_cost_is_bounded_in_time_too(
     assert watching.seen == [0, 0, 0, 4, 4, 4, 7, 7]
 
 
+@pytest.mark.slow
 def test_both_refuse_pictures_that_are_larger_than_was_said(
     database: Database, photos: Path, tmp_path: Path, embedder: LocalEmbedder
 ) -> None:

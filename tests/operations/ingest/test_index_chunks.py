@@ -4,6 +4,7 @@ import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from tests.fixtures.made_listing import MadeUpListing, NoModels
 
 from facesets.file_records import FoundFile
@@ -41,6 +42,7 @@ def listed(database: Database, folder: Path, count: int) -> tuple[ChunksSummary,
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_ten_times_the_files_take_no_more_memory(database: Database, tmp_path: Path) -> None:
     few, _, small = listed(database, tmp_path, 10_000)
     many, handed, large = listed(database, tmp_path, 100_000)

@@ -224,6 +224,7 @@ def combinations() -> Iterator[Asked]:
 _LAST = datetime(1, 1, 1)  # noqa: DTZ001 - by the camera's clock
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("indexed", "walked", "few"),
     [

@@ -30,6 +30,7 @@ def test_this_environment_has_one_of_each() -> None:
     assert (levels["cv2"], levels["onnxruntime"]) == ("ok", "ok")
 
 
+@pytest.mark.slow
 def test_a_missing_pack_is_a_problem_with_its_command_and_another_pack_a_note(
     pack_dir: Path, tmp_path: Path
 ) -> None:

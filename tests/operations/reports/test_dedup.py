@@ -155,6 +155,7 @@ def _recompressed(picture: Image.Image, quality: int) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
+@pytest.mark.slow
 def test_the_limit_finds_every_light_copy_and_no_stranger(lfw_photos: list[Path]) -> None:
     originals = [Image.open(photo).convert("RGB") for photo in lfw_photos[::8]]
     limit = DedupOptions().max_bits

@@ -33,6 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, pristine: Library) -> Path
     return root
 
 
+@pytest.mark.slow
 def test_a_sheet_shows_faces_and_mutes_what_was_dropped(results: Path) -> None:
     page = np.asarray(Image.open(results / "fs" / "contact_sheet.png").convert("RGB"))
     colourful = np.ptp(page.astype(int), axis=2) > 40

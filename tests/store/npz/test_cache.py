@@ -122,6 +122,7 @@ def test_a_run_killed_between_folding_and_tidying_counts_nothing_twice(tmp_path:
     assert not (tmp_path / "c.npz.journal").exists()
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 11), min_size=1, max_size=40), st.integers(1, 9), st.integers(2, 6))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_result_does_not_depend_on_flushes_folds_or_gathering(
@@ -165,6 +166,7 @@ def test_a_flush_touches_no_file_of_an_earlier_one(tmp_path: Path) -> None:
             assert after[new].st_size < 10_000
 
 
+@pytest.mark.slow
 def test_the_journal_is_gathered_so_that_its_files_stay_few(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "c.npz")
     with cache.writing(SETTINGS):

@@ -67,6 +67,7 @@ def test_no_secret_is_on_the_command_line_of_psql_which_gets_it_all_the_same(
     assert b"".join(rest).decode().split("\n")[1:3] == [f"sslpassword={SECRET} 2", f"{SECRET}1"]
 
 
+@pytest.mark.slow
 def test_a_library_on_a_server_needs_no_module_that_windows_lacks() -> None:
     used = (
         "cli.db",

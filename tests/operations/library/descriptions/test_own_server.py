@@ -63,6 +63,7 @@ def test_a_limit_needs_to_know_what_a_picture_counts(library: Library) -> None:
             assert 0 < summary.cost_usd < 2
 
 
+@pytest.mark.slow
 def test_what_a_kill_interrupts_there_is_simply_done_again(library: Library, library_url: str) -> None:
     with serving_openai() as llm:
 
