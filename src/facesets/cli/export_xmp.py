@@ -96,6 +96,11 @@ def _finish_undo(summary: "UndoXmpSummary") -> None:
         lines.append("Stopped early: run the same command again to go on.")
     console.show(summary, lines, asked_for=summary.dry_run)
     _say_what_was_left(summary.edited)
+    if summary.not_there:
+        console.notice(
+            "Is a folder emptied for good? Say so with `facesets relocate FOLDER --forget`, then take the "
+            "run back again."
+        )
     _finish(summary.failures)
 
 

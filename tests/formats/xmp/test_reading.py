@@ -1,9 +1,12 @@
 """Names in XMP: of every form that programs write, and none of what is no name."""
 
 import io
+import struct
 import unicodedata
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.fixtures.tagged_photos import FORMATS, photo
 from tests.fixtures.xmp_packets import (
@@ -148,6 +151,36 @@ def test_the_packet_in_a_photo_is_found(kind: str) -> None:
     data = packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4)))
     assert read_named_regions(packet_in(io.BytesIO(photo(kind, xmp=data)))) == (_ANNA,)
     assert packet_in(io.BytesIO(photo(kind))) == b""
+
+
+_LARGE = packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4)) + f"<own:a>{'x' * 5_000_000}</own:a>")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "JPEG"])
+def test_a_packet_of_megabytes_in_a_photo_is_found_and_a_larger_one_named(kind: str) -> None:
+    assert read_named_regions(packet_in(io.BytesIO(photo(kind, xmp=_LARGE)))) == (_ANNA,)
+    larger = photo(kind, xmp=_LARGE + b" " * 12_000_000)
+    with pytest.raises(UnreadableXmp, match="larger than 16 MB"):
+        packet_in(io.BytesIO(larger))
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_large_packet_behind_the_pixels_of_a_png_file_is_found(zipped: bool) -> None:
+    whole, noise = photo("PNG"), np.random.default_rng(1).integers(32, 127, 100_000, np.uint8).tobytes()
+    packet = (
+        packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4))) + b"<!--" + noise.replace(b"-", b"") + b"-->"
+    )
+    text = b"XML:com.adobe.xmp\0" + bytes([zipped, 0, 0, 0]) + (zlib.compress(packet) if zipped else packet)
+    chunk = struct.pack(">I", len(text)) + b"iTXt" + text + struct.pack(">I", zlib.crc32(b"iTXt" + text))
+    assert packet_in(io.BytesIO(whole[:-12] + chunk + whole[-12:])) == packet
+
+
+def test_a_small_text_that_unpacks_to_a_large_packet_is_named() -> None:
+    text = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b" " * 17_000_000)
+    chunk = struct.pack(">I", len(text)) + b"iTXt" + text + bytes(4)
+    whole = photo("PNG")
+    with pytest.raises(UnreadableXmp, match="larger than 16 MB"):
+        packet_in(io.BytesIO(whole[:-12] + chunk + whole[-12:]))
 
 
 def test_what_exiftool_wrote_is_read(tmp_path: Path) -> None:

@@ -192,6 +192,14 @@ def test_xmp_that_is_no_xml_is_refused() -> None:
     assert "XML" in read(jpeg(b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta")).refused["XMP"]
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "HEIF"])
+def test_xmp_of_megabytes_is_refused_with_the_reason(kind: str) -> None:
+    some = packet({"tiff:Make": "Maker"})
+    assert read(photo(kind, xmp=some + b" " * 500_000)).make == "Maker"
+    found = read(photo(kind, xmp=some + b" " * 1_000_000))
+    assert (found.make, found.refused["XMP"]) == ("", "it is larger than 1 MB")
+
+
 def test_a_disk_that_fails_is_no_broken_photo() -> None:
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
@@ -275,6 +283,24 @@ class Counting(io.FileIO):
         count = super().readinto(buffer)
         self.bytes_read += count
         return count
+
+
+def test_some_filling_in_front_of_a_part_is_passed_and_endless_filling_is_not() -> None:
+    whole = jpeg_with(exif({MAKE: "Maker"}))
+    assert read(whole[:2] + b"\xff" * 5000 + whole[2:]).make == "Maker"
+
+    class Filled(io.BytesIO):
+        calls = size = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            content = super().read(size)
+            self.calls, self.size = self.calls + 1, self.size + len(content)
+            assert self.calls < 1000
+            return content
+
+    file = Filled(whole[:2] + b"\xff" * 50_000_000)
+    assert read_metadata(file, "a.jpg", now=NOW).make == ""
+    assert file.size < 2_000_000
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -19,7 +19,7 @@ from facesets.files import sha256_of
 from facesets.formats.xmp.reading import read_named_regions
 from facesets.imaging.metadata.reader import packet_in
 from facesets.imaging.stored_frame import stored_frame, upright_box
-from facesets.operations.ingest.relocate import relocate, writing
+from facesets.operations.ingest.relocate import forget_folder, relocate, writing
 from facesets.operations.interchange import export_xmp as exporting
 from facesets.operations.interchange import sidecar_files
 from facesets.operations.interchange.export_xmp import ExportXmpSummary, export_xmp
@@ -387,6 +387,31 @@ def test_what_lies_on_a_disk_that_is_not_mounted_can_be_taken_back_later(
     assert {path: content for path, (content, _) in states(photos).items()} == {
         path: content for path, (content, _) in before.items()
     }
+
+
+def test_a_folder_that_was_emptied_for_good_holds_up_no_undo(library: Library, photos: Path) -> None:
+    emptied, kept = photos / "emptied", photos / "kept"
+    emptied.mkdir()
+    kept.mkdir()
+    made = [picture(emptied / "new.jpg"), picture(emptied / "theirs.jpg", colour="red")]
+    made.append(picture(kept / "other.jpg", colour="blue"))
+    for photo in made:
+        add(library, photo, "Anna")
+    sidecar(made[1]).write_bytes(packet_of("", ' xmp:Rating="4"'))
+    run = export(library).run
+    for path in emptied.iterdir():
+        path.unlink()
+    done = undo(library)
+    assert (done.removed, done.not_there, len(done.failures)) == (1, 2, 2)
+    forget_folder(library, emptied, dry_run=False)
+    done = undo(library)
+    assert (done.run, done.as_before, done.not_there, done.failures) == (run, 1, 0, [])
+    assert [(each.path, each.reason) for each in done.edited] == [
+        (str(sidecar(made[1])), "its folder was emptied")
+    ]
+    assert list(emptied.iterdir()) == []
+    with pytest.raises(WrongUsage, match="no run"):
+        undo(library)
 
 
 def test_one_bad_photo_costs_that_photo_only(library: Library, photos: Path) -> None:

@@ -3,6 +3,8 @@
 References
 ----------
 IPTC Photo Metadata Standard, Image Region (since 2019.1). The radius of a circle is a part of the width.
+Whether boundaries measure the stored or the upright picture was not to be found there; programs that write
+them (Photini, and exiftool's conversion of MWG's regions) mean the stored one.
 """
 
 from collections.abc import Callable, Iterator

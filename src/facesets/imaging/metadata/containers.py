@@ -21,9 +21,14 @@ from typing import IO
 from facesets.imaging.metadata.isobmff import exif_and_xmp
 from facesets.imaging.metadata.window import Window
 
+MOST_XMP = 1_000_000
+"""Bytes of a packet that are read where it is one of many things to look at."""
 _MAX_BLOCK = 4_000_000
-_MAX_XMP = 1_000_000
 _MAX_PARTS = 10_000
+_MAX_TAGS = 4096
+_FILL = b"\xff"
+_FILL_BYTES = 4096
+_MOST_FILLS = 256
 OF_PROGRAMS = 0xE1
 """The kind of a JPEG file's parts (APP1) that hold EXIF and XMP."""
 _PNG_TAIL = 32_000
@@ -31,7 +36,14 @@ _XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 _END_OF_ITS_NAME = b"/xap/1.0/\0"
 """Some sites write what is before it in their own way."""
 _XMP_IN_PNG = b"XML:com.adobe.xmp"
-_XMP_IN_TIFF = 1 << 16
+_RAW_XMP_IN_PNG = (b"Raw profile type xmp", b"Raw profile type APP1")
+_RAW_IN_PNG = (b"Raw profile type exif", *_RAW_XMP_IN_PNG)
+_LONGEST_NAME_IN_PNG = 80
+_DIGITS = 3
+"""Bytes of hexadecimal digits and line breaks that a byte takes at most."""
+_XMP_IN_TIFF = 0x02BC
+_OF_BYTES = (1, 7)
+"""The types of a TIFF file's values that hold bytes."""
 
 
 @dataclass(slots=True)
@@ -43,11 +55,14 @@ class Blocks:
     exif : binary file or None
         Begins with the TIFF header, or with `Exif` and two zeros in front of it.
     xmp : bytes
-        XML; empty where there is none, or a TIFF file, which has it among its tags.
+        XML; empty where there is none.
+    has_larger_xmp : bool
+        There is XMP that was not read, for it is larger than what was asked for.
     """
 
     exif: IO[bytes] | None = None
     xmp: bytes = b""
+    has_larger_xmp: bool = False
 
     @property
     def has_both(self) -> bool:
@@ -55,8 +70,14 @@ class Blocks:
         return self.exif is not None and bool(self.xmp)
 
 
-def find_blocks(file: IO[bytes]) -> Blocks:
+def find_blocks(file: IO[bytes], most_xmp: int = MOST_XMP) -> Blocks:
     """EXIF and XMP of a JPEG, PNG, WebP, TIFF, HEIF or AVIF file; none where it is another one.
+
+    Parameters
+    ----------
+    most_xmp : int
+        Bytes of a packet; a larger one is not read. Where more than usual are asked for, they are looked for
+        wherever they may be, in PNG files behind thousands of parts with pixels.
 
     Raises
     ------
@@ -65,20 +86,37 @@ def find_blocks(file: IO[bytes]) -> Blocks:
     """
     head = file.read(16)
     if head[:4] in (b"II*\0", b"MM\0*"):
-        return Blocks(_window(file, 0, file.seek(0, os.SEEK_END), largest=_XMP_IN_TIFF))
+        return _in_tiff(file, "<" if head.startswith(b"II") else ">", most_xmp)
     if head.startswith(b"\xff\xd8"):
         return _in_jpeg(file)
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _in_png(file)
+        return _in_png(file, most_xmp)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return _in_webp(file)
+        return _in_webp(file, most_xmp)
     if head[4:8] == b"ftyp":
-        return Blocks(*exif_and_xmp(file))
+        return Blocks(*exif_and_xmp(file, most_xmp))
     return Blocks()
 
 
 def _window(file: IO[bytes], start: int, length: int, **how: int) -> IO[bytes]:
     return Window(file, start, length, **how)  # type: ignore[return-value]
+
+
+def _in_tiff(file: IO[bytes], order: str, most_xmp: int) -> Blocks:
+    blocks = Blocks(_window(file, 0, file.seek(0, os.SEEK_END)))
+    file.seek(4)
+    place = file.read(4)
+    file.seek(struct.unpack(f"{order}I", place)[0] if len(place) == 4 else 0)
+    head = file.read(2)
+    count = struct.unpack(f"{order}H", head)[0] if len(head) == 2 else 0
+    tags = file.read(12 * min(count, _MAX_TAGS))
+    for tag, kind, length, start in struct.iter_unpack(f"{order}HHII", tags[: len(tags) // 12 * 12]):
+        if tag == _XMP_IN_TIFF and kind in _OF_BYTES and length > 4:
+            blocks.has_larger_xmp = length > most_xmp
+            file.seek(start)
+            blocks.xmp = b"" if blocks.has_larger_xmp else file.read(length)
+            break
+    return blocks
 
 
 def jpeg_segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
@@ -91,9 +129,7 @@ def jpeg_segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
     """
     file.seek(2)
     for _ in range(_MAX_PARTS):
-        marker = file.read(2)
-        while marker == b"\xff\xff":
-            marker = b"\xff" + file.read(1)
+        marker = _marker(file)
         if len(marker) < 2 or marker[0] != 0xFF or marker[1] in (0xDA, 0xD9):
             return
         length = struct.unpack(">H", file.read(2))[0] - 2
@@ -102,6 +138,22 @@ def jpeg_segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
         start = file.tell()
         yield marker[1], length
         file.seek(start + length)
+
+
+def _marker(file: IO[bytes]) -> bytes:
+    """The next two bytes that begin a part; before them may be any number of 0xFF, and some are passed."""
+    marker = file.read(2)
+    if marker != _FILL * 2:
+        return marker
+    for _ in range(_MOST_FILLS):
+        some = file.read(_FILL_BYTES)
+        kind = some.lstrip(_FILL)
+        if kind:
+            file.seek(1 - len(kind), os.SEEK_CUR)
+            return _FILL + kind[:1]
+        if len(some) < _FILL_BYTES:
+            break
+    return b""
 
 
 def _in_jpeg(file: IO[bytes]) -> Blocks:
@@ -120,50 +172,69 @@ def _in_jpeg(file: IO[bytes]) -> Blocks:
     return blocks
 
 
-def _in_png(file: IO[bytes]) -> Blocks:
-    blocks = Blocks()
+def _in_png(file: IO[bytes], most_xmp: int) -> Blocks:
+    blocks, for_names = Blocks(), most_xmp > MOST_XMP
     file.seek(8)
     for _ in range(_MAX_PARTS):
         head = file.read(8)
-        if len(head) < 8 or blocks.has_both:
+        if len(head) < 8 or blocks.has_both or (for_names and blocks.xmp):
             return blocks
         length, kind = struct.unpack(">I4s", head)
         start = file.tell()
-        if kind == b"IDAT":
+        if kind == b"IDAT" and not for_names:
             break
         if kind == b"IEND":
             return blocks
-        if kind in _KEPT_IN_PNG and length <= _MAX_BLOCK:
-            _note_png(blocks, kind, file.read(length))
+        if kind == b"eXIf" and length <= _MAX_BLOCK:
+            blocks.exif = blocks.exif or io.BytesIO(file.read(length))
+        elif kind in _TEXTS_IN_PNG:
+            _note_text(blocks, kind, file, length, most_xmp)
         file.seek(start + length + 4)
     for kind, content in _at_end_of_png(file):
-        _note_png(blocks, kind, content)
+        if kind == b"eXIf":
+            blocks.exif = blocks.exif or io.BytesIO(content)
+        else:
+            _note_text(blocks, kind, io.BytesIO(content), len(content), most_xmp)
     return blocks
 
 
-_KEPT_IN_PNG = (b"eXIf", b"iTXt", b"zTXt", b"tEXt")
+_TEXTS_IN_PNG = (b"iTXt", b"zTXt", b"tEXt")
 
 
-def _note_png(blocks: Blocks, kind: bytes, content: bytes) -> None:
-    """Take what a part of a PNG file holds, unless it was there before."""
-    if kind == b"eXIf":
-        blocks.exif = blocks.exif or io.BytesIO(content)
+def _note_text(blocks: Blocks, kind: bytes, file: IO[bytes], length: int, most_xmp: int) -> None:
+    """Take what a text of a PNG file holds, unless it was there before."""
+    content = file.read(min(length, _LONGEST_NAME_IN_PNG))
+    name = content.partition(b"\0")[0]
+    if not (kind == b"iTXt" and name == _XMP_IN_PNG) and name not in _RAW_IN_PNG:
         return
-    name, _, text = content.partition(b"\0")
-    if name == _XMP_IN_PNG and kind == b"iTXt":
+    is_larger = length > (most_xmp + _LONGEST_NAME_IN_PNG) * (1 if name == _XMP_IN_PNG else _DIGITS)
+    text = None if is_larger else (content + file.read(length - len(content)))[len(name) + 1 :]
+    if text is not None and name == _XMP_IN_PNG:
         # Behind the name: whether it is compressed, how, the language and the name in that.
-        compressed, rest = text[:1] == b"\1", text[2:].split(b"\0", 2)[-1]
-        blocks.xmp = blocks.xmp or (_inflated(rest) if compressed else rest)
-    elif name in (b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type xmp"):
-        profile = _raw_profile(_inflated(text[1:]) if kind == b"zTXt" else text)
-        if profile.startswith(b"Exif\0\0"):
-            blocks.exif = blocks.exif or io.BytesIO(profile)
-        elif name.endswith(b"xmp") or profile.startswith(_XMP_IN_JPEG):
-            blocks.xmp = blocks.xmp or profile.removeprefix(_XMP_IN_JPEG)
+        rest = text[2:].split(b"\0", 2)[-1]
+        text = _inflated(rest, most_xmp) if text[:1] == b"\1" else rest
+    elif text is not None and kind == b"zTXt":
+        text = _inflated(text[1:], _DIGITS * most_xmp)
+    if text is None:
+        blocks.has_larger_xmp |= name == _XMP_IN_PNG or name in _RAW_XMP_IN_PNG
+    elif name == _XMP_IN_PNG:
+        blocks.xmp = blocks.xmp or text
+    else:
+        _note_profile(blocks, name, _raw_profile(text))
 
 
-def _inflated(content: bytes) -> bytes:
-    return zlib.decompressobj().decompress(content, _MAX_XMP)
+def _note_profile(blocks: Blocks, name: bytes, profile: bytes) -> None:
+    if profile.startswith(b"Exif\0\0"):
+        blocks.exif = blocks.exif or io.BytesIO(profile)
+    elif name.endswith(b"xmp") or profile.startswith(_XMP_IN_JPEG):
+        blocks.xmp = blocks.xmp or profile.removeprefix(_XMP_IN_JPEG)
+
+
+def _inflated(content: bytes, most: int) -> bytes | None:
+    """What was compressed; None where it is larger than that."""
+    decompressor = zlib.decompressobj()
+    whole = decompressor.decompress(content, most)
+    return None if decompressor.unconsumed_tail else whole
 
 
 def _raw_profile(text: bytes) -> bytes:
@@ -180,7 +251,7 @@ def _at_end_of_png(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - _PNG_TAIL, 0))
     tail = file.read(_PNG_TAIL)
-    for kind in _KEPT_IN_PNG:
+    for kind in (b"eXIf", *_TEXTS_IN_PNG):
         at = tail.rfind(kind)
         if at < 4:
             continue
@@ -190,7 +261,7 @@ def _at_end_of_png(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
             yield kind, content
 
 
-def _in_webp(file: IO[bytes]) -> Blocks:
+def _in_webp(file: IO[bytes], most_xmp: int) -> Blocks:
     blocks = Blocks()
     file.seek(12)
     for _ in range(_MAX_PARTS):
@@ -201,7 +272,8 @@ def _in_webp(file: IO[bytes]) -> Blocks:
         start = file.tell()
         if kind == b"EXIF" and length <= _MAX_BLOCK:
             blocks.exif = blocks.exif or _window(file, start, length)
-        elif kind == b"XMP " and length <= _MAX_XMP:
-            blocks.xmp = blocks.xmp or file.read(length)
+        elif kind == b"XMP ":
+            blocks.has_larger_xmp |= length > most_xmp
+            blocks.xmp = blocks.xmp or (file.read(length) if length <= most_xmp else b"")
         file.seek(start + length + (length & 1))
     return blocks

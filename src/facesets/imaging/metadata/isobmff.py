@@ -27,8 +27,8 @@ class _Extent:
     length: int
 
 
-def exif_and_xmp(file: IO[bytes]) -> tuple[IO[bytes] | None, bytes]:
-    """What the items of a file hold; None and nothing where there are none.
+def exif_and_xmp(file: IO[bytes], most_xmp: int) -> tuple[IO[bytes] | None, bytes, bool]:
+    """What the items of a file hold, None and nothing where there are none; whether XMP is larger than that.
 
     Raises
     ------
@@ -40,22 +40,23 @@ def exif_and_xmp(file: IO[bytes]) -> tuple[IO[bytes] | None, bytes]:
     exif_item, xmp_item = _items(parts.get(b"iinf", b""))
     places = _extents(parts.get(b"iloc", b""), {exif_item, xmp_item} - {-1})
     idat = parts.get(b"idat", b"")
-    exif = _content(file, places.get(exif_item, ()), idat)
+    exif = _content(file, places.get(exif_item, ()), idat, _MAX_BLOCK)
     if exif is not None:
         start = exif.read(4)
         # Where the TIFF header begins; in front of it may be what JPEG files have there.
         length = exif.seek(0, io.SEEK_END)
         skipped = 4 + struct.unpack(">I", start)[0]
         exif = Window(exif, skipped, length - skipped)  # type: ignore[assignment]
-    xmp = _content(file, places.get(xmp_item, ()), idat)
-    return exif, b"" if xmp is None else xmp.read()
+    extents = places.get(xmp_item, ())
+    xmp = _content(file, extents, idat, most_xmp)
+    return exif, b"" if xmp is None else xmp.read(), bool(extents) and xmp is None
 
 
-def _content(file: IO[bytes], extents: Sequence[_Extent], idat: bytes) -> IO[bytes] | None:
-    if not extents or sum(extent.length for extent in extents) > _MAX_BLOCK:
+def _content(file: IO[bytes], extents: Sequence[_Extent], idat: bytes, most: int) -> IO[bytes] | None:
+    if not extents or sum(extent.length for extent in extents) > most:
         return None
     if len(extents) == 1 and extents[0].method == 0:
-        return Window(file, extents[0].offset, extents[0].length, largest=_MAX_BLOCK)  # type: ignore[return-value]
+        return Window(file, extents[0].offset, extents[0].length, largest=most)  # type: ignore[return-value]
     content = bytearray()
     for extent in extents:
         if extent.method == 1:

@@ -7,8 +7,9 @@ from typing import IO
 
 import numpy as np
 
+from facesets.errors import UnreadableXmp
 from facesets.imaging.metadata.camera import camera_of
-from facesets.imaging.metadata.containers import Blocks, find_blocks
+from facesets.imaging.metadata.containers import MOST_XMP, Blocks, find_blocks
 from facesets.imaging.metadata.extra import extra_of
 from facesets.imaging.metadata.fields import Fields
 from facesets.imaging.metadata.names import day_of_folder, time_in_name
@@ -22,6 +23,9 @@ from facesets.imaging.metadata.xmp_tags import TIMES_OF_XMP, first_text, tags_of
 
 READER_VERSION = "1"
 """Rises where the same file gives something else: photos are then looked at again."""
+
+_LARGEST_XMP = 16_000_000
+"""Of a packet that is read for names, in a photo as beside it."""
 
 _TIMES = (
     ("DateTimeOriginal", "SubsecTimeOriginal", "OffsetTimeOriginal"),
@@ -92,15 +96,19 @@ def packet_in(file: IO[bytes]) -> bytes:
 
     Raises
     ------
+    UnreadableXmp
+        It is larger than any program makes it.
     OSError
         The file cannot be read.
     """
     try:
-        blocks = find_blocks(file)
+        blocks = find_blocks(file, _LARGEST_XMP)
     except _BROKEN as error:
         if is_of_system(error):
             raise
         return b""
+    if blocks.has_larger_xmp:
+        raise UnreadableXmp(f"the XMP in it is larger than {_LARGEST_XMP // 1_000_000} MB")
     if blocks.xmp:
         return blocks.xmp
     said = read_tags(blocks.exif)[0].get(XMP, b"") if blocks.exif is not None else b""
@@ -123,6 +131,8 @@ def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
         tags, broken = read_tags(blocks.exif)
         if broken:
             refused["EXIF"] = "it is broken"
+    if blocks.has_larger_xmp:
+        refused["XMP"] = f"it is larger than {MOST_XMP // 1_000_000} MB"
     xmp = blocks.xmp or tags.get(XMP, b"")
     if isinstance(xmp, bytes) and xmp.strip(b"\0"):
         try:

@@ -1,7 +1,7 @@
 """`export-xmp --undo`: the sidecars that a run wrote, as they were before."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +18,7 @@ from facesets.operations.interchange.sidecar_files import content_of, put
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.image_paths import known_among
 from facesets.store.postgres.xmp_changes import (
     Change,
     changed_by,
@@ -33,7 +34,7 @@ _AT_A_TIME = 500
 MOST_HELD = 16_000_000
 """Bytes of sidecars in memory, compressed: each may have megabytes."""
 
-_Outcome = Literal["restored", "removed", "as_before", "edited", "failed"]
+_Outcome = Literal["restored", "removed", "as_before", "edited", "failed", "not_there"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class UndoXmpSummary:
     edited
         Somebody changed them since: they stay as they are. What a later run wrote can be taken back once that
         run is.
+    not_there
+        Those of the failures in whose folder there is nothing, while the library knows photos there.
     """
 
     run: int
@@ -59,6 +62,7 @@ class UndoXmpSummary:
     failures: list[LeftSidecar] = field(default_factory=list)
     stopped: bool = False
     dry_run: bool = False
+    not_there: int = 0
 
 
 def undo_xmp(
@@ -78,9 +82,8 @@ def undo_xmp(
         number = _number_of(runs, run)
         later = [each for each in runs if each > number]
         counts: Counter[str] = Counter()
-        left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": []}
+        left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": [], "not_there": []}
         progress.begin("Sidecars", database.run(lambda connection: count_changes(connection, number)))
-        put_back = partial(_put_back, dry_run=dry_run)
         behind, is_done = "", False
         while not (is_done or stop.requested):
             some = partial(changes_of, run=number, behind=behind, limit=_AT_A_TIME, most_bytes=MOST_HELD)
@@ -89,7 +92,11 @@ def undo_xmp(
             behind = changes[-1].path if changes else behind
             if not dry_run:
                 sweep_temporaries(*map(_place, changes))
-            written = database.run(partial(changed_by, runs=later, paths=[each.path for each in changes]))
+            paths = [each.path for each in changes]
+            written = database.run(partial(changed_by, runs=later, paths=paths))
+            put_back = partial(
+                _put_back, expected=database.run(partial(known_among, paths=paths)), dry_run=dry_run
+            )
             settled = []
             for change, (outcome, reason) in zip(changes, pool.map(put_back, changes), strict=True):
                 counts[outcome] += 1
@@ -98,7 +105,7 @@ def undo_xmp(
                     why = "a later run wrote it: take that back first" if is_under_another else reason
                     left[outcome].append(LeftSidecar(str(_place(change)), why))
                 # What could not be written can be tried again.
-                if outcome != "failed" and not is_under_another:
+                if outcome not in ("failed", "not_there") and not is_under_another:
                     settled.append((change, outcome))
             if not dry_run:
                 database.run(partial(_settle, run=number, settled=settled))
@@ -110,9 +117,10 @@ def undo_xmp(
         counts["removed"],
         counts["as_before"],
         left["edited"],
-        left["failed"],
+        left["not_there"] + left["failed"],
         not is_done,
         dry_run,
+        counts["not_there"],
     )
 
 
@@ -131,18 +139,20 @@ def _place(change: Change) -> Path:
     return Path(change.path).with_name(change.sidecar)
 
 
-def _put_back(change: Change, *, dry_run: bool) -> tuple[_Outcome, str]:
+def _put_back(change: Change, *, expected: Collection[str], dry_run: bool) -> tuple[_Outcome, str]:
     sidecar = _place(change)
     try:
         there = content_of(sidecar)
-        # A disk that is not mounted says nothing of what is on it.
         if there is None and not has_something(sidecar.parent):
-            return "failed", "there is nothing in its folder: mounted elsewhere?"
+            # A disk that is not mounted says nothing of what is on it; a photo that is known no more does.
+            if change.path in expected:
+                return "not_there", "there is nothing in its folder: mounted elsewhere?"
+            return ("as_before", "") if change.packed is None else ("edited", "its folder was emptied")
         before = change.before
         if there == before:
             return "as_before", ""
         if (None if there is None else sha256(there).digest()) != change.after_sha256:
-            return "edited", "somebody changed it since"
+            return "edited", f"somebody {'removed' if there is None else 'changed'} it since"
         if not dry_run:
             put(sidecar, there, before)
     except EditedSince as error:

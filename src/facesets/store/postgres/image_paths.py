@@ -97,6 +97,14 @@ def seen_at(
     return {from_text(path): KnownFile(size, mtime, failed) for path, size, mtime, failed in rows}
 
 
+def known_among(connection: Connection, paths: Sequence[str]) -> set[str]:
+    """Those of some paths at which the library has a file."""
+    rows = connection.execute(
+        "SELECT path FROM image_paths WHERE path = ANY(%s)", ([to_text(path) for path in paths],)
+    )
+    return {from_text(path) for (path,) in rows}
+
+
 def reasons_at(connection: Connection, paths: Sequence[str]) -> dict[str, str]:
     """Why these paths could not be read, those of them that could not."""
     rows = connection.execute(
