@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from facesets.jobs.orders import Order
+from facesets.jobs.queueing import put
+from facesets.store.postgres.queue.notes import note_end, note_start
+from facesets.store.postgres.queue.schema import install
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.library_people import rows
-from tests.fixtures.website import BASE, Website
+from tests.fixtures.website import BASE, TOKEN, Website, served
 
 pytestmark = pytest.mark.slow
 
@@ -345,7 +349,8 @@ def test_the_longest_names_stay_in_the_window_of_a_phone(website: Website, brows
             f"people/{second['id']}",
             f"photos/{photo}?person={first['id']}",
         ),
-        *("search", f"search?person={first['id']}", "runs", "unknown"),
+        *("search", f"search?person={first['id']}", "runs", "unknown", "unknown/faces"),
+        *("review", f"people?find={'W' * 200}"),
     )
     wide = {}
     with opened(browser, f"{website.address}/people", PHONE) as page:
@@ -355,6 +360,59 @@ def test_the_longest_names_stay_in_the_window_of_a_phone(website: Website, brows
             if width > PHONE[0]:
                 wide[place] = width
     assert wide == {}
+
+
+TEXTS = "p, li, dd, h1, h2, label, summary"
+LONG_LINES = """(kinds) => [...document.querySelectorAll(kinds)].flatMap((each) => {
+    const range = document.createRange();
+    const texts = [...each.childNodes].filter((node) => node.nodeType === 3 && node.data.trim());
+    return texts.map((node) => {
+        range.selectNodeContents(node);
+        const lines = new Set([...range.getClientRects()].map((line) => Math.round(line.top))).size;
+        const words = node.data.trim().replace(/\\s+/g, " ");
+        return [words.length / Math.max(lines, 1), words];
+    }).filter(([length]) => length > 95).map(([length, words]) => `${Math.round(length)}: ${words}`);
+})"""
+
+
+@pytest.mark.slow
+def test_lines_on_a_wide_screen_are_short_enough_to_be_read(website: Website, browser: Browser) -> None:
+    first = people(website)[0]
+    with website.site.library() as session:
+        session.run(
+            lambda c: c.execute("UPDATE image_paths SET path = '/a long way' || repeat('/to go', 40) || path")
+        )
+        install(session)
+        number = put(session, Order("cluster"))
+        session.run(lambda c: note_start(c, number, "here"))
+        session.run(lambda c: note_end(c, number, None, "The disk is full. " * 20))
+    photo = website.get(f"/faces/{first['faceId']}")["assetId"]
+    pages = ("people", f"people/{first['id']}", f"photos/{photo}", "search?tag=zebra", "runs", "unknown")
+    long = {}
+    with opened(browser, f"{website.address}/people", (2560, 1400)) as page:
+        for place in (*pages, "unknown/faces", "review"):
+            page.goto(f"{website.address}/{place}")
+            long[place] = page.evaluate(LONG_LINES, TEXTS)
+    assert {place: lines for place, lines in long.items() if lines} == {}
+
+
+@pytest.mark.slow
+def test_who_is_logged_out_meanwhile_finds_no_page_to_log_in_among_the_people(
+    album_url: str, tmp_path: Path, browser: Browser
+) -> None:
+    with (
+        served(album_url, tmp_path / "crops", must_log_in=True) as website,
+        opened(browser, f"{website.address}/people") as page,
+    ):
+        page.get_by_label("Password").fill(TOKEN)
+        page.keyboard.press("Enter")
+        cards = page.locator("#people a.card")
+        expect(cards).to_have_count(4)
+        page.wait_for_load_state("networkidle")
+        page.context.clear_cookies()
+        page.locator("#find").fill("x")
+        message(page, "You are no longer logged in.")
+        expect(cards).to_have_count(4)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The page that asks one question at a time, in a real browser."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -34,6 +35,15 @@ def kept(website: Website) -> list[tuple[Any, ...]]:
     """What stands of what was said, the first first."""
     with website.site.library() as session:
         return rows(session, "SELECT kind, what FROM steps WHERE NOT undone AND undoes IS NULL ORDER BY id")
+
+
+def held_down(page: Page, key: str, begun: Callable[[], None]) -> None:
+    """Press a key until something holds and longer: the browser calls what follows repeated."""
+    page.keyboard.down(key)
+    begun()
+    for _ in range(5):
+        page.keyboard.down(key)
+    page.keyboard.up(key)
 
 
 def corrections(website: Website) -> int:
@@ -112,11 +122,55 @@ def test_a_name_that_somebody_has_asks_whether_they_are_one(asking: Website, bro
         expect(page.get_by_placeholder("Type a name")).to_have_value("anna")
         page.keyboard.press("Enter")
         question.wait_for()
+        # What comes before anybody can have read it is no answer.
+        page.wait_for_timeout(400)
         with page.expect_response("**/name"):
             page.keyboard.press("y")
         progress(page, 2)
         is_asked(page, "Who is this?")
     assert asking.get("/persons", find="Anna")["items"][0]["faceCount"] == 15
+
+
+@pytest.mark.slow
+def test_a_key_that_is_held_down_or_goes_on_with_a_name_answers_nothing_more(
+    asking: Website, browser: Browser
+) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        for _ in range(4):
+            is_asked(page, "Who is this?")
+            page.keyboard.press("Enter")
+        expect(page.locator("#question")).not_to_have_attribute("data-kind", "name")
+        with page.expect_response("**/accept"):
+            held_down(page, "y", lambda: progress(page, 1))
+        progress(page, 1)
+        # Letters of a word that was begun in a field, which was taken away meanwhile.
+        page.evaluate(
+            """() => [["J", "#name"], ["o", "#name"], ["n", "body"], ["n", "body"], ["y", "body"]].forEach(
+                ([key, where]) => document.querySelector(where).dispatchEvent(
+                    new KeyboardEvent("keydown", { key, bubbles: true })))"""
+        )
+        expect(page.locator("#question")).to_be_visible()
+        progress(page, 1)
+    assert corrections(asking) == 1
+
+
+@pytest.mark.slow
+def test_whoever_erases_a_name_undoes_nothing_by_one_key_too_many(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        is_asked(page, "Who is this?")
+        page.keyboard.type("Anna")
+        # Held down, it keeps the name and skips nothing.
+        held_down(page, "Enter", lambda: progress(page, 1))
+        page.keyboard.type("Be")
+        for _ in range(4):
+            page.keyboard.press("Backspace")
+        page.keyboard.type("Ca")
+        held_down(page, "Backspace", lambda: None)
+        progress(page, 1)
+        page.wait_for_timeout(750)
+        page.keyboard.press("Backspace")
+        progress(page, 0)
+        page.get_by_text("Taken back").wait_for()
 
 
 @pytest.mark.slow

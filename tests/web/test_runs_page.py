@@ -2,6 +2,7 @@
 
 import re
 import threading
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -15,7 +16,7 @@ from facesets.web.background import JobProgress
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.queued import work
-from tests.fixtures.website import Website
+from tests.fixtures.website import TOKEN, Website, served
 
 pytestmark = pytest.mark.slow
 
@@ -116,6 +117,34 @@ def test_it_asks_for_news_only_while_something_runs(website: Website, browser: B
         page.on("request", lambda request: asked.append(request.url))
         page.wait_for_timeout(2000)
         assert not asked
+
+
+@pytest.mark.slow
+def test_who_is_logged_out_meanwhile_is_told_so_once(
+    album_url: str, tmp_path: Path, browser: Browser
+) -> None:
+    with served(album_url, tmp_path / "crops", must_log_in=True) as website:
+        begun(website)
+        with opened(browser, f"{website.address}/runs") as page:
+            page.get_by_label("Password").fill(TOKEN)
+            page.keyboard.press("Enter")
+            expect(page.locator("#now").get_by_role("progressbar")).to_be_visible()
+            page.context.clear_cookies()
+            told = page.locator(".message.error")
+            expect(told).to_contain_text("You are no longer logged in.")
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url))
+            page.wait_for_timeout(2000)
+            assert not asked
+            # The page itself is asked for, and the one to log in comes in its place.
+            with page.expect_response(re.compile("/login")):
+                page.keyboard.press("r")
+            page.wait_for_timeout(1000)
+            assert not [address for address in asked if "/jobs/" in address]
+            expect(told).to_have_count(1)
+            expect(page.locator("#now").get_by_role("progressbar")).to_be_visible()
+            told.get_by_role("button", name="Log in").click()
+            page.get_by_role("heading", name="Log in").wait_for()
 
 
 def test_a_queued_job_is_watched_to_its_end(website: Website, album: Library, browser: Browser) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from facesets.operations.library.run_words import outcome
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.queue.job_list import JobLine, list_jobs
+from facesets.store.postgres.queue.job_list import JobLine, list_jobs_open_first
 from facesets.store.postgres.queue.schema import has_our_notes
 from facesets.web.api.shapes import Shape
 from facesets.web.site import SiteDep
@@ -50,13 +50,13 @@ def outcome_of(job: JobLine) -> list[str]:
 
 
 def latest_jobs(connection: Connection, limit: int) -> list[JobLine]:
-    """The latest jobs; none where the library has no queue, or that of an earlier version."""
-    return list_jobs(connection, limit=limit) if has_our_notes(connection) else []
+    """What is open first, then the latest; none where the library has no queue, or an earlier version's."""
+    return list_jobs_open_first(connection, limit=limit) if has_our_notes(connection) else []
 
 
 @router.get("/queue")
 def queue(site: SiteDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[QueuedJobShape]:
-    """List the latest jobs that workers do or did, the latest first."""
+    """List what workers do, then what waits for them, then what they did, each the latest first."""
     with site.library() as session:
         jobs = session.run(lambda connection: latest_jobs(connection, limit))
     return [queued_job(job) for job in jobs]

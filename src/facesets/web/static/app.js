@@ -1,7 +1,12 @@
 // What every page uses: calls of the API, messages with a way back, keys and their help.
 
+import { goesOn, takesLetters } from "./typing.js";
+
 const BASE = "/api/v1/faces";
 const SHOWN_MS = 8000;
+const UNAUTHORIZED = 401;
+
+const LOGGED_OUT = "You are no longer logged in. Log in again, then repeat what you did last.";
 
 /** An answer that says what is wrong, as a sentence; `kind` and `question` where it can be answered. */
 export class Problem extends Error {
@@ -48,8 +53,17 @@ async function send(method, path, body) {
     throw new Problem({ detail: "The program does not answer. Start `facesets serve` again, then repeat what you did last." }, 0);
   }
   const content = await answer.json().catch(() => ({}));
+  if (answer.status === UNAUTHORIZED) content.detail = LOGGED_OUT;
   if (!answer.ok) throw new Problem(content, answer.status);
   return content;
+}
+
+/** A page of ours, or a part of one, as text. Throws a `Problem`, also where the page to log in comes instead. */
+export async function fetchPage(address) {
+  const answer = await fetch(address, { headers: { accept: "text/html" } }).catch(() => null);
+  if (answer?.redirected && new URL(answer.url).pathname === "/login") throw new Problem({ detail: LOGGED_OUT }, UNAUTHORIZED);
+  if (!answer?.ok) throw new Problem({ detail: "The list could not be loaded. Is the program still running?" }, answer?.status ?? 0);
+  return answer.text();
 }
 
 /** A number with its noun, such as 12 000 faces. */
@@ -107,7 +121,8 @@ export function say(text, { undo, undone, act, isError = false } = {}) {
 
 /** Say what went wrong. */
 export function complain(problem) {
-  say(problem.message, { isError: true });
+  const logIn = () => location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`);
+  say(problem.message, { isError: true, act: problem.status === UNAUTHORIZED ? ["Log in", logIn] : undefined });
 }
 
 /** Take a step back; true if it was. */
@@ -133,16 +148,14 @@ export function onKeys(table) {
   for (const [key, [words, run]] of Object.entries(table)) keys.set(key, { words, run });
 }
 
-function isTyping(target) {
-  return target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]") !== null;
-}
-
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  if (takesLetters(event.target) || document.querySelector("dialog[open]")) return;
   const found = keys.get(event.key);
   if (!found) return;
   event.preventDefault();
+  // A key that is held down means what it means once; only arrows go on. Letters of a word mean nothing.
+  if ((event.repeat && !event.key.startsWith("Arrow")) || goesOn(event)) return;
   found.run(event);
 });
 

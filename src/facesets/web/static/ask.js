@@ -1,16 +1,21 @@
 // A question that y or n answers, in its place on the page: nothing covers what it is about.
 
 import { worded } from "./app.js";
+import { goesOn, note } from "./typing.js";
 
-const TYPING_MS = 1500;
+/** Nobody reads a question in less: a key that comes sooner was meant for something else. */
+const UNREAD_MS = 350;
 
-/** Ask in a container; resolves to true, to false, or to null when something else takes the container. */
-export function ask(container, question, { yes = "Yes", no = "No" } = {}) {
+/**
+ * Ask in a container; resolves to true or to false. Whoever is in a field elsewhere stays there: letters of a
+ * name answer nothing. `reach` says how they come here.
+ */
+export function ask(container, question, { yes = "Yes", no = "No", reach = "" } = {}) {
   return new Promise((resolve) => {
     const group = document.createElement("div");
     group.className = "ask row";
     group.setAttribute("role", "group");
-    const text = Object.assign(document.createElement("p"), { id: `ask-${++asked}` });
+    const text = Object.assign(document.createElement("p"), { id: `ask-${++number}` });
     text.append(...worded(question));
     group.setAttribute("aria-labelledby", text.id);
     const buttons = [[yes, "y", true], [no, "n", false]].map(([words, key, value]) => {
@@ -22,6 +27,7 @@ export function ask(container, question, { yes = "Yes", no = "No" } = {}) {
     });
     buttons[0].className = "primary";
     group.append(text, ...buttons);
+    if (reach) group.append(Object.assign(document.createElement("span"), { className: "hint reach", textContent: reach }));
     let isAnswered = false;
 
     function answer(value) {
@@ -33,35 +39,28 @@ export function ask(container, question, { yes = "Yes", no = "No" } = {}) {
     }
 
     const active = document.activeElement;
-    const field = active instanceof HTMLInputElement ? active : null;
-    let typed = -Infinity;
+    const isElsewhere = active?.matches("input") && !container.parentElement.contains(active);
+    const come = isElsewhere ? -Infinity : performance.now();
+    let entered = -Infinity;
+    group.addEventListener("focusin", (event) => { if (!group.contains(event.relatedTarget)) entered = event.timeStamp; });
     group.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      // Letters of a name that somebody goes on to type are no answers: they go where they would have gone.
-      const isTyping = event.timeStamp - typed < TYPING_MS;
-      if (event.key.length === 1 && (isTyping || !"yn ".includes(event.key))) {
-        if (field?.isConnected && field.checkVisibility() && !field.value) {
-          field.focus();
-          // Of the page's keys it is none.
-          event.stopPropagation();
-          return;
-        }
-        typed = event.timeStamp;
-        event.preventDefault();
-        event.stopPropagation();
-        return;
-      }
+      const presses = ["Enter", " "].includes(event.key);
       const value = { y: true, n: false, Escape: false }[event.key];
-      if (value === undefined) return;
-      event.preventDefault();
+      if (!presses && value === undefined && event.key.length > 1) return;
+      const isRead = event.timeStamp - (presses ? Math.max(come, entered) : come) >= UNREAD_MS;
+      const isMeant = isRead && !event.repeat && !goesOn(event);
+      if (!presses && value === undefined) note(event);
+      // Of the page's keys it is none.
       event.stopPropagation();
-      answer(value);
+      if (presses && isMeant) return;
+      event.preventDefault();
+      if (isMeant && value !== undefined) answer(value);
     });
-    container.replaceChildren(group);
     container.hidden = false;
-    // Whoever types a name elsewhere is not torn away from it.
-    if (!field?.value || container.parentElement.contains(field)) buttons[0].focus();
+    container.replaceChildren(group);
+    if (!isElsewhere) buttons[0].focus();
   });
 }
 
-let asked = 0;
+let number = 0;

@@ -1,6 +1,6 @@
 // Lists that go on: the next page is fetched and its items are added to this one's.
 
-import { complain } from "./app.js";
+import { complain, fetchPage } from "./app.js";
 
 /** Let the link `#more` add what follows to a list; returns a function that does, and tells the new items. */
 export function growing(list, added) {
@@ -11,9 +11,7 @@ export function growing(list, added) {
     if (!link || isBusy) return [];
     isBusy = true;
     try {
-      const answer = await fetch(link.href, { headers: { accept: "text/html" } });
-      if (!answer.ok) throw new Error("The next ones could not be fetched. Load the page again.");
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const page = new DOMParser().parseFromString(await fetchPage(link.href), "text/html");
       const items = [...page.querySelectorAll(`#${list.id} > li`)].map((item) => document.adoptNode(item));
       list.append(...items);
       items.forEach(added);

@@ -1,13 +1,11 @@
 // Long lists: the next part is fetched when the end comes into view. Without this its link is a page.
 
-import { complain } from "./app.js";
+import { complain, fetchPage } from "./app.js";
 
 /** Elements of a part of a page of ours. */
 export async function fetched(address) {
-  const answer = await fetch(address, { headers: { accept: "text/html" } }).catch(() => null);
-  if (!answer?.ok) throw new Error("The list could not be loaded. Is the program still running?");
   const part = document.createElement("template");
-  part.innerHTML = await answer.text();
+  part.innerHTML = await fetchPage(address);
   return part.content;
 }
 

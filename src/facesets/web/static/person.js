@@ -110,11 +110,15 @@ async function afterwards(answer, words) {
   showHead(await call("GET", path));
 }
 
-/** Give the selected faces away. */
+let isGiving = false;
+
+/** Give the selected faces away, once: they are selected until that is answered. */
 async function give(body, words) {
   const ids = select.ids();
   if (!ids.length) return say("Select faces first.");
-  const answer = await change({ ...body, faceIds: ids });
+  if (isGiving) return;
+  isGiving = true;
+  const answer = await change({ ...body, faceIds: ids }).finally(() => { isGiving = false; });
   if (!answer) return;
   select.remove(ids);
   told(words(answer), answer.step, refresh);

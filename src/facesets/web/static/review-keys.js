@@ -2,6 +2,7 @@
 
 import { onKeys } from "./app.js";
 import { completeNames } from "./complete.js";
+import { isTooMany } from "./typing.js";
 
 /** Let keys and buttons do what `does` names, and the field keep names. */
 export function listen(field, { does, keepName, toggle, asksName, hasCommands, leaveField }) {
@@ -9,10 +10,11 @@ export function listen(field, { does, keepName, toggle, asksName, hasCommands, l
   field.addEventListener("keydown", (event) => {
     if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || field.readOnly) return;
     const isOpen = field.getAttribute("aria-expanded") === "true";
-    if (field.value.trim() === "" && event.key === "Enter") does.skip();
-    else if (field.value === "" && event.key === "Backspace") does.undo();
-    else if (event.key === "Escape" && !isOpen) leaveField();
-    else return;
+    const run = field.value.trim() === "" && event.key === "Enter" ? does.skip
+      : field.value === "" && event.key === "Backspace" ? does.undo
+        : event.key === "Escape" && !isOpen ? leaveField : null;
+    if (!run) return;
+    if (!isTooMany(event)) run();
     event.preventDefault();
     event.stopImmediatePropagation();
   });

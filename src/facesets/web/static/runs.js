@@ -1,6 +1,6 @@
 // Runs: starting, watching and stopping them. Asks for news only while something runs and somebody looks.
 
-import { call, complain, onKeys, say } from "./app.js";
+import { call, complain, fetchPage, onKeys, say } from "./app.js";
 
 const EVERY_MS = 1500;
 const QUEUE_EVERY_MS = 3000;
@@ -19,6 +19,9 @@ function watch(after = EVERY_MS) {
   else if (isQueued()) timer = setTimeout(() => refresh(QUEUE_EVERY_MS), Math.max(after, QUEUE_EVERY_MS));
 }
 
+/** Whether asking again is of no use, as when the session has ended. */
+const isRefusal = (problem) => problem.status >= 400 && problem.status < 500;
+
 async function look() {
   let ended = null;
   for (const panel of panels()) {
@@ -27,14 +30,13 @@ async function look() {
       if (job.status === "running") show(panel, job);
       else ended = job;
     } catch (problem) {
-      if (problem.status !== 0) ended = { title: "The run", status: "unknown", outcome: [], sentence: problem.message };
+      if (problem.status === 404) ended = { title: "The run", status: "unknown", outcome: [], sentence: problem.message };
+      else if (isRefusal(problem)) return complain(problem);
     }
   }
-  if (ended) {
-    await refresh();
-    tell(ended);
-  } else if (isQueued()) await refresh(EVERY_MS);
-  watch();
+  const goesOn = ended || isQueued() ? await refresh(EVERY_MS) : true;
+  if (ended) tell(ended);
+  if (goesOn) watch();
 }
 
 function show(panel, job) {
@@ -58,18 +60,28 @@ function tell(job) {
   say(`${job.title}: ${how}. ${words}`, { isError: job.status === "failed" });
 }
 
-/** Put what runs and what ran in place of what is shown; fields that somebody fills in stay as they are. */
+/**
+ * Put what runs and what ran in place of what is shown; fields that somebody fills in stay as they are. False where
+ * asking was refused, and news are not asked for any more.
+ */
 async function refresh(after = FIRST_MS) {
-  const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
-  if (answer?.ok) {
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const id of ["now", "queue", "history"]) {
-      const [old, now] = [document.getElementById(id), page.getElementById(id)];
-      // What is as it was keeps the focus.
-      if (old.outerHTML !== now.outerHTML) old.replaceWith(now);
+  let text = "";
+  try {
+    text = await fetchPage(location.href);
+  } catch (problem) {
+    if (isRefusal(problem)) {
+      complain(problem);
+      return false;
     }
   }
+  const page = new DOMParser().parseFromString(text, "text/html");
+  for (const id of text ? ["now", "queue", "history"] : []) {
+    const [old, now] = [document.getElementById(id), page.getElementById(id)];
+    // What is as it was keeps the focus.
+    if (old.outerHTML !== now.outerHTML) old.replaceWith(now);
+  }
   watch(after);
+  return true;
 }
 
 function asked(form) {

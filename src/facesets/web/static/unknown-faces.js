@@ -8,6 +8,7 @@ import { growing } from "./growing.js";
 const list = document.getElementById("faces");
 const byId = (id) => document.getElementById(id);
 let last = null;
+let isSending = false;
 
 const boxes = () => [...list.querySelectorAll("input")];
 const selected = () => boxes().filter((box) => box.checked);
@@ -37,6 +38,8 @@ function prepare(item) {
 }
 
 async function keep(name, person) {
+  // Enter again, before the first is answered, says nothing more.
+  if (isSending) return;
   const chosen = selected();
   const body = { name, faceIds: chosen.map((box) => Number(box.value)), unassigned: true };
   try {
@@ -55,7 +58,8 @@ async function keep(name, person) {
 }
 
 async function send(chosen, body) {
-  const answer = await call("POST", "/persons", body);
+  isSending = true;
+  const answer = await call("POST", "/persons", body).finally(() => { isSending = false; });
   const items = chosen.map((box) => box.closest("li"));
   items.forEach((item) => { item.hidden = true; item.querySelector("input").checked = false; });
   byId("name").value = "";

@@ -4,6 +4,7 @@ import { call, complain, counted, onKeys, say, takeBack, worded } from "./app.js
 import { ask } from "./ask.js";
 import { completeNames } from "./complete.js";
 import { growing } from "./growing.js";
+import { isTooMany } from "./typing.js";
 
 const NEAR_END = 8;
 const list = document.getElementById("groups");
@@ -23,23 +24,24 @@ function count(change) {
   total.textContent = `${counted(left, "group")} without a name`;
 }
 
-/** Go to the field after a group's, or before it. */
-async function goOn(group, by = 1) {
+const isAsking = (group) => group.querySelector(".asking:not([hidden])") !== null;
+
+/**
+ * Go to the field after a group's, or before it; by an arrow also to a question. Enter passes questions over as
+ * long as there is a field: whoever types names one after the other does not answer by their letters.
+ */
+async function goOn(group, { by = 1, isArrow = false } = {}) {
   const groups = [...list.querySelectorAll(".group")];
   const place = groups.indexOf(group);
-  const asking = by > 0 && groups.find((each) => each.querySelector(".asking:not([hidden])"));
-  if (asking) {
-    asking.querySelector(".asking button").focus();
-    return;
-  }
   const rest = by > 0 ? groups.slice(place + 1) : groups.slice(0, place).reverse();
-  let following = rest.find((each) => !each.matches(".done, .busy"));
+  let following = rest.find((each) => (isArrow || !isAsking(each)) && !each.matches(".done, .busy"));
   if (by > 0 && rest.length < NEAR_END) {
     const more = grow();
     if (!following) [following] = await more;
   }
+  following ??= by > 0 ? groups.find(isAsking) : undefined;
   if (!following) return;
-  fieldOf(following).focus({ preventScroll: true });
+  (following.querySelector(".asking:not([hidden]) button") ?? fieldOf(following)).focus({ preventScroll: true });
   following.scrollIntoView({ block: "nearest" });
 }
 
@@ -94,7 +96,7 @@ async function lookAgain(group, problem) {
 }
 
 async function askWhetherOne(group, name, problem) {
-  const areOne = await ask(group.querySelector(".asking"), problem.question);
+  const areOne = await ask(group.querySelector(".asking"), problem.question, { reach: "↑ and ↓ go here" });
   if (areOne) {
     tell(group, "/label", { name, into: true }, named);
     goOn(group);
@@ -191,13 +193,22 @@ function prepare(group) {
     if (!isFree || event.isComposing || event.altKey || event.metaKey) return;
     if (event.ctrlKey && event.key === "z") undo();
     else if (event.ctrlKey) return;
-    else if (event.key === "Enter" || event.key === "ArrowDown") goOn(group);
-    else if (event.key === "ArrowUp") goOn(group, -1);
-    else if (event.key === "Delete") hide(group);
+    else if (["Enter", "Delete"].includes(event.key)) {
+      if (isTooMany(event)) event.preventDefault();
+      else if (event.key === "Enter") goOn(group);
+      else hide(group);
+    } else if (event.key === "ArrowDown") goOn(group, { isArrow: true });
+    else if (event.key === "ArrowUp") goOn(group, { by: -1, isArrow: true });
     else if (event.key === "Escape") field.blur();
     else return;
     event.preventDefault();
     event.stopImmediatePropagation();
+  });
+  group.querySelector(".asking").addEventListener("keydown", (event) => {
+    const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    goOn(group, { by, isArrow: true });
   });
   completeNames(field, (name, person) => {
     tell(group, "/label", person ? { name, into: true } : { name }, named);
@@ -215,7 +226,7 @@ if (list) {
     u: ["Undo the last one, and the one before (Ctrl+Z in an empty field)", () => undo()],
     n: ["Name the first that has no name", () => { const [group] = open(); if (group) fieldOf(group).focus(); }],
     "Enter": ["Keep the name and go on; without a name only go on", () => {}],
-    "↑ ↓": ["In an empty field: another group", () => {}],
+    "↑ ↓": ["In an empty field: another group, or a question that waits", () => {}],
     "Del": ["In an empty field: it does not matter who it is", () => {}],
   });
   const [group] = open();

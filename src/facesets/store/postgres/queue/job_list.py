@@ -97,6 +97,15 @@ _JOBS = sql.SQL("""SELECT j.id, j.task_name, coalesce(n.host, ''), j.status::tex
 # As its index has it.
 _WHOLE = sql.SQL("j.task_name <> {}").format(sql.Literal(PART_OF_INDEX))
 
+# As many as are open, however many ended: what is done first, then what waits, the latest first.
+_OPEN = sql.SQL("""SELECT id FROM (
+        SELECT j.id, j.status <> 'todo' AS is_running FROM queue.procrastinate_jobs j
+            WHERE {} AND j.status IN ('todo', 'doing', 'aborting')
+        UNION ALL
+        SELECT part_of, status <> 'todo' FROM queue.job_notes
+            WHERE part_of IS NOT NULL AND status IN ('todo', 'doing', 'aborting')) AS open
+    GROUP BY id ORDER BY bool_or(is_running) DESC, id DESC LIMIT %s""").format(_WHOLE)
+
 # The parts of all jobs at once: they are gone through one time.
 _PARTS = """SELECT part_of, count(*) FILTER (WHERE status = 'todo'), count(*) FILTER (WHERE status = 'doing'),
         count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'failed'),
@@ -121,6 +130,15 @@ class _OfParts:
 def list_jobs(connection: Connection, *, limit: int) -> list[JobLine]:
     """The latest jobs, the latest first; parts count as one with the job that queued them."""
     return _lines(connection, connection.execute(_JOBS.format(_WHOLE), (limit,)).fetchall())
+
+
+def list_jobs_open_first(connection: Connection, *, limit: int) -> list[JobLine]:
+    """Jobs that run, then those that wait, then the latest that ended; parts count as in `list_jobs`."""
+    numbers = [number for (number,) in connection.execute(_OPEN, (limit,)).fetchall()]
+    rows = connection.execute(_JOBS.format(sql.SQL("j.id = ANY(%s)")), (numbers, limit)).fetchall()
+    still_open = {line.id: line for line in _lines(connection, rows)}
+    others = [line for line in list_jobs(connection, limit=limit) if line.id not in still_open]
+    return [*(still_open[number] for number in numbers if number in still_open), *others][:limit]
 
 
 def find_job(connection: Connection, number: int) -> JobLine | None:
