@@ -1,11 +1,11 @@
 """Jobs that are cut short: by the end of their worker, by whoever cancels them, or by its death."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
@@ -31,16 +31,10 @@ from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import ml_service
 from tests.fixtures.notices import KeptNotices
 from tests.fixtures.program import run
-from tests.fixtures.queued import HEARTBEAT_S, host, make_pictures, stored, with_queue, work, worked_off
+from tests.fixtures.queued import HEARTBEAT_S, ended_when, host, make_pictures, stored, work, worked_off
 from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.usefixtures("few_tags")
-
-
-@pytest.fixture
-def queue(library_url: str) -> Iterator[Database]:
-    with with_queue(library_url) as session:
-        yield session
 
 
 class Heard(KeptNotices):
@@ -59,22 +53,6 @@ class Heard(KeptNotices):
         super().detail(line)
         if line.endswith("index photos."):
             self._do()
-
-
-@contextmanager
-def ended_when(is_over: Callable[[], bool], stop: Stop) -> Iterator[None]:
-    """Ask a worker in the block to end once something is so."""
-
-    def until_over() -> None:
-        try:
-            wait_for(is_over)
-        finally:
-            stop.request()
-
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(until_over)
-        yield
-        waiting.result()
 
 
 def the_job(session: Database) -> JobLine:
@@ -279,6 +257,81 @@ def test_a_job_that_computes_while_the_server_drops_all_sessions_stays_with_its_
             stop.request()
         working.result()
         assert state_of(other, number) == "done"
+
+
+def test_a_worker_whose_signs_of_life_end_keeps_the_job_that_it_is_at(
+    queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = Event(), Event()
+
+    def compute(_work: Work) -> object:
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+        return None
+
+    async def lost(_manager: JobManager, _worker_id: int) -> None:
+        # As a server does that is away for that moment; nobody sees that procrastinate ends its task then.
+        raise ConnectorException
+
+    monkeypatch.setitem(COMMANDS, "train", compute)
+    monkeypatch.setattr(JobManager, "update_heartbeat", lost)
+    number = put(queue, Order("train"))
+    stop, here = Stop(), host()
+    with opened(Database(library_url)) as other, ThreadPoolExecutor(2) as pool:
+        for session in (queue, other):
+            models = Models(here, session, stop, concurrency=1, provider="cpu")
+            pool.submit(work_off, session, here, models, Rhythm(HEARTBEAT_S), stop)
+        try:
+            assert begun.wait(PATIENCE_S)
+            wait_for(lambda: silent(other))
+            # Another one looks for jobs of the dead as often as it gives signs of life.
+            sleep(4 * HEARTBEAT_S)
+            assert (state_of(other, number), other.run(deaths)) == ("running", 0)
+        finally:
+            go_on.set()
+            wait_for(lambda: state_of(other, number) == "done")
+            stop.request()
+
+
+def deaths(connection: Connection) -> int:
+    """How many workers are said to have died at jobs."""
+    return sum(number for (number,) in connection.execute("SELECT deaths FROM queue.job_notes"))
+
+
+def silent(session: Database) -> bool:
+    """Whether every worker was silent for so long that it passes for dead, or is forgotten."""
+
+    def look(connection: Connection) -> bool:
+        look_into_queue(connection)
+        row = connection.execute(
+            """SELECT count(*) FROM procrastinate_workers
+                WHERE last_heartbeat > now() - make_interval(secs => %s)""",
+            (3 * HEARTBEAT_S,),
+        ).fetchone()
+        return row == (0,)
+
+    return session.run(look)
+
+
+def test_a_worker_goes_on_giving_signs_of_life_after_one_that_failed(
+    queue: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = Event()
+    given: list[int] = []
+    as_usual = JobManager.update_heartbeat
+
+    async def give(self: JobManager, worker_id: int) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise ConnectorException
+        given.append(worker_id)
+        await as_usual(self, worker_id)
+
+    monkeypatch.setattr(JobManager, "update_heartbeat", give)
+    stop, here = Stop(), host()
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    with ended_when(lambda: len(given) > 2, stop):
+        worked_off(queue, here, models, Rhythm(HEARTBEAT_S), stop)
 
 
 def test_what_is_scheduled_is_queued_beside_a_running_job_though_the_server_was_away_for_a_moment(

@@ -3,7 +3,6 @@
 import json
 import signal
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,7 +25,7 @@ from facesets.store.postgres.queue.job_list import count_jobs, find_job, list_jo
 from facesets.store.postgres.queue.notes import note_death, note_progress, note_start
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.forked import forked
-from tests.fixtures.ml_service import Service, ml_service
+from tests.fixtures.ml_service import Service
 from tests.fixtures.program import Result, run
 from tests.fixtures.queued import (
     HEARTBEAT_S,
@@ -41,18 +40,6 @@ from tests.fixtures.queued import (
 from tests.fixtures.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("few_tags")
-
-
-@pytest.fixture
-def queue(library_url: str) -> Iterator[Database]:
-    with with_queue(library_url) as session:
-        yield session
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with ml_service() as running:
-        yield running
 
 
 def facesets(url: str, *arguments: object) -> Result:

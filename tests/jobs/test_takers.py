@@ -1,33 +1,26 @@
 """Workers take what their host can do; of what waits it is said why."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from facesets.jobs.indexing import Models
 from facesets.jobs.orders import Needs, Order
 from facesets.jobs.queueing import put
-from facesets.store.postgres.connection import Connection, Database
+from facesets.jobs.worker import Rhythm
+from facesets.stop import Stop
+from facesets.store.postgres.claims import Claims
+from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import find_job
 from facesets.store.postgres.queue.schema import look_into_queue
+from facesets.store.postgres.queue.takers import WORKER_CLAIM, note_taker
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import Service, ml_service
+from tests.fixtures.notices import KeptNotices
 from tests.fixtures.program import run
-from tests.fixtures.queued import make_pictures, stored, with_queue, work
-
-
-@pytest.fixture
-def queue(library_url: str) -> Iterator[Database]:
-    with with_queue(library_url) as session:
-        yield session
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with ml_service() as running:
-        yield running
+from tests.fixtures.queued import HEARTBEAT_S, ended_when, host, make_pictures, stored, work, worked_off
 
 
 def waits(session: Database, number: int) -> str:
@@ -50,7 +43,7 @@ def test_a_service_without_the_model_of_the_library_leaves_its_photos_to_one_tha
         why = f"the machine-learning service {other.url} does not work with the model buffalo_l"
         assert f"Jobs that need the library's models are left to others: {why}." in said
         assert f"Left to others: index, for {why}." in said
-        assert waits(queue, number) == f"No worker takes it. here: {why}."
+        assert waits(queue, number) == f"No worker runs. The last one left it. here: {why}."
         assert why in run("jobs", "--database", library_url).out.replace("\n", " ")
         assert json.loads(run("jobs", "show", number, "--json", "--database", library_url).out)["waits"]
     service.models = ("buffalo_l", "ViT-B-32__openai")
@@ -98,7 +91,7 @@ def test_a_job_that_names_no_valid_address_ends_no_worker(
     # As another version may queue it.
     number = put(queue, Order("index", needs=Needs(service="host:3003")))
     work(queue)
-    assert waits(queue, number).startswith("No worker takes it. here: it names no valid address")
+    assert "left it. here: it names no valid address" in waits(queue, number)
 
 
 def test_what_looks_at_faces_again_needs_models_on_the_host_itself(
@@ -109,17 +102,71 @@ def test_what_looks_at_faces_again_needs_models_on_the_host_itself(
     assert waits(queue, number).endswith("is not here.")
 
 
-def test_it_is_said_what_else_a_job_waits_for(queue: Database) -> None:
+def test_it_is_said_what_else_a_job_waits_for(queue: Database, library_url: str) -> None:
     first, second = put(queue, Order("cluster")), put(queue, Order("assign"))
     assert waits(queue, first) == "No worker runs."
     assert waits(queue, second) == f"It waits for job {first}."
-    third = put(queue, Order("train", needs=Needs(extra="none-such")))
+    train = Order("train", needs=Needs(extra="none-such"))
+    third = put(queue, train)
+    why = "there", "it rains"
+    # The claim of a worker goes with it, however it ends.
+    with opened(Database(library_url)) as alive:
+        assert Claims(alive, WORKER_CLAIM).take(["a worker"])
+        queue.run(lambda connection: note_taker(connection, train.queue, "a worker", *why))
+        assert waits(queue, third) == "No worker takes it. there: it rains."
+    assert waits(queue, third) == "No worker runs. The last one left it. there: it rains."
     work(queue)
-    assert waits(queue, third) == "No worker takes it. here: facesets[none-such] is not installed."
+    last = "here: facesets[none-such] is not installed."
+    assert waits(queue, third) == f"No worker runs. The last one left it. {last}"
 
     def age(connection: Connection) -> None:
         look_into_queue(connection)
-        connection.execute("UPDATE takers SET noted_at = now() - interval '2 minutes'")
+        connection.execute("UPDATE takers SET noted_at = now() - interval '2 days'")
 
     queue.run(age)
     assert waits(queue, third) == "No worker runs."
+
+
+def test_a_service_that_hangs_keeps_no_worker_from_other_jobs(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    service.latency_s = 20.0
+    photos = make_pictures(tmp_path / "photos", 1)
+    indexing = int(run("index", "--target", photos, "--queue", "--database", library_url).out)
+    other = put(queue, Order("maintain", {"tasks": ["daily"]}))
+    stop, notices = Stop(), KeptNotices()
+    here = host(notices, ml_uri=service.url)
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    with ended_when(lambda: waits(queue, other) == "failed", stop):
+        worked_off(queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
+    # Nothing was indexed that could be kept tidy; the service has not answered yet.
+    assert service.asked == []
+    tried = f"the machine-learning service {service.url} is being tried"
+    assert waits(queue, indexing) == f"No worker runs. The last one left it. here: {tried}."
+    assert f"Jobs that need the library's models wait for a moment: {tried}." in notices.remarks
+
+
+def test_a_worker_that_ends_when_there_is_nothing_left_waits_for_a_service_that_takes_its_time(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    service.latency_s = 1.5
+    photos = make_pictures(tmp_path / "photos", 1)
+    asked = ("index", "--target", photos, "--skip-clip", "--queue", "--database", library_url)
+    number = int(run(*asked).out)
+    said = work(queue, service.url).remarks
+    assert waits(queue, number) == "done"
+    assert not any(line.startswith("Left to others") for line in said)
+
+
+def test_a_worker_may_be_told_to_take_the_photos_of_an_index_as_embed(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "photos", 2)
+    asked = ("index", "--target", photos, "--ml-uri", service.url, "--skip-clip", "--queue")
+    number = int(run(*asked, "--database", library_url).out)
+    worker = ("worker", "--until-empty", "--database", library_url, "--jobs")
+    assert run(*worker, "embed").status == 0
+    # Its folders are for others to list.
+    assert waits(queue, number).endswith(": --jobs leaves it out.")
+    assert run(*worker, "index,embed").status == 0
+    assert waits(queue, number) == "done"

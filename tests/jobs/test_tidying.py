@@ -1,6 +1,5 @@
 """What ended long ago does not stay in the queue."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,14 +11,8 @@ from facesets.jobs.worker import Rhythm, work_off
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.queue.job_list import list_jobs
-from tests.fixtures.queued import HEARTBEAT_S, host, with_queue
+from tests.fixtures.queued import HEARTBEAT_S, host
 from tests.fixtures.waiting import wait_for
-
-
-@pytest.fixture
-def queue(library_url: str) -> Iterator[Database]:
-    with with_queue(library_url) as session:
-        yield session
 
 
 def test_a_worker_that_runs_for_long_deletes_what_ended_weeks_ago(

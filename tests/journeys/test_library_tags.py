@@ -11,6 +11,8 @@ from tests.fixtures.clip import make_clip
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.program import Result, run
 
+from facesets.operations.options.library import IndexOptions
+
 pytestmark = pytest.mark.usefixtures("networks_once")
 
 Call = Callable[..., Result]
@@ -99,6 +101,33 @@ def test_without_embeddings_or_without_the_part_for_texts_that_is_said(
 def texts(service: Service) -> int:
     """How many texts a service embedded."""
     return sum("textual" in json.dumps(entry) for entry in service.asked)
+
+
+@pytest.mark.parametrize("words", [(), ("--concurrency", "2")])
+def test_a_service_is_asked_for_several_texts_at_a_time(
+    facesets: Call, photos: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    words_of_colours = ", ".join(f'"shade {number}"' for number in range(12))
+    (tmp_path / "tags.toml").write_text(COLOURS.replace('"red", "green"', words_of_colours))
+    facesets("tags", "set", tmp_path / "tags.toml", "--only")
+    (photos / "green.png").unlink()
+    with ml_service() as service:
+        service.latency_s = 0.05
+        asked = ("index", "--target", photos, "--ml-uri", service.url, "--skip-faces", *words)
+        assert facesets(*asked).status == 0
+        # One text a request, each once.
+        assert texts(service) == 13
+        assert service.most_at_once == (2 if words else IndexOptions().concurrency)
+
+
+def test_a_pack_beside_a_service_is_what_that_calls_its_model(facesets: Call, photos: Path) -> None:
+    with ml_service() as service:
+        service.models = ("antelopev2",)
+        # Of a published pack: were it looked for here, it would be fetched.
+        asked = ("index", "--target", photos, "--ml-uri", service.url, "--skip-clip", "--pack", "antelopev2")
+        done = facesets(*asked)
+        assert (done.status, "fetching" in done.err) == (0, False), done.err
+        assert len(service.pictures) == 2
 
 
 def test_a_service_tags_too(facesets: Call, photos: Path, tmp_path: Path) -> None:

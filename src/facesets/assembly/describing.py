@@ -32,7 +32,8 @@ class Asked:
     Attributes
     ----------
     detection : tuple
-        Pack, edge of the detector's input, and least score; None for what the library was made with.
+        Pack, edge of the detector's input, and least score; None for what the library was made with. At a
+        service the pack is what it calls its model.
     clip_pack : str or None
         Name or path; at a service the service's name for it.
     ml_uri : str or None
@@ -54,6 +55,11 @@ class Asked:
     workers: int | None = None
     is_long: Callable[[], bool] = lambda: False
     batching: BatchingOptions = field(default_factory=BatchingOptions)
+
+    @property
+    def local_pack(self) -> str | None:
+        """The model pack of this machine that is named, where the name is not one of a service's models."""
+        return None if self.ml_uri else self.detection[0]
 
 
 def describer(

@@ -74,13 +74,14 @@ def index_photos(
     known = describe.faces_from
     models = StageModels(
         known,
-        asked.detection[0],
+        asked.local_pack,
         asked.provider,
         options.trust_mtime,
         library=library,
         describer=describe,
         clip_pack=asked.clip_pack,
         body_model=body_model,
+        at_once=options.concurrency,
     )
     stages = (
         []

@@ -36,7 +36,7 @@ class StageModels:
     faces_from : CacheSettings or None
         What faces come from; None where they are not looked for, or a service does that.
     pack : str or None
-        The model pack that the user names; None for the one of the faces.
+        The model pack of this machine that the user names; None for the one of the faces.
     provider : str
         Where models run.
     trust_mtime : bool
@@ -47,6 +47,8 @@ class StageModels:
         The CLIP pack that the user names.
     body_model : Path or None
         The body model that the user names; None for one that lies where models do.
+    at_once : int
+        Requests to a service at a time.
     """
 
     faces_from: "CacheSettings | None" = None
@@ -57,6 +59,7 @@ class StageModels:
     describer: Describer | None = None
     clip_pack: str | None = None
     body_model: Path | None = None
+    at_once: int = 1
 
 
 Maker: TypeAlias = Callable[[StageModels, Settings, Notices, Progress, Stop], Stage | None]

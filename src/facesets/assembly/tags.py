@@ -1,12 +1,14 @@
 """What tags photos and faces: from a CLIP pack or a service, and the categories of a library, to stages."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from facesets.assembly.describing import Asked, clip_service
 from facesets.errors import Command, WrongUsage
 from facesets.library_records import TagTarget
 from facesets.operations.ingest.stages import Stage
+from facesets.operations.options.library import IndexOptions
 from facesets.settings import Settings
 from facesets.stop import Stop
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from facesets.interfaces import Describer, Progress
     from facesets.operations.ingest.stage_run import StageRunOptions, StageRunSummary
     from facesets.operations.ingest.tag_stages import Embed, Tagger
+    from facesets.operations.library.tagging import EncodeTexts
     from facesets.records import Float32, Pixels
     from facesets.store.postgres.library import Library
 
@@ -58,7 +61,7 @@ def _tagger_of_run(models: "StageModels", conf: Settings, target: TagTarget) -> 
     if library is None or describer is None or describer.clip_from is None:
         return None
     if isinstance(describer, ServiceEmbedder):
-        encode = describer.clip_text
+        encode = partial(describer.clip_texts, at_once=models.at_once)
         return make_tagger(library, target, describer.clip_from, USUAL_LOGIT_SCALE, lambda: encode)
     pack = pack_for_index(models.clip_pack, library.clip_models(), conf.model_roots)
     if pack is None or not pack.knows_texts:
@@ -66,11 +69,12 @@ def _tagger_of_run(models: "StageModels", conf: Settings, target: TagTarget) -> 
     return make_tagger(library, target, pack.model, pack.logit_scale, _text_encoder(pack, conf))
 
 
-def _text_encoder(pack: "ClipPack", conf: Settings) -> "Callable[[], Callable[[str], Float32]]":
-    def load() -> "Callable[[str], Float32]":
+def _text_encoder(pack: "ClipPack", conf: Settings) -> "Callable[[], EncodeTexts]":
+    def load() -> "EncodeTexts":
         from facesets.inference.clip_text import ClipTextual
 
-        return ClipTextual(pack, threads=conf.cpus).embedding
+        textual = ClipTextual(pack, threads=conf.cpus)
+        return lambda texts: [textual.embedding(text) for text in texts]
 
     return load
 
@@ -161,7 +165,8 @@ def _tagger_of_library(
     if asked.ml_uri:
         service, model = clip_service(library, asked, asked.ml_uri, stop)
         row = row_of_service(model, known, library.label)
-        tagger = make_tagger(library, target, row.model, USUAL_LOGIT_SCALE, lambda: service.clip_text)
+        encode = partial(service.clip_texts, at_once=asked.workers or IndexOptions().concurrency)
+        tagger = make_tagger(library, target, row.model, USUAL_LOGIT_SCALE, lambda: encode)
         return tagger, lambda: _embed_by(service)
     pack, row = pack_for_search(asked.clip_pack, known, conf.model_roots, library.label)
     tagger = make_tagger(library, target, row.model, pack.logit_scale, _text_encoder(pack, conf))

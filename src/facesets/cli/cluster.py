@@ -165,6 +165,9 @@ def _cluster_into_folders(
         open_engine(workers.for_method(options.method), settings.load()) as engine,
     ):
         summary = run(store, out, options, progress=progress, stop=stop, engine=engine)
+    if not summary.grouped:
+        report(summary, summary.reasons)
+        return
     report(
         summary,
         [

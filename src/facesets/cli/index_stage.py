@@ -93,7 +93,7 @@ def index_stage(
         else:
             models = StageModels(
                 library.settings,
-                asked.detection[0],
+                asked.local_pack,
                 asked.provider,
                 options.trust_mtime,
                 library=library,

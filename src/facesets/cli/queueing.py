@@ -93,7 +93,7 @@ def queue_index(
         service_url(asked.ml_uri)
     pack, det_size, min_det_score = asked.detection
     models = {
-        "pack": _placed(pack),
+        "pack": pack if asked.ml_uri else _placed(pack),
         "det_size": det_size,
         "min_det_score": min_det_score,
         "clip_pack": _placed(asked.clip_pack),

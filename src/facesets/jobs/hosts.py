@@ -14,7 +14,7 @@ from facesets.assembly.packs import get_pack
 from facesets.errors import FacesetsError
 from facesets.files import has_something, printable
 from facesets.jobs.orders import Needs
-from facesets.jobs.services import TriedServices
+from facesets.jobs.services import BeingTried, TriedServices
 from facesets.path_map import PathMap
 from facesets.progress import SilentProgress
 from facesets.remote.service_embedder import service_model
@@ -107,7 +107,10 @@ def announced(host: Host, library: Library) -> list[str]:
     lines += [f"Photos of {printable(known)} lie in {printable(here)}." for known, here in host.paths.pairs]
     if host.gpu:
         lines.append(f"Models run on its GPU ({host.gpu}); jobs that need none are left to others.")
-    if lacking := host.lacks_models(Needs(models=True), library):
+    lacking = host.lacks_models(Needs(models=True), library)
+    if isinstance(lacking, BeingTried):
+        return [*lines, f"Jobs that need the library's models wait for a moment: {lacking}."]
+    if lacking:
         return [*lines, f"Jobs that need the library's models are left to others: {lacking}."]
     where = "at the service that --ml-uri names" if host.ml_uri else "here"
     return [*lines, f"The library's models are {where}."]
@@ -122,12 +125,19 @@ class Choice:
 
     host: Host
     library: Library
+    worker: str = field(default_factory=lambda: f"{platform.node()}/{os.getpid()}")
     _asked: dict[str, tuple[float, str]] = field(default_factory=dict)
-    _worker: str = field(default_factory=lambda: f"{platform.node()}/{os.getpid()}")
+    _is_open: bool = False
 
     def of(self, waiting: Sequence[QueueState], now_s: float) -> list[str]:
         """Those of some queues that this host takes from; why it leaves another is said once."""
+        self._is_open = False
         return [queue.name for queue in waiting if not self._reason(queue, now_s)]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is being found out if this host takes from one more of those."""
+        return self._is_open
 
     def _reason(self, queue: QueueState, now_s: float) -> str:
         asked_at, before = self._asked.get(queue.name, (-_ASKED_AGAIN_AFTER_S, ""))
@@ -135,9 +145,13 @@ class Choice:
             return before
         command = queue.name.rpartition("/")[0]
         reason = self.host.lacks(command, Needs.read(queue.needs), self.library)
-        if reason and reason != before:
+        if isinstance(reason, BeingTried):
+            # Asked again the next time: a trial ends when it likes.
+            self._is_open = True
+            now_s -= _ASKED_AGAIN_AFTER_S
+        elif reason and reason != before:
             self.host.notices.remark(f"Left to others: {command}, for {reason}.")
         self._asked[queue.name] = (now_s, reason)
-        said = (queue.name, self._worker, self.host.name, reason)
+        said = (queue.name, self.worker, self.host.name, reason)
         self.library.database.run(lambda connection: note_taker(connection, *said))
         return reason

@@ -92,12 +92,13 @@ class Models:
         )
         models = StageModels(
             describe.faces_from,
-            asked.get("pack"),
+            ways.local_pack,
             self._provider,
             options.trust_mtime,
             library=self._library,
             describer=describe,
             clip_pack=asked.get("clip_pack"),
+            at_once=options.concurrency,
         )
         stages = stages_of_run(
             options.stages, models, host.conf, host.notices, quiet, self._stop, enrich=options.enrich

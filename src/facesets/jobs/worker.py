@@ -1,15 +1,16 @@
 """The worker: takes jobs that this host can do, one at a time, and those of workers that died.
 
-Whether a worker lives is seen by its signs of life in the database, which procrastinate keeps. A job
-whose worker gave none for a while goes back into the queue, and so does one that nobody is at: its worker
-lives, and could not say what came of it.
+Whether a worker lives is seen by its signs of life in the database, which procrastinate keeps, and by what it
+claims: the server drops that at once with a worker that dies. A job whose worker gave no sign for a while and
+is not at it goes back into the queue, and so does one that nobody is at for long: its worker lives, and could
+not say what came of it.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,7 +18,9 @@ from functools import partial
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
+from procrastinate.worker import Worker
 
+from facesets.errors import FacesetsError
 from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
@@ -34,12 +37,13 @@ from facesets.store.postgres.queue.notes import (
     is_cancelled,
     left_alone,
     lift_queueing_lock,
+    not_at_hand,
     note_death,
     note_end,
     queues_with_work,
 )
 from facesets.store.postgres.queue.schema import queue_conninfo
-from facesets.store.postgres.queue.takers import forget_takers
+from facesets.store.postgres.queue.takers import WORKER_CLAIM, forget_takers
 
 _LOOK_EVERY_S = 1.0
 _SIGNS_MISSED = 3
@@ -90,7 +94,22 @@ def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop
     for line in announced(host, Library(session)):
         host.notices.remark(line)
     runner = Runner(host, session, models, stop, Claims(session, JOB_CLAIM))
-    asyncio.run(_Worker(session, host, runner, rhythm, stop).run())
+    worker = _Worker(session, host, runner, rhythm, stop)
+    with _present(session, worker.name):
+        asyncio.run(worker.run())
+
+
+@contextmanager
+def _present(session: Database, name: str) -> Iterator[None]:
+    """Let everybody see that a worker runs, and at once that it does not any more."""
+    claims = Claims(session, WORKER_CLAIM)
+    claims.take([name])
+    try:
+        yield
+    finally:
+        # Of a server that is gone the claim is gone as well.
+        with suppress(FacesetsError, ServerError):
+            claims.release([name])
 
 
 class _Worker:
@@ -101,6 +120,7 @@ class _Worker:
         self._stop = stop
         self._queues: list[str] = []
         self._choice = Choice(host, Library(session))
+        self.name = self._choice.worker
         self._sweeping = Claims(session, "sweep")
         self._app = _app(session, runner)
         self._scheduled_until = datetime.now(UTC) - _LATE
@@ -125,10 +145,10 @@ class _Worker:
         while not self._stop.requested:
             await self._queue_what_is_due()
             await self._look()
-            if self._rhythm.until_empty and not self._queues:
+            if self._rhythm.until_empty and not (self._queues or self._choice.is_open):
                 return
-            if self._queues and self._queues == before:
-                # What is left has to wait for a job of another worker.
+            if self._choice.is_open or (self._queues and self._queues == before):
+                # What is left has to wait for a job of another worker, or for a service that is being tried.
                 await asyncio.sleep(_LOOK_EVERY_S)
             before = list(self._queues)
             await self._take()
@@ -136,21 +156,21 @@ class _Worker:
     async def _take(self) -> None:
         """Let procrastinate take and do jobs, until it ends by itself or is to end."""
         heartbeat_s = self._rhythm.heartbeat_s
-        taking = asyncio.create_task(
-            self._app.run_worker_async(
-                queues=self._queues,
-                name=self._host.name,
-                wait=not self._rhythm.until_empty,
-                fetch_job_polling_interval=_LOOK_EVERY_S,
-                abort_job_polling_interval=_LOOK_EVERY_S,
-                listen_notify=False,
-                install_signal_handlers=False,
-                update_heartbeat_interval=heartbeat_s,
-                stalled_worker_timeout=_SIGNS_MISSED * heartbeat_s,
-            )
+        taker = Worker(
+            self._app,
+            queues=self._queues,
+            name=self._host.name,
+            wait=not self._rhythm.until_empty,
+            fetch_job_polling_interval=_LOOK_EVERY_S,
+            abort_job_polling_interval=_LOOK_EVERY_S,
+            listen_notify=False,
+            install_signal_handlers=False,
+            update_heartbeat_interval=heartbeat_s,
+            stalled_worker_timeout=_SIGNS_MISSED * heartbeat_s,
         )
+        taking = asyncio.create_task(taker.run())  # type: ignore[no-untyped-call]
         ending = asyncio.create_task(self._end_when_asked(taking))
-        looking = asyncio.create_task(self._look_again_and_again())
+        looking = asyncio.create_task(self._look_again_and_again(taker))
         try:
             await asyncio.wait((taking, looking), return_when=asyncio.FIRST_COMPLETED)
             if looking.done():
@@ -169,7 +189,7 @@ class _Worker:
             await asyncio.sleep(_LOOK_EVERY_S / 5)
         taking.cancel()
 
-    async def _look_again_and_again(self) -> None:
+    async def _look_again_and_again(self, taker: Worker) -> None:
         swept_s = 0.0
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -180,7 +200,13 @@ class _Worker:
                 await self._queue_what_is_due()
                 if swept_s >= self._rhythm.heartbeat_s:
                     swept_s = 0.0
+                    await self._give_sign_of_life(taker)
                     await self._sweep()
+
+    async def _give_sign_of_life(self, taker: Worker) -> None:
+        """Beside procrastinate, which gives no further one once the server was away for one of them."""
+        if taker.worker_id is not None:
+            await self._app.job_manager.update_heartbeat(taker.worker_id)
 
     async def _look(self) -> None:
         """See which jobs there are that this host can do."""
@@ -219,8 +245,11 @@ class _Worker:
             silent_s = _SIGNS_MISSED * self._rhythm.heartbeat_s
             stalled = await manager.get_stalled_jobs(seconds_since_heartbeat=silent_s)
             alone = await asyncio.to_thread(self._session.run, partial(left_alone, after_s=silent_s))
+            silent = [each.id for each in stalled if each.id is not None]
+            # Whoever is at a job lives, though it may not be able to say so.
+            dead = await asyncio.to_thread(self._session.run, partial(not_at_hand, jobs=silent))
             # Whoever has just ended a job still says so: only who did not until the next time does not.
-            for job in {each.id for each in stalled if each.id is not None} | (alone & self._alone):
+            for job in dead | (alone & self._alone):
                 await self._take_back(job)
             self._alone = alone
         finally:

@@ -28,6 +28,9 @@ from facesets.remote.retry import Pause, TransientError, retrying
 WAITS_S = (5.0, 10.0, 20.0)
 """An idle service ends itself; while it starts again, requests fail."""
 
+_PING_TIMEOUT_S = 10.0
+"""It is answered at once, whatever else a service is at."""
+
 FACE_DIMENSION = 512
 _JPEG_QUALITY = 95
 
@@ -127,7 +130,7 @@ class MlService:
     def answers(self) -> bool:
         """Whether the service is there."""
         try:
-            response = self._client.get("ping")
+            response = self._client.get("ping", timeout=_PING_TIMEOUT_S)
         except httpx.RequestError:
             return False
         return response.is_success and response.text.strip().strip('"') == "pong"

@@ -1,6 +1,7 @@
 """A machine-learning service as an embedder of single pictures, for runs that outlive its failures."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from facesets.errors import CannotInfer, ServiceFailed, Unreachable
@@ -89,6 +90,16 @@ class ServiceEmbedder:
     def clip_text(self, text: str) -> Float32:
         """Embedding of a text, of unit length. Raises as `embed`."""
         return self._at_the_cost_of_pictures(lambda: self._service.clip_text(text))
+
+    def clip_texts(self, texts: Sequence[str], *, at_once: int) -> list[Float32]:
+        """Embeddings of texts, in their order: a service takes one a request, and several requests at a time.
+
+        Raises
+        ------
+        As `embed`; further texts are not asked for then.
+        """
+        with ThreadPoolExecutor(at_once) as pool:
+            return list(pool.map(self.clip_text, texts))
 
     def _one(self, pixels: Pixels, wanted: Wanted) -> Description:
         faces, clip = wanted.faces and self._faces, wanted.clip and self._clip

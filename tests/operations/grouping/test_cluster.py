@@ -1,16 +1,20 @@
 import json
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from tests.fixtures import program
 from tests.fixtures.photo_library import PEOPLE, Library
 from tests.fixtures.trees import files_in
 
 from facesets.errors import AlreadyRunning, CannotWrite, DamagedFile, WrongUsage
+from facesets.operations.grouping import cluster as grouping
 from facesets.operations.grouping.cluster import ClusterSummary, cluster, group_faces
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
@@ -255,3 +259,30 @@ def test_a_manifest_that_names_files_elsewhere_removes_none(library: Library, tm
 def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(WrongUsage, match="must be"):
         ClusterOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_grouping_that_is_interrupted_says_so_and_what_stands(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "raw"
+
+    def interrupted(*asked: Any, **how: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return group_faces(*asked, **how)
+
+    def said() -> list[str]:
+        monkeypatch.setattr(grouping, "group_faces", interrupted)
+        done = program.run("cluster", library.cache, out)
+        monkeypatch.undo()
+        assert done.status == 128 + signal.SIGINT
+        return done.out.splitlines()
+
+    again = "Stopped early: run the same command again to go on."
+    collection = library.store.load()
+    what = f"Interrupted while {len(collection.faces)} faces in {len(collection.images)} images were grouped."
+    assert said() == [f"{what} Nothing was written to {out}.", again]
+    assert not any(out.glob("person_*"))
+    run(library, out)
+    before = {path: path.stat().st_mtime_ns for path in files_in(out)}
+    assert said() == [f"{what} Nothing was changed in {out}.", again]
+    assert {path: path.stat().st_mtime_ns for path in files_in(out)} == before

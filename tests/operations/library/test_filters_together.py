@@ -22,7 +22,7 @@ from facesets.operations.people.corrections.naming import name
 from facesets.places import EARTH_KM, Near
 from facesets.records import ClipModel
 from facesets.store.postgres import described_photos as described
-from facesets.store.postgres import photo_gathered, photo_latest, search
+from facesets.store.postgres import photo_gathered, photo_latest, search, vector_index
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models
@@ -224,28 +224,48 @@ def combinations() -> Iterator[Asked]:
 _LAST = datetime(1, 1, 1)  # noqa: DTZ001 - by the camera's clock
 
 
+def by_index(database: Database, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """Let vectors have an index, and images be found by it in one way or another."""
+    if not way:
+        return
+    row = database.run(clip_models)[0]
+    database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
+    monkeypatch.setattr(search, "_MEETING_TAKES", 0.0)
+    monkeypatch.setattr(search, "FEWEST_IMAGES", PHOTOS if way == "gathered" else 0)
+    if way == "walked":
+        monkeypatch.setattr(search, "_MOST_COMPARED", 0)
+    if way == "walked and given up":
+        monkeypatch.setattr(search, "CANDIDATES", 1)
+        monkeypatch.setattr(search, "_LOOKED_UP", 0.1)
+        monkeypatch.setattr(vector_index, "_MOST_TUPLES_SCANNED", 1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("indexed", "walked", "few"),
+    ("way", "walked", "few"),
     [
-        (False, 4, 10),
+        ("", 4, 10),
         *(
             pytest.param(*each, marks=pytest.mark.slow)
-            for each in ((False, 2000, 10), (False, 4, 1000), (True, 2000, 10), (True, 4, 1000))
+            for each in (
+                ("", 2000, 10),
+                ("", 4, 1000),
+                ("gathered", 2000, 10),
+                ("gathered", 4, 1000),
+                ("walked", 2000, 10),
+                ("walked and given up", 4, 1000),
+            )
         ),
     ],
 )
 def test_all_conditions_hold_together_however_photos_are_found(
-    database: Database, monkeypatch: pytest.MonkeyPatch, walked: int, indexed: bool, few: int
+    database: Database, monkeypatch: pytest.MonkeyPatch, walked: int, way: str, few: int
 ) -> None:
     monkeypatch.setattr(photo_latest, "_MOST_WALKED", walked)
     monkeypatch.setattr(described, "_RANKED", walked)
     monkeypatch.setattr(photo_gathered, "FEW", few)
     monkeypatch.setattr(photo_gathered, "FEW_DESCRIBED", few)
-    if indexed:
-        monkeypatch.setattr(search, "FEW_IMAGES", 3)
-        row = database.run(clip_models)[0]
-        database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
+    by_index(database, monkeypatch, way)
     known = {hashlib.sha256(f"photo {n}".encode()).hexdigest(): each for n, each in enumerate(plainly())}
     number = {sha256: place for place, sha256 in enumerate(known)}
 

@@ -9,10 +9,11 @@ from facesets.clustering import singletons_as_noise
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.clustering.neighbors import OnProgress
+from facesets.files import printable
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.grouping.library_people import follow_library, people_of, with_hidden
-from facesets.operations.grouping.result_folder import counts_of, open_result, write_result
+from facesets.operations.grouping.result_folder import FoundResult, counts_of, open_result, write_result
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.people.grouping.matching import Steps, StoppedEarly
 from facesets.plurals import counted
@@ -46,7 +47,11 @@ SAID = "said"
 
 @dataclass(frozen=True, slots=True)
 class ClusterSummary:
-    """What `cluster` found and wrote. `failed` photos could not be copied."""
+    """What `cluster` found and wrote.
+
+    `failed` photos could not be copied. What was interrupted before faces were `grouped` found and wrote
+    nothing: its `reasons` say what stands.
+    """
 
     out: str
     faces: int
@@ -64,6 +69,7 @@ class ClusterSummary:
     dry_run: bool
     stopped: bool
     renamed: int = 0
+    grouped: bool = True
 
 
 def cluster(
@@ -109,9 +115,9 @@ def _cluster(
             faces.embedding, faces.image, options, recogniser, engine=engine, on_progress=reported
         )
         if stop.requested:
-            return _stopped(collection, out, options)
+            return _stopped(folder, out, options)
     except StoppedEarly:
-        return _stopped(collection, out, options)
+        return _stopped(folder, out, options)
     finally:
         reported.end()
     people = people_of(store)
@@ -146,8 +152,11 @@ def _cluster(
     )
 
 
-def _stopped(collection: Collection, out: Path, options: ClusterOptions) -> ClusterSummary:
+def _stopped(folder: FoundResult[ClusterManifest], out: Path, options: ClusterOptions) -> ClusterSummary:
     """The summary of a run that was asked to end before it wrote anything."""
+    collection = folder.begun.collection
+    what = f"{counted(len(collection.faces), 'face')} in {counted(len(collection.images), 'image')}"
+    stands = "Nothing was written to" if folder.begun.before is None else "Nothing was changed in"
     return ClusterSummary(
         out=str(out),
         faces=len(collection.faces),
@@ -155,7 +164,7 @@ def _stopped(collection: Collection, out: Path, options: ClusterOptions) -> Clus
         persons=0,
         singletons=0,
         no_face=0,
-        reasons=[],
+        reasons=[f"Interrupted while {what} were grouped. {stands} {printable(out)}."],
         learned=[],
         copied=0,
         unchanged=0,
@@ -164,6 +173,7 @@ def _stopped(collection: Collection, out: Path, options: ClusterOptions) -> Clus
         failures=[],
         dry_run=options.dry_run,
         stopped=True,
+        grouped=False,
     )
 
 

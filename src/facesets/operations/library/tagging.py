@@ -1,6 +1,7 @@
 """Tagging the photos and faces of a library by the embeddings that it has, and what that takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from facesets.store.postgres.tag_categories import (
 )
 from facesets.store.postgres.tag_embeddings import EmbeddedBy, count_to_tag, embeddings_of, images_to_tag
 
+EncodeTexts: TypeAlias = Callable[[Sequence[str]], Sequence[Float32]]
+"""Texts to their vectors by a CLIP model."""
+
 _AT_ONCE = 2_000
 """Photos that are tagged in one transaction."""
 
@@ -44,7 +48,7 @@ def make_tagger(
     target: TagTarget,
     model: ClipModel,
     logit_scale: float,
-    text_encoder: Callable[[], Callable[[str], Float32]],
+    text_encoder: Callable[[], EncodeTexts],
 ) -> Tagger | None:
     """What tags photos or faces by a model; None where there is no category about them.
 
@@ -53,7 +57,7 @@ def make_tagger(
     Parameters
     ----------
     text_encoder : function
-        Loads what turns words into vectors of the model; called where that is needed.
+        Loads what turns texts into vectors of the model, all at once; called where that is needed.
 
     Raises
     ------
@@ -65,14 +69,14 @@ def make_tagger(
         return None
     known = library.database.run(lambda connection: _known_vectors(connection, model))
     vectors: dict[int, Float32] = {}
-    encode: Callable[[str], Float32] | None = None
+    changed: list[StoredCategory] = []
     for each in stored:
         kept = known.get(each.number)
         if kept is not None and kept.prompts_sha256 == each.category.prompts_sha256:
             vectors[each.number] = kept.vectors
         else:
-            encode = encode or text_encoder()
-            vectors[each.number] = text_vectors(each.category, encode)
+            changed.append(each)
+    vectors |= _made_vectors(changed, text_encoder)
     dimensions = {made.shape[1] for made in vectors.values()}
     if len(dimensions) > 1:
         raise CannotInfer(
@@ -97,6 +101,19 @@ def make_tagger(
         tuple(stored),
         tuple(TagVectors(each.category, each.tags, vectors[each.number]) for each in stored),
     )
+
+
+def _made_vectors(
+    categories: Sequence[StoredCategory], text_encoder: Callable[[], EncodeTexts]
+) -> dict[int, Float32]:
+    """The vectors of the prompts of categories, by the categories' numbers."""
+    texts = list(
+        dict.fromkeys(text for each in categories for some in each.category.prompts() for text in some)
+    )
+    if not texts:
+        return {}
+    by_text = dict(zip(texts, text_encoder()(texts), strict=True))
+    return {each.number: text_vectors(each.category, by_text.__getitem__) for each in categories}
 
 
 def _known_vectors(connection: Connection, model: ClipModel) -> dict[int, KeptVectors]:

@@ -8,8 +8,13 @@ from facesets.operations.options.declaration import Checked, Option
 USUAL_HEARTBEAT_S = 10.0
 
 
+_ALSO_CALLED = {"embed": "index photos"}
+"""The part of `index` that looks at photos; the other one lists folders."""
+
+
 def _names(flag: str, text: str) -> tuple[str, ...]:  # noqa: ARG001 - as declared
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return tuple(_ALSO_CALLED.get(part, part) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,8 @@ class WorkerOptions(Checked):
     jobs: Annotated[
         tuple[str, ...],
         Option(
-            "Take only jobs of these commands, with commas between, such as index,cluster.",
+            "Take only jobs of these commands, with commas between, such as index,cluster; embed is the "
+            "part of index that looks at photos.",
             metavar="NAME,...",
             unset="all that this host can do",
             parse=_names,

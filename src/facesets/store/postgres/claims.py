@@ -6,7 +6,7 @@ each other. Claims live on the connection of their `Database`; when that is made
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from facesets.errors import AlreadyRunning, Command
 from facesets.store.postgres.connection import Connection, Database
@@ -82,14 +82,20 @@ def is_running(connection: Connection, command: str) -> bool:
 
 def is_claimed(connection: Connection, kind: str, name: str) -> bool:
     """Whether anybody works on a thing of a kind, on whatever host."""
+    return bool(claimed(connection, kind, [name]))
+
+
+def claimed(connection: Connection, kind: str, names: Collection[str]) -> set[str]:
+    """Those of some things of a kind that anybody works on, on whatever host."""
+    keys = {_key(kind, name): name for name in names}
     # A key of 64 bits is shown as its two halves.
-    row = connection.execute(
-        """SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            AND ((classid::bigint << 32) | objid::bigint) = %s""",
-        (_key(kind, name),),
-    ).fetchone()
-    return row is not None
+    rows = connection.execute(
+        """SELECT key FROM pg_locks, LATERAL (SELECT (classid::bigint << 32) | objid::bigint AS key) AS whole
+            WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND key = ANY(%s::bigint[])
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
+        (list(keys),),
+    ).fetchall()
+    return {keys[key] for (key,) in rows}
 
 
 def _try(connection: Connection, keys: Sequence[int]) -> list[int]:

@@ -10,12 +10,17 @@ from psycopg import sql
 from facesets.library_records import ClipRow
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
-from facesets.store.postgres.photo_gathered import Gathered, all_of, gathered, gathered_few
+from facesets.store.postgres.photo_fitting import (
+    ANY_FILE,
+    HAS_FILE,
+    all_fitting,
+    all_that_fit,
+    of_rarest_tag,
+)
+from facesets.store.postgres.photo_gathered import Gathered, gathered_few
 from facesets.store.postgres.photo_latest import let_walk, walks_for
 from facesets.store.postgres.photo_places import distance_from
-from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
 MOST_COUNTED = 10_000
@@ -67,34 +72,22 @@ def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]
     few = gathered_few(connection, asked)
     if few is not None:
         return _latest(connection, few, page)
-    if tagged := _of_rarest_tag(connection, asked):
+    if tagged := of_rarest_tag(connection, asked):
         photos, given = tagged
-        return _asked(connection, _TAGGED.format(photos=photos, has_file=_HAS_FILE), given | page)
+        return _asked(connection, _TAGGED.format(photos=photos, has_file=HAS_FILE), given | page)
     for walk in walks_for(connection, asked):
         let_walk(connection, walk=True)
-        statement = _WALKED.format(fitting=walk.fitting, has_file=_HAS_FILE)
+        statement = _WALKED.format(fitting=walk.fitting, has_file=HAS_FILE)
         latest = _asked(connection, statement, walk.parameters | page)
         is_enough = len(latest) == page["limit"] or walk.is_whole(connection)
         let_walk(connection, walk=False)
         if is_enough:
             return latest
-    return _latest(connection, _all_that_fit(connection, asked), page)
-
-
-def _of_rarest_tag(
-    connection: Connection, asked: PhotoFilter
-) -> tuple[sql.Composed, dict[str, object]] | None:
-    """The statement that looks through the photos of the rarest tag; None where another way is shorter."""
-    rarest = rarest_of_photos(connection, asked.tags)
-    if rarest is None or asked.persons or asked.near is not None or asked.cameras is not None:
-        return None
-    all_hold, given = conditions(asked.without(rarest), ONE_BY_ONE)
-    condition = sql.SQL(" AND ").join([*all_hold, sql.SQL("true")])
-    return _OF_TAG.format(photos=of_tag(rarest), conditions=condition), given
+    return _latest(connection, all_that_fit(connection, asked), page)
 
 
 def _latest(connection: Connection, found: Gathered, page: dict[str, object]) -> list[int]:
-    statement = _GATHERED.format(fits=found.fits, late=found.late, has_file=_HAS_FILE)
+    statement = _GATHERED.format(fits=found.fits, late=found.late, has_file=HAS_FILE)
     return _asked(connection, statement, found.parameters | page)
 
 
@@ -103,19 +96,6 @@ def _asked(connection: Connection, statement: sql.Composed, given: dict[str, obj
     return [number for number, *_ in connection.execute(statement, given, prepare=False)]
 
 
-def _all_that_fit(connection: Connection, asked: PhotoFilter) -> Gathered:
-    rarest = None if asked.persons else rarest_of_photos(connection, asked.tags)
-    if asked.persons or rarest is not None:
-        return gathered(connection, asked, rarest)
-    all_hold = conditions(asked)
-    return Gathered(_OF_ALL.format(conditions=all_of(all_hold)), sql.SQL("true"), all_hold[1])
-
-
-_OF_ALL = sql.SQL("SELECT i.id, i.taken FROM images i WHERE {conditions}")
-_OF_TAG = sql.SQL("SELECT i.id, i.taken FROM {photos} i WHERE {conditions}")
-_HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
-_ANY_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')")
-"""The same where PostgreSQL may begin with the paths: where most files are gone, they are few."""
 _IN_ORDER = sql.SQL(
     "SELECT i.id FROM images i WHERE {conditions} ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"
 )
@@ -141,11 +121,8 @@ _SHOWN = sql.SQL(
 
 def count_photos(connection: Connection, asked: PhotoFilter) -> int:
     """How many photos there are of these, at most `MOST_COUNTED`."""
-    found = gathered_few(connection, asked)
-    if found is None and (tagged := _of_rarest_tag(connection, asked)):
-        found = Gathered(tagged[0], sql.SQL("true"), tagged[1])
-    found = found or _all_that_fit(connection, asked)
-    has_file = _ANY_FILE if asked.only_dates else _HAS_FILE
+    found = all_fitting(connection, asked)
+    has_file = ANY_FILE if asked.only_dates else HAS_FILE
     statement = _COUNTED.format(fits=found.fits, late=found.late, has_file=has_file)
     given = found.parameters | {"most": MOST_COUNTED}
     return int(only_row(connection.execute(statement, given, prepare=False))[0])
@@ -157,7 +134,7 @@ _COUNTED = sql.SQL(
 
 
 def _all(each: Sequence[sql.Composable]) -> sql.Composable:
-    return sql.SQL(" AND ").join([*each, _ANY_FILE])
+    return sql.SQL(" AND ").join([*each, ANY_FILE])
 
 
 def photos_near(

@@ -2,27 +2,35 @@
 
 Up to some ten thousand vectors are compared one by one, which is exact and fast enough. Beyond, an index of
 half-precision vectors proposes candidates, and the full vectors of the best of them decide. Where conditions
-leave few images, those are compared one by one all the same: an index would have to be searched far and wide.
+leave few images, these are gathered first and compared one by one: an index would have to be searched far and
+wide. How many are few grows with the root of how many there are: the more fit the sooner an index is done.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Any
 
 from psycopg import sql
 
 from facesets.library_records import ClipRow
 from facesets.records import Float32
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
+from facesets.store.postgres.photo_fitting import numbers_of, share_fitting
 from facesets.store.postgres.photo_places import distance_from
 from facesets.store.postgres.vector_index import CANDIDATES, Vectors, has_index, scan_for
 
-FEW_IMAGES = 20_000
+FEWEST_IMAGES = 2_000
+"""So many are compared one by one however soon an index would be done, for that is exact."""
+_MEETING_TAKES = 4.0
+"""Meeting a photo in an index and looking whether it fits, in times of gathering one and comparing it."""
+_GUESSED_WRONG = 4
+_MOST_COMPARED = 60_000
 # Times as many as are asked for, of ten at least. Two ways of finding faces that share a recogniser find each
 # face twice, and among so many the order by half-precision vectors misses none that full ones put first.
 _LOOKED_UP, _LEAST_LIMIT = 4, 10
@@ -95,7 +103,6 @@ def nearest(
     also, more : conditions and parameters of the source
     """
     shortlist = _LOOKED_UP * max(limit, _LEAST_LIMIT)
-    candidates = max(CANDIDATES, shortlist)
     _, given = conditions(asked)
     parameters = {
         **more,
@@ -107,16 +114,24 @@ def nearest(
     }
     columns = distance_from(asked.near, sql.SQL("c.image_id")) + columns
     search = _Search(vectors, columns, source, [*also, *conditions(asked)[0]])
-    if not has_index(connection, vectors) or _are_few(connection, asked):
+    # The faces of somebody are found by an index of their own.
+    if not has_index(connection, vectors) or (asked.persons and vectors.table == "face_embeddings"):
         return connection.execute(_among_all(search, in_order=False), parameters).fetchall()
     rows: list[tuple[Any, ...]] = []
     if asked.open:
-        scan_for(connection, candidates, farther=False)
+        scan_for(connection, max(CANDIDATES, shortlist), farther=False)
         rows = connection.execute(_among_nearest(search), parameters).fetchall()
+    elif (few := _if_few(connection, asked, shortlist)) is not None:
+        return _best_of(connection, replace(search, conditions=also), parameters, few)
     if len(rows) < limit:
-        scan_for(connection, candidates, farther=True)
+        scan_for(connection, max(CANDIDATES, shortlist), farther=True)
         in_order = replace(search, conditions=[*also, *conditions(asked, ONE_BY_ONE)[0]])
         rows = connection.execute(_among_all(in_order, in_order=True), parameters).fetchall()
+    if len(rows) < limit and not asked.open:
+        # An index is not searched without end: those that it did not come to may fit.
+        few = numbers_of(connection, asked, _MOST_COMPARED)
+        if few is not None and len(few) > len(rows):
+            return _best_of(connection, replace(search, conditions=also), parameters, few)
     return rows
 
 
@@ -163,7 +178,7 @@ def _nearest_first(vectors: Vectors) -> sql.Composed:
     )
 
 
-def _best(search: _Search, embeddings: sql.Identifier, order: sql.Composable = _NO_ORDER) -> sql.Composed:
+def _best(search: _Search, embeddings: sql.Composable, order: sql.Composable = _NO_ORDER) -> sql.Composed:
     return sql.SQL(
         """SELECT (SELECT array_agg(p.path ORDER BY p.id) FROM image_paths p
                 WHERE p.image_id = c.image_id AND p.reason = '') AS paths,
@@ -179,20 +194,40 @@ def _best(search: _Search, embeddings: sql.Identifier, order: sql.Composable = _
     )
 
 
-def _are_few(connection: Connection, asked: PhotoFilter) -> bool:
-    """Whether so few images are left by the conditions that each is better compared."""
-    if asked.persons:
-        return True
-    if asked.open:
-        return False
-    all_hold, given = conditions(asked)
-    counted = connection.execute(
-        sql.SQL("SELECT count(*) FROM (SELECT FROM images i WHERE {} LIMIT %(few)s) AS counted").format(
-            sql.SQL(" AND ").join(all_hold)
-        ),
-        given | {"few": FEW_IMAGES + 1},
-    )
-    return int(only_row(counted)[0]) <= FEW_IMAGES
+def _if_few(connection: Connection, asked: PhotoFilter, shortlist: int) -> list[int] | None:
+    """The numbers of the images that fit, where comparing them one by one is shorter than to walk an index.
+
+    The fewer of all fit the more an index passes by for each.
+    """
+    share = share_fitting(connection, asked)
+    few = max(FEWEST_IMAGES, sqrt(_MEETING_TAKES * shortlist * share.of))
+    return numbers_of(connection, asked, int(_GUESSED_WRONG * few)) if share.fitting <= few else None
+
+
+def _best_of(
+    connection: Connection, search: _Search, parameters: Mapping[str, object], images: Sequence[int]
+) -> list[tuple[Any, ...]]:
+    """The rows that `nearest` gives, where these images alone fit, and have files."""
+    # The planner would read all vectors sooner than a hundredth of them, which lie apart.
+    connection.execute("SET LOCAL enable_seqscan TO off")
+    of_images = _OF_IMAGES[search.vectors.table].format(model=sql.Literal(search.vectors.model_id))
+    statement = _best(search, of_images)
+    rows = connection.execute(statement, {**parameters, "images": images}, prepare=False).fetchall()
+    connection.execute("SET LOCAL enable_seqscan TO DEFAULT")
+    return rows
+
+
+_OF_IMAGES = {
+    "image_embeddings": sql.SQL(
+        """(SELECT * FROM image_embeddings WHERE model_id = {model} AND image_id = ANY(%(images)s::bigint[])
+            ORDER BY embedding <=> %(query)s::vector LIMIT %(limit)s)"""
+    ),
+    "face_embeddings": sql.SQL(
+        """(SELECT * FROM face_embeddings WHERE model_id = {model} AND face_id = ANY(ARRAY(
+            SELECT id FROM face_detections WHERE image_id = ANY(%(images)s::bigint[]))))"""
+    ),
+}
+"""The vectors of some images; of an image's own there is one each, so that the best of them will do."""
 
 
 _FACE = sql.SQL(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facesets.store.postgres.claims import is_claimed
+from facesets.store.postgres.claims import claimed
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import escaped
 
@@ -145,7 +145,14 @@ def left_alone(connection: Connection, after_s: float) -> set[int]:
                 < now() - make_interval(secs => %s)""",
         (after_s,),
     ).fetchall()
-    return {number for (number,) in rows if not is_claimed(connection, JOB_CLAIM, str(number))}
+    return not_at_hand(connection, [number for (number,) in rows])
+
+
+def not_at_hand(connection: Connection, jobs: Sequence[int]) -> set[int]:
+    """Those of some jobs that no worker is at."""
+    names = {str(number): number for number in jobs}
+    at_hand = claimed(connection, JOB_CLAIM, names)
+    return {number for name, number in names.items() if name not in at_hand}
 
 
 def parts_in(connection: Connection, job: int, statuses: Sequence[str]) -> list[int]:

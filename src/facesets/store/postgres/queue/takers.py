@@ -1,12 +1,28 @@
 """Which workers take the jobs of a queue, and so why a job waits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
+from facesets.store.postgres.claims import claimed
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import escaped, unescaped
 
+WORKER_CLAIM = "worker"
+"""What a worker claims by its name while it runs: it is gone at once with a worker that ended or died."""
+
 _LIVES_S = 60.0
-"""A worker that said nothing for so long is taken to have ended."""
+"""What was said so long ago holds no longer; a worker without a sign of life for so long has ended."""
+_KEPT_S = 24 * 3600.0
+"""What the last worker said is worth knowing until the next one comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Taker:
+    """What a worker said of a queue; why it leaves its jobs to others is empty where it takes them."""
+
+    host: str
+    reason: str
+    lives: bool
 
 
 def note_taker(connection: Connection, queue: str, worker: str, host: str, reason: str) -> None:
@@ -20,36 +36,56 @@ def note_taker(connection: Connection, queue: str, worker: str, host: str, reaso
 
 
 def forget_takers(connection: Connection) -> None:
-    """Delete what workers said that ended."""
+    """Delete what workers said that ended long ago."""
     connection.execute(
-        "DELETE FROM queue.takers WHERE noted_at < now() - make_interval(secs => %s)", (_LIVES_S,)
+        "DELETE FROM queue.takers WHERE noted_at < now() - make_interval(secs => %s)", (_KEPT_S,)
     )
 
 
 def why_waiting(connection: Connection, jobs: Sequence[int]) -> dict[int, str]:
     """Why jobs wait: for another job, for a worker that can do them, or for any; empty for their turn."""
     rows = connection.execute(
-        """SELECT j.id,
+        """SELECT j.id, j.queue_name,
                 CASE WHEN j.lock IS NOT NULL THEN
                     (SELECT max(o.id) FROM queue.procrastinate_jobs o WHERE o.lock = j.lock AND o.id <> j.id
                         AND (o.status = 'doing' OR (o.status = 'todo' AND o.id < j.id)))
                 END,
-                (SELECT count(*) FROM queue.takers t WHERE t.queue_name = j.queue_name AND t.reason = ''
-                    AND t.noted_at > now() - make_interval(secs => %(lives)s)),
-                (SELECT array_agg(DISTINCT t.host || ': ' || t.reason) FROM queue.takers t
-                    WHERE t.queue_name = j.queue_name
-                        AND t.noted_at > now() - make_interval(secs => %(lives)s)),
-                (SELECT count(*) FROM queue.procrastinate_workers
+                EXISTS (SELECT FROM queue.procrastinate_workers
                     WHERE last_heartbeat > now() - make_interval(secs => %(lives)s))
             FROM queue.procrastinate_jobs j WHERE j.id = ANY(%(jobs)s)""",
         {"jobs": list(jobs), "lives": _LIVES_S},
     ).fetchall()
-    return {job: _reason(*of_job) for job, *of_job in rows}
+    said = _said(connection, {queue for _, queue, *_ in rows})
+    return {job: _reason(before, said.get(queue, []), any_lives=lives) for job, queue, before, lives in rows}
 
 
-def _reason(before: int | None, taken: int, left: Sequence[str] | None, living: int) -> str:
+def _said(connection: Connection, queues: Collection[str]) -> dict[str, list[_Taker]]:
+    """What workers said of queues, the latest last; those that live only what they said just now."""
+    rows = connection.execute(
+        """SELECT queue_name, worker, host, reason, noted_at > now() - make_interval(secs => %(lives)s)
+            FROM queue.takers WHERE queue_name = ANY(%(queues)s)
+                AND noted_at > now() - make_interval(secs => %(kept)s) ORDER BY noted_at""",
+        {"queues": list(queues), "lives": _LIVES_S, "kept": _KEPT_S},
+    ).fetchall()
+    living = claimed(connection, WORKER_CLAIM, {worker for _, worker, *_ in rows})
+    said: dict[str, list[_Taker]] = {}
+    for queue, worker, host, reason, is_new in rows:
+        if is_new or worker not in living:
+            said.setdefault(queue, []).append(_Taker(host, reason, worker in living))
+    return said
+
+
+def _reason(before: int | None, said: Sequence[_Taker], *, any_lives: bool) -> str:
+    living = [each for each in said if each.lives]
+    left = sorted({f"{each.host}: {each.reason}" for each in living if each.reason})
+    taken = any(not each.reason for each in living)
     if left and not taken:
         return f"No worker takes it. {unescaped('; '.join(left))}."
     if before is not None:
         return f"It waits for job {before}."
-    return "" if living or taken else "No worker runs."
+    if any_lives or taken:
+        return ""
+    last = said[-1] if said else None
+    if last is None or not last.reason:
+        return "No worker runs."
+    return f"No worker runs. The last one left it. {unescaped(f'{last.host}: {last.reason}')}."

@@ -1,0 +1,89 @@
+"""All photos that a filter means: how they are gathered, how many they are about, and their numbers.
+
+How many fit is found out by looking at some photos from all over the library: PostgreSQL does not know how
+many are near a place, nor how many conditions hold together.
+"""
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.photo_conditions import ONE_BY_ONE
+from facesets.store.postgres.photo_filter import PhotoFilter, conditions
+from facesets.store.postgres.photo_gathered import Gathered, all_of, gathered, gathered_few
+from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
+
+_LOOKED_AT = 500
+"""Photos that are looked at: of a hundredth of them that fit there are five, give or take two."""
+
+HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
+ANY_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')")
+"""The same where PostgreSQL may begin with the paths: where most files are gone, they are few."""
+
+_OF_ALL = sql.SQL("SELECT i.id, i.taken FROM images i WHERE {conditions}")
+_OF_TAG = sql.SQL("SELECT i.id, i.taken FROM {photos} i WHERE {conditions}")
+_NUMBERS = sql.SQL("SELECT i.id FROM ({fits}) i WHERE {late} AND {has_file} LIMIT %(most)s + 1")
+# Steps of the golden ratio: they leave no large gap, and the same photos are looked at each time.
+_SHARE = sql.SQL(
+    """WITH ends AS MATERIALIZED (SELECT min(id) AS first, max(id) AS last FROM images)
+        SELECT coalesce(max(last - first + 1), 0), count(*) FILTER (WHERE {conditions}), count(i.id)
+        FROM ends, generate_series(1, %(looked_at)s) AS step,
+            LATERAL (SELECT * FROM images
+                WHERE id = first + floor((step * 0.6180339887498949 %% 1) * (last - first + 1))::bigint
+                OFFSET 0) i"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """About how many photos fit, of how many."""
+
+    fitting: float
+    of: float
+
+
+def share_fitting(connection: Connection, asked: PhotoFilter) -> Share:
+    """Estimate how many photos a filter means, by looking at some of them."""
+    all_hold, given = conditions(asked, ONE_BY_ONE)
+    statement = _SHARE.format(conditions=sql.SQL(" AND ").join([*all_hold, sql.SQL("true")]))
+    row = only_row(connection.execute(statement, given | {"looked_at": _LOOKED_AT}, prepare=False))
+    span, fitting, there = (float(each) for each in row)
+    return Share(span * fitting / _LOOKED_AT, span * there / _LOOKED_AT)
+
+
+def numbers_of(connection: Connection, asked: PhotoFilter, most: int) -> list[int] | None:
+    """The numbers of all photos with a file that a filter means; None where there are more than so many."""
+    found = all_fitting(connection, asked)
+    statement = _NUMBERS.format(fits=found.fits, late=found.late, has_file=HAS_FILE)
+    rows = connection.execute(statement, found.parameters | {"most": most}, prepare=False).fetchall()
+    return None if len(rows) > most else [number for (number,) in rows]
+
+
+def all_fitting(connection: Connection, asked: PhotoFilter) -> Gathered:
+    """All photos that fit, in the way in which they are gathered soonest."""
+    found = gathered_few(connection, asked)
+    if found is None and (tagged := of_rarest_tag(connection, asked)):
+        found = Gathered(tagged[0], sql.SQL("true"), tagged[1])
+    return found or all_that_fit(connection, asked)
+
+
+def of_rarest_tag(
+    connection: Connection, asked: PhotoFilter
+) -> tuple[sql.Composed, dict[str, object]] | None:
+    """The statement that looks through the photos of the rarest tag; None where another way is shorter."""
+    rarest = rarest_of_photos(connection, asked.tags)
+    if rarest is None or asked.persons or asked.near is not None or asked.cameras is not None:
+        return None
+    all_hold, given = conditions(asked.without(rarest), ONE_BY_ONE)
+    condition = sql.SQL(" AND ").join([*all_hold, sql.SQL("true")])
+    return _OF_TAG.format(photos=of_tag(rarest), conditions=condition), given
+
+
+def all_that_fit(connection: Connection, asked: PhotoFilter) -> Gathered:
+    """All of them, from the people or the rarest tag on, where there is one."""
+    rarest = None if asked.persons else rarest_of_photos(connection, asked.tags)
+    if asked.persons or rarest is not None:
+        return gathered(connection, asked, rarest)
+    all_hold = conditions(asked)
+    return Gathered(_OF_ALL.format(conditions=all_of(all_hold)), sql.SQL("true"), all_hold[1])
