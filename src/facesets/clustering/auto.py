@@ -8,6 +8,8 @@
 4. Loose clusters around a tight one (a person's poor photos find each other first) join it.
 5. Clusters that hold together by nothing (blurred and tiny faces attract each other) are taken apart;
    their faces join a coherent person, stay a certain core, or become noise.
+6. Faces that show too little, where the caller knows of such, took no part so far: each joins the person
+   whose centroid it resembles, or nobody.
 """
 
 from collections.abc import Callable
@@ -24,7 +26,7 @@ from facesets.clustering.constraints import (
     Constraints,
     Groups,
     Partners,
-    in_order,
+    among,
     resolve,
 )
 from facesets.clustering.engine import IN_PROCESS, Engine, held_copy, held_unit_rows
@@ -36,6 +38,7 @@ from facesets.clustering.linkage import Clusters, merge_while_similar
 from facesets.clustering.neighbors import Edges, OnProgress
 from facesets.clustering.pairing import group_by_pairs
 from facesets.clustering.placement import AutoResult, Placement, describe
+from facesets.clustering.poor_faces import join_people, set_aside
 from facesets.clustering.recognisers import PairModel
 from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import (
@@ -45,6 +48,7 @@ from facesets.clustering.vectors import (
     Int64,
     canonical_order,
     check_matrix,
+    unit_rows,
 )
 
 _APPROXIMATE_FROM = 100_000
@@ -72,6 +76,7 @@ def cluster_auto(
     *,
     image_index: ArrayLike | None = None,
     constraints: Constraints | None = None,
+    poor: Bool | None = None,
     calibration: Calibration | None = None,
     approximate: bool | None = None,
     on_progress: OnProgress | None = None,
@@ -87,6 +92,9 @@ def cluster_auto(
         The image of each face: two faces in one image are two people, unless they are copies.
     constraints : Constraints, optional
         What else is known.
+    poor : bool array of shape (n,), optional
+        Faces that show too little to tell who somebody is: of these alone nobody is made, unless they are
+        said to show one person.
     calibration : Calibration, optional
         Measured by `calibrate` where absent.
     approximate : bool, optional
@@ -111,11 +119,13 @@ def cluster_auto(
         measured = calibrate(embeddings, image_index=image_index)
     if image_index is not None:
         known = known.plus(same_image_pairs(embeddings, image_index))
-    order = canonical_order(embeddings)
-    rows = held_unit_rows(embeddings, order, engine)
     # Checked in the caller's order, so that an error names the caller's rows.
-    contradictions = resolve(known, len(order)).contradictions
-    groups = resolve(in_order(known, order), len(order))
+    resolved = resolve(known, len(embeddings))
+    aside = set_aside(poor, resolved)
+    order = canonical_order(embeddings)
+    order = order[~aside[order]]
+    rows = held_unit_rows(embeddings, order, engine)
+    groups = resolve(among(known, order, len(embeddings)), len(order))
     approximate = len(rows) >= _APPROXIMATE_FROM if approximate is None else approximate
     lowest = min(measured.loose, measured.link)
     found = (
@@ -123,10 +133,14 @@ def cluster_auto(
     )
     work = _Work(rows, groups, measured, found, engine)
     work.run()
-    labels, placement = work.in_order_of(order)
-    described = describe(measured, placement, len(known.cannot_link), len(contradictions))
+    labels, placement = work.in_order_of(order, len(embeddings))
+    if aside.any():
+        outside = unit_rows(embeddings, np.flatnonzero(aside))
+        joined = join_people(outside, aside, labels, resolved, rows, work.labels, measured, engine)
+        placement[aside], placement[joined] = Placement.POOR, Placement.JOINED
+    described = describe(measured, placement, len(known.cannot_link), len(resolved.contradictions))
     reasons = (*first, *described, *work.reasons, *found.reasons)
-    return AutoResult(numbered(labels), placement, _STRATEGY, measured, reasons, contradictions)
+    return AutoResult(numbered(labels), placement, _STRATEGY, measured, reasons, resolved.contradictions)
 
 
 class _Work:
@@ -164,9 +178,13 @@ class _Work:
         self._take_apart_junk(core)
         self._mark_alone()
 
-    def in_order_of(self, order: Int64) -> tuple[Int64, NDArray[np.uint8]]:
-        """Labels and placement as the caller has the faces; what is incoherent is noise."""
-        labels, placement = np.empty_like(self.labels), np.empty_like(self.placement)
+    def in_order_of(self, order: Int64, count: int) -> tuple[Int64, NDArray[np.uint8]]:
+        """Labels and placement as the caller has the faces; what is incoherent is noise.
+
+        Faces that took no part have labels of their own.
+        """
+        labels = len(order) + np.arange(count)
+        placement = np.full(count, Placement.ALONE, np.uint8)
         labels[order], placement[order] = self.labels, self.placement
         labels[placement == Placement.INCOHERENT] = -1
         return labels, placement

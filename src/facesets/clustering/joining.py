@@ -49,12 +49,18 @@ def join_anchors(
     if not len(anchors) or not len(loose):
         return np.empty(0, np.int64)
     centre = unit_centres(rows, labels, anchors)
-    blocks = (loose[start : start + _BLOCK_ROWS] for start in range(0, len(loose), _BLOCK_ROWS))
-    found = list(engine.each(_most_similar, (rows, centre), blocks))
-    best, similarity = (np.concatenate([each[part] for each in found]) for part in (0, 1))
+    best, similarity = nearest_centres(rows, centre, loose, engine)
     near = np.flatnonzero(similarity >= least)
     near = near[np.lexsort((loose[near], -similarity[near]))]
-    return _placed(labels, loose[near], anchors[best[near]], apart)
+    return place_in_turn(labels, loose[near], anchors[best[near]], apart)
+
+
+def nearest_centres(rows: Rows, centre: Float32, face: Int64, engine: Engine) -> tuple[Int64, Float32]:
+    """For each face the centre that is most similar to it, and how similar it is."""
+    blocks = (face[start : start + _BLOCK_ROWS] for start in range(0, len(face), _BLOCK_ROWS))
+    found = list(engine.each(_most_similar, (rows, centre), blocks))
+    best, similarity = (np.concatenate([each[part] for each in found]) for part in (0, 1))
+    return best, similarity
 
 
 def _most_similar(rows: Rows, centre: Rows, face: Int64) -> tuple[Int64, Float32]:
@@ -70,8 +76,11 @@ def _most_similar(rows: Rows, centre: Rows, face: Int64) -> tuple[Int64, Float32
     return best, similarity
 
 
-def _placed(labels: Int64, face: Int64, target: Int64, apart: Partners) -> Int64:
-    """Move faces to their targets in order, but not beside a face that they cannot be linked with."""
+def place_in_turn(labels: Int64, face: Int64, target: Int64, apart: Partners) -> Int64:
+    """Move faces to their targets in order, but not beside a face that they cannot be linked with.
+
+    Changes `labels`; returns the faces that were moved.
+    """
     bound = apart.has_any(face)
     labels[face[~bound]] = target[~bound]
     joined = [face[~bound]]

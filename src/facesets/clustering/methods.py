@@ -17,7 +17,7 @@ from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.placement import Placement
 from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.same_image import same_image_pairs
-from facesets.clustering.vectors import Embeddings, Int64
+from facesets.clustering.vectors import Bool, Embeddings, Int64
 
 Measure = Literal["max_cosine_distance", "min_cosine_similarity"]
 
@@ -35,6 +35,8 @@ class GroupingTask:
         Those pairs, where they were found already, or further ones.
     apart_in_images : bool
         `apart` holds none but those.
+    poor : bool array of shape (n,), optional
+        Faces that show too little to tell who somebody is. `auto` makes nobody of them.
     recogniser : str, optional
         The file name of the network that made the embeddings.
     calibration : Calibration, optional
@@ -51,6 +53,7 @@ class GroupingTask:
     image: Int64 | None = None
     apart: Constraints | None = None
     apart_in_images: bool = False
+    poor: Bool | None = None
     recogniser: str | None = None
     calibration: Calibration | None = None
     threshold: float | None = None
@@ -188,6 +191,7 @@ def _auto(task: GroupingTask) -> Grouping:
         # It finds the pairs of one image by itself, without what all vectors have in common.
         image_index=task.image if task.apart is None else None,
         constraints=task.apart,
+        poor=task.poor,
         calibration=task.measured(),
         on_progress=task.on_progress,
         engine=task.engine,

@@ -1,5 +1,6 @@
 """Which known people each new face is similar to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,15 @@ class PersonMatches:
     face: Int64
     person: Int64
     similarity: Float32
+
+    @classmethod
+    def joined(cls, parts: Sequence["PersonMatches"]) -> "PersonMatches":
+        """The pairs of all of these, in their order; none where there are none."""
+        return cls(
+            np.concatenate([np.empty(0, np.int64), *(part.face for part in parts)]),
+            np.concatenate([np.empty(0, np.int64), *(part.person for part in parts)]),
+            np.concatenate([np.empty(0, np.float32), *(part.similarity for part in parts)]),
+        )
 
     def __len__(self) -> int:
         return len(self.face)
@@ -144,12 +154,8 @@ def check_person_matches(
 
 
 def _strongest_of(parts: list[PersonMatches], people: int) -> PersonMatches:
-    return strongest(
-        np.concatenate([part.face for part in parts] or [np.empty(0, np.int64)]),
-        np.concatenate([part.person for part in parts] or [np.empty(0, np.int64)]),
-        np.concatenate([part.similarity for part in parts] or [np.empty(0, np.float32)]),
-        people,
-    )
+    found = PersonMatches.joined(parts)
+    return strongest(found.face, found.person, found.similarity, people)
 
 
 def _block(

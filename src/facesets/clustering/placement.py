@@ -25,6 +25,8 @@ class Placement(IntEnum):
     """It resembles nobody enough."""
     INCOHERENT = 5
     """It was in a cluster that held together by nothing, and belongs to nobody: noise."""
+    POOR = 6
+    """It shows too little to tell who it is, and resembles nobody enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,11 @@ def describe(
         said.append(
             f"{count[Placement.INCOHERENT]} faces are noise: they came from clusters whose faces are "
             f"similar by less than {measured.coherent:.2f} on average, and belong to nobody."
+        )
+    if count[Placement.POOR]:
+        said.append(
+            f"{count[Placement.POOR]} faces are too small, cut off or hardly one, and alone: nobody is made "
+            "of such."
         )
     if cannot:
         said.append(f"{cannot} pairs of faces were kept apart.")

@@ -5,7 +5,6 @@ or that one is two, they change; so the order in which faces come hardly matters
 for keep every face, and get those of the groups that are theirs.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,12 +54,15 @@ class KnownOwners:
         Two faces in one image are two people. None where that is not so.
     constraints : Constraints
         What humans said of pairs of faces.
+    poor : bool array of shape (n,), optional
+        Faces that show too little to tell who somebody is: nobody is made of them.
     """
 
     person: Int64
     fixed: Bool
     image: Int64 | None
     constraints: Constraints
+    poor: Bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Regrouped:
     @classmethod
     def nothing(cls, person: Int64) -> "Regrouped":
         """No face was looked at."""
-        return cls(person.copy(), np.empty(0, np.int64), _no_matches())
+        return cls(person.copy(), np.empty(0, np.int64), PersonMatches.joined([]))
 
 
 def regroup(
@@ -131,6 +133,7 @@ def regroup(
             rows[some],
             image_index=None if known.image is None else known.image[some],
             constraints=among(known.constraints, some, len(rows)),
+            poor=None if known.poor is None else known.poor[some],
             calibration=calibration,
             on_progress=on_progress,
             engine=engine,
@@ -263,7 +266,7 @@ class _Settling:
 
     def review(self) -> PersonMatches:
         """Faces that a human must decide about, and whose they may be."""
-        return _all(self._review)
+        return PersonMatches.joined(self._review)
 
     def _check_joining(self, link: float, least: float) -> None:
         """Let no face join whom it is too little like, or a fixed person whom it is hardly more like."""
@@ -333,17 +336,3 @@ def _modes(rows: Float32, some: Int64, label: Int64, person: Int64) -> _Modes:
     faces = np.bincount(place, minlength=len(keys))
     tells = (faces > 1) | (np.bincount(person[theirs], minlength=persons)[who] == 1)
     return _Modes(group, who, cluster_means(rows[some[theirs]], place.astype(np.int64)), tells)
-
-
-def _no_matches() -> PersonMatches:
-    none = np.empty(0, np.int64)
-    return PersonMatches(none, none, np.empty(0, np.float32))
-
-
-def _all(parts: Sequence[PersonMatches]) -> PersonMatches:
-    every = [_no_matches(), *parts]
-    return PersonMatches(
-        np.concatenate([part.face for part in every]),
-        np.concatenate([part.person for part in every]),
-        np.concatenate([part.similarity for part in every]),
-    )

@@ -63,6 +63,27 @@ def test_new_faces_join_their_people_and_strangers_get_the_next_numbers(
         assert len({truth[face] for face in members}) == 1
 
 
+def test_faces_that_are_too_small_are_nobody_new_and_join_whom_they_resemble(
+    store: MadeStore, tmp_path: Path
+) -> None:
+    store.specks = {8, 9}
+    for _ in range(6):
+        store.add(8)
+    raw, _ = make(store, tmp_path)
+    for person in (9, 9, 9, 9, 5, 5):
+        store.add(person)
+    summary = grow(store, raw)
+    assert (summary.raw.made, summary.raw.alone) == ({"person_004": 2}, 4)
+    truth, before = store.people_by_face(), people(raw)
+    found = {truth[face] for members in before.values() for face in members}
+    assert not found & store.specks
+    manifest = read_manifest(raw, ClusterManifest)
+    assert {manifest.placements[face] for face, person in truth.items() if person == 8} == {"poor"}
+    store.specks = {2}
+    store.add(2)
+    assert grow(store, raw).raw.joined == {"person_002": 1}
+
+
 def test_extending_twice_changes_nothing(store: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(store, tmp_path)
     for person in (1, 3, 5, 5, 6):

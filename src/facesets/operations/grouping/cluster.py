@@ -10,6 +10,7 @@ from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.clustering.neighbors import OnProgress
 from facesets.files import printable
+from facesets.imaging.poor_faces import poor_in
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.grouping.library_people import follow_library, people_of, with_hidden
@@ -17,7 +18,7 @@ from facesets.operations.grouping.result_folder import FoundResult, counts_of, o
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.people.grouping.matching import Steps, StoppedEarly
 from facesets.plurals import counted
-from facesets.records import Collection, Float32, Int64
+from facesets.records import Bool, Collection, Float32, Int64
 from facesets.results.apply_user_edits import (
     Carried,
     UserConstraints,
@@ -112,7 +113,13 @@ def _cluster(
     reported = Steps(progress, stop, f"Clustering {counted(len(faces), 'face')}")
     try:
         grouping = group_faces(
-            faces.embedding, faces.image, options, recogniser, engine=engine, on_progress=reported
+            faces.embedding,
+            faces.image,
+            options,
+            recogniser,
+            poor=poor_in(collection),
+            engine=engine,
+            on_progress=reported,
         )
         if stop.requested:
             return _stopped(folder, out, options)
@@ -201,6 +208,7 @@ def group_faces(
     options: ClusterOptions,
     recogniser: str | None = None,
     *,
+    poor: Bool | None = None,
     engine: Engine = IN_PROCESS,
     on_progress: OnProgress | None = None,
 ) -> Grouping:
@@ -213,6 +221,8 @@ def group_faces(
         Faces with the same number are in one image.
     recogniser : str, optional
         The file name of the network that made the embeddings.
+    poor : bool array of shape (n,), optional
+        Faces that show too little to tell who somebody is. `auto` makes nobody of them.
     engine : Engine
         Who compares the faces.
     on_progress : callable, optional
@@ -221,6 +231,7 @@ def group_faces(
     task = GroupingTask(
         embeddings=embeddings,
         image=None if options.same_image_ok else image,
+        poor=poor,
         recogniser=recogniser,
         threshold=options.own_threshold(),
         min_cluster_size=options.min_cluster_size,

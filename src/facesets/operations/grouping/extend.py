@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from facesets.clustering import average_linkage, same_image_pairs, singletons_as_noise
+from facesets.imaging.poor_faces import poor_in
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.grouping.cluster import members_by_label
@@ -197,6 +198,7 @@ def _labels_of_rest(collection: Collection, rest: Int64, options: ExtendOptions)
     apart = None if options.same_image_ok else same_image_pairs(some.embedding, some.image)
     cut = options.cluster_threshold
     labels = average_linkage(some.embedding, max_cosine_distance=cut, constraints=apart, lenient=True)
+    labels[poor_in(collection)[rest]] = -1
     return singletons_as_noise(labels)
 
 

@@ -14,9 +14,10 @@ from facesets.clustering import evaluate as score
 from facesets.errors import DamagedFile, Field, WrongUsage
 from facesets.files import printable
 from facesets.formats.plain_npz import read_columns
+from facesets.imaging.poor_faces import poor_in
 from facesets.operations.grouping.cluster import group_faces
 from facesets.operations.options.cache import ClusterOptions
-from facesets.records import Collection, Float32, Int64
+from facesets.records import Bool, Collection, Float32, Int64
 
 PARENT_FOLDER = "parent-folder"
 
@@ -37,6 +38,8 @@ class Truth:
         Faces or photos that were named, but have no face in the collection.
     recogniser : str, optional
         The file name of the network that made the embeddings, where it is known.
+    poor : bool array of shape (n,), optional
+        Faces that show too little to tell who somebody is, where that is known.
     """
 
     embedding: Float32
@@ -45,6 +48,7 @@ class Truth:
     row: Int64
     unknown: int = 0
     recogniser: str | None = None
+    poor: Bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
         raise WrongUsage(f"No face has a known person{missing}. Check {Field('truth')}.")
     results = []
     for options in trials:
-        labels = group_faces(truth.embedding, truth.image, options, truth.recogniser).labels
+        labels = group_faces(truth.embedding, truth.image, options, truth.recogniser, poor=truth.poor).labels
         results.append((Trial(options.method, cut(options), score(labels, truth.name)), labels))
     results.sort(key=lambda result: -result[0].scores.pairwise_f1 - result[0].scores.bcubed_f1)
     labels = _noise_apart(results[0][1])
@@ -143,7 +147,14 @@ def truth_of_folders(collection: Collection) -> Truth:
     image = collection.faces.image[rows]
     names = [Path(collection.images.paths[i][0]).parent.name for i in image]
     used = collection.settings.recogniser
-    return Truth(collection.faces.embedding[rows], np.array(names, str), image, rows, recogniser=used)
+    return Truth(
+        collection.faces.embedding[rows],
+        np.array(names, str),
+        image,
+        rows,
+        recogniser=used,
+        poor=poor_in(collection)[rows],
+    )
 
 
 def truth_of_csv(collection: Collection, path: Path) -> Truth:
@@ -176,7 +187,15 @@ def truth_of_csv(collection: Collection, path: Path) -> Truth:
     names = np.array([known[row] for row in rows.tolist()], str)
     unknown = len({line[key] for line in lines} - row_of.keys())
     faces, used = collection.faces, collection.settings.recogniser
-    return Truth(faces.embedding[rows], names, faces.image[rows], rows, unknown, recogniser=used)
+    return Truth(
+        faces.embedding[rows],
+        names,
+        faces.image[rows],
+        rows,
+        unknown,
+        recogniser=used,
+        poor=poor_in(collection)[rows],
+    )
 
 
 def truth_of_vectors(path: Path) -> Truth:

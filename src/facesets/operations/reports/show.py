@@ -15,7 +15,7 @@ from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest
 from facesets.results.manifest_json import Manifest, read_any_manifest
 from facesets.results.user_edits import SINGLETONS
 
-_OF_NO_PERSON = {"alone", "incoherent"}
+_OF_NO_PERSON = {"alone", "incoherent", "poor"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,24 @@ def test_again_changes_nothing_and_new_faces_join_the_person_they_are_similar_to
     assert {path: after[path] for path in before if before[path]} == {p: b for p, b in before.items() if b}
 
 
+def test_nobody_is_made_of_faces_that_are_too_small_and_a_second_run_changes_nothing(
+    library: Library,
+) -> None:
+    add_person(library, "specks", 6)
+    small = "UPDATE face_detections SET face_short = 20 WHERE image_id IN (SELECT image_id FROM image_paths"
+    library.database.run(lambda connection: connection.execute(f"{small} WHERE path LIKE '/specks%')"))
+    add_person(library, "anna", 1, seed=1)
+    library.database.run(lambda connection: connection.execute(f"{small} WHERE path = '/anna-1-0.jpg')"))
+    summary = cluster(library)
+    assert (summary.new_persons, summary.new_faces, summary.alone) == (2, 8, 7)
+    given = people(library.database)
+    assert {given[f"/specks-0-{number}.jpg"] for number in range(6)} == {None}
+    assert given["/anna-1-0.jpg"] == given["/anna-0-0.jpg"]
+    again = cluster(library)
+    assert (again.new_persons, again.joined) == (0, 0)
+    assert people(library.database) == given
+
+
 @pytest.mark.parametrize("method", ["components", "agglomerative"])
 def test_a_face_between_two_people_merges_nobody_and_is_reported(library: Library, method: str) -> None:
     cluster(library)

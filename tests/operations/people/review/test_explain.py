@@ -59,6 +59,17 @@ def test_a_face_without_a_person_is_explained_about_whom_it_is_most_like_and_wha
     assert explain(library.database, found.face, "Ben").about.name == "Ben"  # type: ignore[union-attr]
 
 
+def test_a_face_that_is_too_small_says_so(library: Library) -> None:
+    add_like(library, "carl", "anna", 0.5, 1)
+    face = face_of(library, "carl-0-0")
+    library.database.run(
+        lambda connection: connection.execute(
+            "UPDATE face_detections SET face_short = 20 WHERE id = %s", (face,)
+        )
+    )
+    assert "too small" in explain(library.database, face).verdict
+
+
 def test_a_rival_raises_what_is_needed(library: Library) -> None:
     add_like(library, "carl", "anna", 0.7, 1)
     correcting.move(library.database, [face_of(library, "carl-0-0")], "new", by=BY)

@@ -150,6 +150,7 @@ def _decide(
             options,
             progress,
             stop,
+            poor=loaded.poor,
             recogniser=recogniser,
             engine=engine,
         ), None

@@ -81,6 +81,7 @@ class Others:
         task = GroupingTask(
             embeddings=embedding,
             apart=self._constraints(rows),
+            poor=self.loaded.poor[rows],
             recogniser=recogniser,
             threshold=eps if method.threshold == "max_cosine_distance" else 1.0 - eps,
             min_cluster_size=dual.unknown_min_size,

@@ -30,6 +30,7 @@ from facesets.store.postgres.people import peopled_faces as people
 from facesets.store.postgres.people.clusters import FaceClusters, clusters_of
 from facesets.store.postgres.people.face_scope import FaceScope, face_scope
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.store.postgres.people.poor_faces import poor_among
 from facesets.store.postgres.people.statements import Statements
 from facesets.store.postgres.people.unassigned import left_unassigned
 from facesets.store.postgres.people.upkeep import SINGLE
@@ -43,7 +44,8 @@ JOINING = 0.65
 class LoadedFaces:
     """The faces that a run is about, and those of known people, with what is known of their clusters.
 
-    `hierarchy` is that in force, where the run goes on with it; `left_out` counts faces it is not about.
+    `hierarchy` is that in force, where the run goes on with it; `left_out` counts faces it is not about;
+    `poor` are faces that show too little to tell who somebody is.
     """
 
     model_id: int
@@ -52,6 +54,7 @@ class LoadedFaces:
     scope: FaceScope
     hierarchy: Hierarchy | None
     seen: FacesBefore
+    poor: Bool
     left_out: int
 
 
@@ -86,6 +89,7 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
             left_unassigned(connection, detector.id),
             last_options(connection, "cluster"),
         ),
+        poor_among(connection, detector, faces.face_id),
         int((~wanted).sum()),
     )
 

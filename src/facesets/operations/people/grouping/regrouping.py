@@ -15,7 +15,7 @@ from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.grouping.matching import Decision, Steps
 from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.plurals import counted
-from facesets.records import Int64
+from facesets.records import Bool, Int64
 from facesets.stop import Stop
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
 from facesets.store.postgres.people.statements import Statements
@@ -56,13 +56,14 @@ def decide_again(
     progress: Progress,
     stop: Stop,
     *,
+    poor: Bool | None = None,
     recogniser: str | None = None,
     engine: Engine = IN_PROCESS,
 ) -> Decision:
     """Group the faces that no run has seen, and what is near them; nothing where there are none.
 
-    `recogniser` is the file name of the network that made the embeddings; `engine` compares the faces. Raises
-    `StoppedEarly`.
+    `poor` are faces that show too little to tell who somebody is; `recogniser` is the file name of the
+    network that made the embeddings; `engine` compares the faces. Raises `StoppedEarly`.
     """
     seeds = _unseen(faces, seen, options)
     if not len(seeds):
@@ -75,7 +76,7 @@ def decide_again(
     reported = Steps(progress, stop, f"Grouping {counted(len(seeds), 'face')} and those near them")
     found = regroup(
         faces.embedding,
-        KnownOwners(faces.person, fixed, image, constraints_of(said, faces.face_id)),
+        KnownOwners(faces.person, fixed, image, constraints_of(said, faces.face_id), poor),
         seeds,
         measured,
         min_size=options.min_size,

@@ -25,6 +25,7 @@ from facesets.store.postgres.people.face_story import (
 from facesets.store.postgres.people.face_vectors import vectors_of_faces
 from facesets.store.postgres.people.people_list import face_lines
 from facesets.store.postgres.people.person_edits import faces_of_person
+from facesets.store.postgres.people.poor_faces import is_poor
 from facesets.store.postgres.people.prototypes import (
     Prototypes,
     kept_prototypes,
@@ -37,6 +38,9 @@ from facesets.store.postgres.people.steps import StepRow, find_step
 _NEAREST = 5
 _RIVALS = 4
 """Those who are most similar: two of them are neither whose the face is nor who is asked about."""
+
+
+_POOR = "It is too small, cut off or hardly a face: `cluster` makes nobody new of such faces."
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,11 @@ def _explain(connection: Connection, number: int, who: str | None, *, has_protot
     step = last_step_of_face(connection, number)
     owner = None if face.person is None else require_person(connection, face.person)
     turning = _turning_point(about, runner_up, thresholds)
+    verdict = _refused(connection, number, about) or _verdict(
+        face, about, runner_up, turning, thresholds["margin"], bound=bool(statements)
+    )
+    if owner is None and is_poor(connection, detector, number):
+        verdict = f"{verdict} {_POOR}"
     return Explanation(
         face=number,
         photo=line.paths[0] if line.paths else "",
@@ -158,8 +167,7 @@ def _explain(connection: Connection, number: int, who: str | None, *, has_protot
         thresholds=thresholds,
         statements=statements,
         turning_point=turning,
-        verdict=_refused(connection, number, about)
-        or _verdict(face, about, runner_up, turning, thresholds["margin"], bound=bool(statements)),
+        verdict=verdict,
         head="" if head is None else head.name,
     )
 

@@ -53,7 +53,7 @@ _MOST_CHANGED = 500
 """People; of more it is hardly slower to look at everybody."""
 
 _UNDECIDED = 0.5
-_NO_MATCHES = PersonMatches(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+_NO_MATCHES = PersonMatches.joined([])
 
 
 def look_at_everything(
