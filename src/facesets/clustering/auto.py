@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from facesets.clustering.agglomerative import merge_groups
 from facesets.clustering.calibration import Calibration, calibrate
-from facesets.clustering.candidates import CandidatePairs, all_pairs, near_pairs
+from facesets.clustering.candidates import CandidatePairs, similar_pairs
 from facesets.clustering.centroids import cluster_means, coherence, unit_centres
 from facesets.clustering.constraints import (
     Constraints,
@@ -50,9 +50,6 @@ from facesets.clustering.vectors import (
     check_matrix,
     unit_rows,
 )
-
-_APPROXIMATE_FROM = 100_000
-"""From here on comparing all pairs takes longer than all the rest."""
 
 _ANCHOR_FACES = 4
 _LOOSE_FACES = 2
@@ -93,8 +90,7 @@ def cluster_auto(
     constraints : Constraints, optional
         What else is known.
     poor : bool array of shape (n,), optional
-        Faces that show too little to tell who somebody is: of these alone nobody is made, unless they are
-        said to show one person.
+        Faces that show too little to tell who it is: of such nobody is made but where must-links say so.
     calibration : Calibration, optional
         Measured by `calibrate` where absent.
     approximate : bool, optional
@@ -112,9 +108,8 @@ def cluster_auto(
     check_matrix(embeddings)
     known = constraints if constraints is not None else Constraints()
     measured = calibration or calibrate(embeddings, image_index=image_index)
-    first: tuple[str, ...] = ()
+    first = (_OFFSET_TAKEN.format(measured.middle),) if measured.offset else ()
     if measured.offset:
-        first = (_OFFSET_TAKEN.format(measured.middle),)
         embeddings = without_offset(embeddings)
         measured = calibrate(embeddings, image_index=image_index)
     if image_index is not None:
@@ -126,18 +121,10 @@ def cluster_auto(
     order = order[~aside[order]]
     rows = held_unit_rows(embeddings, order, engine)
     groups = resolve(among(known, order, len(embeddings)), len(order))
-    approximate = len(rows) >= _APPROXIMATE_FROM if approximate is None else approximate
     lowest = min(measured.loose, measured.link)
-    found = (
-        near_pairs(rows, lowest, on_progress, engine) if approximate else all_pairs(rows, on_progress, engine)
-    )
+    found = similar_pairs(rows, lowest, on_progress, engine, approximate=approximate)
     work = _Work(rows, groups, measured, found, engine)
-    work.run()
-    labels, placement = work.in_order_of(order, len(embeddings))
-    if aside.any():
-        outside = unit_rows(embeddings, np.flatnonzero(aside))
-        joined = join_people(outside, aside, labels, resolved, rows, work.labels, measured, engine)
-        placement[aside], placement[joined] = Placement.POOR, Placement.JOINED
+    labels, placement = work.run(embeddings, order, aside, resolved)
     described = describe(measured, placement, len(known.cannot_link), len(resolved.contradictions))
     reasons = (*first, *described, *work.reasons, *found.reasons)
     return AutoResult(numbered(labels), placement, _STRATEGY, measured, reasons, resolved.contradictions)
@@ -160,8 +147,21 @@ class _Work:
         self.placement = np.full(len(rows), Placement.ALONE, np.uint8)
         self.reasons: tuple[str, ...] = ()
 
-    def run(self) -> None:
-        """All steps, in order."""
+    def run(
+        self, embeddings: Embeddings, order: Int64, aside: Bool, known: Groups
+    ) -> tuple[Int64, NDArray[np.uint8]]:
+        """All steps; labels and placement of all faces, in the order of `embeddings`."""
+        self._group()
+        labels, placement = self._in_order_of(order, len(embeddings))
+        if aside.any():
+            outside = unit_rows(embeddings, np.flatnonzero(aside))
+            joined = join_people(
+                outside, aside, labels, known, self._rows, self.labels, self._measured, self._engine
+            )
+            placement[aside], placement[joined] = Placement.POOR, Placement.JOINED
+        return labels, placement
+
+    def _group(self) -> None:
         if not len(self._rows):
             return
         if self._measured.pairs is not None:
@@ -178,7 +178,7 @@ class _Work:
         self._take_apart_junk(core)
         self._mark_alone()
 
-    def in_order_of(self, order: Int64, count: int) -> tuple[Int64, NDArray[np.uint8]]:
+    def _in_order_of(self, order: Int64, count: int) -> tuple[Int64, NDArray[np.uint8]]:
         """Labels and placement as the caller has the faces; what is incoherent is noise.
 
         Faces that took no part have labels of their own.

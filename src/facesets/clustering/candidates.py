@@ -11,6 +11,9 @@ from facesets.clustering.linkage import Clusters
 from facesets.clustering.neighbors import Edges, OnProgress, edge_chunks
 from facesets.clustering.vectors import Float32, Int64
 
+_APPROXIMATE_FROM = 100_000
+"""From here on comparing all pairs takes longer than all the rest."""
+
 _NEIGHBOURS = 32
 _COMPARED_PAIRS = 1_000_000
 _CHECKED_FACES = 500
@@ -36,8 +39,21 @@ class CandidatePairs:
     reasons: tuple[str, ...] = ()
 
 
-def all_pairs(rows: Float32, on_progress: OnProgress | None, engine: Engine = IN_PROCESS) -> CandidatePairs:
-    """Every pair of unit rows."""
+def similar_pairs(
+    rows: Float32,
+    lowest: float,
+    on_progress: OnProgress | None,
+    engine: Engine = IN_PROCESS,
+    *,
+    approximate: bool | None = None,
+) -> CandidatePairs:
+    """Every pair of unit rows; where they are many, or `approximate`, near neighbours from `lowest` on."""
+    if len(rows) >= _APPROXIMATE_FROM if approximate is None else approximate:
+        return _near_pairs(rows, lowest, on_progress, engine)
+    return _all_pairs(rows, on_progress, engine)
+
+
+def _all_pairs(rows: Float32, on_progress: OnProgress | None, engine: Engine) -> CandidatePairs:
 
     def faces(similarity: float) -> Edges:
         return _gathered(rows, similarity, on_progress, engine)
@@ -53,8 +69,8 @@ def _gathered(rows: Float32, similarity: float, on_progress: OnProgress | None, 
     return Edges.concatenate([chunk for chunk in chunks if len(chunk)])
 
 
-def near_pairs(
-    rows: Float32, lowest: float, on_progress: OnProgress | None, engine: Engine = IN_PROCESS
+def _near_pairs(
+    rows: Float32, lowest: float, on_progress: OnProgress | None, engine: Engine
 ) -> CandidatePairs:
     """Pairs of which one is among the nearest neighbours of the other, as far as cells find them.
 
