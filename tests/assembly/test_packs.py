@@ -1,6 +1,7 @@
 """Which pack is taken: the flag's, the cache's own wherever it was used from, the settings', the default."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def test_what_was_made_with_a_pack_at_some_path_finds_it_again(small_pack: Path,
         taken(settings, models.pack, models)
     assert taken(settings, str(small_pack)) == small_pack.absolute()
     assert taken(settings, models.pack, models) == small_pack.resolve()
+
+
+def test_a_library_finds_its_pack_where_the_settings_name_it(
+    small_pack: Path, open_pack: Path, settings: Settings
+) -> None:
+    models = models_of(small_pack)
+    with pytest.raises(MissingModelPack):
+        taken(replace(settings, pack=str(open_pack)), models.pack, models)
+    assert taken(replace(settings, pack=str(small_pack)), models.pack, models) == small_pack.absolute()
 
 
 def test_a_dry_run_keeps_nothing_in_mind(pack_dir: Path, settings: Settings) -> None:

@@ -55,11 +55,15 @@ def get_pack(
 
 
 def _pack_of(known: CacheSettings, settings: Settings, notices: Notices) -> ModelPack | None:
-    """The pack that faces come from: below the roots by its name, else where it was used from."""
+    """The pack that faces come from: by its name, where it was used from, or the one that settings name."""
     named = _pack_by_name(known.pack, settings, notices)
     if named is not None and is_pack_of(named, known):
         return named
-    return recall_pack(settings.state_dir / FILE_NAME, known) or named
+    recalled = recall_pack(settings.state_dir / FILE_NAME, known)
+    if recalled is not None or not settings.pack or settings.pack == known.pack:
+        return recalled or named
+    of_settings = _pack_by_name(settings.pack, settings, notices)
+    return of_settings if of_settings is not None and is_pack_of(of_settings, known) else named
 
 
 def _pack_by_name(name: str, settings: Settings, notices: Notices) -> ModelPack | None:
