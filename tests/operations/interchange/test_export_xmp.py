@@ -18,11 +18,14 @@ from facesets.file_records import FileRecord
 from facesets.files import sha256_of
 from facesets.formats.xmp.reading import read_named_regions
 from facesets.imaging.metadata.reader import packet_in
-from facesets.imaging.stored_frame import stored_frame, upright_box
+from facesets.imaging.stored_frame import stored_box, stored_frame, upright_box
 from facesets.operations.ingest.relocate import forget_folder, relocate, writing
 from facesets.operations.interchange import export_xmp as exporting
 from facesets.operations.interchange import sidecar_files
 from facesets.operations.interchange.export_xmp import ExportXmpSummary, export_xmp
+from facesets.operations.interchange.folder_names import FilesRead
+from facesets.operations.interchange.import_names import import_names
+from facesets.operations.interchange.name_sources import named_photos
 from facesets.operations.interchange.undo_xmp import UndoXmpSummary, undo_xmp
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import correcting, naming
@@ -141,6 +144,51 @@ def _as_immich_imports(info: dict[str, Any], orientation: int) -> Iterator[tuple
             w, h = h, w
         left, top = int((x - w / 2) * width), int((y - h / 2) * height)
         yield each["Name"], left, top, int((x + w / 2) * width), int((y + h / 2) * height)
+
+
+def test_what_a_server_imported_comes_home_with_every_name_and_box(
+    library: Library, empty_database: Database, photos: Path
+) -> None:
+    home = Library(empty_database)
+    made = [picture(photos / f"{n}.jpg", n) for n in range(1, 9)]
+    for photo in made:
+        add(library, photo, "Anna", "Ben Ångström")
+        add(home, photo, "Anna", "Ben Ångström")
+    export(library)
+    forget_names = """UPDATE face_detections SET person_id = NULL, assigned_by = NULL, assigned_at = NULL;
+        DELETE FROM person_names; DELETE FROM persons"""
+    home.database.run(lambda connection: connection.execute(forget_names, prepare=False))
+    for orientation, tags in enumerate(exiftool_reads_all([sidecar(photo) for photo in made]), start=1):
+        frame = stored_frame(made[orientation - 1])
+        width, height = frame.upright_size
+        said = []
+        for name, x1, y1, x2, y2 in _as_immich_imports(tags["RegionInfo"], orientation):
+            x1, y1, x2, y2 = stored_box((x1 / width, y1 / height, x2 / width, y2 / height), orientation)
+            said.append(region(name, (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1))
+        size = f'<mwg-rs:AppliedToDimensions stDim:w="{frame.width}" stDim:h="{frame.height}"/>'
+        sidecar(made[orientation - 1]).write_bytes(packet_of(regions(*said, size=size)))
+    read = FilesRead()
+    found = import_names(
+        home,
+        named_photos([photos], "auto", read),
+        read,
+        "names",
+        by=BY,
+        progress=SilentProgress(),
+        stop=Stop(),
+    )
+    assert (found.photos, found.people, found.named, found.without_face) == (8, 2, 16, 0)
+    named = """SELECT p.path, f.x1, n.name FROM face_detections f JOIN person_names n USING (person_id)
+        JOIN image_paths p USING (image_id) ORDER BY 1, 2"""
+    assert rows(home.database, named) == rows(library.database, named)
+    ((aside,),) = rows(
+        home.database,
+        """SELECT max(greatest(abs(n.box[1] * i.width - f.x1), abs(n.box[2] * i.height - f.y1),
+                abs(n.box[3] * i.width - f.x2), abs(n.box[4] * i.height - f.y2)))
+            FROM imported_names n JOIN face_detections f ON f.id = n.face_id
+            JOIN images i ON i.id = n.image_id""",
+    )
+    assert aside <= 1.001
 
 
 def test_what_is_beyond_the_edge_is_cut_off_and_not_written_again(library: Library, photos: Path) -> None:
@@ -409,9 +457,29 @@ def test_a_folder_that_was_emptied_for_good_holds_up_no_undo(library: Library, p
     assert [(each.path, each.reason) for each in done.edited] == [
         (str(sidecar(made[1])), "its folder was emptied")
     ]
+    assert done.gone == 2
     assert list(emptied.iterdir()) == []
     with pytest.raises(WrongUsage, match="no run"):
         undo(library)
+
+
+def test_of_a_disk_that_was_taken_for_gone_what_is_ours_is_known_still(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    new, theirs = picture(photos / "new.jpg"), picture(photos / "theirs.jpg", colour="red")
+    for photo in (new, theirs):
+        add(library, photo, "Anna")
+    sidecar(theirs).write_bytes(packet_of(regions(region("Carl", 0.8, 0.2, 0.1, 0.1))))
+    export(library)
+    elsewhere = photos.rename(tmp_path / "elsewhere")
+    forget_folder(library, photos, dry_run=False)
+    done = undo(library)
+    assert (done.gone, done.as_before, len(done.edited), done.failures) == (2, 1, 1, [])
+    elsewhere.rename(photos)
+    done = export(library)
+    assert (done.left_behind, done.removed, done.changed) == (2, 1, 1)
+    assert not sidecar(new).exists()
+    assert names(sidecar(theirs)) == ["Carl"]
 
 
 def test_one_bad_photo_costs_that_photo_only(library: Library, photos: Path) -> None:
