@@ -1,5 +1,6 @@
 """Sidecars beside real files: what is written, what stays, what goes, and what is taken back."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.named_photos import HEIGHT, LEFT, RIGHT, WIDTH, add, names, picture, sidecar
 from tests.fixtures.xmp_packets import exiftool_reads, exiftool_reads_all, listed, packet_of, region, regions
 
+from facesets import files
 from facesets.errors import CannotWrite, FacesetsError, WrongUsage
 from facesets.file_records import FileRecord
 from facesets.files import sha256_of
@@ -521,6 +523,35 @@ def test_a_sidecar_that_cannot_be_written_is_as_before(
     assert "Read-only" in summary.failures[0].reason
     assert undo(library).removed == 1
     assert export(library).new == 2
+
+
+def test_a_folder_that_may_not_be_written_is_named_once_and_with_what_to_do(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = picture(photos / "a.jpg")
+    sidecar(photo).write_bytes(packet_of("", ' xmp:Rating="4"'))
+    add(library, photo, "Anna")
+
+    def refuse(path: Path, **_: object) -> None:
+        with files.writing(path):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def said() -> set[tuple[str, str]]:
+        with monkeypatch.context() as patched:
+            patched.setattr(sidecar_files, "atomic_write", refuse)
+            some = (
+                [export(library)]
+                if not rows(library.database, "SELECT FROM xmp_changes")
+                else [undo(library)]
+            )
+        return {(each.path, each.reason) for summary in some for each in summary.failures}
+
+    why = (
+        "cannot be written (Read-only file system): let yourself write in the photo's folder, or mount it so"
+    )
+    assert said() == {(str(sidecar(photo)), why)}
+    assert export(library).changed == 1
+    assert said() == {(str(sidecar(photo)), why)}
 
 
 def test_names_too_long_for_a_sidecar_cost_that_sidecar(library: Library, photos: Path) -> None:

@@ -14,7 +14,7 @@ from facesets.files import has_something, printable, sweep_temporaries
 from facesets.formats.xmp.merging import EditedSince
 from facesets.interfaces import Progress
 from facesets.operations.interchange.export_xmp import COMMAND, THREADS, LeftSidecar
-from facesets.operations.interchange.sidecar_files import content_of, put
+from facesets.operations.interchange.sidecar_files import content_of, put, why_not_written
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
@@ -163,8 +163,10 @@ def _put_back(change: Change, *, expected: Collection[str], dry_run: bool) -> tu
             put(sidecar, there, before)
     except EditedSince as error:
         return "edited", str(error)
-    except (CannotWrite, UnreadableXmp) as error:
-        return "failed", str(error)
+    except CannotWrite as error:
+        return "failed", why_not_written(error)
+    except UnreadableXmp as error:
+        return "failed", error.reason
     except OSError as error:
         return "failed", f"cannot be read: {error.strerror or error}"
     return ("removed" if change.packed is None else "restored"), ""
