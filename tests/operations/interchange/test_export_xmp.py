@@ -164,8 +164,9 @@ def test_what_a_server_imported_comes_home_with_every_name_and_box(
         frame = stored_frame(made[orientation - 1])
         width, height = frame.upright_size
         said = []
-        for name, x1, y1, x2, y2 in _as_immich_imports(tags["RegionInfo"], orientation):
-            x1, y1, x2, y2 = stored_box((x1 / width, y1 / height, x2 / width, y2 / height), orientation)
+        for name, left, top, right, bottom in _as_immich_imports(tags["RegionInfo"], orientation):
+            box = (left / width, top / height, right / width, bottom / height)
+            x1, y1, x2, y2 = stored_box(box, orientation)
             said.append(region(name, (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1))
         size = f'<mwg-rs:AppliedToDimensions stDim:w="{frame.width}" stDim:h="{frame.height}"/>'
         sidecar(made[orientation - 1]).write_bytes(packet_of(regions(*said, size=size)))

@@ -11,7 +11,6 @@ from facesets.files import atomic_write, mtime_ns_of, read_regular_file, writing
 from facesets.formats.xmp.merging import EditedSince
 from facesets.formats.xmp.packet import MAX_BYTES
 
-
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 

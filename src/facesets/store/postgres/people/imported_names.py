@@ -51,7 +51,7 @@ class ImportedName:
 
 @dataclass(frozen=True, slots=True)
 class FaceState:
-    """Whose a face is, and who said so; where it is, in pixels of the upright photo, and how large that is."""
+    """Whose a face is, and who said so; where it is in pixels of the upright photo, and the photo's size."""
 
     image: int
     person: UUID | None
