@@ -100,7 +100,7 @@ def _finish_undo(summary: "UndoXmpSummary") -> None:
         these = counted(summary.gone, "sidecar is", "sidecars are")
         console.notice(
             f"{these} of photos that are not in the library any more, in folders with nothing in them. "
-            "Is it a disk that is not mounted? Mount it, and the next export-xmp takes out what facesets wrote."
+            "Is it a disk that is not mounted? Mount it, and the next export-xmp takes out what is ours."
         )
     if summary.not_there:
         console.notice(
