@@ -96,6 +96,12 @@ def _finish_undo(summary: "UndoXmpSummary") -> None:
         lines.append("Stopped early: run the same command again to go on.")
     console.show(summary, lines, asked_for=summary.dry_run)
     _say_what_was_left(summary.edited)
+    if summary.gone:
+        these = counted(summary.gone, "sidecar is", "sidecars are")
+        console.notice(
+            f"{these} of photos that are not in the library any more, in folders with nothing in them. "
+            "Is it a disk that is not mounted? Mount it, and the next export-xmp takes out what is ours."
+        )
     if summary.not_there:
         console.notice(
             "Is a folder emptied for good? Say so with `facesets relocate FOLDER --forget`, then take the "

@@ -10,7 +10,7 @@ from facesets.cli.params import DatabaseOption
 from facesets.cli.people import how_to_undo, opened_library
 from facesets.cli.user import current_user
 from facesets.errors import Field, WrongUsage
-from facesets.files import printable
+from facesets.files import plain_path, printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
@@ -94,7 +94,7 @@ def import_names(
             Library(session),
             named_photos(source, from_, read),
             read,
-            ", ".join(printable(each.name or each) for each in source),
+            ", ".join(printable(plain_path(each).name or each) for each in source),
             by=current_user(),
             places=places,
             dry_run=dry_run,

@@ -68,6 +68,15 @@ def test_visomaster_gets_a_list_of_names_with_an_embedding_store(tmp_path: Path)
     assert (read.problems, [person.name for person in read.people]) == ([], ["Anna Öz", "Ben\udcff"])
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp932", "utf-8"])
+def test_visomaster_reads_every_name_in_the_encoding_of_its_system(tmp_path: Path, encoding: str) -> None:
+    path, called = tmp_path / "x", ["Ángel Öz", "\u6e21\u8fba", "\U0001f600" * 63]
+    path.write_bytes(visomaster_bytes([(name, MODEL.mean) for name in reversed(called)]))
+    with path.open(encoding=encoding) as file:
+        assert [entry["name"] for entry in json.load(file)] == [*reversed(called)]
+    assert format_of(path) == "visomaster"
+
+
 def test_rope_gets_513_lines_a_person_whatever_is_in_the_name(tmp_path: Path) -> None:
     path = tmp_path / "merged_embeddings.txt"
     path.write_bytes(rope_bytes([("Anna\nÖz\x85\u2028two", MODEL.mean), ("Ben", -MODEL.mean)]))

@@ -156,6 +156,22 @@ def test_what_another_program_writes_beside_ours_is_no_edit_of_ours(tmp_path: Pa
     assert (said["PersonInImage"], said["TagsList"]) == (["Carl"], ["Places/Rome"])
 
 
+def test_a_sidecar_that_another_program_wrote_again_goes_with_ours(tmp_path: Path) -> None:
+    sidecar = tmp_path / "a.xmp"
+    made = _put(None, _ANNA, _BEN, microsoft=True)
+    sidecar.write_bytes(made.content or b"")
+    exiftool_writes(sidecar, "-XMP:Rating=4")
+    rated = _put(sidecar.read_bytes(), ours=made.ours)
+    assert (rated.content or b"").count(b"<rdf:Description") == 1
+    exiftool_writes(sidecar, "-XMP:Rating=")
+    assert sidecar.read_bytes().count(b"<rdf:Description") > 1
+    assert _put(sidecar.read_bytes(), ours=made.ours) == Merged(None, NOTHING)
+    sidecar.write_bytes(rated.content or b"")
+    exiftool_writes(sidecar, "-XMP:Rating=", "-XMP:Label=")
+    assert b"Rating" not in sidecar.read_bytes()
+    assert _put(sidecar.read_bytes(), ours=rated.ours).content is None
+
+
 def test_a_sidecar_that_holds_only_ours_goes_with_it() -> None:
     made = _put(None, _ANNA)
     assert _put(made.content, ours=made.ours) == Merged(None, NOTHING)

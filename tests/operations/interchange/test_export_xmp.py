@@ -1,5 +1,6 @@
 """Sidecars beside real files: what is written, what stays, what goes, and what is taken back."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,16 +14,20 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.named_photos import HEIGHT, LEFT, RIGHT, WIDTH, add, names, picture, sidecar
 from tests.fixtures.xmp_packets import exiftool_reads, exiftool_reads_all, listed, packet_of, region, regions
 
+from facesets import files
 from facesets.errors import CannotWrite, FacesetsError, WrongUsage
 from facesets.file_records import FileRecord
 from facesets.files import sha256_of
 from facesets.formats.xmp.reading import read_named_regions
 from facesets.imaging.metadata.reader import packet_in
-from facesets.imaging.stored_frame import stored_frame, upright_box
+from facesets.imaging.stored_frame import stored_box, stored_frame, upright_box
 from facesets.operations.ingest.relocate import forget_folder, relocate, writing
 from facesets.operations.interchange import export_xmp as exporting
 from facesets.operations.interchange import sidecar_files
 from facesets.operations.interchange.export_xmp import ExportXmpSummary, export_xmp
+from facesets.operations.interchange.folder_names import FilesRead
+from facesets.operations.interchange.import_names import import_names
+from facesets.operations.interchange.name_sources import named_photos
 from facesets.operations.interchange.undo_xmp import UndoXmpSummary, undo_xmp
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import correcting, naming
@@ -141,6 +146,52 @@ def _as_immich_imports(info: dict[str, Any], orientation: int) -> Iterator[tuple
             w, h = h, w
         left, top = int((x - w / 2) * width), int((y - h / 2) * height)
         yield each["Name"], left, top, int((x + w / 2) * width), int((y + h / 2) * height)
+
+
+def test_what_a_server_imported_comes_home_with_every_name_and_box(
+    library: Library, empty_database: Database, photos: Path
+) -> None:
+    home = Library(empty_database)
+    made = [picture(photos / f"{n}.jpg", n) for n in range(1, 9)]
+    for photo in made:
+        add(library, photo, "Anna", "Ben Ångström")
+        add(home, photo, "Anna", "Ben Ångström")
+    export(library)
+    forget_names = """UPDATE face_detections SET person_id = NULL, assigned_by = NULL, assigned_at = NULL;
+        DELETE FROM person_names; DELETE FROM persons"""
+    home.database.run(lambda connection: connection.execute(forget_names, prepare=False))
+    for orientation, tags in enumerate(exiftool_reads_all([sidecar(photo) for photo in made]), start=1):
+        frame = stored_frame(made[orientation - 1])
+        width, height = frame.upright_size
+        said = []
+        for name, left, top, right, bottom in _as_immich_imports(tags["RegionInfo"], orientation):
+            box = (left / width, top / height, right / width, bottom / height)
+            x1, y1, x2, y2 = stored_box(box, orientation)
+            said.append(region(name, (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1))
+        size = f'<mwg-rs:AppliedToDimensions stDim:w="{frame.width}" stDim:h="{frame.height}"/>'
+        sidecar(made[orientation - 1]).write_bytes(packet_of(regions(*said, size=size)))
+    read = FilesRead()
+    found = import_names(
+        home,
+        named_photos([photos], "auto", read),
+        read,
+        "names",
+        by=BY,
+        progress=SilentProgress(),
+        stop=Stop(),
+    )
+    assert (found.photos, found.people, found.named, found.without_face) == (8, 2, 16, 0)
+    named = """SELECT p.path, f.x1, n.name FROM face_detections f JOIN person_names n USING (person_id)
+        JOIN image_paths p USING (image_id) ORDER BY 1, 2"""
+    assert rows(home.database, named) == rows(library.database, named)
+    ((aside,),) = rows(
+        home.database,
+        """SELECT max(greatest(abs(n.box[1] * i.width - f.x1), abs(n.box[2] * i.height - f.y1),
+                abs(n.box[3] * i.width - f.x2), abs(n.box[4] * i.height - f.y2)))
+            FROM imported_names n JOIN face_detections f ON f.id = n.face_id
+            JOIN images i ON i.id = n.image_id""",
+    )
+    assert aside <= 1.001
 
 
 def test_what_is_beyond_the_edge_is_cut_off_and_not_written_again(library: Library, photos: Path) -> None:
@@ -409,9 +460,29 @@ def test_a_folder_that_was_emptied_for_good_holds_up_no_undo(library: Library, p
     assert [(each.path, each.reason) for each in done.edited] == [
         (str(sidecar(made[1])), "its folder was emptied")
     ]
+    assert done.gone == 2
     assert list(emptied.iterdir()) == []
     with pytest.raises(WrongUsage, match="no run"):
         undo(library)
+
+
+def test_of_a_disk_that_was_taken_for_gone_what_is_ours_is_known_still(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    new, theirs = picture(photos / "new.jpg"), picture(photos / "theirs.jpg", colour="red")
+    for photo in (new, theirs):
+        add(library, photo, "Anna")
+    sidecar(theirs).write_bytes(packet_of(regions(region("Carl", 0.8, 0.2, 0.1, 0.1))))
+    export(library)
+    elsewhere = photos.rename(tmp_path / "elsewhere")
+    forget_folder(library, photos, dry_run=False)
+    done = undo(library)
+    assert (done.gone, done.as_before, len(done.edited), done.failures) == (2, 1, 1, [])
+    elsewhere.rename(photos)
+    done = export(library)
+    assert (done.left_behind, done.removed, done.changed) == (2, 1, 1)
+    assert not sidecar(new).exists()
+    assert names(sidecar(theirs)) == ["Carl"]
 
 
 def test_one_bad_photo_costs_that_photo_only(library: Library, photos: Path) -> None:
@@ -453,6 +524,35 @@ def test_a_sidecar_that_cannot_be_written_is_as_before(
     assert "Read-only" in summary.failures[0].reason
     assert undo(library).removed == 1
     assert export(library).new == 2
+
+
+def test_a_folder_that_may_not_be_written_is_named_once_and_with_what_to_do(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = picture(photos / "a.jpg")
+    sidecar(photo).write_bytes(packet_of("", ' xmp:Rating="4"'))
+    add(library, photo, "Anna")
+
+    def refuse(path: Path, **_: object) -> None:
+        with files.writing(path):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def said() -> set[tuple[str, str]]:
+        with monkeypatch.context() as patched:
+            patched.setattr(sidecar_files, "atomic_write", refuse)
+            some = (
+                [export(library)]
+                if not rows(library.database, "SELECT FROM xmp_changes")
+                else [undo(library)]
+            )
+        return {(each.path, each.reason) for summary in some for each in summary.failures}
+
+    why = (
+        "cannot be written (Read-only file system): let yourself write in the photo's folder, or mount it so"
+    )
+    assert said() == {(str(sidecar(photo)), why)}
+    assert export(library).changed == 1
+    assert said() == {(str(sidecar(photo)), why)}
 
 
 def test_names_too_long_for_a_sidecar_cost_that_sidecar(library: Library, photos: Path) -> None:

@@ -524,6 +524,36 @@ def test_what_a_run_found_and_xmp_agrees_with_is_no_word_of_a_human(library: Lib
     ]
 
 
+def test_what_digikam_took_from_our_sidecars_is_no_word_of_a_human(library: Library, tmp_path: Path) -> None:
+    folder = tmp_path / "2019" / "summer"
+    faces = photos_of_anna(library, folder, 8)
+    cluster(library, method="components", threshold=0.5)
+    person = rows(library.database, f"SELECT person_id::text FROM face_detections WHERE id = {faces[0]}")[0][
+        0
+    ]
+    naming.name(library.database, person, "Anna", into=False, face=False, by=BY)
+    said = "SELECT face_id FROM said_faces ORDER BY 1"
+    before = rows(library.database, said)
+    ours = np.multiply(LEFT, (60, 40) * 2)
+    photos = [
+        {
+            "name": f"{n}.jpg",
+            "size": 5,
+            "orientation": 1,
+            "width": 60,
+            "height": 40,
+            # Half of them as digiKam draws them itself.
+            "people": [("Anna", ours + (0.4 if n % 2 else [-4, -3, 4, 1]))],
+        }
+        for n in range(8)
+    ]
+    digikam_database(tmp_path / "digikam4.db", tmp_path, photos)
+    found = bring(library, tmp_path / "digikam4.db")
+    drawn = {(face,) for face in faces[::2]}
+    assert (found.named, found.known) == (len(drawn - set(before)), 8 - len(drawn - set(before)))
+    assert set(rows(library.database, said)) == {*before, *drawn}
+
+
 def test_somebody_who_has_another_name_elsewhere_is_told_and_merged(library: Library, tmp_path: Path) -> None:
     faces = [add_photo_file(library, tmp_path / f"{n}.jpg", [LEFT])[0] for n in range(3)]
     for number, face in enumerate(faces):

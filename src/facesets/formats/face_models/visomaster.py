@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from facesets.files import json_bytes, printable
+from facesets.files import printable
 from facesets.formats.face_models.face_model import (
     ModelsRead,
     PersonRead,
@@ -25,13 +25,15 @@ KEY = "Inswapper128ArcFace"
 
 
 def visomaster_bytes(people: Iterable[tuple[str, Float32]]) -> bytes:
-    """The file of people, each by name and embedding (512,)."""
-    return json_bytes(
-        [
-            {"name": name, "embedding_store": {KEY: [float(each) for each in embedding]}}
-            for name, embedding in people
-        ]
-    )
+    """The file of people, each by name and embedding (512,).
+
+    In ASCII, as VisoMaster itself writes it: it reads the file in the encoding of the system.
+    """
+    entries = [
+        {"name": name, "embedding_store": {KEY: [float(each) for each in embedding]}}
+        for name, embedding in people
+    ]
+    return json.dumps(entries, indent=2, ensure_ascii=True).encode("ascii") + b"\n"
 
 
 def read_visomaster(path: Path) -> ModelsRead:

@@ -156,8 +156,12 @@ def remove_empty(tree: Tree, made: set[str]) -> None:
     for name in ("mwg-rs:Regions", "MP:RegionInfo"):
         _remove_empty_element(property_of(tree, qualified(name)), name, made)
     if "rdf:Description" in made:
+        # exiftool makes several of one, for each namespace its own.
         for each in list(descriptions(tree)):
-            _remove_empty_element(each, "rdf:Description", made)
+            if _is_empty(each):
+                remove(each)
+        if not any(True for _ in descriptions(tree)):
+            made.discard("rdf:Description")
 
 
 def _is_node(found: Node | str | None) -> bool:
@@ -179,8 +183,11 @@ def _remove_empty_list(holder: Node | str | None, name: str, made: set[str]) -> 
 
 
 def _remove_empty_element(node: Node | str | None, name: str, made: set[str]) -> None:
-    if name not in made or node is None or isinstance(node, str) or len(node) or (node.text or "").strip():
-        return
-    if set(node.attrib) <= {_ABOUT, _PARSE_TYPE}:
+    if name in made and node is not None and not isinstance(node, str) and _is_empty(node):
         remove(node)
         made.discard(name)
+
+
+def _is_empty(node: Node) -> bool:
+    is_bare = not len(node) and not (node.text or "").strip()
+    return is_bare and set(node.attrib) <= {_ABOUT, _PARSE_TYPE}

@@ -17,7 +17,7 @@ from facesets.formats.xmp.merging import EditedSince
 from facesets.formats.xmp.ownership import NOTHING
 from facesets.interfaces import Progress
 from facesets.operations.interchange.export_request import Request, request_of
-from facesets.operations.interchange.sidecar_files import put, state_of
+from facesets.operations.interchange.sidecar_files import put, state_of, why_not_written
 from facesets.operations.interchange.sidecar_plan import Plan, packed, plan_sidecar, sidecar_of
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.stop import Stop
@@ -345,5 +345,5 @@ def _write(plan: Plan) -> Plan:
     except CannotWrite as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return replace(plan, outcome="failed", reason=str(error))
+        return replace(plan, outcome="failed", reason=why_not_written(error))
     return plan

@@ -10,6 +10,10 @@ from facesets.store.postgres.people.imported_names import FaceState, ImportedNam
 
 _OURS_TOO = frozenset({"mwg", "microsoft"})
 """What `export-xmp` writes: a run's own guess must not come back as somebody's word."""
+_READS_OURS = "digikam"
+"""It takes regions of sidecars for faces that somebody confirmed, and keeps them in whole pixels."""
+_ROUNDED = 2.0
+"""Pixels by which that moves an edge; no two programs draw a face so much alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,20 @@ def _is_known(row: ImportedName, person: UUID, here: Here) -> bool:
     """Whether the face was said to be the person, or is, and the name may be what we wrote into a sidecar."""
     if row.face is None or here.homes.get(row.face) == person:
         return True
-    return row.face not in here.homes and row.program in _OURS_TOO and here.states[row.face].person == person
+    state = here.states[row.face]
+    may_be_ours = row.program in _OURS_TOO or (row.program == _READS_OURS and _is_drawn_alike(row, state))
+    return row.face not in here.homes and may_be_ours and state.person == person
+
+
+def _is_drawn_alike(row: ImportedName, state: FaceState) -> bool:
+    """Whether a box is that of the face, as far as it is on the photo, but for rounding."""
+    if row.box is None:
+        return False
+    size = state.size * 2
+    return all(
+        abs(edge * length - min(max(own, 0), length)) <= _ROUNDED
+        for edge, own, length in zip(row.box, state.box, size, strict=True)
+    )
 
 
 def _is_said_otherwise(row: ImportedName, person: UUID | None, here: Here) -> bool:

@@ -1,14 +1,17 @@
 """Sidecars on the disk: read without following links, written whole, each only as it was seen."""
 
+import errno
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from facesets.errors import UnreadableXmp
+from facesets.errors import CannotWrite, UnreadableXmp
 from facesets.files import atomic_write, mtime_ns_of, read_regular_file, writing
 from facesets.formats.xmp.merging import EditedSince
 from facesets.formats.xmp.packet import MAX_BYTES
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def content_of(sidecar: Path) -> bytes | None:
@@ -60,6 +63,16 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None) -> None:
 
     with atomic_write(sidecar, before_replacing=like_before) as file:
         file.write(content)
+
+
+def why_not_written(error: CannotWrite) -> str:
+    """Why a sidecar could not be written; no other place would do, for it lies beside its photo."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in _FORBIDDEN:
+        return (
+            f"cannot be written ({cause.strerror}): let yourself write in the photo's folder, or mount it so"
+        )
+    return str(error)
 
 
 def state_of(sidecar: Path | str) -> tuple[int, int] | None:

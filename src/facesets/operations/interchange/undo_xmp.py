@@ -14,7 +14,7 @@ from facesets.files import has_something, printable, sweep_temporaries
 from facesets.formats.xmp.merging import EditedSince
 from facesets.interfaces import Progress
 from facesets.operations.interchange.export_xmp import COMMAND, THREADS, LeftSidecar
-from facesets.operations.interchange.sidecar_files import content_of, put
+from facesets.operations.interchange.sidecar_files import content_of, put, why_not_written
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
@@ -34,7 +34,7 @@ _AT_A_TIME = 500
 MOST_HELD = 16_000_000
 """Bytes of sidecars in memory, compressed: each may have megabytes."""
 
-_Outcome = Literal["restored", "removed", "as_before", "edited", "failed", "not_there"]
+_Outcome = Literal["restored", "removed", "as_before", "edited", "failed", "not_there", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,9 @@ class UndoXmpSummary:
         run is.
     not_there
         Those of the failures in whose folder there is nothing, while the library knows photos there.
+    gone
+        Those of the rest in whose folder there is nothing, either because it was emptied or because its disk
+        is not mounted: what is ours in them is known still, should they come back.
     """
 
     run: int
@@ -63,6 +66,7 @@ class UndoXmpSummary:
     stopped: bool = False
     dry_run: bool = False
     not_there: int = 0
+    gone: int = 0
 
 
 def undo_xmp(
@@ -82,7 +86,7 @@ def undo_xmp(
         number = _number_of(runs, run)
         later = [each for each in runs if each > number]
         counts: Counter[str] = Counter()
-        left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": [], "not_there": []}
+        left: dict[str, list[LeftSidecar]] = {"edited": [], "gone": [], "failed": [], "not_there": []}
         progress.begin("Sidecars", database.run(lambda connection: count_changes(connection, number)))
         behind, is_done = "", False
         while not (is_done or stop.requested):
@@ -101,7 +105,8 @@ def undo_xmp(
             for change, (outcome, reason) in zip(changes, pool.map(put_back, changes), strict=True):
                 counts[outcome] += 1
                 is_under_another = outcome == "edited" and change.path in written
-                if outcome in left:
+                # Of what was not there before the run nothing is lost.
+                if outcome in left and not (outcome == "gone" and change.packed is None):
                     why = "a later run wrote it: take that back first" if is_under_another else reason
                     left[outcome].append(LeftSidecar(str(_place(change)), why))
                 # What could not be written can be tried again.
@@ -115,12 +120,13 @@ def undo_xmp(
         number,
         counts["restored"],
         counts["removed"],
-        counts["as_before"],
-        left["edited"],
+        counts["as_before"] + counts["gone"] - len(left["gone"]),
+        left["edited"] + left["gone"],
         left["not_there"] + left["failed"],
         not is_done,
         dry_run,
         counts["not_there"],
+        counts["gone"],
     )
 
 
@@ -147,7 +153,7 @@ def _put_back(change: Change, *, expected: Collection[str], dry_run: bool) -> tu
             # A disk that is not mounted says nothing of what is on it; a photo that is known no more does.
             if change.path in expected:
                 return "not_there", "there is nothing in its folder: mounted elsewhere?"
-            return ("as_before", "") if change.packed is None else ("edited", "its folder was emptied")
+            return "gone", "its folder was emptied"
         before = change.before
         if there == before:
             return "as_before", ""
@@ -157,15 +163,20 @@ def _put_back(change: Change, *, expected: Collection[str], dry_run: bool) -> tu
             put(sidecar, there, before)
     except EditedSince as error:
         return "edited", str(error)
-    except (CannotWrite, UnreadableXmp) as error:
-        return "failed", str(error)
+    except CannotWrite as error:
+        return "failed", why_not_written(error)
+    except UnreadableXmp as error:
+        return "failed", error.reason
     except OSError as error:
         return "failed", f"cannot be read: {error.strerror or error}"
     return ("removed" if change.packed is None else "restored"), ""
 
 
 def _settle(connection: Connection, run: int, settled: Sequence[tuple[Change, _Outcome]]) -> None:
-    """Keep what of the sidecars is ours now, and forget that they can be put back."""
+    """Keep what of the sidecars is ours now, and forget that they can be put back.
+
+    Of what was not seen, what is known of it stays.
+    """
     now = {
         change.path: (
             None
@@ -173,7 +184,7 @@ def _settle(connection: Connection, run: int, settled: Sequence[tuple[Change, _O
             else KnownSidecar(change.sidecar, change.people_before or frozenset(), change.ours_before)
         )
         for change, outcome in settled
-        if outcome != "edited"
+        if outcome not in ("edited", "gone")
     }
     keep_sidecars(connection, now)
     drop_changes(connection, run, [change.path for change, _ in settled])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from facesets.errors import CannotWrite
-from facesets.files import json_bytes, printable
+from facesets.files import printable
 from facesets.operations.people.forgetting.forget_files import NEAR, CacheForgotten
 from facesets.operations.people.forgetting.forget_words import holds_name, sql_pattern
 from facesets.results.earlier_export import EarlierExport
@@ -168,7 +168,7 @@ def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tu
     excused: list[str] = []
 
     def is_held(text: str) -> bool:
-        return holds_name(json_bytes(text), forms)
+        return holds_name(text.encode("utf-8", "backslashreplace"), forms)
 
     top = safe.names_in()
     for name in top:
@@ -177,7 +177,8 @@ def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tu
     inside = [f"{name}/{each}" for name in top for each in safe.names_in(name) if each.endswith(".json")]
     for name in [*(each for each in top if each.endswith(".json")), *inside]:
         content = _content(safe, name)
-        if not holds_name(content, forms):
+        # What is escaped has neither the letters of a name nor the ends of its words.
+        if b"\\" not in content and not holds_name(content, forms):
             continue
         texts = list(_texts(content))
         if any(own and is_held(text) and _owner(text) not in others for text, own in texts):

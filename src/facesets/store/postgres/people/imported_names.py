@@ -51,11 +51,13 @@ class ImportedName:
 
 @dataclass(frozen=True, slots=True)
 class FaceState:
-    """Whose a face is, and who said so."""
+    """Whose a face is, and who said so; where it is in pixels of the upright photo, and the photo's size."""
 
     image: int
     person: UUID | None
     assigned_by: str
+    box: Box
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,15 @@ def faces_of_images(
 def states_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, FaceState]:
     """Whose some faces are; those that do not exist are left out."""
     rows = connection.execute(
-        """SELECT id, image_id, person_id, coalesce(assigned_by, '') FROM face_detections
-            WHERE id = ANY(%s::bigint[])""",
+        """SELECT f.id, f.image_id, f.person_id, coalesce(f.assigned_by, ''), f.x1, f.y1, f.x2, f.y2,
+                i.width, i.height
+            FROM face_detections f JOIN images i ON i.id = f.image_id WHERE f.id = ANY(%s::bigint[])""",
         (list(faces),),
     )
-    return {int(face): FaceState(int(image), person, by) for face, image, person, by in rows}
+    return {
+        int(face): FaceState(int(image), person, by, tuple(place[:4]), tuple(place[4:]))
+        for face, image, person, by, *place in rows
+    }
 
 
 def imported_of_images(connection: Connection, images: Sequence[int]) -> list[ImportedName]:
