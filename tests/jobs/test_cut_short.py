@@ -13,6 +13,7 @@ from procrastinate import RetryDecision
 from procrastinate.exceptions import ConnectorException
 from procrastinate.manager import JobManager
 
+from facesets.errors import Unreachable
 from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
@@ -142,6 +143,21 @@ def test_photos_whose_drive_goes_away_are_done_when_it_is_back(
         work(queue)
     assert the_job(queue).state == "done"
     assert len(stored(queue)) == 3
+
+
+def test_a_job_for_which_the_server_has_no_session_says_so(
+    queue: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Database, **_within: float) -> Database:
+        raise Unreachable("All connections are in use.")
+
+    monkeypatch.setattr(Database, "another", full)
+    monkeypatch.setattr("facesets.jobs.running._UNREACHABLE_ATTEMPTS", 0)
+    number = put(queue, Order("cluster"))
+    work(queue)
+    job = queue.run(lambda connection: find_job(connection, number))
+    assert job is not None
+    assert (job.state, job.where, job.reason) == ("failed", "here", "All connections are in use.")
 
 
 def test_a_listing_that_failed_is_done_again_with_its_parts(queue: Database) -> None:
