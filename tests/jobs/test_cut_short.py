@@ -1,6 +1,5 @@
 """Jobs that are cut short: by the end of their worker, by whoever cancels them, or by its death."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,30 +29,12 @@ from facesets.store.postgres.queue.notes import left_alone, queues_with_work
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import ml_service
-from tests.fixtures.notices import KeptNotices
+from tests.fixtures.notices import Heard, KeptNotices
 from tests.fixtures.program import run
 from tests.fixtures.queued import HEARTBEAT_S, ended_when, host, make_pictures, stored, work, worked_off
 from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.usefixtures("few_tags")
-
-
-class Heard(KeptNotices):
-    """Does something when a worker begins a job; of parts it hears as of details."""
-
-    def __init__(self, do: Callable[[], object]) -> None:
-        super().__init__()
-        self._do = do
-
-    def remark(self, line: str) -> None:
-        super().remark(line)
-        if line.startswith("Job "):
-            self._do()
-
-    def detail(self, line: str) -> None:
-        super().detail(line)
-        if line.endswith("index photos."):
-            self._do()
 
 
 def the_job(session: Database) -> JobLine:

@@ -12,7 +12,7 @@ from facesets.cli.wording import worded
 from facesets.jobs import trials
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import Needs, Order
-from facesets.jobs.queueing import put
+from facesets.jobs.queueing import put, retry
 from facesets.jobs.worker import Rhythm, work_off
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
@@ -24,7 +24,7 @@ from facesets.store.postgres.queue.takers import WORKER_CLAIM, note_taker
 from facesets.web.api.queue import queued_job
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import Service, ml_service
-from tests.fixtures.notices import KeptNotices
+from tests.fixtures.notices import Heard, KeptNotices
 from tests.fixtures.program import run
 from tests.fixtures.queued import HEARTBEAT_S, ended_when, host, make_pictures, stored, work, worked_off
 from tests.fixtures.waiting import PATIENCE_S, wait_for
@@ -94,6 +94,47 @@ def test_a_service_that_does_not_answer_is_waited_for(
     assert waits(queue, number).endswith("does not answer.")
     work(queue, service.url)
     assert waits(queue, number) == "done"
+
+
+def test_photos_that_failed_with_a_service_are_done_by_the_same_worker_when_it_is_well(
+    queue: Database, library_url: str, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.remote.ml_service.WAITS_S", ())
+    monkeypatch.setattr("facesets.jobs.running._UNREACHABLE_ATTEMPTS", 0)
+    photos = make_pictures(tmp_path / "photos", 50)
+    asked = ("index", "--target", photos, "--skip-clip", "--ml-uri", service.url, "--queue")
+    number = int(run(*asked, "--database", library_url).out)
+    others = ["antelopev2"]
+    here, stop = host(Heard(lambda: setattr(service, "models", tuple(others)))), Stop()
+    models = Models(here, queue, stop, concurrency=2, provider="cpu")
+    worked_off(queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
+    job = queue.run(lambda connection: find_job(connection, number))
+    assert job is not None
+    assert (job.state, len(stored(queue))) == ("failed", 0)
+    assert f"{service.url} answers, but fails at all that it is asked for" in job.reason
+    assert "Does it have the model buffalo_l?" in job.reason
+    others.clear()
+    service.models = ()
+    retry(queue, number)
+    worked_off(queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
+    assert (waits(queue, number), len(stored(queue))) == ("done", 50)
+
+
+def test_the_service_that_a_job_names_is_tried_with_the_model_that_is_needed(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    service.models = ("antelopev2", "ViT-B-32__openai")
+    first, second = make_pictures(tmp_path / "first", 1), make_pictures(tmp_path / "second", 1, seed=1)
+    queued = ("--ml-uri", service.url, "--queue", "--database", library_url)
+    faces = int(run("index", "--target", first, *queued).out)
+    scenes = int(run("index", "--target", second, "--skip-faces", *queued).out)
+    work(queue)
+    why = f"{service.url} does not work with the model buffalo_l, which is used where none is named"
+    assert f"{why}: load it there, or name another service when it is queued." in waits(queue, faces)
+    assert waits(queue, scenes) == "done"
+    service.models = ()
+    work(queue)
+    assert waits(queue, faces) == "done"
 
 
 def test_a_job_that_names_no_valid_address_ends_no_worker(

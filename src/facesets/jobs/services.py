@@ -53,24 +53,24 @@ class TriedServices:
         service = f"the machine-learning service {client.label}"
         pack = client.settings.pack
         foreign = ""
-        if own and known is not None and service_model(known) is None and not needs.service:
+        if own and needs.faces and known is not None and service_model(known) is None and not needs.service:
             of_library = f"the library's faces come from the model pack {printable(known.pack)}"
             without = f"start the worker without {Field('ml_uri')}, where that pack is"
             foreign = f"{of_library}, not from {service}: {without}"
-        is_tried = own is None or (uri, pack) in self._fit
+        is_tried = not needs.faces or (uri, pack) in self._fit
         key = (uri, pack, is_tried)
-        unfit = _without_model(client, needs, known)
+        unfit = _without_model(client, own, needs, known)
         if not self._trials.begin(key, lambda: _found_out(client, foreign, unfit, is_tried=is_tried)):
             client.close()
         lacking = self._trials.result(key)
         if lacking is None:
             return BeingTried(f"{service} is being tried")
-        if not lacking and own is not None:
+        if not lacking and needs.faces:
             self._fit.add((uri, pack))
         return lacking
 
 
-def _without_model(client: MlService, needs: Needs, known: CacheSettings | None) -> str:
+def _without_model(client: MlService, own: str | None, needs: Needs, known: CacheSettings | None) -> str:
     """What is said of a service that has other models than the one that is needed."""
     if needs.pack:
         whose = "which the job names"
@@ -78,10 +78,11 @@ def _without_model(client: MlService, needs: Needs, known: CacheSettings | None)
         whose = "from which the library's faces come"
     else:
         whose = "which is used where none is named"
+    start = f"start the worker with {Field('ml_uri', 'URL')} of a service that has it"
+    otherwise = start if own else "name another service when it is queued"
     return (
         f"the machine-learning service {client.label} does not work with the model "
-        f"{printable(client.settings.recogniser)}, {whose}: load it there, or start the worker with "
-        f"{Field('ml_uri', 'URL')} of a service that has it"
+        f"{printable(client.settings.recogniser)}, {whose}: load it there, or {otherwise}"
     )
 
 
