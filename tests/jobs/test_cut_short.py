@@ -1,6 +1,5 @@
 """Jobs that are cut short: by the end of their worker, by whoever cancels them, or by its death."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from procrastinate import RetryDecision
 from procrastinate.exceptions import ConnectorException
 from procrastinate.manager import JobManager
 
+from facesets.errors import Unreachable
 from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
@@ -29,30 +29,12 @@ from facesets.store.postgres.queue.notes import left_alone, queues_with_work
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import ml_service
-from tests.fixtures.notices import KeptNotices
+from tests.fixtures.notices import Heard, KeptNotices
 from tests.fixtures.program import run
 from tests.fixtures.queued import HEARTBEAT_S, ended_when, host, make_pictures, stored, work, worked_off
 from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.usefixtures("few_tags")
-
-
-class Heard(KeptNotices):
-    """Does something when a worker begins a job; of parts it hears as of details."""
-
-    def __init__(self, do: Callable[[], object]) -> None:
-        super().__init__()
-        self._do = do
-
-    def remark(self, line: str) -> None:
-        super().remark(line)
-        if line.startswith("Job "):
-            self._do()
-
-    def detail(self, line: str) -> None:
-        super().detail(line)
-        if line.endswith("index photos."):
-            self._do()
 
 
 def the_job(session: Database) -> JobLine:
@@ -142,6 +124,21 @@ def test_photos_whose_drive_goes_away_are_done_when_it_is_back(
         work(queue)
     assert the_job(queue).state == "done"
     assert len(stored(queue)) == 3
+
+
+def test_a_job_for_which_the_server_has_no_session_says_so(
+    queue: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Database, **_within: float) -> Database:
+        raise Unreachable("All connections are in use.")
+
+    monkeypatch.setattr(Database, "another", full)
+    monkeypatch.setattr("facesets.jobs.running._UNREACHABLE_ATTEMPTS", 0)
+    number = put(queue, Order("cluster"))
+    work(queue)
+    job = queue.run(lambda connection: find_job(connection, number))
+    assert job is not None
+    assert (job.state, job.where, job.reason) == ("failed", "here", "All connections are in use.")
 
 
 def test_a_listing_that_failed_is_done_again_with_its_parts(queue: Database) -> None:

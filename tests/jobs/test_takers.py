@@ -1,14 +1,19 @@
 """Workers take what their host can do; of what waits it is said why."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from facesets.cli.wording import worded
+from facesets.jobs import trials
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import Needs, Order
-from facesets.jobs.queueing import put
-from facesets.jobs.worker import Rhythm
+from facesets.jobs.queueing import put, retry
+from facesets.jobs.worker import Rhythm, work_off
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database, opened
@@ -16,17 +21,24 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import find_job
 from facesets.store.postgres.queue.schema import look_into_queue
 from facesets.store.postgres.queue.takers import WORKER_CLAIM, note_taker
+from facesets.web.api.queue import queued_job
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import Service, ml_service
-from tests.fixtures.notices import KeptNotices
+from tests.fixtures.notices import Heard, KeptNotices
 from tests.fixtures.program import run
 from tests.fixtures.queued import HEARTBEAT_S, ended_when, host, make_pictures, stored, work, worked_off
+from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 
 def waits(session: Database, number: int) -> str:
     job = session.run(lambda connection: find_job(connection, number))
     assert job is not None
-    return job.waits if job.state == "waiting" else job.state
+    return worded(job.waits) if job.state == "waiting" else job.state
+
+
+def heard(notices: KeptNotices) -> list[str]:
+    """What a worker said, as its terminal words it."""
+    return [worded(line) for line in notices.remarks]
 
 
 @pytest.mark.slow
@@ -39,15 +51,19 @@ def test_a_service_without_the_model_of_the_library_leaves_its_photos_to_one_tha
     number = int(run(*index, second, "--queue").out)
     with ml_service() as other:
         other.models = ("antelopev2",)
-        said = work(queue, other.url).remarks
-        why = f"the machine-learning service {other.url} does not work with the model buffalo_l"
+        said = heard(work(queue, other.url))
+        why = (
+            f"the machine-learning service {other.url} does not work with the model buffalo_l, from which "
+            "the library's faces come: load it there, or start the worker with --ml-uri URL of a service "
+            "that has it"
+        )
         assert f"Jobs that need the library's models are left to others: {why}." in said
         assert f"Left to others: index, for {why}." in said
         assert waits(queue, number) == f"No worker runs. The last one left it. here: {why}."
         assert why in run("jobs", "--database", library_url).out.replace("\n", " ")
         assert json.loads(run("jobs", "show", number, "--json", "--database", library_url).out)["waits"]
     service.models = ("buffalo_l", "ViT-B-32__openai")
-    said = work(queue, service.url).remarks
+    said = heard(work(queue, service.url))
     assert "The library's models are at the service that --ml-uri names." in said
     assert waits(queue, number) == "done"
     assert len(stored(queue)) == 5
@@ -61,9 +77,9 @@ def test_a_service_leaves_photos_of_a_library_whose_faces_come_from_models_of_it
     number = int(run("index", "--target", photos, "--queue", "--database", library_url).out)
     known = Library(queue).settings
     assert known is not None
-    said = " ".join(work(queue, service.url).remarks)
+    said = " ".join(heard(work(queue, service.url)))
     assert f"come from the model pack {known.pack}, not from the machine-learning service" in said
-    assert "not from the machine-learning service" in waits(queue, number)
+    assert "start the worker without --ml-uri, where that pack is." in waits(queue, number)
 
 
 @pytest.mark.slow
@@ -78,6 +94,47 @@ def test_a_service_that_does_not_answer_is_waited_for(
     assert waits(queue, number).endswith("does not answer.")
     work(queue, service.url)
     assert waits(queue, number) == "done"
+
+
+def test_photos_that_failed_with_a_service_are_done_by_the_same_worker_when_it_is_well(
+    queue: Database, library_url: str, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.remote.ml_service.WAITS_S", ())
+    monkeypatch.setattr("facesets.jobs.running._UNREACHABLE_ATTEMPTS", 0)
+    photos = make_pictures(tmp_path / "photos", 50)
+    asked = ("index", "--target", photos, "--skip-clip", "--ml-uri", service.url, "--queue")
+    number = int(run(*asked, "--database", library_url).out)
+    others = ["antelopev2"]
+    here, stop = host(Heard(lambda: setattr(service, "models", tuple(others)))), Stop()
+    models = Models(here, queue, stop, concurrency=2, provider="cpu")
+    worked_off(queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
+    job = queue.run(lambda connection: find_job(connection, number))
+    assert job is not None
+    assert (job.state, len(stored(queue))) == ("failed", 0)
+    assert f"{service.url} answers, but fails at all that it is asked for" in job.reason
+    assert "Does it have the model buffalo_l?" in job.reason
+    others.clear()
+    service.models = ()
+    retry(queue, number)
+    worked_off(queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
+    assert (waits(queue, number), len(stored(queue))) == ("done", 50)
+
+
+def test_the_service_that_a_job_names_is_tried_with_the_model_that_is_needed(
+    queue: Database, library_url: str, service: Service, tmp_path: Path
+) -> None:
+    service.models = ("antelopev2", "ViT-B-32__openai")
+    first, second = make_pictures(tmp_path / "first", 1), make_pictures(tmp_path / "second", 1, seed=1)
+    queued = ("--ml-uri", service.url, "--queue", "--database", library_url)
+    faces = int(run("index", "--target", first, *queued).out)
+    scenes = int(run("index", "--target", second, "--skip-faces", *queued).out)
+    work(queue)
+    why = f"{service.url} does not work with the model buffalo_l, which is used where none is named"
+    assert f"{why}: load it there, or name another service when it is queued." in waits(queue, faces)
+    assert waits(queue, scenes) == "done"
+    service.models = ()
+    work(queue)
+    assert waits(queue, faces) == "done"
 
 
 def test_a_job_that_names_no_valid_address_ends_no_worker(
@@ -167,6 +224,42 @@ def test_a_worker_may_be_told_to_take_the_photos_of_an_index_as_embed(
     worker = ("worker", "--until-empty", "--database", library_url, "--jobs")
     assert run(*worker, "embed").status == 0
     # Its folders are for others to list.
-    assert waits(queue, number).endswith(": --jobs leaves it out.")
+    left_out = ": `facesets worker --jobs` leaves it out."
+    assert waits(queue, number).endswith(left_out)
+    shown = run("jobs", "show", number, "--json", "--database", library_url).out
+    assert json.loads(shown)["waits"].endswith(left_out)
+    job = queue.run(lambda connection: find_job(connection, number))
+    assert job is not None
+    assert queued_job(job).waits.endswith(left_out)
     assert run(*worker, "index,embed").status == 0
     assert waits(queue, number) == "done"
+
+
+def test_a_folder_on_a_drive_that_does_not_answer_keeps_no_worker_from_other_jobs_or_from_ending(
+    queue: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung, answers, is_back = tmp_path / "hung", trials.has_something, Event()
+
+    def look(folder: Path) -> bool:
+        return is_back.wait(PATIENCE_S) if folder == hung else answers(folder)
+
+    monkeypatch.setattr(trials, "has_something", look)
+    monkeypatch.setattr(trials, "_FOLDER_ANSWERS_WITHIN_S", 0.5)
+    index = Order("index", needs=Needs(folders=(str(hung),)))
+    indexing, other = put(queue, index), put(queue, Order("maintain", {"tasks": ["daily"]}))
+    stop, here = Stop(), host()
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            work_off_once = partial(
+                work_off, queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop
+            )
+            pool.submit(work_off_once).result(timeout=30)
+            # Nothing was indexed that could be kept tidy.
+            assert waits(queue, other) == "failed"
+            assert waits(queue, indexing).endswith(f"here: the drive of {hung} does not answer.")
+            # It is looked at once, however often that is asked.
+            assert here.folders.lacks(str(hung)) == f"the drive of {hung} does not answer"
+        finally:
+            is_back.set()
+    wait_for(lambda: here.folders.lacks(str(hung)) == "")

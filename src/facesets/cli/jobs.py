@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -68,7 +69,7 @@ def _list(session: "Database", limit: int, *, watch: bool) -> None:
     from facesets.store.postgres.queue.job_list import list_jobs
 
     def listed() -> "list[JobLine]":
-        return session.run(lambda connection: list_jobs(connection, limit=limit))
+        return [_worded(job) for job in session.run(lambda connection: list_jobs(connection, limit=limit))]
 
     found = listed()
     shown, took_s = "", 0.0
@@ -134,7 +135,7 @@ def _result(job: "JobLine") -> str:
     from facesets.operations.library.run_words import outcome
 
     if job.reason:
-        return worded(job.reason)
+        return job.reason
     if job.waits:
         return job.waits
     if job.state not in ("done", "cancelled") and not job.parts.total:
@@ -147,7 +148,7 @@ def _show(session: "Database", number: int) -> None:
     from facesets.jobs.queueing import found
     from facesets.store.postgres.queue.job_list import reasons_of_parts
 
-    job = session.run(lambda connection: found(connection, number))
+    job = _worded(session.run(lambda connection: found(connection, number)))
     reasons = session.run(lambda connection: reasons_of_parts(connection, number))
     rows = [
         ("what", _what(job)),
@@ -183,4 +184,10 @@ def _change(session: "Database", action: Literal["cancel", "retry"], number: int
         line = f"Job {number} ends after what is at hand."
     else:
         line = f"Job {number} is cancelled."
-    console.show(job, [worded(f"{line} {Command('jobs', 'show', str(number))} says how it stands.")])
+    says = worded(f"{line} {Command('jobs', 'show', str(number))} says how it stands.")
+    console.show(_worded(job), [says])
+
+
+def _worded(job: "JobLine") -> "JobLine":
+    """A job whose reasons name flags and commands as they are typed, for programs too."""
+    return replace(job, reason=worded(job.reason), waits=worded(job.waits))

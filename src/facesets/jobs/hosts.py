@@ -5,16 +5,16 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 
 from facesets.assembly.language_models import chosen_provider
 from facesets.assembly.models import detection_options
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
-from facesets.errors import FacesetsError
-from facesets.files import has_something, printable
+from facesets.errors import Command, FacesetsError, Field
+from facesets.files import printable
 from facesets.jobs.orders import Needs
-from facesets.jobs.services import BeingTried, TriedServices
+from facesets.jobs.services import TriedServices
+from facesets.jobs.trials import BeingTried, TriedFolders
 from facesets.path_map import PathMap
 from facesets.progress import SilentProgress
 from facesets.remote.service_embedder import service_model
@@ -56,20 +56,21 @@ class Host:
     ml_uri: str | None = None
     gpu: str = ""
     services: TriedServices = field(default_factory=TriedServices)
+    folders: TriedFolders = field(default_factory=TriedFolders)
 
     def lacks(self, command: str, needs: Needs, library: Library) -> str:
         """Why this host does not take a job; empty if it does."""
         if self.commands and not any(
             command == each or command.startswith(f"{each} ") for each in self.commands
         ):
-            return "--jobs leaves it out"
+            return f"{Command('worker', Field('jobs'))} leaves it out"
         if self.gpu and not needs.models:
             return "it needs no models"
         if needs.files and self.paths.pairs:
             return "it needs photos at the paths that the library knows, which lie elsewhere here"
         for folder in needs.folders:
-            if not has_something(Path(self.paths.here(folder))):
-                return f"there is nothing in {printable(self.paths.here(folder))}"
+            if lacking := self.folders.lacks(self.paths.here(folder)):
+                return lacking
         parts = _MODULES_OF.get(needs.extra, (needs.extra,)) if needs.extra else ()
         if any(find_spec(part) is None for part in parts):
             return f"facesets[{needs.extra}] is not installed"
@@ -88,10 +89,14 @@ class Host:
         if needs.service or (self.ml_uri and not needs.here):
             return self.services.lacks(self.ml_uri, needs, library)
         known = library.settings
-        of_service = known is not None and service_model(known) is not None
-        if of_service and not needs.pack and not needs.here:
-            return "the library's faces come from a service, and --ml-uri names none"
-        own = None if of_service else known
+        of_service = service_model(known) if known is not None else None
+        if of_service is not None and not needs.pack and not needs.here:
+            service = Command("worker", Field("ml_uri", "URL"))
+            return (
+                f"the library's faces come from the model {printable(of_service)} of a machine-learning "
+                f"service, which {service} would name"
+            )
+        own = known if of_service is None else None
         chosen = detection_options(own, needs.pack or None, None, None, self.conf)
         try:
             get_pack(chosen.pack, self.conf, self.notices, SilentProgress(), Stop(), known=own, fetch=False)
@@ -112,7 +117,7 @@ def announced(host: Host, library: Library) -> list[str]:
         return [*lines, f"Jobs that need the library's models wait for a moment: {lacking}."]
     if lacking:
         return [*lines, f"Jobs that need the library's models are left to others: {lacking}."]
-    where = "at the service that --ml-uri names" if host.ml_uri else "here"
+    where = f"at the service that {Field('ml_uri')} names" if host.ml_uri else "here"
     return [*lines, f"The library's models are {where}."]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from facesets.assembly.describing import Asked, describer
 from facesets.assembly.stages import StageModels, stages_of_run
+from facesets.errors import Unreachable
 from facesets.file_records import FoundFile
 from facesets.interfaces import Describer
 from facesets.jobs.hosts import Host
@@ -61,7 +62,7 @@ class Models:
         ------
         As `describer` and `stages_of_run`.
         """
-        key = json.dumps([asked, options.stages, options.enrich, options.fast_decode, options.trust_mtime])
+        key = _key(asked, options)
         with self._lock:
             if key not in self._loaded:
                 self._loaded[key] = self._load(asked, options)
@@ -71,6 +72,11 @@ class Models:
             replace(options, concurrency=fitting.concurrency, batch_size=fitting.batch_size),
             stages,
         )
+
+    def forget(self, asked: dict[str, Any], options: IndexOptions) -> None:
+        """Load that again the next time: what holds a service for gone does so for ever."""
+        with self._lock:
+            self._loaded.pop(_key(asked, options), None)
 
     def _load(
         self, asked: dict[str, Any], options: IndexOptions
@@ -104,6 +110,10 @@ class Models:
             options.stages, models, host.conf, host.notices, quiet, self._stop, enrich=options.enrich
         )
         return describe, fitting, stages
+
+
+def _key(asked: dict[str, Any], options: IndexOptions) -> str:
+    return json.dumps([asked, options.stages, options.enrich, options.fast_decode, options.trust_mtime])
 
 
 def index_targets(work: Work, models: Models) -> object:
@@ -151,21 +161,32 @@ def index_targets(work: Work, models: Models) -> object:
 def index_photos(work: Work, models: Models) -> object:
     """Do one chunk, as `index` does its files."""
     paths = work.host.paths
-    describe, options, stages = models.of(dict(work.options["asked"]), work.read(IndexOptions))
+    asked, given = dict(work.options["asked"]), work.read(IndexOptions)
+    describe, options, stages = models.of(asked, given)
     source = ListedPhotos(
         [Path(paths.here(from_text(target))) for target in work.options["targets"]],
         [paths.here(path) for path in _of_folders(work.options["files"])],
     )
     library = MappedLibrary(work.session, paths)
-    return index_chunk(
-        source, library, describe, options, stages=stages, progress=work.progress, stop=work.stop
-    )
+    try:
+        return index_chunk(
+            source, library, describe, options, stages=stages, progress=work.progress, stop=work.stop
+        )
+    except Unreachable:
+        models.forget(asked, given)
+        raise
 
 
 def needs_of_index(targets: Sequence[str], asked: Mapping[str, Any]) -> Needs:
     """What a host must have to index these folders: models, or the service that is named."""
     service = asked.get("ml_uri") or ""
-    return Needs(tuple(targets), models=not service, pack=asked.get("pack") or "", service=service)
+    return Needs(
+        tuple(targets),
+        models=not service,
+        pack=asked.get("pack") or "",
+        service=service,
+        faces=not asked.get("skip_faces"),
+    )
 
 
 def _by_folder(paths: Sequence[str]) -> dict[str, list[str]]:

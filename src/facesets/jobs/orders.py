@@ -39,6 +39,8 @@ class Needs:
         Models on the host itself, not at a service.
     service : str
         Address of a service that is to answer, where the job names one.
+    faces : bool
+        Whether it is for faces that models or a service are needed.
     files : bool
         The library's photos, wherever they lie, at the very paths that it knows.
     extra : str
@@ -52,6 +54,7 @@ class Needs:
     pack: str = ""
     here: bool = False
     service: str = ""
+    faces: bool = True
     files: bool = False
     extra: str = ""
     language_model: bool = False

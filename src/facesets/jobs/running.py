@@ -122,9 +122,7 @@ class Runner:
         if context.job.queueing_lock is not None:
             # With it the job could not be queued again beside the same that is queued meanwhile.
             self.session.run(partial(lift_queueing_lock, job=number))
-        another = partial(self.session.another, reconnect_within_s=_SESSION_BACK_WITHIN_S)
-        with self._claimed(number), opened(another()) as session:
-            self.session.run(partial(note_start, job=number, host=self.host.name))
+        with self._claimed(number), opened(self._begun(context.job, number)) as session:
             progress = JobProgress(lambda line: self.host.notices.remark(f"Job {number}: {line}"))
             stop = JobStop(self.stop, context.should_abort)
             work = Work(
@@ -156,29 +154,36 @@ class Runner:
         finally:
             self.claims.release([str(number)])
 
+    def _begun(self, job: Job, number: int) -> Database:
+        """A session for a job, which is noted to have begun here."""
+        self.session.run(partial(note_start, job=number, host=self.host.name))
+        with self._failure_noted(job, number):
+            return self.session.another(reconnect_within_s=_SESSION_BACK_WITHIN_S)
+
     def _done(self, job: Job, work: Work) -> object:
         """What came of it; what failed is noted."""
-        host, command = self.host, job.task_name
-        (host.notices.detail if command == PHOTOS_OF_INDEX else host.notices.remark)(
-            f"Job {work.number}: {command}."
-        )
-        try:
+        notices, command = self.host.notices, job.task_name
+        (notices.detail if command == PHOTOS_OF_INDEX else notices.remark)(f"Job {work.number}: {command}.")
+        with self._failure_noted(job, work.number):
             if command == "index":
                 return index_targets(work, self.models)
             if command == PHOTOS_OF_INDEX:
                 return index_photos(work, self.models)
             return COMMANDS[command](work)
+
+    @contextmanager
+    def _failure_noted(self, job: Job, number: int) -> Iterator[None]:
+        try:
+            yield
         except FacesetsError as error:
-            reason = f"{error}"
-            self.session.run(partial(note_end, job=work.number, summary=None, reason=reason))
+            reason, notices = f"{error}", self.host.notices
+            self.session.run(partial(note_end, job=number, summary=None, reason=reason))
             is_final = TryAgain().get_retry_decision(exception=error, job=job) is None
-            (host.notices.notice if is_final else host.notices.detail)(
-                f"Job {work.number}, {command}: {reason}"
-            )
+            (notices.notice if is_final else notices.detail)(f"Job {number}, {job.task_name}: {reason}")
             raise
         except Exception:
-            _log.exception("job %s failed", work.number)
-            self.session.run(partial(note_end, job=work.number, summary=None, reason=_UNEXPECTED))
+            _log.exception("job %s failed", number)
+            self.session.run(partial(note_end, job=number, summary=None, reason=_UNEXPECTED))
             raise
 
 

@@ -3,16 +3,16 @@
 A service that loads a model first, or hangs, is not waited for: it is tried beside a worker's other work.
 """
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from facesets.assembly.describing import service_client
-from facesets.errors import CannotInfer, Unreachable, WrongUsage
+from facesets.errors import CannotInfer, Field, Unreachable, WrongUsage
 from facesets.files import printable
 from facesets.jobs.orders import Needs
+from facesets.jobs.trials import BeingTried, Trials
+from facesets.records import CacheSettings
 from facesets.remote.ml_service import MlService
 from facesets.remote.service_embedder import service_model
 from facesets.stop import Stop
@@ -21,45 +21,13 @@ from facesets.store.postgres.library import Library
 _EDGE = 64
 """Pixels of the picture that a service is tried with."""
 
-_WAITED_S = 1.0
-"""For a service that answers at once: what comes of another is seen the next time it is asked for."""
-
-
-class BeingTried(str):
-    """Why a service does not do what a job needs: nobody knows yet whether it does."""
-
-    __slots__ = ()
-
-
-class _Trial(threading.Thread):
-    """Finds out in a thread why a service does not do something; the end of the program does not wait."""
-
-    def __init__(self, find_out: Callable[[], str]) -> None:
-        super().__init__(name="trial of a service", daemon=True)
-        self._find_out = find_out
-        self._lacking = ""
-        self._error: Exception | None = None
-
-    def run(self) -> None:
-        """Find out."""
-        try:
-            self._lacking = self._find_out()
-        except Exception as error:  # noqa: BLE001 - raised again where it is asked for
-            self._error = error
-
-    def result(self) -> str:
-        """What was found out, or what went wrong, once it has ended."""
-        if self._error is not None:
-            raise self._error
-        return self._lacking
-
 
 @dataclass(frozen=True, slots=True)
 class TriedServices:
     """What services were found to do, each with its model: loading one may take them a minute."""
 
     _fit: set[tuple[str, str]] = field(default_factory=set)
-    _going: dict[tuple[str, str, bool], _Trial] = field(default_factory=dict)
+    _trials: Trials = field(default_factory=Trials)
 
     def lacks(self, own: str | None, needs: Needs, library: Library) -> str:
         """Why a service does not do what a job needs; empty if it does, `BeingTried` if that takes a moment.
@@ -85,46 +53,59 @@ class TriedServices:
         service = f"the machine-learning service {client.label}"
         pack = client.settings.pack
         foreign = ""
-        if own and known is not None and service_model(known) is None and not needs.service:
+        if own and needs.faces and known is not None and service_model(known) is None and not needs.service:
             of_library = f"the library's faces come from the model pack {printable(known.pack)}"
-            foreign = f"{of_library}, not from {service}"
-        is_tried = own is None or (uri, pack) in self._fit
+            without = f"start the worker without {Field('ml_uri')}, where that pack is"
+            foreign = f"{of_library}, not from {service}: {without}"
+        is_tried = not needs.faces or (uri, pack) in self._fit
         key = (uri, pack, is_tried)
-        trial = self._going.get(key)
-        if trial is None:
-            trial = self._going[key] = _Trial(lambda: _found_out(client, foreign, is_tried=is_tried))
-            trial.start()
-            trial.join(_WAITED_S)
-        else:
+        unfit = _without_model(client, own, needs, known)
+        if not self._trials.begin(key, lambda: _found_out(client, foreign, unfit, is_tried=is_tried)):
             client.close()
-        if trial.is_alive():
+        lacking = self._trials.result(key)
+        if lacking is None:
             return BeingTried(f"{service} is being tried")
-        del self._going[key]
-        lacking = trial.result()
-        if not lacking and own is not None:
+        if not lacking and needs.faces:
             self._fit.add((uri, pack))
         return lacking
 
 
-def _found_out(client: MlService, foreign: str, *, is_tried: bool) -> str:
+def _without_model(client: MlService, own: str | None, needs: Needs, known: CacheSettings | None) -> str:
+    """What is said of a service that has other models than the one that is needed."""
+    if needs.pack:
+        whose = "which the job names"
+    elif known is not None and service_model(known) is not None:
+        whose = "from which the library's faces come"
+    else:
+        whose = "which is used where none is named"
+    start = f"start the worker with {Field('ml_uri', 'URL')} of a service that has it"
+    otherwise = start if own else "name another service when it is queued"
+    return (
+        f"the machine-learning service {client.label} does not work with the model "
+        f"{printable(client.settings.recogniser)}, {whose}: load it there, or {otherwise}"
+    )
+
+
+def _found_out(client: MlService, foreign: str, unfit: str, *, is_tried: bool) -> str:
     """Why a service does not do what is needed, by asking it.
 
     Parameters
     ----------
     foreign : str
         Why it could not though it answered; empty where it can.
+    unfit : str
+        Why it does not if it refuses a picture.
     is_tried : bool
         It did before, or need not be tried: it is only to answer.
     """
-    service = f"the machine-learning service {client.label}"
     try:
         if not client.answers():
-            return f"{service} does not answer"
+            return f"the machine-learning service {client.label} does not answer"
         if is_tried or foreign:
             return foreign
         client.embed([np.zeros((_EDGE, _EDGE, 3), np.uint8)])
     except (CannotInfer, Unreachable):
-        return f"{service} does not work with the model {printable(client.settings.recogniser)}"
+        return unfit
     finally:
         client.close()
     return ""

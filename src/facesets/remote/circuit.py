@@ -24,6 +24,7 @@ class Circuit:
         *,
         limit: int = CONSECUTIVE_ERRORS,
         before_probe: Callable[[], None] = lambda: None,
+        advice: str = "",
     ) -> None:
         """Start closed.
 
@@ -37,14 +38,17 @@ class Circuit:
             Failures in a row that it takes.
         before_probe : callable
             Waits, so that a link has time to come back.
+        advice : str
+            What to look at where the server answers the probes and nothing else.
         """
         self._label = label
         self._probe = probe
         self._limit = limit
         self._before_probe = before_probe
+        self._advice = advice
         self._lock = threading.Lock()
         self._failures = self._probes = 0
-        self._open = False
+        self._open = self._answers = False
 
     def check(self) -> None:
         """Pass while the circuit is closed; wait while a probe is under way.
@@ -77,13 +81,18 @@ class Circuit:
                 return
             self._before_probe()
             self._probes += 1
-            self._open = self._probes > _PROBES_WITHOUT_SUCCESS or not self._probe()
+            self._answers = self._probe()
+            self._open = self._probes > _PROBES_WITHOUT_SUCCESS or not self._answers
             self._failures = 0
             self._raise_if_open()
 
     def _raise_if_open(self) -> None:
-        if self._open:
+        if not self._open:
+            return
+        kept = "What was done is kept: run the same command again when it is"
+        if self._answers:
+            advice = f" {self._advice}" if self._advice else ""
             raise Unreachable(
-                f"{self._label} does not answer any more. What was done is kept: run the same command "
-                "again when it is back."
+                f"{self._label} answers, but fails at all that it is asked for.{advice} {kept} well."
             )
+        raise Unreachable(f"{self._label} does not answer any more. {kept} back.")

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from facesets.errors import CannotInfer, ServiceFailed, Unreachable
+from facesets.files import printable
 from facesets.records import CacheSettings, ClipModel, Description, Faces, Float32, Pixels, Wanted
 from facesets.remote.circuit import Circuit
 from facesets.remote.ml_service import MlService
@@ -48,7 +49,16 @@ class ServiceEmbedder:
         self._service = service
         self._faces = faces
         self._clip = clip
-        self._circuit = Circuit(f"The machine-learning service {service.label}", service.answers)
+        self._circuit = Circuit(
+            f"The machine-learning service {service.label}",
+            service.answers,
+            advice=f"Does it have the {self._models()}?",
+        )
+
+    def _models(self) -> str:
+        names = [self._service.settings.recogniser] if self._faces else []
+        names += [service_clip(self._service.clip_model) or ""] if self._clip else []
+        return f"model{'s' if len(names) > 1 else ''} {' and '.join(map(printable, names))}"
 
     @property
     def settings(self) -> CacheSettings:

@@ -38,10 +38,9 @@ class QueuedJobShape(Shape):
 
 def queued_job(job: JobLine) -> QueuedJobShape:
     """A job of the queue, as the API answers it."""
-    own = {
-        name: getattr(job, name) for name in QueuedJobShape.model_fields if name not in ("outcome", "reason")
-    }
-    return QueuedJobShape(**own, outcome=outcome_of(job), reason=worded(job.reason))
+    worded_here = ("outcome", "reason", "waits")
+    own = {name: getattr(job, name) for name in QueuedJobShape.model_fields if name not in worded_here}
+    return QueuedJobShape(**own, outcome=outcome_of(job), reason=worded(job.reason), waits=worded(job.waits))
 
 
 def outcome_of(job: JobLine) -> list[str]:
