@@ -65,6 +65,25 @@ def test_the_keys_are_explained_on_every_page(website: Website, browser: Browser
         assert not accessibility_findings(page)
 
 
+@pytest.mark.slow
+def test_messages_that_slide_in_while_they_are_looked_at_are_no_finding(
+    website: Website, browser: Browser
+) -> None:
+    with opened(browser, f"{website.address}/people") as page:
+        page.evaluate(
+            """() => setInterval(() => {
+                const message = document.createElement("div");
+                message.className = "message error";
+                message.textContent = "Nothing answers.";
+                document.getElementById("messages").replaceChildren(message);
+            }, 20)"""
+        )
+        page.locator(".message").wait_for()
+        assert not accessibility_findings(page)
+        # Everybody else sees them slide.
+        assert page.evaluate("document.getAnimations().length") == 1
+
+
 def test_many_keys_are_read_from_the_first_one_on(website: Website, browser: Browser) -> None:
     person = website.get("/persons")["items"][0]["id"]
     with opened(browser, f"{website.address}/people/{person}", (360, 480)) as page:

@@ -1,6 +1,7 @@
 """Nobody gets in by a foreign name, from another site, without the token, or by guessing."""
 
 import base64
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -51,6 +52,11 @@ def test_a_foreign_host_name_is_refused(onlooked: Website, host: str) -> None:
 )
 def test_our_own_names_and_addresses_are_answered(onlooked: Website, host: str) -> None:
     assert asked(onlooked.address, "/people", f"Host: {host}").status == 200
+
+
+def test_a_refused_name_comes_with_the_command_that_lets_it_in(onlooked: Website) -> None:
+    answer = asked(onlooked.address, "/people", "Host: evil.example")
+    assert "`facesets serve --name NAME`" in json.loads(answer.body)["detail"]
 
 
 def test_no_host_name_or_two_are_refused(onlooked: Website) -> None:

@@ -24,13 +24,27 @@ def left(page: Page, text: str) -> None:
     expect(page.locator("#total")).to_have_text(f"{text} without a name")
 
 
+def enter(page: Page, *names: str) -> None:
+    """Type names, each into the field that has the focus then."""
+    for name in names:
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+
+
+@contextmanager
+def anna_named(website: Website, browser: Browser) -> Iterator[Page]:
+    """The page, where the first of four groups is Anna already."""
+    with opened(browser, f"{website.address}/unknown") as page:
+        enter(page, "Anna")
+        left(page, "3 groups")
+        yield page
+
+
 def test_three_groups_are_named_by_keyboard_alone(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown") as page:
         left(page, "4 groups")
         assert not accessibility_findings(page)
-        for name in ("Anna", "Ben", "Carla"):
-            page.keyboard.type(name)
-            page.keyboard.press("Enter")
+        enter(page, "Anna", "Ben", "Carla")
         left(page, "1 group")
         # The field of the last one has the focus; an empty one takes commands, but for what only erased.
         page.keyboard.type("D")
@@ -52,20 +66,16 @@ def test_three_groups_are_named_by_keyboard_alone(website: Website, browser: Bro
 @pytest.mark.slow
 def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown", dark=True) as page:
-        for name in ("Anna", "anna"):
-            page.keyboard.type(name)
-            page.keyboard.press("Enter")
+        enter(page, "Anna", "anna")
         question = page.get_by_role("group", name=re.compile("one person"))
         question.wait_for()
         page.keyboard.press("ArrowUp")
         expect(question.get_by_role("button", name="Yes")).to_be_focused()
         assert not accessibility_findings(page)
         page.keyboard.press("n")
-        page.keyboard.type("Ben")
-        page.keyboard.press("Enter")
+        enter(page, "Ben")
         left(page, "2 groups")
-        page.keyboard.type("ben")
-        page.keyboard.press("Enter")
+        enter(page, "ben")
         question.wait_for()
         page.keyboard.press("ArrowUp")
         page.keyboard.press("y")
@@ -83,8 +93,7 @@ def named_late(page: Page, name: str) -> Iterator[None]:
 
     page.route("**/label", hold)
     with page.expect_request("**/label"):
-        page.keyboard.type(name)
-        page.keyboard.press("Enter")
+        enter(page, name)
     yield
     # That it was asked for is known before it is held.
     while not held:
@@ -96,10 +105,7 @@ def named_late(page: Page, name: str) -> Iterator[None]:
 def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
     website: Website, browser: Browser
 ) -> None:
-    with opened(browser, f"{website.address}/unknown") as page:
-        page.keyboard.type("Anna")
-        page.keyboard.press("Enter")
-        left(page, "3 groups")
+    with anna_named(website, browser) as page:
         with named_late(page, "Anna"):
             pass
         question = page.get_by_role("group", name=re.compile("one person"))
@@ -129,13 +135,10 @@ def test_the_first_letter_of_the_next_name_answers_no_question(
     website: Website, browser: Browser, name: str
 ) -> None:
     with opened(browser, f"{website.address}/unknown") as page:
-        for each in ("Anna", "Anna"):
-            page.keyboard.type(each)
-            page.keyboard.press("Enter")
+        enter(page, "Anna", "Anna")
         question = page.get_by_role("group", name=re.compile("one person"))
         question.wait_for()
-        page.keyboard.type(name)
-        page.keyboard.press("Enter")
+        enter(page, name)
         left(page, "2 groups")
         page.keyboard.type(name)
         expect(page.locator(".group").nth(3).get_by_role("combobox")).to_have_value(name)
@@ -148,10 +151,7 @@ def test_a_question_that_just_came_is_answered_by_no_key_for_something_else(
     website: Website, browser: Browser
 ) -> None:
     """Nobody is elsewhere in a field; the key was on its way before the question could be read."""
-    with opened(browser, f"{website.address}/unknown") as page:
-        page.keyboard.type("Anna")
-        page.keyboard.press("Enter")
-        left(page, "3 groups")
+    with anna_named(website, browser) as page:
         with named_late(page, "Anna"):
             page.evaluate("document.activeElement.blur()")
             # In the same moment in which the question takes the focus, by keys that the page itself makes.
@@ -177,9 +177,7 @@ def test_names_that_were_typed_while_nothing_answers_stay_in_their_fields(
     with opened(browser, f"{website.address}/unknown") as page:
         first, second = (page.locator(".group").nth(place) for place in (0, 1))
         with cut_off(page):
-            for name in ("Anna", "Ben"):
-                page.keyboard.type(name)
-                page.keyboard.press("Enter")
+            enter(page, "Anna", "Ben")
             for group, name in ((first, "Anna"), (second, "Ben")):
                 expect(group.get_by_role("alert")).to_contain_text("The name is kept in the field")
                 expect(group.get_by_role("combobox")).to_have_value(name)
@@ -204,10 +202,7 @@ def test_names_that_were_typed_while_nothing_answers_stay_in_their_fields(
 
 @pytest.mark.slow
 def test_what_is_on_its_way_is_taken_back_before_what_is_kept(website: Website, browser: Browser) -> None:
-    with opened(browser, f"{website.address}/unknown") as page:
-        page.keyboard.type("Anna")
-        page.keyboard.press("Enter")
-        left(page, "3 groups")
+    with anna_named(website, browser) as page:
         with named_late(page, "Ben"):
             page.keyboard.press("Control+z")
         page.get_by_text("Taken back").wait_for()
@@ -217,17 +212,13 @@ def test_what_is_on_its_way_is_taken_back_before_what_is_kept(website: Website, 
 
 @pytest.mark.slow
 def test_who_types_on_after_choosing_means_what_is_typed(website: Website, browser: Browser) -> None:
-    with opened(browser, f"{website.address}/unknown") as page:
-        page.keyboard.type("Anna")
-        page.keyboard.press("Enter")
-        left(page, "3 groups")
+    with anna_named(website, browser) as page:
         page.keyboard.type("An")
         page.get_by_role("option", name="Anna").wait_for()
         page.keyboard.press("ArrowDown")
         # The names that fit what is typed then do not come in time.
         page.route("**/persons?*", lambda _: None)
-        page.keyboard.type("ton")
-        page.keyboard.press("Enter")
+        enter(page, "ton")
         left(page, "2 groups")
     assert names(website) == {"Anna": 9, "Anton": 6}
 
@@ -257,8 +248,7 @@ def test_who_changed_meanwhile_is_shown_again(website: Website, browser: Browser
     with opened(browser, f"{website.address}/unknown", DESK) as page:
         first = website.get("/clusters")["items"][0]
         website.post("/persons", {"name": "Eva", "faceIds": first["sampleFaceIds"][:1]})
-        page.keyboard.type("Anna")
-        page.keyboard.press("Enter")
+        enter(page, "Anna")
         page.locator(".group").first.get_by_role("alert").get_by_text("Somebody else changed this").wait_for()
         page.locator(".group").first.get_by_role("combobox").press("Enter")
         left(page, "3 groups")

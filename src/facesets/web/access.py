@@ -22,8 +22,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from facesets.errors import Command, Field
 from facesets.web.attempts import Attempts, client_of
 from facesets.web.hosts import is_foreign, is_named
+from facesets.web.wording import worded
 
 CSRF_HEADER = "x-csrf-token"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -146,8 +148,8 @@ class AccessGuard:
         if not is_named(headers.get("host", ""), self._access.hosts):
             return _refused(
                 HTTPStatus.MISDIRECTED_REQUEST,
-                "This program is not called by that name. Use its address in numbers, or start it with that "
-                "name as --name.",
+                f"This program is not called by that name. Use its address in numbers, or start it by "
+                f"{Command('serve', Field('name', 'NAME'))}.",
             )
         if is_foreign(headers, self._access.hosts, changes=scope["method"] not in _SAFE):
             return _refused(HTTPStatus.FORBIDDEN, "Another site sent this request. Nothing was done.")
@@ -213,7 +215,7 @@ def too_many_tries(error: TooManyTries) -> Response:
 def _refused(status: HTTPStatus, sentence: str) -> Response:
     from facesets.web.problems import problem
 
-    response = problem(status, sentence)
+    response = problem(status, worded(sentence))
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["www-authenticate"] = "Bearer"
     return response

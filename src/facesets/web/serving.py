@@ -119,7 +119,7 @@ class _Server(uvicorn.Server):
         try:
             before = {number: signal.signal(number, end) for number in _SIGNALS}
         except ValueError:
-            # Only the main thread is told of signals.
+            # Only the main thread gets signals.
             before = {}
         try:
             yield

@@ -28,10 +28,11 @@ from facesets.places import Near
 from facesets.progress import SilentProgress
 from facesets.records import ClipModel, Float32
 from facesets.store.postgres import photo_latest
-from facesets.store.postgres.connection import Database
+from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_dates import Dates
 from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.photo_search import FoundPhoto, count_photos, find_photos
 
 PHOTOS = 12
 CLIP = ClipModel("made", "cc" * 32)
@@ -206,3 +207,32 @@ def test_nobody_is_meant_by_a_foreign_name_and_each_is_meant_once(library: Libra
     assert [each.names for each in people_meant(library, ["anna", "Anna"])] == [["Anna"]]
     with pytest.raises(NotFound, match="Nobody is called Zoe"):
         people_meant(library, ["Zoe"])
+
+
+def test_photos_of_somebody_are_found_soon_where_most_files_are_gone(library: Library) -> None:
+    """The few files that there are say which photos those are; nobody looks for the file of each photo."""
+    rows(
+        library.database,
+        """WITH anna AS (SELECT person_id AS id FROM person_names WHERE name = 'Anna'),
+            made AS (INSERT INTO images (sha256, width, height, taken, fingerprint)
+                SELECT encode(sha256(n::text::bytea), 'hex'), 10, 10,
+                    timestamp '2000-01-01' + n * interval '1 day', '' FROM generate_series(1, 3000) n
+                RETURNING id)
+            INSERT INTO face_detections (image_id, detector_id, ordinal, x1, y1, x2, y2, kps, det_score,
+                    quality, face_short, blur, pose, person_id, assigned_by, assigned_at)
+                SELECT made.id, 1, 0, 1, 1, 5, 5, '{}', 0.9, 0.9, 9, 9, '{}', anna.id, 'auto', now()
+                FROM made, anna RETURNING id""",
+    )
+
+    asked = filter_of(library, people_meant(library, ["Anna"]))
+
+    def work(connection: Connection) -> tuple[list[FoundPhoto], int, int]:
+        connection.execute("ANALYZE")
+        found, count = find_photos(connection, asked, offset=0, limit=4), count_photos(connection, asked)
+        looked = "SELECT idx_scan + seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'image_paths'"
+        return found, count, only_row(connection.execute(looked))[0]
+
+    found, count, looked = library.database.run(work)
+    assert [each.taken.day for each in found if each.taken] == [11, 9, 7, 5]
+    assert count == 6
+    assert looked < 100

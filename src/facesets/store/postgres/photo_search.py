@@ -71,7 +71,7 @@ def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]
         return _asked(connection, _IN_ORDER.format(conditions=_all(all_hold), order=order), given | page)
     few = gathered_few(connection, asked)
     if few is not None:
-        return _latest(connection, few, page)
+        return _latest(connection, asked, few, page)
     if tagged := of_rarest_tag(connection, asked):
         photos, given = tagged
         return _asked(connection, _TAGGED.format(photos=photos, has_file=HAS_FILE), given | page)
@@ -83,12 +83,19 @@ def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]
         let_walk(connection, walk=False)
         if is_enough:
             return latest
-    return _latest(connection, all_that_fit(connection, asked), page)
+    return _latest(connection, asked, all_that_fit(connection, asked), page)
 
 
-def _latest(connection: Connection, found: Gathered, page: dict[str, object]) -> list[int]:
-    statement = _GATHERED.format(fits=found.fits, late=found.late, has_file=HAS_FILE)
+def _latest(
+    connection: Connection, asked: PhotoFilter, found: Gathered, page: dict[str, object]
+) -> list[int]:
+    statement = _GATHERED.format(fits=found.fits, late=found.late, has_file=_has_file(asked))
     return _asked(connection, statement, found.parameters | page)
+
+
+def _has_file(asked: PhotoFilter) -> sql.SQL:
+    """The condition; how many fit dates or show people PostgreSQL knows, so it may begin with the files."""
+    return ANY_FILE if asked.only_dates or asked.persons else HAS_FILE
 
 
 def _asked(connection: Connection, statement: sql.Composed, given: dict[str, object]) -> list[int]:
@@ -107,7 +114,8 @@ _WALKED = sql.SQL("{fitting} AND {has_file} OFFSET %(offset)s LIMIT %(limit)s")
 _GATHERED = sql.SQL(
     """WITH fits AS MATERIALIZED ({fits})
         SELECT i.id FROM (SELECT * FROM fits ORDER BY taken DESC NULLS LAST, id DESC OFFSET 0) i
-        WHERE {late} AND {has_file} OFFSET %(offset)s LIMIT %(limit)s"""
+        WHERE {late} AND {has_file}
+        ORDER BY i.taken DESC NULLS LAST, i.id DESC OFFSET %(offset)s LIMIT %(limit)s"""
 )
 _SHOWN = sql.SQL(
     """SELECT i.sha256, i.width, i.height, i.taken,
@@ -122,8 +130,7 @@ _SHOWN = sql.SQL(
 def count_photos(connection: Connection, asked: PhotoFilter) -> int:
     """How many photos there are of these, at most `MOST_COUNTED`."""
     found = all_fitting(connection, asked)
-    has_file = ANY_FILE if asked.only_dates else HAS_FILE
-    statement = _COUNTED.format(fits=found.fits, late=found.late, has_file=has_file)
+    statement = _COUNTED.format(fits=found.fits, late=found.late, has_file=_has_file(asked))
     given = found.parameters | {"most": MOST_COUNTED}
     return int(only_row(connection.execute(statement, given, prepare=False))[0])
 

@@ -9,14 +9,14 @@ const KEPT = 50;
 const steps = () => JSON.parse(sessionStorage.getItem(STEPS) ?? "[]");
 const keep = (list) => sessionStorage.setItem(STEPS, JSON.stringify(list.slice(-KEPT)));
 
-/** Tell what was done by an answer of the API; `undone` is called once it was taken back. */
-export function told(text, step, undone) {
+/** Report what was done by an answer of the API; `undone` is called once it was taken back. */
+export function report(text, step, undone) {
   if (step) keep([...steps(), step]);
   say(text, { undo: step, undone: () => forgetStep(step, undone) });
 }
 
-/** Tell it on the page that is opened next. */
-export function toldLater(text, step) {
+/** Report it on the page that is opened next. */
+export function reportLater(text, step) {
   if (step) keep([...steps(), step]);
   sessionStorage.setItem(SAID, JSON.stringify({ text, step }));
 }
@@ -37,7 +37,7 @@ async function undoLast(undone) {
   else say("Nothing was changed in this tab.");
 }
 
-/** Let `u` undo the last change of this tab, and tell what the page before left to be told. */
+/** Let `u` undo the last change of this tab, and report what the page before left to be reported. */
 export function undoByKey(undone) {
   onKeys({
     u: ["Undo the last change", () => { undoing = undoing.then(() => undoLast(undone)); }],

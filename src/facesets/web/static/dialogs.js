@@ -74,7 +74,7 @@ yes.dialog.querySelector("form").addEventListener("submit", (event) => {
   yes.answer(yesField.value.trim() || true);
 });
 const likeTyped = (text) => text.normalize().toLowerCase();
-// Whoever typed something else is told so beside the field, and goes on typing there.
+// That something else was typed is said beside the field, where one goes on typing.
 yesSubmit.addEventListener("click", () => {
   const { typed } = yesField.dataset;
   yesField.setCustomValidity(!typed || likeTyped(yesField.value.trim()) === likeTyped(typed) ? "" : `Type ${typed}`);

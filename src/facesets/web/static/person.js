@@ -1,7 +1,7 @@
 // One person: which faces are theirs, what they are called, and who else they may be.
 
 import { call, complain, counted, onKeys, say } from "./app.js";
-import { told, toldLater, undoByKey } from "./changes.js";
+import { report, reportLater, undoByKey } from "./changes.js";
 import { askName, askText, askYes } from "./dialogs.js";
 import { fetched, follow } from "./more.js";
 import { selectable } from "./select.js";
@@ -103,10 +103,10 @@ async function change(body) {
 async function afterwards(answer, words) {
   if (!answer) return;
   if (answer.personId && answer.personId !== root.dataset.id && words === "merged") {
-    toldLater(`Merged into ${answer.personName ?? "the other"}`, answer.step);
+    reportLater(`Merged into ${answer.personName ?? "the other"}`, answer.step);
     return location.assign(`/people/${answer.personId}`);
   }
-  told(words === "merged" ? answer.did : words, answer.step, refresh);
+  report(words === "merged" ? answer.did : words, answer.step, refresh);
   showHead(await call("GET", path));
 }
 
@@ -121,7 +121,7 @@ async function give(body, words) {
   const answer = await change({ ...body, faceIds: ids }).finally(() => { isGiving = false; });
   if (!answer) return;
   select.remove(ids);
-  told(words(answer), answer.step, refresh);
+  report(words(answer), answer.step, refresh);
   try {
     showHead(await call("GET", path));
   } catch (problem) {
@@ -151,7 +151,7 @@ async function best() {
   const shown = faces.querySelector(`[data-face="${face}"] img`);
   const portrait = root.querySelector(".portrait img");
   if (portrait && shown) portrait.src = shown.src;
-  told(`This face shows ${called()} now`, answer.step, () => location.reload());
+  report(`This face shows ${called()} now`, answer.step, () => location.reload());
 }
 
 async function rename() {
@@ -181,7 +181,7 @@ async function born() {
     const when = said.includes("-") ? { day: said } : said ? { year: Number(said) } : {};
     const answer = await change({ action: "birth", ...when });
     if (!answer) return;
-    told(answer.did, answer.step, refresh);
+    report(answer.did, answer.step, refresh);
     loadAbout();
   } catch (problem) {
     complain(problem);
@@ -214,7 +214,7 @@ async function mergeInto() {
 /** Everything of this person goes to another, whose page is opened. */
 async function leaveFor(id, name) {
   const answer = await call("POST", `${path}/merge`, { intoPersonId: id, version: Number(root.dataset.version) });
-  toldLater(`Merged into ${name || "the other"}`, answer.step);
+  reportLater(`Merged into ${name || "the other"}`, answer.step);
   location.assign(`/people/${answer.targetPersonId}`);
 }
 
@@ -228,7 +228,7 @@ async function same(button) {
       intoPersonId: root.dataset.id, intoVersion: Number(root.dataset.version),
     });
     root.dataset.version = answer.version;
-    told(`${faceCount(answer.facesMoved)} of ${name || "the other"} added`, answer.step, refresh);
+    report(`${faceCount(answer.facesMoved)} of ${name || "the other"} added`, answer.step, refresh);
     await refresh();
   } catch (problem) {
     refused(problem);

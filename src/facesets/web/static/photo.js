@@ -2,7 +2,7 @@
 
 import { call, complain, onKeys, say, worded } from "./app.js";
 import { fitNames } from "./boxes.js";
-import { toldLater, undoByKey } from "./changes.js";
+import { reportLater, undoByKey } from "./changes.js";
 import { askName, askYes } from "./dialogs.js";
 import { fetched } from "./more.js";
 
@@ -56,7 +56,7 @@ async function change(row, words, body, path = `/persons/${row.dataset.person}`)
   const version = row.dataset.version && path !== "/persons" ? { version: Number(row.dataset.version) } : {};
   try {
     const answer = await call("POST", path, { ...body, ...version });
-    toldLater(words(answer), answer.step);
+    reportLater(words(answer), answer.step);
     again(row);
   } catch (problem) {
     if (problem.kind === "name-taken") {
