@@ -78,6 +78,11 @@ def head(number: int) -> bytes:
     return b"".join(b"\xff\xe1" + (len(each) + 2).to_bytes(2, "big") + each for each in (block, said))
 
 
+def with_head(content: bytes, number: int) -> bytes:
+    """A JPEG file with such parts in front."""
+    return content[:2] + head(number) + content[2:]
+
+
 def measure(title: str, files: list[Path]) -> None:
     """Read the files twice, cold of code the first time, and print what the second cost."""
     sizes = []
@@ -105,8 +110,7 @@ def share(photos: list[Path], pack: Path, scratch: Path) -> None:
     folder = scratch / "photos"
     folder.mkdir()
     for number, path in enumerate(photos):
-        content = path.read_bytes()
-        (folder / f"{number}.jpg").write_bytes(content[:2] + head(number) + content[2:])
+        (folder / f"{number}.jpg").write_bytes(with_head(path.read_bytes(), number))
     account = scratch / "p.json"
     command = [sys.executable, "-m", "facesets", "embed", str(folder), str(scratch / "c.npz")]
     timed([*command, "--pack", str(pack), "--provider", "cpu", "--workers", "1", "--profile", str(account)])
@@ -198,8 +202,7 @@ def main() -> None:
         made.mkdir()
         pixels = os.urandom(2_000_000)
         for number in range(arguments.made):
-            plain = photo("JPEG")
-            (made / f"IMG_{number}.jpg").write_bytes(plain[:2] + head(number) + plain[2:] + pixels)
+            (made / f"IMG_{number}.jpg").write_bytes(with_head(photo("JPEG"), number) + pixels)
         for title, files in (arguments.photos.name, photos), ("made", sorted(made.iterdir())):
             measure(title, files)
         share(photos[: arguments.index], arguments.pack, Path(scratch))

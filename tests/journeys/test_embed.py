@@ -205,6 +205,7 @@ def test_what_failed_is_remembered_until_it_changes_or_is_asked_for(
     assert last.status == 0
     assert "2 unreadable (2 as before)" in last.out
     assert "a.jpg: not a picture" in last.err
+    assert last.err.count("Models: ") == 1
     (photos / "b.jpg").unlink()
     shutil.copy(lfw_photos[0], photos / "a.jpg")
     assert summary(embed(photos, cache, "--json"))["embedded"] == 1

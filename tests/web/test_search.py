@@ -213,6 +213,10 @@ def test_words_find_photos_and_a_photo_finds_others_like_it(coloured: list[str],
         assert (found["total"], found["items"][0]["similarity"] > 0.5) == (3, True)
     like = website.get("/search", like=red)
     assert {each["assetId"] for each in like["items"]} == set(coloured) - {red}
+    for asked, whole in ({"words": "red"}, website.get("/search", words="red")), ({"like": red}, like):
+        pages = [website.get("/search", **asked, page=page, pageSize=1) for page in (1, 2, 3)]
+        assert [item for page in pages for item in page["items"]] == whole["items"]
+        assert {page["total"] for page in pages} == {whole["total"]}
     assert website.get("/search", words="red", until="1900-01-01")["total"] == 0
     page = website.page("/search?words=red")
     assert page.index(f"/photos/{red}") < page.index(f"/photos/{blue}")

@@ -50,6 +50,7 @@ class ConsoleSession:
     queue: bool = False
     stopped_by: int = 0
     summary: object = None
+    reported: set[str] = dataclasses.field(default_factory=set)
 
     @property
     def terse(self) -> bool:
@@ -63,6 +64,7 @@ session = ConsoleSession()
 def start(*, quiet: bool, verbose: bool) -> None:
     """Begin a run of the program in which flags before the command say how much to print."""
     session.quiet, session.verbose, session.only_result, session.summary = quiet, verbose, False, None
+    session.reported = set()
 
 
 def speak(*, quiet: bool, verbose: bool) -> None:
@@ -182,8 +184,9 @@ def remark(line: str) -> None:
 
 
 def detail(line: str) -> None:
-    """Print a line for whoever wants to know exactly."""
-    if session.verbose:
+    """Print a line for whoever wants to know exactly, once: what several parts of a run need each finds."""
+    if session.verbose and line not in session.reported:
+        session.reported.add(line)
         notice(line)
 
 

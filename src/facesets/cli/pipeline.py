@@ -145,9 +145,9 @@ def _tell(label: str, done: "StepDone", *, dry_run: bool) -> None:
         "train": trained_lines,
         "dual again": dual_lines,
     }
-    if done.name in words:
+    if done.name in words and console.session.verbose:
         for line in words[done.name](done.summary):
-            console.detail(f"  {line}" if line else "")
+            console.notice(f"  {line}" if line else "")
 
 
 def _line(label: str, summary: "PipelineSummary") -> str:

@@ -183,6 +183,16 @@ def test_a_small_text_that_unpacks_to_a_large_packet_is_named() -> None:
         packet_in(io.BytesIO(whole[:-12] + chunk + whole[-12:]))
 
 
+def test_names_are_found_behind_any_number_of_pixels_and_beyond_reason_it_is_said() -> None:
+    text = b"XML:com.adobe.xmp\0" + bytes(4) + packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4)))
+    chunk, some = struct.pack(">I", len(text)) + b"iTXt" + text + bytes(4), bytes(4) + b"IDAT" + bytes(4)
+    whole = photo("PNG")
+    many, too_many = (whole[:-12] + some * number + chunk + whole[-12:] for number in (40_000, 100_001))
+    assert read_named_regions(packet_in(io.BytesIO(many))) == (_ANNA,)
+    with pytest.raises(UnreadableXmp, match="more than 100 000 parts"):
+        packet_in(io.BytesIO(too_many))
+
+
 def test_what_exiftool_wrote_is_read(tmp_path: Path) -> None:
     size, area = "{W=400,H=300,Unit=pixel}", "{X=0.5,Y=0.5,W=0.2,H=0.4,Unit=normalized}"
     tags = [

@@ -200,6 +200,23 @@ def test_xmp_of_megabytes_is_refused_with_the_reason(kind: str) -> None:
     assert (found.make, found.refused["XMP"]) == ("", "it is larger than 1 MB")
 
 
+@pytest.mark.parametrize(
+    ("kind", "at", "part"),
+    [
+        ("PNG", 33, bytes(4) + b"prVt" + bytes(4)),
+        ("JPEG", 2, b"\xff\xe2\0\2"),
+        ("WEBP", 12, b"JUNK" + bytes(4)),
+    ],
+)
+def test_what_is_behind_thousands_of_parts_is_not_passed_over_without_a_word(
+    kind: str, at: int, part: bytes
+) -> None:
+    whole = photo(kind, xmp=packet({"tiff:Make": "Maker"}))
+    few, many = (whole[:at] + part * number + whole[at:] for number in (9000, 10_001))
+    assert (read(few).make, read(few).refused) == ("Maker", {})
+    assert read(many).refused["file"].startswith("it has more than 10 000 parts")
+
+
 def test_a_disk_that_fails_is_no_broken_photo() -> None:
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:

@@ -22,7 +22,7 @@ from facesets.operations.people.corrections.naming import name
 from facesets.places import EARTH_KM, Near
 from facesets.records import ClipModel
 from facesets.store.postgres import described_photos as described
-from facesets.store.postgres import photo_gathered, photo_latest, search, vector_index
+from facesets.store.postgres import photo_gathered, photo_latest, photo_search, search, vector_index
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models
@@ -261,10 +261,19 @@ def by_index(database: Database, monkeypatch: pytest.MonkeyPatch, way: str) -> N
 def test_all_conditions_hold_together_however_photos_are_found(
     database: Database, monkeypatch: pytest.MonkeyPatch, walked: int, way: str, few: int
 ) -> None:
-    monkeypatch.setattr(photo_latest, "_MOST_WALKED", walked)
+    monkeypatch.setattr(photo_latest, "MOST_WALKED", walked)
+    monkeypatch.setattr(photo_search, "MOST_WALKED", walked)
     monkeypatch.setattr(described, "_RANKED", walked)
-    monkeypatch.setattr(photo_gathered, "FEW", few)
     monkeypatch.setattr(photo_gathered, "FEW_DESCRIBED", few)
+    monkeypatch.setattr(photo_gathered, "_MANY_DESCRIBED", few)
+    # With statistics a walk may be expected to be short; these walks are then given up.
+    monkeypatch.setattr(photo_latest, "_TIMES_AS_FAR", 0.01 if walked == 4 else 2)
+    database.run_alone(lambda connection: connection.execute("ANALYZE" if few == 10 else "SELECT"))
+    lengths: list[int] = []
+    length = photo_latest.length_for_people
+    monkeypatch.setattr(
+        photo_search, "length_for_people", lambda *of: lengths.append(length(*of)) or lengths[-1]
+    )
     by_index(database, monkeypatch, way)
     known = {hashlib.sha256(f"photo {n}".encode()).hexdigest(): each for n, each in enumerate(plainly())}
     number = {sha256: place for place, sha256 in enumerate(known)}
@@ -294,6 +303,7 @@ def test_all_conditions_hold_together_however_photos_are_found(
                 assert {each.path for each in reported} == {known[sha256].path for sha256 in right}, asked
 
     database.run(work)
+    assert any(lengths) or few != 10
 
 
 def filter_for(

@@ -149,7 +149,7 @@ def test_a_camera_that_no_photo_names_is_said(library: Library) -> None:
 def test_conditions_are_not_wrong_where_most_of_the_latest_photos_do_not_fit(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photo_latest, "_MOST_WALKED", 3)
+    monkeypatch.setattr(photo_latest, "MOST_WALKED", 3)
     for limit in (1, 2, 3, 4):
         nikon = photos_of(library, filter_of(library, camera="nikon"), offset=2, limit=limit)
         assert days(nikon) == [4, 3, 2, 1][:limit]

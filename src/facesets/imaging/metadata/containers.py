@@ -16,6 +16,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import IO
 
 from facesets.imaging.metadata.isobmff import exif_and_xmp
@@ -24,7 +25,9 @@ from facesets.imaging.metadata.window import Window
 MOST_XMP = 1_000_000
 """Bytes of a packet that are read where it is one of many things to look at."""
 _MAX_BLOCK = 4_000_000
-_MAX_PARTS = 10_000
+MOST_PARTS = 10_000
+_MOST_PARTS_FOR_NAMES = 100_000
+"""Pictures of a hundred million pixels have forty thousand parts where a program writes small ones."""
 _MAX_TAGS = 4096
 _FILL = b"\xff"
 _FILL_BYTES = 4096
@@ -58,11 +61,14 @@ class Blocks:
         XML; empty where there is none.
     has_larger_xmp : bool
         There is XMP that was not read, for it is larger than what was asked for.
+    parts_looked_at : int
+        Where there are more parts, and EXIF or XMP may be behind these; else 0.
     """
 
     exif: IO[bytes] | None = None
     xmp: bytes = b""
     has_larger_xmp: bool = False
+    parts_looked_at: int = 0
 
     @property
     def has_both(self) -> bool:
@@ -108,8 +114,8 @@ def _in_tiff(file: IO[bytes], order: str, most_xmp: int) -> Blocks:
     place = file.read(4)
     file.seek(struct.unpack(f"{order}I", place)[0] if len(place) == 4 else 0)
     head = file.read(2)
-    count = struct.unpack(f"{order}H", head)[0] if len(head) == 2 else 0
-    tags = file.read(12 * min(count, _MAX_TAGS))
+    written = struct.unpack(f"{order}H", head)[0] if len(head) == 2 else 0
+    tags = file.read(12 * min(written, _MAX_TAGS))
     for tag, kind, length, start in struct.iter_unpack(f"{order}HHII", tags[: len(tags) // 12 * 12]):
         if tag == _XMP_IN_TIFF and kind in _OF_BYTES and length > 4:
             blocks.has_larger_xmp = length > most_xmp
@@ -122,13 +128,15 @@ def _in_tiff(file: IO[bytes], order: str, most_xmp: int) -> Blocks:
 def jpeg_segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
     """The parts of a JPEG file before its pixels: kind and length of each, with the file at its content.
 
+    There is one more than `MOST_PARTS` where there are too many.
+
     Raises
     ------
     OSError, IndexError, struct.error
         The file cannot be read, or is broken.
     """
     file.seek(2)
-    for _ in range(_MAX_PARTS):
+    for _ in range(MOST_PARTS + 1):
         marker = _marker(file)
         if len(marker) < 2 or marker[0] != 0xFF or marker[1] in (0xDA, 0xD9):
             return
@@ -158,7 +166,10 @@ def _marker(file: IO[bytes]) -> bytes:
 
 def _in_jpeg(file: IO[bytes]) -> Blocks:
     blocks = Blocks()
-    for kind, length in jpeg_segments(file):
+    for number, (kind, length) in enumerate(jpeg_segments(file)):
+        if number == MOST_PARTS:
+            blocks.parts_looked_at = number
+            break
         if kind != OF_PROGRAMS:
             continue
         start = file.tell()
@@ -174,11 +185,15 @@ def _in_jpeg(file: IO[bytes]) -> Blocks:
 
 def _in_png(file: IO[bytes], most_xmp: int) -> Blocks:
     blocks, for_names = Blocks(), most_xmp > MOST_XMP
+    most_parts = _MOST_PARTS_FOR_NAMES if for_names else MOST_PARTS
     file.seek(8)
-    for _ in range(_MAX_PARTS):
+    for number in count():
         head = file.read(8)
         if len(head) < 8 or blocks.has_both or (for_names and blocks.xmp):
             return blocks
+        if number == most_parts:
+            blocks.parts_looked_at = number
+            break
         length, kind = struct.unpack(">I4s", head)
         start = file.tell()
         if kind == b"IDAT" and not for_names:
@@ -264,9 +279,12 @@ def _at_end_of_png(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
 def _in_webp(file: IO[bytes], most_xmp: int) -> Blocks:
     blocks = Blocks()
     file.seek(12)
-    for _ in range(_MAX_PARTS):
+    for number in count():
         head = file.read(8)
         if len(head) < 8 or blocks.has_both:
+            break
+        if number == MOST_PARTS:
+            blocks.parts_looked_at = number
             break
         kind, length = struct.unpack("<4sI", head)
         start = file.tell()

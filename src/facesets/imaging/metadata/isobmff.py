@@ -82,7 +82,7 @@ def _meta(file: IO[bytes]) -> bytes:
         if length < taken:
             return b""
         file.seek(length - taken, 1)
-    return b""
+    raise EOFError
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:

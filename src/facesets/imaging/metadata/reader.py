@@ -97,7 +97,7 @@ def packet_in(file: IO[bytes]) -> bytes:
     Raises
     ------
     UnreadableXmp
-        It is larger than any program makes it.
+        It is larger than any program makes it, or would be behind more parts than any program writes.
     OSError
         The file cannot be read.
     """
@@ -111,6 +111,8 @@ def packet_in(file: IO[bytes]) -> bytes:
         raise UnreadableXmp(f"the XMP in it is larger than {_LARGEST_XMP // 1_000_000} MB")
     if blocks.xmp:
         return blocks.xmp
+    if blocks.parts_looked_at:
+        raise UnreadableXmp(_too_many_parts(blocks))
     said = read_tags(blocks.exif)[0].get(XMP, b"") if blocks.exif is not None else b""
     return said if isinstance(said, bytes) and said.strip(b"\0") else b""
 
@@ -127,6 +129,8 @@ def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
             raise
         blocks = Blocks()
         refused["file"] = "its parts are broken"
+    if blocks.parts_looked_at and not blocks.has_both:
+        refused["file"] = _too_many_parts(blocks)
     if blocks.exif is not None:
         tags, broken = read_tags(blocks.exif)
         if broken:
@@ -140,6 +144,11 @@ def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
         except BrokenXmp as error:
             refused["XMP"] = str(error)
     return Fields(tags), said, refused
+
+
+def _too_many_parts(blocks: Blocks) -> str:
+    looked_at = f"{blocks.parts_looked_at:_}".replace("_", " ")
+    return f"it has more than {looked_at} parts, and those behind were not looked at"
 
 
 def _first_believed(times: Iterator[Taken]) -> tuple[Taken, list[Taken]]:

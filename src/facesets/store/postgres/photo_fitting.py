@@ -4,15 +4,22 @@ How many fit is found out by looking at some photos from all over the library: P
 many are near a place, nor how many conditions hold together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import sql
 
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
-from facesets.store.postgres.photo_gathered import Gathered, all_of, gathered, gathered_few
+from facesets.store.postgres.photo_gathered import (
+    Gathered,
+    all_of,
+    gathered,
+    gathered_described,
+    gathered_few,
+)
 from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
+from facesets.store.postgres.photo_words import about_with_words
 
 _LOOKED_AT = 500
 """Photos that are looked at: of a hundredth of them that fit there are five, give or take two."""
@@ -85,5 +92,13 @@ def all_that_fit(connection: Connection, asked: PhotoFilter) -> Gathered:
     rarest = None if asked.persons else rarest_of_photos(connection, asked.tags)
     if asked.persons or rarest is not None:
         return gathered(connection, asked, rarest)
+    if asked.near is not None and asked.words and _words_are_rarer(connection, asked):
+        return gathered_described(connection, asked)
     all_hold = conditions(asked)
     return Gathered(_OF_ALL.format(conditions=all_of(all_hold)), sql.SQL("true"), all_hold[1])
+
+
+def _words_are_rarer(connection: Connection, asked: PhotoFilter) -> bool:
+    """Whether fewer photos have the words than are near the place, then, and by these cameras."""
+    there = share_fitting(connection, replace(asked, words="", tags=(), ages=None))
+    return about_with_words(connection, asked.words) < there.fitting

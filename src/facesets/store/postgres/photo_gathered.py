@@ -1,4 +1,4 @@
-"""All photos of people, of a tag or with rare words, of which something else holds, too.
+"""All photos of people, of a tag or with words, of which something else holds, too.
 
 PostgreSQL knows how many photos show somebody, were taken with a camera or have a tag, and joins those by
 their indexes as is best. How many are near a place it does not know: so the photos that are left are looked
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from psycopg import sql
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.photo_ages import in_years_of_age, of_age
 from facesets.store.postgres.photo_cameras import taken_with
 from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE, Conditions, has_row
@@ -19,21 +19,17 @@ from facesets.store.postgres.photo_filter import PhotoFilter, together
 from facesets.store.postgres.photo_people import showing
 from facesets.store.postgres.photo_places import taken_near
 from facesets.store.postgres.photo_tags import AskedTag, shares_of_tags, tagged
-from facesets.store.postgres.photo_words import described_with, with_words
+from facesets.store.postgres.photo_words import WORDS, about_with_words, described_with, with_words
 
-FEW = 60_000
-"""Photos of somebody that are gathered soon enough: a walk through the latest photos might be for nothing."""
 _COMMON_TAG = 0.01
 """Of all tags of photos: one with so many is sooner asked of some photos than looked up."""
 FEW_DESCRIBED = 2000
+_MANY_DESCRIBED = 20_000
+"""With words: so many are soon compared with the photos of somebody, more are sooner asked of some photos."""
 
-_IS_ON_FEW = sql.SQL(
-    """SELECT bool_or(is_few) FROM unnest(%(persons)s::uuid[]) AS person (id),
-        LATERAL (SELECT count(*) <= %(few)s AS is_few FROM (SELECT FROM face_detections f
-            WHERE f.person_id = person.id LIMIT %(few)s + 1) AS counted) AS theirs"""
-)
+# Some numbers are there twice, which an index that is asked for them does not mind.
 _OF_PERSON = sql.SQL(
-    """SELECT i.id FROM (SELECT DISTINCT f.image_id AS id FROM face_detections f
+    """SELECT i.id FROM (SELECT f.image_id AS id FROM face_detections f
             WHERE f.person_id = %(person_0)s::uuid) i
         WHERE {conditions}"""
 )
@@ -41,6 +37,10 @@ _IMAGES = sql.SQL("SELECT i.id, i.taken FROM images i WHERE i.id = ANY(ARRAY({nu
 _PLACED = sql.SQL(
     """SELECT m.image_id AS id, date_trunc('second', m.taken) AS taken
         FROM (SELECT * FROM photo_metadata WHERE image_id = ANY(ARRAY({numbers})) OFFSET 0) m
+        WHERE {conditions}"""
+)
+_DESCRIBED = sql.SQL(
+    """SELECT i.id FROM (SELECT d.image_id AS id FROM descriptions d WHERE d.words @@ {words}) i
         WHERE {conditions}"""
 )
 _OF_TAG = sql.SQL(
@@ -70,20 +70,11 @@ class Gathered:
 
 
 def gathered_few(connection: Connection, asked: PhotoFilter) -> Gathered | None:
-    """All photos that may fit, where those of these people or with these words are few."""
-    if asked.words:
-        numbers = with_words(connection, asked.words, FEW_DESCRIBED)
-        if numbers is not None:
-            return _with_numbers(connection, asked, numbers)
-    # Photos of a camera are joined from an index, however many these are.
-    if asked.persons and (asked.cameras is not None or _are_on_few(connection, asked)):
-        return gathered(connection, asked)
-    return None
-
-
-def _are_on_few(connection: Connection, asked: PhotoFilter) -> bool:
-    given = {"persons": list(asked.persons), "few": FEW}
-    return bool(only_row(connection.execute(_IS_ON_FEW, given))[0])
+    """All photos that may fit, where those with these words are few."""
+    if not asked.words:
+        return None
+    numbers = with_words(connection, asked.words, FEW_DESCRIBED)
+    return None if numbers is None else _with_numbers(connection, asked, numbers)
 
 
 def gathered(connection: Connection, asked: PhotoFilter, tag: AskedTag | None = None) -> Gathered:
@@ -94,9 +85,19 @@ def gathered(connection: Connection, asked: PhotoFilter, tag: AskedTag | None = 
     rare = _rare_tags(connection, asked)
     known = together((shown[1:], of_people), _by_camera(asked), tagged(rare, ALL_AT_ONCE))
     asked = replace(asked, tags=tuple(each for each in asked.tags if each not in rare))
+    if asked.words and about_with_words(connection, asked.words) <= _MANY_DESCRIBED:
+        known, asked = together(known, described_with(asked.words)), replace(asked, words="")
     base = _OF_PERSON if tag is None else _OF_TAG
     numbers = base.format(conditions=all_of(known), tag=sql.Literal(tag and tag.number))
     return _looked_up(connection, asked, numbers, known[1])
+
+
+def gathered_described(connection: Connection, asked: PhotoFilter) -> Gathered:
+    """All photos that may fit among those with the words asked for, however many these are."""
+    known = _by_camera(asked)
+    numbers = _DESCRIBED.format(words=WORDS, conditions=all_of(known))
+    given = known[1] | {"words": asked.words}
+    return _looked_up(connection, replace(asked, words=""), numbers, given)
 
 
 def _with_numbers(connection: Connection, asked: PhotoFilter, numbers: list[int]) -> Gathered:

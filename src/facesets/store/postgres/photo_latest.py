@@ -5,8 +5,9 @@ would pass by ten years of others where somebody moved house, and gathering all 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil, prod
 
 from psycopg import sql
 
@@ -22,10 +23,18 @@ from facesets.store.postgres.photo_filter import (
     conditions_on_metadata,
     together,
 )
+from facesets.store.postgres.photo_people import share_showing
 from facesets.store.postgres.photo_places import TIME, in_boxes, times_between
+from facesets.store.postgres.photo_tags import shares_of_tags
 
-_MOST_WALKED = 2000
+MOST_WALKED = 2000
 """Photos that are looked at: where so many hold too few that fit, all of those are better gathered."""
+_TIMES_AS_FAR = 2
+"""A walk goes so much farther than where as many as are asked for are expected."""
+_GUESSED_SHARE = 0.1
+"""Of photos that an age, words or a tag of a face leave."""
+_PLACE_TAKES = 4
+"""The next photo of a place, in times of the next of all."""
 _MOST_CAMERAS = 40
 _FOREVER_S = 1e12
 
@@ -37,6 +46,8 @@ _OF_BOX = sql.SQL(
 _OF_BOXES = sql.SQL(
     """SELECT m.* FROM ({}) m ORDER BY {time} <-> %(after_all)s::point, m.image_id DESC LIMIT %(walked)s"""
 )
+# In whichever order: the nearest to an end of time take four times as long to find.
+_SOME_IN_BOX = sql.SQL("(SELECT FROM photo_metadata m WHERE {inside} {then} LIMIT %(walked)s)")
 _OF_CAMERA = sql.SQL(
     """(SELECT m.image_id, date_trunc('second', m.taken) AS second FROM photo_metadata m
         WHERE m.camera_id = {camera} {then}
@@ -68,30 +79,45 @@ class Walk:
     fitting : statement
         Gives the numbers of those that fit, latest first; more conditions on `i` may follow.
     all : statement
-        Gives those that are looked at.
+        Gives as many rows as are looked at.
     parameters : dict
         Of both.
     may_be_whole : bool
         No photo that fits is left out but for there being many.
+    most : int
+        So many are looked at.
     """
 
     fitting: sql.Composed
     all: sql.Composed
     parameters: dict[str, object]
     may_be_whole: bool
+    most: int
 
     def is_whole(self, connection: Connection) -> bool:
         """Whether all photos that fit are among those that are looked at."""
         if not self.may_be_whole:
             return False
         counted = connection.execute(_COUNTED.format(self.all), self.parameters)
-        return int(only_row(counted)[0]) < _MOST_WALKED
+        return int(only_row(counted)[0]) < self.most
 
 
-def walks_for(connection: Connection, asked: PhotoFilter) -> list[Walk]:
-    """The walks on which photos that fit are met soon, to be tried one after the other."""
+def length_for_people(connection: Connection, asked: PhotoFilter, wanted: int) -> int:
+    """How far to walk for so many photos of people; 0 where gathering all of theirs takes less."""
+    # Photos of a camera are joined with theirs from an index, however many these are.
+    share = 0.0 if asked.cameras is not None else share_showing(connection, asked.persons)
+    if share:
+        known = shares_of_tags(connection) if asked.tags else {}
+        share *= prod(known.get(tag.number, _GUESSED_SHARE) for tag in asked.tags)
+        share *= _GUESSED_SHARE ** (bool(asked.words) + (asked.ages is not None))
+    length = ceil(_TIMES_AS_FAR * wanted / share) if share else MOST_WALKED + 1
+    return length if length * (1 if asked.near is None else _PLACE_TAKES) <= MOST_WALKED else 0
+
+
+def walks_for(connection: Connection, asked: PhotoFilter, most: int) -> list[Walk]:
+    """The walks on which photos that fit are met soon, to be tried one after the other; each of so many."""
     begin, end = asked.dates.span
-    given: dict[str, object] = {"begin": begin, "end": end, "walked": _MOST_WALKED}
+    given: dict[str, object] = {"begin": begin, "end": end, "walked": most}
     near, cameras = asked.near, asked.cameras
     if cameras is not None and len(cameras) > _MOST_CAMERAS:
         cameras = None
@@ -107,19 +133,26 @@ def walks_for(connection: Connection, asked: PhotoFilter) -> list[Walk]:
     walks = []
     if near is not None:
         parts = together(conditions_on_metadata(asked), conditions_on_images(asked, ONE_BY_ONE))
-        walk = _of_place(near, _WHENEVER if is_whenever else _THEN_IN_BOX)
-        walks.append(_walk(walk, parts, given, may_be_whole=may_be_whole))
+        then = _WHENEVER if is_whenever else _THEN_IN_BOX
+        walk = _walk(_of_place(near, then), parts, given, may_be_whole, most)
+        walks.append(replace(walk, all=_some_of_place(near, then)))
     if cameras is not None:
         then = _WHENEVER if is_whenever else _THEN
-        walks.append(_walk(_of_cameras(cameras, then), all_hold, given, may_be_whole=may_be_whole))
-    return walks or [_walk(_OF_ALL.format(), all_hold, given, may_be_whole=not asked.dates.open)]
+        walks.append(_walk(_of_cameras(cameras, then), all_hold, given, may_be_whole, most))
+    return walks or [_walk(_OF_ALL.format(), all_hold, given, not asked.dates.open, most)]
 
 
-def _walk(walk: sql.Composed, all_hold: Conditions, given: dict[str, object], *, may_be_whole: bool) -> Walk:
+def _walk(
+    walk: sql.Composed,
+    all_hold: Conditions,
+    given: dict[str, object],
+    may_be_whole: bool,  # noqa: FBT001
+    most: int,
+) -> Walk:
     statements, parameters = all_hold
     condition = sql.SQL(" AND ").join([*statements, sql.SQL("true")])
     fitting = _FITTING.format(walk=walk, conditions=condition)
-    return Walk(fitting, walk, parameters | given, may_be_whole=may_be_whole)
+    return Walk(fitting, walk, parameters | given, may_be_whole=may_be_whole, most=most)
 
 
 def _last_seen(connection: Connection, asked: PhotoFilter, given: dict[str, object]) -> datetime | None:
@@ -149,6 +182,12 @@ def _of_cameras(cameras: Sequence[int], then: sql.Composable) -> sql.Composed:
 def _of_place(near: Near, then: sql.Composable) -> sql.Composed:
     boxes = [_OF_BOX.format(inside=inside, then=then, time=TIME) for inside in in_boxes(near)]
     return boxes[0] if len(boxes) == 1 else _OF_BOXES.format(sql.SQL(" UNION ALL ").join(boxes), time=TIME)
+
+
+def _some_of_place(near: Near, then: sql.Composable) -> sql.Composed:
+    return sql.SQL(" UNION ALL ").join(
+        _SOME_IN_BOX.format(inside=inside, then=then) for inside in in_boxes(near)
+    )
 
 
 def let_walk(connection: Connection, *, walk: bool) -> None:

@@ -19,7 +19,7 @@ from facesets.store.postgres.photo_fitting import (
     of_rarest_tag,
 )
 from facesets.store.postgres.photo_gathered import Gathered, gathered_few
-from facesets.store.postgres.photo_latest import let_walk, walks_for
+from facesets.store.postgres.photo_latest import MOST_WALKED, length_for_people, let_walk, walks_for
 from facesets.store.postgres.photo_places import distance_from
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
@@ -52,7 +52,7 @@ class FoundPhoto:
 
 def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limit: int) -> list[FoundPhoto]:
     """Photos with a file, the latest first; where nothing is asked for, those that were added last."""
-    numbers = _numbers(connection, asked, {"offset": offset, "limit": limit})
+    numbers = _numbers(connection, asked, offset, limit)
     distance = distance_from(asked.near, sql.SQL("i.id"))
     _, given = conditions(asked)
     rows = connection.execute(_SHOWN.format(distance=distance), given | {"numbers": numbers})
@@ -62,8 +62,9 @@ def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limi
     ]
 
 
-def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]) -> list[int]:
+def _numbers(connection: Connection, asked: PhotoFilter, offset: int, limit: int) -> list[int]:
     """The numbers of these photos, in the order in which they are shown."""
+    page: dict[str, object] = {"offset": offset, "limit": limit}
     # These orders are those of an index, so that no more is read than is shown.
     if asked.open or asked.only_dates:
         all_hold, given = conditions(asked)
@@ -72,14 +73,17 @@ def _numbers(connection: Connection, asked: PhotoFilter, page: dict[str, object]
     few = gathered_few(connection, asked)
     if few is not None:
         return _latest(connection, asked, few, page)
-    if tagged := of_rarest_tag(connection, asked):
+    walked = MOST_WALKED
+    if asked.persons:
+        walked = length_for_people(connection, asked, offset + limit)
+    elif tagged := of_rarest_tag(connection, asked):
         photos, given = tagged
         return _asked(connection, _TAGGED.format(photos=photos, has_file=HAS_FILE), given | page)
-    for walk in walks_for(connection, asked):
+    for walk in walks_for(connection, asked, walked) if walked else ():
         let_walk(connection, walk=True)
         statement = _WALKED.format(fitting=walk.fitting, has_file=HAS_FILE)
         latest = _asked(connection, statement, walk.parameters | page)
-        is_enough = len(latest) == page["limit"] or walk.is_whole(connection)
+        is_enough = len(latest) == limit or walk.is_whole(connection)
         let_walk(connection, walk=False)
         if is_enough:
             return latest
@@ -112,8 +116,8 @@ _TAGGED = sql.SQL(
 )
 _WALKED = sql.SQL("{fitting} AND {has_file} OFFSET %(offset)s LIMIT %(limit)s")
 _GATHERED = sql.SQL(
-    """WITH fits AS MATERIALIZED ({fits})
-        SELECT i.id FROM (SELECT * FROM fits ORDER BY taken DESC NULLS LAST, id DESC OFFSET 0) i
+    """SELECT i.id FROM (SELECT * FROM ({fits} OFFSET 0) fits
+            ORDER BY taken DESC NULLS LAST, id DESC OFFSET 0) i
         WHERE {late} AND {has_file}
         ORDER BY i.taken DESC NULLS LAST, i.id DESC OFFSET %(offset)s LIMIT %(limit)s"""
 )
@@ -129,14 +133,26 @@ _SHOWN = sql.SQL(
 
 def count_photos(connection: Connection, asked: PhotoFilter) -> int:
     """How many photos there are of these, at most `MOST_COUNTED`."""
+    return _count(connection, asked, sql.SQL("true"), {"most": MOST_COUNTED})
+
+
+def count_embedded(connection: Connection, row: ClipRow, asked: PhotoFilter, most: int) -> int:
+    """How many photos there are of these that a CLIP model embedded, at most so many."""
+    return _count(connection, asked, _HAS_VECTOR, {"most": most, "model": row.id})
+
+
+def _count(connection: Connection, asked: PhotoFilter, also: sql.Composable, given: dict[str, object]) -> int:
     found = all_fitting(connection, asked)
-    statement = _COUNTED.format(fits=found.fits, late=found.late, has_file=_has_file(asked))
-    given = found.parameters | {"most": MOST_COUNTED}
-    return int(only_row(connection.execute(statement, given, prepare=False))[0])
+    statement = _COUNTED.format(fits=found.fits, late=found.late, has_file=_has_file(asked), also=also)
+    return int(only_row(connection.execute(statement, found.parameters | given, prepare=False))[0])
 
 
 _COUNTED = sql.SQL(
-    """SELECT count(*) FROM (SELECT FROM ({fits}) i WHERE {late} AND {has_file} LIMIT %(most)s) AS counted"""
+    """SELECT count(*) FROM (SELECT FROM ({fits}) i WHERE {late} AND {has_file} AND {also} LIMIT %(most)s)
+        AS counted"""
+)
+_HAS_VECTOR = sql.SQL(
+    """EXISTS (SELECT FROM image_embeddings e WHERE e.image_id = i.id AND e.model_id = %(model)s OFFSET 0)"""
 )
 
 

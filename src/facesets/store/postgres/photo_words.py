@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, NONE, Conditions, has_row
 
 # The index of the descriptions reduces words in the same way.
@@ -17,6 +17,13 @@ def described_with(words: str, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
     if not words:
         return NONE
     return [has_row("descriptions", "d", sql.SQL("d.words @@ {}").format(WORDS), how)], {"words": words}
+
+
+def about_with_words(connection: Connection, words: str) -> float:
+    """About how many descriptions have these words, as far as PostgreSQL knows."""
+    statement = sql.SQL("EXPLAIN (FORMAT JSON) SELECT FROM descriptions d WHERE d.words @@ {}").format(WORDS)
+    (explained,) = only_row(connection.execute(statement, {"words": words}, prepare=False))
+    return float(explained[0]["Plan"]["Plan Rows"])
 
 
 def with_words(connection: Connection, words: str, most: int) -> list[int] | None:
