@@ -7,7 +7,7 @@ import typer
 
 from facesets.cli.exporting import exporting, left_out
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
-from facesets.cli.results import report, would
+from facesets.cli.results import CacheOrResultArgument, report, would
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ExportSwapOptions
@@ -16,12 +16,7 @@ from facesets.plurals import counted
 
 
 def export_swap(
-    first: Annotated[
-        Path,
-        typer.Argument(
-            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
-        ),
-    ],
+    first: CacheOrResultArgument,
     second: Annotated[
         Path,
         typer.Argument(

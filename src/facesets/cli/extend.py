@@ -7,7 +7,7 @@ import typer
 
 from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption
-from facesets.cli.results import learned_lines, report, would
+from facesets.cli.results import CacheOrResultArgument, learned_lines, report, would
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ExtendOptions
@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 
 def extend(
-    first: Annotated[
-        Path,
-        typer.Argument(
-            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
-        ),
-    ],
+    first: CacheOrResultArgument,
     second: Annotated[
         Path | None, typer.Argument(metavar="RAW", help="What `cluster` wrote.", show_default=False)
     ] = None,

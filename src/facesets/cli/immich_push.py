@@ -188,15 +188,11 @@ def _plan_lines(plan: "PushSummary") -> list[str]:
         are = "is" if plan.differing == 1 else "are"
         totals += f" {counted(plan.differing, 'photo')} {are} passed over, edited on the server."
     if plan.of_others:
-        are = "belongs" if plan.of_others == 1 else "belong"
-        totals += f" {counted(plan.of_others, 'photo')} {are} to other accounts and {_stay(plan.of_others)}."
+        are, stay = ("belongs", "stays as it is") if plan.of_others == 1 else ("belong", "stay as they are")
+        totals += f" {counted(plan.of_others, 'photo')} {are} to other accounts and {stay}."
     if not plan.people:
         lines = [_NOBODY_NAMED]
     return [*lines, totals, *([f"No names for a server: {named}."] if named else [])]
-
-
-def _stay(count: int) -> str:
-    return "stays as it is" if count == 1 else "stay as they are"
 
 
 def _person_line(person: "PushedPerson") -> str:
