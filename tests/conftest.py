@@ -1,4 +1,4 @@
-"""Real models and photos for every test, in an environment that is nobody's."""
+"""Real models and photos for every test, in a scrubbed environment."""
 
 import gc
 import os

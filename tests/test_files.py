@@ -1,5 +1,7 @@
 """Files appear whole or not at all, and locks keep a second run out."""
 
+import errno
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -48,6 +50,16 @@ def test_a_lock_file_left_by_a_killed_run_is_taken_over(tmp_path: Path) -> None:
     path.touch()
     with FileLock(path, what="x"):
         assert path.exists()
+
+
+def test_a_disk_without_locks_is_no_other_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    # As a share answers whose server keeps no locks; none can be had here.
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(CannotWrite, match="cannot be locked"), FileLock(tmp_path / "x.lock", what="x"):
+        pass
 
 
 def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def main() -> None:
         look_alikes = np.empty((0, 2), np.int64)
     else:
         vectors, truth, look_alikes = made_up(given.faces, given.synthetic)
-    importlib.import_module("scipy.sparse.csgraph")  # its import is nobody's clustering time
+    importlib.import_module("scipy.sparse.csgraph")  # its import is no part of clustering
 
     gflops = measure_sgemm_gflops()
     print(f"matrix products: {gflops:.0f} GFLOP/s")

@@ -116,7 +116,7 @@ def main() -> None:
             given.vectors = Path(folder) / f"x_{given.faces}.npy"
             given.truth = Path(folder) / f"y_{given.faces}.npy"
         vectors, truth = np.load(given.vectors, mmap_mode="r"), np.load(given.truth)
-        importlib.import_module("scipy.sparse.csgraph")  # its import is nobody's clustering time
+        importlib.import_module("scipy.sparse.csgraph")  # its import is no part of clustering
         print(f"{len(vectors)} faces, {vectors.dtype}")
         if "index" in given.what:
             index(vectors)

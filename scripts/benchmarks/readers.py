@@ -70,7 +70,7 @@ class PlayedDevice:
 
     @property
     def faces_from(self) -> CacheSettings:
-        """Nobody's models."""
+        """No models."""
         return CacheSettings("played", "played", "aa" * 32, 512, "played", "bb" * 32, 640, 0.5)
 
     @property

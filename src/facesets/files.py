@@ -23,6 +23,8 @@ LONGEST_STEM = 80
 """Characters of a name that the temporary file has which is to take it."""
 
 _LATEST_NS = 2**63 - 1
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+"""What systems say of a lock that another process has. Whatever else they say, it has not."""
 
 RUN_RECORD = "facesets-run.json"
 """Lies in what `run` makes, above its results: beside them there may be photos."""
@@ -250,7 +252,7 @@ class FileLock:
         AlreadyRunning
             Another process holds it.
         CannotWrite
-            The lock file cannot be made, or is a link.
+            The lock file cannot be made, is a link, or lies on a disk without locks.
         """
         while self._file is None:
             with writing(self._path):
@@ -260,6 +262,11 @@ class FileLock:
                 _lock(file)
             except OSError as error:
                 file.close()
+                if error.errno not in _HELD:
+                    raise CannotWrite(
+                        f"{printable(self._path)} cannot be locked ({error.strerror}). Choose a place on a "
+                        "disk that has locks."
+                    ) from error
                 if self._waits():
                     continue
                 raise AlreadyRunning(

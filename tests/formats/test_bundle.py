@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from facesets.errors import DamagedFile, WrongUsage
-from facesets.formats.bundle import png_bytes, read_bundle, write_bundle
+from facesets.formats.bundle import read_bundle, write_bundle
+from facesets.imaging.encode import png_bytes
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_a_set_that_was_given_the_name_of_a_deleted_one_is_not_taken_for_it(
     options = replace(CROPS, merge=merge)
     assert export(store, tmp_path, options).learned == [
         "faceset_002 is called faceset_001.",
-        "faceset_001 was deleted: it stays away.",
+        "faceset_001 was deleted: it stays deleted.",
     ]
     for _ in range(2):
         assert faces(out) == {"faceset_001": before["faceset_002"], "faceset_003": before["faceset_003"]}

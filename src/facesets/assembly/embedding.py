@@ -12,7 +12,7 @@ from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.assembly.tuning import divide, tuning_for_run
 from facesets.interfaces import Progress, Source
 from facesets.operations.ingest.embed import EmbedSummary, embed
-from facesets.operations.ingest.empty_sources import require_photos
+from facesets.operations.ingest.unavailable_sources import require_photos
 from facesets.operations.models.tuning import is_long
 from facesets.operations.options.cache import EmbedOptions
 from facesets.settings import Settings

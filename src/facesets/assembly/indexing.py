@@ -13,9 +13,9 @@ from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.imaging.limits import MAX_PIXELS
 from facesets.inference.collecting import CollectingDescriber
 from facesets.interfaces import Progress
-from facesets.operations.ingest.empty_sources import require_a_target
 from facesets.operations.ingest.index import IndexSummary, index
 from facesets.operations.ingest.stages import at_most
+from facesets.operations.ingest.unavailable_sources import require_a_target
 from facesets.operations.models.tuning import is_long
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.library import IndexOptions

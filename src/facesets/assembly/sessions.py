@@ -30,7 +30,7 @@ class Sessions:
 
     @contextmanager
     def lent(self) -> "Iterator[Database]":
-        """A session for this block alone; one whose server went away is not lent again.
+        """A session for this block alone; one whose server was lost is not lent again.
 
         Raises
         ------
@@ -89,7 +89,7 @@ def open_sessions(
 ) -> Iterator[Sessions]:
     """Sessions with the library, the first of which is there; see `open_database` for errors.
 
-    Whoever waits for an answer does not wait for a server that went away as long as a run does.
+    Whoever waits for an answer does not wait for a server that was lost as long as a run does.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from facesets.cli import console, queueing
+from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
 from facesets.operations.options.assign import AssignOptions
@@ -22,21 +23,14 @@ def assign(
     Each face is compared with the prototypes of everybody (`facesets people prototypes`). What is not
     certain is kept as a question. Run it again after each `index`, or say `index --assign`.
     """
-    from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.people.assigning.assigning import assign as run
-    from facesets.store.postgres.library import Library
 
     if queueing.is_asked():
         queueing.queue(database, "assign", options=options)
         return
     console.only_the_result_unless_watched()
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, settings.load(), console) as session,
-    ):
-        summary = run(Library(session), options, progress=progress, stop=stop, by=current_user())
+    with work_on_library(database) as (library, progress, stop):
+        summary = run(library, options, progress=progress, stop=stop, by=current_user())
     console.show(summary, assigned_lines(summary), asked_for=options.dry_run)
     console.finish()
 

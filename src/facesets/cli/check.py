@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import opened_library
 from facesets.cli.params import (
     DatabaseOption,
     MlUriOption,
@@ -48,7 +49,6 @@ def check(
     """Look for what changes by hand have broken in the library. Status 1 if something is left broken."""
     from facesets import settings
     from facesets.assembly.describing import Asked
-    from facesets.assembly.stores import open_database
     from facesets.operations.library.check import Repair
     from facesets.operations.library.check import check as run
     from facesets.store.postgres.library import Library
@@ -56,7 +56,7 @@ def check(
     if staleness and fix:
         raise WrongUsage("--staleness repairs nothing: leave out --fix, or run `facesets check` for each.")
     conf = settings.load()
-    with open_database(database, conf, console) as session:
+    with opened_library(database) as session:
         library = Library(session)
         if staleness:
             from facesets.operations.people.grouping.staleness import staleness as measure

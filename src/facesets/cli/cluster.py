@@ -10,6 +10,7 @@ from facesets.cli import console, queueing
 from facesets.cli.cluster_dual import run_dual
 from facesets.cli.cluster_flags import Way, refuse_idle_flags
 from facesets.cli.flags import Only, options_of, unless_given
+from facesets.cli.opening import work_on_library, work_on_store
 from facesets.cli.params import DatabaseOption
 from facesets.cli.results import learned_lines, photos_line, report
 from facesets.cli.thresholds import (
@@ -155,13 +156,10 @@ def _cluster_into_folders(
 ) -> None:
     from facesets import settings
     from facesets.assembly.engines import open_engine
-    from facesets.assembly.stores import open_store
     from facesets.operations.grouping.cluster import cluster as run
 
     with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_store(cache, database, settings.load(), console) as store,
+        work_on_store(cache, database) as (store, progress, stop),
         open_engine(workers.for_method(options.method), settings.load()) as engine,
     ):
         summary = run(store, out, options, progress=progress, stop=stop, engine=engine)
@@ -186,19 +184,15 @@ def _cluster_into_folders(
 def _cluster_library(database: str | None, options: ClusterLibraryOptions, workers: EngineOptions) -> None:
     from facesets import settings
     from facesets.assembly.engines import open_engine
-    from facesets.assembly.stores import open_database
     from facesets.operations.people.grouping.cluster_library import cluster_library
-    from facesets.store.postgres.library import Library
 
     console.only_the_result_unless_watched()
     with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, settings.load(), console) as session,
+        work_on_library(database) as (library, progress, stop),
         open_engine(workers.for_method(options.method), settings.load()) as engine,
     ):
         summary = cluster_library(
-            Library(session), options, progress=progress, stop=stop, by=current_user(), engine=engine
+            library, options, progress=progress, stop=stop, by=current_user(), engine=engine
         )
     console.show(summary, grouped_lines(summary), asked_for=options.dry_run)
     for case in summary.review[:_CASES_SHOWN]:

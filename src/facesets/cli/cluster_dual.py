@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
+from facesets.cli.opening import work_on_library
 from facesets.cli.user import current_user
 from facesets.cli.wording import name_and_number
 from facesets.operations.options.dual import DualOptions
@@ -18,20 +19,11 @@ if TYPE_CHECKING:
 
 def run_dual(database: str | None, options: ClusterLibraryOptions, dual: DualOptions) -> None:
     """Give the library's faces to known people, group the others, and say how that went."""
-    from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.people.grouping.dual import cluster_dual
-    from facesets.store.postgres.library import Library
 
     console.only_the_result_unless_watched()
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, settings.load(), console) as session,
-    ):
-        summary = cluster_dual(
-            Library(session), options, dual, progress=progress, stop=stop, by=current_user()
-        )
+    with work_on_library(database) as (library, progress, stop):
+        summary = cluster_dual(library, options, dual, progress=progress, stop=stop, by=current_user())
     console.show(summary, dual_lines(summary), asked_for=options.dry_run)
     console.finish()
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption, DebugOption
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -105,14 +106,12 @@ def index(
     drop: Annotated[bool, Option("Remove it, which makes bulk imports faster.")] = False,
 ) -> None:
     """Build the indexes that make `search` fast on large libraries; work may go on meanwhile."""
-    from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.library.backup import SearchIndexSummary
     from facesets.operations.library.search_index import build_index, drop_index
     from facesets.store.postgres.library import Library
 
     console.only_the_result_unless_watched()
-    with console.progress() as progress, open_database(database, settings.load(), console) as session:
+    with console.progress() as progress, opened_library(database) as session:
         if drop:
             drop_index(Library(session))
         else:

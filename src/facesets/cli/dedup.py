@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from facesets.cli import console
+from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption, OptionalCacheArgument
 from facesets.cli.results import report, would
 from facesets.files import printable
@@ -28,17 +28,11 @@ def dedup(
     options: DedupOptions,
 ) -> None:
     """Report copies and near-duplicates in CACHE, or in the library; nothing is deleted."""
-    from facesets import settings
-    from facesets.assembly.stores import open_store
     from facesets.operations.reports.dedup import dedup as run
 
     beside = Path(_OF_LIBRARY) if cache is None else cache.with_name(cache.name + ".duplicates.json")
     target = out or beside
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_store(cache, database, settings.load(), console) as store,
-    ):
+    with work_on_store(cache, database) as (store, progress, stop):
         summary = run(store, target, options, progress=progress, stop=stop)
     report(
         summary,

@@ -8,6 +8,7 @@ import typer
 
 from facesets.cli import console, queueing
 from facesets.cli.index_stage import say_which_are_empty
+from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
@@ -54,9 +55,7 @@ def describe(
     """
     from facesets import settings
     from facesets.assembly.describing_photos import describe_photos
-    from facesets.assembly.stores import open_database
     from facesets.files import plain_path
-    from facesets.store.postgres.library import Library
 
     below = tuple(str(plain_path(path)) for path in target or [])
     if queueing.is_asked():
@@ -64,12 +63,7 @@ def describe(
         return
     console.only_the_result_unless_watched()
     conf, llm = settings.load(), settings.load_llm()
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, conf, console) as session,
-    ):
-        library = Library(session)
+    with work_on_library(database) as (library, progress, stop):
         agree = _agree(progress, yes=yes)
         summary = describe_photos(
             library, below, options, conf, llm, llm_uri, agree=agree, progress=progress, stop=stop

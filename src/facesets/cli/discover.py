@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from facesets.cli import console
-from facesets.cli.exporting import CropOptions, SourceRootOption, left_out
+from facesets.cli.exporting import CropOptions, SourceRootOption, exporting, left_out
 from facesets.cli.flags import Only
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import (
@@ -40,30 +40,21 @@ def discover(
 
     The sets that are there stay as they are.
     """
-    from facesets import settings
-    from facesets.assembly.crop_checker import crop_checker
-    from facesets.assembly.stores import open_store
     from facesets.operations.face_sets.discover import discover as run
 
     cache, out = cache_and_out("discover", first, second)
-    conf = settings.load()
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_store(cache, database, conf, console) as store,
-    ):
-        embedder = crop_checker(store, pack, provider, conf, console, progress, stop, fetch=not crops.dry_run)
+    with exporting(cache, database, pack, provider, crops) as (store, checker, progress, stop):
         summary = run(
             store,
             out,
             list(source_root),
-            embedder,
+            checker,
             options,
             gates,
             crops,
             progress=progress,
             stop=stop,
-            modeller=embedder,
+            modeller=checker,
         )
     rows = [
         (cluster.name or "-", cluster.faces, cluster.images, cluster.survivors)

@@ -3,6 +3,7 @@
 import typer
 
 from facesets.cli import console, queueing
+from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption, OptionalCacheArgument, PackOption, ProviderOption
 from facesets.cli.results import report, would
 from facesets.cli.thresholds import typed_flags
@@ -25,18 +26,13 @@ def enrich(
     """
     from facesets import settings
     from facesets.assembly.enriching import enrich_store
-    from facesets.assembly.stores import open_store
 
     if queueing.is_asked():
         queueing.refuse_typed(typed_flags(context), "provider")
         queueing.queue_enrich(cache, database, pack, options)
         return
     conf = settings.load()
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_store(cache, database, conf, console, alone="" if options.dry_run else "enrich") as store,
-    ):
+    with work_on_store(cache, database, alone="" if options.dry_run else "enrich") as (store, progress, stop):
         summary = enrich_store(
             store, options, conf, console, pack=pack, provider=provider, progress=progress, stop=stop
         )

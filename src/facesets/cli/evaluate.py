@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import opened_store
 from facesets.cli.params import DatabaseOption
 from facesets.cli.thresholds import (
     MaxCosineDistanceOption,
@@ -62,8 +63,6 @@ def evaluate(
     ] = None,
 ) -> None:
     """Cluster faces whose people are known, and say how well that went: worst errors first."""
-    from facesets import settings
-    from facesets.assembly.stores import open_store
     from facesets.errors import WrongUsage
     from facesets.files import require_suffix
     from facesets.operations.reports import evaluate as run
@@ -74,7 +73,7 @@ def evaluate(
     if vectors is not None:
         known = run.truth_of_vectors(vectors)
     else:
-        with open_store(cache, database, settings.load(), console) as store:
+        with opened_store(cache, database) as store:
             collection = store.load()
         by_folder = truth == run.PARENT_FOLDER
         known = run.truth_of_folders(collection) if by_folder else run.truth_of_csv(collection, Path(truth))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.wording import name_and_number
 from facesets.files import printable
@@ -26,11 +27,9 @@ def explain(
     database: DatabaseOption = None,
 ) -> None:
     """Say why a face is whose it is: whom it is like, who said so, and what would have changed that."""
-    from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.people.review.explaining import explain as run
 
-    with open_database(database, settings.load(), console) as session:
+    with opened_library(database) as session:
         found = run(session, face, who)
     console.show(found, _lines(found), asked_for=True)
 

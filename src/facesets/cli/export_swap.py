@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from facesets.cli import console
-from facesets.cli.exporting import left_out
+from facesets.cli.exporting import exporting, left_out
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
-from facesets.cli.results import report, would
+from facesets.cli.results import CacheOrResultArgument, report, would
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ExportSwapOptions
@@ -17,12 +16,7 @@ from facesets.plurals import counted
 
 
 def export_swap(
-    first: Annotated[
-        Path,
-        typer.Argument(
-            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
-        ),
-    ],
+    first: CacheOrResultArgument,
     second: Annotated[
         Path,
         typer.Argument(
@@ -42,33 +36,22 @@ def export_swap(
     provider: ProviderOption = "auto",
 ) -> None:
     """Export face sets of CACHE, or of the library, as single-face PNGs, .fsz bundles, and face models."""
-    from facesets import settings
-    from facesets.assembly.crop_checker import crop_checker
-    from facesets.assembly.stores import open_store
     from facesets.operations.face_sets.export_swap import export_swap as run
 
     cache, refine_manifest, out = (None, first, second) if third is None else (first, second, third)
     if cache is None and first.suffix == ".npz":
         raise WrongUsage(f"Where to? Say `facesets export-swap {printable(first)} {printable(second)} OUT`.")
-    conf = settings.load()
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_store(cache, database, conf, console) as store,
-    ):
-        embedder = crop_checker(
-            store, pack, provider, conf, console, progress, stop, fetch=not options.dry_run
-        )
+    with exporting(cache, database, pack, provider, options) as (store, checker, progress, stop):
         summary = run(
             store,
             refine_manifest,
             out,
-            embedder,
+            checker,
             options,
             raw_manifest=raw_manifest,
             progress=progress,
             stop=stop,
-            modeller=embedder,
+            modeller=checker,
         )
     models = f"{counted(summary.models, 'face model')}, " if summary.models else ""
     report(

@@ -1,9 +1,13 @@
 """What the commands that write into an export have in common on the command line."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from facesets import settings
+from facesets.cli import console
 from facesets.cli.flags import Only
+from facesets.cli.opening import work_on_store
 from facesets.cli.results import learned_lines
 from facesets.files import printable
 from facesets.operations.options.cache import ExportSwapOptions
@@ -11,7 +15,12 @@ from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from facesets.assembly.crop_checker import EmbedderOnDemand
+    from facesets.interfaces import Progress, Store
     from facesets.operations.face_sets.export_summary import EmptySet, ExportSwapSummary
+    from facesets.stop import Stop
 
 SourceRootOption = Annotated[
     tuple[Path, ...], Option("Only photos below this folder. May be repeated.", metavar="DIR")
@@ -32,6 +41,19 @@ CropOptions = Annotated[ExportSwapOptions, Only(*_CROPS, "era")]
 """Options of every command that makes sets of its own in an export."""
 EraCropOptions = Annotated[ExportSwapOptions, Only(*_CROPS)]
 """The same where the sets are eras themselves."""
+
+
+@contextmanager
+def exporting(
+    cache: Path | None, database: str | None, pack: str | None, provider: str, options: ExportSwapOptions
+) -> "Iterator[tuple[Store, EmbedderOnDemand, Progress, Stop]]":
+    """The cache, or the library, and what looks at crops; its models are fetched unless it is a dry run."""
+    from facesets.assembly.crop_checker import crop_checker
+
+    with work_on_store(cache, database) as (store, progress, stop):
+        conf, fetch = settings.load(), not options.dry_run
+        checker = crop_checker(store, pack, provider, conf, console, progress, stop, fetch=fetch)
+        yield store, checker, progress, stop
 
 
 def left_out(summary: "ExportSwapSummary") -> str:

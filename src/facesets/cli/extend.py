@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesets.cli import console
+from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption
-from facesets.cli.results import learned_lines, report, would
+from facesets.cli.results import CacheOrResultArgument, learned_lines, report, would
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ExtendOptions
@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 
 def extend(
-    first: Annotated[
-        Path,
-        typer.Argument(
-            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
-        ),
-    ],
+    first: CacheOrResultArgument,
     second: Annotated[
         Path | None, typer.Argument(metavar="RAW", help="What `cluster` wrote.", show_default=False)
     ] = None,
@@ -39,19 +34,13 @@ def extend(
 
     Nothing there is renumbered or moved. What you moved, renamed or deleted in the folders is respected.
     """
-    from facesets import settings
-    from facesets.assembly.stores import open_store
     from facesets.errors import WrongUsage
     from facesets.operations.grouping.extend import extend as run
 
     cache, raw = (None, first) if second is None else (first, second)
     if cache is None and first.is_file():
         raise WrongUsage(f"Extend what? Say `facesets extend {printable(first)} RAW`.")
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_store(cache, database, settings.load(), console) as store,
-    ):
+    with work_on_store(cache, database) as (store, progress, stop):
         summary = run(store, raw, options, refine_out=refine_out, progress=progress, stop=stop)
     lines = _lines(summary.raw, "people", "stay single", dry_run=options.dry_run)
     if summary.sets:

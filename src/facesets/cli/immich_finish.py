@@ -82,16 +82,12 @@ def immich_finish(
             progress=console.plain_progress(),
             stop=stop,
         )
-    console.show(
-        summary,
-        [
-            *(
-                f"{step.name}: {step.state}" + (f" in {step.seconds:g} s" if step.seconds else "")
-                for step in summary.steps
-            ),
-            summary.next if dry_run else f"{summary.next} The log is {printable(summary.log)}.",
-        ],
-    )
+    lines = [
+        f"{step.name}: {step.state}" + (f" in {step.seconds:g} s" if step.seconds else "")
+        for step in summary.steps
+    ]
+    last = summary.next if dry_run else f"{summary.next} The log is {printable(summary.log)}."
+    console.show(summary, [*lines, last])
     console.finish()
     if summary.status:
         raise typer.Exit(summary.status)

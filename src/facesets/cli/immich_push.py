@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from facesets.interfaces import Progress
     from facesets.operations.immich.push_summary import PushedPerson, PushSummary
     from facesets.operations.immich.push_undo import PushUndoSummary
+    from facesets.remote.immich_people import ImmichPeople
+    from facesets.stop import Stop
 
 _ACTIONS = {
     "create": "make",
@@ -82,6 +84,7 @@ def immich_push(
     """
     from facesets import settings
     from facesets.assembly.immich import access_to, local_people_source
+    from facesets.operations.immich.push import immich_push as run
     from facesets.remote.immich_people import ImmichPeople
 
     if give_up and undo is None:
@@ -94,23 +97,8 @@ def immich_push(
         closing(ImmichPeople(where, stop=stop)) as server,
     ):
         if undo is not None:
-            from facesets.operations.immich.push_undo import immich_push_undo
-
-            taken_back = immich_push_undo(
-                server,
-                staged,
-                undo,
-                lambda plan: apply or _agrees(f"{_undo_lines(plan)} Take this back?", progress),
-                workers=options.workers,
-                dry_run=options.dry_run,
-                give_up=give_up,
-                progress=progress,
-                stop=stop,
-            )
-            _finish_undo(taken_back, give_up=give_up, was_ended=stop.requested)
+            _undo(server, staged, undo, options, apply=apply, give_up=give_up, progress=progress, stop=stop)
             return
-        from facesets.operations.immich.push import immich_push as run
-
         with local_people_source(people, cache, database, conf, console) as read_people:
             summary = run(
                 server,
@@ -123,6 +111,33 @@ def immich_push(
                 stop=stop,
             )
     _finish(summary, staged, dry_run=options.dry_run, was_ended=stop.requested)
+
+
+def _undo(
+    server: "ImmichPeople",
+    staged: Path,
+    run: str,
+    options: PushOptions,
+    *,
+    apply: bool,
+    give_up: bool,
+    progress: "Progress",
+    stop: "Stop",
+) -> None:
+    from facesets.operations.immich.push_undo import immich_push_undo
+
+    done = immich_push_undo(
+        server,
+        staged,
+        run,
+        lambda plan: apply or _agrees(f"{_undo_lines(plan)} Take this back?", progress),
+        workers=options.workers,
+        dry_run=options.dry_run,
+        give_up=give_up,
+        progress=progress,
+        stop=stop,
+    )
+    _finish_undo(done, give_up=give_up, was_ended=stop.requested)
 
 
 def _confirmed(plan: "PushSummary", progress: "Progress", *, apply: bool) -> bool:
@@ -173,15 +188,11 @@ def _plan_lines(plan: "PushSummary") -> list[str]:
         are = "is" if plan.differing == 1 else "are"
         totals += f" {counted(plan.differing, 'photo')} {are} passed over, edited on the server."
     if plan.of_others:
-        are = "belongs" if plan.of_others == 1 else "belong"
-        totals += f" {counted(plan.of_others, 'photo')} {are} to other accounts and {_stay(plan.of_others)}."
+        are, stay = ("belongs", "stays as it is") if plan.of_others == 1 else ("belong", "stay as they are")
+        totals += f" {counted(plan.of_others, 'photo')} {are} to other accounts and {stay}."
     if not plan.people:
         lines = [_NOBODY_NAMED]
     return [*lines, totals, *([f"No names for a server: {named}."] if named else [])]
-
-
-def _stay(count: int) -> str:
-    return "stays as it is" if count == 1 else "stay as they are"
 
 
 def _person_line(person: "PushedPerson") -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.exporting import CropOptions, left_out
+from facesets.cli.exporting import CropOptions, exporting, left_out
 from facesets.cli.flags import unless_given
 from facesets.cli.import_lines import import_lines
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
@@ -69,9 +69,6 @@ def import_folders(
     provider: ProviderOption = "auto",
 ) -> None:
     """Make face sets of folders that somebody sorted by person, and merge them into the export OUT."""
-    from facesets import settings
-    from facesets.assembly.crop_checker import crop_checker
-    from facesets.assembly.stores import open_store
     from facesets.operations.face_sets.folder_labels import SortedFolders, labelled, read_folder_list
     from facesets.operations.face_sets.import_folders import import_folders as run
 
@@ -85,23 +82,17 @@ def import_folders(
         )
     )
     options, crops = unless_given(context, options, in_file), unless_given(context, crops, in_file)
-    conf = settings.load()
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_store(cache, database, conf, console) as store,
-    ):
-        embedder = crop_checker(store, pack, provider, conf, console, progress, stop, fetch=not crops.dry_run)
+    with exporting(cache, database, pack, provider, crops) as (store, checker, progress, stop):
         summary = run(
             store,
             asked,
             out,
-            embedder,
+            checker,
             options,
             crops,
             progress=progress,
             stop=stop,
-            modeller=embedder,
+            modeller=checker,
             by=current_user(),
         )
     _tell(summary, out, dry_run=crops.dry_run)

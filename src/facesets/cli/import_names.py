@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import how_to_undo, opened_library
+from facesets.cli.people import how_to_undo
 from facesets.cli.user import current_user
 from facesets.errors import Field, WrongUsage
 from facesets.files import plain_path, printable

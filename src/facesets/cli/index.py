@@ -1,7 +1,6 @@
 """`facesets index`."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +8,7 @@ import typer
 
 from facesets.cli import console, queueing
 from facesets.cli.index_stage import index_stage, require_flags_of_stage
+from facesets.cli.opening import work_on_library
 from facesets.cli.params import (
     BodyModelOption,
     ClipPackOption,
@@ -149,14 +149,11 @@ def _index(
     """Index folders, of which some patterns are taken and some left out, and say what came of it."""
     from facesets import settings
     from facesets.assembly.indexing import assigned, index_photos
-    from facesets.assembly.stores import open_database
     from facesets.files import require_suffix
     from facesets.operations.models.profile import Meter, profile_of
     from facesets.sources.galleries import GallerySource
     from facesets.stopwatch import Stopwatch
-    from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.connection import now
-    from facesets.store.postgres.library import Library
 
     if profile is not None:
         require_suffix(profile, ".json")
@@ -165,15 +162,10 @@ def _index(
     console.only_the_result_unless_watched()
     source = GallerySource(target, include=include, exclude=exclude)
     conf = settings.load()
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, conf, console) as session,
-        RunLock(session, "index --alone") if alone else nullcontext(),
-    ):
-        began = session.run(now) if assign else None
+    with work_on_library(database, alone="index --alone" if alone else "") as (library, progress, stop):
+        began = library.database.run(now) if assign else None
         done = index_photos(
-            Library(session),
+            library,
             source,
             options,
             asked,

@@ -1,18 +1,19 @@
 """`facesets index --stage`: one stage over photos that the library knows."""
 
 from collections.abc import Collection, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
 from facesets.cli.command import SHARED
+from facesets.cli.opening import opened_library, work_on_library
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.assembly.describing import Asked
+    from facesets.assembly.stages import StageModels
     from facesets.operations.ingest.stage_run import StageRunSummary
     from facesets.operations.options.library import IndexOptions
     from facesets.store.postgres.library import Library
@@ -59,13 +60,10 @@ def index_stage(
     from dataclasses import replace
 
     from facesets import settings
-    from facesets.assembly.stages import StageModels, stage_by_itself
-    from facesets.assembly.stores import open_database
+    from facesets.assembly.stages import stage_by_itself
     from facesets.assembly.tags import TARGET_OF, run_tags
     from facesets.files import plain_path
     from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
-    from facesets.store.postgres.claims import RunLock
-    from facesets.store.postgres.library import Library
 
     if delete:
         _delete_stage(name, database, dry_run=options.dry_run)
@@ -81,30 +79,32 @@ def index_stage(
         below=tuple(str(plain_path(path)) for path in targets),
         dry_run=options.dry_run,
     )
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, conf, console) as session,
-        RunLock(session, "index --alone") if alone else nullcontext(),
-    ):
-        library = Library(session)
+    with work_on_library(database, alone="index --alone" if alone else "") as (library, progress, stop):
         if name in TARGET_OF:
             summary = run_tags(name, library, conf, asked, which, progress, stop)
         else:
-            models = StageModels(
-                library.settings,
-                asked.local_pack,
-                asked.provider,
-                options.trust_mtime,
-                library=library,
-                clip_pack=asked.clip_pack,
-                body_model=body_model,
-            )
+            models = _models(library, asked, body_model, trust_mtime=options.trust_mtime)
             stage = stage_by_itself(name, models, conf, console, progress, stop)
             summary = run_stage(library, stage, which, progress=progress, stop=stop)
         say_which_are_empty(library, which.below)
     console.show(summary, [stage_line(library.label, summary)], asked_for=options.dry_run)
     console.finish(failed=console.unreadable(summary.failures, strict=strict))
+
+
+def _models(
+    library: "Library", asked: "Asked", body_model: Path | None, *, trust_mtime: bool
+) -> "StageModels":
+    from facesets.assembly.stages import StageModels
+
+    return StageModels(
+        library.settings,
+        asked.local_pack,
+        asked.provider,
+        trust_mtime,
+        library=library,
+        clip_pack=asked.clip_pack,
+        body_model=body_model,
+    )
 
 
 def say_which_are_empty(library: "Library", folders: Sequence[str]) -> None:
@@ -117,12 +117,10 @@ def say_which_are_empty(library: "Library", folders: Sequence[str]) -> None:
 
 def _delete_stage(name: str, database: str | None, *, dry_run: bool) -> None:
     """Delete what one stage found."""
-    from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.library.delete_findings import delete_findings
     from facesets.store.postgres.library import Library
 
-    with open_database(database, settings.load(), console) as session:
+    with opened_library(database) as session:
         library = Library(session)
         summary = delete_findings(library, name, dry_run=dry_run)
     would = " would be deleted. Nothing was changed." if dry_run else " deleted."

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console, queueing
+from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
 from facesets.cli.wording import worded
@@ -33,22 +34,15 @@ def maintain(
     daily is centroids, empty, statistics, must-links and violations; weekly is daily and then medoids,
     merge-similar, unassigned and associate.
     """
-    from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.people.upkeep.tasks import maintain as run
-    from facesets.store.postgres.library import Library
 
     chosen = tasks_named(tasks)
     if queueing.is_asked():
         queueing.queue(database, "maintain", tasks=chosen, options=options)
         return
     console.only_the_result_unless_watched()
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, settings.load(), console) as session,
-    ):
-        done = run(Library(session), chosen, options, by=current_user(), progress=progress, stop=stop)
+    with work_on_library(database) as (library, progress, stop):
+        done = run(library, chosen, options, by=current_user(), progress=progress, stop=stop)
     quiet = console.session.quiet and not options.dry_run
     lines = [line for each in done if not quiet or _is_asked_for(each) for line in _lines(each)]
     lines += ["Nothing was stored."] if options.dry_run else []

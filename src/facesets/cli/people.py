@@ -1,8 +1,7 @@
 """`facesets people …`: who is who in the library."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +10,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.ages import age_lines
 from facesets.cli.cluster_dual import cluster_lines, near_lines
+from facesets.cli.opening import opened_library, work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
 from facesets.cli.wording import name_and_number
@@ -21,7 +21,6 @@ from facesets.plurals import counted
 if TYPE_CHECKING:
     from facesets.operations.people.corrections.summary import PersonSummary
     from facesets.operations.people.lists.listing import PersonDetails
-    from facesets.store.postgres.connection import Database
     from facesets.store.postgres.people.people_list import PersonLine
     from facesets.store.postgres.people.steps import StepRow
 
@@ -35,16 +34,6 @@ NameArgument = Annotated[
 ]
 _Status = Literal["active", "merged", "hidden", "all"]
 _Sort = Literal["faces", "name", "new"]
-
-
-@contextmanager
-def opened_library(database: str | None) -> "Iterator[Database]":
-    """A session with the library."""
-    from facesets import settings
-    from facesets.assembly.stores import open_database
-
-    with open_database(database, settings.load(), console) as session:
-        yield session
 
 
 @people.command("list")
@@ -85,8 +74,8 @@ def show(
     from facesets.operations.people.lists.person_sheet import SHOWN, draw_person
 
     empty = 0
-    with console.stoppable() as stop, console.progress() as progress, opened_library(database) as session:
-        found = run(session, who, faces=max(faces, SHOWN if sheet else 0))
+    with work_on_library(database) as (library, progress, stop):
+        found = run(library.database, who, faces=max(faces, SHOWN if sheet else 0))
         if sheet is not None:
             empty = draw_person(found, sheet, progress=progress, stop=stop)
     if empty:

@@ -3,8 +3,9 @@
 from typing import Annotated
 
 from facesets.cli import console
+from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import WhoArgument, opened_library, people
+from facesets.cli.people import WhoArgument, people
 from facesets.cli.wording import name_and_number
 from facesets.files import printable
 from facesets.operations.options.declaration import Option

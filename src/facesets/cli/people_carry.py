@@ -7,8 +7,8 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.import_lines import import_lines
+from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import opened_library
 from facesets.cli.user import current_user
 from facesets.files import printable
 from facesets.operations.options.shared import DryRun

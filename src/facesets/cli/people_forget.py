@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
+from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import WhoArgument, opened_library
+from facesets.cli.people import WhoArgument
 from facesets.cli.user import current_user
 from facesets.cli.wording import name_and_number, worded
 from facesets.errors import FacesetsError, Field, WrongUsage

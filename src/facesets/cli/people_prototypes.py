@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console, queueing
+from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import how_to_undo, opened_library, people
+from facesets.cli.people import how_to_undo, people
 from facesets.cli.user import current_user
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.terminal import Protocol, ended_by_signals, picture, read_key, read_line
 from facesets.cli.user import current_user
@@ -41,12 +42,11 @@ def review(
     lines of JSON; `people answer` takes their answers.
     """
     from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.people.review.questions import next_questions, refresh_questions
     from facesets.store.postgres.library import Library
 
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not console.session.json
-    with open_database(database, settings.load(), console) as session:
+    with opened_library(database) as session:
         refresh_questions(Library(session))
         if not asks:
             for question in next_questions(session, limit):
@@ -231,13 +231,11 @@ def answer(
     into: Annotated[bool, Option("If somebody has that name already, both are one person.")] = False,
 ) -> None:
     """Answer one question that `people review --json` printed."""
-    from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.people.review.answering import answer as run
 
     if (verdict is None) == (name is None):
         raise WrongUsage("Say yes, no or hide, or give --name NAME.")
-    with open_database(database, settings.load(), console) as session:
+    with opened_library(database) as session:
         answered = run(
             session,
             question,

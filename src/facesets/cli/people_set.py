@@ -3,8 +3,9 @@
 from datetime import date
 from typing import Annotated
 
+from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import WhoArgument, opened_library, people, show_change
+from facesets.cli.people import WhoArgument, people, show_change
 from facesets.cli.user import current_user
 from facesets.operations.options.declaration import Option, moment
 

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
+from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import WhoArgument, how_to_undo, opened_library
+from facesets.cli.people import WhoArgument, how_to_undo
 from facesets.cli.user import current_user
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -27,13 +28,13 @@ def split(
     """Show into which people one may fall; --apply makes them."""
     from facesets.operations.people.corrections.splitting import apply_split, draw_split, propose_split
 
-    with console.stoppable() as stop, console.progress() as progress, opened_library(database) as session:
+    with work_on_library(database) as (library, progress, stop):
         if apply:
-            summary = apply_split(session, who, options, by=current_user())
+            summary = apply_split(library.database, who, options, by=current_user())
         else:
-            summary = propose_split(session, who, options)
+            summary = propose_split(library.database, who, options)
         if sheet is not None:
-            draw_split(session, summary, sheet, progress=progress, stop=stop)
+            draw_split(library.database, summary, sheet, progress=progress, stop=stop)
     if len(summary.parts) < 2:
         lines = [_whole(summary, options)]
     else:

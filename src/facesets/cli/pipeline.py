@@ -14,6 +14,7 @@ from facesets.cli.cluster_dual import dual_lines
 from facesets.cli.configured import configured, configured_flags, configured_value
 from facesets.cli.flags import options_of
 from facesets.cli.index import finish_index, index_line, require_faces
+from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption, StrictOption
 from facesets.cli.people_prototypes import centroids_line
 from facesets.cli.train import trained_lines
@@ -63,19 +64,14 @@ def pipeline(
     """
     from facesets import settings
     from facesets.assembly.pipeline import run_pipeline
-    from facesets.assembly.stores import open_database
 
     request = _request(context, targets, options)
     console.only_the_result_unless_watched()
     conf = settings.load()
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, conf, console) as session,
-    ):
-        label = session.label
+    with work_on_library(database) as (library, progress, stop):
+        label = library.database.label
         summary = run_pipeline(
-            session,
+            library.database,
             request,
             conf,
             console,

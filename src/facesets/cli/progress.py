@@ -99,7 +99,7 @@ class BarProgress:
         self._bars.console.print(worded(line), markup=False, highlight=False)
 
     def end(self) -> None:
-        """Close the stage and take its bar away."""
+        """Close the stage and remove its bar."""
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._task, self._waiting = None, 0

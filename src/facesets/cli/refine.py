@@ -1,6 +1,6 @@
 """`facesets refine`."""
 
-from facesets.cli import console
+from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption
 from facesets.cli.results import (
     CacheOrOutArgument,
@@ -26,16 +26,10 @@ def refine(
 
     refine_manifest.json says for every face that was dropped which gate dropped it.
     """
-    from facesets import settings
-    from facesets.assembly.stores import open_store
     from facesets.operations.grouping.refine import refine as run
 
     cache, out = cache_and_out("refine", first, second)
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_store(cache, database, settings.load(), console) as store,
-    ):
+    with work_on_store(cache, database) as (store, progress, stop):
         summary = run(store, out, options, progress=progress, stop=stop)
     by_gate = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
     report(

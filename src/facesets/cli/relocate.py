@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import opened_store
 from facesets.cli.params import (
     DatabaseOption,
     OptionalCacheArgument,
@@ -36,8 +37,6 @@ def relocate(
     What is known below OLD, in CACHE or in the library, is known below NEW from then on. Results follow with
     their next run. To take it back, move the folder back and relocate NEW OLD.
     """
-    from facesets import settings
-    from facesets.assembly.stores import open_store
     from facesets.operations.ingest import relocate as run
 
     if forget and cache is not None:
@@ -46,7 +45,7 @@ def relocate(
         new, cache = None, new
     elif new is None:
         raise WrongUsage("Where do the photos lie now? Give OLD and NEW, or --forget where they are gone.")
-    with open_store(cache, database, settings.load(), console) as store:
+    with opened_store(cache, database) as store:
         with run.writing(store, dry_run=dry_run):
             if new is None:
                 summary = run.forget_folder(store, old, dry_run=dry_run)

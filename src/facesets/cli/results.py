@@ -24,6 +24,11 @@ CacheOrOutArgument = Annotated[
         show_default=False,
     ),
 ]
+CacheOrResultArgument = Annotated[
+    Path,
+    typer.Argument(metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False),
+]
+"""The same where another result comes second, and may be the first."""
 OutIfCacheArgument = Annotated[
     Path | None, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import opened_library
 from facesets.cli.params import (
     ClipPackOption,
     DatabaseOption,
@@ -48,13 +49,12 @@ def search(
     _require_what_fits(text, options)
     from facesets import settings
     from facesets.assembly.describing import Asked, encoders, face_embedder
-    from facesets.assembly.stores import open_database
     from facesets.operations.library.search import search_by_words, search_photos
     from facesets.store.postgres.library import Library
 
     conf = settings.load()
     asked = Asked((pack, None, None), clip_pack, provider, ml_uri)
-    with open_database(database, conf, console) as session, console.stoppable() as stop:
+    with opened_library(database) as session, console.stoppable() as stop:
         library = Library(session)
         asked_for = _filter(library, options)
         if options.face is not None:

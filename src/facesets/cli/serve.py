@@ -4,7 +4,7 @@ import secrets
 import shlex
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from importlib import import_module
@@ -21,7 +21,10 @@ from facesets.operations.options.declaration import Option
 
 if TYPE_CHECKING:
     from facesets.settings import Settings
+    from facesets.web.access import Access
     from facesets.web.background import Jobs
+    from facesets.web.crops import CropStore
+    from facesets.web.serving import App
     from facesets.web.site import Site
 
 _FEWEST_CHARACTERS = 12
@@ -68,41 +71,23 @@ def serve(
     from facesets.web.serving import serve as run
 
     with bound_socket(host, port) as bound, ExitStack() as stack:
-        if token_file is None and not is_loopback(bound):
-            raise WrongUsage(
-                f"On {printable(host)} everybody in the network could see the photos. Give "
-                f"{Field('token_file', 'FILE')} with a password in it."
-            )
-        token, path = _token(token_file, settings)
-        console.detail(f"The token of programs is in {printable(path)}.")
+        access = _access(token_file, settings, (*name, host), of_machine=not is_loopback(bound))
         from facesets.store.kept_pictures import FOLDER
-        from facesets.web.access import Access
         from facesets.web.background import Jobs
         from facesets.web.crops import CropStore
-        from facesets.web.hosts import host_names
 
-        names = host_names((*name, host), of_machine=not is_loopback(bound))
-        access = Access(token, must_log_in=token_file is not None, hosts=names)
         crops = CropStore(settings.cache_dir / FOLDER, crop_cache * _MEGABYTE)
         # Browsers do not tell the ports of a machine apart.
         cookie = f"facesets_{bound.getsockname()[1]}"
         jobs = Jobs()
         if results is not None:
-            from facesets.web.results.app import create_results_app
-            from facesets.web.results.site import ResultSite
-
-            app = create_results_app(ResultSite(results.absolute(), crops), access, cookie)
+            app = _app_of_results(results, crops, access, cookie)
         else:
             from facesets.assembly.sessions import open_sessions
-            from facesets.web.app import create_app
             from facesets.web.site import Site
 
             sessions = stack.enter_context(open_sessions(database, settings, console, most=_SESSIONS))
-            site = Site(sessions, crops, jobs, settings, current_user())
-            app = create_app(site, access, cookie)
-            # Aside: whoever comes meanwhile is answered, and waits at most for the rest of it.
-            threading.Thread(target=_warm, args=[site], daemon=True).start()
-            site.is_counted.wait(_COUNTED_WITHIN_S)
+            app = _app_of_library(Site(sessions, crops, jobs, settings, current_user()), access, cookie)
         ended_by = _answer(partial(run, app, bound), address_of(bound), jobs, shows=open_)
     # Threads in the middle of a question or a picture would be waited for.
     console.leave(ended_by)
@@ -115,6 +100,41 @@ def _require_extra() -> None:
             import_module(part)
     except ModuleNotFoundError as error:
         raise MissingExtra("serve") from error
+
+
+def _access(
+    token_file: Path | None, settings: "Settings", names: Sequence[str], *, of_machine: bool
+) -> "Access":
+    """Who may look, and under which names; whole networks by a password only. Raises `WrongUsage`."""
+    from facesets.web.access import Access
+    from facesets.web.hosts import host_names
+
+    if token_file is None and of_machine:
+        raise WrongUsage(
+            f"On {printable(names[-1])} everybody in the network could see the photos. Give "
+            f"{Field('token_file', 'FILE')} with a password in it."
+        )
+    token, path = _token(token_file, settings)
+    console.detail(f"The token of programs is in {printable(path)}.")
+    hosts = host_names(names, of_machine=of_machine)
+    return Access(token, must_log_in=token_file is not None, hosts=hosts)
+
+
+def _app_of_results(results: Path, crops: "CropStore", access: "Access", cookie: str) -> "App":
+    from facesets.web.results.app import create_results_app
+    from facesets.web.results.site import ResultSite
+
+    return create_results_app(ResultSite(results.absolute(), crops), access, cookie)
+
+
+def _app_of_library(site: "Site", access: "Access", cookie: str) -> "App":
+    from facesets.web.app import create_app
+
+    app = create_app(site, access, cookie)
+    # Aside: whoever comes meanwhile is answered, and waits at most for the rest of it.
+    threading.Thread(target=_warm, args=[site], daemon=True).start()
+    site.is_counted.wait(_COUNTED_WITHIN_S)
+    return app
 
 
 def _warm(site: "Site") -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import opened_store
 from facesets.cli.params import DatabaseOption
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -34,8 +35,6 @@ def show(
     database: DatabaseOption = None,
 ) -> None:
     """Show what is in a cache, in the library or in a manifest, or all that is known of one photo."""
-    from facesets import settings
-    from facesets.assembly.stores import open_store
     from facesets.cli.results import refuse_several_results
     from facesets.errors import WrongUsage
     from facesets.operations.library.show_photo import means_photo
@@ -55,7 +54,7 @@ def show(
     elif group is not None:
         raise WrongUsage("--group needs a manifest. Give the folder that `cluster` or `refine` wrote.")
     else:
-        with open_store(path, database, settings.load(), console) as store:
+        with opened_store(path, database) as store:
             contents = show_store(store, "library" if path is None else "cache")
     named = [[_WORDS.get(name, name), value] for name, value in contents.facts.items()]
     facts = _table([contents.kind, ""], named)

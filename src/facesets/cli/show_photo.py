@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from facesets.cli import console
+from facesets.cli.opening import opened_library
 from facesets.files import printable
 
 if TYPE_CHECKING:
@@ -22,12 +23,10 @@ _UNITS = {
 
 def show_of_library(database: str | None, text: str) -> None:
     """Print what the library knows of the photo of a path or a hash; errors as `show_photo`."""
-    from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.library.show_photo import show_photo
     from facesets.store.postgres.library import Library
 
-    with open_database(database, settings.load(), console) as session:
+    with opened_library(database) as session:
         photo = show_photo(Library(session), text)
     console.show(photo, list(_parts(photo)), asked_for=True)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
-from facesets.cli.exporting import EraCropOptions, SourceRootOption, left_out
+from facesets.cli.exporting import EraCropOptions, SourceRootOption, exporting, left_out
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import (
     CacheOrOutArgument,
@@ -55,8 +55,6 @@ def split_eras(
 ) -> None:
     """Split a person of the export OUT, photographed over many years, into a set for each era."""
     from facesets import settings
-    from facesets.assembly.crop_checker import crop_checker
-    from facesets.assembly.stores import open_store
     from facesets.errors import WrongUsage
     from facesets.operations.face_sets.eras import split_eras as operation
     from facesets.operations.face_sets.eras.person import EraRequest
@@ -69,11 +67,7 @@ def split_eras(
     roots = [root.absolute() for root in source_root]
     request = EraRequest(out, name, roots, years or _kept_years(conf), today.year, force)
     done: ProbeSummary | SplitErasSummary
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_store(cache, database, conf, console) as store,
-    ):
+    with exporting(cache, database, pack, provider, crops) as (store, checker, progress, stop):
         if probe:
             done = operation.probe_eras(
                 store,
@@ -86,11 +80,8 @@ def split_eras(
             )
             lines = _probe_lines(done)
         else:
-            embedder = crop_checker(
-                store, pack, provider, conf, console, progress, stop, fetch=not crops.dry_run
-            )
             done = operation.split_eras(
-                store, request, embedder, options, crops, progress=progress, stop=stop, modeller=embedder
+                store, request, checker, options, crops, progress=progress, stop=stop, modeller=checker
             )
             lines = _split_lines(done)
     report(done, lines)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
+from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
@@ -19,13 +20,11 @@ def stats(
     stages: Annotated[bool, Option("How far each stage of looking at photos is, instead.")] = False,
 ) -> None:
     """Show how much is in the library: images, faces, people."""
-    from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.library.stats import stages as count_stages
     from facesets.operations.library.stats import stats as run
     from facesets.store.postgres.library import Library
 
-    with open_database(database, settings.load(), console) as session:
+    with opened_library(database) as session:
         if stages:
             found = count_stages(Library(session))
             console.show(found, _stage_lines(found.stages), asked_for=True)

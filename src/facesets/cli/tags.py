@@ -7,6 +7,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.index_stage import stage_line
+from facesets.cli.opening import opened_library, work_on_library
 from facesets.cli.params import ClipPackOption, DatabaseOption, MlUriOption, ProviderOption
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -28,13 +29,11 @@ def list_(
     toml: Annotated[bool, Option("Print the categories as a file for `tags set` instead.")] = False,
 ) -> None:
     """List the categories and their tags, and how many photos or faces have each."""
-    from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.library.tag_file import as_toml
     from facesets.operations.library.tags import categories_of, list_tags
     from facesets.store.postgres.library import Library
 
-    with open_database(database, settings.load(), console) as session:
+    with opened_library(database) as session:
         library = Library(session)
         if toml:
             console.out(as_toml(categories_of(library)).rstrip("\n"))
@@ -61,12 +60,10 @@ def set_(
     dry_run: DryRun = False,
 ) -> None:
     """Add the categories of FILE, in place of those of the same names; `tags run` then tags by them."""
-    from facesets import settings
-    from facesets.assembly.stores import open_database
     from facesets.operations.library.tags import set_tags
     from facesets.store.postgres.library import Library
 
-    with open_database(database, settings.load(), console) as session:
+    with opened_library(database) as session:
         summary = set_tags(Library(session), file, only=only, dry_run=dry_run)
     console.show(summary, [_set_line(summary)], asked_for=dry_run)
     if (summary.added or summary.changed) and not dry_run:
@@ -102,11 +99,9 @@ def run(
     """
     from facesets import settings
     from facesets.assembly.describing import Asked
-    from facesets.assembly.stores import open_database
     from facesets.assembly.tags import run_tags
     from facesets.operations.ingest.stage_run import StageRunOptions
     from facesets.operations.library.tags import TagsSummary
-    from facesets.store.postgres.library import Library
 
     console.only_the_result_unless_watched()
     conf = settings.load()
@@ -118,12 +113,7 @@ def run(
         concurrency=conf.cpus,
         dry_run=dry_run,
     )
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, conf, console) as session,
-    ):
-        library = Library(session)
+    with work_on_library(database) as (library, progress, stop):
         stages = ["scene", *(["face-tags"] if faces else [])]
         done = [run_tags(each, library, conf, asked, options, progress, stop) for each in stages]
     console.show(TagsSummary(done), [stage_line(library.label, each) for each in done], asked_for=dry_run)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console, queueing
+from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.thresholds import typed_flags
 from facesets.errors import WrongUsage
@@ -44,7 +45,6 @@ def train(
     The recogniser and its vectors stay as they are: what is learnt is a projection of them (a head).
     """
     from facesets import settings
-    from facesets.assembly.stores import open_database
 
     if sum((activate is not None, deactivate, listed)) > 1:
         raise WrongUsage("Give one of --activate, --deactivate and --list at a time.")
@@ -58,7 +58,7 @@ def train(
         queueing.queue_train(database, options)
         return
     conf = settings.load()
-    with open_database(database, conf, console) as session:
+    with opened_library(database) as session:
         if listed:
             _list(session)
         elif deactivate:

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
+from facesets.cli.opening import work_on_library
 from facesets.cli.params import CacheArgument, DatabaseOption
 from facesets.errors import WrongUsage
 from facesets.operations.options.shared import DryRun
@@ -19,8 +20,7 @@ def import_cache(
     dry_run: DryRun = False,
 ) -> None:
     """Bring the images and faces of CACHE into the library; what it has already stays as it is."""
-    from facesets import settings
-    from facesets.assembly.stores import open_cache, open_database
+    from facesets.assembly.stores import open_cache
     from facesets.operations.library.transfer import import_cache as run
     from facesets.store.postgres.library import Library
 
@@ -28,12 +28,8 @@ def import_cache(
     collection_settings = source.settings
     if collection_settings is None:
         raise WrongUsage(f"There is no cache at {source.label}.")
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, settings.load(), console) as session,
-    ):
-        library = Library(session, collection_settings)
+    with work_on_library(database) as (usual, progress, stop):
+        library = Library(usual.database, collection_settings)
         summary = run(source, library, dry_run=dry_run, progress=progress, stop=stop)
     console.show(
         summary,
@@ -48,18 +44,11 @@ def export_cache(
     dry_run: DryRun = False,
 ) -> None:
     """Write the images and faces of the library into CACHE, a file to work on anywhere."""
-    from facesets import settings
-    from facesets.assembly.stores import open_cache, open_database
+    from facesets.assembly.stores import open_cache
     from facesets.operations.library.transfer import transfer
-    from facesets.store.postgres.library import Library
 
     target = open_cache(cache)
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, settings.load(), console) as session,
-    ):
-        library = Library(session)
+    with work_on_library(database) as (library, progress, stop):
         known = library.settings
         if known is None:
             raise WrongUsage(

@@ -13,6 +13,7 @@ from facesets.operations.options.cache import LOADER_DET_SIZE, LOADER_MIN_DET_SC
 if TYPE_CHECKING:
     from facesets.inference.packs import ModelPack
     from facesets.inference.providers import ProviderChoice
+    from facesets.operations.reports.verify_bundle import VerifySummary
 
 
 def verify_bundle(
@@ -47,6 +48,11 @@ def verify_bundle(
 
         loader = EmbedderOnDemand(find, LOADER_DET_SIZE, LOADER_MIN_DET_SCORE)
         summary = verify_bundles(files, loader, progress=progress, stop=stop)
+    console.show(summary, [_table(summary)], asked_for=True)
+    console.finish(failed=summary.failed)
+
+
+def _table(summary: "VerifySummary") -> str:
     rows = [
         [
             printable(check.file),
@@ -60,8 +66,7 @@ def verify_bundle(
         for check in summary.bundles
     ]
     headings = ["file", "format", "pictures", "faces", "own set", "nearest other", "verdict"]
-    console.show(summary, [console.table(headings, rows)], asked_for=True)
-    console.finish(failed=summary.failed)
+    return console.table(headings, rows)
 
 
 def _number(value: float | None) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -37,12 +36,6 @@ _DAMAGE = (
     RuntimeError,
 )
 """What zipfile and Pillow raise on damaged bytes, and on encrypted or unknown entries."""
-
-
-def png_bytes(pixels: Pixels) -> bytes:
-    """8-bit RGB PNG without any metadata."""
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    return encoded.tobytes()
 
 
 def write_bundle(file: IO[bytes], pngs: Sequence[Path]) -> None:

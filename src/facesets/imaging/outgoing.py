@@ -60,30 +60,3 @@ def blurred(pixels: Pixels, boxes: Float32) -> Pixels:
         blocks = cv2.resize(pixels[y1:y2, x1:x2], (_BLOCKS, _BLOCKS), interpolation=cv2.INTER_AREA)
         out[y1:y2, x1:x2] = cv2.resize(blocks, (x2 - x1, y2 - y1), interpolation=cv2.INTER_LINEAR)
     return out
-
-
-_GPS = 0x8825
-_LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE = 1, 2, 3, 4
-
-
-def place_in(data: bytes) -> tuple[float, float] | None:
-    """Degrees north and east where a photo was taken, by its file; None where it does not say."""
-    try:
-        gps = Image.open(BytesIO(data)).getexif().get_ifd(_GPS)
-        found = [
-            _degrees(gps[number]) * (-1 if str(gps.get(ref, "")).strip("\0 ").upper() in {"S", "W"} else 1)
-            for number, ref in ((_LATITUDE, _LATITUDE_REF), (_LONGITUDE, _LONGITUDE_REF))
-        ]
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, ArithmeticError):
-        return None
-    north, east = found
-    is_place = abs(north) <= 90 and abs(east) <= 180 and (north, east) != (0.0, 0.0)
-    return (north, east) if is_place else None
-
-
-def _degrees(parts: object) -> float:
-    degrees, minutes, seconds = (float(part) for part in parts)  # type: ignore[attr-defined]
-    total = degrees + minutes / 60 + seconds / 3600
-    if not np.isfinite(total):
-        raise ValueError("no number")
-    return float(total)

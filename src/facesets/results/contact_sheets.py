@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from facesets.errors import UnreadableImage
-from facesets.formats.bundle import png_bytes
 from facesets.imaging.align import align
 from facesets.imaging.decode import decode
+from facesets.imaging.encode import png_bytes
 from facesets.imaging.originals import read_photo
 from facesets.imaging.sheets import CROP_PX, MAX_CROPS, SheetRow, Tile, draw_sheet
 from facesets.interfaces import Progress

@@ -17,7 +17,6 @@ from facesets.results.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
     ClusterManifest,
-    FaceEntry,
     Group,
     RefineManifest,
 )
@@ -163,12 +162,11 @@ def _person(
             if (folder / name).is_dir()
         ),
         cover=PagePicture(cover.thumbnail, "", group.name, what),
-        pictures=tuple(picture(group.name, of_face(face), what) for face in _by_path(group.faces)),
+        pictures=tuple(
+            picture(group.name, of_face(face), what)
+            for face in sorted(group.faces, key=lambda face: (face.paths, face.face))
+        ),
     )
-
-
-def _by_path(faces: tuple[FaceEntry, ...]) -> list[FaceEntry]:
-    return sorted(faces, key=lambda face: (face.paths, face.face))
 
 
 def _pictures(

@@ -1,6 +1,6 @@
 """What a user did to an export.
 
-A set whose folder was renamed is called so from then on; one whose folder was deleted stays away. What was
+A set whose folder was renamed is called so from then on; one whose folder was deleted stays deleted. What was
 done to single crops is found by `facesets.results.crop_edits`.
 """
 
@@ -55,7 +55,7 @@ class EditedSets:
         lines = [f"{printable(old)} is called {printable(new)}." for old, new in self.renamed]
         lines += [f"{printable(entry.name)} is back." for entry in self.back]
         for entry in self.deleted:
-            then = "it is made again, as you ask for it" if entry.source in wanted else "it stays away"
+            then = "it is made again, as you ask for it" if entry.source in wanted else "it stays deleted"
             lines.append(f"{printable(entry.name)} was deleted: {then}.")
         linked = [printable(entry.name) for entry in self.there if entry.source in self.linked]
         return [*lines, *(f"{name} is a link: it is left as it is." for name in linked)]

@@ -49,7 +49,7 @@ TASTE = ExportSwapOptions(min_face_short=60, top_n=5, candidates=True, out_size=
 def manifests(tmp_path_factory: pytest.TempPathFactory, pristine: Library, pack_dir: Path) -> Path:
     """A folder with the manifests of `cluster` and `refine`."""
     root = tmp_path_factory.mktemp("manifests")
-    # So strict that some faces stay alone, and nobody's fall into two large groups.
+    # So strict that some faces stay alone, and unassigned ones fall into two large groups.
     cut = 0.28 if pack_dir.name == "open" else 0.2
     raw = ClusterOptions(method="agglomerative", threshold=cut, materialize="none", sheet=False)
     cluster(pristine.store, root / "raw", raw, progress=SilentProgress(), stop=Stop())
@@ -423,7 +423,7 @@ def test_a_renamed_set_keeps_its_name_and_a_deleted_one_stays_away(
     (out / "faceset_001").rename(out / "Anna")
     shutil.rmtree(out / "faceset_004")
     learned = run(out).learned
-    assert learned == ["faceset_001 is called Anna.", "faceset_004 was deleted: it stays away."]
+    assert learned == ["faceset_001 is called Anna.", "faceset_004 was deleted: it stays deleted."]
     for _ in range(2):
         export = read_manifest(out, ExportManifest)
         assert [entry.name for entry in export.sets] == ["Anna", "faceset_002", "faceset_003"]

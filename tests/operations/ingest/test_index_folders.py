@@ -13,8 +13,8 @@ from tests.fixtures.postgres import open_directory
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.operations.ingest.empty_sources import require_a_target
 from facesets.operations.ingest.index import index
+from facesets.operations.ingest.unavailable_sources import require_a_target
 from facesets.operations.library.stats import stats
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress

@@ -12,7 +12,7 @@ import pytest
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 from facesets.errors import RecogniserMismatch, WrongUsage
-from facesets.formats.bundle import png_bytes
+from facesets.imaging.encode import png_bytes
 from facesets.operations.library.check import check
 from facesets.operations.library.photo_filter import filter_of, people_meant
 from facesets.operations.library.search import (

@@ -10,7 +10,7 @@ import numpy as np
 from facesets.clustering import nearest
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
-from facesets.operations.face_sets.export_run import ExportRun, begin_export
+from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import NewSet, Policy
@@ -30,7 +30,6 @@ from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import SetEntry
 from facesets.results.gates import MIN_FACES
 from facesets.results.group_names import following_names
-from facesets.results.lock import reserved
 from facesets.results.manifest import SET_MANIFEST, Failure
 from facesets.results.provenance import provenance, recorded
 from facesets.results.same_faces import require_same_recogniser
@@ -140,10 +139,6 @@ def discover(
         The export; its sets are left as they are. It may be new.
     roots : list of Path
         Only photos below these count; all, if there are none.
-    embedder : Embedder
-        As `export_swap`.
-    modeller : FaceModeller, optional
-        Of the same pack; needed for face models.
     refine : RefineOptions
         How unknown faces are clustered, and the gates for new face sets.
     export : ExportSwapOptions
@@ -152,18 +147,9 @@ def discover(
     Raises
     ------
     WrongUsage
-        `out` holds something else, or the export of another store, or a root does not exist.
-    SourceGone
-        Photos that the store knows are unavailable.
-    RecogniserMismatch
-        Store, export and embedder do not have the same recogniser.
-    AlreadyRunning
-        Another run writes to `out`.
-    CannotWrite
-        `out` cannot be written.
+        A root does not exist; or as `open_export`, as all other errors.
     """
-    with reserved(out, dry_run=export.dry_run):
-        run = begin_export(store, out, embedder, export, progress, stop, modeller)
+    with open_export(store, out, embedder, export, progress, stop, modeller) as run:
         return _discover(run, roots, options, refine)
 
 

@@ -1,5 +1,7 @@
 """What every command that writes to an export works with: read once, and rated once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.records import Collection, Float32, Int64
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
+from facesets.results.lock import reserved
 from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.results.naming import Naming, look_for_export
 from facesets.results.photo_sources import PhotoSources
@@ -80,7 +83,8 @@ class ExportRun:
         return look_for_export(self.store, self.earlier, self.collection)
 
 
-def begin_export(
+@contextmanager
+def open_export(
     store: Store,
     out: Path,
     embedder: Embedder,
@@ -88,33 +92,49 @@ def begin_export(
     progress: Progress,
     stop: Stop,
     modeller: FaceModeller | None = None,
-) -> ExportRun:
-    """Read a store and the export that is to be written to.
+) -> Iterator[ExportRun]:
+    """Read what a run into an export works with, while no other run writes there.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        With the consumer's detection settings (640, 0.5) and the recogniser of the store.
+    modeller : FaceModeller, optional
+        Of the same pack; needed for face models.
 
     Raises
     ------
     RecogniserMismatch
-        The consumer of a format knows another recogniser than that of the store.
-    WrongUsage, SourceGone, DamagedFile, NewerFormat
+        Store and embedder do not have the same recogniser, or the consumer of a format knows another.
+    WrongUsage
+        `out` holds something else, or the export of another store.
+    SourceGone
+        Photos that the store knows are unavailable.
+    DamagedFile, NewerFormat
         As `begin`.
+    AlreadyRunning
+        Another run writes to `out`.
+    CannotWrite
+        `out` cannot be written.
     """
-    begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=options.replace)
-    collection = begun.collection
-    require_recogniser(options.formats, collection.settings, store.label)
-    pose = known_pose(collection.faces)
-    parts = quality(collection.faces, pose)
-    return ExportRun(
-        store=store,
-        collection=collection,
-        ids=collection.face_ids(),
-        pose=pose,
-        parts=parts,
-        rating=parts.total,
-        sources=begun.sources,
-        earlier=EarlierExport(out, begun.before),
-        embedder=embedder,
-        options=for_recogniser(options, collection.settings.recogniser),
-        progress=progress,
-        stop=stop,
-        modeller=modeller,
-    )
+    with reserved(out, dry_run=options.dry_run):
+        begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=options.replace)
+        collection = begun.collection
+        require_recogniser(options.formats, collection.settings, store.label)
+        pose = known_pose(collection.faces)
+        parts = quality(collection.faces, pose)
+        yield ExportRun(
+            store=store,
+            collection=collection,
+            ids=collection.face_ids(),
+            pose=pose,
+            parts=parts,
+            rating=parts.total,
+            sources=begun.sources,
+            earlier=EarlierExport(out, begun.before),
+            embedder=embedder,
+            options=for_recogniser(options, collection.settings.recogniser),
+            progress=progress,
+            stop=stop,
+            modeller=modeller,
+        )

@@ -8,7 +8,7 @@ from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.face_sets.candidates import matched_candidates, single_faces
-from facesets.operations.face_sets.export_run import ExportRun, begin_export
+from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import REFINED, NewSet, Policy
@@ -18,7 +18,6 @@ from facesets.operations.grouping.gates import require_ages
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.results.era_lineage import Succession
 from facesets.results.group_names import NUMBERED
-from facesets.results.lock import reserved
 from facesets.results.manifest import RefineManifest
 from facesets.results.manifest_json import manifest_file, read_manifest
 from facesets.results.naming import Naming
@@ -48,29 +47,16 @@ def export_swap(
 
     Parameters
     ----------
-    embedder : Embedder
-        With the consumer's detection settings (640, 0.5) and the recogniser of the store.
-    modeller : FaceModeller, optional
-        Of the same pack; needed for face models.
     raw_manifest : Path, optional
         The manifest of `cluster`, needed for candidates.
 
     Raises
     ------
     WrongUsage
-        A manifest is missing or of another kind; `out` holds something else, or the export of another store,
-        or sets from another refine manifest and `merge` is off.
-    SourceGone
-        Photos that the store knows are unavailable.
-    RecogniserMismatch
-        Store, manifest and embedder do not have the same recogniser.
-    AlreadyRunning
-        Another run writes to `out`.
-    CannotWrite
-        `out` cannot be written.
+        A manifest is missing or of another kind; `out` holds sets from another refine manifest and `merge` is
+        off; or as `open_export`, as all other errors.
     """
-    with reserved(out, dry_run=options.dry_run):
-        run = begin_export(store, out, embedder, options, progress, stop, modeller)
+    with open_export(store, out, embedder, options, progress, stop, modeller) as run:
         naming = run.naming()
         plan = plan_export(run, refine_manifest, raw_manifest, naming)
         if not options.dry_run:

@@ -7,7 +7,7 @@ from pathlib import Path
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
-from facesets.operations.face_sets.export_run import ExportRun, begin_export
+from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.folder_labels import SortedFolders
@@ -22,7 +22,6 @@ from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.operations.people.carrying.import_people import ImportPeopleSummary, import_people
 from facesets.operations.people.carrying.result_names import FolderFaces, brought
 from facesets.results.file_names import folder_name
-from facesets.results.lock import reserved
 from facesets.results.manifest import Failure, face_describer
 from facesets.results.provenance import provenance
 from facesets.stop import Stop
@@ -93,34 +92,20 @@ def import_folders(
 
     Parameters
     ----------
-    embedder : Embedder
-        With the consumer's detection settings (640, 0.5) and the recogniser of the store.
-    modeller : FaceModeller, optional
-        Of the same pack; needed for face models.
     by : str
         Who runs it: people of a library get the names of their folders, as one step.
 
     Raises
     ------
     WrongUsage
-        No folder is named, or none gives a person; `out` holds something else, or another
-        store's export.
-    SourceGone
-        Photos that the store knows are unavailable.
-    RecogniserMismatch
-        Store and embedder do not have the same recogniser.
-    AlreadyRunning
-        Another run writes to `out`.
-    CannotWrite
-        `out` cannot be written.
+        No folder is named, or none gives a person; or as `open_export`, as all other errors.
     """
-    with reserved(out, dry_run=export.dry_run):
-        if not folders.people and not folders.each_in:
-            raise WrongUsage(
-                f"Whose folders? Name them by {Field('folder')} or {Field('each_in')}, or in a file by "
-                f"{Field('folders')}."
-            )
-        run = begin_export(store, out, embedder, export, progress, stop, modeller)
+    if not folders.people and not folders.each_in:
+        raise WrongUsage(
+            f"Whose folders? Name them by {Field('folder')} or {Field('each_in')}, or in a file by "
+            f"{Field('folders')}."
+        )
+    with open_export(store, out, embedder, export, progress, stop, modeller) as run:
         return _import_folders(run, folders, options, by)
 
 

@@ -9,7 +9,7 @@ from facesets.files import printable
 from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.face_modeller import require_lead_columns
 from facesets.operations.face_sets.new_set import NewSet, Policy
-from facesets.operations.face_sets.set_inputs import digest_of_inputs
+from facesets.operations.face_sets.set_digest import digest_of_inputs
 from facesets.plurals import counted
 from facesets.records import Int64
 from facesets.results.crop_edits import SaidOfCrops
@@ -85,7 +85,7 @@ class ExportPlan:
     gone : tuple of str
         Sets that are there and go.
     removed : tuple of SetEntry
-        Sets whose folder the user deleted, and that stay away.
+        Sets whose folder the user deleted, and that stay deleted.
     edited : tuple of str
         Crops that the user worked on, in these sets and in those that go: they are set aside.
     moved : mapping

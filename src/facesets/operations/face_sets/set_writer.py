@@ -11,9 +11,9 @@ import numpy as np
 
 from facesets.errors import FacesetsError, UnreadableImage
 from facesets.files import sha256_of
-from facesets.formats.bundle import png_bytes
 from facesets.formats.crops import Square, cut, square_around
 from facesets.imaging.decode import decode
+from facesets.imaging.encode import png_bytes
 from facesets.imaging.originals import read_row
 from facesets.interfaces import Progress
 from facesets.operations.face_sets.export_run import ExportRun

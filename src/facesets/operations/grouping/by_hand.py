@@ -257,7 +257,8 @@ def _free(now: ResultNow, moves: list[tuple[str, str]]) -> list[tuple[str, str]]
 
     A photo of nobody must not have the name of one that shows somebody: the next run could take it for that.
     """
-    folder, given, bases = SafeFolder(now.root), set[str](), _uses(now)
+    folder, given = SafeFolder(now.root), set[str]()
+    bases = Counter(name.rpartition("/")[2] for name in now.files)
     free = []
     for old, new in moves:
         base = PurePosixPath(new).name
@@ -266,10 +267,6 @@ def _free(now: ResultNow, moves: list[tuple[str, str]]) -> list[tuple[str, str]]
         given.add(name)
         free.append((old, name))
     return free
-
-
-def _uses(now: ResultNow) -> Mapping[str, int]:
-    return Counter(name.rpartition("/")[2] for name in now.files)
 
 
 def _moved(now: ResultNow, left: str, faces: frozenset[str], target: str) -> dict[str, frozenset[str]]:

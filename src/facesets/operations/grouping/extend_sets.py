@@ -58,7 +58,7 @@ def grown_sets(
     """
     gates = _gates_of(before, options)
     rows = {face: row for row, face in enumerate(collection.face_ids())}
-    earlier = _under_new_names(before.dropped, known)
+    earlier = [replace(drop, group=known.renamed.get(drop.group, drop.group)) for drop in before.dropped]
     known_ids = known.face_ids() | {drop.face.face for drop in earlier}
     new = np.array([row for face, row in rows.items() if face not in known_ids], np.int64)
     if not len(new):
@@ -99,10 +99,6 @@ def _gates_of(manifest: RefineManifest, options: ExtendOptions) -> RefineOptions
     known = {each.name for each in fields(RefineOptions)}
     recorded = {name: value for name, value in manifest.made.options.items() if name in known}
     return replace(RefineOptions(**recorded), same_image_ok=options.same_image_ok)
-
-
-def _under_new_names(dropped: tuple[DroppedFace, ...], known: GroupMembership) -> list[DroppedFace]:
-    return [replace(drop, group=known.renamed.get(drop.group, drop.group)) for drop in dropped]
 
 
 def _waiting(dropped: list[DroppedFace], rows: dict[str, int]) -> Int64:

@@ -9,8 +9,8 @@ from typing import Protocol
 from facesets.file_records import FileRecord, FoundFile
 from facesets.interfaces import LibraryStore, Source
 from facesets.library_records import GalleryLink, KnownFile
-from facesets.operations.ingest.empty_sources import belongs
 from facesets.operations.ingest.galleries import GalleryTargets
+from facesets.operations.ingest.unavailable_sources import belongs
 from facesets.sources.missing import is_gone, moved_away, removed
 from facesets.sources.walking import is_among
 

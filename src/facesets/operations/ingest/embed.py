@@ -15,10 +15,10 @@ from facesets.operations.ingest.changed_files import (
     gone_from_source,
     moved_here,
 )
-from facesets.operations.ingest.empty_sources import refuse_nothing
 from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
 from facesets.operations.ingest.pipeline import LISTING, Pipeline
 from facesets.operations.ingest.stages import Stage
+from facesets.operations.ingest.unavailable_sources import refuse_nothing
 from facesets.operations.options.cache import EmbedOptions
 from facesets.records import CacheSettings, Description, ImageRecord, Pixels, Wanted
 from facesets.stop import Stop

@@ -17,12 +17,12 @@ from facesets.operations.ingest.changed_files import (
     compare_with_library,
     gone_from_targets,
 )
-from facesets.operations.ingest.empty_sources import unavailable_targets
 from facesets.operations.ingest.galleries import GalleryTargets, renew_galleries
 from facesets.operations.ingest.library_intake import LibraryIntake
 from facesets.operations.ingest.pipeline import LISTING, Pipeline
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
+from facesets.operations.ingest.unavailable_sources import unavailable_targets
 from facesets.operations.options.library import IndexOptions
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
@@ -125,7 +125,7 @@ def index(
     SourceGone
         All targets are unavailable, or one vanished; what was done until then is kept.
     Unreachable
-        The database went away and did not come back.
+        The database became unavailable and did not come back.
     CannotWrite
         The database's disk is full.
     """

@@ -12,13 +12,13 @@ from facesets.files import printable
 from facesets.interfaces import Describer, LibraryStore, Progress
 from facesets.library_records import GalleryLink
 from facesets.operations.ingest.changed_files import FileFailure, Listing, compare
-from facesets.operations.ingest.empty_sources import belongs, unavailable_targets
 from facesets.operations.ingest.galleries import GalleryTargets, renew_galleries
 from facesets.operations.ingest.index import IndexSummary, worked_through
 from facesets.operations.ingest.library_intake import LibraryIntake
 from facesets.operations.ingest.pipeline import Pipeline
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
+from facesets.operations.ingest.unavailable_sources import belongs, unavailable_targets
 from facesets.operations.options.library import IndexOptions
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch

@@ -8,9 +8,9 @@ from facesets.file_records import FileRecord, FoundFile
 from facesets.files import printable
 from facesets.interfaces import LibraryStore
 from facesets.operations.ingest.changed_files import SeenFile
-from facesets.operations.ingest.empty_sources import is_below
 from facesets.operations.ingest.galleries import GalleryNumbers, GalleryTargets
 from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
+from facesets.operations.ingest.unavailable_sources import is_below
 from facesets.records import ImageRecord
 from facesets.sources.missing import moved_away
 

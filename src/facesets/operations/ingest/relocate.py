@@ -48,7 +48,7 @@ class RelocateSummary:
 
 
 def writing(store: Store, *, dry_run: bool) -> AbstractContextManager[None]:
-    """Keep other writers away while paths change.
+    """Keep other writers out while paths change.
 
     Raises
     ------

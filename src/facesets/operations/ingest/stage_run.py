@@ -78,7 +78,7 @@ def run_stage(
     Raises
     ------
     Unreachable
-        The database went away and did not come back.
+        The database became unavailable and did not come back.
     CannotWrite
         Its disk is full. What was kept until then stays in both cases.
     """

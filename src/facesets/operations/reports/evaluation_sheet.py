@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facesets.files import atomic_write
-from facesets.formats.bundle import png_bytes
+from facesets.imaging.encode import png_bytes
 from facesets.imaging.quality import quality
 from facesets.imaging.sheets import MAX_CROPS, draw_sheet
 from facesets.interfaces import Progress

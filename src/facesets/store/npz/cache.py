@@ -115,7 +115,7 @@ class Cache:
 
     @contextmanager
     def writing(self, settings: CacheSettings) -> Iterator[None]:
-        """Keep every other writer away; at the end fold the journal into the one file.
+        """Keep every other writer out; at the end fold the journal into the one file.
 
         Parameters
         ----------

@@ -51,7 +51,7 @@ class Claims:
         return {keys[key] for key in ours}
 
     def holds(self, name: str) -> bool:
-        """Whether this is still ours: a claim that somebody else took while the server was away is not."""
+        """Whether this is still ours: not if somebody else took it while the server was unavailable."""
         return _key(self._kind, name) in self._held
 
     def release(self, names: Sequence[str]) -> None:
@@ -118,8 +118,8 @@ def _unlock(connection: Connection, keys: Sequence[int]) -> None:
 class RunLock:
     """Only one run of a command at a time on a database, on whatever host; a context manager.
 
-    Should another run take the lock while the server is away, then whatever is done next with the database
-    raises `AlreadyRunning`.
+    Should another run take the lock while the server is unavailable, then whatever is done next with the
+    database raises `AlreadyRunning`.
     """
 
     def __init__(self, database: Database, command: str) -> None:
@@ -153,6 +153,6 @@ class RunLock:
     def _require_lock(self, _: Connection) -> None:
         if self._is_inside and not self._claims.holds(self._command):
             raise AlreadyRunning(
-                f"While {self._database.label} was away another {Command(self._command)} began to work on "
-                "it. Wait for it to end, then try again; what was stored until then is kept."
+                f"While {self._database.label} was unavailable another {Command(self._command)} began to "
+                "work on it. Wait for it to end, then try again; what was stored until then is kept."
             )

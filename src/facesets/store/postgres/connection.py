@@ -93,12 +93,12 @@ def with_search_path(text: str, path: str) -> str:
 
 
 class Database:
-    """One session with the server, made again when the server went away.
+    """One session with the server, made again when the server was unavailable.
 
     Work is handed over as a function of the connection, and is one transaction. When the connection
     breaks, the function runs again on a new one: so whatever it does must give the same when it is done
-    twice. May be used from several threads; they take turns, and wait together for a server that went away.
-    Once it was waited for in vain, all further work fails at once.
+    twice. May be used from several threads; they take turns, and wait together for a server that is
+    unavailable. Once it was waited for in vain, all further work fails at once.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Database:
         before_connecting : callable, optional
             Called before every attempt, to start the server where that is ours to do.
         reconnect_within_s : float
-            How long a server may be away while work is going on.
+            How long a server may be unavailable while work is going on.
         is_stopping : callable
             Whether to wait for it no longer.
 
@@ -150,7 +150,7 @@ class Database:
         return self._text
 
     def another(self, *, reconnect_within_s: float) -> "Database":
-        """A further session with the same server, which waits so long for it when it goes away."""
+        """A further session with the same server, which waits so long for it when it is unavailable."""
         return Database(
             self._text,
             label=self.label,
@@ -187,7 +187,7 @@ class Database:
         Raises
         ------
         Unreachable
-            The server went away and did not come back.
+            The server became unavailable and did not come back.
         SchemaOutdated, CannotWrite, WrongUsage
             As `translated`.
         """

@@ -259,7 +259,7 @@ def work_at(llm: AnthropicServer, library_url: str, *, no_batch: bool) -> Callab
         with opened(Database(library_url)) as session:
             own = Library(session)
             run_describe(own, anthropic(llm.url), sizes=SIZES, no_batch=no_batch)
-            # The copy of the server in a process of its own is nobody's: the real one ends its batches.
+            # The copy of the server in a process of its own has no owner: the real one ends its batches.
             with closing(anthropic(llm.url)) as provider:
                 provider._server.get("v1/messages/batches", {"limit": "999"})
             run_check(own, anthropic(llm.url))

@@ -208,7 +208,7 @@ class Story:
         apply_split(self.database, who, SplitOptions(parts=2, min_size=1), by=BY)
 
     def picked(self) -> Picked:
-        """Some faces as they are picked on a page: somebody's, nobody's, or of several."""
+        """Some faces as they are picked on a page: somebody's, unassigned, or of several."""
         whose = self.random.choice(["person_id IS NOT NULL", "TRUE"])
         face = int(self.one_of(f"SELECT id FROM face_detections WHERE {whose} ORDER BY id"))
         if self.random.random() < 0.2:

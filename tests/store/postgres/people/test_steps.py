@@ -35,7 +35,7 @@ def test_faces_that_a_step_gives_away_twice_go_back_to_whom_they_had(library: Li
         with making_step(connection, "move", "me", "to Ben, by way of nobody") as step:
             take_faces(step, faces[1:])
             ben = make_person(step)
-            # The first face is Anna's still, and the others are nobody's: these are given.
+            # The first face is Anna's still, and the others are unassigned: these are given.
             nobody = np.full(4, -1, np.int64)
             given = assign(step, np.array(faces, np.int64), nobody, nobody + 1, [ben], "auto")
             assert given == 3

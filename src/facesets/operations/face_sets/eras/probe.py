@@ -11,7 +11,7 @@ from facesets.clustering import average_linkage
 from facesets.clustering.eras import NO_YEAR, Eras, pairwise_histogram
 from facesets.clustering.labels import cluster_sizes
 from facesets.files import printable
-from facesets.formats.bundle import png_bytes
+from facesets.imaging.encode import png_bytes
 from facesets.imaging.era_chart import FACES_SHOWN, ChartRow, CutBar, EraChart, draw_era_chart
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress

@@ -17,7 +17,7 @@ from facesets.operations.face_sets.eras.summaries import (
     summary_of_split,
     year_sources,
 )
-from facesets.operations.face_sets.export_run import ExportRun, begin_export
+from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import plan_sets
@@ -31,7 +31,6 @@ from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.era_lineage import succession
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.folder_runs import write_drawings
-from facesets.results.lock import reserved
 from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.results.preflight import begin
 from facesets.results.provenance import provenance
@@ -110,29 +109,15 @@ def split_eras(
 ) -> SplitErasSummary:
     """Split a set of an export by era, and merge the eras into the export; other sets are left alone.
 
-    Parameters
-    ----------
-    embedder : Embedder
-        With the consumer's detection settings (640, 0.5) and the recogniser of the store.
-    modeller : FaceModeller, optional
-        Of the same pack; needed for face models.
-
     Raises
     ------
     WrongUsage
-        There is no such set, or none of its faces under the roots; splitting makes no sense; or the export is
-        of another store.
-    SourceGone
-        Photos that the store knows are unavailable.
-    RecogniserMismatch
-        Store, set and embedder do not have the same recogniser.
-    AlreadyRunning
-        Another run writes to the export.
+        There is no such set, or none of its faces under the roots; splitting makes no sense; or as
+        `open_export`, as all other errors.
     CannotWrite
         The export or the capture years cannot be written.
     """
-    with reserved(request.out, dry_run=export.dry_run):
-        run = begin_export(store, request.out, embedder, export, progress, stop, modeller)
+    with open_export(store, request.out, embedder, export, progress, stop, modeller) as run:
         options = for_recogniser(options, run.collection.settings.recogniser)
         person = find_person(
             store, run.earlier, run.collection, request, options, progress=progress, stop=stop

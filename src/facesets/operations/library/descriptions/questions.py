@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
 
 from facesets.descriptions.asking import EDGE, PhotoQuestion
 from facesets.errors import UnreadableImage
-from facesets.imaging.outgoing import blurred, outgoing_jpeg, place_in
+from facesets.imaging.metadata.reader import read_metadata
+from facesets.imaging.outgoing import blurred, outgoing_jpeg
 from facesets.library_records import PendingPhoto
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.stage_run import read_indexed
@@ -78,8 +80,9 @@ def _question(
         notes.append(f"Faces found: {len(photo.image.faces)}.")
     if allowed.names and known.names:
         notes.append(f"People known by name, from left to right: {', '.join(known.names)}.")
-    place = place_in(seen.data) if allowed.place and seen.data is not None else None
-    if place is not None:
-        notes.append(f"Place: {place[0]:.5f}, {place[1]:.5f} (degrees north and east).")
+    if allowed.place and seen.data is not None:
+        said = read_metadata(BytesIO(seen.data), "", now=np.datetime64("now"))
+        if said.latitude is not None and said.longitude is not None:
+            notes.append(f"Place: {said.latitude:.5f}, {said.longitude:.5f} (degrees north and east).")
     text = "\n".join([prompt.strip(), "", "Notes about this photo:", *(f"- {note}" for note in notes)])
     return PhotoQuestion(photo.image.sha256, jpeg, width, height, text)

@@ -94,11 +94,9 @@ def prototypes(
         )
     if pin or drop:
         return changing(database, lambda connection: _say(connection, who, pin, drop, by))
-    return database.run(lambda connection: _listed(connection, None if who is None else _id(connection, who)))
-
-
-def _id(connection: Connection, who: str) -> UUID:
-    return find_person(connection, who).id
+    return database.run(
+        lambda connection: _listed(connection, None if who is None else find_person(connection, who).id)
+    )
 
 
 def _listed(connection: Connection, person: UUID | None) -> PrototypesSummary:

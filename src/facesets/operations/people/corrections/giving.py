@@ -182,6 +182,6 @@ def _require_owned(connection: Connection, picked: Picked) -> list[int]:
     owner = None if picked.owner is None else require_person(connection, picked.owner)
     others = [face for face, person in found.items() if person != (None if owner is None else owner.id)]
     if others:
-        name = "nobody's" if owner is None else f"{called(owner)}'s"
+        name = "unassigned" if owner is None else f"{called(owner)}'s"
         raise WrongUsage(f"Face {others[0]} is not {name}. Look at it again, then decide.")
     return faces

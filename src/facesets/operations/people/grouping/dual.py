@@ -146,9 +146,8 @@ def _run(asked: _Asked, progress: Progress, stop: Stop) -> DualSummary:
     known = _known(found.so_far, given.counts(), began)
     compared = time.monotonic()
     progress.begin("Reading faces")
-    loaded = database.run(
-        lambda connection: load_faces(connection, asked.library, _any_method(asked.options))
-    )
+    without_hierarchy = replace(asked.options, full=True)
+    loaded = database.run(lambda connection: load_faces(connection, asked.library, without_hierarchy))
     said = database.run(load_statements)
     progress.end()
     others = Others(
@@ -239,8 +238,3 @@ def _head(connection: Connection, library: Library) -> Head | None:
 def _threshold(dual: DualOptions, recogniser: Recogniser, head: Head | None) -> float:
     usual = round(recogniser.assign + STRICTER, 4) if head is None else head.thresholds.person
     return usual if dual.person_threshold is None else dual.person_threshold
-
-
-def _any_method(options: ClusterLibraryOptions) -> ClusterLibraryOptions:
-    """The same, without a hierarchy to be read."""
-    return replace(options, full=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import UNSET
 
 from facesets.files import atomic_write, printable
-from facesets.formats.bundle import png_bytes
+from facesets.imaging.encode import png_bytes
 from facesets.imaging.sheets import MAX_CROPS, draw_sheet
 from facesets.interfaces import Progress
 from facesets.operations.people.lists.listing import PersonDetails

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from facesets.files import printable
-from facesets.formats.bundle import png_bytes
+from facesets.imaging.encode import png_bytes
 from facesets.imaging.sheets import draw_sheet
 from facesets.operations.people.lists.person_sheet import face_entry
 from facesets.operations.people.review.questions import Item, Question

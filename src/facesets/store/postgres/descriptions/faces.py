@@ -1,4 +1,4 @@
-"""Where faces are on photos that are sent away with all faces blurred."""
+"""Where faces are on photos that are sent to others with all faces blurred."""
 
 from collections.abc import Sequence
 

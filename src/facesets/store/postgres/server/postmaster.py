@@ -1,4 +1,4 @@
-"""Whether a server is alive, told from what a crash leaves behind.
+"""Whether a server is alive, seen from what a crash leaves behind.
 
 PostgreSQL leaves `postmaster.pid` and its socket's lock behind when it is killed. The number in them may
 belong to nobody, to another process (in a restarted container usually), or to a dead process that nobody

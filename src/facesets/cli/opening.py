@@ -1,0 +1,62 @@
+"""What commands work on: a cache or the library, opened with somebody to report to and a way to stop."""
+
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facesets import settings
+from facesets.cli import console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from facesets.interfaces import Progress, Store
+    from facesets.stop import Stop
+    from facesets.store.postgres.connection import Database
+    from facesets.store.postgres.library import Library
+
+
+@contextmanager
+def opened_library(database: str | None) -> "Iterator[Database]":
+    """A session with the library."""
+    from facesets.assembly.stores import open_database
+
+    with open_database(database, settings.load(), console) as session:
+        yield session
+
+
+@contextmanager
+def opened_store(cache: Path | None, database: str | None, *, alone: str = "") -> "Iterator[Store]":
+    """The cache if there is one, else the library; `alone` as of `open_store`."""
+    from facesets.assembly.stores import open_store
+
+    with open_store(cache, database, settings.load(), console, alone=alone) as store:
+        yield store
+
+
+@contextmanager
+def work_on_library(database: str | None, *, alone: str = "") -> "Iterator[tuple[Library, Progress, Stop]]":
+    """The library, for work that takes a while; `alone` is a command of which only one may work on it."""
+    from facesets.store.postgres.claims import RunLock
+    from facesets.store.postgres.library import Library
+
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        opened_library(database) as session,
+        RunLock(session, alone) if alone else nullcontext(),
+    ):
+        yield Library(session), progress, stop
+
+
+@contextmanager
+def work_on_store(
+    cache: Path | None, database: str | None, *, alone: str = ""
+) -> "Iterator[tuple[Store, Progress, Stop]]":
+    """As `opened_store`, for work that takes a while."""
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        opened_store(cache, database, alone=alone) as store,
+    ):
+        yield store, progress, stop
