@@ -36,6 +36,12 @@ def test_search_lists_photos_of_a_place_with_their_distance(library_of_two: str)
     assert json.loads(by_camera.out) == {
         "images": [{"path": "/0.jpg", "name": "", "taken": "2019-07-04 15:30:00", "distance_km": None}]
     }
+    wrong = call(library_of_two, "search", "--camera", "leica")
+    assert (wrong.status, "Leica" in wrong.err, "by Canon EOS 80D, NIKON D90." in wrong.err) == (
+        2,
+        False,
+        True,
+    )
     nothing = call(library_of_two, "search")
     assert (nothing.status, "--near LAT,LON" in nothing.err) == (2, True)
 
@@ -73,6 +79,7 @@ def test_a_search_that_finds_nothing_names_the_stages_that_are_missing(
     Library(database, SETTINGS).add([made_file("/old.jpg", image)], [image])
     near = call(library_url, "search", "--near", "48.1,11.5")
     assert "1 photo cannot be found by this yet: `facesets index --stage metadata`" in near.err
+    assert "index --stage metadata" in call(library_url, "search", "--camera", "canon").err
     before = call(library_url, "search", "--tag", "beach")
     assert (before.status, "Nothing is tagged yet" in before.err, "tags run" in before.err) == (2, True, True)
     database.run(lambda connection: keep_categories(connection, shipped_categories()))

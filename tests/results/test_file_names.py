@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesets.results.file_names import MAX_NAME_BYTES, flatten, flatten_all, folder_name
+from facesets.results.file_names import (
+    MAX_NAME_BYTES,
+    flatten,
+    flatten_all,
+    folder_name,
+    label_of_folder,
+)
 
 components = st.binary(min_size=1, max_size=120).map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_"))
 paths = st.lists(components, min_size=1, max_size=4).map(lambda parts: os.fsdecode(b"/" + b"/".join(parts)))
@@ -93,3 +99,13 @@ def test_a_label_stays_readable_where_it_may(label: str, name: str) -> None:
 
 def test_two_long_labels_do_not_get_one_name() -> None:
     assert folder_name("x" * 500 + "a") != folder_name("x" * 500 + "b")
+
+
+@given(st.text(min_size=1, max_size=9) | st.text(alphabet="a/%2F. ~_", min_size=1, max_size=9))
+def test_a_label_comes_back_from_the_folder_that_it_names(label: str) -> None:
+    assert label_of_folder(folder_name(label)) == label
+
+
+@pytest.mark.parametrize("name", ["100%", "50%AB", "a%2f", "%41nna", folder_name("x" * 500)])
+def test_a_folder_that_somebody_named_is_called_as_it_is(name: str) -> None:
+    assert label_of_folder(name) == name

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from urllib.parse import unquote
 
 MAX_NAME_BYTES = 200
 """Well under the 255 that file systems allow, so that other programs can add a suffix."""
@@ -96,6 +97,15 @@ def folder_name(label: str) -> str:
     if len(name.encode()) > MAX_FOLDER_NAME_BYTES:
         return _hashed(name, label, MAX_FOLDER_NAME_BYTES)
     return name
+
+
+def label_of_folder(name: str) -> str:
+    """The label that `folder_name` made a name of; the name itself where it was made of no text, or cut."""
+    try:
+        label = unquote(name, errors="strict")
+    except UnicodeDecodeError:
+        return name
+    return label if label and folder_name(label) == name else name
 
 
 def folded(name: str) -> str:

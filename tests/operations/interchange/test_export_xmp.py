@@ -479,8 +479,8 @@ def test_of_a_disk_that_was_taken_for_gone_what_is_ours_is_known_still(
     done = undo(library)
     assert (done.gone, done.as_before, len(done.edited), done.failures) == (2, 1, 1, [])
     elsewhere.rename(photos)
-    done = export(library)
-    assert (done.left_behind, done.removed, done.changed) == (2, 1, 1)
+    found = export(library)
+    assert (found.left_behind, found.removed, found.changed) == (2, 1, 1)
     assert not sidecar(new).exists()
     assert names(sidecar(theirs)) == ["Carl"]
 
@@ -540,11 +540,8 @@ def test_a_folder_that_may_not_be_written_is_named_once_and_with_what_to_do(
     def said() -> set[tuple[str, str]]:
         with monkeypatch.context() as patched:
             patched.setattr(sidecar_files, "atomic_write", refuse)
-            some = (
-                [export(library)]
-                if not rows(library.database, "SELECT FROM xmp_changes")
-                else [undo(library)]
-            )
+            is_first = not rows(library.database, "SELECT FROM xmp_changes")
+            some: list[Any] = [export(library) if is_first else undo(library)]
         return {(each.path, each.reason) for summary in some for each in summary.failures}
 
     why = (

@@ -18,6 +18,7 @@ from facesets.formats.face_models.face_model import (
     embedding_problem,
     read_model_bytes,
 )
+from facesets.plurals import counted
 from facesets.records import Float32
 
 _HEAD = "Name: "
@@ -50,7 +51,7 @@ def read_rope(path: Path) -> ModelsRead:
     people: list[PersonRead] = []
     problems: list[str] = []
     if not lines or len(lines) % _LINES:
-        problems.append(f"it has {len(lines)} lines, not {_LINES} for each person")
+        problems.append(f"it has {counted(len(lines), 'line')}, not {_LINES} for each person")
     for number, start in enumerate(range(0, len(lines) - DIMENSION, _LINES)):
         head, numbers = lines[start], lines[start + 1 : start + _LINES]
         if not head.startswith(_HEAD):

@@ -40,7 +40,8 @@ def require_recogniser(formats: Sequence[Format], models: CacheSettings, store: 
     keyed = [each for each in formats if each in OF_ONE_RECOGNISER]
     if not keyed or is_of_swappers(models):
         return
-    consumers = " and ".join(CONSUMERS[each] for each in keyed)
+    *first, last = (CONSUMERS[each] for each in keyed)
+    consumers = f"{', '.join(first)} and {last}" if first else last
     verb = "works" if len(keyed) == 1 else "work"
     left = [each for each in formats if each not in OF_ONE_RECOGNISER]
     rest = f"choose {Field('formats', ','.join(left))}" if left else "choose fsz, images or npz"

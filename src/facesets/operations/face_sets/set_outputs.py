@@ -31,6 +31,7 @@ from facesets.operations.face_sets.single_face_crop import SingleFace
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.records import Faces, Float32
 from facesets.results.export_manifest import SetEntry
+from facesets.results.file_names import label_of_folder
 from facesets.results.folder import ResultFolder
 from facesets.results.group_names import png_name
 
@@ -106,7 +107,7 @@ def _model(run: ExportRun, name: str, chosen: Sequence[Kept]) -> FaceModel:
     raw = [modeller.raw_embeddings(crop.crop, crop.found.kps) for _, _, crop in chosen]
     rows = [row for row, _, _ in chosen]
     return FaceModel(
-        name=PurePosixPath(name).name,
+        name=label_of_folder(PurePosixPath(name).name),
         embeddings=np.concatenate(raw).astype(np.float32),
         files=tuple(file for _, file, _ in chosen),
         scores=run.rating[rows].astype(np.float32),

@@ -49,7 +49,7 @@ def stages_to_do(library: Library, stages: Sequence[str]) -> list[NotLookedAt]:
 
 
 def _stages_of(asked: PhotoFilter) -> Iterator[str]:
-    if asked.near is not None:
+    if asked.near is not None or asked.cameras is not None:
         yield "metadata"
     yield from (STAGE_OF[tag.target] for tag in asked.tags)
     if asked.ages is not None:

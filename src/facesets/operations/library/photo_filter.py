@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from facesets.ages import AgeRange
-from facesets.errors import Command, Field, NotFound, WrongUsage
+from facesets.errors import Field, NotFound, WrongUsage
 from facesets.files import printable
+from facesets.operations.library.not_looked_at import stages_to_do
 from facesets.operations.library.tags import tags_called
 from facesets.operations.people.corrections.who import find_person
 from facesets.places import Near
@@ -12,9 +13,12 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_ages import refresh_ages
 from facesets.store.postgres.people.person_edits import PersonState
-from facesets.store.postgres.photo_cameras import cameras_called
+from facesets.store.postgres.photo_cameras import camera_names, cameras_called
 from facesets.store.postgres.photo_dates import Dates
 from facesets.store.postgres.photo_filter import PhotoFilter
+
+_NAMED = 5
+"""Cameras that are offered in place of one that there is not."""
 
 
 def people_meant(library: Library, who: Sequence[str]) -> list[PersonState]:
@@ -75,6 +79,17 @@ def _cameras(library: Library, text: str) -> tuple[int, ...] | None:
     if not found:
         raise NotFound(
             f"No photo in {library.label} says that its camera or lens is called {printable(text)}. "
-            f"{Command('index', Field('stage', 'metadata'))} reads what photos say."
+            f"{_instead_of_camera(library)}"
         )
     return found
+
+
+def _instead_of_camera(library: Library) -> str:
+    """What is not read yet; else what can be asked for."""
+    if missing := stages_to_do(library, ["metadata"]):
+        return missing[0].sentence
+    names = library.database.run(lambda connection: camera_names(connection, _NAMED + 1))
+    if not names:
+        return "None names its camera: leave that out."
+    more = " and others" if len(names) > _NAMED else ""
+    return f"There are photos by {', '.join(map(printable, names[:_NAMED]))}{more}."

@@ -12,6 +12,7 @@ from facesets.formats.face_models.kinds import is_named_as_model, seen_in
 from facesets.imaging.decode import SUFFIXES
 from facesets.records import CacheSettings, Float32
 from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.file_names import label_of_folder
 from facesets.results.inside import is_inside
 from facesets.results.manifest import EXPORT_MANIFEST, SET_MANIFEST
 from facesets.results.manifest_json import Manifest, read_any_manifest
@@ -64,7 +65,7 @@ class Beside:
 
     def likeness(self, name: str, embedding: Float32) -> SetLikeness:
         """Compare an embedding of unit length with the set of a name, and with all others."""
-        own = next((each for each in self.centroids if name in (each, PurePosixPath(each).name)), "")
+        own = next((each for each in self.centroids if name in _called(each)), "")
         fitting = {each: c for each, c in self.centroids.items() if c.shape == embedding.shape}
         if own not in fitting:
             return SetLikeness()
@@ -72,6 +73,12 @@ class Beside:
         mine = similarity.pop(own)
         nearest = max(similarity, key=similarity.__getitem__, default="")
         return SetLikeness(mine, nearest, similarity.get(nearest), "" if self.own else own)
+
+
+def _called(entry: str) -> tuple[str, ...]:
+    """What the person of a set may be called in its models."""
+    folder = PurePosixPath(entry).name
+    return entry, folder, label_of_folder(folder)
 
 
 def sets_beside(file: Path, read: Read = read_any_manifest) -> Beside:

@@ -58,6 +58,16 @@ def cameras_called(connection: Connection, text: str) -> tuple[int, ...]:
     return tuple(number for (number,) in rows)
 
 
+def camera_names(connection: Connection, most: int) -> list[str]:
+    """The names of so many cameras, without those that say none."""
+    rows = connection.execute(
+        """SELECT DISTINCT concat_ws(' ', nullif(make, ''), nullif(model, '')) AS name FROM cameras
+            WHERE make || model <> '' ORDER BY name LIMIT %s""",
+        (most,),
+    )
+    return [name for (name,) in rows]
+
+
 def taken_with(cameras: Sequence[int] | None, dates: Dates) -> Conditions:
     """The conditions that metadata `m` are of a photo by one of these cameras, then; none for None."""
     if cameras is None:

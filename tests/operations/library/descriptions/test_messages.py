@@ -17,6 +17,7 @@ from tests.fixtures.described import (
 )
 from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import Failure, an_answer
+from tests.fixtures.tagged_photos import packet, photo
 
 from facesets.descriptions.asking import NotSent
 from facesets.descriptions.prices import model_named
@@ -94,6 +95,17 @@ def test_large_photos_are_sent_small(database: Database, llm: AnthropicServer, t
 def test_the_place_is_sent_where_it_is_allowed(library: Library, llm: AnthropicServer) -> None:
     run_describe(library, anthropic(llm.url), no_batch=True, send_place=True)
     assert "Place: 47.37500, -8.53750" in llm.paid[0].text
+
+
+def test_the_place_that_xmp_says_is_sent_where_it_is_allowed(
+    database: Database, llm: AnthropicServer, tmp_path: Path
+) -> None:
+    library, path = Library(database), tmp_path / "by xmp.jpg"
+    said = {"exif:GPSLatitude": "48,12.5N", "exif:GPSLongitude": "16,22,30W"}
+    path.write_bytes(photo("JPEG", xmp=packet(said), edge=64))
+    take_in(library, [path])
+    run_describe(library, anthropic(llm.url), no_batch=True, send_place=True)
+    assert "Place: 48.20833, -16.37500" in llm.paid[0].text
 
 
 def test_limits_and_overload_are_waited_for_and_cost_nothing(library: Library, llm: AnthropicServer) -> None:

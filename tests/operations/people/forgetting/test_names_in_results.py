@@ -19,3 +19,11 @@ def test_a_name_is_found_however_json_escapes_it(tmp_path: Path, said: str, asci
     held.write_text(json.dumps([{"name": said}], ensure_ascii=ascii_only), "utf-8")
     other.write_text(json.dumps([f"{NAME}ova", "Änne\nZwölfe"]), "utf-8")
     assert names_in(tmp_path, written_forms([NAME]), set()) == (["set/x_visomaster.json"], [])
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_name_that_looks_like_a_path_is_found_whole(tmp_path: Path, ascii_only: bool) -> None:
+    forms = written_forms(["Änne/Zwölf"])
+    for name, said in {"held": "Änne/Zwölf", "parts": "Änne/Berg", "photo": "/photos/Änne/Zwölf"}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps([said], ensure_ascii=ascii_only), "utf-8")
+    assert names_in(tmp_path, forms, set())[0] == ["held.json"]

@@ -167,7 +167,9 @@ def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tu
     held: list[str] = []
     excused: list[str] = []
 
-    def is_held(text: str) -> bool:
+    with_slash = [form for form in forms if "/" in form]
+
+    def is_held(text: str, forms: Sequence[str] = forms) -> bool:
         return holds_name(text.encode("utf-8", "backslashreplace"), forms)
 
     top = safe.names_in()
@@ -181,7 +183,11 @@ def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tu
         if b"\\" not in content and not holds_name(content, forms):
             continue
         texts = list(_texts(content))
-        if any(own and is_held(text) and _owner(text) not in others for text, own in texts):
+        # A name may look like a path, too.
+        whole = _texts(content, cut=False) if with_slash else ()
+        if any(own and is_held(text) and _owner(text) not in others for text, own in texts) or any(
+            own and is_held(text, with_slash) for text, own in whole
+        ):
             held.append(name)
         elif any(is_held(text) for text, _ in texts):
             excused.append(name)
@@ -200,31 +206,33 @@ def _owner(place: str) -> str:
     return folded(place.partition("/")[0])
 
 
-def _texts(content: bytes) -> Iterator[tuple[str, bool]]:
+def _texts(content: bytes, *, cut: bool = True) -> Iterator[tuple[str, bool]]:
     """The texts in a manifest that were not always there, and whether they may be a person's name.
 
     Keys are the program's own words but for those of files, whose folders may be a person's; their last
-    part is as the photo is called.
+    part is as the photo is called, unless they are not to be cut.
     """
     try:
         raw = json.loads(content)
     except (ValueError, RecursionError):
         yield content.decode("utf-8", "backslashreplace"), True
         return
-    yield from _walk(raw, own=True)
+    yield from _walk(raw, own=True, cut=cut)
 
 
-def _walk(raw: Any, *, own: bool) -> Iterator[tuple[str, bool]]:  # noqa: ANN401 - whatever JSON holds
-    if isinstance(raw, str):
+def _walk(raw: Any, *, own: bool, cut: bool) -> Iterator[tuple[str, bool]]:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(raw, str) and not cut:
+        yield raw, own and not raw.startswith("/")
+    elif isinstance(raw, str):
         folders, _, last = raw.rpartition("/")
         yield folders or last, own and not raw.startswith("/")
         if folders:
             yield last, False
     elif isinstance(raw, list):
         for each in raw:
-            yield from _walk(each, own=own)
+            yield from _walk(each, own=own, cut=cut)
     elif isinstance(raw, dict):
         for key, value in raw.items():
             if not _OWN_KEY.fullmatch(key):
-                yield from _walk(key, own=own)
-            yield from _walk(value, own=own and key not in _OF_PHOTOS_IN_FILES)
+                yield from _walk(key, own=own, cut=cut)
+            yield from _walk(value, own=own and key not in _OF_PHOTOS_IN_FILES, cut=cut)
