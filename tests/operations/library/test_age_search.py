@@ -14,8 +14,10 @@ from facesets.operations.library.search import ImageHit, search_photos
 from facesets.operations.options.ages import age_range
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.corrections.births import Birth, set_birth
+from facesets.store.postgres import photo_gathered
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.photo_conditions import NONE
 
 BY = "anna@home"
 
@@ -81,6 +83,26 @@ def test_nobody_is_of_an_age_on_a_photo_of_the_months_before_the_birth(
     set_birth(library.database, "Anna", Birth(day=date(1991, 1, 5)), by=BY, today=date(2024, 1, 1))
     asked = filter_of(library, people_meant(library, who), ages=AgeRange(0, 0))
     assert [hit.taken[:4] for hit in search_photos(library, asked, 50)] == ["1991"]
+
+
+@pytest.mark.parametrize("birth", [Birth(1984), Birth(day=date(1984, 2, 29)), 1984.6, 1985.0])
+def test_no_photo_is_missed_by_looking_at_the_years_of_an_age_alone(
+    library: Library, monkeypatch: pytest.MonkeyPatch, birth: Birth | float
+) -> None:
+    if isinstance(birth, Birth):
+        set_birth(library.database, "Anna", birth, by=BY, today=date(2024, 1, 1))
+    else:
+        years(library, "Anna", 5, 5)
+        library.database.run(
+            lambda each: each.execute(
+                "UPDATE person_ages SET birth_year = %s WHERE dated_faces = 8", (birth,)
+            )
+        )
+    spans = [(age, age + more) for age in range(14) for more in (0, 1)]
+    found = [years(library, "Anna", *span) for span in spans]
+    monkeypatch.setattr(photo_gathered, "in_years_of_age", lambda *_: NONE)
+    assert [years(library, "Anna", *span) for span in spans] == found
+    assert {year for each in found for year in each} == set(range(1990, 1998))
 
 
 @pytest.mark.parametrize(("text", "ages"), [("5-8", (5, 8)), ("7", (7, 7)), (" 0-101 ", (0, 101))])

@@ -271,9 +271,12 @@ def test_all_conditions_hold_together_however_photos_are_found(
     database.run_alone(lambda connection: connection.execute("ANALYZE" if few == 10 else "SELECT"))
     lengths: list[int] = []
     length = photo_latest.length_for_people
-    monkeypatch.setattr(
-        photo_search, "length_for_people", lambda *of: lengths.append(length(*of)) or lengths[-1]
-    )
+
+    def noted(connection: Connection, asked: PhotoFilter, wanted: int) -> int:
+        lengths.append(length(connection, asked, wanted))
+        return lengths[-1]
+
+    monkeypatch.setattr(photo_search, "length_for_people", noted)
     by_index(database, monkeypatch, way)
     known = {hashlib.sha256(f"photo {n}".encode()).hexdigest(): each for n, each in enumerate(plainly())}
     number = {sha256: place for place, sha256 in enumerate(known)}

@@ -101,7 +101,7 @@ def _similar(
 ) -> PhotoPage:
     """A page of those that fit, most similar first, without one of them."""
     most = MOST_SIMILAR + bool(but)
-    # Finding the two hundred best takes three times as long as finding those of the first page.
+    # For the two hundred best an index has to propose far more candidates than for those of the first page.
     wanted = min(offset + limit + bool(but), most)
     found = photos_near(connection, row, embedding, asked, limit=wanted)
     others = [each for each in found if each.sha256 != but]

@@ -5,7 +5,7 @@ said, else by what enough of their faces say together. Otherwise it is how old t
 """
 
 from collections.abc import Sequence
-from math import floor
+from math import ceil, floor
 from uuid import UUID
 
 from psycopg import sql
@@ -50,8 +50,11 @@ def of_age(
     return [condition], given
 
 
+_ROUNDED = 0.0005
+"""More than PostgreSQL's own numbers are off by, and less than matters."""
 _BIRTHS = sql.SQL(
-    """SELECT coalesce(said.year, by_faces.birth_year) FROM unnest(%s::uuid[]) AS person (id)
+    """SELECT coalesce(said.year, by_faces.birth_year), said.born_on IS NOT NULL
+        FROM unnest(%s::uuid[]) AS person (id)
         LEFT JOIN said_births said ON said.person_id = person.id
         LEFT JOIN person_ages by_faces ON by_faces.person_id = person.id
             AND by_faces.dated_faces >= {least_faces}"""
@@ -69,15 +72,16 @@ def in_years_of_age(
     if ages is None or not persons:
         return NONE
     statement = _BIRTHS.format(least_faces=sql.Literal(LEAST_FACES))
-    births = [birth for (birth,) in connection.execute(statement, (list(persons),))]
-    if None in births:
+    births = connection.execute(statement, (list(persons),)).fetchall()
+    if any(birth is None for birth, _ in births):
         return NONE
     years = [
         _IN_YEARS.format(
             taken=taken,
-            first=sql.Literal(floor(birth + ages.youngest)),
-            beyond=sql.Literal(floor(birth + ages.oldest) + 2),
+            first=sql.Literal(ceil(birth + ages.youngest - _ROUNDED)),
+            # Who was born on a day is as old until that day of the next year.
+            beyond=sql.Literal(floor(birth + ages.oldest + 0.999 + _ROUNDED) + 1 + has_day),
         )
-        for birth in births
+        for birth, has_day in births
     ]
     return [sql.SQL("({} IS NULL OR {})").format(taken, sql.SQL(" OR ").join(years))], {}
