@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.fixtures.made_listing import MadeUpListing, NoModels
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.program import command, environment
-from tests.fixtures.queued import make_pictures
+from tests.fixtures.queued import make_pictures, photos_of
 from throw_away import throw_away_server
 
 from facesets.file_records import FoundFile
@@ -68,10 +68,10 @@ def with_workers(count: int, photos: Path, service: Service, concurrency: int) -
         for each in workers:
             stack.callback(each.terminate)
         time.sleep(4)
-        asked = len(service.pictures)
+        service.pictures.clear()
         queueing = time.monotonic()
         started(url, *index, "--queue").wait()
-        while len(service.pictures) == asked:
+        while not photos_of(service):
             time.sleep(0.01)
         began = time.monotonic()
         while (job := session.run(lambda c: list_jobs(c, limit=1))[0]).state in ("waiting", "running"):

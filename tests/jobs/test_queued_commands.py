@@ -32,6 +32,7 @@ from tests.fixtures.queued import (
     galleries,
     host,
     make_pictures,
+    photos_of,
     stored,
     with_queue,
     work,
@@ -93,7 +94,7 @@ def test_direct_and_queued_runs_mix(
     assert len(stored(queue)) == 12
     work(queue)
     assert len(stored(queue)) == 12
-    assert len(service.pictures) == 12
+    assert len(photos_of(service)) == 12
 
 
 def test_a_worker_with_other_paths_keeps_those_of_the_library(

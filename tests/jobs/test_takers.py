@@ -9,6 +9,7 @@ from threading import Event
 import pytest
 
 from facesets.cli.wording import worded
+from facesets.files import has_something
 from facesets.jobs import trials
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import Needs, Order
@@ -238,7 +239,7 @@ def test_a_worker_may_be_told_to_take_the_photos_of_an_index_as_embed(
 def test_a_folder_on_a_drive_that_does_not_answer_keeps_no_worker_from_other_jobs_or_from_ending(
     queue: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hung, answers, is_back = tmp_path / "hung", trials.has_something, Event()
+    hung, answers, is_back = tmp_path / "hung", has_something, Event()
 
     def look(folder: Path) -> bool:
         return is_back.wait(PATIENCE_S) if folder == hung else answers(folder)

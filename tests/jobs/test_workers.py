@@ -13,7 +13,7 @@ from facesets.store.postgres.queue.job_list import JobLine, list_jobs
 from tests.fixtures.forked import ForkedRun, forked
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.program import run
-from tests.fixtures.queued import HEARTBEAT_S, make_pictures, stored, with_queue, work
+from tests.fixtures.queued import HEARTBEAT_S, make_pictures, photos_of, stored, with_queue, work
 from tests.fixtures.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ def test_what_a_killed_worker_was_at_is_done_by_another(library_url: str, tmp_pa
         assert {faces for _, _, faces in stored(session)} == {1}
         assert session.run(find_problems) == []
         # A batch that was at hand when the worker died is asked for again, and nothing else.
-        assert len(service.pictures) <= 300 + 2 * 50
+        assert len(photos_of(service)) <= 300 + 2 * 50
 
 
 def test_a_worker_that_is_told_to_end_finishes_the_photo_at_hand_and_gives_the_rest_back(
@@ -64,10 +64,10 @@ def test_a_worker_that_is_told_to_end_finishes_the_photo_at_hand_and_gives_the_r
         service.latency_s = 0.05
         queue_index(library_url, photos, service)
         with worker(library_url) as process:
-            wait_for(lambda: len(service.pictures) > 10)
+            wait_for(lambda: len(photos_of(service)) > 10)
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
-            seen = len(service.pictures)
+            seen = len(photos_of(service))
             assert "Traceback" not in process.written()[1]
         assert the_job(session).parts.waiting == 1
         assert seen < 100
@@ -76,7 +76,7 @@ def test_a_worker_that_is_told_to_end_finishes_the_photo_at_hand_and_gives_the_r
         service.latency_s = 0.0
         work(session)
         assert the_job(session).state == "done"
-        assert len(service.pictures) == len(stored(session)) == 100
+        assert len(photos_of(service)) == len(stored(session)) == 100
 
 
 def test_a_running_job_ends_cleanly_when_it_is_cancelled(library_url: str, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_running_job_ends_cleanly_when_it_is_cancelled(library_url: str, tmp_p
         service.latency_s = 0.1
         queue_index(library_url, photos, service)
         with worker(library_url) as process:
-            wait_for(lambda: len(service.pictures) > 4)
+            wait_for(lambda: len(photos_of(service)) > 4)
             assert run("jobs", "cancel", the_job(session).id, "--database", library_url).status == 0
             wait_for(lambda: the_job(session).state == "cancelled")
             assert process.poll() is None

@@ -40,10 +40,12 @@ def test_a_probe_that_fails_ends_it_for_everybody() -> None:
 
 
 def test_probes_that_succeed_while_nothing_else_does_are_not_believed_for_ever() -> None:
-    circuit = Circuit("it", lambda: True, limit=2)
+    circuit = Circuit("it", lambda: True, limit=2, advice="Has it had its tea?")
     for _ in range(7):
         circuit.failed()
-    with pytest.raises(Unreachable):
+    with pytest.raises(
+        Unreachable, match=r"it answers, but fails at all .* Has it had its tea\? What was done"
+    ):
         circuit.failed()
 
 

@@ -18,8 +18,8 @@ from facesets.remote.service_embedder import service_model
 from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 
-_EDGE = 64
-"""Pixels of the picture that a service is tried with."""
+TRIED_WITH = 64
+"""Pixels of each edge of the picture that a service is tried with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _found_out(client: MlService, foreign: str, unfit: str, *, is_tried: bool) -
             return f"the machine-learning service {client.label} does not answer"
         if is_tried or foreign:
             return foreign
-        client.embed([np.zeros((_EDGE, _EDGE, 3), np.uint8)])
+        client.embed([np.zeros((TRIED_WITH, TRIED_WITH, 3), np.uint8)])
     except (CannotInfer, Unreachable):
         return unfit
     finally:
