@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -99,7 +100,7 @@ class Typist:
         """What the page shows once it is as it should be; how long that took is kept."""
         began = time.monotonic()
         while True:
-            found = self.page.evaluate(state)
+            found: State | None = self.page.evaluate(state)
             took = time.monotonic() - began
             if found is not None and until(found):
                 self.waits.append(took)
@@ -119,8 +120,13 @@ def name_groups(typist: Typist, count: int) -> None:
         before = at["id"]
         typist.type(typist.who(at["faces"]))
         typist.press("Enter")
-        at = typist.wait(_STATE_OF_GROUP, lambda at, before=before: at["id"] != before)
+        at = typist.wait(_STATE_OF_GROUP, partial(is_elsewhere, before))
         typist.seen.update(at["trouble"])
+
+
+def is_elsewhere(before: str, at: State) -> bool:
+    """Whether another group has the focus, or a question."""
+    return bool(at["id"] != before or at["isAsked"])
 
 
 def answer_waiting(typist: Typist, at: State) -> State:
@@ -129,7 +135,7 @@ def answer_waiting(typist: Typist, at: State) -> State:
     while not at["isAsked"]:
         before = at["id"]
         typist.press("ArrowUp")
-        at = typist.wait(_STATE_OF_GROUP, lambda at, before=before: at["id"] != before or at["isAsked"])
+        at = typist.wait(_STATE_OF_GROUP, partial(is_elsewhere, before))
     time.sleep(UNREAD_S)
     typist.press("y")
     typist.seen["name-taken"] += 1
@@ -161,13 +167,13 @@ def answer_questions(typist: Typist, count: int) -> None:
             typist.press("Enter")
         else:
             decide(typist, state)
-        state = typist.wait(_STATE_OF_QUESTION, lambda state, before=before: is_next(state, before))
+        state = typist.wait(_STATE_OF_QUESTION, partial(is_next, before))
 
 
-def is_next(state: State, before: State) -> bool:
+def is_next(before: State, state: State) -> bool:
     """Whether the page asks something else than before, and is ready for the answer, or has nothing left."""
     if not state["isThere"]:
-        return state["resting"].startswith("No ")
+        return f"{state['resting']}".startswith("No ")
     if state["kind"] == "name" and not state["isTaken"] and not state["hasName"]:
         return False
     keep = ("asked", "left", "right", "choices", "trouble", "isTaken")

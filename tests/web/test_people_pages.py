@@ -393,6 +393,10 @@ def test_lines_on_a_wide_screen_are_short_enough_to_be_read(website: Website, br
         for place in (*pages, "unknown/faces", "review"):
             page.goto(f"{website.address}/{place}")
             long[place] = page.evaluate(LONG_LINES, TEXTS)
+        page.goto(f"{website.address}/people")
+        edges = [page.locator(each).first.bounding_box() for each in (".brand", "main h1")]
+    # What is above a page begins where the page begins.
+    assert [box["x"] for box in edges if box] == [pytest.approx(356.8, abs=10)] * 2
     assert {place: lines for place, lines in long.items() if lines} == {}
 
 

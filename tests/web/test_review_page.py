@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.fixtures.chromium import PHONE, accessibility_findings, cut_off, opened
 from tests.fixtures.library_people import rows
@@ -302,6 +302,28 @@ def test_questions_that_cannot_be_fetched_are_looked_for_again(asking: Website, 
         page.get_by_role("button", name="Look again").click()
         page.get_by_text("No other question is open.").wait_for()
         expect(page.get_by_role("button", name="Look again")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_what_is_on_its_way_is_said_where_nothing_else_can_be_asked(
+    asking: Website, browser: Browser
+) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    with opened(browser, f"{asking.address}/review") as page:
+        skip_to_the_last(page)
+        page.route("**/accept", hold)
+        page.keyboard.press("y")
+        resting = page.locator("#resting-text")
+        expect(resting).to_have_text("Keeping 1 answer: what is left may depend on it.")
+        text = resting.bounding_box()
+        assert text is not None
+        assert abs(text["x"] + text["width"] / 2 - page.evaluate("document.body.clientWidth") / 2) < 2
+        held[0].continue_()
+        page.get_by_text("No other question is open.").wait_for()
 
 
 @pytest.mark.slow

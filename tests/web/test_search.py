@@ -115,7 +115,9 @@ def test_the_page_says_what_is_wrong_and_keeps_what_was_asked(website: Website) 
 def placed(album: Library) -> str:
     """A photo of which the file says where and how it was taken."""
     ((sha256,),) = rows(album.database, "SELECT sha256 FROM images ORDER BY id LIMIT 1")
-    said = replace(METADATA, make="Canon", model="Canon EOS 80D", refused={"ISO": "<b>0</b> is no number"})
+    said = replace(
+        METADATA, make="Canon Inc.", model="Canon EOS 80D", refused={"ISO": "<b>0</b> is no number"}
+    )
     album.keep_findings([with_metadata(replace(made_image("x", 0), sha256=sha256), said)])
     return str(sha256)
 
@@ -140,7 +142,7 @@ def test_the_page_of_a_photo_says_what_its_file_says(website: Website, placed: s
         'href="geo:48.13700,11.57500"',
         "520 m high",
         ">Canon EOS 80D</a>, EF-S 18-135mm",
-        "1/250 s f/5.6 ISO 400 35 mm",
+        "1/250 s, f/5.6, ISO 400, 35 mm",
         "&lt;b&gt;0&lt;/b&gt; is no number",
     ):
         assert said in page

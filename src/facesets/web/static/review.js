@@ -1,6 +1,6 @@
 // One question at a time. Answers are sent in their order while the next question is there already.
 
-import { call, complain, say } from "./app.js";
+import { call, complain, counted, say } from "./app.js";
 import { ask } from "./ask.js";
 import { listen } from "./review-keys.js";
 import { preload, shape, show, touched } from "./review-show.js";
@@ -116,9 +116,7 @@ function render() {
   byId("skipped-again").hidden = !skipped.size || !isDone;
   document.querySelectorAll("#resting .row > *").forEach((each) => { if (!each.id) each.hidden = !isDone; });
   byId("look-again").hidden = Boolean(current) || !isCutOff;
-  byId("resting-text").textContent = isCutOff ? "The questions could not be fetched." : isDone
-    ? skipped.size ? "No other question is open." : "No question is open."
-    : "Looking for questions…";
+  rest(isDone);
   if (current) {
     show(current, but, toggle);
     field.value = current.typed ?? "";
@@ -131,6 +129,14 @@ function render() {
     else if (document.activeElement === field || document.activeElement === document.body) document.activeElement.blur();
   }
   progress();
+}
+
+/** Say why nothing is asked. */
+function rest(isDone) {
+  const unsent = [...unsettled].filter((each) => !each.isSent).length;
+  byId("resting-text").textContent = isCutOff ? "The questions could not be fetched."
+    : isDone ? skipped.size ? "No other question is open." : "No question is open."
+      : unsent ? `Keeping ${counted(unsent, "answer")}: what is left may depend on ${unsent === 1 ? "it" : "them"}.` : "Looking for questions…";
 }
 
 function progress() {
@@ -186,6 +192,7 @@ async function send(kept) {
 
 function settle(kept) {
   kept.isSent = true;
+  if (!current) rest(false);
   fetchQuestions();
   progress();
 }
