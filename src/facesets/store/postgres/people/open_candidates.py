@@ -14,7 +14,7 @@ from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.people.candidates import FACE_KINDS, FaceCandidate, PeopleCandidate
 
 # Open is what is pending, and what was answered in a step that was taken back. OFFSET 0: faces are looked up
-# in the order of the questions' index, as many as are wanted, rather than all of the library's read.
+# in the order of the questions, as many as are wanted, rather than all of the library's read.
 _FROM_OPEN_OF_FACES: LiteralString = """
     FROM face_candidates c CROSS JOIN LATERAL (
         SELECT person_id, assigned_by FROM face_detections WHERE id = c.face_id OFFSET 0) AS f
@@ -41,15 +41,16 @@ _OPEN_OF_PEOPLE: LiteralString = """
         CASE WHEN c.kind <> 'split' THEN '{}' WHEN %(brief)s THEN ARRAY[c.evidence -> 'part' ->> 0]::bigint[]
             ELSE ARRAY(SELECT jsonb_array_elements_text(c.evidence -> 'part'))::bigint[] END,
         coalesce((c.evidence ->> 'rest')::bigint, 0)
-    FROM person_candidates c
-    WHERE (%(ids)s::bigint[] IS NULL OR c.id = ANY(%(ids)s::bigint[]))
-        AND (c.cluster_id IS NULL
-            OR EXISTS (SELECT FROM clusters k WHERE k.id = c.cluster_id AND NOT k.hidden))
-        AND (c.kind <> 'split' OR 2 = (SELECT count(*) FROM face_detections f
-            WHERE f.id IN ((c.evidence -> 'part' ->> 0)::bigint, (c.evidence ->> 'rest')::bigint)))
-        AND (c.status = 'pending'
-            OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
-    ORDER BY c.faces * c.uncertainty DESC, c.id LIMIT %(most)s"""
+    FROM (SELECT *, c.faces * c.uncertainty AS worth FROM person_candidates c
+        WHERE (%(ids)s::bigint[] IS NULL OR c.id = ANY(%(ids)s::bigint[]))
+            AND (c.cluster_id IS NULL
+                OR EXISTS (SELECT FROM clusters k WHERE k.id = c.cluster_id AND NOT k.hidden))
+            AND (c.status = 'pending'
+                OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
+        ORDER BY worth DESC, c.id OFFSET 0) c
+    WHERE c.kind <> 'split' OR 2 = (SELECT count(*) FROM face_detections f
+        WHERE f.id IN ((c.evidence -> 'part' ->> 0)::bigint, (c.evidence ->> 'rest')::bigint))
+    ORDER BY c.worth DESC, c.id LIMIT %(most)s"""
 
 
 @dataclass(frozen=True, slots=True)
