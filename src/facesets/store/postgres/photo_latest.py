@@ -114,8 +114,11 @@ def length_for_people(connection: Connection, asked: PhotoFilter, wanted: int) -
     return length if length * (1 if asked.near is None else _PLACE_TAKES) <= MOST_WALKED else 0
 
 
-def walks_for(connection: Connection, asked: PhotoFilter, most: int) -> list[Walk]:
-    """The walks on which photos that fit are met soon, to be tried one after the other; each of so many."""
+def walk_for(connection: Connection, asked: PhotoFilter, most: int) -> Walk:
+    """The walk, of so many photos, on which those that fit are met soonest.
+
+    With a camera and a place it is the camera's, of which the next photo takes less to find.
+    """
     begin, end = asked.dates.span
     given: dict[str, object] = {"begin": begin, "end": end, "walked": most}
     near, cameras = asked.near, asked.cameras
@@ -130,16 +133,15 @@ def walks_for(connection: Connection, asked: PhotoFilter, most: int) -> list[Wal
     # A photo without a time has no end.
     may_be_whole = (begin, end) == asked.dates.span
     all_hold = conditions(asked, ONE_BY_ONE)
-    walks = []
+    if cameras is not None:
+        then = _WHENEVER if is_whenever else _THEN
+        return _walk(_of_cameras(cameras, then), all_hold, given, may_be_whole, most)
     if near is not None:
         parts = together(conditions_on_metadata(asked), conditions_on_images(asked, ONE_BY_ONE))
         then = _WHENEVER if is_whenever else _THEN_IN_BOX
         walk = _walk(_of_place(near, then), parts, given, may_be_whole, most)
-        walks.append(replace(walk, all=_some_of_place(near, then)))
-    if cameras is not None:
-        then = _WHENEVER if is_whenever else _THEN
-        walks.append(_walk(_of_cameras(cameras, then), all_hold, given, may_be_whole, most))
-    return walks or [_walk(_OF_ALL.format(), all_hold, given, not asked.dates.open, most)]
+        return replace(walk, all=_some_of_place(near, then))
+    return _walk(_OF_ALL.format(), all_hold, given, not asked.dates.open, most)
 
 
 def _walk(

@@ -19,7 +19,7 @@ from facesets.store.postgres.photo_fitting import (
     of_rarest_tag,
 )
 from facesets.store.postgres.photo_gathered import Gathered, gathered_few
-from facesets.store.postgres.photo_latest import MOST_WALKED, length_for_people, let_walk, walks_for
+from facesets.store.postgres.photo_latest import MOST_WALKED, length_for_people, let_walk, walk_for
 from facesets.store.postgres.photo_places import distance_from
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
@@ -79,7 +79,8 @@ def _numbers(connection: Connection, asked: PhotoFilter, offset: int, limit: int
     elif tagged := of_rarest_tag(connection, asked):
         photos, given = tagged
         return _asked(connection, _TAGGED.format(photos=photos, has_file=HAS_FILE), given | page)
-    for walk in walks_for(connection, asked, walked) if walked else ():
+    if walked:
+        walk = walk_for(connection, asked, walked)
         let_walk(connection, walk=True)
         statement = _WALKED.format(fitting=walk.fitting, has_file=HAS_FILE)
         latest = _asked(connection, statement, walk.parameters | page)
