@@ -27,7 +27,7 @@ from facesets.store.postgres.photo_people import share_showing
 from facesets.store.postgres.photo_places import TIME, in_boxes, times_between
 from facesets.store.postgres.photo_tags import shares_of_tags
 
-MOST_WALKED = 2000
+MOST_WALKED = 3000
 """Photos that are looked at: where so many hold too few that fit, all of those are better gathered."""
 _TIMES_AS_FAR = 2
 """A walk goes so much farther than where as many as are asked for are expected."""
