@@ -134,8 +134,8 @@ def walk_for(connection: Connection, asked: PhotoFilter, most: int) -> Walk:
     may_be_whole = (begin, end) == asked.dates.span
     all_hold = conditions(asked, ONE_BY_ONE)
     if cameras is not None:
-        then = _WHENEVER if is_whenever else _THEN
-        return _walk(_of_cameras(cameras, then), all_hold, given, may_be_whole, most)
+        of_cameras = _of_cameras(cameras, _WHENEVER if is_whenever else _THEN)
+        return _walk(of_cameras, all_hold, given, may_be_whole, most)
     if near is not None:
         parts = together(conditions_on_metadata(asked), conditions_on_images(asked, ONE_BY_ONE))
         then = _WHENEVER if is_whenever else _THEN_IN_BOX
