@@ -60,7 +60,7 @@ def groups(labels: Int64) -> set[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("is_small_too", [False, True])
-def test_whom_a_human_knows_by_small_faces_gets_new_ones(is_small_too: bool) -> None:  # noqa: FBT001
+def test_whom_a_human_knows_by_small_faces_gets_new_ones(is_small_too: bool) -> None:
     rows, truth = people(20, faces=8, dimension=64)
     new = int(np.flatnonzero(truth == 0)[-1])
     person, poor = truth.copy(), truth == 0
