@@ -59,6 +59,17 @@ def groups(labels: Int64) -> set[tuple[int, ...]]:
     return {tuple(rows.tolist()) for rows in found if len(rows) > 1}
 
 
+@pytest.mark.parametrize("is_small_too", [False, True])
+def test_whom_a_human_knows_by_small_faces_gets_new_ones(is_small_too: bool) -> None:
+    rows, truth = people(20, faces=8, dimension=64)
+    new = int(np.flatnonzero(truth == 0)[-1])
+    person, poor = truth.copy(), truth == 0
+    person[new], poor[new] = -1, is_small_too
+    known = KnownOwners(person, np.arange(20) == 0, np.arange(len(rows)), Constraints(), poor)
+    found = regroup(rows, known, np.array([new]), calibrate(rows), min_size=2)
+    assert (found.person == truth).all()
+
+
 def test_all_at_once_is_auto(real_people: People) -> None:
     rows, _ = some_of(real_people, 800)
     assert groups(add(nobody(), rows).person) == groups(cluster_auto(rows).labels)

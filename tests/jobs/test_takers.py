@@ -14,6 +14,7 @@ from facesets.jobs import trials
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import Needs, Order
 from facesets.jobs.queueing import put, retry
+from facesets.jobs.services import TriedServices
 from facesets.jobs.worker import Rhythm, work_off
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
@@ -150,6 +151,22 @@ def test_a_job_that_names_no_valid_address_ends_no_worker(
     number = put(queue, Order("index", needs=Needs(service="host:3003")))
     work(queue)
     assert "left it. here: it names no valid address" in waits(queue, number)
+
+
+def test_what_is_found_out_for_a_job_that_names_a_service_is_said_of_no_other(
+    queue: Database, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_WAITED_S", 0.0)
+    library, tried, said = Library(queue), TriedServices(), list[str]()
+    add_person(library, "anna", 1)
+    assert isinstance(tried.lacks(service.url, Needs(service=service.url), library), trials.BeingTried)
+
+    def is_known() -> bool:
+        said.append(tried.lacks(service.url, Needs(models=True), library))
+        return not isinstance(said[-1], trials.BeingTried)
+
+    wait_for(is_known)
+    assert "not from the machine-learning service" in said[-1]
 
 
 def test_what_looks_at_faces_again_needs_models_on_the_host_itself(

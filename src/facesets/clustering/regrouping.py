@@ -55,7 +55,8 @@ class KnownOwners:
     constraints : Constraints
         What humans said of pairs of faces.
     poor : bool array of shape (n,), optional
-        Faces that show too little to tell who somebody is: nobody is made of them.
+        Faces that show too little to tell who somebody is: nobody is made of them. Those of people for whom
+        a human vouches count as any.
     """
 
     person: Int64
@@ -126,6 +127,8 @@ def regroup(
     """
     if not len(seeds):
         return Regrouped.nothing(known.person)
+    # Of whom a human vouches for it is said whom their faces show, however little that is.
+    poor = None if known.poor is None else known.poor & ~np.append(known.fixed, False)[known.person]
     near, large = _concerned(rows, known, seeds, calibration, most_faces)
     while True:
         some, weight = _representatives(near, known.person, large)
@@ -133,7 +136,7 @@ def regroup(
             rows[some],
             image_index=None if known.image is None else known.image[some],
             constraints=among(known.constraints, some, len(rows)),
-            poor=None if known.poor is None else known.poor[some],
+            poor=None if poor is None else poor[some],
             calibration=calibration,
             on_progress=on_progress,
             engine=engine,

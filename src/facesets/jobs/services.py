@@ -58,8 +58,9 @@ class TriedServices:
             without = f"start the worker without {Field('ml_uri')}, where that pack is"
             foreign = f"{of_library}, not from {service}: {without}"
         is_tried = not needs.faces or (uri, pack) in self._fit
-        key = (uri, pack, is_tried)
         unfit = _without_model(client, own, needs, known)
+        # What is found out for one job is not said of another, which may need something else of the service.
+        key = (uri, pack, is_tried, foreign, unfit)
         if not self._trials.begin(key, lambda: _found_out(client, foreign, unfit, is_tried=is_tried)):
             client.close()
         lacking = self._trials.result(key)

@@ -1,8 +1,10 @@
 import random
 import shutil
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.made_library import DrawnStore, MadeStore, OneFaceEverywhere
@@ -82,6 +84,34 @@ def test_faces_that_are_too_small_are_nobody_new_and_join_whom_they_resemble(
     store.specks = {2}
     store.add(2)
     assert grow(store, raw).raw.joined == {"person_002": 1}
+
+
+def test_a_face_that_is_too_small_makes_no_two_strangers_one(
+    store: MadeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.specks = {9}
+    raw, _ = make(store, tmp_path)
+    for person in (5, 6, 9):
+        store.add(person)
+    found = store.load()
+    one, other = np.eye(64)[-1], 0.2 * np.eye(64)[-1] + 0.98 * np.eye(64)[-2]
+    between = (one + other) / np.linalg.norm(one + other)
+    embedding = np.concatenate([found.faces.embedding[:-3], np.array([one, other, between], np.float32)])
+    drawn = replace(found, faces=replace(found.faces, embedding=embedding))
+    monkeypatch.setattr(store, "load", lambda: drawn)
+    summary = grow(store, raw)
+    assert (summary.raw.made, summary.raw.alone) == ({}, 3)
+
+
+def test_what_a_method_made_that_takes_every_face_as_it_is_grows_so(store: MadeStore, tmp_path: Path) -> None:
+    store.specks = {8, 9}
+    for _ in range(4):
+        store.add(8)
+    raw, options = tmp_path / "raw", ClusterOptions(sheet=False, method="agglomerative")
+    cluster(store, raw, options, progress=SilentProgress(), stop=Stop())
+    for _ in range(4):
+        store.add(9)
+    assert list(grow(store, raw).raw.made.values()) == [4]
 
 
 def test_extending_twice_changes_nothing(store: MadeStore, tmp_path: Path) -> None:

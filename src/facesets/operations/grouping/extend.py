@@ -173,7 +173,10 @@ def _grown_people(
     rest = new[joined < 0]
     for row, group in zip(new[joined >= 0], joined[joined >= 0], strict=True):
         [*known.groups.values(), *known.hidden.values()][group].append(describe(int(row)))
-    labels = _labels_of_rest(collection, rest, options)
+    # Other methods than `auto` take every face as it is.
+    poor = poor_in(collection)[rest] & (before.made.options.get("method", "auto") == "auto")
+    labels = np.full(len(rest), -1, np.int64)
+    labels[~poor] = _labels_of_rest(collection, rest[~poor], options)
     fresh = members_by_label(labels)
     names = following_names("person", known.names_in_use(), len(fresh))
     for name, members in zip(names, fresh, strict=True):
@@ -198,7 +201,6 @@ def _labels_of_rest(collection: Collection, rest: Int64, options: ExtendOptions)
     apart = None if options.same_image_ok else same_image_pairs(some.embedding, some.image)
     cut = options.cluster_threshold
     labels = average_linkage(some.embedding, max_cosine_distance=cut, constraints=apart, lenient=True)
-    labels[poor_in(collection)[rest]] = -1
     return singletons_as_noise(labels)
 
 
