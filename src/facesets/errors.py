@@ -156,7 +156,9 @@ class MissingExtra(WrongUsage):
     """An optional part of the program is not installed."""
 
     def __init__(self, extra: str) -> None:
-        super().__init__(f"This needs an optional part: run `pip install 'facesets[{extra}]'`.")
+        # In a checkout pip would bring a second OpenCV along.
+        checkout = f", or in a checkout `scripts/install --{extra}`" if extra in ("train", "scale") else ""
+        super().__init__(f"This needs an optional part: run `pip install 'facesets[{extra}]'`{checkout}.")
 
 
 class Unreachable(FacesetsError):

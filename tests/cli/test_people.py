@@ -63,6 +63,28 @@ def test_a_first_evening_with_people(library: Library, library_url: str, tmp_pat
     assert sheet.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_further_name_is_told_as_such_and_what_is_unknown_is_a_dash(
+    library: Library, library_url: str
+) -> None:
+    anna = who_is(library, "anna-0-0")[:8]
+    named = ("--database", library_url)
+    assert f"Anna ({anna}): named; 4 faces. Step" in run("people", "name", anna, "Anna", *named).out
+    further = run("people", "name", anna, "Mother", *named).out
+    assert f"Anna ({anna}): also called Mother; 4 faces. Step" in further
+    first = run("people", "list", *named).out.splitlines()[1]
+    assert first.split() == [anna, "Anna,", "Mother", "4", "4", "4", "-", "-"]
+
+
+def test_statistics_stand_in_one_column(library_url: str) -> None:
+    named = ("--database", library_url)
+    assert run("export-xmp", *named).status == 0
+    lines = run("stats", *named).out.splitlines()
+    widths = {len(found[0]) for line in lines if (found := re.match(r"(images|last export-xmp) +", line))}
+    assert len(widths) == 1, lines
+    [model] = [line for line in lines if line.startswith("found by ")]
+    assert re.search(r" at \d+, from score [\d.]+: 7 images, 7 faces$", model)
+
+
 def test_exemplars_are_listed_fixed_and_dropped(library: Library, library_url: str) -> None:
     def say(*words: object) -> str:
         result = run("people", *words, "--database", library_url)

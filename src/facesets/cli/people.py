@@ -59,7 +59,7 @@ def list_(
 def _row(line: "PersonLine") -> tuple[object, ...]:
     name = ", ".join(printable(name) for name in line.names) or "-"
     shown = name if line.status == "active" else f"{name} ({line.status})"
-    return line.id[:8], shown, line.faces, line.photos, line.prototypes, line.first, line.last
+    return line.id[:8], shown, line.faces, line.photos, line.prototypes, line.first or "-", line.last or "-"
 
 
 @people.command()

@@ -50,7 +50,8 @@ def relocate(
             if new is None:
                 summary = run.forget_folder(store, old, dry_run=dry_run)
             else:
-                summary = run.relocate(store, old, new, dry_run=dry_run)
+                beside = None if cache is None else cache.parent
+                summary = run.relocate(store, old, new, dry_run=dry_run, results=beside)
         label = store.label
     done = "" if not dry_run else " Nothing was changed."
     if new is None:

@@ -1,5 +1,6 @@
 """`facesets run`."""
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from facesets.cli.params import PackOption
 from facesets.cli.results import hint_lines, learned_lines, report
 from facesets.cli.thresholds import said_threshold
 from facesets.errors import MissingModelPack, RecogniserMismatch, WrongUsage
-from facesets.files import plain_path, printable
+from facesets.files import is_there, plain_path, printable
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ExtendOptions
@@ -100,14 +101,19 @@ def _default_place(photos: Path) -> Path:
     WrongUsage
         They are.
     """
-    from facesets.operations.run import default_out, sources_of
+    from facesets.operations.run import cache_of, default_out
+    from facesets.results.run_sources import sources_of
 
     out = default_out(photos, Path.cwd())
     sources = sources_of(out)
     if sources and photos.exists() and str(plain_path(photos)) not in sources:
+        gone = [source for source in sources if not is_there(Path(source))]
+        moved = shlex.join(map(str, (*gone[:1], photos, cache_of(out))))
+        advice = f" If those photos were moved here, say so first: `facesets relocate {printable(moved)}`."
         raise WrongUsage(
             f"{printable(out)} holds the people of {printable(sources[0])}. Say where these results go: "
             f"`facesets run {printable(photos)} OUT`. With the same OUT both are sorted together."
+            f"{advice if gone else ''}"
         )
     return out
 

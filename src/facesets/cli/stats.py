@@ -57,15 +57,14 @@ def _lines(totals: "LibraryStatistics") -> list[str]:
         ("database", f"{totals.megabytes} MB"),
         *((f"last {command}", when) for command, when in totals.last_runs.items()),
         *(
-            (
-                f"{model.pack}, {model.det_size}, {model.min_det_score:g}",
-                f"{counted(model.images, 'image')}, {counted(model.faces, 'face')}",
-            )
+            ("found by", f"{model.pack} at {model.det_size}, from score {model.min_det_score:g}: {found}")
             for model in totals.models
+            for found in [f"{counted(model.images, 'image')}, {counted(model.faces, 'face')}"]
         ),
         *((model.model, f"{counted(model.images, 'image')} embedded") for model in totals.clip),
     ]
-    return [f"{name:<14} {value}" for name, value in rows]
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:<{width}} {value}" for name, value in rows]
 
 
 def _stage_lines(stages: "Sequence[StageCounts]") -> list[str]:

@@ -198,7 +198,7 @@ def _auto(task: GroupingTask) -> Grouping:
     )
     used = {
         "core_cosine_similarity": result.calibration.core,
-        "link_cosine_similarity": result.calibration.link,
+        "link_cosine_similarity": round(result.calibration.link, 5),
     }
     placement = tuple(Placement(value).name.lower() for value in result.placement.tolist())
     return Grouping(result.labels, used, result.reasons, placement)

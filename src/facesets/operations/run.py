@@ -1,13 +1,12 @@
 """From a folder of photos to people, face sets and pages: all steps, each of which goes on where it was."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from facesets.errors import Command, DamagedFile, SourceGone, WrongUsage
+from facesets.errors import Command, SourceGone, WrongUsage
 from facesets.file_records import FileRecord
-from facesets.files import PAGES, RUN_RECORD, plain_path, printable, sweep_temporaries, write_json
+from facesets.files import PAGES, RUN_RECORD, plain_path, printable, sweep_temporaries
 from facesets.interfaces import Embedder, Progress, Source
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
@@ -23,6 +22,7 @@ from facesets.results.lock import reserved
 from facesets.results.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, Failure
 from facesets.results.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.results.run_records import WRITING, read_runs
+from facesets.results.run_sources import keep_sources, sources_of
 from facesets.sources.folders import FolderSource
 from facesets.sources.listed_once import ListedOnce
 from facesets.sources.missing import is_gone
@@ -33,7 +33,6 @@ DEFAULT_OUT = "facesets-out"
 CACHE = "faces.npz"
 PEOPLE = "people"
 SETS = "facesets"
-_FORMAT, _VERSION = "facesets/run", 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ def run(
         sweep_temporaries(out / RUN_RECORD, out / START)
         prepared = prepare(cache, source) if has_changed else None
         if sources_of(out) != list(roots):
-            write_json(out / RUN_RECORD, {"format": _FORMAT, "version": _VERSION, "photos": list(roots)})
+            keep_sources(out, roots)
         embedded = EmbedSummary()
         if prepared is not None:
             embedder, stages, how = prepared
@@ -296,13 +295,12 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
         The photos are results themselves, or `out` holds something else.
     """
     source, target = photos.resolve(), out.resolve()
-    record = target / RUN_RECORD
     if _is_within_results(source):
         raise WrongUsage(
             f"{printable(photos)} holds results of {Command('run')}, not photos. Name the photos."
         )
-    if record.exists():
-        return tuple(dict.fromkeys([*_recorded(record), str(plain_path(photos))]))
+    if (target / RUN_RECORD).exists():
+        return tuple(dict.fromkeys([*sources_of(target), str(plain_path(photos))]))
     there = [entry.name for entry in target.iterdir()] if target.is_dir() else []
     taken = {CACHE, PEOPLE, SETS, PAGES, START}
     if target.is_relative_to(source):
@@ -324,22 +322,3 @@ def _is_within_results(folder: Path) -> bool:
         if (above / RUN_RECORD).exists() and place in ((), (PEOPLE,), (SETS,), (PAGES,)):
             return True
     return False
-
-
-def _recorded(record: Path) -> list[str]:
-    try:
-        content = json.loads(record.read_bytes())
-        photos = content["photos"]
-        if content["format"] == _FORMAT and all(isinstance(each, str) for each in photos):
-            return list(photos)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise DamagedFile(
-        f"{printable(record)} cannot be read. Remove it, and run the same command again with a new OUT."
-    )
-
-
-def sources_of(out: Path) -> list[str]:
-    """The folders that the results in `out` come from; none if it holds no such results."""
-    record = out / RUN_RECORD
-    return _recorded(record) if record.exists() else []

@@ -1,12 +1,13 @@
 """Folders of photos with a manifest and contact sheets: what `cluster` and `refine` have in common."""
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from facesets.errors import WrongUsage
-from facesets.files import printable
+from facesets.files import plain_path, printable
 from facesets.interfaces import Progress
 from facesets.plurals import counted
 from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
@@ -277,8 +278,9 @@ def _files_of_earlier_run(plan: PhotoFolders, kind: type[M]) -> dict[str, Placed
 
 def _refuse_source(plan: PhotoFolders) -> None:
     """Keep results out of the photos that they are made from: the next `embed` would take them for photos."""
-    out = plan.out.absolute()
-    inside = next((path for path in plan.paths if Path(path).is_relative_to(out)), None)
+    folders = (plain_path(plan.out), plan.out.resolve())
+    places = tuple(f"{str(folder).rstrip(os.sep)}{os.sep}" for folder in folders)
+    inside = next((path for path in plan.paths if path.startswith(places)), None)
     if inside is not None:
         raise WrongUsage(
             f"{printable(plan.out)} holds photos of the cache ({printable(inside)}). Choose a folder of its "

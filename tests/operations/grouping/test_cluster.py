@@ -231,6 +231,16 @@ def test_two_runs_at_once_and_folders_of_other_commands_are_refused(library: Lib
         run(library, tmp_path / "fs")
 
 
+def test_results_are_kept_out_of_the_photos_however_their_folder_is_written(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to(library.photos)
+    for out in (library.photos, Path(os.path.relpath(library.photos)), Path("link")):
+        with pytest.raises(WrongUsage, match="holds photos of the cache"):
+            run(library, out, ClusterOptions(dry_run=True))
+
+
 def test_a_sheet_of_the_user_is_found_in_the_way_before_anything_is_written(
     library: Library, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from facesets.inference import catalog
 from facesets.inference.catalog import CONVERTED, OPEN_PACK, ConvertedPack, PublishedPack
 from facesets.inference.packs import read_pack
 from facesets.operations.models.packs import describe_pack, list_packs, verify
-from facesets.operations.models.pull import fetch_or_open, pull
+from facesets.operations.models.pull import both_ways, fetch_or_open, pull
 from facesets.progress import SilentProgress
 from facesets.remote.package_index import Release, fetch_releases
 from facesets.stop import Stop
@@ -245,6 +245,13 @@ def test_where_neither_can_be_had_one_sentence_offers_both_ways(tmp_path: Path) 
     progress = RecordingProgress()
     with pytest.raises(MissingModelPack, match=r"unzip http.*by hand, or .*models pull open"):
         fetch_or_open("buffalo_l", [tmp_path], progress=progress, stop=Stop())
+
+
+def test_where_the_open_pack_is_here_nobody_is_sent_to_fetch_it(open_pack: Path, tmp_path: Path) -> None:
+    assert "`models pull open` and use it with" in both_ways("buffalo_l", [tmp_path])
+    here = both_ways("buffalo_l", [open_pack.parent.parent])
+    assert "or use the open pack, which is here, with" in here
+    assert "models pull" not in here
 
 
 def test_a_pack_that_is_here_is_taken_without_a_word(open_pack: Path) -> None:

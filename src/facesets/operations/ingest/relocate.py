@@ -11,6 +11,7 @@ from facesets.file_records import FileRecord
 from facesets.files import is_there, mtime_ns_of, printable
 from facesets.interfaces import Store, is_library
 from facesets.library_records import RecordedRun
+from facesets.results.run_sources import relocate_sources
 from facesets.sources.missing import is_gone
 
 _SAMPLE = 200
@@ -60,10 +61,17 @@ def writing(store: Store, *, dry_run: bool) -> AbstractContextManager[None]:
     return nullcontext() if dry_run else store.writing(store.settings)
 
 
-def relocate(store: Store, old: Path, new: Path, *, dry_run: bool) -> RelocateSummary:
+def relocate(
+    store: Store, old: Path, new: Path, *, dry_run: bool, results: Path | None = None
+) -> RelocateSummary:
     """Know the photos below `old` by their paths below `new`, to where somebody moved them.
 
     Moving the folder back and relocating it back takes this back.
+
+    Parameters
+    ----------
+    results : Path, optional
+        A folder that may hold what `run` made of the photos, whose next run then looks below `new`.
 
     Raises
     ------
@@ -71,6 +79,8 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool) -> RelocateSu
         Nothing is known below `old`, its photos are still there, or those below `new` are others.
     SourceGone
         There is nothing at `new`.
+    AlreadyRunning
+        A run writes to `results`.
     """
     before, after = _absolute(old), _absolute(new)
     if before == after:
@@ -96,6 +106,9 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool) -> RelocateSu
     )
     with _recorded(store, summary):
         if not dry_run:
+            if results is not None:
+                # Before the paths: cut off between the two, the same command again does the rest.
+                relocate_sources(results, before, after)
             store.forget_paths(merged)
             store.relocate_paths(before, after, moved)
     return summary

@@ -252,7 +252,10 @@ def both_ways(name: str, roots: Sequence[Path]) -> Sentence:
 
 
 def _ways(name: str, roots: Sequence[Path]) -> Sentence:
+    other = f"get the open pack with {Command('models pull', OPEN_PACK)} and use it"
+    if _there(OPEN_PACK, roots):
+        other = "use the open pack, which is here,"
     return Sentence(
-        f"unzip {PUBLISHED[name].url} into {printable(roots[0] / 'models' / name)} by hand, or get the open "
-        f"pack with {Command('models pull', OPEN_PACK)} and use it with {Field('pack', OPEN_PACK)}."
+        f"unzip {PUBLISHED[name].url} into {printable(roots[0] / 'models' / name)} by hand, or "
+        f"{other} with {Field('pack', OPEN_PACK)}."
     )

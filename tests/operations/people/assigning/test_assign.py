@@ -95,6 +95,22 @@ def test_a_face_goes_to_whom_it_is_like_and_a_doubtful_one_becomes_a_question(li
     assert rows(library.database, by) == [("auto",)]
 
 
+def test_questions_that_cluster_measured_stay_until_the_face_has_a_person(library: Library) -> None:
+    ben = who_is(library, "ben-0-0")
+    add_face(library, "far off", like(("ben", 0.3)))
+    add_face(library, "sure", like(("anna", 0.8), seed=1))
+    far_off = face_of(library, "far off")
+    for face in (far_off, face_of(library, "sure")):
+        measured = f"""INSERT INTO face_candidates (face_id, person_id, cosine_similarity, uncertainty)
+            VALUES ({face}, '{ben}', 0.3, 0.25)"""
+        library.database.run(lambda each, said=measured: each.execute(said))
+    assert run(library).assigned == 1
+    assert asked(library) == [(far_off, ben, "near", "pending")]
+    assert run(library, review_threshold=0.2).review == 1
+    likely = "SELECT uncertainty FROM face_candidates"
+    assert rows(library.database, likely) == [(0.25,)]
+
+
 def test_the_thresholds_that_were_said_decide(library: Library) -> None:
     add_face(library, "a", like(("anna", 0.58)))
     assert run(library, threshold=0.7, review_threshold=0.65).review == 0

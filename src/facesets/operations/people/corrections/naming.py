@@ -110,7 +110,8 @@ def name_now(
         return PersonSummary(short(state.id), called(state), state.faces, "has that name already", None)
     with correcting_step(connection, "name", by, f"{called(state)} is called {printable(text)}") as step:
         _call(step, state.id, text)
-    return summary_of(connection, state.id, "named", step)
+    did = f"also called {printable(text)}" if state.names else "named"
+    return summary_of(connection, state.id, did, step)
 
 
 def _name_face(

@@ -134,9 +134,10 @@ def propose(
     similarity: Float32,
     persons: Sequence[UUID],
 ) -> int:
-    """Keep whom faces may be as questions, in place of those about all faces that were compared.
+    """Keep whom faces may be as questions, in place of those proposed before of all faces that were compared.
 
-    What was answered stays as it was answered.
+    What was answered stays as it was answered. So do questions whose likelihood was measured, as
+    `cluster` does, which may be about less similar people, as long as the face has no person.
 
     Parameters
     ----------
@@ -145,22 +146,17 @@ def propose(
     face_ids, person, similarity : arrays of shape (n,)
         Faces without a person, whom each may be by index into `persons`, and how similar they are.
 
-    Returns
-    -------
-    int
-        Faces that are asked about.
+    Returns how many faces are asked about.
     """
     connection.execute("CREATE TEMPORARY TABLE compared (face_id bigint) ON COMMIT DROP")
-    copy_in(
-        connection,
-        "COPY compared (face_id) FROM STDIN (FORMAT BINARY)",
-        {"face_id": INT8},
-        {"face_id": compared},
-    )
+    into = "COPY compared (face_id) FROM STDIN (FORMAT BINARY)"
+    copy_in(connection, into, {"face_id": INT8}, {"face_id": compared})
     connection.execute("ANALYZE compared")
+    # What is proposed here has the likelihood that columns have by default: nothing was measured.
     connection.execute(
-        """DELETE FROM face_candidates c USING compared a
-            WHERE a.face_id = c.face_id AND c.kind = 'near' AND c.status = 'pending'"""
+        """DELETE FROM face_candidates c USING compared a, face_detections f
+            WHERE a.face_id = c.face_id AND f.id = c.face_id AND c.kind = 'near' AND c.status = 'pending'
+                AND (c.uncertainty = 0.5 OR f.person_id IS NOT NULL)"""
     )
     if not len(face_ids):
         return 0
@@ -177,10 +173,13 @@ def propose(
     )
     # Faces and people may have been deleted since they were read.
     kept = connection.execute(
-        """INSERT INTO face_candidates (face_id, person_id, cosine_similarity)
-            SELECT u.face_id, u.person_id, u.cosine_similarity FROM proposed u
+        """INSERT INTO face_candidates AS c (face_id, person_id, cosine_similarity)
+            SELECT DISTINCT ON (u.face_id, u.person_id) u.face_id, u.person_id, u.cosine_similarity
+            FROM proposed u
             JOIN face_detections f ON f.id = u.face_id AND f.person_id IS NULL
             JOIN persons p ON p.id = u.person_id AND p.status <> 'merged'
-            ON CONFLICT DO NOTHING RETURNING face_id"""
+            ON CONFLICT (face_id, person_id) DO UPDATE SET cosine_similarity = excluded.cosine_similarity
+                WHERE c.kind = 'near' AND c.status = 'pending'
+            RETURNING face_id"""
     )
     return len({face for (face,) in kept})
