@@ -100,10 +100,9 @@ def test_questions_that_cluster_measured_stay_until_the_face_has_a_person(librar
     add_face(library, "far off", like(("ben", 0.3)))
     add_face(library, "sure", like(("anna", 0.8), seed=1))
     far_off = face_of(library, "far off")
-    for face in (far_off, face_of(library, "sure")):
-        measured = f"""INSERT INTO face_candidates (face_id, person_id, cosine_similarity, uncertainty)
-            VALUES ({face}, '{ben}', 0.3, 0.25)"""
-        library.database.run(lambda each, said=measured: each.execute(said))
+    measured = f"""INSERT INTO face_candidates (face_id, person_id, cosine_similarity, uncertainty)
+        VALUES ({far_off}, '{ben}', 0.3, 0.25), ({face_of(library, "sure")}, '{ben}', 0.3, 0.25)"""
+    library.database.run(lambda connection: connection.execute(measured.encode()))
     assert run(library).assigned == 1
     assert asked(library) == [(far_off, ben, "near", "pending")]
     assert run(library, review_threshold=0.2).review == 1
