@@ -25,6 +25,7 @@ from facesets.store.postgres.queue.job_list import count_jobs, find_job, list_jo
 from facesets.store.postgres.queue.notes import note_death, note_progress, note_start
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.forked import forked
+from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import Service
 from tests.fixtures.program import Result, run
 from tests.fixtures.queued import (
@@ -198,6 +199,13 @@ def test_a_worker_refuses_what_it_would_not_obey(
     done = run("worker", *arguments, "--until-empty", "--database", library_url)
     assert done.status == 2
     assert reason in done.err
+
+
+def test_a_gpu_is_tried_with_the_pack_of_the_library(queue: Database, library_url: str) -> None:
+    add_person(Library(queue), "anna", 1)
+    done = run("worker", "--gpu", "--until-empty", "--database", library_url)
+    assert done.status == 2
+    assert "The model pack made is not on this machine" in done.err
 
 
 def test_a_queued_clustering_has_the_engine_that_was_asked_for(

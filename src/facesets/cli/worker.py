@@ -15,6 +15,7 @@ from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.worker import WorkerOptions
 
 if TYPE_CHECKING:
+    from facesets.records import CacheSettings
     from facesets.settings import Settings
 
 
@@ -43,22 +44,23 @@ def worker(
     from facesets.jobs.schedule import read_schedule
     from facesets.jobs.worker import FURTHER_CONNECTIONS, Rhythm, work_off
     from facesets.path_map import PathMap
+    from facesets.store.postgres.library import Library
 
     conf = settings.load()
     schedule = read_schedule(conf.schedule)
     rhythm = Rhythm(options.heartbeat, until_empty=options.until_empty, schedule=schedule)
-    provider = _gpu(conf, pack) if options.gpu else "auto"
-    host = Host(
-        name=platform.node(),
-        conf=conf,
-        llm=settings.load_llm(),
-        notices=console,
-        commands=options.jobs,
-        paths=PathMap.of(conf.worker_paths),
-        ml_uri=ml_uri,
-        gpu=provider if options.gpu else "",
-    )
     with console.stoppable() as stop, open_queue(database, conf, console) as session:
+        provider = _gpu(conf, pack, Library(session).settings) if options.gpu else "auto"
+        host = Host(
+            name=platform.node(),
+            conf=conf,
+            llm=settings.load_llm(),
+            notices=console,
+            commands=options.jobs,
+            paths=PathMap.of(conf.worker_paths),
+            ml_uri=ml_uri,
+            gpu=provider if options.gpu else "",
+        )
         if room := few_connections(session, FURTHER_CONNECTIONS):
             console.notice(room)
         models = Models(
@@ -88,17 +90,22 @@ def _refuse_idle(typed: Collection[str], options: WorkerOptions) -> None:
         )
 
 
-def _gpu(conf: "Settings", pack: str | None) -> str:
-    """What the GPU of this host is called. Raises `CannotInfer` where none works."""
+def _gpu(conf: "Settings", pack: str | None, known: "CacheSettings | None") -> str:
+    """What the GPU of this host is called, tried with a pack, by default that of the library.
+
+    Raises `CannotInfer` where none works.
+    """
     from facesets.assembly.models import detection_options
     from facesets.assembly.packs import get_pack
     from facesets.errors import CannotInfer, Command, Field
     from facesets.inference.providers import choose_provider
     from facesets.progress import SilentProgress
+    from facesets.remote.service_embedder import service_model
     from facesets.stop import Stop
 
-    name = detection_options(None, pack, None, None, conf).pack
-    models = get_pack(name, conf, console, SilentProgress(), Stop(), fetch=False)
+    own = None if pack or known is None or service_model(known) else known
+    name = detection_options(own, pack, None, None, conf).pack
+    models = get_pack(name, conf, console, SilentProgress(), Stop(), known=own, fetch=False)
     choice = choose_provider("auto", models.recogniser)
     if choice.name == "cpu":
         raise CannotInfer(

@@ -44,7 +44,9 @@ def _pack(roots: Sequence[Path], name: str) -> list[DoctorFinding]:
         published = name in PUBLISHED or name in CONVERTED
         repair = f"facesets models pull {name}" if published else ""
         if others:
-            return [DoctorFinding(subject, "note", f"missing, but there is {printable(others[0])}", repair)]
+            there, own = printable(others[0]), printable(others[0].name)
+            used = f'missing, but there is {there}, which pack = "{own}" in facesets.toml takes in its place'
+            return [DoctorFinding(subject, "note", used, repair)]
         return [DoctorFinding(subject, "problem", error.sentence, repair)]
     found = DoctorFinding(subject, "ok", printable(pack.path))
     return [found, DoctorFinding(subject, "note", pack.note)] if pack.note else [found]
