@@ -15,7 +15,7 @@ def memory_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
         memory = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for name in _LIMITS:
         limit = cgroup / name
-        if limit.is_file() and (text := limit.read_text("ascii").strip()).isdigit():
+        if limit.is_file() and (text := limit.read_text("utf-8").strip()).isdigit():
             memory.append(int(text))
     return min(memory)
 
@@ -25,7 +25,7 @@ def processors(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cgroup / "cpu.max"
     if quota.is_file():
-        share, period = quota.read_text("ascii").split()
+        share, period = quota.read_text("utf-8").split()
         if share.isdigit():
             usable = min(usable, math.ceil(int(share) / int(period)))
     return max(usable, 1)

@@ -1,5 +1,6 @@
 """`index` on folders where not everything may be looked at."""
 
+import codecs
 import os
 import shutil
 from collections.abc import Iterator
@@ -39,6 +40,9 @@ def somebody_else() -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
+    # Python reads a codec when it is first asked for, which may lie where only the superuser may read.
+    for codec in ("ascii", "latin-1"):
+        codecs.lookup(codec)
     os.seteuid(NOBODY)
     try:
         yield
