@@ -105,39 +105,6 @@ def _merged_leniently(rows: Float32, groups: Groups, edges: Edges, lowest: float
     )
 
 
-def average_linkage_on_graph(embeddings: Embeddings, graph: Edges, *, max_cosine_distance: float) -> Int64:
-    """Average linkage in which only clusters with a pair in a graph may merge.
-
-    For sizes at which comparing all pairs costs too much: with the `edges()` of a few nearest neighbours
-    each merge is exact given these candidates. With the whole threshold graph it is `average_linkage`.
-
-    Parameters
-    ----------
-    embeddings : float array of shape (n, d)
-        Scaled to unit length if they are not.
-    graph : Edges
-        Pairs of rows, each once.
-    max_cosine_distance : float
-        In [0, 2].
-
-    Returns
-    -------
-    int64 array of shape (n,)
-
-    Raises
-    ------
-    ValueError
-        When the embeddings are malformed (see `unit_rows`), the graph names rows that do not exist, or
-        the distance is out of range.
-    """
-    check_cosine_distance(max_cosine_distance)
-    rows = unit_rows(embeddings)
-    if len(graph) and max(graph.i.max(), graph.j.max()) >= len(rows):
-        raise ValueError(f"The graph names a row outside the {len(rows)} faces.")
-    lowest = 1.0 - max_cosine_distance - SIMILARITY_RESOLUTION / 2
-    return numbered(merge_while_similar(Clusters.of_faces(rows), graph, min_cosine_similarity=lowest))
-
-
 def merge_groups(rows: Float32, groups: Groups, edges: Edges, lowest: float) -> Int64:
     """Average linkage of unit rows, which it overwrites, under constraints, on a graph of near pairs."""
     clusters = Clusters.of_faces(rows)
