@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -125,7 +124,7 @@ class Library:
 
     def note_results(self, folders: Iterable[Path]) -> None:
         """Keep that these folders are about to hold results of it."""
-        self._database.run(lambda connection: note_results(connection, folders))
+        self._database.run(note_results, folders)
 
     def detector(self, connection: Connection) -> models.DetectorRow | None:
         """The way of finding faces that is looked at; None while no image was searched in it."""
@@ -236,7 +235,7 @@ class Library:
 
     def annotate(self, images: Sequence[ImageRecord]) -> None:
         """Keep what `enrich` found about faces that are there, all or nothing; nothing else changes."""
-        self._database.run(lambda connection: self._annotate(connection, images))
+        self._database.run(self._annotate, images)
 
     def _annotate(self, connection: Connection, images: Sequence[ImageRecord]) -> None:
         detector = self.detector(connection)
@@ -267,9 +266,13 @@ class Library:
         replace: bool,
     ) -> None:
         self._database.run(
-            lambda each: writing.write(
-                each, files, images, numbers, faces_from=self._given, clip_from=self._clip, replace=replace
-            )
+            writing.write,
+            files,
+            images,
+            numbers,
+            faces_from=self._given,
+            clip_from=self._clip,
+            replace=replace,
         )
 
     def pending(self, photos: PhotosOfStage, *, after: int, limit: int) -> list[PendingPhoto]:
@@ -282,7 +285,7 @@ class Library:
 
     def count_pending(self, photos: PhotosOfStage) -> int:
         """How many photos a stage is to look at."""
-        return self._database.run(lambda connection: photo_stages.count_pending(connection, photos))
+        return self._database.run(photo_stages.count_pending, photos)
 
     def keep_findings(self, images: Sequence[ImageRecord]) -> set[str]:
         """Keep what stages found about images that are there, all or nothing; nothing else changes.
@@ -314,13 +317,12 @@ class Library:
 
     def reasons(self, paths: Sequence[str]) -> dict[str, str]:
         """Why these paths could not be read, those of them that could not."""
-        return self._database.run(lambda connection: image_paths.reasons_at(connection, paths))
+        return self._database.run(image_paths.reasons_at, paths)
 
     def forget_paths(self, paths: Sequence[str]) -> None:
         """Drop paths that are gone; their images and faces stay, and are found again by their content."""
         for start in range(0, len(paths), _FORGOTTEN_AT_ONCE):
-            some = paths[start : start + _FORGOTTEN_AT_ONCE]
-            self._database.run(partial(image_paths.forget_paths, paths=some))
+            self._database.run(image_paths.forget_paths, paths[start : start + _FORGOTTEN_AT_ONCE])
 
     def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:
         """Know paths below one folder by their names below another; the galleries there go along."""
@@ -333,16 +335,16 @@ class Library:
 
     def paths_with(self, sha256: Sequence[str]) -> dict[str, list[str]]:
         """The paths that lead to each of these images."""
-        return self._database.run(lambda connection: image_paths.paths_with(connection, sha256))
+        return self._database.run(image_paths.paths_with, sha256)
 
     def keep_galleries(self, rows: Sequence[GalleryRow]) -> dict[str, int]:
         """Insert or replace galleries that differ; return the number of each by its path."""
-        return self._database.run(lambda connection: galleries.keep_galleries(connection, rows))
+        return self._database.run(galleries.keep_galleries, rows)
 
     def linked_at(self, paths: Sequence[str]) -> set[GalleryLink]:
         """Which galleries these very paths belong to."""
-        return self._database.run(lambda connection: galleries.linked_at(connection, paths))
+        return self._database.run(galleries.linked_at, paths)
 
     def let_belong(self, directories: Mapping[str, int]) -> None:
         """Let the known paths in these directories belong to galleries, which are given by number."""
-        self._database.run(lambda connection: galleries.let_belong(connection, directories))
+        self._database.run(galleries.let_belong, directories)

@@ -124,11 +124,7 @@ def explain(
     WrongUsage
         There is no such face, or nobody is meant.
     """
-
-    def work(connection: Connection) -> Explanation:
-        return _explain(connection, face, who, has_prototypes=has_prototypes)
-
-    return database.run(work)
+    return database.run(_explain, face, who, has_prototypes=has_prototypes)
 
 
 def _explain(connection: Connection, number: int, who: str | None, *, has_prototypes: bool) -> Explanation:
