@@ -10,6 +10,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
+from facesets.cli.wording import GO_ON
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -159,7 +160,7 @@ def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool, was_ended: b
     if summary.applied:
         lines = [f"Done: {_counted(summary.made)}."]
         if summary.stopped:
-            lines.append("Stopped early: run the same command again to go on.")
+            lines.append(GO_ON)
         if summary.run:
             undo = f"facesets immich-push {printable(staged)} --undo {summary.run} --apply"
             lines.append(f"Take it back with: {undo}")

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesets.cli import console
+from facesets.cli.import_lines import first_of
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import how_to_undo
 from facesets.cli.user import current_user
+from facesets.cli.wording import GO_ON, how_to_undo
 from facesets.errors import Field, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.declaration import Option
@@ -18,8 +19,6 @@ from facesets.plurals import counted
 from facesets.plurals import people as counted_people
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from facesets.operations.interchange.import_names import ImportNamesSummary
     from facesets.store.postgres.connection import Database
 
@@ -114,7 +113,7 @@ def _lines(summary: "ImportNamesSummary") -> list[str]:
         + (" Nothing was stored." if summary.dry_run else how_to_undo(summary.step))
     ]
     if summary.stopped:
-        lines.append("Stopped early: run the same command again to go on.")
+        lines.append(GO_ON)
     if summary.without_face or summary.without_place:
         lines.append(
             f"{counted(summary.without_face, 'name')} of places without a face, {summary.without_place} of "
@@ -134,12 +133,7 @@ def _lines(summary: "ImportNamesSummary") -> list[str]:
             f"{counted(summary.nameless, 'face')} of Picasa's contacts without a name here: give Picasa's "
             "contacts.xml as a source, too."
         )
-    return [*lines, *_some("No name", summary.no_names), *_some("Cannot be read", summary.failed)]
-
-
-def _some(title: str, found: "Sequence[str]") -> list[str]:
-    more = [f"… and {len(found) - _LISTED} more (--json lists all)."] if len(found) > _LISTED else []
-    return [f"{title}: {each}" for each in found[:_LISTED]] + more
+    return [*lines, *first_of("No name", summary.no_names), *first_of("Cannot be read", summary.failed)]
 
 
 def _list(session: "Database", *, conflicts: bool) -> None:
