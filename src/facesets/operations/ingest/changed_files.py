@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 from facesets.file_records import FileRecord, FoundFile
 from facesets.interfaces import LibraryStore, Source
@@ -26,21 +25,8 @@ class FileFailure:
     known: bool = False
 
 
-class SeenFile(Protocol):
-    """What a store knows of a path."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether it could not be read."""
-        ...
-
-    def matches(self, found: FoundFile) -> bool:
-        """Whether the file is, by size and time, the one seen before."""
-        ...
-
-
 def compare(
-    found: Iterable[FoundFile], known: Mapping[str, SeenFile], *, retry_failed: bool
+    found: Iterable[FoundFile], known: Mapping[str, FileRecord | KnownFile], *, retry_failed: bool
 ) -> tuple[list[FoundFile], list[str]]:
     """Files to look at, and paths of the others that are known not to be readable."""
     todo = []

@@ -7,7 +7,7 @@ from pathlib import Path
 from facesets.file_records import FileRecord, FoundFile
 from facesets.files import printable
 from facesets.interfaces import LibraryStore
-from facesets.operations.ingest.changed_files import SeenFile
+from facesets.library_records import KnownFile
 from facesets.operations.ingest.galleries import GalleryNumbers, GalleryTargets
 from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
 from facesets.operations.ingest.unavailable_sources import is_below
@@ -139,5 +139,5 @@ class LibraryIntake:
         self.moved += len(moved)
 
 
-def _is_done(file: FoundFile, seen: SeenFile | None) -> bool:
+def _is_done(file: FoundFile, seen: KnownFile | None) -> bool:
     return seen is not None and seen.matches(file) and not seen.failed
