@@ -6,8 +6,9 @@ reads them. The keys in a file are the fields' names. Two equal runs write equal
 times but those of photos, and no temporary names.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -246,6 +247,22 @@ class RefineManifest:
     hidden: tuple[Group, ...] = ()
     set_aside: tuple[FaceEntry, ...] = ()
     extended: tuple[Provenance, ...] = ()
+
+
+def sorted_faces(manifest: ClusterManifest | RefineManifest) -> Iterator[FaceEntry]:
+    """The faces in folders, and those that are in none because they are alone or were dropped."""
+    if isinstance(manifest, ClusterManifest):
+        yield from chain.from_iterable(group.faces for group in manifest.persons)
+        yield from manifest.singletons
+    else:
+        yield from chain.from_iterable(group.faces for group in manifest.facesets)
+        yield from (drop.face for drop in manifest.dropped)
+
+
+def withheld_faces(manifest: ClusterManifest | RefineManifest) -> Iterator[FaceEntry]:
+    """The faces that are in no folder because the user wants it so."""
+    yield from chain.from_iterable(group.faces for group in manifest.hidden)
+    yield from manifest.set_aside
 
 
 def face_describer(collection: Collection, quality: Float32) -> Callable[[int], FaceEntry]:

@@ -5,7 +5,7 @@ Flags, names in the environment and in facesets.toml, help, the manual and docs/
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import datetime, time
+from datetime import date, datetime, time
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -146,6 +146,11 @@ def moment(flag: str, text: str, at: time = time.min) -> datetime:
     except ValueError as error:
         raise WrongUsage(f"{flag} {printable(text)} is no date. Give one such as 2024-05-01.") from error
     return found if "T" in text or " " in text else datetime.combine(found.date(), at)
+
+
+def day(flag: str, text: str) -> date:
+    """The day that was given; errors as `moment`."""
+    return moment(flag, text).date()
 
 
 def number_or_auto(flag: str, text: str) -> float | None:
