@@ -18,8 +18,8 @@ from facesets.operations.ingest.changed_files import (
     gone_from_targets,
 )
 from facesets.operations.ingest.galleries import GalleryTargets, renew_galleries
+from facesets.operations.ingest.intake import LISTING, Pipeline
 from facesets.operations.ingest.library_intake import LibraryIntake
-from facesets.operations.ingest.pipeline import LISTING, Pipeline
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import unavailable_targets

@@ -7,9 +7,9 @@ from facesets.files import printable
 from facesets.operations.people.corrections import correcting
 from facesets.operations.people.corrections.contradictions import require_consistent
 from facesets.operations.people.corrections.correcting import correcting_step, keep_known
+from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.summary import PersonSummary, SaidSummary, kept_step, summary_of
 from facesets.operations.people.corrections.who import called, find, find_person, require_person
-from facesets.operations.people.corrections.wording import describing
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.clusters import verify
