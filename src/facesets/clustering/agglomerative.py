@@ -58,7 +58,6 @@ def average_linkage(
     lenient : bool
         Some pairs that must not be together may be wrong: one face of a photo may be a mirror's. They keep
         these faces apart all the same, but no large parts of one person (`kept_apart_leniently`).
-    on_progress : callable, optional
     engine : Engine, which compares the pairs
 
     Returns

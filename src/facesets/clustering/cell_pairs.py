@@ -52,7 +52,6 @@ def near_edge_chunks(
         Into about so many cells does each face look. More find more, and take longer.
     on_progress : callable, optional
         Counts again when all faces have their cells.
-    engine : Engine
     """
     if not len(rows):
         return

@@ -51,7 +51,6 @@ def connected_components(
     approximate : bool, optional
         Compare each face with those in nearby cells only (`near_edge_chunks`), not with all. By default from
         `APPROXIMATE_FROM` faces on.
-    on_progress : callable, optional
     engine : Engine, which compares the pairs
 
     Returns
@@ -103,7 +102,6 @@ def kept_apart(labels: Int64, groups: Groups, among: Callable[[Int64], Edges]) -
     Parameters
     ----------
     labels : int64 array of shape (n,)
-    groups : Groups
     among : callable
         The pairs that join some faces, by their places among those.
     """

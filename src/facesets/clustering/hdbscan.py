@@ -45,12 +45,10 @@ class HdbscanResult:
         Over the most possible, in [0, 1]; the package calls it persistence.
     density : float64 array of shape (n,)
         Lambda at which each face leaves the last cluster that it is in.
-    tree : CondensedTree
     spanning_tree : Edges
         Of mutual reachability; cut it again with `recut`.
     core_similarity : float32 array of shape (n,)
         Cosine similarity with the `min_samples`-th neighbour.
-    min_cluster_size, min_samples : int
     distance : {"chord", "cosine"}
     constraints : Constraints
         What was known; `recut` obeys it too.
@@ -201,7 +199,6 @@ def hdbscan(
         Faces that must be together are as near as can be. A cluster with faces that must not be together
         gives way to those that it splits into; where no split tells them apart, the less central face is
         noise. Must-links win (`constraints.resolve` tells where).
-    on_progress : callable, optional
 
     Raises
     ------

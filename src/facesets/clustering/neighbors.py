@@ -148,7 +148,6 @@ def searched_blocks(
         Runs in threads, so that it must change nothing shared; and keeps nothing of the block.
     chosen : callable, optional
         Given the numbers of a block among those of its rows and of its columns, whether it is wanted.
-    on_progress : callable, optional
     engine : Engine
         With one that is not this process, `search` is a function of a module, or a `partial` of one.
     """
@@ -319,7 +318,6 @@ def threshold_graph(
         Scaled to unit length if they are not.
     min_cosine_similarity : float
         In [-1, 1]. Pairs within 1e-6 below it are included, for rounding.
-    on_progress : callable, optional
 
     Raises
     ------

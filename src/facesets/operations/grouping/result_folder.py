@@ -32,7 +32,6 @@ class FoundResult(Generic[M]):
 
     Attributes
     ----------
-    out : Path
     begun : Beginning
         The store's faces, and the manifest that lay there.
     naming : Naming

@@ -35,7 +35,6 @@ class ResultNow:
 
     Attributes
     ----------
-    root : Path
     cache : str
         What the result was made from, by its label.
     groups : mapping

@@ -108,7 +108,6 @@ class FinishedStep:
     ----------
     command : str
         As one would type it.
-    seconds : float
     status : int
         The exit status that the command would have.
     summary : mapping

@@ -45,7 +45,6 @@ def immich_push(
 
     Parameters
     ----------
-    server : ImmichPeople
     folder : Path
         What `immich-stage` made: it knows which asset has which bytes. The journals go there too.
     read_people : callable

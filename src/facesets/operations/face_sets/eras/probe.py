@@ -46,8 +46,6 @@ class SubCluster:
 
     Attributes
     ----------
-    faces : int
-    anchor : bool
     first, last, dominant : int
         Capture years; 0 where none is known.
     years : dict
@@ -92,7 +90,6 @@ class EraProbe:
     ----------
     edges, pairs : list
         Bounds of bins of cosine distance, and how many pairs of faces fall into each.
-    cuts : list of Cut
     clusters : list of SubCluster
         At the cut that splits, by falling size.
     mean_inside, mean_between : float or None

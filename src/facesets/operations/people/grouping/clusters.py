@@ -29,7 +29,6 @@ class ClusterPlan:
     ----------
     face_id, number : int64 arrays of shape (n,)
         Faces, and for each an index into `ids`, or -1 for none.
-    ids : list of str
     births : mapping
         Of the clusters that come out of a kept run.
     """

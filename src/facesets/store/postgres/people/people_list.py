@@ -50,7 +50,6 @@ class PrototypeLine:
 
     Attributes
     ----------
-    person : str
     kind : str
         `exemplar` or `centroid`.
     face : int or None
