@@ -15,7 +15,7 @@ from facesets.imaging.encode import png_bytes
 from facesets.imaging.era_chart import FACES_SHOWN, ChartRow, CutBar, EraChart, draw_era_chart
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress
-from facesets.operations.face_sets.eras.capture_years import CaptureYears
+from facesets.operations.face_sets.eras.capture_years import YearSources
 from facesets.operations.face_sets.eras.era_faces import Curated, EraFaces, Recovered, year_range
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
@@ -210,7 +210,7 @@ def _span(first: int, last: int) -> str:
     return str(first) if first == last else f"{first} to {last}"
 
 
-def facts_line(recovered: Recovered, curated: Curated, years: CaptureYears) -> str:
+def facts_line(recovered: Recovered, curated: Curated, years: YearSources) -> str:
     """Where the faces come from, in a line."""
     dropped = sum(recovered.dropped_by.values())
     parts = [
