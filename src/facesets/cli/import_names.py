@@ -20,7 +20,6 @@ from facesets.plurals import people as counted_people
 
 if TYPE_CHECKING:
     from facesets.operations.interchange.import_names import ImportNamesSummary
-    from facesets.store.postgres.connection import Database
 
 _LISTED = 10
 
@@ -78,13 +77,7 @@ def import_names(
     if unmatched and conflicts:
         raise WrongUsage(f"Give {Field('unmatched')} or {Field('conflicts')}, not both.")
     if unmatched or conflicts:
-        if source or dry_run:
-            raise WrongUsage(
-                f"{Field('unmatched')} and {Field('conflicts')} list what was read before. Give them without "
-                f"a source and {Field('dry_run')}."
-            )
-        with opened_library(database) as session:
-            _list(session, conflicts=conflicts)
+        _list(database, conflicts=conflicts, reads=bool(source or dry_run))
         return
     if not source:
         raise WrongUsage("Where are the names? Give a folder of photos, or the file of another program.")
@@ -136,10 +129,17 @@ def _lines(summary: "ImportNamesSummary") -> list[str]:
     return [*lines, *first_of("No name", summary.no_names), *first_of("Cannot be read", summary.failed)]
 
 
-def _list(session: "Database", *, conflicts: bool) -> None:
+def _list(database: str | None, *, conflicts: bool, reads: bool) -> None:
+    """List what was read before. Raises `WrongUsage` where something is to be read."""
     from facesets.store.postgres.people.imported_names import conflicting_names, unmatched_names
 
-    found = session.run(conflicting_names if conflicts else unmatched_names)
+    if reads:
+        raise WrongUsage(
+            f"{Field('unmatched')} and {Field('conflicts')} list what was read before. Give them without a "
+            f"source and {Field('dry_run')}."
+        )
+    with opened_library(database) as session:
+        found = session.run(conflicting_names if conflicts else unmatched_names)
     rows = [
         (
             printable(each.name),

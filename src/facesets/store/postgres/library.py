@@ -1,9 +1,9 @@
 """The library as a `Store`: the faces that one way of finding them gave."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from facesets.errors import Command, Field, WrongUsage
 from facesets.file_records import FileRecord
@@ -39,6 +39,9 @@ from facesets.store.postgres.people import peopled_faces as people
 from facesets.store.postgres.people.said_people import said_people
 from facesets.store.postgres.result_folders import note_results
 from facesets.store.postgres.runs import recorded_run
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 _FORGOTTEN_AT_ONCE = 5_000
 
@@ -145,6 +148,10 @@ class Library:
             must_be_embedded=self._clip is not None,
         )
 
+    def _seek(self, ask: Callable[[Connection, known_files.Sought, A], T], files: A) -> T:
+        """Ask for what is known of some files, by their names or contents."""
+        return self._database.run(lambda connection: ask(connection, self._sought(connection), files))
+
     def require_detector(self, connection: Connection) -> models.DetectorRow:
         """As `detector`. Raises `WrongUsage` where no image was searched in it yet."""
         detector = self.detector(connection)
@@ -219,15 +226,11 @@ class Library:
 
     def has_images(self, sha256: Sequence[str]) -> set[str]:
         """Which of these contents were searched for faces in this way already."""
-        return self._database.run(
-            lambda connection: known_files.searched_images(connection, self._sought(connection), sha256)
-        )
+        return self._seek(known_files.searched_images, sha256)
 
     def lacking(self, sha256: str) -> tuple[bool, Wanted]:
         """Whether that content is known, and what it lacks of what is looked for."""
-        return self._database.run(
-            lambda connection: known_files.lacking(connection, self._sought(connection), sha256)
-        )
+        return self._seek(known_files.lacking, sha256)
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
         """Keep these for good, all or nothing, in place of what is known; faces keep their people by box."""
@@ -299,21 +302,15 @@ class Library:
 
     def known_below(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at the paths below some directories."""
-        return self._database.run(
-            lambda connection: known_files.known_below(connection, self._sought(connection), roots)
-        )
+        return self._seek(known_files.known_below, roots)
 
     def unchanged_below(self, roots: Sequence[str]) -> UnchangedFiles:
         """Files below some directories that `index` need not look at."""
-        return self._database.run(
-            lambda connection: known_files.unchanged_below(connection, self._sought(connection), roots)
-        )
+        return self._seek(known_files.unchanged_below, roots)
 
     def seen_at(self, paths: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at these very paths."""
-        return self._database.run(
-            lambda connection: known_files.seen_at(connection, self._sought(connection), paths)
-        )
+        return self._seek(known_files.seen_at, paths)
 
     def reasons(self, paths: Sequence[str]) -> dict[str, str]:
         """Why these paths could not be read, those of them that could not."""
