@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -340,10 +340,5 @@ def now(connection: Connection) -> datetime:
     return found
 
 
-@contextmanager
-def opened(database: Database) -> Iterator[Database]:
-    """Close the session at the end of the block."""
-    try:
-        yield database
-    finally:
-        database.close()
+opened = closing
+"""Closes a session at the end of the block."""
