@@ -46,12 +46,12 @@ class HdbscanResult:
     density : float64 array of shape (n,)
         Lambda at which each face leaves the last cluster that it is in.
     spanning_tree : Edges
-        Of mutual reachability; cut it again with `recut`.
+        Of mutual reachability.
     core_similarity : float32 array of shape (n,)
         Cosine similarity with the `min_samples`-th neighbour.
     distance : {"chord", "cosine"}
     constraints : Constraints
-        What was known; `recut` obeys it too.
+        What was known.
     """
 
     labels: Int64
@@ -156,18 +156,6 @@ class HdbscanResult:
             min_samples=min_samples,
             distance=distance,
             constraints=constraints,
-        )
-
-    def recut(self, *, min_cluster_size: int) -> Self:
-        """Cut the kept tree for another least size, without comparing faces again."""
-        _check_sizes(min_cluster_size, self.min_samples)
-        return self._cut(
-            self.spanning_tree,
-            self.core_similarity,
-            min_cluster_size,
-            self.min_samples,
-            self.distance,
-            self.constraints,
         )
 
 
