@@ -106,7 +106,6 @@ def near_cross_edge_chunks(
     others: Float32,
     *,
     min_cosine_similarity: float,
-    probes: int = _PROBES,
     on_progress: OnProgress | None = None,
 ) -> Iterator[Edges]:
     """Yield nearly all pairs of a unit row (i) and another (j) that are at least this similar, each once."""
@@ -119,7 +118,7 @@ def near_cross_edge_chunks(
         return cell, Edges(query[found.i], member[found.j], found.similarity)
 
     # Seen from one side only, so that each looks farther.
-    cells = divided_for(rows, others, 2 * probes, on_progress=on_progress)
+    cells = divided_for(rows, others, 2 * _PROBES, on_progress=on_progress)
     for cell, edges in on_all_cores(search, _comparisons(cells)):
         yield edges
         if on_progress is not None:

@@ -304,9 +304,7 @@ def pair_similarities(rows: Rows, i: Int32 | Int64, j: Int32 | Int64, others: Ro
     return result
 
 
-def threshold_graph(
-    embeddings: Embeddings, *, min_cosine_similarity: float, on_progress: OnProgress | None = None
-) -> Edges:
+def threshold_graph(embeddings: Embeddings, *, min_cosine_similarity: float) -> Edges:
     """Every pair of faces that is at least this similar, exactly.
 
     Memory grows with the pairs found, and with the faces unless they come in a memory map: such are read a
@@ -326,5 +324,5 @@ def threshold_graph(
     """
     check_cosine_similarity(min_cosine_similarity)
     rows = rows_of(embeddings)
-    chunks = edge_chunks(rows, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress)
+    chunks = edge_chunks(rows, min_cosine_similarity=min_cosine_similarity)
     return Edges.concatenate([chunk for chunk in chunks if len(chunk)])
