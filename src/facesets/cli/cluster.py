@@ -227,8 +227,7 @@ def grouped_lines(summary: "ClusterLibrarySummary") -> list[str]:
             else ""
         )
         + (
-            f" {counted(summary.questions, 'question')} {'waits' if summary.questions == 1 else 'wait'}: "
-            "`facesets people review`."
+            f" {counted(summary.questions, 'question waits', 'questions wait')}: `facesets people review`."
             if summary.questions
             else ""
         )

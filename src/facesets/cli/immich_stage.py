@@ -72,10 +72,9 @@ def _lines(summary: "StageSummary", *, dry_run: bool) -> list[str]:
     if skipped:
         lines.append(f"Passed over: {skipped}.")
     if summary.of_others:
-        belong = "photo belongs" if summary.of_others == 1 else "photos belong"
+        belong = counted(summary.of_others, "photo belongs", "photos belong")
         lines.append(
-            f"{summary.of_others} {belong} to another account than the key's: `immich-push` never changes "
-            "anything there."
+            f"{belong} to another account than the key's: `immich-push` never changes anything there."
         )
     if "of another account" in summary.skipped:
         lines.append("Photos of other accounts, such as partners', are staged with --with-partners.")

@@ -165,8 +165,8 @@ def _line(label: str, summary: "PipelineSummary") -> str:
             f"({totals.assigned} with a person), {people(everybody)} ({totals.named} with a name)."
         )
         if totals.questions:
-            waits = "waits" if totals.questions == 1 else "wait"
-            line += f" {counted(totals.questions, 'question')} {waits}: `facesets people review`."
+            waiting = counted(totals.questions, "question waits", "questions wait")
+            line += f" {waiting}: `facesets people review`."
     if summary.dry_run:
         line += " Nothing was stored."
     return line + (f" {GO_ON}" if summary.stopped else "")
