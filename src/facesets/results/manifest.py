@@ -249,20 +249,25 @@ class RefineManifest:
     extended: tuple[Provenance, ...] = ()
 
 
+def groups_of(manifest: ClusterManifest | RefineManifest) -> tuple[Group, ...]:
+    """The people, or the face sets."""
+    return manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+
+
 def sorted_faces(manifest: ClusterManifest | RefineManifest) -> Iterator[FaceEntry]:
     """The faces in folders, and those that are in none because they are alone or were dropped."""
+    yield from chain.from_iterable(group.faces for group in groups_of(manifest))
     if isinstance(manifest, ClusterManifest):
-        yield from chain.from_iterable(group.faces for group in manifest.persons)
         yield from manifest.singletons
     else:
-        yield from chain.from_iterable(group.faces for group in manifest.facesets)
         yield from (drop.face for drop in manifest.dropped)
 
 
-def withheld_faces(manifest: ClusterManifest | RefineManifest) -> Iterator[FaceEntry]:
-    """The faces that are in no folder because the user wants it so."""
+def every_face(manifest: ClusterManifest | RefineManifest) -> Iterator[FaceEntry]:
+    """All faces that a manifest names: first those that are in no folder because the user wants it so."""
     yield from chain.from_iterable(group.faces for group in manifest.hidden)
     yield from manifest.set_aside
+    yield from sorted_faces(manifest)
 
 
 def face_describer(collection: Collection, quality: Float32) -> Callable[[int], FaceEntry]:

@@ -5,7 +5,6 @@ The manifest says which image each path led to, and the store where that image l
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import PurePath, PurePosixPath
 
 from facesets.records import Images
@@ -15,8 +14,7 @@ from facesets.results.manifest import (
     ClusterManifest,
     PlacedFile,
     RefineManifest,
-    sorted_faces,
-    withheld_faces,
+    every_face,
 )
 
 
@@ -33,7 +31,7 @@ def paths_today(manifest: ClusterManifest | RefineManifest, images: Images) -> d
 
 
 def _images_of(manifest: ClusterManifest | RefineManifest) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for face in chain(withheld_faces(manifest), sorted_faces(manifest)):
+    for face in every_face(manifest):
         yield face.image, face.paths
     if isinstance(manifest, ClusterManifest):
         yield from ((image.sha256, image.paths) for image in manifest.no_face)

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,7 @@ from facesets.results.manifest import (
     FaceEntry,
     PlacedFile,
     RefineManifest,
-    sorted_faces,
-    withheld_faces,
+    every_face,
 )
 from facesets.results.manifest_json import manifest_file, read_any_manifest
 from facesets.results.membership import GroupMembership
@@ -185,7 +183,7 @@ def _since(root: Path) -> str:
 
 def _as_collection(manifest: ClusterManifest | RefineManifest) -> Collection:
     """The photos that a manifest knows, without their vectors."""
-    paths = {face.image: face.paths for face in chain(sorted_faces(manifest), withheld_faces(manifest))}
+    paths = {face.image: face.paths for face in every_face(manifest)}
     count = len(paths)
     images = Images(
         sha256=np.array([sha256.encode() for sha256 in paths], "S64"),
