@@ -25,13 +25,11 @@ class PeopledFaces:
 
     Attributes
     ----------
-    detector_id : int
     face_id : int64 array of shape (n,)
     image : int64 array of shape (n,)
         Number of the image that the face is in.
     person : int64 array of shape (n,)
         Index into `persons`; -1 for a face without a person.
-    persons : list of UUID
     embedding : float32 array of shape (n, d)
     """
 

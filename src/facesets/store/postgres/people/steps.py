@@ -8,12 +8,13 @@ everything that it changed still is as it left it.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, LiteralString, TypeVar
+from typing import Concatenate, Literal, LiteralString, ParamSpec, TypeVar
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.people.kept_tables import KeptTable
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 Table = Literal[
@@ -259,12 +260,14 @@ def one_at_a_time(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
 
 
-def changing(database: Database, work: Callable[[Connection], T]) -> T:
-    """Do some work in a transaction in which nobody else makes a step: what it reads first stays true."""
+def changing(
+    database: Database, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """As `Database.run`, in a transaction in which nobody else makes a step: what it reads stays true."""
 
     def alone(connection: Connection) -> T:
         one_at_a_time(connection)
-        return work(connection)
+        return work(connection, *args, **kwargs)
 
     return database.run(alone)
 
