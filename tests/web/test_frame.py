@@ -91,3 +91,21 @@ def test_many_keys_are_read_from_the_first_one_on(website: Website, browser: Bro
         help_ = page.get_by_role("dialog")
         assert help_.evaluate("(each) => each.scrollHeight > each.clientHeight && each.scrollTop === 0")
         expect(page.get_by_role("button", name="Close")).to_be_in_viewport()
+
+
+def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(website: Website) -> None:
+    person = website.get("/persons")["items"][0]
+    photo = website.get("/faces/1")["assetId"]
+    for path, title, back in (
+        (f"/people/{person['id']}/about", "About somebody without a name", f"/people/{person['id']}"),
+        (f"/photos/{photo}/why/1", "Why face 1 is whose it is", f"/photos/{photo}#face-1"),
+    ):
+        page = website.page(path)
+        assert f"<title>{title} · facesets</title>" in page
+        assert f"<h1>{title}</h1>" in page
+        assert f'href="{back}"' in page
+        part = website.page(f"{path}?part=true")
+        assert "<title>" not in part
+        assert '<dl class="pairs">' in part
+        # A button that no script hears would do nothing.
+        assert "Same person?" not in page

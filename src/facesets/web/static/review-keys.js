@@ -4,6 +4,20 @@ import { onKeys } from "./app.js";
 import { completeNames } from "./complete.js";
 import { isTooMany } from "./typing.js";
 
+/**
+ * After an answer by mouse, keys are those of the page. By keyboard the focus stays, or goes to the first button there
+ * is, unless a field has it.
+ */
+function stay(button, isByMouse) {
+  const active = document.activeElement;
+  if (isByMouse) {
+    if (active === button) button.blur();
+  } else if ([button, document.body].includes(active)) {
+    const there = [button, ...document.querySelectorAll("#buttons button, #resting .row > *")];
+    there.find((each) => each.checkVisibility())?.focus();
+  }
+}
+
 /** Let keys and buttons do what `does` names, and the field keep names. */
 export function listen(field, { does, keepName, toggle, asksName, hasCommands, leaveField }) {
   // Before the list of names hears of it.
@@ -24,10 +38,15 @@ export function listen(field, { does, keepName, toggle, asksName, hasCommands, l
     if (field.value.trim()) keepName(field.value.trim(), null);
   });
   document.querySelectorAll("[data-does]").forEach((button) => {
-    button.addEventListener("click", () => {
-      does[button.dataset.does]();
-      if (document.activeElement === button) button.blur();
+    button.addEventListener("click", (event) => {
+      const { does: what } = button.dataset;
+      // The second of a double click comes before anybody has read the next question.
+      if (event.detail > 1 && !["skip", "undo"].includes(what)) return;
+      does[what]();
+      stay(button, event.detail > 0);
     });
+    // Held down, Enter would press the button for each question that comes.
+    button.addEventListener("keydown", (event) => { if (event.repeat) event.preventDefault(); });
   });
 
   // Where a name is asked for, a letter begins it.

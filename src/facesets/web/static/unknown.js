@@ -55,6 +55,8 @@ function address(group, what) {
 
 /** Keep what was said of a group: it is sent after what was said before. */
 function tell(group, what, body, done) {
+  // A second click comes before the first is answered.
+  if (group.matches(".busy, .done")) return;
   group.classList.add("busy");
   group.classList.remove("unkept");
   trouble(group, "");
@@ -134,7 +136,8 @@ function undo(step) {
 async function undoStep(step) {
   const place = step ? steps.findIndex((each) => each.step === step) : steps.length - 1;
   if (place < 0) {
-    say("Nothing was said yet.");
+    // A button that was pressed twice has done what it says.
+    if (!step) say("Nothing was said yet.");
     return;
   }
   const [{ step: number, group }] = steps.splice(place, 1);
