@@ -320,9 +320,9 @@ async function loadAbout() {
 loadAbout();
 
 onKeys({
-  "←↑↓→": ["Move among the faces; with Shift, select on the way", () => {}],
-  Space: ["Select the face, or not", () => {}],
-  Enter: ["Open its photo", () => {}],
+  "←↑↓→": ["Move among the faces; with Shift, select on the way", null],
+  Space: ["Select the face, or not", null],
+  Enter: ["Open its photo", null],
   ArrowRight: ["", () => select.focus()],
   ArrowDown: ["", () => select.focus()],
   a: ["Select all that are shown", () => select.all()],

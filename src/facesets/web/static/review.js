@@ -2,7 +2,7 @@
 
 import { call, complain, counted, say } from "./app.js";
 import { ask } from "./ask.js";
-import { listen } from "./review-keys.js";
+import { listen, refocus } from "./review-keys.js";
 import { preload, shape, show, touched } from "./review-show.js";
 
 const AHEAD = 8;
@@ -128,6 +128,7 @@ function render() {
     if (isName && hasKeyboard) field.focus();
     else if (document.activeElement === field || document.activeElement === document.body) document.activeElement.blur();
   }
+  refocus();
   progress();
 }
 

@@ -228,9 +228,9 @@ if (list) {
   onKeys({
     u: ["Undo the last one, and the one before (Ctrl+Z in an empty field)", () => undo()],
     n: ["Name the first that has no name", () => { const [group] = open(); if (group) fieldOf(group).focus(); }],
-    "Enter": ["Keep the name and go on; without a name only go on", () => {}],
-    "↑ ↓": ["In an empty field: another group, or a question that waits", () => {}],
-    "Del": ["In an empty field: it does not matter who it is", () => {}],
+    "Enter": ["Keep the name and go on; without a name only go on", null],
+    "↑ ↓": ["In an empty field: another group, or a question that waits", null],
+    "Del": ["In an empty field: it does not matter who it is", null],
   });
   const [group] = open();
   if (group && hasKeyboard) fieldOf(group).focus({ preventScroll: true });

@@ -7,17 +7,20 @@ import pytest
 from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.people.person_faces import Order, shown_faces
 
-FACES = 2000
+FACES = 1000
 LIMIT = 20
 
 
 @pytest.fixture
 def person(database: Database) -> UUID:
-    """Somebody with many faces, a photo each, a day after the one before; each third has no date."""
-    who = uuid4()
+    """Somebody with many faces, a photo each, a day after the one before; each third has no date.
+
+    The others on these photos are somebody else.
+    """
+    who, other = uuid4(), uuid4()
 
     def fill(connection: Connection) -> None:
-        connection.execute("INSERT INTO persons (id) VALUES (%s)", (who,))
+        connection.execute("INSERT INTO persons (id) VALUES (%s), (%s)", (who, other))
         connection.execute(
             """INSERT INTO images (id, sha256, width, height, taken, fingerprint)
                 SELECT n, lpad(to_hex(n), 64, '0'), 10, 10,
@@ -28,9 +31,10 @@ def person(database: Database) -> UUID:
         connection.execute(
             """INSERT INTO face_detections (id, image_id, detector_id, ordinal, x1, y1, x2, y2, kps,
                     det_score, quality, face_short, blur, pose, person_id, assigned_by)
-                SELECT n, n, 1, 0, 0, 0, 9, 9, '{}', 1, 1, 9, 100, '{}', %s, 'auto'
-                FROM generate_series(1, %s) AS n""",
-            (who, FACES),
+                SELECT n + at * 100000, n, 1, at, at, 0, 9, 9, array_fill(0::real, ARRAY[10]), 1, 1, 9, 100,
+                    '{0, 0, 0}', CASE WHEN at = 0 THEN %s ELSE %s END, 'auto'
+                FROM generate_series(1, %s) AS n, generate_series(0, 9) AS at""",
+            (who, other, FACES),
         )
 
     database.run(fill)
