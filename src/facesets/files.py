@@ -27,7 +27,7 @@ _LATEST_NS = 2**63 - 1
 _HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 """What systems say of a lock that another process has. Whatever else they say, it has not."""
 
-_NAME_PARTS = re.compile(r"[/_.]*[^/_.]+_*|[/_.]+")
+_NAME_PARTS = re.compile(r"[/_.]*[^/_.]+(?:\.[^/_.]{1,5}$)?_*|[/_.]+")
 
 RUN_RECORD = "facesets-run.json"
 """Lies in what `run` makes, above its results: beside them there may be photos."""
