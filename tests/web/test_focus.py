@@ -103,3 +103,35 @@ def test_nobody_else_is_blamed_for_what_one_says_twice(website: Website, browser
         page.keyboard.press("b")
         expect(page.get_by_text("This face shows this person now")).to_have_count(3)
         expect(page.locator(".message.error")).to_have_count(0)
+
+
+UNSEEN = """() => {
+    const active = document.activeElement;
+    const { outlineStyle, outlineWidth } = getComputedStyle(active);
+    const box = active.getBoundingClientRect();
+    const hit = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+    // The box of a face on a photo is drawn with a thicker line.
+    const isMarked = outlineStyle !== "none" && parseFloat(outlineWidth) >= 2 || active.matches("[data-box]");
+    const isHit = active.contains(hit) || hit?.contains(active) || hit?.closest("label")?.contains(active);
+    return active === document.body || (isMarked && isHit) ? null : active.outerHTML.slice(0, 100);
+}"""
+
+
+def test_by_tab_and_enter_alone_every_page_leads_on(onlooked: Website, browser: Browser) -> None:
+    photo = onlooked.get("/faces/1")["assetId"]
+    person = first_person(onlooked).removeprefix(onlooked.address)
+    unseen, stuck = {}, []
+    with opened(browser, f"{onlooked.address}/people") as page:
+        for path in ("/people", person, "/review", "/unknown", "/search", f"/photos/{photo}", "/runs"):
+            page.goto(onlooked.address + path)
+            page.wait_for_load_state("networkidle")
+            page.evaluate("document.activeElement.blur()")
+            for stop in range(24):
+                page.keyboard.press("Tab")
+                if found := page.evaluate(UNSEEN):
+                    unseen[f"{path} {stop}"] = found
+            other = "Unknown" if path == "/runs" else "Runs"
+            page.get_by_role("link", name=other, exact=True).press("Enter")
+            page.wait_for_load_state()
+            stuck += [] if page.url.endswith(f"/{other.lower()}") else [path]
+    assert (unseen, stuck) == ({}, [])

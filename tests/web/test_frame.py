@@ -1,5 +1,6 @@
 """What all pages and calls have in common."""
 
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.fixtures.chromium import accessibility_findings, opened
-from tests.fixtures.website import Website
+from tests.fixtures.website import Website, served
 
 
 def test_the_people_are_the_first_page(website: Website) -> None:
@@ -109,3 +110,22 @@ def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(website:
         assert '<dl class="pairs">' in part
         # A button that no script hears would do nothing.
         assert "Same person?" not in page
+
+
+def test_an_empty_library_says_what_to_do_first(library_url: str, tmp_path: Path) -> None:
+    with served(library_url, tmp_path / "crops") as empty:
+        for path in ("/people", "/unknown", "/unknown/faces", "/search"):
+            page = empty.page(path)
+            assert "There are no photos in the library yet." in page, path
+            assert "<code>facesets index --target PHOTOS</code>" in page, path
+
+
+@pytest.mark.slow
+def test_nothing_to_ask_about_is_no_error(library_url: str, tmp_path: Path, browser: Browser) -> None:
+    with (
+        served(library_url, tmp_path / "crops") as empty,
+        opened(browser, f"{empty.address}/review") as page,
+    ):
+        page.get_by_role("status").get_by_text("There are no faces in the library").wait_for()
+        expect(page.get_by_role("button", name="Undo")).to_be_hidden()
+        expect(page.locator(".message.error")).to_have_count(0)
