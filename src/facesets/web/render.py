@@ -44,7 +44,7 @@ def render_part(
     """Something for the page that is there, or a page of its own around it, which leads back to that."""
     if is_part:
         return render(request, template, is_part=True, **values)
-    frame = {"title": title, "back": back, "back_to": back_to, "part": template}
+    frame: dict[str, Any] = {"title": title, "back": back, "back_to": back_to, "part": template}
     return render(request, "framed.html", is_part=False, **frame, **values)
 
 
