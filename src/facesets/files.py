@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ LONGEST_STEM = 80
 _LATEST_NS = 2**63 - 1
 _HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 """What systems say of a lock that another process has. Whatever else they say, it has not."""
+
+_NAME_PARTS = re.compile(r"[/_.]*[^/_.]+(?:\.[^/_.]{1,5}$)?_*|[/_.]+")
 
 RUN_RECORD = "facesets-run.json"
 """Lies in what `run` makes, above its results: beside them there may be photos."""
@@ -228,6 +231,11 @@ def printable(path: str | os.PathLike[str]) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def name_parts(path: str) -> list[str]:
+    """Return the parts of a path or a name after which a line may end, which else would end inside a word."""
+    return _NAME_PARTS.findall(path)
 
 
 class FileLock:

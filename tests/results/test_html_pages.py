@@ -95,3 +95,10 @@ def test_files_that_cannot_be_read_are_listed_with_the_reason() -> None:
     assert "the file is empty" in text
     assert any("failed" in link for link in parsed(pages["index.html"]).links)
     assert "pages/single.html" not in pages
+
+
+def test_a_line_ends_between_the_parts_of_a_name_and_not_inside_a_word() -> None:
+    named = replace(person("Ann"), pictures=(replace(person("Ann").cover, caption="IMG_2020<1>.beach.jpg"),))
+    page = render(replace(EMPTY, people=(named,)))["pages/person/Ann.html"]
+    assert b"IMG_<wbr>2020&lt;1&gt;<wbr>.beach.jpg" in page
+    assert parsed(page).text.count("IMG_2020<1>.beach.jpg") == 1

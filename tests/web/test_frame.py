@@ -1,5 +1,6 @@
 """What all pages and calls have in common."""
 
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.fixtures.chromium import accessibility_findings, opened
-from tests.fixtures.website import Website
+from tests.fixtures.website import Website, served
 
 
 def test_the_people_are_the_first_page(website: Website) -> None:
@@ -91,3 +92,40 @@ def test_many_keys_are_read_from_the_first_one_on(website: Website, browser: Bro
         help_ = page.get_by_role("dialog")
         assert help_.evaluate("(each) => each.scrollHeight > each.clientHeight && each.scrollTop === 0")
         expect(page.get_by_role("button", name="Close")).to_be_in_viewport()
+
+
+def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(website: Website) -> None:
+    person = website.get("/persons")["items"][0]
+    photo = website.get("/faces/1")["assetId"]
+    for path, title, back in (
+        (f"/people/{person['id']}/about", "About somebody without a name", f"/people/{person['id']}"),
+        (f"/photos/{photo}/why/1", "Why face 1 is whose it is", f"/photos/{photo}#face-1"),
+    ):
+        page = website.page(path)
+        assert f"<title>{title} · facesets</title>" in page
+        assert f"<h1>{title}</h1>" in page
+        assert f'href="{back}"' in page
+        part = website.page(f"{path}?part=true")
+        assert "<title>" not in part
+        assert '<dl class="pairs">' in part
+        # A button that no script hears would do nothing.
+        assert "Same person?" not in page
+
+
+def test_an_empty_library_says_what_to_do_first(library_url: str, tmp_path: Path) -> None:
+    with served(library_url, tmp_path / "crops") as empty:
+        for path in ("/people", "/unknown", "/unknown/faces", "/search"):
+            page = empty.page(path)
+            assert "There are no photos in the library yet." in page, path
+            assert "<code>facesets index --target PHOTOS</code>" in page, path
+
+
+@pytest.mark.slow
+def test_nothing_to_ask_about_is_no_error(library_url: str, tmp_path: Path, browser: Browser) -> None:
+    with (
+        served(library_url, tmp_path / "crops") as empty,
+        opened(browser, f"{empty.address}/review") as page,
+    ):
+        page.get_by_role("status").get_by_text("There are no faces in").wait_for()
+        expect(page.get_by_role("button", name="Undo")).to_be_hidden()
+        expect(page.locator(".message.error")).to_have_count(0)

@@ -512,3 +512,25 @@ def test_photos_that_are_gone_are_counted_no_more(website: Website) -> None:
     with website.site.library() as session:
         session.run(lambda c: c.execute("DELETE FROM face_detections WHERE id = %s", (first["faceId"],)))
     assert people(website)[0]["faceCount"] == first["faceCount"] - 1
+
+
+@pytest.mark.slow
+def test_long_names_on_a_photo_leave_room_for_each_other(website: Website, browser: Browser) -> None:
+    for number, each in enumerate(people(website)[:3]):
+        call(website, each["id"], f"Wilhelmina {number} " * 8)
+    with website.site.library() as session:
+        ((photo,),) = rows(
+            session,
+            """SELECT i.sha256 FROM images i JOIN image_paths p ON p.image_id = i.id
+                WHERE p.path LIKE '%/together.jpg'""",
+        )
+    for size in (PHONE, DESK):
+        with opened(browser, f"{website.address}/photos/{photo}", size) as page:
+            names = page.locator(".photo-frame text")
+            expect(names.first).to_have_text(re.compile("^Wilhelm.*…$"))
+            boxes = [box for each in names.all() if (box := each.bounding_box())]
+            assert len(boxes) == 3
+            boxes.sort(key=lambda box: box["x"])
+            ends = [box["x"] + box["width"] for box in boxes]
+            # The outline of letters may touch that of the next ones.
+            assert all(end < box["x"] + 4 for end, box in zip(ends, boxes[1:], strict=False))

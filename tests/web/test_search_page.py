@@ -75,3 +75,14 @@ def test_it_works_without_scripts(website: Website, browser: Browser) -> None:
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("heading", name=re.compile(r"^[1-8] photos?$"))).to_be_visible()
     context.close()
+
+
+@pytest.mark.slow
+def test_both_dates_are_in_one_line_however_wide_the_window_is(website: Website, browser: Browser) -> None:
+    apart = []
+    with opened(browser, f"{website.address}/search") as page:
+        for width in (360, 700, 1000, 1200, 1280, 1400, 2560):
+            page.set_viewport_size({"width": width, "height": 900})
+            boxes = [page.get_by_label(label).bounding_box() for label in ("From", "Until")]
+            apart += [width] if len({box["y"] for box in boxes if box}) > 1 else []
+    assert apart == []

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import TypeAlias
 from urllib.parse import quote
 
-from facesets.files import PAGES, printable
+from facesets.files import PAGES, name_parts, printable
 from facesets.results.file_names import folded, folder_name
 
 START = "index.html"
@@ -202,7 +202,7 @@ def _page(site: PageSite, each: _Listing, number: int, areas: Sequence[tuple[str
 <a class="skip" href="#main">To the content</a>
 <header><nav aria-label="Lists">{links}</nav></header>
 <main id="main">
-<h1 dir="auto">{title}</h1>
+<h1 dir="auto">{_broken(each.title)}</h1>
 {each.lead(up)}
 {turning}
 <{rows} class="grid">
@@ -210,7 +210,7 @@ def _page(site: PageSite, each: _Listing, number: int, areas: Sequence[tuple[str
 </{rows}>
 {turning}
 </main>
-<footer>Photos in {_text(", ".join(site.photos))}</footer>
+<footer>Photos in {_broken(", ".join(site.photos))}</footer>
 </body>
 </html>
 """
@@ -228,7 +228,7 @@ def _turning(names: Sequence[str], number: int, up: str) -> str:
 
 
 def _card(person: PersonPage, page: str, up: str) -> str:
-    name = _text(person.name)
+    name = _broken(person.name)
     kind = "card" if person.is_named else "card unnamed"
     return (
         f'<a class="{kind}" href="{_url(up, page)}">{_image(person.cover, up)}<b dir="auto">{name}</b>'
@@ -237,7 +237,7 @@ def _card(person: PersonPage, page: str, up: str) -> str:
 
 
 def _tile(picture: PagePicture, up: str) -> str:
-    inside = f'{_image(picture, up)}<small dir="auto">{_text(picture.caption)}</small>'
+    inside = f'{_image(picture, up)}<small dir="auto">{_broken(picture.caption)}</small>'
     if not picture.photo:
         return f'<div class="tile">{inside}</div>'
     return f'<a class="tile" href="{_url(up, picture.photo)}">{inside}</a>'
@@ -252,11 +252,11 @@ def _image(picture: PagePicture, up: str) -> str:
 
 def _row(path: str, reason: str, up: str) -> str:
     del up
-    return f'<li><code dir="auto">{_text(path)}</code> {_text(reason)}</li>'
+    return f'<li><code dir="auto">{_broken(path)}</code> {_text(reason)}</li>'
 
 
 def _about(person: PersonPage, up: str) -> str:
-    folders = " ".join(f'<a href="{_url(up, f"{each}/")}">{_text(each)}</a>' for each in person.folders)
+    folders = " ".join(f'<a href="{_url(up, f"{each}/")}">{_broken(each)}</a>' for each in person.folders)
     return f'{_facts(person.facts)}<p class="soft">Folders: {folders}</p>'
 
 
@@ -272,6 +272,11 @@ def _sheets(site: PageSite, up: str) -> str:
 def _url(up: str, path: str) -> str:
     """A path relative to the site as an address on a page from which `up` leads there."""
     return escape(up + quote(os.fsencode(path)))
+
+
+def _broken(name: str) -> str:
+    """Text of a name of a file, whose lines end after parts of it rather than inside a word."""
+    return "<wbr>".join(map(_text, name_parts(name)))
 
 
 def _text(text: str) -> str:

@@ -2,20 +2,24 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from facesets import __version__
-from facesets.files import printable
+from facesets.files import name_parts, printable
 from facesets.imaging.metadata.record import exposure
 from facesets.plurals import counted
 from facesets.web.access import csrf_of
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
+
+
+Part = Annotated[bool, Query(description="For the page that is there, not as a page of its own.")]
+"""The parameter by which scripts ask for what `render_part` gives."""
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -32,6 +36,16 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         )
     )
     return HTMLResponse(text, status_code=status)
+
+
+def render_part(
+    request: Request, template: str, *, is_part: bool, title: str, back: str, back_to: str, **values: Any
+) -> HTMLResponse:
+    """Something for the page that is there, or a page of its own around it, which leads back to that."""
+    if is_part:
+        return render(request, template, is_part=True, **values)
+    frame: dict[str, Any] = {"title": title, "back": back, "back_to": back_to, "part": template}
+    return render(request, "framed.html", is_part=False, **frame, **values)
 
 
 def compile_templates() -> None:
@@ -67,5 +81,6 @@ def _environment() -> Environment:
     environment.filters["commands"] = commands
     environment.filters["counted"] = _counted
     environment.filters["exposure"] = exposure
+    environment.filters["name_parts"] = name_parts
     environment.filters["printable"] = printable
     return environment

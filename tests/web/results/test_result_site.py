@@ -51,6 +51,8 @@ def test_faces_of_nobody_are_shown_some_at_a_time(
     assert [len(each) for each in shown] == [2, 1, 0]
     assert sorted(shown[0] + shown[1]) == sorted(face.partition("-")[0] for face in out)
     assert "Page 2 of 2" in result_site.page("/unassigned?page=2")
+    assert "<h1>Unassigned faces</h1>" in result_site.page("/unassigned")
+    assert "3 unassigned faces" in result_site.page("/people")
 
 
 def test_a_face_is_cut_out_of_its_photo_and_a_photo_is_shown_whole(result_site: ServedResult) -> None:

@@ -53,6 +53,11 @@ def parts_of_photo(connection: Connection, image_id: int) -> dict[str, Any]:
     return {stage: part for stage, part in parts.items() if part}
 
 
+def has_photos(connection: Connection) -> bool:
+    """Whether anything was indexed yet."""
+    return connection.execute("SELECT FROM images LIMIT 1").fetchone() is not None
+
+
 def contents_at(connection: Connection, path: str) -> str | None:
     """The hash of the image that a path leads to."""
     row = connection.execute(

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from facesets.operations.people.lists.browsing import PeoplePage, people_page
 from facesets.store.postgres.people.people_pages import PeoplePlace, PeopleWanted
+from facesets.store.postgres.photo_parts import has_photos
 from facesets.web.render import render
 from facesets.web.site import Site, SiteDep
 
@@ -46,11 +47,13 @@ def _rendered(request: Request, site: Site, template: str, status: Status, find:
             limit=_SHOWN,
             after=_place(after) if after else None,
         )
+        is_empty = not found.people and not session.run(has_photos)
     return render(
         request,
         template,
         title="People",
         found=found,
+        is_empty=is_empty,
         shown=status,
         find=find,
         is_first=not after,

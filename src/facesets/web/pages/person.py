@@ -12,12 +12,13 @@ from fastapi.responses import RedirectResponse
 
 from facesets.operations.people.lists.browsing import about_person, faces_page, seen_person
 from facesets.store.postgres.people.person_faces import Era, Order, ShownFace
-from facesets.web.render import render
+from facesets.web.render import Part, render, render_part
 from facesets.web.site import Site, SiteDep
 
 router = APIRouter()
 
 _SHOWN = 100
+_UNNAMED = "Somebody without a name"
 
 Sort = Annotated[Literal["newest", "oldest", "eras", "far"], Query()]
 AfterFace = Annotated[int | None, Query(ge=1, lt=2**63)]
@@ -40,7 +41,7 @@ def page(
         seen = seen_person(session, person)
     if seen.card.id != person:
         return RedirectResponse(f"/people/{seen.card.id}", status_code=303)
-    title = seen.card.name or "Somebody without a name"
+    title = seen.card.name or _UNNAMED
     return _rendered(request, site, "person.html", person, sort, after, title=title, seen=seen)
 
 
@@ -53,11 +54,21 @@ def some_faces(
 
 
 @router.get("/people/{person}/about")
-def about(request: Request, site: SiteDep, person: UUID) -> Response:
+def about(request: Request, site: SiteDep, person: UUID, part: Part = False) -> Response:
     """Facts about a person, and whom they resemble."""
     with site.library() as session:
         found = about_person(session, person)
-    return render(request, "person_about.html", about=found, person=found.card)
+    name = found.card.name or _UNNAMED
+    return render_part(
+        request,
+        "person_about.html",
+        is_part=part,
+        title=f"About {found.card.name or _UNNAMED.lower()}",
+        back=f"/people/{found.card.id}",
+        back_to=name,
+        about=found,
+        person=found.card,
+    )
 
 
 def _rendered(

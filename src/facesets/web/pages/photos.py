@@ -9,7 +9,7 @@ from facesets.operations.people.lists.browsing import photo_page, seen_person
 from facesets.operations.people.review.explaining import explain
 from facesets.store.postgres.photo_parts import parts_of_photo
 from facesets.web.api.faces import FaceId
-from facesets.web.render import render
+from facesets.web.render import Part, render, render_part
 from facesets.web.site import SiteDep
 from facesets.web.wording import worded
 
@@ -40,9 +40,19 @@ def page(request: Request, site: SiteDep, photo: PhotoId, person: UUID | None = 
 
 
 @router.get("/photos/{photo}/why/{face}")
-def why(request: Request, site: SiteDep, photo: PhotoId, face: FaceId) -> Response:
+def why(request: Request, site: SiteDep, photo: PhotoId, face: FaceId, part: Part = False) -> Response:
     """Why a face on a photo is whose it is."""
     with site.library() as session:
         site.prototypes.refresh(session)
         found = explain(session, face, has_prototypes=True)
-    return render(request, "photo_why.html", why=found, photo=photo, verdict=worded(found.verdict))
+    return render_part(
+        request,
+        "photo_why.html",
+        is_part=part,
+        title=f"Why face {face} is whose it is",
+        back=f"/photos/{photo}#face-{face}",
+        back_to="The photo",
+        why=found,
+        face={"id": face, "sha256": photo},
+        verdict=worded(found.verdict),
+    )

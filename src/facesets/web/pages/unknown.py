@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from facesets.store.postgres.people.face_groups import LooseFace, load_groups, loose_faces
+from facesets.store.postgres.photo_parts import has_photos
 from facesets.web.render import render
 from facesets.web.site import SiteDep
 
@@ -28,11 +29,13 @@ def groups(
         start = 0 if faces is None else bisect_right(sizes, (-faces, after), key=lambda each: each.place)
         some = sizes[start : start + _GROUPS]
         found = session.run(load_groups, some)
+        is_empty = not sizes and not session.run(has_photos)
     return render(
         request,
         "unknown.html",
         title="Unknown",
         groups=found,
+        is_empty=is_empty,
         total=len(sizes),
         is_first=faces is None,
         last=some[-1] if start + _GROUPS < len(sizes) else None,
@@ -51,11 +54,13 @@ def faces(
     with site.library() as session:
         loose = site.groups.sizes(session).loose
         found: list[LooseFace] = session.run(loose_faces, loose, limit=_FACES + 1, after=since)
+        is_empty = not found and not session.run(has_photos)
     shown = found[:_FACES]
     return render(
         request,
         "unknown_faces.html",
         title="Faces in no group",
         faces=shown,
+        is_empty=is_empty,
         last=shown[-1] if len(found) > _FACES else None,
     )

@@ -112,7 +112,7 @@ def unassigned(request: Request, site: ResultDep, page: PageNumber = 1) -> Respo
     return render(
         request,
         "results_unassigned.html",
-        title="Faces of nobody",
+        title="Unassigned faces",
         faces=[_face(face) for face in _best(now.unassigned)[(page - 1) * _FACES : page * _FACES]],
         total=len(now.unassigned),
         page=page,

@@ -142,8 +142,8 @@ export async function takeBack(step, undone) {
 
 const keys = new Map();
 
-/** Let keys do things: `{ y: ["Yes", run], … }`; the help shows those that have words. They rest while somebody
- * types or a dialog is open. */
+/** Let keys do things: `{ y: ["Yes", run], … }`; the help shows those that have words, and without `run` that is all:
+ * Enter goes on pressing buttons. They rest while somebody types or a dialog is open. */
 export function onKeys(table) {
   for (const [key, [words, run]] of Object.entries(table)) keys.set(key, { words, run });
 }
@@ -152,7 +152,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (takesLetters(event.target) || document.querySelector("dialog[open]")) return;
   const found = keys.get(event.key);
-  if (!found) return;
+  if (!found?.run) return;
   event.preventDefault();
   // A key that is held down means what it means once; only arrows go on. Letters of a word mean nothing.
   if ((event.repeat && !event.key.startsWith("Arrow")) || goesOn(event)) return;

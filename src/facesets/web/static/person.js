@@ -8,6 +8,7 @@ import { selectable } from "./select.js";
 
 const root = document.getElementById("person");
 const faces = document.getElementById("faces");
+const menu = root.querySelector("details.menu");
 const path = `/persons/${root.dataset.id}`;
 const called = () => root.dataset.name || "this person";
 const faceCount = (count) => counted(count, "face");
@@ -35,9 +36,12 @@ function append(part) {
 }
 
 function showSelection(count) {
+  // What was pressed goes away with the selection: the keyboard goes on among the faces.
+  const isLeft = count === 0 && document.getElementById("face-actions").contains(document.activeElement);
   document.getElementById("selected").textContent = count ? `${count} selected` : "Click faces to select them";
   document.getElementById("face-actions").hidden = count === 0;
   document.querySelector("[data-do=best]").disabled = count !== 1;
+  if (isLeft) select.focus();
 }
 
 /** Load everything that is shown again; what was selected stays. */
@@ -87,8 +91,16 @@ function refused(problem) {
   else complain(problem);
 }
 
-/** Change the person as they were seen; answers undefined where that was refused. */
-async function change(body) {
+let changing = Promise.resolve();
+
+/** Change the person as they were seen, after what is on its way; answers undefined where that was refused. */
+function change(body) {
+  const answer = changing.then(() => send(body));
+  changing = answer.catch(() => {});
+  return answer;
+}
+
+async function send(body) {
   try {
     const answer = await call("POST", path, { ...body, version: Number(root.dataset.version) });
     root.dataset.version = answer.version;
@@ -96,7 +108,7 @@ async function change(body) {
   } catch (problem) {
     if (problem.kind !== "name-taken" || !["rename", "name"].includes(body.action)) return refused(problem);
     const meant = await askYes({ title: problem.question, button: "One person" });
-    return meant ? change({ action: "name", name: body.name, into: true }) : undefined;
+    return meant ? send({ action: "name", name: body.name, into: true }) : undefined;
   }
 }
 
@@ -267,13 +279,24 @@ const deeds = {
 };
 root.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
-  if (!button) return;
-  button.closest("details.menu")?.removeAttribute("open");
+  // The second of a double click means the same.
+  if (!button || event.detail > 1) return;
+  if (menu.contains(button)) closeMenu();
   deeds[button.dataset.do](button);
 });
-document.addEventListener("click", (event) => {
-  const menu = root.querySelector("details.menu");
-  if (!menu.contains(event.target)) menu.removeAttribute("open");
+/** Close the menu; whoever is in it goes to where it opens, and dialogs lead back there. */
+function closeMenu() {
+  if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+  menu.open = false;
+}
+document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+menu.addEventListener("focusout", (event) => {
+  if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
+});
+menu.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !menu.open) return;
+  event.preventDefault();
+  closeMenu();
 });
 
 document.getElementById("sort").addEventListener("change", (event) => {
@@ -297,9 +320,9 @@ async function loadAbout() {
 loadAbout();
 
 onKeys({
-  "←↑↓→": ["Move among the faces; with Shift, select on the way", () => {}],
-  Space: ["Select the face, or not", () => {}],
-  Enter: ["Open its photo", () => {}],
+  "←↑↓→": ["Move among the faces; with Shift, select on the way", null],
+  Space: ["Select the face, or not", null],
+  Enter: ["Open its photo", null],
   ArrowRight: ["", () => select.focus()],
   ArrowDown: ["", () => select.focus()],
   a: ["Select all that are shown", () => select.all()],

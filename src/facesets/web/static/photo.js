@@ -103,7 +103,8 @@ function best(row) {
 const deeds = { move, rename, not: refuse, best };
 page.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
-  if (button) deeds[button.dataset.do](button.closest("[data-face]"));
+  // The second of a double click means the same.
+  if (button && event.detail < 2) deeds[button.dataset.do](button.closest("[data-face]"));
 });
 
 async function explain(details) {

@@ -157,7 +157,7 @@ if (person && person.dataset.sealed === undefined) {
   for (const box of boxes) box.addEventListener("click", (event) => choose(box, event));
   count();
   onKeys({
-    Space: ["Choose the face, or not", () => {}],
+    Space: ["Choose the face, or not", null],
     p: ["Open its photo", () => document.activeElement.closest(".result-face")?.querySelector("a").click()],
     a: ["Choose all", () => { for (const box of boxes) box.checked = true; count(); }],
     Escape: ["Choose none", () => { for (const box of boxes) box.checked = false; count(); }],

@@ -4,6 +4,34 @@ import { onKeys } from "./app.js";
 import { completeNames } from "./complete.js";
 import { isTooMany } from "./typing.js";
 
+/** The button that was pressed by keyboard last, where it is not seen any more. */
+let left = null;
+
+/**
+ * After an answer by mouse, keys are those of the page. By keyboard the focus stays, or goes to the first button there
+ * is, unless a field has it.
+ */
+function stay(button, isByMouse) {
+  const active = document.activeElement;
+  left = null;
+  if (isByMouse) {
+    if (active === button) button.blur();
+  } else if ([button, document.body].includes(active)) {
+    left = button;
+    refocus();
+  }
+}
+
+/** Where the question that had the focus was gone meanwhile, give it to the one that is shown. */
+export function refocus() {
+  if (!left || ![left, document.body].includes(document.activeElement)) return;
+  const buttons = [left, ...document.querySelectorAll("#buttons button, #resting .row > *")];
+  const there = buttons.find((each) => each.checkVisibility());
+  if (!there) return;
+  there.focus();
+  left = null;
+}
+
 /** Let keys and buttons do what `does` names, and the field keep names. */
 export function listen(field, { does, keepName, toggle, asksName, hasCommands, leaveField }) {
   // Before the list of names hears of it.
@@ -24,10 +52,15 @@ export function listen(field, { does, keepName, toggle, asksName, hasCommands, l
     if (field.value.trim()) keepName(field.value.trim(), null);
   });
   document.querySelectorAll("[data-does]").forEach((button) => {
-    button.addEventListener("click", () => {
-      does[button.dataset.does]();
-      if (document.activeElement === button) button.blur();
+    button.addEventListener("click", (event) => {
+      const { does: what } = button.dataset;
+      // The second of a double click comes before anybody has read the next question.
+      if (event.detail > 1 && !["skip", "undo"].includes(what)) return;
+      does[what]();
+      stay(button, event.detail > 0);
     });
+    // Held down, Enter would press the button for each question that comes.
+    button.addEventListener("keydown", (event) => { if (event.repeat) event.preventDefault(); });
   });
 
   // Where a name is asked for, a letter begins it.
@@ -48,8 +81,8 @@ export function listen(field, { does, keepName, toggle, asksName, hasCommands, l
     h: ["It does not matter who it is", does.hide],
     w: ["Who is the one without a name?", does.who],
     ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => [number, ["", () => toggle(number)]])),
-    "1–9": ["All but this one", () => {}],
-    "Enter": ["Keep the name; skip without one", () => {}],
-    "Esc": ["Leave the field: then s, u and h are keys again", () => {}],
+    "1–9": ["All but this one", null],
+    "Enter": ["Keep the name; skip without one", null],
+    "Esc": ["Leave the field: then s, u and h are keys again", null],
   });
 }

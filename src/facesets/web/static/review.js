@@ -1,8 +1,8 @@
 // One question at a time. Answers are sent in their order while the next question is there already.
 
-import { call, complain, counted, say } from "./app.js";
+import { call, complain, counted, say, worded } from "./app.js";
 import { ask } from "./ask.js";
-import { listen } from "./review-keys.js";
+import { listen, refocus } from "./review-keys.js";
 import { preload, shape, show, touched } from "./review-show.js";
 
 const AHEAD = 8;
@@ -19,6 +19,8 @@ let waiting = null;
 let isLooking = true;
 let isAsking = false;
 let isCutOff = false;
+/** Why there can be no question. */
+let nothing = "";
 let commands = false;
 const skipped = new Set();
 /** Answers of this sitting, and what was skipped, the latest last. */
@@ -114,7 +116,7 @@ function render() {
   const isDone = !current && !unsettled.size && !isLooking && !isCutOff;
   byId("resting").hidden = Boolean(current);
   byId("skipped-again").hidden = !skipped.size || !isDone;
-  document.querySelectorAll("#resting .row > *").forEach((each) => { if (!each.id) each.hidden = !isDone; });
+  document.querySelectorAll("#resting .row > *").forEach((each) => { if (!each.id) each.hidden = !isDone || (each.dataset.does ? !given.length : nothing !== ""); });
   byId("look-again").hidden = Boolean(current) || !isCutOff;
   rest(isDone);
   if (current) {
@@ -128,15 +130,17 @@ function render() {
     if (isName && hasKeyboard) field.focus();
     else if (document.activeElement === field || document.activeElement === document.body) document.activeElement.blur();
   }
+  refocus();
   progress();
 }
 
 /** Say why nothing is asked. */
 function rest(isDone) {
   const unsent = [...unsettled].filter((each) => !each.isSent).length;
-  byId("resting-text").textContent = isCutOff ? "The questions could not be fetched."
-    : isDone ? skipped.size ? "No other question is open." : "No question is open."
+  const text = isCutOff ? "The questions could not be fetched."
+    : isDone ? nothing || (skipped.size ? "No other question is open." : "No question is open.")
       : unsent ? `Keeping ${counted(unsent, "answer")}: what is left may depend on ${unsent === 1 ? "it" : "them"}.` : "Looking for questions…";
+  byId("resting-text").replaceChildren(...worded(text));
 }
 
 function progress() {
@@ -157,8 +161,11 @@ async function refresh() {
   try {
     const found = await call("POST", "/candidates/refresh");
     waiting = { ...found, at: given.filter((each) => !each.isSkipped && each.isSent).length };
+    nothing = "";
   } catch (problem) {
-    complain(problem);
+    // A library in which there is nothing to ask about is none that fails.
+    if (problem.status === 422) nothing = problem.message;
+    else complain(problem);
   }
   isLooking = false;
   await fetchQuestions();

@@ -6,6 +6,7 @@ const EVERY_MS = 1500;
 const QUEUE_EVERY_MS = 3000;
 const FIRST_MS = 400;
 let timer = 0;
+let isStarting = false;
 
 const panels = () => [...document.querySelectorAll("#now [data-job]")];
 const isQueued = () => document.querySelector("#queue [data-open]") !== null;
@@ -100,6 +101,9 @@ for (const form of document.querySelectorAll("[data-start]")) {
     event.preventDefault();
     const body = asked(form);
     if (body.folderIds && body.folderIds.length === 0) return say("Choose a folder first.", { isError: true });
+    // Pressed twice, it begins once.
+    if (isStarting) return undefined;
+    isStarting = true;
     try {
       const { jobId } = await call("POST", form.dataset.start, body);
       await refresh();
@@ -107,6 +111,8 @@ for (const form of document.querySelectorAll("[data-start]")) {
       if (!panels().some((panel) => panel.dataset.job === jobId)) tell(await call("GET", `/jobs/${jobId}`));
     } catch (problem) {
       return complain(problem);
+    } finally {
+      isStarting = false;
     }
     document.getElementById("now").scrollIntoView({ block: "nearest" });
   });

@@ -90,7 +90,7 @@ if (list) {
   });
   byId("clear").addEventListener("click", clear);
   onKeys({
-    Space: ["Select the face, or not", () => {}],
+    Space: ["Select the face, or not", null],
     ArrowRight: ["The next face", (event) => move(event, () => 1)],
     ArrowLeft: ["The face before", (event) => move(event, () => -1)],
     ArrowDown: ["The face below", (event) => move(event, (columns) => columns)],

@@ -55,6 +55,8 @@ function address(group, what) {
 
 /** Keep what was said of a group: it is sent after what was said before. */
 function tell(group, what, body, done) {
+  // A second click comes before the first is answered.
+  if (group.matches(".busy, .done")) return;
   group.classList.add("busy");
   group.classList.remove("unkept");
   trouble(group, "");
@@ -134,7 +136,8 @@ function undo(step) {
 async function undoStep(step) {
   const place = step ? steps.findIndex((each) => each.step === step) : steps.length - 1;
   if (place < 0) {
-    say("Nothing was said yet.");
+    // A button that was pressed twice has done what it says.
+    if (!step) say("Nothing was said yet.");
     return;
   }
   const [{ step: number, group }] = steps.splice(place, 1);
@@ -225,9 +228,9 @@ if (list) {
   onKeys({
     u: ["Undo the last one, and the one before (Ctrl+Z in an empty field)", () => undo()],
     n: ["Name the first that has no name", () => { const [group] = open(); if (group) fieldOf(group).focus(); }],
-    "Enter": ["Keep the name and go on; without a name only go on", () => {}],
-    "↑ ↓": ["In an empty field: another group, or a question that waits", () => {}],
-    "Del": ["In an empty field: it does not matter who it is", () => {}],
+    "Enter": ["Keep the name and go on; without a name only go on", null],
+    "↑ ↓": ["In an empty field: another group, or a question that waits", null],
+    "Del": ["In an empty field: it does not matter who it is", null],
   });
   const [group] = open();
   if (group && hasKeyboard) fieldOf(group).focus({ preventScroll: true });

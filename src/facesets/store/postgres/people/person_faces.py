@@ -51,25 +51,21 @@ def shown_faces(
     return [ShownFace(*row) for row in rows]
 
 
-# OFFSET 0: the photos are looked up one by one, rather than all of the library's read for a person of many.
-_NEWEST: LiteralString = """
-    SELECT f.id, i.sha256, i.taken, coalesce(f.assigned_by, ''), NULL
-    FROM face_detections f CROSS JOIN LATERAL (
-        SELECT taken, sha256 FROM images WHERE id = f.image_id OFFSET 0) AS i
-    WHERE f.person_id = %(person)s AND (%(after)s::bigint IS NULL
-        OR (coalesce(i.taken, '-infinity'), f.image_id, f.id) < (
-            SELECT coalesce(j.taken, '-infinity'), g.image_id, g.id
-            FROM face_detections g JOIN images j ON j.id = g.image_id WHERE g.id = %(after)s))
-    ORDER BY coalesce(i.taken, '-infinity') DESC, f.image_id DESC, f.id DESC LIMIT %(limit)s"""
-_OLDEST: LiteralString = """
-    SELECT f.id, i.sha256, i.taken, coalesce(f.assigned_by, ''), NULL
-    FROM face_detections f CROSS JOIN LATERAL (
-        SELECT taken, sha256 FROM images WHERE id = f.image_id OFFSET 0) AS i
-    WHERE f.person_id = %(person)s AND (%(after)s::bigint IS NULL
-        OR (coalesce(i.taken, 'infinity'), f.image_id, f.id) > (
-            SELECT coalesce(j.taken, 'infinity'), g.image_id, g.id
-            FROM face_detections g JOIN images j ON j.id = g.image_id WHERE g.id = %(after)s))
-    ORDER BY coalesce(i.taken, 'infinity'), f.image_id, f.id LIMIT %(limit)s"""
+# The order takes no more than an index of faces has, and when photos were taken; all else is looked up for
+# the few that are shown. OFFSET 0: photos are looked up one by one, rather than all of the library's read for
+# a person of many.
+_BY_DATE: LiteralString = """
+    SELECT s.id, (SELECT sha256 FROM images WHERE id = s.image_id), s.taken,
+        (SELECT coalesce(assigned_by, '') FROM face_detections WHERE id = s.id), NULL
+    FROM (SELECT f.id, f.image_id, i.taken
+        FROM face_detections f CROSS JOIN LATERAL (
+            SELECT taken FROM images WHERE id = f.image_id OFFSET 0) AS i
+        WHERE f.person_id = %(person)s AND (%(after)s::bigint IS NULL
+            OR (coalesce(i.taken, '{undated}'), f.image_id, f.id) {beyond} (
+                SELECT coalesce(j.taken, '{undated}'), g.image_id, g.id
+                FROM face_detections g JOIN images j ON j.id = g.image_id WHERE g.id = %(after)s))
+        ORDER BY coalesce(i.taken, '{undated}') {way}, f.image_id {way}, f.id {way} LIMIT %(limit)s) AS s
+    ORDER BY coalesce(s.taken, '{undated}') {way}, s.image_id {way}, s.id {way}"""
 # All vectors by one scan of their index, which takes half as long as to look each up.
 _FAR: LiteralString = """
     WITH middle AS MATERIALIZED (
@@ -81,7 +77,7 @@ _FAR: LiteralString = """
         FROM face_detections f LEFT JOIN face_embeddings e ON e.face_id = f.id
             LEFT JOIN middle m ON m.model_id = e.model_id WHERE f.id = %(after)s),
     theirs AS MATERIALIZED (
-        SELECT id, image_id, assigned_by FROM face_detections WHERE person_id = %(person)s),
+        SELECT id, image_id FROM face_detections WHERE person_id = %(person)s),
     compared AS MATERIALIZED (
         SELECT e.face_id, e.embedding <=> m.embedding AS distance
         FROM face_embeddings e JOIN middle m ON m.model_id = e.model_id
@@ -89,12 +85,17 @@ _FAR: LiteralString = """
     scored AS (
         SELECT t.*, coalesce(c.distance, -1) AS distance
         FROM theirs t LEFT JOIN compared c ON c.face_id = t.id)
-    SELECT s.id, i.sha256, i.taken, coalesce(s.assigned_by, ''), nullif(s.distance, -1)
+    SELECT s.id, i.sha256, i.taken,
+        (SELECT coalesce(assigned_by, '') FROM face_detections WHERE id = s.id), nullif(s.distance, -1)
     FROM (SELECT * FROM scored WHERE %(after)s::bigint IS NULL
             OR (distance, id) < (SELECT a.distance, a.id FROM after a)
         ORDER BY distance DESC, id DESC LIMIT %(limit)s) AS s JOIN images i ON i.id = s.image_id
     ORDER BY s.distance DESC, s.id DESC"""
-_ORDERS: dict[Order, LiteralString] = {"newest": _NEWEST, "oldest": _OLDEST, "far": _FAR}
+_ORDERS: dict[Order, LiteralString] = {
+    "newest": _BY_DATE.format(undated="-infinity", beyond="<", way="DESC"),
+    "oldest": _BY_DATE.format(undated="infinity", beyond=">", way="ASC"),
+    "far": _FAR,
+}
 
 
 def eras_of(connection: Connection, person: UUID) -> list[Era]:
