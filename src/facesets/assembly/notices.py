@@ -14,6 +14,10 @@ class Notices(Protocol):
         """Hear what is good to know, and is no warning."""
         ...
 
+    def remark_once(self, line: str) -> None:
+        """Hear what is good to know, and is said once in a run however many parts of it find it."""
+        ...
+
     def detail(self, line: str) -> None:
         """Hear what only those need who want to know exactly."""
         ...

@@ -1,10 +1,10 @@
 """Which model pack is taken, and from where."""
 
 from facesets.assembly.notices import Notices
-from facesets.errors import AlreadyRunning, CannotWrite, FacesetsError, MissingModelPack
+from facesets.errors import AlreadyRunning, CannotWrite, FacesetsError, Field, MissingModelPack
 from facesets.files import printable
 from facesets.inference.catalog import CONVERTED, PUBLISHED
-from facesets.inference.packs import ModelPack, find_pack
+from facesets.inference.packs import DEFAULT_PACK, ModelPack, find_pack, usual_pack
 from facesets.interfaces import Progress
 from facesets.operations.models.known_packs import FILE_NAME, is_pack_of, recall_pack, remember_pack
 from facesets.records import CacheSettings
@@ -43,8 +43,8 @@ def get_pack(
         pack = _pack_by_name(name, settings, notices)
     if pack is None:
         pack = _fetched(name, settings, progress, stop, fetch=fetch)
-    if pack.note and not of_store:
-        notices.remark(pack.note)
+    if not of_store:
+        _say_what_is_taken(name, pack, settings, notices)
     if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
         try:
             remember_pack(settings.state_dir / FILE_NAME, pack)
@@ -52,6 +52,17 @@ def get_pack(
             # Only later commands would be spared a --pack.
             progress.say(error.sentence)
     return pack
+
+
+def _say_what_is_taken(name: str, pack: ModelPack, settings: Settings, notices: Notices) -> None:
+    """Name a pack that nobody named and that is not the default one, and say what to know of any."""
+    if not settings.pack and name != DEFAULT_PACK and name == usual_pack("", settings.model_roots):
+        notices.remark_once(
+            f"Using the model pack {name}: it is on this machine, {DEFAULT_PACK} is not. "
+            f"{Field('pack')} takes another."
+        )
+    if pack.note:
+        notices.remark_once(pack.note)
 
 
 def _pack_of(known: CacheSettings, settings: Settings, notices: Notices) -> ModelPack | None:

@@ -47,6 +47,21 @@ def _plain(refusal: str) -> str:
     return "give a number, such as 0.5." if "valid number" in refusal else refusal
 
 
+def _say_where_it_belongs(ctx: "Context", error: Any) -> None:  # noqa: ANN401 - Typer's own
+    """Add to a refusal of an option or a word what to do in its place."""
+    from facesets.cli.misplaced import where_it_belongs, where_words_go
+
+    message, option = getattr(error, "message", ""), getattr(error, "option_name", "")
+    if message.startswith("No such option") and option.startswith("--"):
+        advice = where_it_belongs(ctx, option)
+        # What is nearly called so is of no interest where it is known what was meant.
+        error.possibilities = None if advice else error.possibilities
+    else:
+        advice = where_words_go(ctx) if "unexpected extra argument" in message else ""
+    if advice:
+        error.message = f"{message}{'' if message.endswith('.') else '.'} {advice}"
+
+
 class ExampleCommand(TyperCommand):
     """A command with examples, whose repeatable options take several values at a time.
 
@@ -89,6 +104,10 @@ class ExampleCommand(TyperCommand):
         except typer.BadParameter as error:
             # Typer checks values by pydantic, and hands its words on.
             error.message = _plain(error.message.removeprefix("Value error, "))
+            raise
+        except Exception as error:
+            # Typer has no name for the class of those that say what nobody takes.
+            _say_where_it_belongs(ctx, error)
             raise
         if "" in words:
             self._refuse_empty_paths(ctx, words)

@@ -106,6 +106,10 @@ class _LogNotices:
         if not console.session.terse:
             self.say(line)
 
+    def remark_once(self, line: str) -> None:
+        if not console.session.terse and console.is_new(line):
+            self.say(line)
+
     def detail(self, line: str) -> None:
         if console.session.verbose:
             self.say(line)

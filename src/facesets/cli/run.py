@@ -180,6 +180,7 @@ def _models(
     from facesets.assembly.packs import get_pack
     from facesets.assembly.stages import StageModels, stages_of_run
     from facesets.assembly.tuning import tuning_for_run
+    from facesets.inference.packs import DEFAULT_PACK
     from facesets.operations.models.tuning import is_long
     from facesets.operations.options.cache import EmbedOptions
 
@@ -188,7 +189,7 @@ def _models(
         cache.settings, flags["pack"], flags["det_size"], flags["min_det_score"], conf
     )
     is_chosen = bool(flags["pack"] or conf.pack or cache.settings)
-    if is_chosen:
+    if is_chosen or detection.pack != DEFAULT_PACK:
         pack = get_pack(detection.pack, conf, console, progress, stop, known=cache.settings)
     else:
         pack = _usual_pack(detection.pack, conf, progress, stop)
@@ -236,9 +237,11 @@ def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop")
             return console.agrees("Go on with the open pack, which is free for any use?", default=True)
 
     taken, instead = fetch_or_open(name, conf.model_roots, agrees=agrees, progress=progress, stop=stop)
+    pack = find_pack(taken.path, ())
     if instead:
         progress.say(instead)
-    return find_pack(taken.path, ())
+        console.remark_once(pack.note)
+    return pack
 
 
 def _lines(summary: "RunSummary", out: Path) -> list[str]:

@@ -237,6 +237,10 @@ class JobNotices:
         """Log a line."""
         _log.info("%s", line)
 
+    def remark_once(self, line: str) -> None:
+        """Log a line."""
+        self.remark(line)
+
     def detail(self, line: str) -> None:
         """Log a line."""
         _log.debug("%s", line)
