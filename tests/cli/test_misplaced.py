@@ -12,7 +12,10 @@ LEFT_OUT = "No such option: "
 @pytest.mark.parametrize(
     ("line", "advice"),
     [
-        ("pipeline --target pics", "TARGET is given without an option: `facesets pipeline [TARGET]...`."),
+        (
+            "pipeline --target pics",
+            "TARGET is given without an option: `facesets pipeline [TARGET]...`. Without",
+        ),
         ("run --target pics", "PHOTOS is given without an option: `facesets run PHOTOS [OUT]`."),
         ("embed --photos pics faces.npz", "SRC is given without an option: `facesets embed [SRC] CACHE`."),
         ("cluster faces.npz --out raw", "OUT is given without an option: `facesets cluster [CACHE] [OUT]`."),

@@ -129,7 +129,7 @@ def test_what_is_said_once_is_kept_in_mind_for_a_while_only(
 def test_what_is_no_warning_is_said_once_and_not_with_q(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(console, "session", console.ConsoleSession())
+    monkeypatch.setattr(console, "session", console.ConsoleSession(only_result=True))
     for _ in range(3):
         console.remark_once("It is the open pack.")
     assert capsys.readouterr().err == "It is the open pack.\n"

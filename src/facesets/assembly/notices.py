@@ -15,7 +15,7 @@ class Notices(Protocol):
         ...
 
     def remark_once(self, line: str) -> None:
-        """Hear what is good to know, and is said once in a run however many parts of it find it."""
+        """Hear what a choice that nobody made comes to: once in a run, however many parts of it find it."""
         ...
 
     def detail(self, line: str) -> None:

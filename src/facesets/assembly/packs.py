@@ -43,7 +43,7 @@ def get_pack(
         pack = _pack_by_name(name, settings, notices)
     if pack is None:
         pack = _fetched(name, settings, progress, stop, fetch=fetch)
-    if not of_store:
+    if not of_store and not (known is not None and pack.note and is_pack_of(pack, known)):
         _say_what_is_taken(name, pack, settings, notices)
     if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
         try:

@@ -186,8 +186,8 @@ def remark(line: str) -> None:
 
 
 def remark_once(line: str) -> None:
-    """Print a notice that is no warning, and that several parts of a run have to give."""
-    if not session.terse and is_new(line):
+    """Print, but with -q, what a choice of ours comes to: it goes into logs, too."""
+    if (session.verbose or not session.quiet) and is_new(line):
         notice(line)
 
 

@@ -1,6 +1,5 @@
 """`facesets explain`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,7 +54,7 @@ def _on_photo(text: str, who: str | None, database: str | None) -> "list[Explana
     from facesets.operations.people.review.explaining import explain as run
     from facesets.store.postgres.library import Library
 
-    if not (means_photo(text) or Path(text).is_file()):
+    if not means_photo(text):
         raise WrongUsage(
             f"{printable(text)} is neither the number of a face nor a photo. The numbers are printed by "
             "`facesets people show WHO --faces 20` and `facesets show PHOTO`."

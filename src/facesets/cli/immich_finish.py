@@ -107,7 +107,7 @@ class _LogNotices:
             self.say(line)
 
     def remark_once(self, line: str) -> None:
-        if not console.session.terse and console.is_new(line):
+        if (console.session.verbose or not console.session.quiet) and console.is_new(line):
             self.say(line)
 
     def detail(self, line: str) -> None:

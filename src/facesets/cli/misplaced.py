@@ -26,6 +26,9 @@ _NEVER_SET = frozenset(
 )
 """Of a single call, or what such a command has of its own."""
 
+_ELSE = {"pipeline": ' Without one, targets = ["PHOTOS"] below [pipeline] in facesets.toml is taken.'}
+"""What is done without the argument, where that is not plain."""
+
 _MOST_NAMED = 3
 
 
@@ -36,7 +39,7 @@ def where_it_belongs(context: "Context", option: str) -> str:
     arguments = [each for each in context.command.params if isinstance(each, TyperArgument)]
     if shown := _meant(arguments, name):
         usage = " ".join(each.metavar or "" for each in arguments)
-        return f"{shown} is given without an option: `facesets {command} {usage}`."
+        return f"{shown} is given without an option: `facesets {command} {usage}`.{_ELSE.get(command, '')}"
     having = [path for path, options in _options(context.find_root()) if option in options]
     standing = [path for path in _STANDS_FOR.get(command, ()) if path in having]
     if standing and name not in _NEVER_SET:
