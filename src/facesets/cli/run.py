@@ -237,11 +237,10 @@ def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop")
             return console.agrees("Go on with the open pack, which is free for any use?", default=True)
 
     taken, instead = fetch_or_open(name, conf.model_roots, agrees=agrees, progress=progress, stop=stop)
-    pack = find_pack(taken.path, ())
     if instead:
         progress.say(instead)
-        console.remark_once(pack.note)
-    return pack
+        console.remark_once(taken.note)
+    return find_pack(taken.path, ())
 
 
 def _lines(summary: "RunSummary", out: Path) -> list[str]:
