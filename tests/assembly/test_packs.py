@@ -95,8 +95,8 @@ def have(settings: Settings, name: str, pack: Path) -> None:
 def test_where_none_is_named_a_published_pack_that_is_here_is_taken_the_default_one_first(
     small_pack: Path, settings: Settings, tmp_path: Path
 ) -> None:
-    def chosen(known: CacheSettings | None = None, **named: str) -> str:
-        return detection_options(known, None, None, None, replace(settings, **named)).pack
+    def chosen(known: CacheSettings | None = None, pack: str = "") -> str:
+        return detection_options(known, None, None, None, replace(settings, pack=pack)).pack
 
     assert chosen() == "buffalo_l"
     have(settings, "of-my-own", small_pack)

@@ -47,7 +47,7 @@ def lines(line: str, summary: object = None) -> list[str]:
         ("refine faces.npz out/facesets", "export-swap faces.npz out/facesets out/swap"),
         (
             "refine faces.npz out/facesets --min-short 60",
-            "export-swap faces.npz out/facesets out/swap --min-face-short 60.0",
+            "export-swap faces.npz out/facesets out/swap --min-face-short 60",
         ),
         ("refine out/swap", "export-swap out/swap out/swap-2"),
         ("export-swap faces.npz out/facesets out/swap", "verify-bundle out/swap"),

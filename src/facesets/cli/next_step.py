@@ -114,7 +114,7 @@ def _after_refine(values: Values, summary: object) -> Words:
     cache, out = ((), first) if second is None else ((first,), second)
     least = values.get("min_short", MIN_SHORT)
     # Smaller faces that were asked for are to come into the export, too.
-    smaller = ("--min-face-short", least) if least < MIN_SHORT else ()
+    smaller = ("--min-face-short", f"{least:g}") if least < MIN_SHORT else ()
     return ("export-swap", *cache, out, _beside(out, "swap"), *smaller, *_database(values))
 
 

@@ -75,7 +75,7 @@ class _Logged:
         """Log a line."""
         _log.info("%s", line)
 
-    remark = detail = notice
+    remark = remark_once = detail = notice
 
     def says_again(self) -> bool:
         """Once is enough."""
