@@ -30,6 +30,8 @@ LEFT_OUT = "No such option: "
         ("pipeline pics --ml-uri http://here", "ml-uri = … below [index] in facesets.toml"),
         ("pipeline pics --min-size 3", "FACESETS_CLUSTER_MIN_SIZE=… in the environment"),
         ("index --target pics --top-n 3", "It is an option of `facesets export-swap`"),
+        ("index --target pics --workers 2", "`index` calls it --concurrency."),
+        ("embed pics faces.npz --concurrency 2", "`embed` calls it --workers."),
         ("stats --refine-out sets", "It is an option of `facesets extend`."),
     ],
 )
@@ -42,8 +44,12 @@ def test_an_option_of_another_command_says_where_it_belongs(line: str, advice: s
 
 
 def test_what_is_nearly_an_option_is_suggested_and_what_is_none_anywhere_is_plainly_refused() -> None:
-    near = run("index", "--targets", "pics")
-    assert "(Possible options: --stage, --stages, --target)" in near.err
+    for line, option in (
+        ("index --targets pics", "--target"),
+        ("people show Anna --face 3", "--faces"),
+        ("refine faces.npz out --min-face 3", "--min-faces"),
+    ):
+        assert run(*line.split()).err.rstrip().endswith(f"(Possible options: {option})")
     nowhere = run("stats", "--frobnicate")
     assert nowhere.err.rstrip().endswith(f"{LEFT_OUT}--frobnicate")
 

@@ -49,13 +49,14 @@ def _plain(refusal: str) -> str:
 
 def _say_where_it_belongs(ctx: "Context", error: Any) -> None:  # noqa: ANN401 - Typer's own
     """Add to a refusal of an option or a word what to do in its place."""
-    from facesets.cli.misplaced import where_it_belongs, where_words_go
+    from facesets.cli.misplaced import nearly, where_it_belongs, where_words_go
 
     message, option = getattr(error, "message", ""), getattr(error, "option_name", "")
     if message.startswith("No such option") and option.startswith("--"):
-        advice = where_it_belongs(ctx, option)
-        # What is nearly called so is of no interest where it is known what was meant.
-        error.possibilities = None if advice else error.possibilities
+        near = nearly(ctx.command, option)
+        advice = "" if near else where_it_belongs(ctx, option)
+        # What resembles it from afar is of no interest where it is known what was meant.
+        error.possibilities = near or (None if advice else error.possibilities)
     else:
         advice = where_words_go(ctx) if "unexpected extra argument" in message else ""
     if advice:

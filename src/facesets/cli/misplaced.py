@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from typer.core import TyperArgument, TyperOption
@@ -29,7 +30,17 @@ _NEVER_SET = frozenset(
 _ELSE = {"pipeline": ' Without one, targets = ["PHOTOS"] below [pipeline] in facesets.toml is taken.'}
 """What is done without the argument, where that is not plain."""
 
+_CALLED = {"workers": "--concurrency", "concurrency": "--workers"}
+"""What one command calls so and another otherwise."""
+
 _MOST_NAMED = 3
+_SLIP = 0.85
+"""How alike two options are of which one is the other mistyped: a letter of seven differs."""
+
+
+def nearly(command: "AnyCommand", option: str) -> list[str]:
+    """The options of a command that one that it does not have is a slip of the finger from."""
+    return get_close_matches(option, sorted(_of(command)), cutoff=_SLIP)
 
 
 def where_it_belongs(context: "Context", option: str) -> str:
@@ -40,6 +51,8 @@ def where_it_belongs(context: "Context", option: str) -> str:
     if shown := _meant(arguments, name):
         usage = " ".join(each.metavar or "" for each in arguments)
         return f"{shown} is given without an option: `facesets {command} {usage}`.{_ELSE.get(command, '')}"
+    if (here := _CALLED.get(name, "")) in _of(context.command):
+        return f"`{command}` calls it {here}."
     having = [path for path, options in _options(context.find_root()) if option in options]
     standing = [path for path in _STANDS_FOR.get(command, ()) if path in having]
     if standing and name not in _NEVER_SET:
