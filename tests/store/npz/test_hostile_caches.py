@@ -182,10 +182,10 @@ def test_a_member_that_lies_about_its_place_is_refused(sound: Path, tmp_path: Pa
         (
             "passwd",
             b"root:x:0:0:root:/root:/bin/bash\n",
-            "is no cache of facesets: it seems to be text. Give",
+            "is not a facesets cache: it seems to be text. Give",
         ),
-        ("a.jpg", b"\xff\xd8\xff\xe0" + bytes(60), "is no cache of facesets: it seems to be a picture. Give"),
-        ("other", b"PK\x03\x04" + bytes(60), "is no cache of facesets: it seems to be an archive"),
+        ("a.jpg", b"\xff\xd8\xff\xe0" + bytes(60), "is not a facesets cache: it seems to be a picture. Give"),
+        ("other", b"PK\x03\x04" + bytes(60), "is not a facesets cache: it seems to be an archive"),
         ("cache.npz", b"root:x:0:0:root:/root:/bin/bash\n", "or is damaged. Restore it from a backup"),
         ("zeros", bytes(600), "or is damaged. Restore it from a backup"),
     ],

@@ -164,7 +164,7 @@ def _damaged(path: Path) -> FacesetsError:
     if kind and path.suffix.lower() != ".npz":
         # A file of somebody else's, which nobody should move away for us.
         return WrongUsage(
-            f"{printable(path)} is no cache of facesets: it seems to be {kind}. Give a file that "
+            f"{printable(path)} is not a facesets cache: it seems to be {kind}. Give a file that "
             f"{Command('embed', 'PHOTOS', 'faces.npz')} wrote."
         )
     return DamagedFile(
