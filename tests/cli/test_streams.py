@@ -129,10 +129,14 @@ def test_what_is_said_once_is_kept_in_mind_for_a_while_only(
 def test_what_is_no_warning_is_said_once_and_not_with_q(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(console, "session", console.ConsoleSession(only_result=True))
-    for _ in range(3):
-        console.remark_once("It is the open pack.")
-    assert capsys.readouterr().err == "It is the open pack.\n"
-    monkeypatch.setattr(console, "session", console.ConsoleSession(quiet=True))
-    console.remark_once("It is the open pack.")
-    assert capsys.readouterr().err == ""
+    def said(unasked: bool, **how: bool) -> list[str]:
+        monkeypatch.setattr(console, "session", console.ConsoleSession(**how))
+        for _ in range(3):
+            console.remark_once("It is the open pack.", unasked=unasked)
+        return capsys.readouterr().err.splitlines()
+
+    for unasked in (True, False):
+        assert said(unasked) == ["It is the open pack."]
+        assert said(unasked, quiet=True) == []
+    # What nobody asked for stands in a log, what was asked for does not.
+    assert (len(said(True, only_result=True)), said(False, only_result=True)) == (1, [])

@@ -56,13 +56,14 @@ def get_pack(
 
 def _say_what_is_taken(name: str, pack: ModelPack, settings: Settings, notices: Notices) -> None:
     """Name a pack that nobody named and that is not the default one, and say what to know of any."""
-    if not settings.pack and name != DEFAULT_PACK and name == usual_pack("", settings.model_roots):
+    unasked = not settings.pack and name != DEFAULT_PACK and name == usual_pack("", settings.model_roots)
+    if unasked:
+        here = f"it is on this machine, {DEFAULT_PACK} is not"
         notices.remark_once(
-            f"Using the model pack {name}: it is on this machine, {DEFAULT_PACK} is not. "
-            f"{Field('pack')} takes another."
+            f"Using the model pack {name}: {here}. {Field('pack')} takes another.", unasked=True
         )
     if pack.note:
-        notices.remark_once(pack.note)
+        notices.remark_once(pack.note, unasked=unasked)
 
 
 def _pack_of(known: CacheSettings, settings: Settings, notices: Notices) -> ModelPack | None:

@@ -185,9 +185,10 @@ def remark(line: str) -> None:
         notice(line)
 
 
-def remark_once(line: str) -> None:
-    """Print, but with -q, what a choice of ours comes to: it goes into logs, too."""
-    if (session.verbose or not session.quiet) and is_new(line):
+def remark_once(line: str, *, unasked: bool = False) -> None:
+    """Print a remark once; one about a choice that nobody made goes into logs, too, but not with -q."""
+    is_left_out = session.quiet and not session.verbose if unasked else session.terse
+    if not is_left_out and is_new(line):
         notice(line)
 
 

@@ -106,8 +106,9 @@ class _LogNotices:
         if not console.session.terse:
             self.say(line)
 
-    def remark_once(self, line: str) -> None:
-        if (console.session.verbose or not console.session.quiet) and console.is_new(line):
+    def remark_once(self, line: str, *, unasked: bool = False) -> None:
+        is_left_out = console.session.quiet if unasked else console.session.terse
+        if not is_left_out and console.is_new(line):
             self.say(line)
 
     def detail(self, line: str) -> None:

@@ -239,7 +239,7 @@ def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop")
     taken, instead = fetch_or_open(name, conf.model_roots, agrees=agrees, progress=progress, stop=stop)
     if instead:
         progress.say(instead)
-        console.remark_once(taken.note)
+        console.remark_once(taken.note, unasked=True)
     return find_pack(taken.path, ())
 
 

@@ -75,7 +75,11 @@ class _Logged:
         """Log a line."""
         _log.info("%s", line)
 
-    remark = remark_once = detail = notice
+    remark = detail = notice
+
+    def remark_once(self, line: str, *, unasked: bool = False) -> None:  # noqa: ARG002 - nobody looks on
+        """Log a line."""
+        self.notice(line)
 
     def says_again(self) -> bool:
         """Once is enough."""
