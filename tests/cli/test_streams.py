@@ -129,8 +129,9 @@ def test_what_is_said_once_is_kept_in_mind_for_a_while_only(
 def test_what_is_no_warning_is_said_once_and_not_with_q(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def said(unasked: bool, **how: bool) -> list[str]:
-        monkeypatch.setattr(console, "session", console.ConsoleSession(**how))
+    def said(unasked: bool, *, quiet: bool = False, only_result: bool = False) -> list[str]:
+        session = console.ConsoleSession(quiet=quiet, only_result=only_result)
+        monkeypatch.setattr(console, "session", session)
         for _ in range(3):
             console.remark_once("It is the open pack.", unasked=unasked)
         return capsys.readouterr().err.splitlines()
