@@ -122,9 +122,10 @@ def test_a_pack_that_nobody_named_is_named_once_a_run(open_pack: Path, settings:
         get_pack("open", settings, notices, SilentProgress(), Stop())
     assert ["Using the model pack open" in line for line in notices.remarks] == [True, False]
     assert ["0.992" in line for line in notices.remarks] == [False, True]
-    named = KeptNotices()
-    get_pack("open", replace(settings, pack="open"), named, SilentProgress(), Stop())
-    assert ["0.992" in line for line in named.remarks] == [True]
+    for conf, is_named in ((replace(settings, pack="open"), False), (settings, True)):
+        named = KeptNotices()
+        get_pack("open", conf, named, SilentProgress(), Stop(), is_named=is_named)
+        assert ["0.992" in line for line in named.remarks] == [True]
 
 
 def test_how_good_the_open_pack_is_is_said_where_it_is_chosen_and_not_again(

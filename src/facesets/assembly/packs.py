@@ -21,6 +21,7 @@ def get_pack(
     *,
     known: CacheSettings | None = None,
     fetch: bool = True,
+    is_named: bool = False,
 ) -> ModelPack:
     """Find a pack; a published one that is missing is fetched, after saying so, unless `fetch` is off.
 
@@ -30,6 +31,8 @@ def get_pack(
     ----------
     known : CacheSettings, optional
         What is to be worked on was made with: its pack is found wherever it was used from.
+    is_named : bool
+        The user names it in the call; else one that is no setting's was chosen here, which is said.
 
     Raises
     ------
@@ -44,7 +47,7 @@ def get_pack(
     if pack is None:
         pack = _fetched(name, settings, progress, stop, fetch=fetch)
     if not of_store and not (known is not None and pack.note and is_pack_of(pack, known)):
-        _say_what_is_taken(name, pack, settings, notices)
+        _say_what_is_taken(name, pack, settings, notices, is_named=is_named)
     if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
         try:
             remember_pack(settings.state_dir / FILE_NAME, pack)
@@ -54,9 +57,12 @@ def get_pack(
     return pack
 
 
-def _say_what_is_taken(name: str, pack: ModelPack, settings: Settings, notices: Notices) -> None:
+def _say_what_is_taken(
+    name: str, pack: ModelPack, settings: Settings, notices: Notices, *, is_named: bool
+) -> None:
     """Name a pack that nobody named and that is not the default one, and say what to know of any."""
-    unasked = not settings.pack and name != DEFAULT_PACK and name == usual_pack("", settings.model_roots)
+    is_usual = name != DEFAULT_PACK and name == usual_pack("", settings.model_roots)
+    unasked = is_usual and not (is_named or settings.pack)
     if unasked:
         here = f"it is on this machine, {DEFAULT_PACK} is not"
         notices.remark_once(

@@ -82,7 +82,7 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
     detection = detection_options(None, pack, None, None, conf)
     kept = conf.cache_dir / FILE_NAME
     with console.stoppable() as stop, console.progress() as progress:
-        models = get_pack(detection.pack, conf, console, progress, stop)
+        models = get_pack(detection.pack, conf, console, progress, stop, is_named=bool(pack))
         where = choose(provider, models, console).provider
         results = benchmark(models, detection, where, conf.cpus, stop=stop)
     rows = [

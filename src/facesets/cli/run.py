@@ -190,7 +190,8 @@ def _models(
     )
     is_chosen = bool(flags["pack"] or conf.pack or cache.settings)
     if is_chosen or detection.pack != DEFAULT_PACK:
-        pack = get_pack(detection.pack, conf, console, progress, stop, known=cache.settings)
+        named = bool(flags["pack"])
+        pack = get_pack(detection.pack, conf, console, progress, stop, known=cache.settings, is_named=named)
     else:
         pack = _usual_pack(detection.pack, conf, progress, stop)
     choice = choose(flags["provider"], pack, console)
