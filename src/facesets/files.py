@@ -202,6 +202,17 @@ def plain_path(path: Path) -> Path:
     return Path(os.path.normpath(path.absolute()))
 
 
+def path_of_cache(path: Path) -> Path:
+    """The absolute path of a cache; without detours, unless one of them leads through a link elsewhere."""
+    whole, plain = path.absolute(), plain_path(path)
+    try:
+        is_same = whole.parent.resolve() == plain.parent.resolve()
+    except (OSError, RuntimeError):
+        # A loop of links, which whoever opens it gets to hear of.
+        is_same = False
+    return plain if is_same else whole
+
+
 def mtime_ns_of(status: os.stat_result) -> int:
     """When a file was changed, in nanoseconds that fit into 64 bits: a clock may have been far ahead."""
     return min(status.st_mtime_ns, _LATEST_NS)

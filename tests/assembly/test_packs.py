@@ -85,6 +85,49 @@ def test_flag_then_store_then_environment_then_file_then_default(pack_dir: Path,
     assert detection_options(None, None, None, None, load(home, tmp_path / "none")).pack == "buffalo_l"
 
 
+def have(settings: Settings, name: str, pack: Path) -> None:
+    """Let a pack be on this machine under a name."""
+    root = settings.model_roots[0] / "models"
+    root.mkdir(exist_ok=True)
+    (root / name).symlink_to(pack)
+
+
+def test_where_none_is_named_a_published_pack_that_is_here_is_taken_the_default_one_first(
+    small_pack: Path, settings: Settings, tmp_path: Path
+) -> None:
+    def chosen(known: CacheSettings | None = None, pack: str = "") -> str:
+        return detection_options(known, None, None, None, replace(settings, pack=pack)).pack
+
+    assert chosen() == "buffalo_l"
+    have(settings, "of-my-own", small_pack)
+    (tmp_path / "models" / "antelopev2").mkdir()
+    (tmp_path / "models" / "antelopev2" / "half.onnx").write_bytes(b"of a download")
+    assert chosen() == "buffalo_l", "taken where it is named, and whole"
+    have(settings, "open", small_pack)
+    assert chosen() == "open"
+    have(settings, "buffalo_s", small_pack)
+    assert chosen() == "buffalo_s", "the open pack tells people apart less well"
+    models = models_of(small_pack)
+    assert chosen(models) == models.pack, "vectors of two packs do not mix"
+    assert chosen(pack="of-my-own") == "of-my-own"
+    (tmp_path / "models" / "buffalo_l").mkdir()
+    (tmp_path / "models" / "buffalo_l" / "damaged.onnx").write_bytes(b"")
+    assert chosen() == "buffalo_l", "what is wrong with it is said"
+
+
+def test_a_pack_that_nobody_named_is_named_once_a_run(open_pack: Path, settings: Settings) -> None:
+    have(settings, "open", open_pack)
+    notices = KeptNotices()
+    for _ in range(2):
+        get_pack("open", settings, notices, SilentProgress(), Stop())
+    assert ["Using the model pack open" in line for line in notices.remarks] == [True, False]
+    assert ["0.992" in line for line in notices.remarks] == [False, True]
+    for conf, is_named in ((replace(settings, pack="open"), False), (settings, True)):
+        named = KeptNotices()
+        get_pack("open", conf, named, SilentProgress(), Stop(), is_named=is_named)
+        assert ["0.992" in line for line in named.remarks] == [True]
+
+
 def test_how_good_the_open_pack_is_is_said_where_it_is_chosen_and_not_again(
     open_pack: Path, settings: Settings
 ) -> None:
@@ -92,8 +135,10 @@ def test_how_good_the_open_pack_is_is_said_where_it_is_chosen_and_not_again(
     pack = get_pack(str(open_pack), settings, notices, SilentProgress(), Stop())
     assert ["0.992" in line for line in notices.remarks] == [True]
     models = LocalEmbedder(pack, det_size=64, min_det_score=0.5).settings
-    get_pack(models.pack, settings, notices, SilentProgress(), Stop(), known=models)
-    assert len(notices.remarks) == 1
+    again = KeptNotices()
+    for name in (models.pack, str(open_pack)):
+        get_pack(name, settings, again, SilentProgress(), Stop(), known=models)
+    assert again.remarks == []
 
 
 def test_where_a_published_pack_cannot_be_fetched_the_sentence_offers_both_ways(

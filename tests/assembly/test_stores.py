@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facesets.assembly.stores import named_database, open_store
+from facesets.assembly.stores import named_database, open_cache, open_store
 from facesets.errors import WrongUsage
 from facesets.settings import load
 from tests.fixtures.notices import KeptNotices
@@ -33,3 +33,17 @@ def test_without_a_cache_or_a_library_it_is_said_how_to_make_one(tmp_path: Path)
         pass
     assert named_database("postgresql://other/db", settings) == "postgresql://other/db"
     assert not (tmp_path / "data").exists()
+
+
+def test_a_cache_is_called_without_detours_unless_one_leads_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here/below", "there/below"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert open_cache(Path("../there/./faces.npz")).label == str(tmp_path / "there/faces.npz")
+    assert open_cache(Path("gone/../faces.npz")).label == str(tmp_path / "here/faces.npz")
+    (tmp_path / "here/link").symlink_to(tmp_path / "there/below")
+    assert open_cache(Path("link/faces.npz")).path == tmp_path / "here/link/faces.npz"
+    # By the link one is in `there`, whatever the name reads like.
+    assert open_cache(Path("link/../faces.npz")).path.parent.resolve() == tmp_path / "there"

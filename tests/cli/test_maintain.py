@@ -31,6 +31,17 @@ def test_upkeep_tells_each_task_in_a_line_and_in_json(database: Database, librar
     assert "Nothing was stored." in run("maintain", "associate", "empty", "--dry-run", *where).out
 
 
+def test_a_dry_run_speaks_of_all_as_of_what_is_to_come(database: Database, library_url: str) -> None:
+    add_person(Library(database), "anna", 4)
+    cluster(Library(database))
+    tasks = ("weekly", "--dry-run", "--database", library_url)
+    changing = [line for line in run("maintain", *tasks).out.splitlines() if ": " in line]
+    assert len(changing) == 9
+    assert [line for line in changing if "would" not in line and not line.startswith("violations:")] == []
+    done = run("maintain", "weekly", "--database", library_url).out
+    assert "would" not in done
+
+
 def test_a_task_or_a_time_that_does_not_exist_is_refused(library_url: str) -> None:
     refused = run("maintain", "tidy", "--database", library_url)
     assert refused.status == 2

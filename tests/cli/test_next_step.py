@@ -45,6 +45,10 @@ def lines(line: str, summary: object = None) -> list[str]:
         ("cluster out/raw", "refine out/facesets"),
         ("cluster", "refine out/facesets"),
         ("refine faces.npz out/facesets", "export-swap faces.npz out/facesets out/swap"),
+        (
+            "refine faces.npz out/facesets --min-short 60",
+            "export-swap faces.npz out/facesets out/swap --min-face-short 60",
+        ),
         ("refine out/swap", "export-swap out/swap out/swap-2"),
         ("export-swap faces.npz out/facesets out/swap", "verify-bundle out/swap"),
         ("extend faces.npz out/raw", "show out/raw"),

@@ -111,3 +111,33 @@ def test_a_signal_in_the_middle_of_printing_stops_cleanly(
     said = (tmp_path / "screen").read_text()
     assert "Stopping cleanly" in said
     assert "Change the server so?" in said
+
+
+def test_what_is_said_once_is_kept_in_mind_for_a_while_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "session", console.ConsoleSession(verbose=True))
+    for number in range(3000):
+        console.detail(f"Job {number}: index photos.")
+        console.detail("Models: here")
+    said = capsys.readouterr().err.splitlines()
+    assert len(console.session.reported) <= 1000
+    assert said.count("Models: here") < 10
+    assert len(said) >= 3000
+
+
+def test_what_is_no_warning_is_said_once_and_not_with_q(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(unasked: bool, *, quiet: bool = False, only_result: bool = False) -> list[str]:
+        session = console.ConsoleSession(quiet=quiet, only_result=only_result)
+        monkeypatch.setattr(console, "session", session)
+        for _ in range(3):
+            console.remark_once("It is the open pack.", unasked=unasked)
+        return capsys.readouterr().err.splitlines()
+
+    for unasked in (True, False):
+        assert said(unasked) == ["It is the open pack."]
+        assert said(unasked, quiet=True) == []
+    # What nobody asked for stands in a log, what was asked for does not.
+    assert (len(said(True, only_result=True)), said(False, only_result=True)) == (1, [])

@@ -126,6 +126,22 @@ def test_models_are_those_of_the_pack_in_the_settings(
         assert "The model pack open is not on this machine" in str(refused)
 
 
+def test_models_are_those_that_are_here_where_none_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, open_pack: Path
+) -> None:
+    monkeypatch.setenv("FACESETS_MODELS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "open").symlink_to(open_pack)
+    assert run("models", "path").out == f"{tmp_path / 'models' / 'open'}\n"
+    assert run("models", "show").out.startswith("open: ")
+    # What is fetched without a name is what it always was.
+    assert "buffalo_l.zip" in run("models", "pull", "--dry-run").out
+    said = run("doctor").out
+    assert f"ok  model pack open: {tmp_path / 'models' / 'open'}" in said
+    assert (said.count("0.992"), run("doctor", "-q").out.count("0.992")) == (1, 0)
+
+
 def test_a_cache_needs_no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DATABASE_URL", "")
     result = CliRunner().invoke(app, ["show", str(tmp_path / "nothing.npz")])

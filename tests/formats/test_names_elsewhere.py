@@ -74,6 +74,17 @@ def test_picasa_s_files_are_read_in_whatever_windows_wrote(encoding: str) -> Non
         ("IMG_1(2).jpg", "IMG_1.jpg(2).json"),
         ("IMG_1(2).jpg", "IMG_1.jpg.supplemental-metadata(2).json"),
         ("IMG_1-edited.jpg", "IMG_1.jpg.json"),
+        ("IMG_1-edited(2).jpg", "IMG_1.jpg(2).json"),
+        ("IMG_1(2)-edited.jpg", "IMG_1.jpg.supplemental-metadata(2).json"),
+        ("IMG_1-bearbeitet.jpg", "IMG_1.jpg.json"),
+        ("IMG_1-modifi\u00e9.jpg", "IMG_1.jpg.supplemental-metadata.json"),
+        ("IMG_1-modifie\u0301.jpg", "IMG_1.jpg.json"),
+        ("IMG_1-modificato(1).jpg", "IMG_1.jpg.supplemental-metadata(1).json"),
+        ("IMG_1-editado.jpg", "IMG_1.jpg.json"),
+        ("IMG_1-ha editado.jpg", "IMG_1.jpg.json"),
+        ("IMG_1-bewerkt.jpg", "IMG_1.jpg.json"),
+        ("IMG_1-edytowane.jpg", "IMG_1.jpg.json"),
+        ("IMG_1-\u7de8\u96c6\u6e08\u307f.jpg", "IMG_1.jpg.json"),
         ("Screenshot_2017-07-05-10-05-26.png", "Screenshot_2017-07-05-10-05-26.png.supplementa.json"),
         ("D7157814-D2D5-4A62-AFCE-9CF465CB7D66.jpeg", "D7157814-D2D5-4A62-AFCE-9CF465CB7D66.jpeg.supp.json"),
         (f"{'x' * 60}.jpg", f"{'x' * 46}.json"),
@@ -82,6 +93,11 @@ def test_picasa_s_files_are_read_in_whatever_windows_wrote(encoding: str) -> Non
 def test_takeout_s_file_of_a_photo_is_found_however_its_name_was_cut_off(photo: str, file: str) -> None:
     assert takeout_file(photo, {photo, file, "metadata.json", "IMG_11.jpg.json"}) == file
     assert takeout_file("other.jpg", {file}) == ""
+
+
+def test_an_edited_photo_with_a_file_of_its_own_has_that() -> None:
+    names = {"IMG_1.jpg", "IMG_1.jpg.json", "IMG_1-bearbeitet.jpg.json"}
+    assert takeout_file("IMG_1-bearbeitet.jpg", names) == "IMG_1-bearbeitet.jpg.json"
 
 
 def test_takeout_names_people_without_a_place() -> None:

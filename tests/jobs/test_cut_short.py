@@ -20,6 +20,8 @@ from facesets.jobs.queueing import cancel, put, put_parts, retry
 from facesets.jobs.running import TryAgain
 from facesets.jobs.work import COMMANDS, Work
 from facesets.jobs.worker import Rhythm, work_off
+from facesets.operations.options.library import IndexOptions
+from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database, now, opened
@@ -124,6 +126,25 @@ def test_photos_whose_drive_goes_away_are_done_when_it_is_back(
         work(queue)
     assert the_job(queue).state == "done"
     assert len(stored(queue)) == 3
+
+
+@pytest.mark.parametrize("is_service", [False, True])
+def test_only_a_service_is_connected_to_again_where_something_was_unavailable(
+    queue: Database, is_service: bool
+) -> None:
+    loaded: list[object] = []
+
+    class Counted(Models):
+        def _load(self, asked: dict[str, Any], options: IndexOptions) -> Any:
+            loaded.append(asked)
+            return SilentProgress(), options, []
+
+    asked: dict[str, Any] = {"ml_uri": "http://127.0.0.1:9"} if is_service else {"pack": "buffalo_l"}
+    models, options = Counted(host(), queue, Stop(), concurrency=1, provider="cpu"), IndexOptions()
+    for _ in range(2):
+        models.of(asked, options)
+        models.forget(asked, options)
+    assert len(loaded) == (2 if is_service else 1)
 
 
 def test_a_job_for_which_the_server_has_no_session_says_so(

@@ -189,7 +189,8 @@ def test_it_is_said_what_else_a_job_waits_for(queue: Database, library_url: str)
         assert Claims(alive, WORKER_CLAIM).take(["a worker"])
         queue.run(lambda connection: note_taker(connection, train.queue, "a worker", *why))
         assert waits(queue, third) == "No worker takes it. there: it rains."
-    assert waits(queue, third) == "No worker runs. The last one left it. there: it rains."
+    # The server ends a session that was closed a moment later.
+    wait_for(lambda: waits(queue, third) == "No worker runs. The last one left it. there: it rains.")
     work(queue)
     last = "here: facesets[none-such] is not installed."
     assert waits(queue, third) == f"No worker runs. The last one left it. {last}"
@@ -262,7 +263,7 @@ def test_a_folder_on_a_drive_that_does_not_answer_keeps_no_worker_from_other_job
         return is_back.wait(PATIENCE_S) if folder == hung else answers(folder)
 
     monkeypatch.setattr(trials, "has_something", look)
-    monkeypatch.setattr(trials, "_FOLDER_ANSWERS_WITHIN_S", 0.5)
+    monkeypatch.setattr(trials, "_ANSWERS_WITHIN_S", 0.5)
     index = Order("index", needs=Needs(folders=(str(hung),)))
     indexing, other = put(queue, index), put(queue, Order("maintain", {"tasks": ["daily"]}))
     stop, here = Stop(), host()
@@ -277,7 +278,37 @@ def test_a_folder_on_a_drive_that_does_not_answer_keeps_no_worker_from_other_job
             assert waits(queue, other) == "failed"
             assert waits(queue, indexing).endswith(f"here: the drive of {hung} does not answer.")
             # It is looked at once, however often that is asked.
-            assert here.folders.lacks(str(hung)) == f"the drive of {hung} does not answer"
+            assert here.drives.lacks_folder(str(hung)) == f"the drive of {hung} does not answer"
         finally:
             is_back.set()
-    wait_for(lambda: here.folders.lacks(str(hung)) == "")
+    wait_for(lambda: here.drives.lacks_folder(str(hung)) == "")
+
+
+def test_models_on_a_drive_that_does_not_answer_keep_no_worker_from_other_jobs_or_from_ending(
+    queue: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_back, looks = Event(), list[str]()
+
+    def look(name: str, *_: object, **_how: object) -> None:
+        looks.append(name)
+        assert is_back.wait(PATIENCE_S)
+
+    monkeypatch.setattr("facesets.jobs.hosts.get_pack", look)
+    monkeypatch.setattr(trials, "_ANSWERS_WITHIN_S", 0.5)
+    needing = put(queue, Order("enrich", needs=Needs(models=True)))
+    other = put(queue, Order("maintain", {"tasks": ["daily"]}))
+    stop, here = Stop(), host()
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            work_off_once = partial(
+                work_off, queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop
+            )
+            pool.submit(work_off_once).result(timeout=30)
+            assert waits(queue, other) == "failed"
+            assert waits(queue, needing).endswith("here: the drive of the models' folder does not answer.")
+            # Nobody is sent after the first who hangs there.
+            assert len(looks) == 1
+        finally:
+            is_back.set()
+    wait_for(lambda: here.lacks_models(Needs(models=True), Library(queue)) == "")

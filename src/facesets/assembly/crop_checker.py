@@ -110,7 +110,7 @@ def crop_checker(
 
         known = require_models(store)
         name = pack or known.pack
-        models = get_pack(name, conf, notices, progress, stop, known=known, fetch=fetch)
+        models = get_pack(name, conf, notices, progress, stop, known=known, fetch=fetch, is_named=bool(pack))
         return models, choose(provider, models, notices)
 
     return EmbedderOnDemand(find, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)

@@ -202,7 +202,16 @@ def _local_embedder(
 
     of_service = known is not None and service_model(known) is not None
     chosen = detection_options(None if of_service else known, *asked.detection, conf)
-    pack = get_pack(chosen.pack, conf, notices, progress, stop, known=known, fetch=not options.dry_run)
+    pack = get_pack(
+        chosen.pack,
+        conf,
+        notices,
+        progress,
+        stop,
+        known=known,
+        fetch=not options.dry_run,
+        is_named=bool(asked.detection[0]),
+    )
     choice = choose(asked.provider, pack, notices)
     tuning = tuning_for_readers(conf, pack, choice, asked.workers or 0, asked.batching.max_batch)
     tuning = tuning or tuning_for_run(

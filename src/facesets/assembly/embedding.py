@@ -74,7 +74,8 @@ def embed_photos(
     detection = detection_options(store.settings, flags.pack, flags.det_size, flags.min_det_score, settings)
     require_photos(photos, store.files())
     is_real = not options.dry_run
-    models = get_pack(detection.pack, settings, notices, progress, stop, known=store.settings, fetch=is_real)
+    find = partial(get_pack, known=store.settings, fetch=is_real, is_named=bool(flags.pack))
+    models = find(detection.pack, settings, notices, progress, stop)
     by_flags = {"workers": flags.workers, "batch_size": flags.batch_size}
     with stopwatch.stage("load models"):
         choice = choose(flags.provider, models, notices)

@@ -43,7 +43,16 @@ def enrich_store(
     known = require_models(store)
     local = service_model(known) is None
     detection = detection_options(known if local else None, pack, None, None, conf)
-    models = get_pack(detection.pack, conf, notices, progress, stop, known=known, fetch=not options.dry_run)
+    models = get_pack(
+        detection.pack,
+        conf,
+        notices,
+        progress,
+        stop,
+        known=known,
+        fetch=not options.dry_run,
+        is_named=bool(pack),
+    )
     choice = choose(provider, models, notices)
     finder = make_embedder(models, detection, choice)
     landmarks = make_landmarks(models, choice)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
 from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import ModelPack
+from facesets.inference.packs import ModelPack, usual_pack
 from facesets.inference.providers import ProviderChoice, choose_provider
 from facesets.operations.models.tuning import Tuning
 from facesets.operations.options.cache import DetectionOptions
@@ -25,11 +25,12 @@ def detection_options(
     min_det_score: float | None,
     settings: Settings,
 ) -> DetectionOptions:
-    """What the flags say, then what the cache was made with, then the settings, then the defaults."""
+    """What the flags say, then what the cache was made with, then the settings, then what is here."""
     given = {"pack": pack, "det_size": det_size, "min_det_score": min_det_score}
-    base = DetectionOptions(settings.pack or DetectionOptions().pack)
     if known is not None:
         base = DetectionOptions(known.pack, known.det_size, known.min_det_score)
+    else:
+        base = DetectionOptions(pack or usual_pack(settings.pack, settings.model_roots))
     return dataclasses.replace(base, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 

@@ -14,6 +14,16 @@ class Notices(Protocol):
         """Hear what is good to know, and is no warning."""
         ...
 
+    def remark_once(self, line: str, *, unasked: bool = False) -> None:
+        """Hear such a remark once in a run, however many parts of it find it.
+
+        Parameters
+        ----------
+        unasked : bool
+            It is about a choice that nobody made, which logs should have as well.
+        """
+        ...
+
     def detail(self, line: str) -> None:
         """Hear what only those need who want to know exactly."""
         ...

@@ -1,10 +1,10 @@
 """Which model pack is taken, and from where."""
 
 from facesets.assembly.notices import Notices
-from facesets.errors import AlreadyRunning, CannotWrite, FacesetsError, MissingModelPack
+from facesets.errors import AlreadyRunning, CannotWrite, FacesetsError, Field, MissingModelPack
 from facesets.files import printable
 from facesets.inference.catalog import CONVERTED, PUBLISHED
-from facesets.inference.packs import ModelPack, find_pack
+from facesets.inference.packs import DEFAULT_PACK, ModelPack, find_pack, usual_pack
 from facesets.interfaces import Progress
 from facesets.operations.models.known_packs import FILE_NAME, is_pack_of, recall_pack, remember_pack
 from facesets.records import CacheSettings
@@ -21,6 +21,7 @@ def get_pack(
     *,
     known: CacheSettings | None = None,
     fetch: bool = True,
+    is_named: bool = False,
 ) -> ModelPack:
     """Find a pack; a published one that is missing is fetched, after saying so, unless `fetch` is off.
 
@@ -30,6 +31,8 @@ def get_pack(
     ----------
     known : CacheSettings, optional
         What is to be worked on was made with: its pack is found wherever it was used from.
+    is_named : bool
+        The user names it in the call; else one that is no setting's was chosen here, which is said.
 
     Raises
     ------
@@ -43,8 +46,8 @@ def get_pack(
         pack = _pack_by_name(name, settings, notices)
     if pack is None:
         pack = _fetched(name, settings, progress, stop, fetch=fetch)
-    if pack.note and not of_store:
-        notices.remark(pack.note)
+    if not of_store and not (known is not None and pack.note and is_pack_of(pack, known)):
+        _say_what_is_taken(name, pack, settings, notices, is_named=is_named)
     if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
         try:
             remember_pack(settings.state_dir / FILE_NAME, pack)
@@ -52,6 +55,21 @@ def get_pack(
             # Only later commands would be spared a --pack.
             progress.say(error.sentence)
     return pack
+
+
+def _say_what_is_taken(
+    name: str, pack: ModelPack, settings: Settings, notices: Notices, *, is_named: bool
+) -> None:
+    """Name a pack that nobody named and that is not the default one, and say what to know of any."""
+    is_usual = name != DEFAULT_PACK and name == usual_pack("", settings.model_roots)
+    unasked = is_usual and not (is_named or settings.pack)
+    if unasked:
+        here = f"it is on this machine, {DEFAULT_PACK} is not"
+        notices.remark_once(
+            f"Using the model pack {name}: {here}. {Field('pack')} takes another.", unasked=True
+        )
+    if pack.note:
+        notices.remark_once(pack.note, unasked=unasked)
 
 
 def _pack_of(known: CacheSettings, settings: Settings, notices: Notices) -> ModelPack | None:

@@ -21,9 +21,10 @@ _EMBEDDED_LABEL = "the library of this user"
 
 def open_cache(path: Path) -> "Cache":
     """The cache at a path, there or not yet."""
+    from facesets.files import path_of_cache
     from facesets.store.npz.cache import Cache
 
-    return Cache(path.absolute())
+    return Cache(path_of_cache(path))
 
 
 def embedded_server(settings: Settings, notices: Notices) -> "EmbeddedServer":

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 STATUS_FAILED_INPUTS = 3
 _CLEAR_UP_S = 1.0
+_LINES_IN_MIND = 1000
+"""That are printed once: a worker prints others for months."""
 _SHOW_CURSOR = b"\x1b[?25h"
 """Bars hide it."""
 _LEAST_COLUMN = 20
@@ -50,7 +52,7 @@ class ConsoleSession:
     queue: bool = False
     stopped_by: int = 0
     summary: object = None
-    reported: set[str] = dataclasses.field(default_factory=set)
+    reported: dict[str, None] = dataclasses.field(default_factory=dict)
 
     @property
     def terse(self) -> bool:
@@ -64,7 +66,7 @@ session = ConsoleSession()
 def start(*, quiet: bool, verbose: bool) -> None:
     """Begin a run of the program in which flags before the command say how much to print."""
     session.quiet, session.verbose, session.only_result, session.summary = quiet, verbose, False, None
-    session.reported = set()
+    session.reported = {}
 
 
 def speak(*, quiet: bool, verbose: bool) -> None:
@@ -173,11 +175,27 @@ def remark(line: str) -> None:
         notice(line)
 
 
+def remark_once(line: str, *, unasked: bool = False) -> None:
+    """Print a remark once; one about a choice that nobody made goes into logs, too, but not with -q."""
+    is_left_out = session.quiet and not session.verbose if unasked else session.terse
+    if not is_left_out and is_new(line):
+        notice(line)
+
+
 def detail(line: str) -> None:
     """Print a line for whoever wants to know exactly, once: what several parts of a run need each finds."""
-    if session.verbose and line not in session.reported:
-        session.reported.add(line)
+    if session.verbose and is_new(line):
         notice(line)
+
+
+def is_new(line: str) -> bool:
+    """Whether a line was not printed, as far as that is kept in mind."""
+    if line in session.reported:
+        return False
+    session.reported[line] = None
+    if len(session.reported) > _LINES_IN_MIND:
+        del session.reported[next(iter(session.reported))]
+    return True
 
 
 def says_again() -> bool:

@@ -48,6 +48,8 @@ def doctor(
     findings = [_settings(conf)]
     written = [Path.cwd(), *(path.absolute() for path in directories or [])]
     findings += run(roots, written, pack or conf.pack, body_model)
+    if console.session.quiet:
+        findings = [each for each in findings if not _only_tells_of_a_pack(each)]
     findings = [dataclasses.replace(finding, state=worded(finding.state)) for finding in findings]
     lines = []
     for finding in findings:
@@ -57,6 +59,11 @@ def doctor(
     console.show_list("findings", findings, "\n".join(lines))
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)
+
+
+def _only_tells_of_a_pack(finding: "DoctorFinding") -> bool:
+    """Whether it is how good a pack is that is here: nothing to repair, and no answer to what is wrong."""
+    return finding.level == "note" and not finding.repair and finding.subject.startswith("model pack ")
 
 
 def _settings(conf: "Settings") -> "DoctorFinding":
@@ -75,7 +82,7 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
     detection = detection_options(None, pack, None, None, conf)
     kept = conf.cache_dir / FILE_NAME
     with console.stoppable() as stop, console.progress() as progress:
-        models = get_pack(detection.pack, conf, console, progress, stop)
+        models = get_pack(detection.pack, conf, console, progress, stop, is_named=bool(pack))
         where = choose(provider, models, console).provider
         results = benchmark(models, detection, where, conf.cpus, stop=stop)
     rows = [

@@ -8,6 +8,7 @@ from facesets.cli import console
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.wording import name_and_number
+from facesets.errors import WrongUsage
 from facesets.files import printable
 
 if TYPE_CHECKING:
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
 
 
 def explain(
-    face: Annotated[int, typer.Argument(metavar="FACE", help="The number of a face.", show_default=False)],
+    face: Annotated[
+        str,
+        typer.Argument(
+            metavar="FACE|PHOTO",
+            help="The number of a face, or a photo of the library by its path or its hash: all faces on it.",
+            show_default=False,
+        ),
+    ],
     who: Annotated[
         str | None,
         typer.Argument(
@@ -29,9 +37,30 @@ def explain(
     """Say why a face is whose it is: whom it is like, who said so, and what would have changed that."""
     from facesets.operations.people.review.explaining import explain as run
 
+    if face.isdecimal():
+        with opened_library(database) as session:
+            found = run(session, int(face), who)
+        console.show(found, _lines(found), asked_for=True)
+        return
+    every = _on_photo(face, who, database)
+    parts = ["\n".join(_lines(each)) for each in every]
+    nothing = f"No face was found on {printable(face)}."
+    console.show_list("faces", every, "\n\n".join(parts) if parts else nothing)
+
+
+def _on_photo(text: str, who: str | None, database: str | None) -> "list[Explanation]":
+    """All faces on the photo of a path or a hash. Raises `WrongUsage` for what can be neither."""
+    from facesets.operations.library.show_photo import faces_of_photo, means_photo
+    from facesets.operations.people.review.explaining import explain as run
+    from facesets.store.postgres.library import Library
+
+    if not means_photo(text):
+        raise WrongUsage(
+            f"{printable(text)} is neither the number of a face nor a photo. The numbers are printed by "
+            "`facesets people show WHO --faces 20` and `facesets show PHOTO`."
+        )
     with opened_library(database) as session:
-        found = run(session, face, who)
-    console.show(found, _lines(found), asked_for=True)
+        return [run(session, each, who) for each in faces_of_photo(Library(session), text)]
 
 
 def _lines(found: "Explanation") -> list[str]:

@@ -78,6 +78,11 @@ def _lines(summary: "ExportXmpSummary") -> list[str]:
         whose = "its photo is" if summary.left_behind == 1 else "their photos are"
         these = counted(summary.left_behind, "sidecar")
         lines.append(f"{these} changed or removed because {whose} gone or not in the library any more.")
+    if summary.empty:
+        files = counted(
+            summary.empty, "of these sidecars was an empty file", "of these sidecars were empty files"
+        )
+        lines.append(f"{files}: a program may have been cut off writing there.")
     if summary.missing:
         lines.append(f"{counted(summary.missing, 'photo is', 'photos are')} not there: mounted elsewhere?")
     if summary.unfit:

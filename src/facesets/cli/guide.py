@@ -185,7 +185,12 @@ GUIDE = {
         "facesets export-xmp Anna Ben --target ~/Pictures/2024",
         "facesets export-xmp --undo last",
     ),
-    "explain": _entry(LIBRARY, "facesets explain 812", "facesets explain 812 Ben --json"),
+    "explain": _entry(
+        LIBRARY,
+        "facesets explain 812",
+        "facesets explain 812 Ben --json",
+        "facesets explain photos/beach.jpg",
+    ),
     "tags list": _entry(LIBRARY, "facesets tags list", "facesets tags list --toml > tags.toml"),
     "tags set": _entry(LIBRARY, "facesets tags set tags.toml --dry-run", "facesets tags set tags.toml"),
     "tags run": _entry(LIBRARY, "facesets tags run", "facesets tags run --faces"),

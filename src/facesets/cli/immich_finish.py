@@ -106,6 +106,11 @@ class _LogNotices:
         if not console.session.terse:
             self.say(line)
 
+    def remark_once(self, line: str, *, unasked: bool = False) -> None:
+        is_left_out = console.session.quiet if unasked else console.session.terse
+        if not is_left_out and console.is_new(line):
+            self.say(line)
+
     def detail(self, line: str) -> None:
         if console.session.verbose:
             self.say(line)

@@ -121,6 +121,9 @@ def _lines(summary: "ImportNamesSummary") -> list[str]:
         f"Another name? {printable(each)}. `facesets people merge` makes two people one."
         for each in summary.also_called[:_LISTED]
     ]
+    if summary.empty:
+        files = counted(summary.empty, "sidecar is an empty file", "sidecars are empty files")
+        lines.append(f"{files}, and passed over: a program may have been cut off writing there.")
     if summary.nameless:
         lines.append(
             f"{counted(summary.nameless, 'face')} of Picasa's contacts without a name here: give Picasa's "

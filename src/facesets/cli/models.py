@@ -24,7 +24,7 @@ _Name = Annotated[
     str | None,
     typer.Argument(
         metavar="[NAME]",
-        help="A pack's name or path. [default: `pack` of facesets.toml, else buffalo_l]",
+        help="A pack's name or path. [default: the one that is used where none is named]",
         show_default=False,
     ),
 ]
@@ -50,9 +50,9 @@ _PublishedName = Annotated[
 
 
 def _named(name: str | None, conf: "Settings") -> str:
-    from facesets.inference.packs import DEFAULT_PACK
+    from facesets.inference.packs import usual_pack
 
-    return name or conf.pack or DEFAULT_PACK
+    return name or usual_pack(conf.pack, conf.model_roots)
 
 
 @models.command("list")
@@ -133,11 +133,12 @@ def pull(
     buffalo_l or open for faces, ViT-B-32__openai for CLIP, yolox_s for bodies.
     """
     from facesets import settings
+    from facesets.inference.packs import DEFAULT_PACK
     from facesets.operations.models.pull import pull as run
     from facesets.operations.models.pull import would_pull
 
     conf = settings.load()
-    name = _named(name, conf)
+    name = name or conf.pack or DEFAULT_PACK
     if dry_run:
         plan = would_pull(name, conf.model_roots, force=force)
         there = f"{plan.path} is there already." if not plan.url else f"{plan.url} into {plan.path}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from facesets.files import is_there, printable
+from facesets.operations.options.shared import MIN_SHORT
 
 Values: TypeAlias = Mapping[str, Any]
 """What a command was called with, by its parameters' names."""
@@ -111,7 +112,10 @@ def _after_refine(values: Values, summary: object) -> Words:
     if not getattr(summary, "facesets", 0):
         return ()
     cache, out = ((), first) if second is None else ((first,), second)
-    return ("export-swap", *cache, out, _beside(out, "swap"), *_database(values))
+    least = values.get("min_short", MIN_SHORT)
+    # Smaller faces that were asked for are to come into the export, too.
+    smaller = ("--min-face-short", f"{least:g}") if least < MIN_SHORT else ()
+    return ("export-swap", *cache, out, _beside(out, "swap"), *smaller, *_database(values))
 
 
 def _after_export(values: Values, summary: object) -> Words:
@@ -159,9 +163,10 @@ def _after_push(values: Values, summary: object) -> Words:
 def _after_pull(values: Values, _summary: object) -> Words:
     from facesets import settings
     from facesets.inference.catalog import PUBLISHED_BODY, PUBLISHED_CLIP
-    from facesets.inference.packs import DEFAULT_PACK
+    from facesets.inference.packs import usual_pack
 
-    name, usual = values["name"], settings.load().pack or DEFAULT_PACK
+    conf, name = settings.load(), values["name"]
+    usual = usual_pack(conf.pack, conf.model_roots)
     if name in PUBLISHED_CLIP:
         return ("index", "--target", "PHOTOS")
     if name in PUBLISHED_BODY:

@@ -69,7 +69,8 @@ ExcludeOption = Annotated[
 PackOption = Annotated[
     str | None,
     Option(
-        "Model pack, by name or path.", unset="the cache's own, else `pack` of facesets.toml, else buffalo_l"
+        "Model pack, by name or path.",
+        unset="the cache's own, else `pack` of facesets.toml, else one that is here, else buffalo_l",
     ),
 ]
 BodyModelOption = Annotated[

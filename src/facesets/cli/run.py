@@ -180,6 +180,7 @@ def _models(
     from facesets.assembly.packs import get_pack
     from facesets.assembly.stages import StageModels, stages_of_run
     from facesets.assembly.tuning import tuning_for_run
+    from facesets.inference.packs import DEFAULT_PACK
     from facesets.operations.models.tuning import is_long
     from facesets.operations.options.cache import EmbedOptions
 
@@ -188,8 +189,9 @@ def _models(
         cache.settings, flags["pack"], flags["det_size"], flags["min_det_score"], conf
     )
     is_chosen = bool(flags["pack"] or conf.pack or cache.settings)
-    if is_chosen:
-        pack = get_pack(detection.pack, conf, console, progress, stop, known=cache.settings)
+    if is_chosen or detection.pack != DEFAULT_PACK:
+        named = bool(flags["pack"])
+        pack = get_pack(detection.pack, conf, console, progress, stop, known=cache.settings, is_named=named)
     else:
         pack = _usual_pack(detection.pack, conf, progress, stop)
     choice = choose(flags["provider"], pack, console)
@@ -238,6 +240,7 @@ def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop")
     taken, instead = fetch_or_open(name, conf.model_roots, agrees=agrees, progress=progress, stop=stop)
     if instead:
         progress.say(instead)
+        console.remark_once(taken.note, unasked=True)
     return find_pack(taken.path, ())
 
 

@@ -43,7 +43,7 @@ def verify_bundle(
         def find() -> "tuple[ModelPack, ProviderChoice]":
             known = next(filter(None, map(models_beside, files)), None)
             name = detection_options(known, pack, None, None, conf).pack
-            models = get_pack(name, conf, console, progress, stop, known=known)
+            models = get_pack(name, conf, console, progress, stop, known=known, is_named=bool(pack))
             return models, choose(provider, models, console)
 
         loader = EmbedderOnDemand(find, LOADER_DET_SIZE, LOADER_MIN_DET_SCORE)

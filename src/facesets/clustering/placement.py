@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from facesets.clustering.calibration import Calibration
 from facesets.clustering.vectors import Int64
+from facesets.plurals import counted
 
 
 class Placement(IntEnum):
@@ -62,7 +63,7 @@ def describe(
     measured: Calibration, placement: NDArray[np.uint8], cannot: int, contradictions: int
 ) -> tuple[str, ...]:
     """One sentence for each thing that a user may ask about."""
-    count = np.bincount(placement, minlength=len(Placement))
+    count: list[int] = np.bincount(placement, minlength=len(Placement)).tolist()
     said = [
         (
             f"One person's faces are typically similar by {measured.typical:.2f} and strangers rarely by "
@@ -73,23 +74,28 @@ def describe(
             f"{measured.link:.2f} on."
         ),
         (
-            f"{count[Placement.CORE]} faces are certain, {count[Placement.JOINED]} resemble the mean of "
+            f"{_faces_are(count[Placement.CORE])} certain, {count[Placement.JOINED]} resemble the mean of "
             f"their cluster, {count[Placement.LINKED]} are linked, {count[Placement.SATELLITE]} surround "
             f"their person, {count[Placement.ALONE]} are alone."
         ),
     ]
     if count[Placement.INCOHERENT]:
         said.append(
-            f"{count[Placement.INCOHERENT]} faces are noise: they came from clusters whose faces are "
-            f"similar by less than {measured.coherent:.2f} on average, and belong to nobody."
+            f"{_faces_are(count[Placement.INCOHERENT])} noise, out of clusters whose faces are similar by "
+            f"less than {measured.coherent:.2f} on average, and nobody's."
         )
     if count[Placement.POOR]:
         said.append(
-            f"{count[Placement.POOR]} faces are too small, cut off or hardly one, and alone: nobody is made "
-            "of such."
+            f"{_faces_are(count[Placement.POOR])} too small, cut off or hardly one, and alone: nobody is "
+            "made of such."
         )
     if cannot:
-        said.append(f"{cannot} pairs of faces were kept apart.")
+        said.append(f"{counted(cannot, 'pair of faces was', 'pairs of faces were')} kept apart.")
     if contradictions:
-        said.append(f"{contradictions} pairs had to be both together and apart; they are together.")
+        pairs = counted(contradictions, "pair")
+        said.append(f"{pairs} had to be both together and apart; they are together.")
     return tuple(said)
+
+
+def _faces_are(count: int) -> str:
+    return counted(count, "face is", "faces are")

@@ -2,11 +2,13 @@
 
 A photo `IMG_1.jpg` has `IMG_1.jpg.json`, or since 2024 `IMG_1.jpg.supplemental-metadata.json`. What is before
 `.json` is cut off after 46 characters. The number of a second `IMG_1(1).jpg` stands at the very end:
-`IMG_1.jpg(1).json`, `IMG_1.jpg.supplemental-metadata(1).json`.
+`IMG_1.jpg(1).json`, `IMG_1.jpg.supplemental-metadata(1).json`. What was edited, `IMG_1-edited.jpg` or in the
+language of the account `IMG_1-bearbeitet.jpg`, has none of its own: that of the original speaks of it.
 """
 
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Iterator
 
 from facesets.errors import WrongUsage
@@ -16,7 +18,15 @@ from facesets.formats.named_regions import NamedRegion
 _LONGEST = 46
 _NEW = ".supplemental-metadata"
 _NUMBERED = re.compile(r"(.*)(\(\d+\))(\.[^.]*)", re.DOTALL)
-_EDITED = "-edited"
+_EDITED = tuple(
+    f"-{word}"
+    for word in (
+        *("edited", "bearbeitet", "modifié", "modificato", "editado", "ha editado", "editat"),
+        *("bewerkt", "redigerad", "redigeret", "redigert", "muokattu", "edytowane", "upravené"),
+        *("отредактировано", "відредаговано", "編集済み", "编辑", "편집됨"),
+    )
+)
+"""Of a name only where the original's file is there: more of them do no harm."""
 
 
 def takeout_file(photo: str, names: Collection[str]) -> str:
@@ -25,16 +35,29 @@ def takeout_file(photo: str, names: Collection[str]) -> str:
 
 
 def _possible_files(photo: str) -> Iterator[str]:
-    numbered = _NUMBERED.fullmatch(photo)
-    stem, dot, suffix = photo.rpartition(".")
-    originals = [(photo, "")]
-    if numbered:
-        originals.append((numbered[1] + numbered[3], numbered[2]))
-    if stem.endswith(_EDITED):
-        originals.append((stem.removesuffix(_EDITED) + dot + suffix, ""))
-    for original, copy in originals:
+    written = [(photo, ""), *_numbered(photo)]
+    edited = [(before, copy) for name, copy in written if (before := _before_editing(name))]
+    first = [each for before, copy in edited if not copy for each in _numbered(before)]
+    for original, copy in (*written, *edited, *first):
         yield f"{(original + _NEW)[:_LONGEST]}{copy}.json"
         yield f"{original[:_LONGEST]}{copy}.json"
+
+
+def _numbered(photo: str) -> list[tuple[str, str]]:
+    """The name of a second photo of a name without its number, and that; nothing for others."""
+    found = _NUMBERED.fullmatch(photo)
+    return [(found[1] + found[3], found[2])] if found else []
+
+
+def _before_editing(photo: str) -> str:
+    """The name of the photo that one was made of by editing; empty where it was not edited."""
+    stem, dot, suffix = photo.rpartition(".")
+    # A Mac takes accents apart, and what comes from elsewhere keeps its own form.
+    for form in ("NFC", "NFD"):
+        for ending in _EDITED:
+            if stem.endswith(written := unicodedata.normalize(form, ending)):
+                return stem.removesuffix(written) + dot + suffix
+    return ""
 
 
 def read_takeout(content: bytes) -> tuple[NamedRegion, ...]:

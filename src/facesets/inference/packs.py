@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from facesets.errors import Command, DamagedFile, Field, MissingModelPack
+from facesets.errors import Command, DamagedFile, FacesetsError, Field, MissingModelPack
 from facesets.files import printable, writing
 from facesets.inference.body_models import PART as BODIES
 from facesets.inference.catalog import CONVERTED, PUBLISHED
@@ -60,6 +60,29 @@ def directories_below(roots: Sequence[Path], parts: Sequence[str]) -> list[Path]
     # The same directory may be reached through two roots; its name is the one it was reached by first.
     unique = {directory.resolve(): directory.absolute() for directory in reversed(below)}
     return list(reversed(unique.values()))
+
+
+def usual_pack(named: str, roots: Sequence[Path]) -> str:
+    """The pack for what was made with none yet.
+
+    It is the one that settings name, else the default one, else another published one that is here, of
+    several the first of the catalogue; else the default one, which can be fetched. A pack of somebody's own
+    is taken where it is named.
+    """
+    here = (name for name in (*PUBLISHED, *CONVERTED) if not named and _is_usable(name, roots))
+    return named or next(here, DEFAULT_PACK)
+
+
+def _is_usable(name: str, roots: Sequence[Path]) -> bool:
+    places = [d for d in pack_directories(name, roots) if d.is_dir() and any(d.glob("*.onnx"))]
+    if not places or name == DEFAULT_PACK:
+        # What is wrong with the default one is said where it is taken.
+        return bool(places)
+    try:
+        read_pack(places[0])
+    except FacesetsError:
+        return False
+    return True
 
 
 def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:

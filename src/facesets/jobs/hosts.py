@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 
 from facesets.assembly.language_models import chosen_provider
@@ -14,9 +15,10 @@ from facesets.errors import Command, FacesetsError, Field
 from facesets.files import printable
 from facesets.jobs.orders import Needs
 from facesets.jobs.services import TriedServices
-from facesets.jobs.trials import BeingTried, TriedFolders
+from facesets.jobs.trials import BeingTried, TriedDrives
 from facesets.path_map import PathMap
 from facesets.progress import SilentProgress
+from facesets.records import CacheSettings
 from facesets.remote.service_embedder import service_model
 from facesets.settings import LlmSettings, Settings
 from facesets.stop import Stop
@@ -56,7 +58,7 @@ class Host:
     ml_uri: str | None = None
     gpu: str = ""
     services: TriedServices = field(default_factory=TriedServices)
-    folders: TriedFolders = field(default_factory=TriedFolders)
+    drives: TriedDrives = field(default_factory=TriedDrives)
 
     def lacks(self, command: str, needs: Needs, library: Library) -> str:
         """Why this host does not take a job; empty if it does."""
@@ -69,7 +71,7 @@ class Host:
         if needs.files and self.paths.pairs:
             return "it needs photos at the paths that the library knows, which lie elsewhere here"
         for folder in needs.folders:
-            if lacking := self.folders.lacks(self.paths.here(folder)):
+            if lacking := self.drives.lacks_folder(self.paths.here(folder)):
                 return lacking
         parts = _MODULES_OF.get(needs.extra, (needs.extra,)) if needs.extra else ()
         if any(find_spec(part) is None for part in parts):
@@ -97,9 +99,14 @@ class Host:
                 f"service, which {service} would name"
             )
         own = known if of_service is None else None
-        chosen = detection_options(own, needs.pack or None, None, None, self.conf)
+        find_out = partial(self._lacks_pack, needs.pack or None, own)
+        return self.drives.lacks(("pack", needs.pack, own), find_out, "the models' folder")
+
+    def _lacks_pack(self, named: str | None, known: CacheSettings | None) -> str:
+        """Why the model pack that is named, else that of the library, is not here; empty if it is."""
+        chosen = detection_options(known, named, None, None, self.conf)
         try:
-            get_pack(chosen.pack, self.conf, self.notices, SilentProgress(), Stop(), known=own, fetch=False)
+            get_pack(chosen.pack, self.conf, self.notices, SilentProgress(), Stop(), known=known, fetch=False)
         except FacesetsError:
             return f"the model pack {printable(chosen.pack)} is not here"
         return ""

@@ -74,9 +74,15 @@ class Models:
         )
 
     def forget(self, asked: dict[str, Any], options: IndexOptions) -> None:
-        """Load that again the next time: what holds a service for gone does so for ever."""
+        """Load that again the next time if it is at a service: what holds one for gone does so for ever."""
+        if not self._service(asked):
+            # What runs here is as good as it was, though the database was unavailable for a moment.
+            return
         with self._lock:
             self._loaded.pop(_key(asked, options), None)
+
+    def _service(self, asked: dict[str, Any]) -> str | None:
+        return self._host.ml_uri or asked.get("ml_uri")
 
     def _load(
         self, asked: dict[str, Any], options: IndexOptions
@@ -86,7 +92,7 @@ class Models:
             (asked.get("pack"), asked.get("det_size"), asked.get("min_det_score")),
             asked.get("clip_pack"),
             self._provider,
-            host.ml_uri or asked.get("ml_uri"),
+            self._service(asked),
             skip_faces=bool(asked.get("skip_faces")),
             skip_clip=bool(asked.get("skip_clip")),
             workers=self._concurrency,

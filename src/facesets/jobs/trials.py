@@ -14,7 +14,7 @@ from facesets.files import has_something, printable
 _WAITED_S = 1.0
 """For what is known at once: what comes of anything else is seen the next time it is asked for."""
 
-_FOLDER_ANSWERS_WITHIN_S = 10.0
+_ANSWERS_WITHIN_S = 10.0
 """A disk that sleeps has begun to turn by then."""
 
 
@@ -82,20 +82,30 @@ class Trials:
 
 
 @dataclass(frozen=True, slots=True)
-class TriedFolders:
-    """Looks into folders that may lie on a drive that does not answer."""
+class TriedDrives:
+    """Looks at what may lie on a drive that does not answer: folders of photos, and model packs."""
 
     _trials: Trials = field(default_factory=Trials)
 
-    def lacks(self, folder: str) -> str:
+    def lacks_folder(self, folder: str) -> str:
         """Why there is nothing to read in a folder; empty if there is, `BeingTried` if that takes long."""
         name = printable(folder)
-        self._trials.begin(
-            folder, lambda: "" if has_something(Path(folder)) else f"there is nothing in {name}"
+        return self.lacks(
+            folder, lambda: "" if has_something(Path(folder)) else f"there is nothing in {name}", name
         )
-        lacking = self._trials.result(folder)
+
+    def lacks(self, key: Hashable, find_out: Callable[[], str], place: str) -> str:
+        """What a look at a place finds lacking, and whether that takes long, likewise.
+
+        Parameters
+        ----------
+        key : hashable
+            What is looked for: once at a time.
+        """
+        self._trials.begin(key, find_out)
+        lacking = self._trials.result(key)
         if lacking is not None:
             return lacking
-        if self._trials.lasts_s(folder) < _FOLDER_ANSWERS_WITHIN_S:
-            return BeingTried(f"{name} is being looked at")
-        return f"the drive of {name} does not answer"
+        if self._trials.lasts_s(key) < _ANSWERS_WITHIN_S:
+            return BeingTried(f"{place} is being looked at")
+        return f"the drive of {place} does not answer"

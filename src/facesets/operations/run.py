@@ -6,7 +6,14 @@ from pathlib import Path
 
 from facesets.errors import Command, SourceGone, WrongUsage
 from facesets.file_records import FileRecord
-from facesets.files import PAGES, RUN_RECORD, plain_path, printable, sweep_temporaries
+from facesets.files import (
+    PAGES,
+    RUN_RECORD,
+    path_of_cache,
+    plain_path,
+    printable,
+    sweep_temporaries,
+)
 from facesets.interfaces import Embedder, Progress, Source
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
@@ -140,7 +147,7 @@ def run(
     roots = _roots(photos, out)
     options = _with_own_results(options)
     source = ListedOnce(FolderSource(photos, include=options.include, exclude=options.exclude))
-    cache = Cache(cache_of(out).absolute())
+    cache = Cache(path_of_cache(cache_of(out)))
     start = RunSummary(str(photos), str(out), dry_run=options.dry_run)
     with reserved(out, dry_run=options.dry_run):
         to_do, has_changed = _changes(source, cache)

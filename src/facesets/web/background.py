@@ -237,6 +237,10 @@ class JobNotices:
         """Log a line."""
         _log.info("%s", line)
 
+    def remark_once(self, line: str, *, unasked: bool = False) -> None:
+        """Log a line, and keep one about a choice that nobody made."""
+        (self.notice if unasked else self.remark)(line)
+
     def detail(self, line: str) -> None:
         """Log a line."""
         _log.debug("%s", line)

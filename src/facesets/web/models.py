@@ -77,6 +77,10 @@ class _Logged:
 
     remark = detail = notice
 
+    def remark_once(self, line: str, *, unasked: bool = False) -> None:  # noqa: ARG002 - nobody looks on
+        """Log a line."""
+        self.notice(line)
+
     def says_again(self) -> bool:
         """Once is enough."""
         return False

@@ -7,6 +7,7 @@ from tests.fixtures.photo_library import PEOPLE, Library
 
 from facesets.errors import WrongUsage
 from facesets.operations.grouping.cluster import cluster
+from facesets.operations.grouping.gating import advise
 from facesets.operations.grouping.refine import RefineSummary, gate_faces, refine
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.progress import SilentProgress
@@ -187,6 +188,19 @@ def test_the_hint_names_the_gate_that_is_in_the_way_and_keeps_its_promise(
     sets = f"{better.facesets} face set{'s' if better.facesets > 1 else ''} with {better.kept} faces"
     assert better.facesets > 0
     assert f"there would be {sets}, where there are 0 face sets" in summary.hint
+
+
+@pytest.mark.parametrize(("edge", "needs_more"), [(70, True), (105, False)])
+def test_a_hint_to_take_smaller_faces_says_what_an_export_needs_then(
+    library: Library, edge: int, needs_more: bool
+) -> None:
+    collection = library.store.load()
+    faces = replace(collection.faces, face_short=np.full(len(collection.faces), edge, np.float32))
+    options = replace(TASTE, min_short=110)
+    advice = advise(faces, len(collection.images), options, lambda tried: gate_faces(faces, tried))
+    assert f"With --min-short {edge} there would be" in advice.hint
+    also = f"`export-swap` takes faces from 100 pixels on: give it --min-face-short {edge}, too."
+    assert advice.hint.endswith(also) == needs_more
 
 
 def test_gates_that_cost_nothing_are_not_spoken_of(library: Library, tmp_path: Path) -> None:

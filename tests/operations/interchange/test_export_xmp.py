@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -360,6 +361,61 @@ def test_a_sidecar_that_was_deleted_is_written_again(library: Library, photos: P
     export(library)
     sidecar(photo).unlink()
     assert export(library).new == 1
+
+
+def emptied(photo: Path, *, ago_s: float = 3600) -> Path:
+    """The sidecar of a photo as a program leaves it that was cut off before it wrote a byte."""
+    sidecar(photo).write_bytes(b"")
+    when = time.time() - ago_s
+    os.utime(sidecar(photo), (when, when))
+    return sidecar(photo)
+
+
+def test_an_empty_sidecar_is_written_like_a_missing_one_and_told_of(library: Library, photos: Path) -> None:
+    photo, other = picture(photos / "a.jpg"), picture(photos / "b.jpg", colour="red")
+    nobody = picture(photos / "c.jpg", colour="blue")
+    for each, *people in ((photo, "Anna"), (other, "Anna"), (nobody,)):
+        add(library, each, *people)
+        emptied(each)
+    assert (export(library, dry_run=True).empty, sidecar(photo).read_bytes()) == (2, b"")
+    summary = export(library)
+    assert (summary.changed, summary.empty, summary.failures) == (2, 2, [])
+    assert names(sidecar(photo)) == names(sidecar(other)) == ["Anna"]
+    assert sidecar(nobody).read_bytes() == b""
+    assert (export(library).unchanged, undo(library).restored) == (2, 2)
+    assert sidecar(photo).read_bytes() == b""
+
+
+def test_what_was_ours_and_is_empty_now_is_written_again(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg")
+    add(library, photo, "Anna")
+    export(library)
+    emptied(photo)
+    assert (export(library).empty, names(sidecar(photo))) == (1, ["Anna"])
+    emptied(photo)
+    correcting.move(library.database, [face_of(library, "Anna")], "nobody", by=BY)
+    assert (export(library).failures, sidecar(photo).read_bytes()) == ([], b"")
+
+
+def test_an_empty_sidecar_that_somebody_may_be_writing_is_left_to_them(
+    library: Library, photos: Path
+) -> None:
+    photo = picture(photos / "a.jpg")
+    add(library, photo, "Anna")
+    emptied(photo, ago_s=1)
+    (failure,) = export(library).failures
+    assert "another program may be at it" in failure.reason
+    assert sidecar(photo).read_bytes() == b""
+
+
+def test_an_empty_sidecar_of_a_photo_that_is_gone_is_none(library: Library, photos: Path) -> None:
+    photo = picture(photos / "a.jpg")
+    add(library, photo, "Anna")
+    export(library)
+    emptied(photo)
+    photo.unlink()
+    summary = export(library)
+    assert (summary.failures, summary.missing, sidecar(photo).read_bytes()) == ([], 1, b"")
 
 
 def test_a_run_is_taken_back_byte_for_byte(library: Library, photos: Path) -> None:

@@ -275,6 +275,15 @@ def test_a_sidecar_without_names_does_not_hide_another_that_has_some(
     assert name_of(library, face) == "Anna"
 
 
+def test_an_empty_sidecar_hides_no_names_and_is_told_of(library: Library, tmp_path: Path) -> None:
+    (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
+    (tmp_path / "1.jpg.xmp").write_bytes(b"")
+    (tmp_path / "1.xmp").write_bytes(mwg(("Anna", LEFT)))
+    summary = bring(library, tmp_path)
+    assert (summary.named, summary.failed, summary.empty) == (1, [], 1)
+    assert name_of(library, face) == "Anna"
+
+
 @pytest.mark.parametrize(
     ("given", "path", "here"),
     [

@@ -174,3 +174,25 @@ def test_a_member_that_lies_about_its_place_is_refused(sound: Path, tmp_path: Pa
     (tmp_path / "c.npz").write_bytes(bytes(content))
     with pytest.raises(DamagedFile):
         Cache(tmp_path / "c.npz").load()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        (
+            "passwd",
+            b"root:x:0:0:root:/root:/bin/bash\n",
+            "is not a facesets cache: it seems to be text. Give",
+        ),
+        ("a.jpg", b"\xff\xd8\xff\xe0" + bytes(60), "is not a facesets cache: it seems to be a picture. Give"),
+        ("other", b"PK\x03\x04" + bytes(60), "is not a facesets cache: it seems to be an archive"),
+        ("cache.npz", b"root:x:0:0:root:/root:/bin/bash\n", "or is damaged. Restore it from a backup"),
+        ("zeros", bytes(600), "or is damaged. Restore it from a backup"),
+    ],
+)
+def test_nobody_is_told_to_move_away_a_file_that_is_none_of_ours(
+    tmp_path: Path, name: str, content: bytes, sentence: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FacesetsError, match=sentence):
+        Cache(tmp_path / name).load()

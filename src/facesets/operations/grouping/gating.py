@@ -15,6 +15,7 @@ from facesets.records import Bool, Faces, Float32, Int64
 from facesets.results.gates import (
     AGE_GATES,
     AGE_SPREADS,
+    MIN_FACE_SHORT,
     MIN_FACES,
     QUALITY_GATES,
     REFINE_GATES,
@@ -128,10 +129,19 @@ def advise(
             changed = " ".join(_flags(chosen, options))
             usual = replace(RefineOptions().for_store(photos, ""), merge_threshold=options.merge_threshold)
             flags = _flags(chosen, options, usual)
-            return Advice(f"{cost} With {changed} there would be {gives}.", flags)
+            return Advice(f"{cost} With {changed} there would be {gives}.{_also(chosen, options)}", flags)
         if _kept(now):
             break
     return Advice(f"{cost} No looser gate would give more.")
+
+
+def _also(chosen: RefineOptions, options: RefineOptions) -> str:
+    """What else to give where faces come into face sets that would not come into an export."""
+    needed = ExportSwapOptions().min_face_short
+    if chosen.min_short >= min(options.min_short, needed):
+        return ""
+    give = f"{MIN_FACE_SHORT.flag} {chosen.min_short:g}"
+    return f" `export-swap` takes faces from {needed:g} pixels on: give it {give}, too."
 
 
 def _best(

@@ -3,13 +3,13 @@
 import errno
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from facesets.errors import CannotWrite
 from facesets.files import plain_path, sweep_temporaries
@@ -17,6 +17,7 @@ from facesets.formats.xmp.merging import EditedSince
 from facesets.formats.xmp.ownership import NOTHING
 from facesets.interfaces import Progress
 from facesets.operations.interchange.export_request import Request, request_of
+from facesets.operations.interchange.in_parts import InParallel, each_of, in_parts
 from facesets.operations.interchange.sidecar_files import put, state_of, why_not_written
 from facesets.operations.interchange.sidecar_plan import Plan, packed, plan_sidecar, sidecar_of
 from facesets.operations.options.xmp import ExportXmpOptions
@@ -45,17 +46,11 @@ from facesets.store.postgres.xmp_sidecars import (
     sidecars_without_photo,
 )
 
-T = TypeVar("T")
-U = TypeVar("U")
 FacesOfImages: TypeAlias = Mapping[int, Sequence[PersonFace]]
-InParallel: TypeAlias = Callable[..., Iterable[Any]]
-"""The `map` of an executor."""
 
 COMMAND = "export-xmp"
 _REFUSED = ("edited", "failed", "missing")
 _AT_A_TIME = 1000
-_PART = 25
-"""Photos that a thread takes at a time."""
 MOST_HELD = 64_000_000
 """Bytes of sidecars in memory, from which on those that are planned are written first."""
 THREADS = 8
@@ -89,6 +84,8 @@ class ExportXmpSummary:
         Sidecars in which somebody changed what we wrote.
     unfit
         Names that no XML can hold.
+    empty
+        Those of the changed ones that were files without a byte, as whoever was cut off leaves them.
     run
         By what the run is taken back; 0 where there is nothing to take back.
     """
@@ -104,6 +101,7 @@ class ExportXmpSummary:
     edited: list[LeftSidecar] = field(default_factory=list)
     failures: list[LeftSidecar] = field(default_factory=list)
     unfit: list[str] = field(default_factory=list)
+    empty: int = 0
     run: int = 0
     stopped: bool = False
     dry_run: bool = False
@@ -140,9 +138,9 @@ def export_xmp(
             try:
                 with ThreadPoolExecutor(THREADS, thread_name_prefix="sidecars") as pool:
                     # What moved with its photo is known by what was written where it was: that comes last.
-                    known = map(export.read, _parts(paths, _AT_A_TIME))
+                    known = map(export.read, in_parts(paths, _AT_A_TIME))
                     for photos, faces in chain(
-                        known, map(export.read_left_behind, _parts(left_behind, _AT_A_TIME))
+                        known, map(export.read_left_behind, in_parts(left_behind, _AT_A_TIME))
                     ):
                         if stop.requested:
                             run.stopped = True
@@ -171,6 +169,7 @@ class _Export:
         self._counts: Counter[str] = Counter()
         self._held = 0
         self._left_behind = 0
+        self._empty = 0
         self._came_along: dict[Path, bool] = {}
         self._left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": []}
         detector = self._database.run(library.detector)
@@ -223,6 +222,7 @@ class _Export:
             edited=self._left["edited"],
             failures=self._left["failed"],
             unfit=unfit,
+            empty=self._empty,
             run=self._run if noted else 0,
             stopped=stopped,
             dry_run=not self._run,
@@ -242,7 +242,7 @@ class _Export:
 
         while photos:
             self._held = 0
-            plans = _each(plan, photos, in_parallel)
+            plans = each_of(plan, photos, in_parallel)
             photos = [photo for photo, planned in zip(photos, plans, strict=True) if planned is None]
             self._carry_out([planned for planned in plans if planned is not None], in_parallel)
 
@@ -253,13 +253,14 @@ class _Export:
         if self._run:
             sweep_temporaries(*_left_by_killed_runs(plan.photo for plan in plans))
             self._database.run(lambda connection: self._announce(connection, writing))
-            written = {plan.photo.path: plan for plan in _each(_write, writing, in_parallel)}
+            written = {plan.photo.path: plan for plan in each_of(_write, writing, in_parallel)}
             plans = [written.get(plan.photo.path, plan) for plan in plans]
             self._database.run(lambda connection: self._keep(connection, plans, written))
         for plan in plans:
             # Where neither a photo nor a sidecar is, there is nothing to tell.
             if plan.photo.is_known or plan.outcome != "missing":
                 self._counts[plan.outcome] += 1
+            self._empty += plan.was_empty and plan.outcome == "changed"
             self._left_behind += plan.is_left_behind and plan.outcome in ("changed", "removed")
             if plan.outcome in ("edited", "failed"):
                 self._left[plan.outcome].append(LeftSidecar(str(plan.path), plan.reason))
@@ -288,16 +289,6 @@ class _Export:
         keep_sidecars(connection, now)
         drop_changes(connection, self._run, failed)
         drop_moved(connection, [each.photo for each in map(_moved, plans) if each is not None])
-
-
-def _each(work: Callable[[T], U], items: Sequence[T], in_parallel: InParallel) -> list[U]:
-    """What comes of some items, several a thread: most are but a look at a file's time."""
-    parts = list(_parts(items, _PART))
-    return [each for part in in_parallel(lambda part: [work(item) for item in part], parts) for each in part]
-
-
-def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _left_by_killed_runs(photos: Iterable[PhotoFile]) -> list[Path]:

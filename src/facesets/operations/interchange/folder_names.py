@@ -44,11 +44,14 @@ class FilesRead:
         Faces that Picasa gives to contacts of whom no file says the name.
     failed : list of str
         Files that could not be read, and why.
+    empty : int
+        Sidecars without a byte, which say as much as none.
     """
 
     contacts: dict[str, str] = field(default_factory=dict)
     nameless: int = 0
     failed: list[str] = field(default_factory=list)
+    empty: int = 0
 
     def read_contacts(self, path: Path) -> None:
         """Take over the names of Picasa's contacts.xml."""
@@ -118,6 +121,9 @@ def _picasa_folder(listed: Listed, read: FilesRead) -> PicasaFolder:
 
 def _of_xmp(entry: "DirEntry[str]", listed: Listed, read: FilesRead) -> tuple[NamedRegion, ...]:
     def named(content: bytes) -> tuple[NamedRegion, ...]:
+        if not content:
+            read.empty += 1
+            return ()
         return read_named_regions(content, partial(_pixels, entry.path))
 
     for name in sidecars_to_read(entry.name, listed.names):

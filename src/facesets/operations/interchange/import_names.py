@@ -79,6 +79,8 @@ class ImportNamesSummary:
         Names of which most faces are one other person's here.
     no_names, failed : list of str
         What stands in the place of a name and is none; files that could not be read.
+    empty : int
+        Sidecars without a byte, which were passed over.
     stopped : bool
         The names of some photos were not read.
     """
@@ -98,6 +100,7 @@ class ImportNamesSummary:
     also_called: list[str] = field(default_factory=list)
     no_names: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    empty: int = 0
     stopped: bool = False
     dry_run: bool = False
     step: int | None = None
@@ -150,6 +153,7 @@ def import_names(
         nameless=files.nameless,
         no_names=found.no_names,
         failed=files.failed,
+        empty=files.empty,
         stopped=found.stopped,
         dry_run=dry_run,
         step=None if dry_run else summary.step,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from facesets.store.postgres.xmp_sidecars import KnownSidecar, PersonFace, Photo
 _LAYOUT = "1"
 """Rises where the same faces give other sidecars: these are then looked at again."""
 _CHANGED = "changed since it was indexed: index it again first"
+_WRITTEN_WITHIN_S = 60.0
+"""So long an empty file may be one that a program has opened and not yet written."""
 _LEAST = 1e-4
 """Fractions of the picture; what is smaller would be lost by rounding."""
 
@@ -45,6 +48,8 @@ class Plan:
         What of it is ours, as the library keeps that.
     is_left_behind
         Its photo is gone, or not in the library any more.
+    was_empty
+        There was a file without a byte, as a program that was cut off while writing leaves it.
     """
 
     photo: PhotoFile
@@ -56,6 +61,7 @@ class Plan:
     known: KnownSidecar | None = None
     ours_before: bytes = b""
     is_left_behind: bool = False
+    was_empty: bool = False
 
     @property
     def bytes_held(self) -> int:
@@ -102,7 +108,10 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
         # Before it is read, so that whatever is written meanwhile is seen the next time.
         state = state_of(path.with_name(name)) or (None, None)
         before = content_of(path.with_name(name))
-        done = _merged(photo, wanted, before, ours, asked, microsoft=microsoft)
+        if is_empty := before == b"":
+            _require_left(path.with_name(name))
+        # What holds nothing is as good as none, and stays where nothing is to be said.
+        done = _merged(photo, wanted, before or None, ours, asked, microsoft=microsoft)
     except _REFUSALS as error:
         return _not_done(photo, name, error)
     people = frozenset(each.person for each in wanted)
@@ -110,13 +119,20 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
     keeps = bool(wanted) or not done.ours.is_nothing
     return Plan(
         photo,
-        _outcome(before, done.content),
+        "unchanged" if is_empty and done.content is None else _outcome(before, done.content),
         name,
         before=before,
         after=done.content,
         known=now if keeps else None,
         ours_before=packed(done.found),
+        was_empty=is_empty,
     )
+
+
+def _require_left(sidecar: Path) -> None:
+    """Refuse an empty file that another program may be about to write. Raises `UnreadableXmp`."""
+    if abs(time.time() - sidecar.stat().st_mtime) < _WRITTEN_WITHIN_S:
+        raise UnreadableXmp("it is empty, and was written just now: another program may be at it")
 
 
 def _written(known: KnownSidecar | None) -> tuple[Ours, ...]:
@@ -129,7 +145,7 @@ def _without_photo(photo: PhotoFile, known: KnownSidecar, asked: Request) -> Pla
     sidecar = Path(photo.path).with_name(known.name)
     try:
         before = content_of(sidecar)
-        if before is None:
+        if not before:
             return Plan(photo, "missing")
         nobody = WantedSidecar((), photo.width, photo.height)
         done = merged(before, nobody, _written(known), asked.hashed, replace=asked.replace)

@@ -103,6 +103,16 @@ def show_photo(library: Library, text: str) -> ShownPhoto:
     return library.database.run(lambda connection: _shown(connection, _content(connection, text)))
 
 
+def faces_of_photo(library: Library, text: str) -> list[int]:
+    """The numbers of the faces on a photo, from left to right; named, and errors, as of `show_photo`."""
+
+    def work(connection: Connection) -> list[int]:
+        photo = _photo(connection, _content(connection, text))
+        return [face.id for face in faces_on_photo(connection, photo.id, limit=_MOST_FACES)]
+
+    return library.database.run(work)
+
+
 def _is_hash(text: str) -> bool:
     return _HASH.fullmatch(text) is not None
 
@@ -133,12 +143,17 @@ def _content(connection: Connection, text: str) -> str:
         ) from error
 
 
-def _shown(connection: Connection, sha256: str) -> ShownPhoto:
+def _photo(connection: Connection, sha256: str) -> LibraryPhoto:
     photo = find_photo(connection, sha256)
     if photo is None:
         raise NotFound(
             f"This photo is not in the library. {Command('index', Field('target', 'PHOTOS'))} takes it in."
         )
+    return photo
+
+
+def _shown(connection: Connection, sha256: str) -> ShownPhoto:
+    photo = _photo(connection, sha256)
     found = parts_of_photo(connection, photo.id)
     return ShownPhoto(
         photo.sha256,

@@ -11,13 +11,7 @@ from facesets.inference.body_models import find_body_model
 from facesets.inference.catalog import CONVERTED, DEFAULT_BODY, DEFAULT_CLIP, PUBLISHED
 from facesets.inference.clip_packs import default_clip
 from facesets.inference.model_files import ModelFile
-from facesets.inference.packs import (
-    DEFAULT_PACK,
-    find_pack,
-    installed,
-    pack_directories,
-    read_pack,
-)
+from facesets.inference.packs import find_pack, installed, pack_directories, read_pack, usual_pack
 from facesets.inference.providers import candidates, why_not
 from facesets.operations.models.finding import DoctorFinding
 
@@ -25,12 +19,12 @@ from facesets.operations.models.finding import DoctorFinding
 def inference_findings(
     roots: Sequence[Path], pack: str = "", body_model: Path | None = None
 ) -> list[DoctorFinding]:
-    """Whether there is the pack of the settings, else the default one, and which accelerators work."""
-    model = _any_recogniser(roots)
+    """Whether there is the pack of the settings, else the usual one, and which accelerators work."""
+    model, name = _any_recogniser(roots), usual_pack(pack, roots)
     return [
-        *_pack(roots, pack or DEFAULT_PACK),
+        *_pack(roots, name),
         _clip_pack(roots),
-        _body_model(roots, pack or DEFAULT_PACK, body_model),
+        _body_model(roots, name, body_model),
         *(_providers(model) if model is not None else []),
     ]
 

@@ -214,7 +214,8 @@ def fetch_or_open(
     PackPath
         The pack to work with.
     str
-        Empty, or a sentence that says which pack was taken in place of which, and why.
+        Empty, or a sentence that says which pack was taken in place of which, and why; what to know of that
+        one is its note.
 
     Raises
     ------
@@ -241,9 +242,7 @@ def fetch_or_open(
         if stop.requested:
             raise
         raise MissingModelPack(f"{both_ways(name, roots)} ({reason} {error})") from error
-    return taken, Sentence(
-        f"Going on with the open pack: {name} cannot be fetched now ({reason}) {CONVERTED[OPEN_PACK].note}"
-    )
+    return taken, Sentence(f"Going on with the open pack: {name} cannot be fetched now. ({reason})")
 
 
 def both_ways(name: str, roots: Sequence[Path]) -> Sentence:

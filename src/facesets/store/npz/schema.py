@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.errors import Command, DamagedFile, NewerFormat
+from facesets.errors import Command, DamagedFile, FacesetsError, NewerFormat, WrongUsage
 from facesets.file_records import FileRecord
 from facesets.files import printable
+from facesets.formats.guessed_kind import guessed_kind
 from facesets.formats.plain_npz import DAMAGE
 from facesets.records import CacheSettings, Faces, ImageRecord
 from facesets.store.npz.checks import check_columns, check_paths, check_settings, check_vectors
@@ -128,7 +129,7 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
     FileNotFoundError
     NewerFormat
         A later version of the program wrote it.
-    DamagedFile
+    DamagedFile, WrongUsage
         It is not a cache file, or not whole.
     """
     try:
@@ -158,7 +159,14 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
     return part
 
 
-def _damaged(path: Path) -> DamagedFile:
+def _damaged(path: Path) -> FacesetsError:
+    kind = guessed_kind(path)
+    if kind and path.suffix.lower() != ".npz":
+        # A file of somebody else's, which nobody should move away for us.
+        return WrongUsage(
+            f"{printable(path)} is not a facesets cache: it seems to be {kind}. Give a file that "
+            f"{Command('embed', 'PHOTOS', 'faces.npz')} wrote."
+        )
     return DamagedFile(
         f"{printable(path)} is not a facesets cache, or is damaged. Restore it from a backup, or move it "
         f"away and run {Command('embed')} again."

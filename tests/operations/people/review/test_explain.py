@@ -134,6 +134,32 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
     assert run("explain", 99999, "--database", library_url).status == 2
 
 
+def test_all_faces_on_a_photo_are_explained_by_its_path(library: Library, library_url: str) -> None:
+    face, where = face_of(library, "anna-0-3"), ("--database", library_url)
+    alone, of_photo = run("explain", face, *where), run("explain", "/anna-0-3.jpg", *where)
+    assert (of_photo.status, of_photo.out) == (0, alone.out)
+    (reported,) = json.loads(run("explain", "/anna-0-3.jpg", "--json", *where).out)["faces"]
+    assert reported["face"] == face
+    about_ben = run("explain", "/anna-0-3.jpg", "Ben", *where)
+    assert "like       Ben" in about_ben.out
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("/nowhere.jpg", "/nowhere.jpg is not in the library"),
+        ("Anna", "Anna is neither the number of a face nor a photo. The numbers are printed by"),
+        ("/etc/passwd", "is neither the number of a face nor a photo"),
+    ],
+)
+def test_what_is_neither_a_face_nor_a_photo_is_told_how_to_find_a_number(
+    library_url: str, text: str, sentence: str
+) -> None:
+    refused = run("explain", text, "--database", library_url)
+    assert refused.status == 2
+    assert sentence in refused.err
+
+
 def test_a_face_that_does_not_exist_is_refused(library: Library) -> None:
     for number in (0, 10**30, 99999):
         with pytest.raises(WrongUsage, match="There is no face"):

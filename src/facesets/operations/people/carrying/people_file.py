@@ -15,6 +15,7 @@ import msgspec
 
 from facesets.errors import Command, DamagedFile, NewerFormat, WrongUsage
 from facesets.files import atomic_write, json_bytes, printable, read_regular_file
+from facesets.formats.guessed_kind import guessed_kind
 from facesets.results.manifest_values import Text
 
 _LARGEST_BYTES = 1 << 30
@@ -160,10 +161,20 @@ def _load(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise WrongUsage(f"Cannot read {printable(path)} ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
-        raise _damaged(path) from error
+        kind = guessed_kind(path)
+        raise (_damaged(path) if kind in ("", "JSON") else _foreign(path, kind)) from error
     if not isinstance(raw, dict):
-        raise _damaged(path)
+        raise _foreign(path, "JSON of something else")
     return raw
+
+
+def _foreign(path: Path, kind: str) -> WrongUsage:
+    cache = Command("import-cache", "faces.npz")
+    brings = f" {cache} brings a cache into the library." if kind.startswith("an archive") else ""
+    return WrongUsage(
+        f"{printable(path)} holds no exported people: it seems to be {kind}. Give a JSON file that "
+        f"{Command('people export')} wrote, or a folder of results whose people have names.{brings}"
+    )
 
 
 def _damaged(path: Path) -> DamagedFile:

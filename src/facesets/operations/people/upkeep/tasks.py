@@ -76,6 +76,10 @@ class _Around:
     options: MaintainOptions
     progress: Progress
 
+    def would(self, done: str, planned: str) -> str:
+        """The verb of a sentence: what was done, or what would be."""
+        return f"would {planned}" if self.options.dry_run else done
+
 
 _Change = Callable[[Step, _Around], TaskSummary]
 _Look = Callable[[_Around], TaskSummary]
@@ -163,8 +167,9 @@ def _associate(step: Step, around: _Around) -> TaskSummary:
         step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
     )
     did = (
-        f"{counted(found.joined, 'cluster')} joined a person, {people(found.made)} made, "
-        f"{found.merged} merged."
+        f"{counted(found.joined, 'cluster')} {around.would('joined', 'join')} a person, "
+        f"{people(found.made)} {around.would('made', 'be made')}, "
+        f"{found.merged} {around.would('merged', 'be merged')}."
     )
     lines: list[str] = []
     if found.named_alike:
@@ -180,7 +185,7 @@ def _merge_similar(step: Step, around: _Around) -> TaskSummary:
     gone = merge_similar_clusters(
         step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
     )
-    did = f"{counted(gone, 'cluster')} became part of another."
+    did = f"{counted(gone, 'cluster')} {around.would('became', 'become')} part of another."
     return TaskSummary("merge-similar", did, {"max_centroid_distance": limit, "merged": gone})
 
 
@@ -189,23 +194,26 @@ def _unassigned(step: Step, around: _Around) -> TaskSummary:
     faces = upkeep.left_over(step.connection, days)
     if faces:
         upkeep.make_singles(step, faces)
-    did = f"{counted(len(faces), 'face')} left over for {counted(days, 'day')} became clusters of their own."
+    left = f"{counted(len(faces), 'face')} left over for {counted(days, 'day')}"
+    did = f"{left} {around.would('became', 'become')} clusters of their own."
     return TaskSummary("unassigned", did, {"older_than": days, "singles": len(faces)})
 
 
-def _empty(step: Step, _: _Around) -> TaskSummary:
+def _empty(step: Step, around: _Around) -> TaskSummary:
     clusters = upkeep.empty_clusters(step.connection)
     persons = upkeep.empty_persons(step.connection)
     upkeep.delete_clusters(step, clusters)
     upkeep.delete_persons(step, persons)
-    did = f"{counted(len(clusters), 'cluster')} and {people(len(persons))} without faces removed."
+    both = f"{counted(len(clusters), 'cluster')} and {people(len(persons))} without faces"
+    did = f"{both} {around.would('removed', 'be removed')}."
     return TaskSummary("empty", did, {"clusters": len(clusters), "people": len(persons)})
 
 
-def _must_links(step: Step, _: _Around) -> TaskSummary:
+def _must_links(step: Step, around: _Around) -> TaskSummary:
     tied = close_must_links(step)
     did = (
-        f"{counted(tied.faces, 'face')} given to whom statements say they are, {people(tied.merged)} merged."
+        f"{counted(tied.faces, 'face')} {around.would('given', 'be given')} to whom statements say they are, "
+        f"{people(tied.merged)} {around.would('merged', 'be merged')}."
     )
     return TaskSummary("must-links", did, asdict(tied))
 

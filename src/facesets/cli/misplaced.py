@@ -1,0 +1,109 @@
+"""What is said of an option, or of a word, that a command does not take: where it belongs."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from typer.core import TyperArgument, TyperOption
+
+from facesets.settings import ENVIRONMENT_PREFIX
+
+if TYPE_CHECKING:
+    from typer._click import Command as AnyCommand
+    from typer._click import Context
+
+_STANDS_FOR: Mapping[str, tuple[str, ...]] = {
+    "run": ("embed", "cluster", "refine", "extend"),
+    "pipeline": ("index", "cluster", "assign", "train"),
+}
+"""Commands of which another takes the options from the settings."""
+
+_PHOTOS = frozenset({"target", "targets", "photos", "src", "source", "folder", "dir"})
+"""What the place of photos is called, here and there."""
+
+_NEVER_SET = frozenset(
+    {"queue", "dry-run", "database", "profile", "stage", "assign", "alone", "strict", "force"}
+)
+"""Of a single call, or what such a command has of its own."""
+
+_ELSE = {"pipeline": ' Without one, targets = ["PHOTOS"] below [pipeline] in facesets.toml is taken.'}
+"""What is done without the argument, where that is not plain."""
+
+_CALLED = {"workers": "--concurrency", "concurrency": "--workers"}
+"""What one command calls so and another otherwise."""
+
+_MOST_NAMED = 3
+_SLIP = 0.85
+"""How alike two options are of which one is the other mistyped: a letter of seven differs."""
+
+
+def nearly(command: "AnyCommand", option: str) -> list[str]:
+    """The options of a command that one that it does not have is a slip of the finger from."""
+    return get_close_matches(option, sorted(_of(command)), cutoff=_SLIP)
+
+
+def where_it_belongs(context: "Context", option: str) -> str:
+    """What to do in place of giving an option that a command does not have; empty where none has it."""
+    name = option.lstrip("-")
+    command = context.command_path.partition(" ")[2]
+    arguments = [each for each in context.command.params if isinstance(each, TyperArgument)]
+    if shown := _meant(arguments, name):
+        usage = " ".join(each.metavar or "" for each in arguments)
+        return f"{shown} is given without an option: `facesets {command} {usage}`.{_ELSE.get(command, '')}"
+    if (here := _CALLED.get(name, "")) in _of(context.command):
+        return f"`{command}` calls it {here}."
+    having = [path for path, options in _options(context.find_root()) if option in options]
+    standing = [path for path in _STANDS_FOR.get(command, ()) if path in having]
+    if standing and name not in _NEVER_SET:
+        key = name.removeprefix("no-")
+        variable = f"{ENVIRONMENT_PREFIX}_{standing[0]}_{key}".upper().replace("-", "_")
+        return (
+            f"It is an option of `{standing[0]}`, which `{command}` takes from the settings: {key} = … below "
+            f"[{standing[0]}] in facesets.toml, or {variable}=… in the environment."
+        )
+    if not having:
+        return ""
+    named = [f"`facesets {path}`" for path in having[:_MOST_NAMED]]
+    *first, last = [*named, "others"] if len(having) > _MOST_NAMED else named
+    return f"It is an option of {' and '.join([', '.join(first), last] if first else [last])}."
+
+
+def where_words_go(context: "Context") -> str:
+    """What to do in place of giving a word that a command does not take; empty where nobody knows."""
+    takes = {option for each in context.command.params for option in each.opts}
+    if "--target" not in takes:
+        return ""
+    return (
+        f"Folders come after --target: `facesets {context.command_path.partition(' ')[2]} --target PHOTOS`."
+    )
+
+
+def _meant(arguments: "Sequence[TyperArgument]", name: str) -> str:
+    """The argument that an option's name means; empty for none."""
+    for each in arguments:
+        shown = (each.metavar or "").strip("[].")
+        words = set(re.findall("[a-z]+", shown.casefold()))
+        if name in words or (name in _PHOTOS and words & _PHOTOS):
+            return shown
+    return ""
+
+
+def _options(root: "Context") -> Iterator[tuple[str, set[str]]]:
+    """Each command by what one types, with its options; groups come last."""
+    groups: list[tuple[str, AnyCommand]] = []
+    for name, command in root.command.commands.items():  # type: ignore[attr-defined]
+        if hasattr(command, "commands"):
+            groups += [(f"{name} {each}", below) for each, below in command.commands.items()]
+        else:
+            yield name, _of(command)
+    yield from ((path, _of(command)) for path, command in groups)
+
+
+def _of(command: "AnyCommand") -> set[str]:
+    return {
+        option
+        for each in command.params
+        if isinstance(each, TyperOption)
+        for option in (*each.opts, *each.secondary_opts)
+    }

@@ -1,0 +1,90 @@
+"""What is said of an option or a word that a command does not take: where it belongs, and what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.program import run
+
+LEFT_OUT = "No such option: "
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        (
+            "pipeline --target pics",
+            "TARGET is given without an option: `facesets pipeline [TARGET]...`. Without",
+        ),
+        ("run --target pics", "PHOTOS is given without an option: `facesets run PHOTOS [OUT]`."),
+        ("embed --photos pics faces.npz", "SRC is given without an option: `facesets embed [SRC] CACHE`."),
+        ("cluster faces.npz --out raw", "OUT is given without an option: `facesets cluster [CACHE] [OUT]`."),
+        (
+            "run pics --min-faces 5",
+            "It is an option of `refine`, which `run` takes from the settings: min-faces = … below [refine]",
+        ),
+        (
+            "run pics --min-faces 5",
+            "in facesets.toml, or FACESETS_REFINE_MIN_FACES=… in the environment.",
+        ),
+        ("pipeline pics --ml-uri http://here", "ml-uri = … below [index] in facesets.toml"),
+        ("pipeline pics --min-size 3", "FACESETS_CLUSTER_MIN_SIZE=… in the environment"),
+        ("index --target pics --top-n 3", "It is an option of `facesets export-swap`"),
+        ("index --target pics --workers 2", "`index` calls it --concurrency."),
+        ("embed pics faces.npz --concurrency 2", "`embed` calls it --workers."),
+        ("stats --refine-out sets", "It is an option of `facesets extend`."),
+    ],
+)
+def test_an_option_of_another_command_says_where_it_belongs(line: str, advice: str) -> None:
+    result = run(*line.split())
+    assert result.status == 2
+    assert f"{LEFT_OUT}--" in result.err
+    assert advice in " ".join(result.err.split())
+    assert "Possible options" not in result.err
+
+
+def test_what_is_nearly_an_option_is_suggested_and_what_is_none_anywhere_is_plainly_refused() -> None:
+    for line, option in (
+        ("index --targets pics", "--target"),
+        ("people show Anna --face 3", "--faces"),
+        ("refine faces.npz out --min-face 3", "--min-faces"),
+    ):
+        assert run(*line.split()).err.rstrip().endswith(f"(Possible options: {option})")
+    nowhere = run("stats", "--frobnicate")
+    assert nowhere.err.rstrip().endswith(f"{LEFT_OUT}--frobnicate")
+
+
+def test_what_a_command_decides_for_each_call_is_not_sent_into_its_settings() -> None:
+    assert "facesets.toml" not in run("pipeline", "pics", "--assign").err
+
+
+def test_folders_without_the_option_that_takes_them_are_told_where_they_go() -> None:
+    result = run("index", "pics")
+    assert result.status == 2
+    assert "unexpected extra argument(s) (pics). Folders come after --target" in result.err
+    assert "facesets index --target PHOTOS" in result.err
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        ("run", "refine --min-faces"),
+        ("run", "cluster --eps"),
+        ("run", "embed --workers"),
+        ("run", "extend --cluster-threshold"),
+        ("pipeline", "index --max-pixels"),
+        ("pipeline", "cluster --min-size"),
+        ("pipeline", "assign --margin"),
+        ("pipeline", "train --epochs"),
+    ],
+)
+def test_settings_that_a_command_is_said_to_take_are_those_that_it_takes(
+    tmp_path: Path, command: str, flag: str
+) -> None:
+    (tmp_path / "photos").mkdir()
+    part, name = flag.split()
+    variable = f"FACESETS_{part}_{name[2:]}".upper().replace("-", "_")
+    assert f"{variable}=…" in " ".join(run(command, tmp_path / "photos", name, "1").err.split())
+    # What it does not read it would not refuse.
+    refused = run(command, tmp_path / "photos", env={variable: "none"})
+    assert (refused.status, name in refused.err) == (2, True)
