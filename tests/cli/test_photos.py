@@ -89,6 +89,15 @@ def test_a_search_that_finds_nothing_names_the_stages_that_are_missing(
     assert "yet" not in call(library_url, "search", "--from", "2019-01-01").err
 
 
+def test_a_search_that_finds_nothing_says_which_condition_is_to_blame(library_of_two: str) -> None:
+    nothing = call(library_of_two, "search", "--camera", "nikon", "--near", "48.137,11.575", "--json")
+    assert (nothing.status, json.loads(nothing.out)) == (0, {"images": []})
+    assert "Some photos fit the place, others the camera, none both." in nothing.err
+    late = call(library_of_two, "search", "--camera", "nikon", "--from", "2030-01-01")
+    assert "No photo fits the dates, whatever else is asked for." in late.err
+    assert "taken from 2019-07-04 to 2019-07-04" in late.err
+
+
 def test_days_in_the_wrong_order_are_refused(library_url: str) -> None:
     found = call(library_url, "search", "--from", "2020-01-01", "--to", "2019-01-01")
     assert (found.status, "--from 2020-01-01 is after --to 2019-01-01" in found.err) == (2, True)

@@ -113,6 +113,7 @@ def _search_by_face(
         min_cosine_similarity=options.min_similarity,
     )
     _show_faces(found, photo)
+    _say_why_nothing(library, asked_for, found.faces)
 
 
 def _search_similar(
@@ -211,10 +212,13 @@ def _shown(found: "list[_Hit]", limit: int) -> "list[_Hit]":
 
 
 def _say_why_nothing(library: "Library", asked: "PhotoFilter", found: "Sequence[object]") -> None:
-    """Where nothing was found, name what photos were not looked at for it."""
+    """Where nothing was found, say which conditions no photo fits, and what photos were not looked at."""
     from facesets.operations.library.not_looked_at import not_looked_at
+    from facesets.operations.library.nothing_found import why_nothing
 
     if not found:
+        for sentence in why_nothing(library, asked):
+            console.notice(sentence)
         for each in not_looked_at(library, asked):
             console.notice(each.sentence)
 

@@ -18,8 +18,14 @@ from facesets.store.postgres.photo_fitting import (
     all_that_fit,
     of_rarest_tag,
 )
-from facesets.store.postgres.photo_gathered import Gathered, gathered_few
-from facesets.store.postgres.photo_latest import MOST_WALKED, length_for_people, let_walk, walk_for
+from facesets.store.postgres.photo_gathered import Gathered, gathered_described, gathered_few
+from facesets.store.postgres.photo_latest import (
+    MOST_WALKED,
+    length_for_people,
+    length_for_words,
+    let_walk,
+    walk_for,
+)
 from facesets.store.postgres.photo_places import distance_from
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
@@ -76,6 +82,8 @@ def _numbers(connection: Connection, asked: PhotoFilter, offset: int, limit: int
     walked = MOST_WALKED
     if asked.persons:
         walked = length_for_people(connection, asked, offset + limit)
+    elif asked.words and not (walked := length_for_words(connection, asked, offset + limit)):
+        return _latest(connection, asked, gathered_described(connection, asked), page)
     elif tagged := of_rarest_tag(connection, asked):
         photos, given = tagged
         return _asked(connection, _TAGGED.format(photos=photos, has_file=HAS_FILE), given | page)
@@ -132,9 +140,9 @@ _SHOWN = sql.SQL(
 )
 
 
-def count_photos(connection: Connection, asked: PhotoFilter) -> int:
-    """How many photos there are of these, at most `MOST_COUNTED`."""
-    return _count(connection, asked, sql.SQL("true"), {"most": MOST_COUNTED})
+def count_photos(connection: Connection, asked: PhotoFilter, most: int = MOST_COUNTED) -> int:
+    """How many photos there are of these, at most so many."""
+    return _count(connection, asked, sql.SQL("true"), {"most": most})
 
 
 def count_embedded(connection: Connection, row: ClipRow, asked: PhotoFilter, most: int) -> int:
