@@ -98,6 +98,12 @@ def test_a_search_that_finds_nothing_says_which_condition_is_to_blame(library_of
     assert "taken from 2019-07-04 to 2019-07-04" in late.err
 
 
+@pytest.mark.parametrize("flag", ["camera", "tag", "words"])
+def test_an_empty_condition_is_refused_and_not_left_out(library_of_two: str, flag: str) -> None:
+    found = call(library_of_two, "search", "--from", "2019-01-01", f"--{flag}", " ")
+    assert (found.status, f"--{flag} is empty." in found.err) == (2, True)
+
+
 def test_days_in_the_wrong_order_are_refused(library_url: str) -> None:
     found = call(library_url, "search", "--from", "2020-01-01", "--to", "2019-01-01")
     assert (found.status, "--from 2020-01-01 is after --to 2019-01-01" in found.err) == (2, True)

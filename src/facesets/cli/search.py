@@ -88,6 +88,8 @@ def _require_what_fits(text: str | None, options: SearchOptions) -> None:
     of_face = options.box is not None or options.all_faces or options.min_similarity is not None
     if options.face is None and of_face:
         raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
+    if options.camera is not None and not options.camera.strip():
+        raise WrongUsage("--camera is empty. Give words of the name of a camera or a lens.")
     if options.age is not None and options.person is None:
         raise WrongUsage("--age goes with --person NAME: say who is so old.")
     if options.since is not None and options.until is not None and options.since > options.until:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -240,6 +241,17 @@ def test_photos_of_somebody_are_found_soon_where_most_files_are_gone(library: Li
     assert [each.taken.day for each in found if each.taken] == [11, 9, 7, 5]
     assert count == 6
     assert looked < 100
+
+
+def test_as_many_are_counted_of_dates_as_there_are_wherever_files_are_gone(library: Library) -> None:
+    add_photos_of_anna(library)
+    dates = Dates(date(2000, 1, 1), date(2020, 1, 10))
+    for most, count in ((3, 3), (10, 10), (100, 10), (10_000, 10)):
+        for asked in (PhotoFilter(dates=dates), PhotoFilter(dates=Dates(None, date(2020, 1, 10)))):
+            assert library.database.run(partial(count_photos, asked=asked, most=most)) == count
+    rows(library.database, f"{ADD_FILES} RETURNING 1")
+    assert library.database.run(partial(count_photos, asked=PhotoFilter(dates=dates), most=1000)) == 1000
+    assert library.database.run(partial(count_photos, asked=PhotoFilter(), most=9000)) == 3000 + PHOTOS
 
 
 ADD_FILES = """INSERT INTO image_paths (path, size, mtime_ns, sha256, image_id)

@@ -33,7 +33,7 @@ MOST_WALKED = 3000
 _TIMES_AS_FAR = 2
 """A walk goes so much farther than where as many as are asked for are expected."""
 _GUESSED_SHARE = 0.1
-"""Of photos that an age, words or a tag of a face leave."""
+"""Of photos that an age leaves, or a tag of which PostgreSQL does not know."""
 _PLACE_TAKES = 4
 """The next photo of a place, in times of the next of all."""
 _DESCRIBED_TAKES = 4
@@ -114,8 +114,13 @@ def length_for_people(connection: Connection, asked: PhotoFilter, wanted: int) -
         return 0
     known = shares_of_tags(connection) if asked.tags else {}
     share = of_people * prod(known.get(tag.number, _GUESSED_SHARE) for tag in asked.tags)
-    share *= _GUESSED_SHARE ** (bool(asked.words) + (asked.ages is not None))
-    return _length(asked, wanted, share, max(MOST_WALKED, of_people * about_photos(connection)))
+    photos = about_photos(connection)
+    if asked.words and photos:
+        share *= about_with_words(connection, asked.words) / photos
+    if asked.ages is not None:
+        # The latest photos may all be of another age.
+        return _length(asked, wanted, share * _GUESSED_SHARE, MOST_WALKED)
+    return _length(asked, wanted, share, max(MOST_WALKED, of_people * photos))
 
 
 def length_for_words(connection: Connection, asked: PhotoFilter, wanted: int) -> int:
