@@ -61,6 +61,8 @@ def test_show_prints_what_is_known_of_a_photo(library_of_two: str) -> None:
     as_json = json.loads(call(library_of_two, "show", made_image("photo 0").sha256[:12], "--json").out)
     assert as_json["found"]["metadata"]["iso"] == 400
     assert as_json["found"]["metadata"]["extra"]["Keywords"] == ["beach", "été"]
+    root = call(library_of_two, "show", "/")
+    assert (root.status, "/ is a folder. The cache is a file" in root.err) == (2, True)
     unknown = call(library_of_two, "show", "nowhere.jpg")
     assert (unknown.status, "nowhere.jpg is not in the library" in unknown.err) == (2, True)
 

@@ -20,9 +20,11 @@ _EMBEDDED_LABEL = "the library of this user"
 
 
 def open_cache(path: Path) -> "Cache":
-    """The cache at a path, there or not yet."""
+    """The cache at a path, there or not yet. Raises `WrongUsage` for a path that can be no file."""
     from facesets.store.npz.cache import Cache
 
+    if not path.absolute().name:
+        raise WrongUsage(f"{path} is a folder. The cache is a file, such as faces.npz.")
     return Cache(path.absolute())
 
 
