@@ -151,7 +151,7 @@ def count_photos(connection: Connection, asked: PhotoFilter, most: int = MOST_CO
         row = connection.execute(statement, given | some, prepare=False)
         fitting, with_file = only_row(row)
         if with_file >= most or fitting < some["some"]:
-            return min(with_file, most)
+            return min(int(with_file), most)
     return _count(connection, asked, sql.SQL("true"), {"most": most})
 
 
