@@ -101,7 +101,7 @@ def run(library: Library, count: int) -> None:
 
 
 def _tagger(library: Library, rng: np.random.Generator) -> Tagger:
-    tagger = make_tagger(library, "scene", MODEL, 100.0, lambda: lambda _: unit(rng, 1)[0])
+    tagger = make_tagger(library, "scene", MODEL, 100.0, lambda: lambda texts: list(unit(rng, len(texts))))
     assert tagger is not None
     return tagger
 

@@ -61,6 +61,8 @@ def test_show_prints_what_is_known_of_a_photo(library_of_two: str) -> None:
     as_json = json.loads(call(library_of_two, "show", made_image("photo 0").sha256[:12], "--json").out)
     assert as_json["found"]["metadata"]["iso"] == 400
     assert as_json["found"]["metadata"]["extra"]["Keywords"] == ["beach", "été"]
+    root = call(library_of_two, "show", "/")
+    assert (root.status, "/ is a folder. The cache is a file" in root.err) == (2, True)
     unknown = call(library_of_two, "show", "nowhere.jpg")
     assert (unknown.status, "nowhere.jpg is not in the library" in unknown.err) == (2, True)
 
@@ -87,6 +89,21 @@ def test_a_search_that_finds_nothing_names_the_stages_that_are_missing(
     for command in ("tags run", "tags run --faces", "describe"):
         assert f"1 photo cannot be found by this yet: `facesets {command}`" in tagged.err
     assert "yet" not in call(library_url, "search", "--from", "2019-01-01").err
+
+
+def test_a_search_that_finds_nothing_says_which_condition_is_to_blame(library_of_two: str) -> None:
+    nothing = call(library_of_two, "search", "--camera", "nikon", "--near", "48.137,11.575", "--json")
+    assert (nothing.status, json.loads(nothing.out)) == (0, {"images": []})
+    assert "Some photos fit the place, others the camera, none both." in nothing.err
+    late = call(library_of_two, "search", "--camera", "nikon", "--from", "2030-01-01")
+    assert "No photo fits the dates, whatever else is asked for." in late.err
+    assert "taken from 2019-07-04 to 2019-07-04" in late.err
+
+
+@pytest.mark.parametrize("flag", ["camera", "tag", "words"])
+def test_an_empty_condition_is_refused_and_not_left_out(library_of_two: str, flag: str) -> None:
+    found = call(library_of_two, "search", "--from", "2019-01-01", f"--{flag}", " ")
+    assert (found.status, f"--{flag} is empty." in found.err) == (2, True)
 
 
 def test_days_in_the_wrong_order_are_refused(library_url: str) -> None:

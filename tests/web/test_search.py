@@ -17,6 +17,7 @@ from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.corrections.naming import name
 from facesets.store.postgres.descriptions.answers import AnswerSource, keep_answer
 from facesets.store.postgres.library import Library
+from facesets.web.pages import search as search_page
 from tests.fixtures.clip import make_clip
 from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import an_answer
@@ -74,6 +75,8 @@ def test_what_cannot_be_searched_is_said(website: Website) -> None:
         ({"latitude": "nan", "longitude": "0"}, 422, "latitude"),
         ({"camera": "Leica"}, 404, "called Leica"),
         ({"age": "5-8"}, 422, "say who is so old"),
+        ({"from": "2020-01-01", "until": "2019-01-01"}, 422, "Give the earlier day first"),
+        ({"described": "the"}, 422, "every text has such words"),
     ]
     for asked, status, said in cases:
         answer = website.client.get(f"{BASE}/search", params=asked)
@@ -92,6 +95,19 @@ def test_the_page_answers_by_its_address_alone(website: Website, people: dict[st
     assert 'href="/photos/' in page
     assert "Added last" in website.page("/search")
     assert "No photo fits." in website.page("/search?until=1900-01-01")
+    nothing = website.page(f"/search?person={people['anna']}&until=1900-01-01")
+    assert "No photo fits the dates, whatever else is asked for." in nothing
+
+
+def test_a_page_counts_no_further_than_it_says_and_leads_on_all_the_same(
+    website: Website, people: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_page, "_MOST_TOLD", 5)
+    monkeypatch.setattr(search_page, "_ON_PAGE", 4)
+    pages = [website.page(f"/search?person={people['anna']}&page={number}") for number in (1, 2, 3)]
+    assert [page.count('class="photo-link"') for page in pages] == [4, 4, 1]
+    assert ["More than 5 photos" in page for page in pages] == [True, True, True]
+    assert ['rel="next"' in page for page in pages] == [True, True, False]
 
 
 def test_the_page_says_what_is_wrong_and_keeps_what_was_asked(website: Website) -> None:

@@ -20,11 +20,14 @@ _EMBEDDED_LABEL = "the library of this user"
 
 
 def open_cache(path: Path) -> "Cache":
-    """The cache at a path, there or not yet."""
+    """The cache at a path, there or not yet. Raises `WrongUsage` for a path that can be no file."""
     from facesets.files import path_of_cache
     from facesets.store.npz.cache import Cache
 
-    return Cache(path_of_cache(path))
+    found = path_of_cache(path)
+    if not found.name:
+        raise WrongUsage(f"{path} is a folder. The cache is a file, such as faces.npz.")
+    return Cache(found)
 
 
 def embedded_server(settings: Settings, notices: Notices) -> "EmbeddedServer":

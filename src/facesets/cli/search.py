@@ -88,6 +88,8 @@ def _require_what_fits(text: str | None, options: SearchOptions) -> None:
     of_face = options.box is not None or options.all_faces or options.min_similarity is not None
     if options.face is None and of_face:
         raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
+    if options.camera is not None and not options.camera.strip():
+        raise WrongUsage("--camera is empty. Give words of the name of a camera or a lens.")
     if options.age is not None and options.person is None:
         raise WrongUsage("--age goes with --person NAME: say who is so old.")
     if options.since is not None and options.until is not None and options.since > options.until:
@@ -113,6 +115,7 @@ def _search_by_face(
         min_cosine_similarity=options.min_similarity,
     )
     _show_faces(found, photo)
+    _say_why_nothing(library, asked_for, found.faces)
 
 
 def _search_similar(
@@ -211,10 +214,13 @@ def _shown(found: "list[_Hit]", limit: int) -> "list[_Hit]":
 
 
 def _say_why_nothing(library: "Library", asked: "PhotoFilter", found: "Sequence[object]") -> None:
-    """Where nothing was found, name what photos were not looked at for it."""
+    """Where nothing was found, say which conditions no photo fits, and what photos were not looked at."""
     from facesets.operations.library.not_looked_at import not_looked_at
+    from facesets.operations.library.nothing_found import why_nothing
 
     if not found:
+        for sentence in why_nothing(library, asked):
+            console.notice(sentence)
         for each in not_looked_at(library, asked):
             console.notice(each.sentence)
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -209,8 +210,8 @@ def test_nobody_is_meant_by_a_foreign_name_and_each_is_meant_once(library: Libra
         people_meant(library, ["Zoe"])
 
 
-def test_photos_of_somebody_are_found_soon_where_most_files_are_gone(library: Library) -> None:
-    """The few files that there are say which photos those are; nobody looks for the file of each photo."""
+def add_photos_of_anna(library: Library) -> None:
+    """Three thousand, without files."""
     rows(
         library.database,
         """WITH anna AS (SELECT person_id AS id FROM person_names WHERE name = 'Anna'),
@@ -224,6 +225,10 @@ def test_photos_of_somebody_are_found_soon_where_most_files_are_gone(library: Li
                 FROM made, anna RETURNING id""",
     )
 
+
+def test_photos_of_somebody_are_found_soon_where_most_files_are_gone(library: Library) -> None:
+    """The few files that there are say which photos those are; nobody looks for the file of each photo."""
+    add_photos_of_anna(library)
     asked = filter_of(library, people_meant(library, ["Anna"]))
 
     def work(connection: Connection) -> tuple[list[FoundPhoto], int, int]:
@@ -236,3 +241,58 @@ def test_photos_of_somebody_are_found_soon_where_most_files_are_gone(library: Li
     assert [each.taken.day for each in found if each.taken] == [11, 9, 7, 5]
     assert count == 6
     assert looked < 100
+
+
+def test_as_many_are_counted_of_dates_as_there_are_wherever_files_are_gone(library: Library) -> None:
+    add_photos_of_anna(library)
+    dates = Dates(date(2000, 1, 1), date(2020, 1, 10))
+    for most, count in ((3, 3), (10, 10), (100, 10), (10_000, 10)):
+        for asked in (PhotoFilter(dates=dates), PhotoFilter(dates=Dates(None, date(2020, 1, 10)))):
+            assert library.database.run(partial(count_photos, asked=asked, most=most)) == count
+    rows(library.database, f"{ADD_FILES} RETURNING 1")
+    assert library.database.run(partial(count_photos, asked=PhotoFilter(dates=dates), most=1000)) == 1000
+    assert library.database.run(partial(count_photos, asked=PhotoFilter(), most=9000)) == 3000 + PHOTOS
+
+
+ADD_FILES = """INSERT INTO image_paths (path, size, mtime_ns, sha256, image_id)
+    SELECT '/' || sha256, 1, 1, sha256, id FROM images i
+    WHERE NOT EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id)"""
+DESCRIBE = """INSERT INTO descriptions (image_id, sha256, description, quality, season, time_of_day,
+        environment, people, activities, objects, text_in_image, tags, emotional_tone, answer, provider,
+        model, prompt, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens)
+    SELECT id, sha256, '', 1, '', '', '', 0, '{}', '{}', '', '{}', '',
+        jsonb_build_object('description', 'A dog.'), '', '', '', 0, 0, 0, 0 FROM images"""
+TAG_FACES = """WITH c AS (INSERT INTO tag_categories (name, target, selection_mode, min_confidence,
+            templates, none_prompts) VALUES ('mood', 'face', 'multi', 0, '{}', '{}') RETURNING id),
+        t AS (INSERT INTO tags (category_id, place, name, phrases)
+            SELECT c.id, n, 'mood' || n, '{}' FROM c, generate_series(0, 1) n RETURNING id, place)
+    INSERT INTO face_tags (face_id, tag_id, confidence)
+        SELECT f.id, t.id, 0.9 FROM face_detections f JOIN t ON t.place = f.id % 2"""
+
+
+@pytest.mark.parametrize(
+    ("table", "fill", "condition"),
+    [("descriptions", DESCRIBE, {"words": "dog"}), ("images", TAG_FACES, {"tags": ["mood1"]})],
+)
+def test_no_more_is_read_than_is_shown_of_what_very_many_photos_have(
+    library: Library, monkeypatch: pytest.MonkeyPatch, table: str, fill: str, condition: dict[str, Any]
+) -> None:
+    add_photos_of_anna(library)
+    for statement in (ADD_FILES, fill):
+        rows(library.database, f"{statement} RETURNING 1")
+    library.database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
+    # As with many more photos.
+    monkeypatch.setattr(photo_latest, "MOST_WALKED", 100)
+    persons = people_meant(library, ["Anna"]) if "tags" in condition else []
+    asked = filter_of(library, persons, **condition)
+    read = f"""SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
+        WHERE relname = '{table}'"""
+
+    def work(connection: Connection) -> tuple[int, int]:
+        before = only_row(connection.execute(read.encode()))[0]
+        found = find_photos(connection, asked, offset=0, limit=8)
+        return len(found), only_row(connection.execute(read.encode()))[0] - before
+
+    shown, looked = library.database.run(work)
+    assert shown == 8
+    assert looked < 200

@@ -16,6 +16,7 @@ from facesets.store.postgres.people.person_edits import PersonState
 from facesets.store.postgres.photo_cameras import camera_names, cameras_called
 from facesets.store.postgres.photo_dates import Dates
 from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.photo_words import is_looked_for
 
 _NAMED = 5
 """Cameras that are offered in place of one that there is not."""
@@ -59,10 +60,11 @@ def filter_of(
     NotFound
         No photo was taken with such a camera, or there is no such tag.
     WrongUsage
-        Several categories have such a tag, or there are no words.
+        Several categories have such a tag, there are no words, or the last day is before the first.
     """
-    if words is not None and not words.strip():
-        raise WrongUsage(f"{Field('words')} is empty. Give words that descriptions of the photos have.")
+    _require_order(dates or Dates())
+    if words is not None:
+        _require_words(library, words)
     cameras = _cameras(library, camera.strip())
     if ages is not None:
         library.database.run(lambda connection: refresh_ages(connection, [each.id for each in persons]))
@@ -70,6 +72,21 @@ def filter_of(
     return PhotoFilter(
         shown, dates or Dates(), near, cameras, tags_called(library, tags), (words or "").strip(), ages
     )
+
+
+def _require_order(dates: Dates) -> None:
+    if dates.first is not None and dates.last is not None and dates.first > dates.last:
+        raise WrongUsage(f"{dates.first} is after {dates.last}. Give the earlier day first.")
+
+
+def _require_words(library: Library, words: str) -> None:
+    if not words.strip():
+        raise WrongUsage(f"{Field('words')} is empty. Give words that descriptions of the photos have.")
+    if not library.database.run(lambda connection: is_looked_for(connection, words)):
+        raise WrongUsage(
+            f"Descriptions are not searched for {printable(words.strip())}: every text has such words. Give "
+            "one that only some have."
+        )
 
 
 def _cameras(library: Library, text: str) -> tuple[int, ...] | None:

@@ -11,6 +11,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_filter import PhotoFilter
 from facesets.store.postgres.photo_search import (
+    MOST_COUNTED,
     FoundPhoto,
     count_embedded,
     count_photos,
@@ -32,13 +33,19 @@ class PhotoPage:
     total: int
 
 
-def photos_of(library: Library, asked: PhotoFilter, *, offset: int, limit: int) -> PhotoPage:
-    """Photos of which all holds that is asked for; the latest first."""
-    return library.database.run(
-        lambda connection: PhotoPage(
-            find_photos(connection, asked, offset=offset, limit=limit), count_photos(connection, asked)
-        )
-    )
+def photos_of(
+    library: Library, asked: PhotoFilter, *, offset: int, limit: int, most: int = MOST_COUNTED
+) -> PhotoPage:
+    """Photos of which all holds that is asked for; the latest first. So many are counted at most."""
+
+    def work(connection: Connection) -> PhotoPage:
+        found = find_photos(connection, asked, offset=offset, limit=limit)
+        # Where a page is not full there are no more, and all that fit need not be looked through again.
+        is_last = len(found) < limit and (bool(found) or not offset)
+        total = offset + len(found) if is_last else count_photos(connection, asked, most)
+        return PhotoPage(found, min(total, most))
+
+    return library.database.run(work)
 
 
 def photos_of_words(

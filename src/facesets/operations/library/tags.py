@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from facesets.errors import Command, NotFound, WrongUsage
+from facesets.errors import Command, Field, NotFound, WrongUsage
 from facesets.files import printable
 from facesets.library_records import TagCategory, TagTarget
 from facesets.operations.ingest.stage_run import StageRunSummary
@@ -136,6 +136,8 @@ def tags_called(library: Library, asked: Sequence[str]) -> tuple[AskedTag, ...]:
 
 def _tag_called(connection: Connection, text: str) -> AskedTag:
     category, colon, name = text.rpartition(":")
+    if not name.strip():
+        raise WrongUsage(f"{Field('tag')} is empty. {Command('tags list')} shows all tags.")
     found = tags_named(connection, name.strip(), category.strip() if colon else None)
     if not found:
         names = all_tag_names(connection)

@@ -9,10 +9,12 @@ from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
 from facesets.store.postgres.photo_search import find_photos
-from facesets.store.postgres.photo_words import WORDS, with_words
+from facesets.store.postgres.photo_words import WORDS, about_with_words, with_words
 
 _RANKED = 500
 """Descriptions with the words, of which the best are looked for."""
+_GUESSED_WRONG = 4
+"""Of several words together PostgreSQL knows less than of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ def described_photos(connection: Connection, asked: PhotoFilter, *, limit: int) 
 
     Where very many have the words, that says nothing, and takes long to find out: the latest come first then.
     """
-    numbers = with_words(connection, asked.words, _RANKED)
+    about = about_with_words(connection, asked.words)
+    numbers = with_words(connection, asked.words, _RANKED) if about <= _GUESSED_WRONG * _RANKED else None
     if numbers is None:
         return _latest(connection, asked, limit)
     others, given = conditions(replace(asked, words=""), ONE_BY_ONE)

@@ -5,6 +5,7 @@ from datetime import date, datetime, time, timedelta
 
 from psycopg import sql
 
+from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.photo_conditions import Conditions
 
 
@@ -36,3 +37,9 @@ def taken_on(dates: Dates) -> Conditions:
     if dates.last is not None:
         ends.append(sql.SQL("i.taken < %(last)s::date + 1"))
     return ends, {"first": dates.first, "last": dates.last}
+
+
+def times_of_photos(connection: Connection) -> tuple[datetime, datetime] | None:
+    """When the first and the last photo was taken; None where none says when."""
+    first, last = only_row(connection.execute("SELECT min(taken), max(taken) FROM images"))
+    return None if first is None else (first, last)

@@ -71,7 +71,8 @@ class Gathered:
 
 def gathered_few(connection: Connection, asked: PhotoFilter) -> Gathered | None:
     """All photos that may fit, where those with these words are few."""
-    if not asked.words:
+    # Where many have them it would take long to find out that they are too many.
+    if not asked.words or about_with_words(connection, asked.words) > FEW_DESCRIBED:
         return None
     numbers = with_words(connection, asked.words, FEW_DESCRIBED)
     return None if numbers is None else _with_numbers(connection, asked, numbers)

@@ -7,7 +7,7 @@ would pass by ten years of others where somebody moved house, and gathering all 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import ceil, prod
+from math import ceil, inf, prod
 
 from psycopg import sql
 
@@ -26,21 +26,24 @@ from facesets.store.postgres.photo_filter import (
 from facesets.store.postgres.photo_people import share_showing
 from facesets.store.postgres.photo_places import TIME, in_boxes, times_between
 from facesets.store.postgres.photo_tags import shares_of_tags
+from facesets.store.postgres.photo_words import about_with_words
 
 MOST_WALKED = 3000
 """Photos that are looked at: where so many hold too few that fit, all of those are better gathered."""
 _TIMES_AS_FAR = 2
 """A walk goes so much farther than where as many as are asked for are expected."""
 _GUESSED_SHARE = 0.1
-"""Of photos that an age, words or a tag of a face leave."""
+"""Of photos that an age leaves, or a tag of which PostgreSQL does not know."""
 _PLACE_TAKES = 4
 """The next photo of a place, in times of the next of all."""
+_DESCRIBED_TAKES = 4
+"""A photo with words that is gathered, likewise."""
 _MOST_CAMERAS = 40
 _FOREVER_S = 1e12
 
 # Those without a time come last.
 _OF_BOX = sql.SQL(
-    """(SELECT m.* FROM photo_metadata m WHERE {inside} {then}
+    """(SELECT m.*, date_trunc('second', m.taken) AS second FROM photo_metadata m WHERE {inside} {then}
         ORDER BY {time} <-> %(after_all)s::point, m.image_id DESC LIMIT %(walked)s)"""
 )
 _OF_BOXES = sql.SQL(
@@ -60,13 +63,14 @@ _THEN = sql.SQL("AND date_trunc('second', m.taken) >= %(begin)s AND date_trunc('
 _THEN_IN_BOX = sql.SQL("AND {time} <@ %(times)s::box").format(time=TIME)
 _WHENEVER = sql.SQL("")
 _OF_ALL = sql.SQL(
-    """SELECT i.id AS image_id FROM images i WHERE i.taken >= %(begin)s AND i.taken < %(end)s
+    """SELECT i.id AS image_id, i.taken AS second FROM images i
+        WHERE i.taken >= %(begin)s AND i.taken < %(end)s
         ORDER BY i.taken DESC, i.id DESC LIMIT %(walked)s"""
 )
 _COUNTED = sql.SQL("SELECT count(*) FROM ({}) m")
 _FITTING = sql.SQL(
     """SELECT i.id FROM ({walk}) m
-        CROSS JOIN LATERAL (SELECT * FROM images WHERE id = m.image_id OFFSET 0) i WHERE {conditions}"""
+        CROSS JOIN LATERAL (SELECT m.image_id AS id, m.second AS taken) i WHERE {conditions}"""
 )
 
 
@@ -105,13 +109,36 @@ class Walk:
 def length_for_people(connection: Connection, asked: PhotoFilter, wanted: int) -> int:
     """How far to walk for so many photos of people; 0 where gathering all of theirs takes less."""
     # Photos of a camera are joined with theirs from an index, however many these are.
-    share = 0.0 if asked.cameras is not None else share_showing(connection, asked.persons)
-    if share:
-        known = shares_of_tags(connection) if asked.tags else {}
-        share *= prod(known.get(tag.number, _GUESSED_SHARE) for tag in asked.tags)
-        share *= _GUESSED_SHARE ** (bool(asked.words) + (asked.ages is not None))
-    length = ceil(_TIMES_AS_FAR * wanted / share) if share else MOST_WALKED + 1
-    return length if length * (1 if asked.near is None else _PLACE_TAKES) <= MOST_WALKED else 0
+    of_people = 0.0 if asked.cameras is not None else share_showing(connection, asked.persons)
+    if not of_people:
+        return 0
+    known = shares_of_tags(connection) if asked.tags else {}
+    share = of_people * prod(known.get(tag.number, _GUESSED_SHARE) for tag in asked.tags)
+    photos = about_photos(connection)
+    if asked.words and photos:
+        share *= about_with_words(connection, asked.words) / photos
+    if asked.ages is not None:
+        # The latest photos may all be of another age.
+        return _length(asked, wanted, share * _GUESSED_SHARE, MOST_WALKED)
+    return _length(asked, wanted, share, max(MOST_WALKED, of_people * photos))
+
+
+def length_for_words(connection: Connection, asked: PhotoFilter, wanted: int) -> int:
+    """How far to walk for so many photos with words; 0 where gathering all with these takes less."""
+    photos, described = about_photos(connection), about_with_words(connection, asked.words)
+    if not photos:
+        return MOST_WALKED
+    # Descriptions and their photos lie apart, and the latest photos together.
+    most = described * (_DESCRIBED_TAKES if asked.near is None else _DESCRIBED_TAKES / 2)
+    length = _length(asked, wanted, described / photos, most)
+    # The more have the words the shorter is the walk, and the longer gathering them all if it is in vain.
+    return max(length, MOST_WALKED) if length else 0
+
+
+def _length(asked: PhotoFilter, wanted: int, share: float, most: float) -> int:
+    """How far to walk where such a share of photos fits; 0 where that takes as long as more photos of all."""
+    length = ceil(_TIMES_AS_FAR * wanted / share) if share else inf
+    return int(length) if length * (1 if asked.near is None else _PLACE_TAKES) <= most else 0
 
 
 def walk_for(connection: Connection, asked: PhotoFilter, most: int) -> Walk:
@@ -155,6 +182,12 @@ def _walk(
     condition = sql.SQL(" AND ").join([*statements, sql.SQL("true")])
     fitting = _FITTING.format(walk=walk, conditions=condition)
     return Walk(fitting, walk, parameters | given, may_be_whole=may_be_whole, most=most)
+
+
+def about_photos(connection: Connection) -> float:
+    """About how many photos there are, as far as PostgreSQL knows; 0 where it does not."""
+    row = connection.execute("SELECT reltuples FROM pg_class WHERE oid = 'images'::regclass")
+    return max(float(only_row(row)[0]), 0.0)
 
 
 def _last_seen(connection: Connection, asked: PhotoFilter, given: dict[str, object]) -> datetime | None:

@@ -18,8 +18,14 @@ from facesets.store.postgres.photo_fitting import (
     all_that_fit,
     of_rarest_tag,
 )
-from facesets.store.postgres.photo_gathered import Gathered, gathered_few
-from facesets.store.postgres.photo_latest import MOST_WALKED, length_for_people, let_walk, walk_for
+from facesets.store.postgres.photo_gathered import Gathered, gathered_described, gathered_few
+from facesets.store.postgres.photo_latest import (
+    MOST_WALKED,
+    length_for_people,
+    length_for_words,
+    let_walk,
+    walk_for,
+)
 from facesets.store.postgres.photo_places import distance_from
 from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
@@ -76,6 +82,8 @@ def _numbers(connection: Connection, asked: PhotoFilter, offset: int, limit: int
     walked = MOST_WALKED
     if asked.persons:
         walked = length_for_people(connection, asked, offset + limit)
+    elif asked.words and not (walked := length_for_words(connection, asked, offset + limit)):
+        return _latest(connection, asked, gathered_described(connection, asked), page)
     elif tagged := of_rarest_tag(connection, asked):
         photos, given = tagged
         return _asked(connection, _TAGGED.format(photos=photos, has_file=HAS_FILE), given | page)
@@ -132,9 +140,19 @@ _SHOWN = sql.SQL(
 )
 
 
-def count_photos(connection: Connection, asked: PhotoFilter) -> int:
-    """How many photos there are of these, at most `MOST_COUNTED`."""
-    return _count(connection, asked, sql.SQL("true"), {"most": MOST_COUNTED})
+def count_photos(connection: Connection, asked: PhotoFilter, most: int = MOST_COUNTED) -> int:
+    """How many photos there are of these, at most so many."""
+    # Where many fit PostgreSQL would merge all photos with all files, of which nearly all are there.
+    if asked.only_dates:
+        all_hold, given = conditions(asked)
+        where = sql.SQL(" AND ").join([*all_hold, sql.SQL("true")])
+        some = {"some": _TIMES_AS_MANY * most}
+        statement = _SOME_COUNTED.format(conditions=where, has_file=HAS_FILE)
+        row = connection.execute(statement, given | some, prepare=False)
+        fitting, with_file = only_row(row)
+        if with_file >= most or fitting < some["some"]:
+            return min(int(with_file), most)
+    return _count(connection, asked, sql.SQL("true"), {"most": most})
 
 
 def count_embedded(connection: Connection, row: ClipRow, asked: PhotoFilter, most: int) -> int:
@@ -151,6 +169,11 @@ def _count(connection: Connection, asked: PhotoFilter, also: sql.Composable, giv
 _COUNTED = sql.SQL(
     """SELECT count(*) FROM (SELECT FROM ({fits}) i WHERE {late} AND {has_file} AND {also} LIMIT %(most)s)
         AS counted"""
+)
+_TIMES_AS_MANY = 2
+_SOME_COUNTED = sql.SQL(
+    """SELECT count(*), count(*) FILTER (WHERE {has_file})
+        FROM (SELECT i.id FROM images i WHERE {conditions} LIMIT %(some)s) i"""
 )
 _HAS_VECTOR = sql.SQL(
     """EXISTS (SELECT FROM image_embeddings e WHERE e.image_id = i.id AND e.model_id = %(model)s OFFSET 0)"""

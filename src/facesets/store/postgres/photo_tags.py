@@ -114,11 +114,12 @@ def of_tag(tag: AskedTag) -> sql.Composed:
 
 
 def shares_of_tags(connection: Connection) -> dict[int, float]:
-    """Which part of all tags of photos is of which tag, as PostgreSQL knows of frequent ones."""
+    """Which part of all tags of photos, or of faces, is of which tag, as far as PostgreSQL knows."""
     return dict(
         connection.execute(
             """SELECT unnest(most_common_vals::text::integer[]), unnest(most_common_freqs) FROM pg_stats
-                WHERE schemaname = current_schema() AND tablename = 'image_tags' AND attname = 'tag_id'"""
+                WHERE schemaname = current_schema() AND tablename IN ('image_tags', 'face_tags')
+                    AND attname = 'tag_id'"""
         ).fetchall()
     )
 

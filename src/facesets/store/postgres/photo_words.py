@@ -19,6 +19,12 @@ def described_with(words: str, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
     return [has_row("descriptions", "d", sql.SQL("d.words @@ {}").format(WORDS), how)], {"words": words}
 
 
+def is_looked_for(connection: Connection, words: str) -> bool:
+    """Whether anything is left of words without those that every text has, such as `the`."""
+    statement = sql.SQL("SELECT numnode({}) > 0").format(WORDS)
+    return bool(only_row(connection.execute(statement, {"words": words}))[0])
+
+
 def about_with_words(connection: Connection, words: str) -> float:
     """About how many descriptions have these words, as far as PostgreSQL knows."""
     statement = sql.SQL("EXPLAIN (FORMAT JSON) SELECT FROM descriptions d WHERE d.words @@ {}").format(WORDS)

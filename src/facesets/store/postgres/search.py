@@ -115,7 +115,11 @@ def nearest(
     columns = distance_from(asked.near, sql.SQL("c.image_id")) + columns
     search = _Search(vectors, columns, source, [*also, *conditions(asked)[0]])
     # The faces of somebody are found by an index of their own.
-    if not has_index(connection, vectors) or (asked.persons and vectors.table == "face_embeddings"):
+    of_somebody = bool(asked.persons) and vectors.table == "face_embeddings"
+    if of_somebody or not has_index(connection, vectors):
+        few = None if of_somebody or asked.open else _if_fewer(connection, asked)
+        if few is not None:
+            return _best_of(connection, replace(search, conditions=also), parameters, few)
         return connection.execute(_among_all(search, in_order=False), parameters).fetchall()
     rows: list[tuple[Any, ...]] = []
     if asked.open:
@@ -202,6 +206,13 @@ def _if_few(connection: Connection, asked: PhotoFilter, shortlist: int) -> list[
     share = share_fitting(connection, asked)
     few = max(FEWEST_IMAGES, sqrt(_MEETING_TAKES * shortlist * share.of))
     return numbers_of(connection, asked, int(_GUESSED_WRONG * few)) if share.fitting <= few else None
+
+
+def _if_fewer(connection: Connection, asked: PhotoFilter) -> list[int] | None:
+    """The numbers of the images that fit, where there is no index and those are fewer than half of all."""
+    share = share_fitting(connection, asked)
+    few = min(share.of / 2, _MOST_COMPARED)
+    return numbers_of(connection, asked, _MOST_COMPARED) if share.fitting <= few else None
 
 
 def _best_of(

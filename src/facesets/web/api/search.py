@@ -20,6 +20,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_edits import PersonState
 from facesets.store.postgres.photo_dates import Dates
 from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.photo_search import MOST_COUNTED
 from facesets.web.api.shapes import Shape
 from facesets.web.paging import Page, PagingDep
 from facesets.web.site import Site, SiteDep
@@ -155,8 +156,9 @@ def found_photos(
     *,
     offset: int,
     limit: int,
+    most: int = MOST_COUNTED,
 ) -> PhotoPage:
-    """The photos that a search asks for.
+    """The photos that a search asks for, of which so many are counted at most.
 
     Raises
     ------
@@ -170,4 +172,4 @@ def found_photos(
         return by_words(library, encode, words.strip(), asked, offset=offset, limit=limit)
     if like:
         return photos_like(library, like, asked, offset=offset, limit=limit)
-    return photos_of(library, asked, offset=offset, limit=limit)
+    return photos_of(library, asked, offset=offset, limit=limit, most=most)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from facesets.errors import FacesetsError, NotFound, WrongUsage
 from facesets.inference.catalog import DEFAULT_CLIP
 from facesets.operations.library.not_looked_at import not_looked_at
+from facesets.operations.library.nothing_found import why_nothing
 from facesets.operations.library.photo_filter import filter_of, people_meant
 from facesets.operations.library.photo_search import PhotoPage
 from facesets.operations.options.place import USUAL_KM, near
@@ -18,6 +19,7 @@ from facesets.places import Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_edits import PersonState
 from facesets.store.postgres.photo_dates import Dates
+from facesets.store.postgres.photo_search import MOST_COUNTED
 from facesets.web.api.search import (
     Age,
     Camera,
@@ -37,6 +39,8 @@ router = APIRouter()
 
 _ON_PAGE = 60
 _LAST_PAGE = 10_000
+_MOST_TOLD = 1000
+"""Photos; of more it is only said that there are, for to count them takes longer than to find a page."""
 
 Day = Annotated[str, Query(max_length=20)]
 Number = Annotated[str, Query(max_length=30)]
@@ -88,12 +92,15 @@ class Results:
     ----------
     sentence : str
         Why it cannot be answered; empty where it can.
+    why_nothing : list of str
+        Which conditions no photo fits, where none was found.
     not_looked_at : list of str
-        Of which photos it is not known whether they fit, where none was found.
+        Of which photos it is not known whether they fit, then.
     """
 
     found: PhotoPage = field(default_factory=lambda: PhotoPage([], 0))
     sentence: str = ""
+    why_nothing: list[str] = field(default_factory=list)
     not_looked_at: list[str] = field(default_factory=list)
 
 
@@ -142,9 +149,11 @@ def page(
         asked=asked,
         photos=results.found.photos,
         total=results.found.total,
+        most_told=_MOST_TOLD,
         page=page,
         more=page * _ON_PAGE < results.found.total,
         sentence=results.sentence,
+        why_nothing=results.why_nothing,
         not_looked_at=results.not_looked_at,
         knows_looks=knows_looks,
         clip=DEFAULT_CLIP,
@@ -181,11 +190,26 @@ def _results(site: Site, library: Library, asked: Search, page: int) -> Results:
             ages=ages_meant(asked.age, asked.people),
         )
         offset = (page - 1) * _ON_PAGE
-        found = found_photos(site, library, meant, asked.words, asked.like, offset=offset, limit=_ON_PAGE)
+        found = found_photos(
+            site,
+            library,
+            meant,
+            asked.words,
+            asked.like,
+            offset=offset,
+            limit=_ON_PAGE,
+            # Enough to know whether there is a next page.
+            most=min(max(_MOST_TOLD, offset + _ON_PAGE) + 1, MOST_COUNTED),
+        )
     except FacesetsError as error:
         return Results(sentence=worded(f"{error}"))
-    missing = [] if found.total else not_looked_at(library, meant)
-    return Results(found, not_looked_at=[worded(each.sentence) for each in missing])
+    if found.total:
+        return Results(found)
+    return Results(
+        found,
+        why_nothing=[worded(each) for each in why_nothing(library, meant)],
+        not_looked_at=[worded(each.sentence) for each in not_looked_at(library, meant)],
+    )
 
 
 def _day(text: str) -> date | None:

@@ -1,0 +1,104 @@
+"""Why a search finds nothing: which of its conditions no photo fits, alone or beside the others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from facesets.errors import Sentence
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.photo_dates import Dates, times_of_photos
+from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.photo_search import find_photos
+
+_OPEN: Mapping[str, Mapping[str, Any]] = {
+    # With nobody asked for, an age would be anybody's.
+    "person": {"persons": (), "ages": None},
+    "age": {"ages": None},
+    "dates": {"dates": Dates()},
+    "place": {"near": None},
+    "camera": {"cameras": None},
+    "tag": {"tags": ()},
+    "words": {"words": ""},
+}
+"""Conditions, and how a filter is without one."""
+
+
+def why_nothing(library: Library, asked: PhotoFilter) -> list[Sentence]:
+    """Say of a search that found nothing what to leave out; nothing where photos fit its conditions."""
+    return library.database.run(lambda connection: _why(connection, asked))
+
+
+def _why(connection: Connection, asked: PhotoFilter) -> list[Sentence]:
+    parts = _parts(asked)
+    if not parts or _fits(connection, asked):
+        return []
+    empty = [each for each in parts if not _fits(connection, _alone(asked, each, parts))]
+    if "person" in empty and "age" in empty:
+        empty.remove("age")
+    said = _when(connection) if "dates" in empty else []
+    if len(parts) == 1:
+        return said
+    if empty:
+        return [Sentence(f"No photo fits {_named(asked, empty, 'or')}, whatever else is asked for."), *said]
+    return [_what_to_leave_out(connection, asked, parts)]
+
+
+def _what_to_leave_out(connection: Connection, asked: PhotoFilter, parts: Sequence[str]) -> Sentence:
+    """Of conditions that photos fit each alone."""
+    if len(parts) == 2:
+        one, other = (_named(asked, [each]) for each in parts)
+        return Sentence(f"Some photos fit {one}, others {other}, none both.")
+    helps = [each for each in parts if _fits(connection, _without(asked, [each]))]
+    if not helps:
+        return Sentence("Photos fit each of these conditions alone: ask for fewer of them at a time.")
+    return Sentence(f"Photos fit the other conditions without {_named(asked, helps, 'or without')}.")
+
+
+def _when(connection: Connection) -> list[Sentence]:
+    times = times_of_photos(connection)
+    if times is None:
+        return [Sentence("No photo in the library says when it was taken.")]
+    first, last = (each.date().isoformat() for each in times)
+    return [Sentence(f"The photos in the library were taken from {first} to {last}.")]
+
+
+def _fits(connection: Connection, asked: PhotoFilter) -> bool:
+    return bool(find_photos(connection, asked, offset=0, limit=1))
+
+
+def _parts(asked: PhotoFilter) -> list[str]:
+    is_asked: dict[str, object] = {
+        "person": asked.persons,
+        "age": asked.ages,
+        "dates": not asked.dates.open,
+        "place": asked.near,
+        "camera": asked.cameras is not None,
+        "tag": asked.tags,
+        "words": asked.words,
+    }
+    return [name for name, value in is_asked.items() if value]
+
+
+def _without(asked: PhotoFilter, parts: Sequence[str]) -> PhotoFilter:
+    return replace(asked, **{name: value for each in parts for name, value in _OPEN[each].items()})
+
+
+def _alone(asked: PhotoFilter, part: str, parts: Sequence[str]) -> PhotoFilter:
+    """What has to hold for one condition; an age is that of the person."""
+    needed = {part, "person"} if part == "age" else {part}
+    return _without(asked, [each for each in parts if each not in needed])
+
+
+def _named(asked: PhotoFilter, parts: Sequence[str], conjunction: str = "") -> str:
+    names = {
+        "person": "the person" if len(asked.persons) == 1 else "all of the people",
+        "age": "the age",
+        "dates": "the dates",
+        "place": "the place",
+        "camera": "the camera",
+        "tag": "the tag" if len(asked.tags) == 1 else "all of the tags",
+        "words": "the words of the description",
+    }
+    *first, last = (names[each] for each in parts)
+    return f"{', '.join(first)} {conjunction} {last}" if first else last

@@ -1,0 +1,130 @@
+"""Of a search that finds nothing it is said which condition is to blame."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+from tests.fixtures.filled_library import template_by
+from tests.fixtures.library_people import rows
+from tests.fixtures.made_faces import SETTINGS
+from tests.fixtures.made_metadata import METADATA, keep
+
+from facesets.ages import AgeRange
+from facesets.errors import WrongUsage
+from facesets.operations.library.nothing_found import why_nothing
+from facesets.operations.library.photo_filter import filter_of, people_meant
+from facesets.operations.people.corrections.births import Birth, set_birth
+from facesets.operations.people.corrections.naming import name
+from facesets.places import Near
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.photo_dates import Dates
+from facesets.store.postgres.photo_filter import PhotoFilter
+
+MUNICH, SYDNEY, POLE = Near(48.137, 11.575, 10), Near(-33.86, 151.21, 10), Near(90, 0, 10)
+Y2019, Y2021, Y1999 = (Dates(date(year, 1, 1), date(year, 12, 31)) for year in (2019, 2021, 1999))
+
+
+def fill(database: Database) -> None:
+    """Anna in Munich in 2019 by a Canon, Ben in Sydney in 2021 by a Nikon."""
+    filled = Library(database, SETTINGS)
+    sydney = replace(
+        METADATA,
+        taken=np.datetime64("2021-05-01T12:00:00", "us"),
+        latitude=-33.86,
+        longitude=151.21,
+        make="NIKON",
+        model="D90",
+    )
+    keep(filled, METADATA, sydney)
+    for (face,), who in zip(
+        rows(database, "SELECT id FROM face_detections ORDER BY image_id"), ("Anna", "Ben"), strict=True
+    ):
+        name(database, str(face), who, into=True, face=True, by="tester")
+    set_birth(database, "Anna", Birth(year=1990), by="tester", today=date(2026, 1, 1))
+
+
+template = template_by(fill)
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    return Library(database, SETTINGS)
+
+
+Asked = Callable[[Library], PhotoFilter]
+
+
+def anna(library: Library, **asked: object) -> PhotoFilter:
+    return filter_of(library, people_meant(library, ["Anna"]), **asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (lambda _: PhotoFilter(near=MUNICH), []),
+        (lambda _: PhotoFilter(near=POLE), []),
+        (
+            lambda _: PhotoFilter(dates=Y1999),
+            ["The photos in the library were taken from 2019-07-04 to 2021-05-01."],
+        ),
+        (
+            lambda found: filter_of(found, camera="canon", near=POLE, dates=Y2019),
+            ["No photo fits the place, whatever else is asked for."],
+        ),
+        (
+            lambda _: PhotoFilter(near=POLE, dates=Y1999),
+            [
+                "No photo fits the dates or the place, whatever else is asked for.",
+                "The photos in the library were taken from 2019-07-04 to 2021-05-01.",
+            ],
+        ),
+        (
+            lambda found: filter_of(found, people_meant(found, ["Anna", "Ben"]), near=MUNICH),
+            ["No photo fits all of the people, whatever else is asked for."],
+        ),
+        (lambda found: anna(found, ages=AgeRange(28, 30)), []),
+        (
+            lambda found: anna(found, ages=AgeRange(5, 8)),
+            ["No photo fits the age, whatever else is asked for."],
+        ),
+        (
+            lambda found: anna(found, camera="nikon"),
+            ["Some photos fit the person, others the camera, none both."],
+        ),
+        (
+            lambda found: anna(found, camera="canon", near=SYDNEY, dates=Y2019),
+            ["Photos fit the other conditions without the place."],
+        ),
+        (
+            lambda found: anna(found, camera="nikon", near=SYDNEY, dates=Y2019),
+            ["Photos fit each of these conditions alone: ask for fewer of them at a time."],
+        ),
+        (
+            lambda _: PhotoFilter(words="cake", near=MUNICH),
+            ["No photo fits the words of the description, whatever else is asked for."],
+        ),
+    ],
+)
+def test_it_is_said_what_no_photo_fits_and_what_to_leave_out(
+    library: Library, asked: Asked, said: list[str]
+) -> None:
+    assert why_nothing(library, asked(library)) == said
+
+
+def test_nothing_is_to_blame_where_there_are_no_photos(library: Library) -> None:
+    rows(library.database, "DELETE FROM images RETURNING id")
+    assert why_nothing(library, PhotoFilter()) == []
+    assert why_nothing(library, PhotoFilter(dates=Y1999)) == [
+        "No photo in the library says when it was taken."
+    ]
+
+
+def test_what_cannot_be_looked_for_is_refused(library: Library) -> None:
+    with pytest.raises(WrongUsage, match=r"2021-12-31 is after 2019-01-01\. Give the earlier day first"):
+        filter_of(library, dates=Dates(date(2021, 12, 31), date(2019, 1, 1)))
+    with pytest.raises(WrongUsage, match="not searched for the and: every text has such words"):
+        filter_of(library, words=" the and ")
+    assert filter_of(library, words="-dog").words == "-dog"
