@@ -1,8 +1,9 @@
 """Which of the known people a face is: compared with their prototypes, decided by threshold and margin."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,8 +16,11 @@ from facesets.clustering.vectors import Bool, Float32, Int64
 
 NOBODY = -1
 
+NearPairs: TypeAlias = Callable[[Float32, float], tuple[Int64, Int64]]
+"""Which rows of unit length may be so similar to which of some vectors: too many pairs, not too few."""
+
 _BLOCK_COLUMNS = 8192
-_EXEMPLARS_AT_ONCE = 32_768
+_PRODUCTS_AT_ONCE = 32_768
 _EXEMPLAR_SLACK = 0.2
 """A face as similar to an exemplar as to be asked about is at most so much less similar to the centroid."""
 
@@ -72,10 +76,32 @@ def measured_threshold(measured: Calibration, prototypes: int) -> float:
     return min(max(measured.link, chance), measured.core)
 
 
+def by_products(vectors: Float32) -> NearPairs:
+    """Find near ones of these vectors by all their products."""
+
+    def near(rows: Float32, least: float) -> tuple[Int64, Int64]:
+        found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        for start in range(0, len(vectors), _BLOCK_COLUMNS):
+            product = rows @ vectors[start : start + _BLOCK_COLUMNS].T
+            i, j = np.divmod(np.flatnonzero(product >= np.float32(least)), product.shape[1])
+            found.append((i, start + j))
+        row, vector = zip(*found, strict=True)
+        return np.concatenate(row), np.concatenate(vector)
+
+    return near
+
+
 class KnownPeople:
     """Prototypes as faces are compared with them: centroids first, then the exemplars of who is near."""
 
-    def __init__(self, vectors: Float32, person: Int64, is_exemplar: Bool) -> None:
+    def __init__(
+        self,
+        vectors: Float32,
+        person: Int64,
+        is_exemplar: Bool,
+        *,
+        search: Callable[[Float32], NearPairs] = by_products,
+    ) -> None:
         """Take the prototypes of people 0, 1, ….
 
         Parameters
@@ -85,6 +111,8 @@ class KnownPeople:
         person : int64 array of shape (k,)
             Whose each is, ascending.
         is_exemplar : bool array of shape (k,)
+        search : callable
+            Makes of centroids what finds near ones.
         """
         self.people = int(person.max(initial=-1)) + 1
         has_centroid = np.zeros(self.people, bool)
@@ -92,6 +120,7 @@ class KnownPeople:
         # Faces that cancel out have no centroid: their exemplars take its place.
         first = ~is_exemplar | ~has_centroid[person]
         self.centroids, self.owner = vectors[first], person[first]
+        self._near_pairs = search(self.centroids)
         self.exemplars = vectors[~first]
         self.count = np.bincount(person[~first], minlength=self.people)
         self.start = np.cumsum(self.count) - self.count
@@ -110,21 +139,10 @@ class KnownPeople:
         return better.of(better.similarity >= least)
 
     def _near(self, rows: Float32, least: float) -> PersonMatches:
-        face, person, similarity = [], [], []
-        for start in range(0, len(self.centroids), _BLOCK_COLUMNS):
-            product = rows @ self.centroids[start : start + _BLOCK_COLUMNS].T
-            hits = np.flatnonzero(product >= np.float32(least))
-            i, j = np.divmod(hits, product.shape[1])
-            face.append(i)
-            person.append(self.owner[start + j])
-            similarity.append(product.ravel()[hits])
-        empty = np.empty(0, np.int64)
-        return strongest(
-            np.concatenate([empty, *face]),
-            np.concatenate([empty, *person]),
-            np.concatenate([np.empty(0, np.float32), *similarity]),
-            self.people,
-        )
+        face, centroid = self._near_pairs(rows, least - _ROUNDING)
+        similarity = _products(rows, face, self.centroids, centroid)
+        near = similarity >= np.float32(least)
+        return strongest(face[near], self.owner[centroid[near]], similarity[near], self.people)
 
     def _with_exemplars(self, rows: Float32, pairs: PersonMatches) -> PersonMatches:
         """The same pairs, each with the highest similarity to any prototype of the person."""
@@ -134,10 +152,19 @@ class KnownPeople:
             repeats = count[part]
             pair = np.repeat(np.arange(part.start, part.stop), repeats)
             within = np.arange(len(pair)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-            exemplar = self.exemplars[self.start[pairs.person[pair]] + within]
-            product = np.einsum("ij,ij->i", rows[pairs.face[pair]], exemplar)
+            exemplar = self.start[pairs.person[pair]] + within
+            product = _products(rows, pairs.face[pair], self.exemplars, exemplar)
             np.maximum.at(similarity, pair, product)
         return PersonMatches(pairs.face, pairs.person, similarity)
+
+
+def _products(rows: Float32, row: Int64, others: Float32, other: Int64) -> Float32:
+    """Similarity of each of some rows with one of the others."""
+    product = np.empty(len(row), np.float32)
+    for start in range(0, len(row), _PRODUCTS_AT_ONCE):
+        part = slice(start, start + _PRODUCTS_AT_ONCE)
+        np.einsum("ij,ij->i", rows[row[part]], others[other[part]], out=product[part])
+    return product
 
 
 def _parts(count: Int64) -> Iterator[slice]:
@@ -145,7 +172,7 @@ def _parts(count: Int64) -> Iterator[slice]:
     ends = np.cumsum(count)
     start = done = 0
     while start < len(count):
-        stop = max(start + 1, int(np.searchsorted(ends, done + _EXEMPLARS_AT_ONCE, side="right")))
+        stop = max(start + 1, int(np.searchsorted(ends, done + _PRODUCTS_AT_ONCE, side="right")))
         yield slice(start, stop)
         start, done = stop, int(ends[stop - 1])
 

@@ -1,7 +1,7 @@
 """`assign`: faces without a person go to the known people whom they are like."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
@@ -10,7 +10,9 @@ import numpy as np
 from facesets.clustering import calibrate
 from facesets.clustering.assigning import (
     KnownPeople,
+    NearPairs,
     Thresholds,
+    by_products,
     measured_threshold,
     similar_people,
     thresholds,
@@ -41,6 +43,9 @@ from facesets.store.postgres.runs import recorded_run
 
 _SAMPLE = 16_000
 """Faces that similarities are measured on."""
+
+_MANY_PAIRS = 200_000_000
+"""Of faces and people; comparing fewer takes no longer than to load what compares whole numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +266,15 @@ def _limits(
     return thresholds(threshold, margin, review, usual), reason
 
 
+def _search(pairs: int) -> Callable[[Float32], NearPairs]:
+    """How people near faces are found, where there are so many pairs of them."""
+    if pairs < _MANY_PAIRS:
+        return by_products
+    from facesets.inference.near_vectors import NearVectors
+
+    return NearVectors
+
+
 def _compare(
     library: Library,
     detector: DetectorRow,
@@ -287,7 +301,8 @@ def _compare(
                 yield faces, vectors if head is None else head.project(vectors)
 
         progress.begin(f"Comparing {counted(total, 'face')} with {people(len(known.persons))}", total)
-        prototypes = KnownPeople(known.embedding, known.person, known.is_exemplar)
+        search = _search(total * len(known.persons))
+        prototypes = KnownPeople(known.embedding, known.person, known.is_exemplar, search=search)
         try:
             for count, found in similar_people(blocks(), prototypes, limits):
                 matches.append(found)
