@@ -15,7 +15,6 @@ class StageTime:
     ----------
     wall_s, cpu_s : float
         Seconds of all threads together; where the first is much larger, they waited.
-    count : int
     """
 
     wall_s: float = 0.0

@@ -5,15 +5,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 from sklearn.cluster import AgglomerativeClustering
-from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from facesets.clustering import (
     average_linkage,
-    average_linkage_on_graph,
     complete_linkage,
-    knn_graph,
-    threshold_graph,
 )
 from facesets.clustering import linkage as engine
 from tests.fixtures.soak import examples, mostly_slow
@@ -130,23 +126,3 @@ def test_complete_linkage_gives_scikit_learns_partition() -> None:
     for cut in (0.3, 0.6, 0.9):
         ours = complete_linkage(vectors, max_cosine_distance=cut)
         assert same_partition(ours, scikit_learns(vectors, cut, "complete"))
-
-
-def test_on_the_whole_threshold_graph_the_answer_is_exact(real_people: People) -> None:
-    vectors = real_people.embedding[:3000]
-    graph = threshold_graph(vectors, min_cosine_similarity=0.4)
-    on_graph = average_linkage_on_graph(vectors, graph, max_cosine_distance=0.6)
-    assert same_partition(on_graph, average_linkage(vectors, max_cosine_distance=0.6))
-
-
-def test_on_a_graph_of_neighbours_the_answer_is_nearly_exact(real_people: People) -> None:
-    vectors = real_people.embedding[:3000]
-    on_graph = average_linkage_on_graph(vectors, knn_graph(vectors, k=15).edges(), max_cosine_distance=0.6)
-    exact = average_linkage(vectors, max_cosine_distance=0.6)
-    assert adjusted_rand_score(exact, on_graph) > 0.99
-
-
-def test_a_graph_of_other_faces_is_refused() -> None:
-    graph = threshold_graph(np.ones((4, 3)), min_cosine_similarity=0.5)
-    with pytest.raises(ValueError, match="outside the 2 faces"):
-        average_linkage_on_graph(np.eye(2), graph, max_cosine_distance=0.5)

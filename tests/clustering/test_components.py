@@ -8,7 +8,6 @@ from facesets.clustering import (
     Constraints,
     check_links,
     connected_components,
-    grow_components,
     is_approximate,
     knn_graph,
     threshold_graph,
@@ -72,17 +71,6 @@ def test_few_faces_give_the_obvious_answer(count: int) -> None:
     assert connected_components(vectors, min_cosine_similarity=0.5).tolist() == list(range(count))
     assert len(threshold_graph(vectors, min_cosine_similarity=0.5)) == 0
     assert knn_graph(vectors, k=2).index.shape == (count, 2)
-
-
-@examples(40)
-@given(unit_vectors(), st.floats(-0.5, 0.99), st.integers(0, 60))
-def test_adding_faces_to_known_components_equals_starting_again(
-    vectors: Float32, similarity: float, known: int
-) -> None:
-    known = min(known, len(vectors))
-    before = connected_components(vectors[:known], min_cosine_similarity=similarity)
-    grown = grow_components(vectors[:known], before, vectors[known:], min_cosine_similarity=similarity)
-    assert np.array_equal(grown, connected_components(vectors, min_cosine_similarity=similarity))
 
 
 def test_the_order_of_rows_does_not_matter() -> None:

@@ -121,12 +121,6 @@ def test_every_cluster_has_at_least_the_least_size(vectors: Float32) -> None:
         assert ((result.strength > 0) == (result.labels >= 0)).all()
 
 
-def test_a_kept_tree_is_cut_again_as_if_computed_anew() -> None:
-    vectors, _ = people(20, faces=20)
-    again = hdbscan(vectors).recut(min_cluster_size=12)
-    assert np.array_equal(again.labels, hdbscan(vectors, min_cluster_size=12).labels)
-
-
 def test_a_result_survives_being_stored_as_plain_arrays(tmp_path: object) -> None:
     result = hdbscan(people(20, faces=20)[0])
     file = f"{tmp_path}/hdbscan.npz"

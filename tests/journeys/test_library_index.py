@@ -22,7 +22,7 @@ from tests.fixtures.program import Result, run
 from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 from facesets.operations.ingest.image_reader import ReadResult
-from facesets.operations.ingest.pipeline import Pipeline
+from facesets.operations.ingest.intake import Pipeline
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 

@@ -6,6 +6,7 @@ from facesets.cli import console, queueing
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
+from facesets.cli.wording import how_to_undo
 from facesets.operations.options.assign import AssignOptions
 from facesets.plurals import counted, people
 
@@ -47,7 +48,6 @@ def assigned_lines(summary: "AssignSummary") -> list[str]:
         + (restored if summary.restored else "")
         + (" Nothing was stored." if summary.dry_run or summary.stopped else "")
     )
-    undo = f" Step {summary.step}: `facesets people undo` takes it back." if summary.step is not None else ""
     measured = [f"Threshold {summary.threshold:.2f}: {summary.reason}."] if summary.reason else []
     by_head = [f"Compared by the head {summary.head} (`facesets train --list`)."] if summary.head else []
-    return [line + undo, *by_head, *measured]
+    return [line + how_to_undo(summary.step), *by_head, *measured]

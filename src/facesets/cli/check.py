@@ -1,7 +1,6 @@
 """`facesets check`."""
 
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +14,7 @@ from facesets.cli.params import (
     ProviderOption,
 )
 from facesets.cli.user import current_user
-from facesets.cli.wording import worded
+from facesets.cli.wording import local_time, worded
 from facesets.errors import WrongUsage
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
@@ -116,7 +115,7 @@ def staleness_lines(found: "Staleness") -> list[str]:
         if found.due:
             return [f"No kept hierarchy is in force: {found.reasons[0]}. {again}"]
         return ["There is no kept hierarchy. `facesets cluster --method hdbscan` makes one."]
-    made = f"{datetime.fromisoformat(found.made).astimezone():%Y-%m-%d %H:%M}"
+    made = local_time(found.made)
     figures = (
         f"Hierarchy of {counted(found.faces, 'face')}, made {made}: {found.added} added since "
         f"({found.share_added:.1%}), {found.unassigned} of these unassigned ({found.share_unassigned:.1%}); "

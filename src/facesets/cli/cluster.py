@@ -20,6 +20,7 @@ from facesets.cli.thresholds import (
     typed_flags,
 )
 from facesets.cli.user import current_user
+from facesets.cli.wording import how_to_undo
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ClusterOptions
@@ -226,12 +227,11 @@ def grouped_lines(summary: "ClusterLibrarySummary") -> list[str]:
             else ""
         )
         + (
-            f" {counted(summary.questions, 'question')} {'waits' if summary.questions == 1 else 'wait'}: "
-            "`facesets people review`."
+            f" {counted(summary.questions, 'question waits', 'questions wait')}: `facesets people review`."
             if summary.questions
             else ""
         )
-        + (f" Step {summary.step}: `facesets people undo` takes it back." if summary.step is not None else "")
+        + how_to_undo(summary.step)
         + (" Nothing was stored." if summary.dry_run or summary.stopped else "")
     )
     return [line, *summary.reasons]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from facesets.cli.progress import BarProgress, PlainProgress, bars
-from facesets.cli.terminal import read_line
+from facesets.cli.terminal import HANGUP, handling, read_line
 from facesets.cli.wording import worded
 from facesets.errors import CannotWrite
 from facesets.files import printable
@@ -122,15 +122,8 @@ def stoppable() -> Iterator[Stop]:
         stop.request()
         _notice_at_once("Stopping cleanly after the work at hand. Once more to stop at once.")
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP"):
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
+    with handling(handle, signal.SIGINT, signal.SIGTERM, *HANGUP):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _notice_at_once(line: str) -> None:
@@ -150,11 +143,8 @@ def leave(number: int) -> None:
 def ctrl_c_is_for_another() -> Iterator[None]:
     """Leave Ctrl-C to the program that has the terminal within the block, and outlive it."""
     # A handler, for a program that is run would inherit that the signal is ignored.
-    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
-    try:
+    with handling(lambda _number, _frame: None, signal.SIGINT):
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def prepare_streams() -> None:

@@ -10,7 +10,7 @@ from facesets.cli import console, queueing
 from facesets.cli.index_stage import say_which_are_empty
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.wording import worded
+from facesets.cli.wording import GO_ON, worded
 from facesets.errors import Field, WrongUsage
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.describe import DescribeOptions
@@ -125,7 +125,7 @@ def _line(label: str, summary: "DescribeSummary") -> str:
         line += f" {summary.to_do} to do."
     if not summary.agreed:
         line += " Nothing was sent."
-    return line + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+    return line + (f" {GO_ON}" if summary.stopped else "")
 
 
 def _money(usd: float) -> str:

@@ -17,6 +17,7 @@ from facesets.cli.params import (
     WorkersOption,
 )
 from facesets.cli.results import as_before
+from facesets.cli.wording import GO_ON
 from facesets.operations.options.cache import DetSize, EmbedOptions, LeastDetectionScore
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
@@ -105,7 +106,7 @@ def _line(label: str, summary: "EmbedSummary", *, dry_run: bool) -> str:
         + (f" {counted(summary.moved, 'file')} moved here from elsewhere." if summary.moved else "")
         + (f" {counted(summary.pruned, 'path')} elsewhere forgotten." if summary.pruned else "")
         + (f" {summary.to_do} to do." if dry_run else "")
-        + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+        + (f" {GO_ON}" if summary.stopped else "")
     )
 
 

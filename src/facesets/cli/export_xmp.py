@@ -7,6 +7,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.index_stage import say_which_are_empty
 from facesets.cli.params import DatabaseOption
+from facesets.cli.wording import GO_ON
 from facesets.errors import WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.declaration import Option
@@ -82,7 +83,7 @@ def _lines(summary: "ExportXmpSummary") -> list[str]:
     if summary.unfit:
         lines.append(f"No names for XMP: {', '.join(map(printable, summary.unfit))}.")
     if summary.stopped:
-        lines.append("Stopped early: run the same command again to go on.")
+        lines.append(GO_ON)
     if summary.run:
         lines.append(f"Take it back with: facesets export-xmp --undo {summary.run}")
     return lines
@@ -93,7 +94,7 @@ def _finish_undo(summary: "UndoXmpSummary") -> None:
     did = f"{summary.removed} removed, {summary.as_before} as before already"
     lines = [f"Run {summary.run}: {counted(summary.restored, 'sidecar')} restored, {did}.{would}"]
     if summary.stopped:
-        lines.append("Stopped early: run the same command again to go on.")
+        lines.append(GO_ON)
     console.show(summary, lines, asked_for=summary.dry_run)
     _say_what_was_left(summary.edited)
     if summary.gone:

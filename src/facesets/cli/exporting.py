@@ -9,6 +9,7 @@ from facesets.cli import console
 from facesets.cli.flags import Only
 from facesets.cli.opening import work_on_store
 from facesets.cli.results import learned_lines
+from facesets.cli.wording import by_gate
 from facesets.files import printable
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.declaration import Option
@@ -58,14 +59,14 @@ def exporting(
 
 def left_out(summary: "ExportSwapSummary") -> str:
     """How many faces an export left out, by reason, and what was learned from the user's own changes."""
-    reasons = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
+    reasons = by_gate(summary.dropped_by)
     total = f"{counted(summary.dropped, 'face')} left out" + (f": {reasons}." if reasons else ".")
     hint = [summary.hint] if summary.hint else []
     return "\n".join([total, *map(_not_made, summary.empty), *hint, *learned_lines(summary.learned)])
 
 
 def _not_made(empty: "EmptySet") -> str:
-    reasons = [f"{count} by {gate}" for gate, count in empty.dropped_by.items()]
+    reasons = [by_gate(empty.dropped_by)] if empty.dropped_by else []
     reasons += [f"{counted(empty.failed, 'photo')} could not be read"] if empty.failed else []
     return (
         f"{printable(empty.name) or 'A new person'}: none of {counted(empty.faces, 'face')} passed "

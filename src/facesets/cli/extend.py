@@ -8,6 +8,7 @@ import typer
 from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption
 from facesets.cli.results import CacheOrResultArgument, learned_lines, report, would
+from facesets.cli.wording import by_gate
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ExtendOptions
@@ -49,12 +50,11 @@ def extend(
 
 
 def _lines(result: "ExtendedResult", what: str, alone: str, *, dry_run: bool) -> list[str]:
-    by_gate = ", ".join(f"{count} by {gate}" for gate, count in result.dropped_by.items())
     lines = [
         f"{printable(result.out)}: {counted(result.new, 'new face')}: {sum(result.joined.values())} joined "
         f"{len(result.joined)} {what}, {sum(result.made.values())} made "
         f"{counted(len(result.made), 'new one')}, "
-        f"{result.alone} {alone}" + (f" ({by_gate})." if by_gate else "."),
+        f"{result.alone} {alone}" + (f" ({by_gate(result.dropped_by)})." if result.dropped_by else "."),
         f"  {counted(len(result.written), 'photo')} {would(dry_run, 'written', 'to write')}, "
         f"{result.unchanged} there already."
         + (f" Take it back: facesets undo {printable(result.out)} {result.run}" if result.run else ""),

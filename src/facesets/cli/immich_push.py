@@ -10,6 +10,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
+from facesets.cli.wording import GO_ON
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -159,7 +160,7 @@ def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool, was_ended: b
     if summary.applied:
         lines = [f"Done: {_counted(summary.made)}."]
         if summary.stopped:
-            lines.append("Stopped early: run the same command again to go on.")
+            lines.append(GO_ON)
         if summary.run:
             undo = f"facesets immich-push {printable(staged)} --undo {summary.run} --apply"
             lines.append(f"Take it back with: {undo}")
@@ -182,11 +183,9 @@ def _plan_lines(plan: "PushSummary") -> list[str]:
         f"{people(len(plan.people))}, {counted(plan.photos, 'photo')}, {counted(plan.changes, 'change')}."
     )
     if plan.vanished:
-        are = "is" if plan.vanished == 1 else "are"
-        totals += f" {counted(plan.vanished, 'photo')} {are} not on the server any more."
+        totals += f" {counted(plan.vanished, 'photo is', 'photos are')} not on the server any more."
     if plan.differing:
-        are = "is" if plan.differing == 1 else "are"
-        totals += f" {counted(plan.differing, 'photo')} {are} passed over, edited on the server."
+        totals += f" {counted(plan.differing, 'photo is', 'photos are')} passed over, edited on the server."
     if plan.of_others:
         are, stay = ("belongs", "stays as it is") if plan.of_others == 1 else ("belong", "stay as they are")
         totals += f" {counted(plan.of_others, 'photo')} {are} to other accounts and {stay}."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
+from facesets.cli.wording import GO_ON
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.immich import ServerOptions, StageOptions
 from facesets.plurals import counted
@@ -71,13 +72,12 @@ def _lines(summary: "StageSummary", *, dry_run: bool) -> list[str]:
     if skipped:
         lines.append(f"Passed over: {skipped}.")
     if summary.of_others:
-        belong = "photo belongs" if summary.of_others == 1 else "photos belong"
+        belong = counted(summary.of_others, "photo belongs", "photos belong")
         lines.append(
-            f"{summary.of_others} {belong} to another account than the key's: `immich-push` never changes "
-            "anything there."
+            f"{belong} to another account than the key's: `immich-push` never changes anything there."
         )
     if "of another account" in summary.skipped:
         lines.append("Photos of other accounts, such as partners', are staged with --with-partners.")
     if summary.stopped:
-        lines.append("Stopped early: run the same command again to go on.")
+        lines.append(GO_ON)
     return lines

@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from facesets.cli.people import how_to_undo
+from facesets.cli.wording import how_to_undo
 from facesets.plurals import counted, people
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from facesets.operations.people.carrying.import_people import ImportPeopleSummary
 
 _LISTED = 10
@@ -26,12 +28,14 @@ def import_lines(summary: "ImportPeopleSummary | None") -> list[str]:
     ]
     if summary.people_not_found:
         lines.append(f"No face is here of {_some(summary.people_not_found)}.")
-    lines += [
-        f"Skipped, for it contradicts what was said here: {each}." for each in summary.skipped[:_LISTED]
-    ]
-    if len(summary.skipped) > _LISTED:
-        lines.append(f"… and {len(summary.skipped) - _LISTED} more (--json lists all).")
-    return lines
+    skipped = [f"{each}." for each in summary.skipped]
+    return lines + first_of("Skipped, for it contradicts what was said here", skipped)
+
+
+def first_of(title: str, found: "Sequence[str]") -> list[str]:
+    """The first of some findings, each below a title, and how many more there are."""
+    more = [f"… and {len(found) - _LISTED} more (--json lists all)."] if len(found) > _LISTED else []
+    return [f"{title}: {each}" for each in found[:_LISTED]] + more
 
 
 def _some(names: list[str]) -> str:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesets.cli import console
+from facesets.cli.import_lines import first_of
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import how_to_undo
 from facesets.cli.user import current_user
+from facesets.cli.wording import GO_ON, how_to_undo
 from facesets.errors import Field, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.declaration import Option
@@ -18,10 +19,7 @@ from facesets.plurals import counted
 from facesets.plurals import people as counted_people
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from facesets.operations.interchange.import_names import ImportNamesSummary
-    from facesets.store.postgres.connection import Database
 
 _LISTED = 10
 
@@ -79,13 +77,7 @@ def import_names(
     if unmatched and conflicts:
         raise WrongUsage(f"Give {Field('unmatched')} or {Field('conflicts')}, not both.")
     if unmatched or conflicts:
-        if source or dry_run:
-            raise WrongUsage(
-                f"{Field('unmatched')} and {Field('conflicts')} list what was read before. Give them without "
-                f"a source and {Field('dry_run')}."
-            )
-        with opened_library(database) as session:
-            _list(session, conflicts=conflicts)
+        _list(database, conflicts=conflicts, reads=bool(source or dry_run))
         return
     if not source:
         raise WrongUsage("Where are the names? Give a folder of photos, or the file of another program.")
@@ -114,7 +106,7 @@ def _lines(summary: "ImportNamesSummary") -> list[str]:
         + (" Nothing was stored." if summary.dry_run else how_to_undo(summary.step))
     ]
     if summary.stopped:
-        lines.append("Stopped early: run the same command again to go on.")
+        lines.append(GO_ON)
     if summary.without_face or summary.without_place:
         lines.append(
             f"{counted(summary.without_face, 'name')} of places without a face, {summary.without_place} of "
@@ -134,18 +126,20 @@ def _lines(summary: "ImportNamesSummary") -> list[str]:
             f"{counted(summary.nameless, 'face')} of Picasa's contacts without a name here: give Picasa's "
             "contacts.xml as a source, too."
         )
-    return [*lines, *_some("No name", summary.no_names), *_some("Cannot be read", summary.failed)]
+    return [*lines, *first_of("No name", summary.no_names), *first_of("Cannot be read", summary.failed)]
 
 
-def _some(title: str, found: "Sequence[str]") -> list[str]:
-    more = [f"… and {len(found) - _LISTED} more (--json lists all)."] if len(found) > _LISTED else []
-    return [f"{title}: {each}" for each in found[:_LISTED]] + more
-
-
-def _list(session: "Database", *, conflicts: bool) -> None:
+def _list(database: str | None, *, conflicts: bool, reads: bool) -> None:
+    """List what was read before. Raises `WrongUsage` where something is to be read."""
     from facesets.store.postgres.people.imported_names import conflicting_names, unmatched_names
 
-    found = session.run(conflicting_names if conflicts else unmatched_names)
+    if reads:
+        raise WrongUsage(
+            f"{Field('unmatched')} and {Field('conflicts')} list what was read before. Give them without a "
+            f"source and {Field('dry_run')}."
+        )
+    with opened_library(database) as session:
+        found = session.run(conflicting_names if conflicts else unmatched_names)
     rows = [
         (
             printable(each.name),

@@ -24,6 +24,7 @@ from facesets.cli.params import (
 from facesets.cli.results import as_before, would
 from facesets.cli.thresholds import typed_flags
 from facesets.cli.user import current_user
+from facesets.cli.wording import GO_ON
 from facesets.errors import SourceGone, WrongUsage
 from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.cache import DetSize, LeastDetectionScore
@@ -222,7 +223,7 @@ def index_line(label: str, summary: "IndexSummary", *, dry_run: bool) -> str:
             else ""
         )
         + (" Nothing was stored." if dry_run else "")
-        + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+        + (f" {GO_ON}" if summary.stopped else "")
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from facesets.cli import console
 from facesets.cli.command import SHARED
 from facesets.cli.opening import opened_library, work_on_library
+from facesets.cli.wording import GO_ON
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.plurals import counted
@@ -138,5 +139,5 @@ def stage_line(label: str, summary: "StageRunSummary") -> str:
         + (f", {summary.unavailable} unavailable" if summary.unavailable else "")
         + "."
         + (f" {summary.to_do} to do." if summary.to_do else "")
-        + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+        + (f" {GO_ON}" if summary.stopped else "")
     )

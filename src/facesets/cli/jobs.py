@@ -69,7 +69,7 @@ def _list(session: "Database", limit: int, *, watch: bool) -> None:
     from facesets.store.postgres.queue.job_list import list_jobs
 
     def listed() -> "list[JobLine]":
-        return [_worded(job) for job in session.run(lambda connection: list_jobs(connection, limit=limit))]
+        return [_worded(job) for job in session.run(list_jobs, limit=limit)]
 
     found = listed()
     shown, took_s = "", 0.0
@@ -148,8 +148,8 @@ def _show(session: "Database", number: int) -> None:
     from facesets.jobs.queueing import found
     from facesets.store.postgres.queue.job_list import reasons_of_parts
 
-    job = _worded(session.run(lambda connection: found(connection, number)))
-    reasons = session.run(lambda connection: reasons_of_parts(connection, number))
+    job = _worded(session.run(found, number))
+    reasons = session.run(reasons_of_parts, number)
     rows = [
         ("what", _what(job)),
         ("state", job.state),

@@ -8,7 +8,7 @@ from facesets.cli import console, queueing
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.cli.wording import worded
+from facesets.cli.wording import how_to_undo, worded
 from facesets.operations.options.upkeep import MaintainOptions, tasks_named
 
 if TYPE_CHECKING:
@@ -57,5 +57,7 @@ def _is_asked_for(done: "TaskSummary") -> bool:
 
 
 def _lines(done: "TaskSummary") -> list[str]:
-    step = "" if done.step is None else f" Step {done.step}: `facesets people undo` takes it back."
-    return [f"{done.task}: {worded(done.did)}{step}", *(f"  {worded(line)}" for line in done.lines)]
+    return [
+        f"{done.task}: {worded(done.did)}{how_to_undo(done.step)}",
+        *(f"  {worded(line)}" for line in done.lines),
+    ]

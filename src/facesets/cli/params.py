@@ -21,19 +21,14 @@ SETTINGS_NOTE = (
 )
 
 
-def _set_json(value: bool) -> bool:
-    session.json = value
-    return value
+def _noted(name: str) -> Callable[[bool], bool]:
+    """What keeps a flag for the whole session."""
 
+    def note(value: bool) -> bool:
+        setattr(session, name, value)
+        return value
 
-def _set_debug(value: bool) -> bool:
-    session.debug = value
-    return value
-
-
-def _set_queue(value: bool) -> bool:
-    session.queue = value
-    return value
+    return note
 
 
 CacheArgument = Annotated[
@@ -45,20 +40,20 @@ OptionalCacheArgument = Annotated[
 ]
 JsonOption = Annotated[
     bool,
-    typer.Option("--json", help="Print the summary as one JSON object.", callback=_set_json),
+    typer.Option("--json", help="Print the summary as one JSON object.", callback=_noted("json")),
 ]
 QueueOption = Annotated[
     bool,
     typer.Option(
         "--queue",
         help="Let a worker do it (`facesets worker`): print the number of the job and end.",
-        callback=_set_queue,
+        callback=_noted("queue"),
         allow_from_autoenv=False,
     ),
 ]
 DebugOption = Annotated[
     bool,
-    typer.Option("--debug", help="Show tracebacks.", callback=_set_debug, is_eager=True),
+    typer.Option("--debug", help="Show tracebacks.", callback=_noted("debug"), is_eager=True),
 ]
 StrictOption = Annotated[
     bool,

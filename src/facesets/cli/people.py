@@ -13,7 +13,7 @@ from facesets.cli.cluster_dual import cluster_lines, near_lines
 from facesets.cli.opening import opened_library, work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.cli.wording import name_and_number
+from facesets.cli.wording import how_to_undo, name_and_number
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
@@ -125,11 +125,6 @@ def show_change(summary: "PersonSummary") -> None:
     who = name_and_number(summary.name, summary.person)
     line = f"{who}: {summary.did}; {counted(summary.faces, 'face')}."
     console.show(summary, [line + how_to_undo(summary.step)])
-
-
-def how_to_undo(step: int | None) -> str:
-    """What takes a step back, as a further sentence."""
-    return "" if step is None else f" Step {step}: `facesets people undo` takes it back."
 
 
 @people.command()

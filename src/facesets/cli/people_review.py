@@ -14,7 +14,7 @@ from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.terminal import Protocol, ended_by_signals, picture, read_key, read_line
 from facesets.cli.user import current_user
-from facesets.cli.wording import worded
+from facesets.cli.wording import how_to_undo, worded
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -154,7 +154,7 @@ class _Review:
         from facesets.operations.people.review.open_questions import find_question
 
         try:
-            self._database.run(lambda connection: find_question(connection, question.id))
+            self._database.run(find_question, question.id)
         except WrongUsage:
             return False
         return True
@@ -245,5 +245,4 @@ def answer(
             name=name or "",
             into=into,
         )
-    undo = "" if answered.step is None else f" Step {answered.step}: `facesets people undo` takes it back."
-    console.show(answered, [f"Kept: {answered.did}.{undo}"])
+    console.show(answered, [f"Kept: {answered.did}.{how_to_undo(answered.step)}"])

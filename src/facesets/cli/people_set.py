@@ -7,11 +7,7 @@ from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.people import WhoArgument, people, show_change
 from facesets.cli.user import current_user
-from facesets.operations.options.declaration import Option, moment
-
-
-def _day(flag: str, text: str) -> date:
-    return moment(flag, text).date()
+from facesets.operations.options.declaration import Option, day
 
 
 @people.command("set")
@@ -19,7 +15,7 @@ def set_(
     who: WhoArgument,
     database: DatabaseOption = None,
     birth_year: Annotated[int | None, Option("The year of birth.", metavar="YEAR")] = None,
-    birth_date: Annotated[date | None, Option("The day of birth.", metavar="DATE", parse=_day)] = None,
+    birth_date: Annotated[date | None, Option("The day of birth.", metavar="DATE", parse=day)] = None,
     birth_unknown: Annotated[bool, Option("Take back what was said of the birth.")] = False,
 ) -> None:
     """Say when a person was born; it counts for more than how old the faces look."""

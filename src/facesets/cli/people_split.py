@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 from facesets.cli import console
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import WhoArgument, how_to_undo
+from facesets.cli.people import WhoArgument
 from facesets.cli.user import current_user
+from facesets.cli.wording import how_to_undo
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.people import SplitOptions

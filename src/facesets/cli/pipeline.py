@@ -19,6 +19,7 @@ from facesets.cli.params import DatabaseOption, StrictOption
 from facesets.cli.people_prototypes import centroids_line
 from facesets.cli.train import trained_lines
 from facesets.cli.user import current_user
+from facesets.cli.wording import GO_ON
 from facesets.errors import WrongUsage
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.batching import BatchingOptions
@@ -164,8 +165,8 @@ def _line(label: str, summary: "PipelineSummary") -> str:
             f"({totals.assigned} with a person), {people(everybody)} ({totals.named} with a name)."
         )
         if totals.questions:
-            waits = "waits" if totals.questions == 1 else "wait"
-            line += f" {counted(totals.questions, 'question')} {waits}: `facesets people review`."
+            waiting = counted(totals.questions, "question waits", "questions wait")
+            line += f" {waiting}: `facesets people review`."
     if summary.dry_run:
         line += " Nothing was stored."
-    return line + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+    return line + (f" {GO_ON}" if summary.stopped else "")

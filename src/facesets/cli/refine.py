@@ -11,6 +11,7 @@ from facesets.cli.results import (
     photos_line,
     report,
 )
+from facesets.cli.wording import by_gate
 from facesets.operations.options.cache import RefineOptions
 from facesets.plurals import counted
 
@@ -31,13 +32,12 @@ def refine(
     cache, out = cache_and_out("refine", first, second)
     with work_on_store(cache, database) as (store, progress, stop):
         summary = run(store, out, options, progress=progress, stop=stop)
-    by_gate = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
     report(
         summary,
         [
             f"{counted(summary.faces, 'face')}: {counted(summary.facesets, 'face set')} "
             f"with {counted(summary.kept, 'face')}, {summary.dropped} dropped"
-            + (f" ({by_gate})." if by_gate else "."),
+            + (f" ({by_gate(summary.dropped_by)})." if summary.dropped_by else "."),
             photos_line(summary, out, dry_run=options.dry_run),
             *hint_lines(summary, cache, out),
             *learned_lines(summary.learned),

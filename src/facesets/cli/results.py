@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from facesets.cli import console
+from facesets.cli.wording import GO_ON
 from facesets.errors import WrongUsage
 from facesets.files import RUN_RECORD, printable
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
+    from facesets.operations.grouping.cluster import ClusterSummary
+    from facesets.operations.grouping.refine import RefineSummary
     from facesets.operations.ingest.changed_files import FileFailure
+    from facesets.operations.run import RunSummary
     from facesets.results.manifest import Failure
 
 CacheOrOutArgument = Annotated[
@@ -90,7 +94,7 @@ class Summary(Protocol):
 def report(summary: Summary, lines: Sequence[str]) -> None:
     """Print a summary, name what failed, and end with the right status."""
     if summary.stopped:
-        lines = [*lines, "Stopped early: run the same command again to go on."]
+        lines = [*lines, GO_ON]
     console.show(summary, lines)
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)
@@ -112,21 +116,7 @@ def learned_lines(learned: Sequence[str]) -> list[str]:
     return [f"  Learned: {line}" for line in learned]
 
 
-class Hinting(Protocol):
-    """What `refine` says where little came out."""
-
-    @property
-    def hint(self) -> str:
-        """In sentences; empty where there is nothing to say."""
-        ...
-
-    @property
-    def try_flags(self) -> list[str]:
-        """The flags of the command that would give more."""
-        ...
-
-
-def hint_lines(summary: Hinting, cache: Path | None, out: Path) -> list[str]:
+def hint_lines(summary: "RefineSummary | RunSummary", cache: Path | None, out: Path) -> list[str]:
     """What the gates cost, and the command that would give the most."""
     if not summary.hint:
         return []
@@ -137,31 +127,7 @@ def hint_lines(summary: Hinting, cache: Path | None, out: Path) -> list[str]:
     ]
 
 
-class PhotosWritten(Protocol):
-    """What happened to photos in a result folder."""
-
-    @property
-    def copied(self) -> int:
-        """Photos written."""
-        ...
-
-    @property
-    def unchanged(self) -> int:
-        """Photos that lay there already."""
-        ...
-
-    @property
-    def renamed(self) -> int:
-        """Files of earlier runs that got other names."""
-        ...
-
-    @property
-    def removed(self) -> int:
-        """Files of earlier runs that went."""
-        ...
-
-
-def photos_line(summary: PhotosWritten, out: Path, *, dry_run: bool) -> str:
+def photos_line(summary: "ClusterSummary | RefineSummary", out: Path, *, dry_run: bool) -> str:
     """Say what happened to the photos in `out`."""
     renamed = f" ({summary.renamed} {would(dry_run, 'renamed', 'to rename')})" if summary.renamed else ""
     return (

@@ -76,6 +76,21 @@ def _wait_for_input(number: int, is_stopping: Callable[[], bool] = lambda: False
     return False
 
 
+HANGUP = (signal.SIGHUP,) if sys.platform != "win32" else ()
+"""Where there is one: the terminal is closed."""
+
+
+@contextmanager
+def handling(handle: "Callable[[int, FrameType | None], object]", *signals: signal.Signals) -> Iterator[None]:
+    """Let a function hear of these signals within the block."""
+    before = {number: signal.signal(number, handle) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Let a kill, or a terminal that is closed, end the block as Ctrl-C does, which clears up."""
@@ -83,13 +98,8 @@ def ended_by_signals() -> Iterator[None]:
     def leave(number: int, _frame: "FrameType | None") -> None:
         raise SystemExit(128 + number)
 
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
-    before = {number: signal.signal(number, leave) for number in numbers}
-    try:
+    with handling(leave, signal.SIGTERM, *HANGUP):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def picture(png: bytes, protocol: Protocol) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from facesets.cli import console
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import CacheArgument, DatabaseOption
+from facesets.cli.wording import GO_ON
 from facesets.errors import WrongUsage
 from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
@@ -68,5 +69,5 @@ def _line(label: str, summary: "TransferSummary") -> str:
         f"{label}: {counted(summary.images, 'new image')} with {counted(summary.faces, 'face')}, "
         f"{summary.known} known already, {counted(summary.paths, 'path')}."
         + (" Nothing was written." if summary.dry_run else "")
-        + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+        + (f" {GO_ON}" if summary.stopped else "")
     )

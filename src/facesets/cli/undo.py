@@ -1,6 +1,5 @@
 """`facesets undo`."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.results import would
+from facesets.cli.wording import local_time
 from facesets.files import is_there, printable
 from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
@@ -53,7 +53,7 @@ def undo(
 
 
 def _line(run: "KnownRun") -> str:
-    when = f"{datetime.fromisoformat(run.began).astimezone():%Y-%m-%d %H:%M}" if run.began else "at some time"
+    when = local_time(run.began) if run.began else "at some time"
     cut = "" if run.complete else " (undo was cut off)" if run.half_undone else " (was cut off)"
     also = f"; also {', '.join(map(printable, run.also))}" if run.also else ""
     return (

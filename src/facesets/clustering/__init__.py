@@ -1,13 +1,12 @@
 """Arrays in, labels out: pure functions on embeddings."""
 
-from facesets.clustering.agglomerative import average_linkage, average_linkage_on_graph, complete_linkage
+from facesets.clustering.agglomerative import average_linkage, complete_linkage
 from facesets.clustering.auto import cluster_auto
 from facesets.clustering.calibration import Calibration, calibrate
 from facesets.clustering.cell_pairs import LinksChecked, check_links
 from facesets.clustering.cells import approximate_knn_graph, neighbour_recall
 from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
-from facesets.clustering.cluster_quality import Stability, silhouettes, stability
-from facesets.clustering.components import connected_components, grow_components, is_approximate
+from facesets.clustering.components import connected_components, is_approximate
 from facesets.clustering.constraints import Constraints, violations
 from facesets.clustering.dbscan import dbscan
 from facesets.clustering.evaluation import Scores, evaluate
@@ -34,11 +33,9 @@ __all__ = [
     "Placement",
     "Prediction",
     "Scores",
-    "Stability",
     "approximate_knn_graph",
     "approximate_predict",
     "average_linkage",
-    "average_linkage_on_graph",
     "calibrate",
     "centroids",
     "check_links",
@@ -48,7 +45,6 @@ __all__ = [
     "dbscan",
     "distances_to_centroid",
     "evaluate",
-    "grow_components",
     "hdbscan",
     "is_approximate",
     "knn_graph",
@@ -61,9 +57,7 @@ __all__ = [
     "place_by_centroid",
     "reject_outliers",
     "same_image_pairs",
-    "silhouettes",
     "singletons_as_noise",
-    "stability",
     "threshold_graph",
     "violations",
 ]

@@ -58,7 +58,6 @@ def average_linkage(
     lenient : bool
         Some pairs that must not be together may be wrong: one face of a photo may be a mirror's. They keep
         these faces apart all the same, but no large parts of one person (`kept_apart_leniently`).
-    on_progress : callable, optional
     engine : Engine, which compares the pairs
 
     Returns
@@ -103,39 +102,6 @@ def _merged_leniently(rows: Float32, groups: Groups, edges: Edges, lowest: float
         lambda: merge_groups(held_copy(rows, engine), groups, edges, lowest),
         least_likeness=_LEAST_LIKENESS,
     )
-
-
-def average_linkage_on_graph(embeddings: Embeddings, graph: Edges, *, max_cosine_distance: float) -> Int64:
-    """Average linkage in which only clusters with a pair in a graph may merge.
-
-    For sizes at which comparing all pairs costs too much: with the `edges()` of a few nearest neighbours
-    each merge is exact given these candidates. With the whole threshold graph it is `average_linkage`.
-
-    Parameters
-    ----------
-    embeddings : float array of shape (n, d)
-        Scaled to unit length if they are not.
-    graph : Edges
-        Pairs of rows, each once.
-    max_cosine_distance : float
-        In [0, 2].
-
-    Returns
-    -------
-    int64 array of shape (n,)
-
-    Raises
-    ------
-    ValueError
-        When the embeddings are malformed (see `unit_rows`), the graph names rows that do not exist, or
-        the distance is out of range.
-    """
-    check_cosine_distance(max_cosine_distance)
-    rows = unit_rows(embeddings)
-    if len(graph) and max(graph.i.max(), graph.j.max()) >= len(rows):
-        raise ValueError(f"The graph names a row outside the {len(rows)} faces.")
-    lowest = 1.0 - max_cosine_distance - SIMILARITY_RESOLUTION / 2
-    return numbered(merge_while_similar(Clusters.of_faces(rows), graph, min_cosine_similarity=lowest))
 
 
 def merge_groups(rows: Float32, groups: Groups, edges: Edges, lowest: float) -> Int64:

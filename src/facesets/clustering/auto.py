@@ -96,7 +96,6 @@ def cluster_auto(
     approximate : bool, optional
         Compare each face with those in nearby cells only (`approximate_knn_graph`), not with all. By default
         from 100 000 faces on.
-    on_progress : callable, optional
     engine : Engine
         Who compares the pairs.
 

@@ -82,8 +82,6 @@ def _near_pairs(
         Unit length.
     lowest : float
         Pairs below this similarity are no candidates.
-    on_progress : callable, optional
-    engine : Engine
     """
     near = near_in_cells(
         rows, _NEIGHBOURS, min_cosine_similarity=lowest, on_progress=on_progress, engine=engine

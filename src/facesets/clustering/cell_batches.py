@@ -16,7 +16,6 @@ class CellComparison:
 
     Attributes
     ----------
-    cell : int
     query : int32 array of shape (q,)
         Their places in the batch, ascending.
     member : int32 array of shape (m,)

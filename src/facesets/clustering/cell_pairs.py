@@ -52,7 +52,6 @@ def near_edge_chunks(
         Into about so many cells does each face look. More find more, and take longer.
     on_progress : callable, optional
         Counts again when all faces have their cells.
-    engine : Engine
     """
     if not len(rows):
         return
@@ -107,7 +106,6 @@ def near_cross_edge_chunks(
     others: Float32,
     *,
     min_cosine_similarity: float,
-    probes: int = _PROBES,
     on_progress: OnProgress | None = None,
 ) -> Iterator[Edges]:
     """Yield nearly all pairs of a unit row (i) and another (j) that are at least this similar, each once."""
@@ -120,7 +118,7 @@ def near_cross_edge_chunks(
         return cell, Edges(query[found.i], member[found.j], found.similarity)
 
     # Seen from one side only, so that each looks farther.
-    cells = divided_for(rows, others, 2 * probes, on_progress=on_progress)
+    cells = divided_for(rows, others, 2 * _PROBES, on_progress=on_progress)
     for cell, edges in on_all_cores(search, _comparisons(cells)):
         yield edges
         if on_progress is not None:

@@ -53,7 +53,6 @@ def approximate_knn_graph(
         Neighbours below this are left out.
     probes : int
         About so many cells does each face look into. More find more, and take longer.
-    on_progress : callable, optional
 
     Raises
     ------
@@ -127,7 +126,6 @@ def neighbour_recall(
     ----------
     embeddings : float array of shape (n, d)
         What `neighbours` was found for.
-    neighbours : Neighbours
     faces : int
         How many faces, evenly spread, are compared with all others.
     min_cosine_similarity : float

@@ -18,7 +18,6 @@ def merge_in_matrix(similarity: Float32, size: Float64, min_similarity: float) -
     similarity : float32 array of shape (m, m)
         Mean similarities, symmetric; -inf for two that must never merge. Overwritten.
     size : float64 array of shape (m,)
-    min_similarity : float
 
     Returns
     -------

@@ -1,24 +1,22 @@
 """Connected components of the graph that joins faces above a similarity."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from facesets.clustering.cell_pairs import near_edge_chunks
 from facesets.clustering.constraints import Constraints, Groups, Partners, in_order, resolve
 from facesets.clustering.engine import IN_PROCESS, Engine, held_unit_rows
 from facesets.clustering.graph_components import components_of
-from facesets.clustering.labels import check_labels, in_callers_order, numbered
-from facesets.clustering.neighbors import Edges, OnProgress, cross_edge_chunks, edge_chunks
+from facesets.clustering.labels import in_callers_order
+from facesets.clustering.neighbors import Edges, OnProgress, edge_chunks
 from facesets.clustering.vectors import (
     Embeddings,
     Int64,
     canonical_order,
     check_cosine_similarity,
     check_matrix,
-    unit_rows,
 )
 
 APPROXIMATE_FROM = 250_000
@@ -53,7 +51,6 @@ def connected_components(
     approximate : bool, optional
         Compare each face with those in nearby cells only (`near_edge_chunks`), not with all. By default from
         `APPROXIMATE_FROM` faces on.
-    on_progress : callable, optional
     engine : Engine, which compares the pairs
 
     Returns
@@ -105,7 +102,6 @@ def kept_apart(labels: Int64, groups: Groups, among: Callable[[Int64], Edges]) -
     Parameters
     ----------
     labels : int64 array of shape (n,)
-    groups : Groups
     among : callable
         The pairs that join some faces, by their places among those.
     """
@@ -158,48 +154,3 @@ def _top(parent: dict[int, int], node: int) -> int:
             parent[node] = parent[above]
         node = above
     return node
-
-
-def grow_components(
-    embeddings: Embeddings, labels: ArrayLike, new: Embeddings, *, min_cosine_similarity: float
-) -> Int64:
-    """Add faces to components that are known: the same as starting again, for the price of the new ones.
-
-    Parameters
-    ----------
-    embeddings : float array of shape (n, d)
-        The faces known so far.
-    labels : integers of shape (n,)
-        Their components at this similarity; none negative.
-    new : float array of shape (m, d)
-        The faces to add. Compared with all known ones, and with each other.
-    min_cosine_similarity : float
-
-    Returns
-    -------
-    int64 array of shape (n + m,)
-        Components of the known faces and then the new ones, by falling size, ties by smallest member.
-
-    Raises
-    ------
-    ValueError
-        When embeddings are malformed or differ in dimension, labels do not match or are negative, or the
-        similarity is out of range.
-    """
-    check_cosine_similarity(min_cosine_similarity)
-    known, rows = unit_rows(embeddings), unit_rows(new, name="new")
-    if known.shape[1] != rows.shape[1]:
-        raise ValueError(f"New faces have {rows.shape[1]} numbers, known ones {known.shape[1]}.")
-    given = check_labels(labels, len(known))
-    if given.min(initial=0) < 0:
-        raise ValueError("Known faces must all have a component; a face alone is one by itself.")
-    parts = int(given.max(initial=-1)) + 1
-
-    def joins() -> Iterator[Edges]:
-        for edges in edge_chunks(rows, min_cosine_similarity=min_cosine_similarity):
-            yield Edges(edges.i + np.int32(parts), edges.j + np.int32(parts), edges.similarity)
-        for edges in cross_edge_chunks(rows, known, min_cosine_similarity=min_cosine_similarity):
-            yield Edges(edges.i + np.int32(parts), given[edges.j].astype(np.int32), edges.similarity)
-
-    found = components_of(joins(), parts + len(rows))
-    return numbered(np.r_[found[given], found[parts:]])

@@ -54,7 +54,6 @@ def dbscan(
         together what must stay apart joins nothing.
     approximate : bool, optional
         Compare nearby faces only; see `connected_components`.
-    on_progress : callable, optional
     engine : Engine
         Who compares the pairs.
 

@@ -28,7 +28,6 @@ def spread_out(embeddings: Embeddings, pose: Float32, quality: Float32, count: i
     pose : float array of shape (n, 3)
         Pitch, yaw, roll in degrees; NaN where unknown. Roll does not count: alignment undoes it.
     quality : float array of shape (n,)
-    count : int
 
     Returns
     -------

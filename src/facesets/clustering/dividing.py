@@ -95,8 +95,6 @@ def divided(
         Unit length; at least one.
     probes : int
         Into about so many cells does each face look, beside its own.
-    on_progress : callable, optional
-    engine : Engine
     """
     centre = _centres(rows, engine)
     homes, counts, cells = [], [], []
@@ -139,7 +137,6 @@ def divided_for(
         Of either at least one.
     probes : int
         Into about so many cells does each face look.
-    on_progress : callable, optional
     """
     centre = _centres(others, IN_PROCESS)
     homes = IN_PROCESS.each(_nearest, (others, centre), range(0, len(others), _BLOCK_ROWS))

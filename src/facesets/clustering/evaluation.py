@@ -20,7 +20,6 @@ class Scores:
         Over pairs of faces: of those together, how many belong together, and the reverse.
     bcubed_precision, bcubed_recall, bcubed_f1 : float
         The same, averaged over faces, so that large people do not decide alone.
-    homogeneity, completeness, v_measure : float
     normalized_mutual_information : float
         With the arithmetic mean of the entropies; then it equals the V-measure.
     clusters, people, faces, noise : int

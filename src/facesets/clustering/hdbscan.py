@@ -45,15 +45,13 @@ class HdbscanResult:
         Over the most possible, in [0, 1]; the package calls it persistence.
     density : float64 array of shape (n,)
         Lambda at which each face leaves the last cluster that it is in.
-    tree : CondensedTree
     spanning_tree : Edges
-        Of mutual reachability; cut it again with `recut`.
+        Of mutual reachability.
     core_similarity : float32 array of shape (n,)
         Cosine similarity with the `min_samples`-th neighbour.
-    min_cluster_size, min_samples : int
     distance : {"chord", "cosine"}
     constraints : Constraints
-        What was known; `recut` obeys it too.
+        What was known.
     """
 
     labels: Int64
@@ -160,18 +158,6 @@ class HdbscanResult:
             constraints=constraints,
         )
 
-    def recut(self, *, min_cluster_size: int) -> Self:
-        """Cut the kept tree for another least size, without comparing faces again."""
-        _check_sizes(min_cluster_size, self.min_samples)
-        return self._cut(
-            self.spanning_tree,
-            self.core_similarity,
-            min_cluster_size,
-            self.min_samples,
-            self.distance,
-            self.constraints,
-        )
-
 
 def hdbscan(
     embeddings: Embeddings,
@@ -201,7 +187,6 @@ def hdbscan(
         Faces that must be together are as near as can be. A cluster with faces that must not be together
         gives way to those that it splits into; where no split tells them apart, the less central face is
         noise. Must-links win (`constraints.resolve` tells where).
-    on_progress : callable, optional
 
     Raises
     ------

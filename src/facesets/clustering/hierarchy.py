@@ -76,7 +76,6 @@ def condensed_tree(
     ----------
     tree : Edges
         `points` - 1 edges of a maximum spanning tree of similarities; of equals the first merges first.
-    points : int
     min_cluster_size : int
         At least 2.
     distance : {"chord", "cosine"}
@@ -201,7 +200,6 @@ def select_clusters(tree: CondensedTree, *, apart: Int64 | None = None) -> Clust
 
     Parameters
     ----------
-    tree : CondensedTree
     apart : int64 array of shape (c, 2), optional
         Pairs of points that must not be in one cluster: a cluster whose parts would keep them apart gives
         way to its parts. Pairs that no split of the tree tells apart are left together.

@@ -78,7 +78,6 @@ def join_people(
         Fewest faces of a new group.
     approximate : bool
         Compare new faces with nearby known ones only; see `find_person_matches`.
-    on_progress : callable, optional
     """
     contacts = find_person_matches(
         rows,

@@ -100,7 +100,6 @@ def evictions(rows: Float32, labels: Int64, groups: Groups, apart: Partners) -> 
         Unit length.
     labels : int64 array of shape (n,)
         From 0, without noise.
-    groups : Groups
     apart : Partners
         Of `groups.forbidden`.
 

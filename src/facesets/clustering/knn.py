@@ -77,7 +77,6 @@ def knn_graph(embeddings: Embeddings, *, k: int, on_progress: OnProgress | None 
         Scaled to unit length if they are not. Rows of a memory map stay on disk.
     k : int
         At least 1.
-    on_progress : callable, optional
 
     Raises
     ------

@@ -106,7 +106,6 @@ class ClusteringMethod:
 
     Attributes
     ----------
-    group : callable
     threshold : str or None
         What its threshold is; None if it has none.
     measures : bool

@@ -148,7 +148,6 @@ def searched_blocks(
         Runs in threads, so that it must change nothing shared; and keeps nothing of the block.
     chosen : callable, optional
         Given the numbers of a block among those of its rows and of its columns, whether it is wanted.
-    on_progress : callable, optional
     engine : Engine
         With one that is not this process, `search` is a function of a module, or a `partial` of one.
     """
@@ -305,9 +304,7 @@ def pair_similarities(rows: Rows, i: Int32 | Int64, j: Int32 | Int64, others: Ro
     return result
 
 
-def threshold_graph(
-    embeddings: Embeddings, *, min_cosine_similarity: float, on_progress: OnProgress | None = None
-) -> Edges:
+def threshold_graph(embeddings: Embeddings, *, min_cosine_similarity: float) -> Edges:
     """Every pair of faces that is at least this similar, exactly.
 
     Memory grows with the pairs found, and with the faces unless they come in a memory map: such are read a
@@ -319,7 +316,6 @@ def threshold_graph(
         Scaled to unit length if they are not.
     min_cosine_similarity : float
         In [-1, 1]. Pairs within 1e-6 below it are included, for rounding.
-    on_progress : callable, optional
 
     Raises
     ------
@@ -328,5 +324,5 @@ def threshold_graph(
     """
     check_cosine_similarity(min_cosine_similarity)
     rows = rows_of(embeddings)
-    chunks = edge_chunks(rows, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress)
+    chunks = edge_chunks(rows, min_cosine_similarity=min_cosine_similarity)
     return Edges.concatenate([chunk for chunk in chunks if len(chunk)])

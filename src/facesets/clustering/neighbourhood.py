@@ -22,7 +22,6 @@ def near_faces(rows: Float32, person: Int64, seeds: Int64, *, min_cosine_similar
         Whose each face is; negative for unassigned ones.
     seeds : int64 array of shape (m,)
         Rows to start from. A seed that is somebody's stands for that person with all faces.
-    min_cosine_similarity : float
 
     Returns
     -------

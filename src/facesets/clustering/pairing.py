@@ -75,11 +75,8 @@ def group_by_pairs(
         Numbered labels, without noise.
     edges : Edges
         Pairs of rows that reach `measured.link`, as far as they are candidates.
-    groups : Groups
-    measured : Calibration
     model : PairModel
         The calibration's.
-    kept_apart : callable
     """
     few = few_pairs_cut(np.bincount(cores), model, measured.link, measured.core)
 
@@ -108,7 +105,6 @@ def few_pairs_cut(size: Int64, model: PairModel, lowest: float, highest: float) 
     ----------
     size : int64 array of shape (k,)
         Of all clusters.
-    model : PairModel
     lowest, highest : float
         Within which the cut lies.
     """
@@ -137,7 +133,6 @@ def pair_cut(similarity: Float64, faces: int, model: PairModel, lowest: float) -
         Of pairs that have no face in common, falling.
     faces : int
         Of which these pairs were made.
-    model : PairModel
     lowest : float
         The least cut.
     """

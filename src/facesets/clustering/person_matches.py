@@ -73,7 +73,6 @@ def find_person_matches(
     approximate : bool
         Compare each face with vectors in nearby cells only, which are all of unit length then. Some pairs
         may be missed; `check_contacts` measures how many.
-    on_progress : callable, optional
     """
     people = int(persons.max(initial=-1)) + 1
     if approximate:

@@ -49,7 +49,6 @@ def join_people(
         Of all faces: who must not be together.
     rows, row_labels : float32 array of shape (k, d), int64 array of shape (k,)
         The other faces, with the same labels.
-    measured : Calibration
     engine : Engine
         Who compares.
 

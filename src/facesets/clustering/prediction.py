@@ -39,7 +39,6 @@ def approximate_predict(
 
     Parameters
     ----------
-    result : HdbscanResult
     embeddings : float array of shape (n, d)
         The faces of that run, in its order.
     new : float array of shape (m, d)

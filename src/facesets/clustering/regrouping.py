@@ -78,7 +78,6 @@ class Regrouped:
         Rows that were grouped again.
     review : PersonMatches
         Faces that are about as similar to another person as to the one that they would join.
-    reasons : tuple of str
     """
 
     person: Int64
@@ -110,7 +109,6 @@ def regroup(
     ----------
     rows : float32 array of shape (n, d)
         All faces of the library, of unit length.
-    known : KnownOwners
     seeds : int64 array of shape (m,)
         Rows of the faces that no run has seen.
     calibration : Calibration
@@ -121,7 +119,6 @@ def regroup(
         Mean similarity to a person's faces without which no face joins.
     most_faces : int
         Where more are near the new ones, few faces stand for each person with many.
-    on_progress : callable, optional
     engine : Engine
         Who compares the pairs.
     """

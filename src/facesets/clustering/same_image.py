@@ -12,7 +12,6 @@ from facesets.clustering.vectors import (
     Embeddings,
     Int64,
     canonical_order,
-    check_cosine_similarity,
     unit_rows,
 )
 
@@ -21,39 +20,32 @@ _BLOCK_PAIRS = 256
 _LEAST_SHARED = 3
 _LEAST_SHARE = 0.5
 _ALIKE = 0.15
+_SEEN_TWICE = 0.8
+"""A pair as similar as this is one face seen twice."""
+_COMPANIONS = 0.5
+"""Faces as similar as this resemble each other."""
 
 
-def same_image_pairs(
-    embeddings: Embeddings,
-    image_index: ArrayLike,
-    *,
-    max_cosine_similarity: float = 0.8,
-    companion_similarity: float = 0.5,
-) -> Constraints:
+def same_image_pairs(embeddings: Embeddings, image_index: ArrayLike) -> Constraints:
     """Two faces in one image are two people: a cannot-link for each such pair.
 
     Mirrors, collages and pictures in the picture show one person twice. Such a pair gets no constraint; it
     is known by its similarity, or by the company that three or more faces of the image keep: half of the
     faces that resemble the one resemble the other as much. Two such faces stay apart, for they may be
-    sisters; three are rather a collage, where the constraint would cut a person in pieces.
+    sisters; three are rather a collage, where the constraint would cut a person in pieces. Company is looked
+    for among 16 384 faces at most.
 
     Parameters
     ----------
     embeddings : float array of shape (n, d)
     image_index : integers of shape (n,)
         The image of each face; negative where unknown.
-    max_cosine_similarity : float
-        A pair as similar as this is one face seen twice.
-    companion_similarity : float
-        Faces as similar as this resemble each other. Company is looked for among 16 384 faces at most.
 
     Raises
     ------
     ValueError
         When the embeddings are malformed, or there is not one image a face.
     """
-    check_cosine_similarity(max_cosine_similarity, name="max_cosine_similarity")
-    check_cosine_similarity(companion_similarity, name="companion_similarity")
     image = np.asarray(image_index).astype(np.int64)
     if image.shape != (len(embeddings),):
         raise ValueError(f"There are {image.size} image numbers for {len(embeddings)} faces.")
@@ -62,11 +54,11 @@ def same_image_pairs(
     place = place.reshape(-1, 2)
     rows = unit_rows(embeddings, used)
     similarity = pair_similarities(rows, place[:, 0], place[:, 1])
-    apart = similarity < max_cosine_similarity
+    apart = similarity < _SEEN_TWICE
     # Nearly all pairs are strangers, for whom the company need not be asked.
-    unsure = np.flatnonzero(apart & (similarity >= companion_similarity / 2))
+    unsure = np.flatnonzero(apart & (similarity >= _COMPANIONS / 2))
     unsure = unsure[_in_triangles(pairs[unsure])]
-    unsure = unsure[_keep_one_company(embeddings, image, pairs[unsure], companion_similarity)]
+    unsure = unsure[_keep_one_company(embeddings, image, pairs[unsure])]
     apart[unsure[_in_triangles(pairs[unsure])]] = False
     return Constraints(cannot_link=pairs[apart])
 
@@ -83,7 +75,7 @@ def _in_one_image(image: Int64) -> Int64:
     return np.concatenate(found)
 
 
-def _keep_one_company(embeddings: Embeddings, image: Int64, pairs: Int64, similarity: float) -> Bool:
+def _keep_one_company(embeddings: Embeddings, image: Int64, pairs: Int64) -> Bool:
     """Which pairs are resembled by the same faces of other images, and by each of these about as much.
 
     Look-alikes, such as twins, are resembled by the same faces too; but each more by its own.
@@ -99,9 +91,9 @@ def _keep_one_company(embeddings: Embeddings, image: Int64, pairs: Int64, simila
         faces, place = np.unique(block, return_inverse=True)
         found = unit_rows(embeddings, faces) @ seen_by.T
         found[image[faces, None] == image[witness]] = -1
-        count = (found >= similarity).sum(axis=1)
+        count = (found >= _COMPANIONS).sum(axis=1)
         i, j = place.reshape(-1, 2).T
-        both = np.minimum(found[i], found[j]) >= similarity
+        both = np.minimum(found[i], found[j]) >= _COMPANIONS
         both &= np.abs(found[i] - found[j]) <= _ALIKE
         least = np.maximum(_LEAST_SHARED, _LEAST_SHARE * np.minimum(count[i], count[j]))
         result[start : start + len(block)] = both.sum(axis=1) >= least

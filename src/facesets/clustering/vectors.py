@@ -165,7 +165,7 @@ def check_cosine_distance(value: float, *, name: str = "max_cosine_distance") ->
         raise ValueError(f"{name} must lie between 0 and 2, not {value}.")
 
 
-def check_cosine_similarity(value: float, *, name: str = "min_cosine_similarity") -> None:
+def check_cosine_similarity(value: float) -> None:
     """Refuse a cosine similarity outside [-1, 1].
 
     Raises
@@ -174,4 +174,4 @@ def check_cosine_similarity(value: float, *, name: str = "min_cosine_similarity"
         When it is outside, or NaN.
     """
     if not -1 <= value <= 1:
-        raise ValueError(f"{name} must lie between -1 and 1, not {value}.")
+        raise ValueError(f"min_cosine_similarity must lie between -1 and 1, not {value}.")

@@ -109,7 +109,6 @@ class LostBatch:
     ----------
     key : str
         What the names of its requests begin with.
-    requests : int
     since : datetime
         When it was about to be sent, by the clock of the library's server.
     known : frozenset of str

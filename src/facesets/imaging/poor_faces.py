@@ -56,7 +56,6 @@ def poor_faces(limits: FaceLimits, face_short: Float32, kps: Float32, width: Int
 
     Parameters
     ----------
-    limits : FaceLimits
     face_short : float32 array of shape (n,)
         Short edge of the box, in pixels.
     kps : float32 array of shape (n, 5, 2)

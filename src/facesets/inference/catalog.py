@@ -16,7 +16,6 @@ class PublishedPack:
 
     Attributes
     ----------
-    name, url : str
     size : int or None
         Bytes of the archive, where known.
     sha256 : str or None
@@ -38,7 +37,6 @@ class PublishedClip:
 
     Attributes
     ----------
-    name : str
     url : str
         Of the folder that the files lie in. It names one revision, so that all who fetch it embed alike.
     licence : str
@@ -59,7 +57,6 @@ class PublishedBody:
 
     Attributes
     ----------
-    name, url : str
     size : int
         Bytes of the file.
     sha256 : str
@@ -81,7 +78,6 @@ class IndexedArchive:
 
     Attributes
     ----------
-    project, version : str
     wheel : bool
         Whether it is a wheel; else it is a source archive.
     size : int

@@ -1,6 +1,7 @@
 """How to reach a server: addresses and keys, checked before use and shown without their secrets."""
 
 import ipaddress
+import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -129,3 +130,11 @@ def checked_key(key: str) -> str:
             "The API key is empty or holds characters that no key has. Copy it again from Immich."
         )
     return stripped
+
+
+def json_or_none(content: bytes | str) -> object:
+    """What an answer holds as JSON; None where it is none."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None

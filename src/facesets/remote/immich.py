@@ -14,12 +14,11 @@ import httpx
 
 from facesets.errors import FacesetsError, Unreachable, WrongUsage
 from facesets.files import printable
-from facesets.remote.access import Access, base_url, checked_key, client_of, label_of
+from facesets.remote.access import Access, base_url, checked_key, client_of, json_or_none, label_of
 from facesets.remote.circuit import Circuit
 from facesets.remote.immich_answers import (
     RequestFailed,
     check_response,
-    json_or_none,
     page_number,
     raise_if_transient,
     reason_of,
@@ -111,7 +110,7 @@ class Immich:
                 f"{self.label} sends requests on to {there or 'another place'}. The key is not sent there: "
                 "if that is your server, give its address."
             )
-        version = parse_version(json_or_none(response))
+        version = parse_version(json_or_none(response.content))
         if version is None:
             raise WrongUsage(f"{self.label} is no Immich server. Check the address.")
         return version
@@ -315,6 +314,6 @@ class Immich:
     def _answers(self) -> bool:
         """Probe for the circuit breaker."""
         try:
-            return parse_version(json_or_none(self._client.get("server/version"))) is not None
+            return parse_version(json_or_none(self._client.get("server/version").content)) is not None
         except httpx.RequestError:
             return False

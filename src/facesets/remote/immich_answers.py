@@ -3,7 +3,7 @@
 import httpx
 
 from facesets.errors import FacesetsError, WrongUsage
-from facesets.remote.access import label_of
+from facesets.remote.access import json_or_none, label_of
 from facesets.remote.retry import TransientError, retry_after_s
 
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
@@ -84,17 +84,9 @@ def page_number(token: object) -> int | None:
         return None
 
 
-def json_or_none(response: httpx.Response) -> object:
-    """The JSON of an answer; None where it is none."""
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        return None
-
-
 def _says_not_found(response: httpx.Response) -> bool:
     response.read()
-    answer = json_or_none(response)
+    answer = json_or_none(response.content)
     return isinstance(answer, dict) and "not found" in str(answer.get("message", "")).casefold()
 
 

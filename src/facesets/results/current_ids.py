@@ -14,8 +14,8 @@ import numpy as np
 from facesets.imaging.boxes import best_partners, paired_iou
 from facesets.imaging.renumbered_faces import Renumbered, image_of
 from facesets.records import Collection, Float32
-from facesets.results.forgetting import every_face, without_faces
-from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest
+from facesets.results.forgetting import without_faces
+from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest, every_face
 from facesets.results.whom import Whom
 
 _SAME_FACE = 0.5
@@ -27,7 +27,7 @@ def with_current_ids(manifest: M, collection: Collection) -> M:
 
     Photos of which the store knows no face stay as they are.
     """
-    changed = _changed(every_face(manifest), collection)
+    changed = _changed(list(every_face(manifest)), collection)
     if not changed:
         return manifest
     gone = {old for old, new in changed.items() if not new}

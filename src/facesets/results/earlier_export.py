@@ -22,10 +22,8 @@ class EarlierExport:
 
     Attributes
     ----------
-    root : Path
     manifest : ExportManifest or None
         None where the export is new.
-    sets : SetManifests
     """
 
     def __init__(self, root: Path, manifest: ExportManifest | None) -> None:

@@ -52,7 +52,6 @@ class ResultFolder:
 
     Attributes
     ----------
-    root : Path
     owned : dict
         Relative names that were ours before this run began, or that this run announced, each with what we
         may have put there; nothing for files of our own making.

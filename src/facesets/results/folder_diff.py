@@ -33,7 +33,6 @@ class Edits:
     ----------
     moved : mapping
         Old name to new name, those in renamed folders too.
-    deleted : frozenset
     copied : mapping
         Name of a copy that the user made to the name of the file it is like.
     renamed : mapping

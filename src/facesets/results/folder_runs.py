@@ -29,7 +29,6 @@ def writing_results(
 
     Parameters
     ----------
-    root : Path
     earlier : mapping
         Relative names that the folder's own manifest lists, with what was put there.
     command : str

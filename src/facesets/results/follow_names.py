@@ -10,7 +10,7 @@ from facesets.interfaces import Store
 from facesets.records import Collection as FaceCollection
 from facesets.results.apply_user_edits import UserConstraints
 from facesets.results.folder_diff import folder_of
-from facesets.results.manifest import ClusterManifest, Group, PlacedFile, RefineManifest, Statement
+from facesets.results.manifest import ClusterManifest, Group, PlacedFile, RefineManifest, Statement, groups_of
 from facesets.results.membership import GroupMembership
 from facesets.results.moved_photos import in_folder, with_sources_today
 from facesets.results.naming import Naming, look, seen_by
@@ -66,7 +66,7 @@ def _known_of_cut_off(
     manifest: Result, root: Path, collection: FaceCollection, naming: Naming, *, learns: bool
 ) -> GroupMembership:
     """As `known_of`; photos that the run gave their new folders already are where they should be."""
-    groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    groups = groups_of(manifest)
     called, _ = naming.called(ids_of(groups))
     announced = announced_names(root)
     brought: dict[str, PlacedFile] = {}

@@ -24,6 +24,8 @@ from facesets.results.manifest import (
     PlacedFile,
     RefineManifest,
     Statement,
+    every_face,
+    groups_of,
 )
 from facesets.results.manifest_json import manifest_bytes, manifest_file, read_any_manifest
 from facesets.results.ownership import announced_names
@@ -102,7 +104,7 @@ class _Found:
 
 def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Whom) -> _Found:
     whom = whom.among(every_face(manifest))
-    groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    groups = groups_of(manifest)
     own = [group.name for group in groups if group.faces and all(map(whom.is_theirs, group.faces))]
     edits = read_edits(root, manifest.files, {*manifest.sheets, *announced_names(root)})
     for group in groups:
@@ -135,19 +137,6 @@ def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Who
     return _Found(
         kept, manifest_file(root).name, folders, len(theirs), {**files, **sheets}, [], renamed=is_other
     )
-
-
-def every_face(manifest: ClusterManifest | RefineManifest) -> list[FaceEntry]:
-    """All faces that a manifest names, wherever it does."""
-    groups = [*manifest.hidden]
-    rest: list[FaceEntry] = [*manifest.set_aside]
-    if isinstance(manifest, ClusterManifest):
-        groups += manifest.persons
-        rest += manifest.singletons
-    else:
-        groups += manifest.facesets
-        rest += [item.face for item in manifest.dropped]
-    return [*(face for group in groups for face in group.faces), *rest]
 
 
 def without_faces(manifest: M, gone: AbstractSet[str], whom: Whom) -> M:

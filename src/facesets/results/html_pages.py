@@ -55,7 +55,6 @@ class PagePicture:
     ----------
     thumbnail, photo : str
         Paths relative to the site; empty where there is none.
-    caption, alt : str
     """
 
     thumbnail: str
@@ -74,11 +73,8 @@ class PersonPage:
         As the folder is called.
     is_named : bool
         Whether a user called it so.
-    facts : tuple of str
     folders : tuple of str
         Where the person's photos and face sets are, relative to the site.
-    cover : PagePicture
-    pictures : tuple of PagePicture
     """
 
     name: str

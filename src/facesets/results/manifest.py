@@ -6,8 +6,9 @@ reads them. The keys in a file are the fields' names. Two equal runs write equal
 times but those of photos, and no temporary names.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -246,6 +247,27 @@ class RefineManifest:
     hidden: tuple[Group, ...] = ()
     set_aside: tuple[FaceEntry, ...] = ()
     extended: tuple[Provenance, ...] = ()
+
+
+def groups_of(manifest: ClusterManifest | RefineManifest) -> tuple[Group, ...]:
+    """The people, or the face sets."""
+    return manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+
+
+def sorted_faces(manifest: ClusterManifest | RefineManifest) -> Iterator[FaceEntry]:
+    """The faces in folders, and those that are in none because they are alone or were dropped."""
+    yield from chain.from_iterable(group.faces for group in groups_of(manifest))
+    if isinstance(manifest, ClusterManifest):
+        yield from manifest.singletons
+    else:
+        yield from (drop.face for drop in manifest.dropped)
+
+
+def every_face(manifest: ClusterManifest | RefineManifest) -> Iterator[FaceEntry]:
+    """All faces that a manifest names: first those that are in no folder because the user wants it so."""
+    yield from chain.from_iterable(group.faces for group in manifest.hidden)
+    yield from manifest.set_aside
+    yield from sorted_faces(manifest)
 
 
 def face_describer(collection: Collection, quality: Float32) -> Callable[[int], FaceEntry]:

@@ -25,7 +25,6 @@ class GroupMembership:
         Faces that are unassigned by the user's will.
     files : dict
         Every photo in the folder, and what was put there.
-    statements : list of Statement
     learned : list of str
         A sentence for each new statement, or for several alike.
     renamed : dict

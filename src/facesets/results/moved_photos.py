@@ -10,7 +10,12 @@ from pathlib import PurePath, PurePosixPath
 from facesets.records import Images
 from facesets.results.file_names import may_be_called
 from facesets.results.folder_diff import folder_of
-from facesets.results.manifest import ClusterManifest, PlacedFile, RefineManifest
+from facesets.results.manifest import (
+    ClusterManifest,
+    PlacedFile,
+    RefineManifest,
+    every_face,
+)
 
 
 def paths_today(manifest: ClusterManifest | RefineManifest, images: Images) -> dict[str, str]:
@@ -26,16 +31,10 @@ def paths_today(manifest: ClusterManifest | RefineManifest, images: Images) -> d
 
 
 def _images_of(manifest: ClusterManifest | RefineManifest) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for group in manifest.hidden:
-        yield from ((face.image, face.paths) for face in group.faces)
-    yield from ((face.image, face.paths) for face in manifest.set_aside)
+    for face in every_face(manifest):
+        yield face.image, face.paths
     if isinstance(manifest, ClusterManifest):
-        yield from ((face.image, face.paths) for group in manifest.persons for face in group.faces)
-        yield from ((face.image, face.paths) for face in manifest.singletons)
         yield from ((image.sha256, image.paths) for image in manifest.no_face)
-    else:
-        yield from ((face.image, face.paths) for group in manifest.facesets for face in group.faces)
-        yield from ((drop.face.image, drop.face.paths) for drop in manifest.dropped)
 
 
 def _paired(gone: Iterable[str], new: Sequence[str], canonical: str) -> Iterator[tuple[str, str]]:

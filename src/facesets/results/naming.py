@@ -21,7 +21,7 @@ from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.file_names import folder_name
 from facesets.results.group_names import NUMBERED_GROUP
-from facesets.results.manifest import ClusterManifest, RefineManifest
+from facesets.results.manifest import ClusterManifest, RefineManifest, groups_of
 from facesets.results.manifest_json import read_any_manifest
 from facesets.results.membership import GroupMembership
 from facesets.results.names_file import (
@@ -214,7 +214,7 @@ def look_for_export(store: Store, earlier: EarlierExport, collection: FaceCollec
 
 def seen_by(known: GroupMembership, manifest: ClusterManifest | RefineManifest) -> SeenResult:
     """A folder of people or face sets as its user left it."""
-    before = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    before = groups_of(manifest)
     groups = {name: frozenset(face.face for face in faces) for name, faces in known.groups.items()}
     return SeenResult(groups, frozenset(groups.keys() - {group.name for group in before}))
 

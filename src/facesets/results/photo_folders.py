@@ -54,7 +54,6 @@ class PhotoFolders:
     ----------
     command : str
         That writes it.
-    manifest_name : str
     files : mapping
         Relative name to source path.
     paths : mapping

@@ -15,7 +15,7 @@ from facesets.interfaces import Store
 from facesets.records import Collection
 from facesets.results.current_ids import with_current_ids
 from facesets.results.export_manifest import ExportManifest
-from facesets.results.manifest import ClusterManifest, RefineManifest
+from facesets.results.manifest import ClusterManifest, RefineManifest, sorted_faces
 from facesets.results.manifest_json import read_manifest, refuse_other_results
 from facesets.results.materialize import Materialize
 from facesets.results.photo_sources import PhotoSources
@@ -129,13 +129,8 @@ def refuse_of_other_photos(store: Store, collection: Collection, before: Result,
 
 def _faces(before: Result) -> Iterator[str]:
     if isinstance(before, ExportManifest):
-        yield from (face for entry in before.sets for face in entry.best)
-    elif isinstance(before, ClusterManifest):
-        yield from (face.face for group in before.persons for face in group.faces)
-        yield from (face.face for face in before.singletons)
-    else:
-        yield from (face.face for group in before.facesets for face in group.faces)
-        yield from (drop.face.face for drop in before.dropped)
+        return (face for entry in before.sets for face in entry.best)
+    return (face.face for face in sorted_faces(before))
 
 
 def _of_another_store(store: Store, before: Result, out: Path) -> WrongUsage:

@@ -18,7 +18,15 @@ from facesets.plurals import counted
 from facesets.records import Collection as FaceCollection
 from facesets.results.current_ids import with_current_ids
 from facesets.results.folder_diff import Edits, folder_of, read_edits
-from facesets.results.manifest import ClusterManifest, FaceEntry, Group, PlacedFile, RefineManifest, Statement
+from facesets.results.manifest import (
+    ClusterManifest,
+    FaceEntry,
+    Group,
+    PlacedFile,
+    RefineManifest,
+    Statement,
+    groups_of,
+)
 from facesets.results.membership import GroupMembership
 from facesets.results.moved_photos import in_folder, paths_today, with_sources_today
 from facesets.results.ownership import announced_names
@@ -62,7 +70,7 @@ def recorded(manifest: ClusterManifest | RefineManifest, collection: FaceCollect
         return [face if face.paths == now else replace(face, paths=now) for face, now in today]
 
     of_people = isinstance(manifest, ClusterManifest)
-    groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    groups = groups_of(manifest)
     today = paths_today(manifest, collection.images)
     return GroupMembership(
         groups={group.name: current(group.faces) for group in groups},

@@ -25,7 +25,6 @@ class FaceModel:
 
     Attributes
     ----------
-    name : str
     embeddings : float32 array of shape (n, d)
         As the recogniser gives them, not scaled to unit length: sharp faces have longer ones and weigh more,
         as in what the consumers average themselves.

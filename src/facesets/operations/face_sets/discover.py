@@ -18,7 +18,7 @@ from facesets.operations.face_sets.plan import groups_of, plan_sets
 from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.face_sets.source_roots import rows_under
 from facesets.operations.face_sets.write_export import export_planned
-from facesets.operations.grouping.gates import Gated
+from facesets.operations.grouping.gating import Gated
 from facesets.operations.grouping.refine import gate_faces, years_of_faces
 from facesets.operations.grouping.refine_manifest import surviving
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions

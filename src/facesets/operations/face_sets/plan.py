@@ -36,7 +36,6 @@ class PlannedSet:
         Its folder.
     inputs : str
         Digest of everything that decides about the result.
-    wanted : NewSet
     candidates : int64 array
         Rows of the store, nearest first.
     taken_out : int64 array
@@ -77,7 +76,6 @@ class ExportPlan:
 
     Attributes
     ----------
-    sets : tuple of PlannedSet
     kept_sets, kept_files
         What is in the export already and is left alone.
     earlier : mapping

@@ -67,8 +67,6 @@ class Grown:
 
     Attributes
     ----------
-    before, manifest : ClusterManifest or RefineManifest
-    plan : PhotoFolders
     result : ExtendedResult
         Before anything was written.
     """

@@ -16,7 +16,7 @@ from facesets.clustering import (
 from facesets.clustering.ages import spreads_off
 from facesets.clustering.recognisers import ARCFACE
 from facesets.interfaces import Progress, Store
-from facesets.operations.grouping.gates import (
+from facesets.operations.grouping.gating import (
     SMALL_ALBUM,
     Advice,
     Gated,

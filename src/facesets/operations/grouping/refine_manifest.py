@@ -8,7 +8,7 @@ import numpy as np
 from facesets.imaging.quality import quality
 from facesets.interfaces import Store
 from facesets.operations.grouping.cluster import members_by_label
-from facesets.operations.grouping.gates import (
+from facesets.operations.grouping.gating import (
     Gated,
 )
 from facesets.operations.options.cache import RefineOptions

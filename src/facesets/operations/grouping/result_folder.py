@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from facesets.interfaces import Progress, Store
+from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.results.apply_user_edits import Carried
 from facesets.results.follow_names import ids_of, known_and_named
 from facesets.results.manifest import ClusterManifest, Group, RefineManifest
 from facesets.results.membership import GroupMembership
 from facesets.results.naming import Naming
 from facesets.results.photo_folders import (
-    FolderOptions,
     Written,
     plan_folders,
     rehearse,
@@ -23,20 +23,7 @@ from facesets.results.user_edits import warn
 from facesets.stop import Stop
 
 M = TypeVar("M", ClusterManifest, RefineManifest)
-
-
-class ResultOptions(FolderOptions, Protocol):
-    """Options of a command that writes a result folder of its own."""
-
-    @property
-    def replace(self) -> bool:
-        """Whether the folder may be another store's."""
-        ...
-
-    @property
-    def dry_run(self) -> bool:
-        """Whether to write nothing."""
-        ...
+ResultOptions = ClusterOptions | RefineOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +32,6 @@ class FoundResult(Generic[M]):
 
     Attributes
     ----------
-    out : Path
     begun : Beginning
         The store's faces, and the manifest that lay there.
     naming : Naming

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,7 +13,13 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.records import Collection, Faces, Images
 from facesets.results.folder_diff import folder_of
-from facesets.results.manifest import ClusterManifest, FaceEntry, PlacedFile, RefineManifest
+from facesets.results.manifest import (
+    ClusterManifest,
+    FaceEntry,
+    PlacedFile,
+    RefineManifest,
+    every_face,
+)
 from facesets.results.manifest_json import manifest_file, read_any_manifest
 from facesets.results.membership import GroupMembership
 from facesets.results.ownership import ANNOUNCEMENT
@@ -27,7 +33,6 @@ class ResultNow:
 
     Attributes
     ----------
-    root : Path
     cache : str
         What the result was made from, by its label.
     groups : mapping
@@ -178,7 +183,7 @@ def _since(root: Path) -> str:
 
 def _as_collection(manifest: ClusterManifest | RefineManifest) -> Collection:
     """The photos that a manifest knows, without their vectors."""
-    paths = {face.image: face.paths for face in _faces(manifest)}
+    paths = {face.image: face.paths for face in every_face(manifest)}
     count = len(paths)
     images = Images(
         sha256=np.array([sha256.encode() for sha256 in paths], "S64"),
@@ -189,18 +194,6 @@ def _as_collection(manifest: ClusterManifest | RefineManifest) -> Collection:
         paths=tuple(paths.values()),
     )
     return Collection(images, Faces.empty(manifest.made.models.dimension), manifest.made.models)
-
-
-def _faces(manifest: ClusterManifest | RefineManifest) -> Iterable[FaceEntry]:
-    if isinstance(manifest, ClusterManifest):
-        groups = manifest.persons
-        yield from manifest.singletons
-    else:
-        groups = manifest.facesets
-        yield from (dropped.face for dropped in manifest.dropped)
-    for group in (*groups, *manifest.hidden):
-        yield from group.faces
-    yield from manifest.set_aside
 
 
 @dataclass(slots=True)

@@ -108,7 +108,6 @@ class FinishedStep:
     ----------
     command : str
         As one would type it.
-    seconds : float
     status : int
         The exit status that the command would have.
     summary : mapping
@@ -185,29 +184,20 @@ def immich_finish(
         return _Finish(paths, options, steps, log, now, progress, stop).run()
 
 
+@dataclass
 class _Finish:
-    def __init__(
-        self,
-        paths: FinishPaths,
-        options: FinishOptions,
-        steps: FinishSteps,
-        log: IO[str] | None,
-        now: Callable[[], str],
-        progress: Progress,
-        stop: Stop,
-    ) -> None:
-        self._paths = paths
-        self._options = options
-        self._steps = steps
-        self._log = log
-        self._now = now
-        self._progress = progress
-        self._stop = stop
-        self._finished: list[FinishedStep] = []
+    paths: FinishPaths
+    options: FinishOptions
+    steps: FinishSteps
+    log: IO[str] | None
+    now: Callable[[], str]
+    progress: Progress
+    stop: Stop
+    finished: list[FinishedStep] = field(default_factory=list)
 
     def run(self) -> FinishSummary:
         """Do both steps, as far as there is anything to do and nothing fails."""
-        paths = self._paths
+        paths = self.paths
         if not (paths.export / EXPORT_MANIFEST).exists():
             self._note(
                 f"There is no export in {printable(paths.export)} yet: nobody is known, and a new one is "
@@ -215,52 +205,52 @@ class _Finish:
                 "under [immich]."
             )
         is_new = self._embed()
-        if self._finished[-1].state not in ("failed", "stopped") and not self._stop.requested:
+        if self.finished[-1].state not in ("failed", "stopped") and not self.stop.requested:
             self._discover(is_new=is_new)
-        statuses = [step.status for step in self._finished]
+        statuses = [step.status for step in self.finished]
         worst = next((status for status in statuses if status not in (0, _DONE_WITH_FAILURES)), max(statuses))
         summary = FinishSummary(
-            str(paths.cache), str(paths.export), str(paths.log), self._finished, self._next(), worst
+            str(paths.cache), str(paths.export), str(paths.log), self.finished, self._next(), worst
         )
         self._write(summary.next)
         return summary
 
     def _embed(self) -> bool:
         """Embed what the cache does not hold yet; whether there was anything."""
-        queue, cache = QueueSource(self._paths.queue), Cache(self._paths.cache)
+        queue, cache = QueueSource(self.paths.queue), Cache(self.paths.cache)
         count = _files_to_embed(queue, cache)
-        enrich = ["--enrich"] if self._options.landmarks else []
-        words = ["embed", "--queue", str(self._paths.queue), str(self._paths.cache), *enrich]
+        enrich = ["--enrich"] if self.options.landmarks else []
+        words = ["embed", "--queue", str(self.paths.queue), str(self.paths.cache), *enrich]
         what = f"{counted(count, 'photo')} to embed" if count else ""
-        self._step(words, what, lambda say: self._steps.embed(queue, cache, say))
+        self._step(words, what, lambda say: self.steps.embed(queue, cache, say))
         return count > 0
 
     def _discover(self, *, is_new: bool) -> None:
-        paths = self._paths
+        paths = self.paths
         # The one export is often that of another cache; who adds to it does not take it over.
         words = ["discover", str(paths.cache), str(paths.export), "--source-root", str(paths.staged)]
         what = "look for new people" if is_new or _recorded(paths) != _state(paths) else ""
         self._step(
             [*words, "--replace"],
             what,
-            lambda say: self._steps.discover(Cache(paths.cache), paths.export, say),
+            lambda say: self.steps.discover(Cache(paths.cache), paths.export, say),
         )
-        if self._finished[-1].state == "done":
+        if self.finished[-1].state == "done":
             write_json(paths.record, {"format": FORMAT, "version": VERSION, "discovered": _state(paths)})
 
     def _step(self, words: list[str], what: str, work: Callable[[Say], StepOutcome]) -> None:
-        given = (("--pack", self._options.pack), ("--provider", self._options.provider))
+        given = (("--pack", self.options.pack), ("--provider", self.options.provider))
         models = [part for flag, value in given if value for part in (flag, value)]
         name, command = words[0], shlex.join(["facesets", *words, *models])
         if not what:
             self._note(f"{name}: up to date")
-            self._finished.append(FinishedStep(name, "up to date", command))
-        elif self._options.dry_run:
-            self._progress.say(f"{name}: {what}")
-            self._finished.append(FinishedStep(name, "to do", command))
+            self.finished.append(FinishedStep(name, "up to date", command))
+        elif self.options.dry_run:
+            self.progress.say(f"{name}: {what}")
+            self.finished.append(FinishedStep(name, "to do", command))
         else:
             self._note(f"{name}: {what}: {command}")
-            self._finished.append(self._do(name, command, work))
+            self.finished.append(self._do(name, command, work))
 
     def _do(self, name: str, command: str, work: Callable[[Say], StepOutcome]) -> FinishedStep:
         def say(line: str) -> None:
@@ -276,29 +266,29 @@ class _Finish:
         except FacesetsError as error:
             say(f"facesets: {error}")
             state, status = "failed", error.exit_status
-        if self._stop.requested:
-            state, status = "stopped", self._steps.stopped_status()
+        if self.stop.requested:
+            state, status = "stopped", self.steps.stopped_status()
         seconds = round(time.monotonic() - begun, 1)
         say(f"{state} after {seconds} s, status {status}")
         return FinishedStep(name, state, command, seconds, status, summary)
 
     def _note(self, line: str) -> None:
-        self._progress.say(line)
+        self.progress.say(line)
         self._write(line)
 
     def _write(self, line: str) -> None:
-        if self._log is not None:
-            with writing(self._paths.log):
-                self._log.write(f"{self._now()} {self._steps.worded(line)}\n")
-                self._log.flush()
+        if self.log is not None:
+            with writing(self.paths.log):
+                self.log.write(f"{self.now()} {self.steps.worded(line)}\n")
+                self.log.flush()
 
     def _next(self) -> Sentence:
-        last = self._finished[-1]
-        export = printable(self._paths.export)
+        last = self.finished[-1]
+        export = printable(self.paths.export)
         if last.state in ("failed", "stopped"):
             how = "was stopped" if last.state == "stopped" else "failed"
             return Sentence(f"{last.name} {how}: run the same command again.")
-        if self._options.dry_run:
+        if self.options.dry_run:
             return Sentence(f"Nothing was done: leave {Field('dry_run')} out to do it.")
         if last.state == "up to date":
             return Sentence(f"Everything is up to date: {Command('immich-stage')} stages what is new.")
@@ -306,7 +296,7 @@ class _Finish:
         if found:
             sets = counted(found, "new face set is", "new face sets are")
             return Sentence(f"{sets} in {export}: look at the sheets and bundles there.")
-        if (self._paths.export / EXPORT_MANIFEST).exists():
+        if (self.paths.export / EXPORT_MANIFEST).exists():
             return Sentence(f"Nobody new was found. The known face sets are in {export}.")
         discover = Command("discover", Field("help"))
         return Sentence(f"Nobody was found of whom there are enough good photos: see {discover}.")

@@ -5,6 +5,7 @@ First everything is read and a plan is made; nothing is changed unless whoever i
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +45,6 @@ def immich_push(
 
     Parameters
     ----------
-    server : ImmichPeople
     folder : Path
         What `immich-stage` made: it knows which asset has which bytes. The journals go there too.
     read_people : callable
@@ -88,29 +88,20 @@ def immich_push(
             return pushing.summary(stopped=True)
 
 
+@dataclass
 class _Push:
-    def __init__(
-        self,
-        server: ImmichPeople,
-        folder: Path,
-        ours: LocalPeople,
-        view: ServerView,
-        options: PushOptions,
-        progress: Progress,
-        stop: Stop,
-    ) -> None:
-        self._server = server
-        self._folder = folder
-        self._ours = ours
-        self._options = options
-        self._progress = progress
-        self._stop = stop
-        self._view = view
-        self._plans: list[PersonPlan] = []
-        self._changes: Changes | None = None
+    server: ImmichPeople
+    folder: Path
+    ours: LocalPeople
+    view: ServerView
+    options: PushOptions
+    progress: Progress
+    stop: Stop
+    plans: list[PersonPlan] = field(default_factory=list)
+    changes: Changes | None = None
 
     def run(self, confirm: Callable[[PushSummary], bool], when: str, owner: Owner) -> PushSummary:
-        known = journals(self._folder)
+        known = journals(self.folder)
         begun = next((journal for journal in known if journal.is_being_undone), None)
         if begun is not None:
             raise WrongUsage(
@@ -119,45 +110,45 @@ class _Push:
                 f"{Field('undo')} with {Field('give_up')}."
             )
         try:
-            self._plans = self._plan(_earlier(known))
+            self.plans = self._plan(_earlier(known))
         except RequestFailed as error:
             raise WrongUsage(
-                f"{self._server.label} does not give what a plan needs: {error.reason}. Nothing was changed."
+                f"{self.server.label} does not give what a plan needs: {error.reason}. Nothing was changed."
             ) from error
-        if self._options.dry_run or not any(plan.changes for plan in self._plans):
+        if self.options.dry_run or not any(plan.changes for plan in self.plans):
             return self.summary()
         if not confirm(self.summary()):
             return self.summary()
         unended = [journal for journal in known if not journal.is_ended]
-        journal = unended[-1] if unended else new_journal(self._folder, when, owner.id)
-        self._changes = Changes(self._server, journal)
-        total = sum(plan.changes for plan in self._plans)
-        self._progress.begin("Writing people back", total)
+        journal = unended[-1] if unended else new_journal(self.folder, when, owner.id)
+        self.changes = Changes(self.server, journal)
+        total = sum(plan.changes for plan in self.plans)
+        self.progress.begin("Writing people back", total)
         try:
             with journal.writing():
-                self._changes.resolve_open()
-                version = self._server.version()
+                self.changes.resolve_open()
+                version = self.server.version()
                 apply(
-                    self._plans,
-                    self._changes,
+                    self.plans,
+                    self.changes,
                     version,
-                    workers=self._options.workers,
-                    progress=self._progress,
-                    stop=self._stop,
+                    workers=self.options.workers,
+                    progress=self.progress,
+                    stop=self.stop,
                 )
                 journal.end()
         finally:
-            self._progress.end()
+            self.progress.end()
             journal.discard_if_empty()
         return self.summary()
 
     def _plan(self, earlier: EarlierPushes) -> list[PersonPlan]:
-        view, ours = self._view, self._ours
+        view, ours = self.view, self.ours
         view.read_faces(sha for sha, photo in ours.photos.items() if ours.has_named(photo))
         listed = self._listed()
         first = self._planner(listed, earlier)
         people = sorted(first.merge_candidates())
-        found = in_parallel(self._server.photos_of, people, self._options.workers, self._stop)
+        found = in_parallel(self.server.photos_of, people, self.options.workers, self.stop)
         photos = dict(zip(people, found, strict=True))
         everywhere: set[str] = set().union(*photos.values())
         view.read_faces(sha for sha in ours.photos if view.is_at(sha, everywhere))
@@ -169,31 +160,31 @@ class _Push:
                 return plans
 
     def _planner(self, listed: Sequence[ServerPerson], earlier: EarlierPushes) -> Planner:
-        return Planner(self._ours.persons, self._view.seen, self._view.faces, listed, earlier, self._options)
+        return Planner(self.ours.persons, self.view.seen, self.view.faces, listed, earlier, self.options)
 
     def _listed(self) -> list[ServerPerson]:
         """Everybody on the server who has a name, and those of our names whom it leaves out of its list."""
-        listed = [person for page in self._server.people() for person in page if person.name]
+        listed = [person for page in self.server.people() for person in page if person.name]
         known = {comparable(person.name) for person in listed}
-        unknown = [ours.names for ours in self._ours.persons if ours.name and not ours.names & known]
-        found = in_parallel(partial(people_called, self._server), unknown, self._options.workers, self._stop)
+        unknown = [ours.names for ours in self.ours.persons if ours.name and not ours.names & known]
+        found = in_parallel(partial(people_called, self.server), unknown, self.options.workers, self.stop)
         return [*listed, *(person for people in found for person in people)]
 
     def summary(self, *, stopped: bool = False) -> PushSummary:
         """What is planned, and what was done of it so far."""
-        changes = self._changes
+        changes = self.changes
         failures = with_paths(
-            [*self._view.failures, *(changes.failures if changes else [])],
-            StageRecord(self._folder, Heading("", "")).records(),
+            [*self.view.failures, *(changes.failures if changes else [])],
+            StageRecord(self.folder, Heading("", "")).records(),
         )
         return PushSummary(
-            people=[shown(plan) for plan in self._plans],
-            changes=sum(plan.changes for plan in self._plans),
-            photos=len(self._view.faces),
-            vanished=self._view.vanished,
-            differing=self._view.differing,
-            of_others=self._view.of_others,
-            unfit=self._ours.unfit,
+            people=[shown(plan) for plan in self.plans],
+            changes=sum(plan.changes for plan in self.plans),
+            photos=len(self.view.faces),
+            vanished=self.view.vanished,
+            differing=self.view.differing,
+            of_others=self.view.of_others,
+            unfit=self.ours.unfit,
             applied=changes is not None,
             run=changes.journal.run if changes and changes.journal.has_effect else "",
             made=dict(changes.counts) if changes else {},

@@ -7,6 +7,7 @@ for is left alone.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 from facesets.errors import FacesetsError, Unreachable
@@ -117,16 +118,13 @@ def apply(
     _PlanExecutor(changes, version, workers, progress, stop).apply(plans)
 
 
+@dataclass(frozen=True, slots=True)
 class _PlanExecutor:
-    def __init__(
-        self, changes: Changes, version: Version, workers: int, progress: Progress, stop: Stop
-    ) -> None:
-        self._changes = changes
-        self._server = changes.server
-        self._version = version
-        self._workers = workers
-        self._progress = progress
-        self._stop = stop
+    changes: Changes
+    version: Version
+    workers: int
+    progress: Progress
+    stop: Stop
 
     def apply(self, plans: Sequence[PersonPlan]) -> None:
         targets: dict[int, ServerPerson] = {}
@@ -135,7 +133,7 @@ class _PlanExecutor:
             try:
                 target = self._target(plan)
             except RequestFailed as error:
-                self._changes.fail(plan.name, error)
+                self.changes.fail(plan.name, error)
                 continue
             if target is not None:
                 targets[number] = target
@@ -143,85 +141,85 @@ class _PlanExecutor:
         for number, target in targets.items():
             for each in (*plans[number].give, *plans[number].add):
                 photos[each.asset].append((each, target))
-        in_parallel(self._assign_faces, list(photos.items()), self._workers, self._stop)
+        in_parallel(self._assign_faces, list(photos.items()), self.workers, self.stop)
         for number, target in targets.items():
             for merge in plans[number].merge:
                 self._check_stop()
                 try:
                     self._merge(merge, target)
                 except RequestFailed as error:
-                    self._changes.fail(plans[number].name, error)
+                    self.changes.fail(plans[number].name, error)
 
     def _check_stop(self) -> None:
-        if self._stop.requested:
+        if self.stop.requested:
             raise Stopped
 
     def _target(self, plan: PersonPlan) -> ServerPerson | None:
         """Who the person is on the server; None where that changed since it was planned."""
         if plan.action == "create":
-            if people_called(self._server, [plan.name]):
+            if people_called(self.changes.server, [plan.name]):
                 # There was nobody of that name when it was planned.
-                self._changes.counts["changed_meanwhile"] += plan.changes
+                self.changes.counts["changed_meanwhile"] += plan.changes
                 return None
-            made = self._changes.make(CreatePerson(ServerPerson("", plan.name)))
-            self._progress.advance()
+            made = self.changes.make(CreatePerson(ServerPerson("", plan.name)))
+            self.progress.advance()
             return ServerPerson(made["id"], plan.name)
         if plan.target is None:
             return None
-        there = self._server.person(plan.target.id)
+        there = self.changes.server.person(plan.target.id)
         if there is None or there.name != plan.target.name:
-            self._changes.counts["changed_meanwhile"] += plan.changes
+            self.changes.counts["changed_meanwhile"] += plan.changes
             return None
         if plan.action == "name":
-            self._changes.make(NamePerson(there, plan.name))
-            self._progress.advance()
+            self.changes.make(NamePerson(there, plan.name))
+            self.progress.advance()
         return there
 
     def _assign_faces(self, item: tuple[str, list[tuple[FaceMatch, ServerPerson]]]) -> None:
         asset, wanted = item
         try:
-            faces = self._server.faces(asset)
+            faces = self.changes.server.faces(asset)
             for each, target in wanted:
                 if each.face is None:
                     self._add(each, target, faces)
                 else:
                     self._give(each.asset, each.face, target, faces)
-                self._progress.advance()
+                self.progress.advance()
         except RequestFailed as error:
-            self._changes.fail(asset, error)
+            self.changes.fail(asset, error)
 
     def _give(self, asset: str, planned: ServerFace, target: ServerPerson, faces: list[ServerFace]) -> None:
         there = face_of(faces, planned.id)
         if there is None or there.person_id != planned.person_id:
-            self._changes.counts["changed_meanwhile"] += 1
+            self.changes.counts["changed_meanwhile"] += 1
             return
-        self._changes.make(GiveFace(asset, there.id, target.id, there.person))
+        self.changes.make(GiveFace(asset, there.id, target.id, there.person))
 
     def _add(self, each: FaceMatch, target: ServerPerson, faces: list[ServerFace]) -> None:
         if any(face.person_id == target.id for face in faces):
-            self._changes.counts["changed_meanwhile"] += 1
+            self.changes.counts["changed_meanwhile"] += 1
             return
         others = tuple(face.id for face in faces)
-        self._changes.make(CreateFace(each.asset, target.id, each.box, others))
+        self.changes.make(CreateFace(each.asset, target.id, each.box, others))
 
     def _merge(self, merge: PlannedMerge, target: ServerPerson) -> None:
-        source, into = self._server.person(merge.source.id), self._server.person(target.id)
+        source, into = self.changes.server.person(merge.source.id), self.changes.server.person(target.id)
         if source is None or into is None or source.name != merge.source.name:
-            self._changes.counts["changed_meanwhile"] += 1
+            self.changes.counts["changed_meanwhile"] += 1
             return
         held: list[tuple[str, str]] = []
-        assets = sorted(self._server.photos_of(source.id))
-        for asset, faces in in_parallel(self._faces_of, assets, self._workers, self._stop):
+        assets = sorted(self.changes.server.photos_of(source.id))
+        for asset, faces in in_parallel(self._faces_of, assets, self.workers, self.stop):
             if any(face.person_id == into.id for face in faces):
-                self._changes.counts["changed_meanwhile"] += 1
+                self.changes.counts["changed_meanwhile"] += 1
                 return
             held += [(asset, face.id) for face in faces if face.person_id == source.id]
-        version = (self._version.major, self._version.minor, self._version.patch)
-        self._changes.make(MergePerson(source, into, tuple(held), version))
-        self._progress.advance()
+        version = (self.version.major, self.version.minor, self.version.patch)
+        self.changes.make(MergePerson(source, into, tuple(held), version))
+        self.progress.advance()
 
     def _faces_of(self, asset: str) -> tuple[str, list[ServerFace]]:
-        return asset, self._server.faces(asset)
+        return asset, self.changes.server.faces(asset)
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int, stop: Stop) -> list[R]:

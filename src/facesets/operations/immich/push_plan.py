@@ -97,14 +97,10 @@ class Planner:
 
         Parameters
         ----------
-        persons : sequence of LocalPerson
-        seen : sequence of FaceMatch
         faces : mapping of asset to sequence of ServerFace
             All faces of the assets that were looked at.
         listed : iterable of ServerPerson
             Everybody whom the server names, with or without a face here.
-        earlier : EarlierPushes
-        options : PushOptions
         """
         self._persons = persons
         self._seen = seen

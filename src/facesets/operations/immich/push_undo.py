@@ -116,7 +116,7 @@ def immich_push_undo(
         if owner is not None and theirs and theirs != owner.id:
             raise WrongUsage(f"The run {journal.run} was made with another account's key. Use that one.")
         may_delete = allows(server, "person.delete")
-        undo = _Undo(server, journal, workers, progress, stop, may_delete=may_delete, give_up=give_up)
+        undo = _Undo(Changes(server, journal, is_undo=True), workers, progress, stop, may_delete, give_up)
         if dry_run or not confirm(undo.summary(applied=False)):
             return undo.summary(applied=False)
         try:
@@ -126,178 +126,166 @@ def immich_push_undo(
         return undo.summary(applied=True)
 
 
+@dataclass(frozen=True, slots=True)
 class _Undo:
-    def __init__(
-        self,
-        server: ImmichPeople,
-        journal: PushJournal,
-        workers: int,
-        progress: Progress,
-        stop: Stop,
-        *,
-        may_delete: bool,
-        give_up: bool,
-    ) -> None:
-        self._server = server
-        self._journal = journal
-        self._workers = workers
-        self._progress = progress
-        self._stop = stop
-        self._may_delete = may_delete
-        self._give_up = give_up
-        self._changes = Changes(server, journal, is_undo=True)
-        self._current_ids: dict[str, str] = {}
-        """Ids of people as the journal knows them, and as they are now."""
-        self._left: Counter[str] = Counter()
+    changes: Changes
+    workers: int
+    progress: Progress
+    stop: Stop
+    may_delete: bool
+    give_up: bool
+    current_ids: dict[str, str] = field(default_factory=dict)
+    """Ids of people as the journal knows them, and as they are now."""
+    left: Counter[str] = field(default_factory=Counter)
 
     def carry_out(self) -> None:
         """Faces first, then people and names."""
         try:
-            with self._journal.writing():
-                self._changes.resolve_open(give_up=self._give_up)
-                back = {change.face for change in self._journal.taken_back(GiveFace)}
-                moved = [each for each in _moved_faces(self._journal) if each.face not in back]
-                self._progress.begin("Taking back", len(moved))
+            with self.changes.journal.writing():
+                self.changes.resolve_open(give_up=self.give_up)
+                back = {change.face for change in self.changes.journal.taken_back(GiveFace)}
+                moved = [each for each in _moved_faces(self.changes.journal) if each.face not in back]
+                self.progress.begin("Taking back", len(moved))
                 self._recreate_people(moved)
                 by_asset: defaultdict[str, list[_MovedFace]] = defaultdict(list)
                 for each in moved:
                     by_asset[each.asset].append(each)
-                in_parallel(self._restore_faces, list(by_asset.items()), self._workers, self._stop)
-                for create, outcome in self._journal.made(CreateFace):
+                in_parallel(self._restore_faces, list(by_asset.items()), self.workers, self.stop)
+                for create, outcome in self.changes.journal.made(CreateFace):
                     self._attempt(create.asset, self._remove_face, create, outcome["id"])
                 self._restore_people()
-                if not self._changes.failures:
-                    self._journal.end("done" if self._left else "undone")
-                elif self._give_up:
-                    self._journal.end("given up")
+                if not self.changes.failures:
+                    self.changes.journal.end("done" if self.left else "undone")
+                elif self.give_up:
+                    self.changes.journal.end("given up")
         finally:
-            self._progress.end()
+            self.progress.end()
 
     def _attempt(self, what: str, call: Callable[..., None], *arguments: object) -> None:
-        if self._stop.requested:
+        if self.stop.requested:
             raise Stopped
         try:
             call(*arguments)
         except RequestFailed as error:
-            self._changes.fail(what, error)
+            self.changes.fail(what, error)
 
     def _recreate_people(self, moved: list[_MovedFace]) -> None:
         """Make people again who are gone, and one for the faces that were unassigned."""
-        for entry in self._journal.changes.values():
+        for entry in self.changes.journal.changes.values():
             if entry.is_undo and isinstance(entry.change, CreatePerson) and entry.outcome is not None:
-                self._current_ids[entry.change.person.id] = entry.outcome["id"]
+                self.current_ids[entry.change.person.id] = entry.outcome["id"]
         before = {each.before.id: each.before for each in moved if each.before is not None}
         for person in before.values():
             self._attempt(person.name, self._recreate_if_gone, person)
-        if any(each.before is None for each in moved) and self._may_delete:
+        if any(each.before is None for each in moved) and self.may_delete:
             self._attempt("unassigned faces", self._recreate_if_gone, _UNASSIGNED)
 
     def _recreate_if_gone(self, person: ServerPerson) -> None:
-        known = self._current_ids.get("") if person is _UNASSIGNED else self._current_id(person.id)
-        if known is None or self._server.person(known) is None:
+        known = self.current_ids.get("") if person is _UNASSIGNED else self._current_id(person.id)
+        if known is None or self.changes.server.person(known) is None:
             self._recreate(person)
 
     def _recreate(self, person: ServerPerson) -> None:
         # A name of its own, so that it is found again after a kill, until its faces are back.
-        named = replace(person, name=person.name or f"{_MARK}{person.id or self._journal.run}")
-        namesakes = tuple(each.id for each in people_called(self._server, [named.name]))
-        self._current_ids[person.id] = self._changes.make(CreatePerson(named, namesakes))["id"]
+        named = replace(person, name=person.name or f"{_MARK}{person.id or self.changes.journal.run}")
+        namesakes = tuple(each.id for each in people_called(self.changes.server, [named.name]))
+        self.current_ids[person.id] = self.changes.make(CreatePerson(named, namesakes))["id"]
 
     def _current_id(self, identity: str) -> str:
-        return self._current_ids.get(identity, identity)
+        return self.current_ids.get(identity, identity)
 
     def _restore_faces(self, item: tuple[str, list[_MovedFace]]) -> None:
         asset, moved = item
         try:
-            faces = self._server.faces(asset)
+            faces = self.changes.server.faces(asset)
             for each in moved:
                 self._restore_face(each, faces)
-                self._progress.advance()
+                self.progress.advance()
         except NotOnServer:
-            self._changes.counts["changed_meanwhile"] += len(moved)
+            self.changes.counts["changed_meanwhile"] += len(moved)
         except RequestFailed as error:
-            self._changes.fail(asset, error)
+            self.changes.fail(asset, error)
 
     def _restore_face(self, each: _MovedFace, faces: list[ServerFace]) -> None:
         there = face_of(faces, each.face)
-        to = self._current_id(each.before.id) if each.before else self._current_ids.get("", "")
+        to = self._current_id(each.before.id) if each.before else self.current_ids.get("", "")
         if there is not None and there.person_id in (to, each.before.id if each.before else ""):
             return
         if there is None or there.person_id != self._current_id(each.after):
-            self._changes.counts["changed_meanwhile"] += 1
+            self.changes.counts["changed_meanwhile"] += 1
         elif not to:
-            self._left["faces that were unassigned: the key lacks person.delete"] += 1
+            self.left["faces that were unassigned: the key lacks person.delete"] += 1
         else:
-            self._changes.make(GiveFace(each.asset, each.face, to, there.person))
+            self.changes.make(GiveFace(each.asset, each.face, to, there.person))
 
     def _remove_face(self, create: CreateFace, identity: str) -> None:
         try:
-            there = face_of(self._server.faces(create.asset), identity)
+            there = face_of(self.changes.server.faces(create.asset), identity)
         except NotOnServer:
             return
         if there is not None and there.person_id == create.to:
-            self._changes.make(DeleteFace(create.asset, identity))
+            self.changes.make(DeleteFace(create.asset, identity))
         elif there is not None:
-            self._changes.counts["changed_meanwhile"] += 1
+            self.changes.counts["changed_meanwhile"] += 1
 
     def _restore_people(self) -> None:
-        for merge, _ in self._journal.made(MergePerson):
+        for merge, _ in self.changes.journal.made(MergePerson):
             self._attempt(merge.into.name, self._drop_birth_date, merge)
-        for change, _ in reversed(self._journal.made(NamePerson)):
+        for change, _ in reversed(self.changes.journal.made(NamePerson)):
             self._attempt(change.name, self._restore_name, change)
-        for identity in list(self._current_ids.values()):
+        for identity in list(self.current_ids.values()):
             self._attempt(identity, self._remove_mark, identity)
-        for create, outcome in self._journal.made(CreatePerson):
+        for create, outcome in self.changes.journal.made(CreatePerson):
             self._attempt(create.person.name, self._remove_person, outcome["id"], create.person.name)
 
     def _drop_birth_date(self, merge: MergePerson) -> None:
-        there = self._server.person(self._current_id(merge.into.id))
+        there = self.changes.server.person(self._current_id(merge.into.id))
         came_along = merge.into.birth_date is None and merge.source.birth_date is not None
         if there is None or not came_along or there.birth_date != merge.source.birth_date:
             return
-        if all(back.person.id != there.id for back in self._journal.taken_back(DropBirthDate)):
-            self._changes.make(DropBirthDate(there))
+        if all(back.person.id != there.id for back in self.changes.journal.taken_back(DropBirthDate)):
+            self.changes.make(DropBirthDate(there))
 
     def _restore_name(self, change: NamePerson) -> None:
-        there = self._server.person(self._current_id(change.person.id))
+        there = self.changes.server.person(self._current_id(change.person.id))
         if there is None or any(
             back.person.id == there.id and back.name == change.person.name
-            for back in self._journal.taken_back(NamePerson)
+            for back in self.changes.journal.taken_back(NamePerson)
         ):
             return
         if there.name == change.name:
-            self._changes.make(NamePerson(there, change.person.name))
+            self.changes.make(NamePerson(there, change.person.name))
         elif there.name != change.person.name:
-            self._changes.counts["changed_meanwhile"] += 1
+            self.changes.counts["changed_meanwhile"] += 1
 
     def _remove_mark(self, identity: str) -> None:
         """Remove the temporary name; the person for unassigned faces goes, and whoever got no face back."""
-        there = self._server.person(identity)
+        there = self.changes.server.person(identity)
         if there is None:
             return
-        is_empty = self._may_delete and not self._server.photos_of(identity)
-        if is_empty or (identity == self._current_ids.get("") and there.name.startswith(_MARK)):
-            self._changes.make(DeletePerson(there))
+        is_empty = self.may_delete and not self.changes.server.photos_of(identity)
+        if is_empty or (identity == self.current_ids.get("") and there.name.startswith(_MARK)):
+            self.changes.make(DeletePerson(there))
         elif there.name.startswith(_MARK):
-            self._changes.make(NamePerson(there, ""))
+            self.changes.make(NamePerson(there, ""))
 
     def _remove_person(self, identity: str, name: str) -> None:
-        there = self._server.person(identity)
+        there = self.changes.server.person(identity)
         if there is None:
             return
         if there.name != name:
-            self._changes.counts["changed_meanwhile"] += 1
-        elif self._server.photos_of(identity):
-            self._left["people that were made, who have other faces now"] += 1
-        elif self._may_delete:
-            self._changes.make(DeletePerson(there))
+            self.changes.counts["changed_meanwhile"] += 1
+        elif self.changes.server.photos_of(identity):
+            self.left["people that were made, who have other faces now"] += 1
+        elif self.may_delete:
+            self.changes.make(DeletePerson(there))
         else:
             # Immich removes people without faces by itself, every night.
-            self._left["people without faces: the key lacks person.delete"] += 1
+            self.left["people without faces: the key lacks person.delete"] += 1
 
     def summary(self, *, applied: bool, stopped: bool = False) -> PushUndoSummary:
         """What there is to take back, and what came of it."""
-        journal, changes = self._journal, self._changes
+        journal, changes = self.changes.journal, self.changes
         return PushUndoSummary(
             run=journal.run,
             faces=len(_moved_faces(journal)),
@@ -307,14 +295,14 @@ class _Undo:
             created=len(journal.made(CreatePerson)),
             applied=applied,
             made=dict(changes.counts),
-            left=dict(self._left),
+            left=dict(self.left),
             failed=len(changes.failures),
             failures=self._named(changes.failures),
             stopped=stopped,
         )
 
     def _named(self, failures: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        record = StageRecord(self._journal.path.parent.parent, Heading("", ""))
+        record = StageRecord(self.changes.journal.path.parent.parent, Heading("", ""))
         return with_paths(failures, record.records() if record.exists() else ())
 
 

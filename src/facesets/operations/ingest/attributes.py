@@ -1,13 +1,16 @@
 """Age and sex of the faces of new photos, and of those that a library knows already."""
 
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from facesets.face_attributes import FaceAttributes
 from facesets.operations.ingest.stages import Photo, Stage
-from facesets.records import Finding, Float32, ImageRecord, Int64, Pixels
+from facesets.records import Finding, Float32, ImageRecord, Pixels
+
+if TYPE_CHECKING:
+    from facesets.imaging.bodies import PhotoBodies
 
 STAGE = "attributes"
 
@@ -22,24 +25,6 @@ class AttributeModel(Protocol):
 
     def of(self, pixels: Pixels, box: Float32, body: Float32 | None = None) -> FaceAttributes:
         """Look at the faces of one picture, given by their boxes and those of their bodies, (n, 4)."""
-        ...
-
-
-class FoundBodies(Protocol):
-    """What the stage `bodies` found: people, one row each.
-
-    `box` is the body in pixels of the full picture, (n, 4), and `face` the row of the face that belongs to
-    it, -1 for none.
-    """
-
-    @property
-    def box(self) -> Float32:
-        """Bodies, (n, 4); NaN for none."""
-        ...
-
-    @property
-    def face(self) -> Int64:
-        """Rows of faces, (n,)."""
         ...
 
 
@@ -61,7 +46,7 @@ def _bodies(photo: Photo, image: ImageRecord) -> Float32 | None:
     finding = image.findings.get("bodies")
     if finding is None or finding.value is None or photo.decoded is None:
         return None
-    bodies: FoundBodies = finding.value
+    bodies: PhotoBodies = finding.value
     of_face = np.full((len(image.faces), 4), np.nan, np.float32)
     known = np.flatnonzero(bodies.face >= 0)
     of_face[bodies.face[known]] = bodies.box[known] / np.tile(np.array(photo.decoded.scale, np.float32), 2)

@@ -4,13 +4,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 from facesets.file_records import FileRecord, FoundFile
 from facesets.interfaces import LibraryStore, Source
 from facesets.library_records import GalleryLink, KnownFile
-from facesets.operations.ingest.galleries import GalleryTargets
 from facesets.operations.ingest.unavailable_sources import belongs
+from facesets.sources.galleries import GallerySource
 from facesets.sources.missing import is_gone, moved_away, removed
 from facesets.sources.walking import is_among
 
@@ -26,21 +25,8 @@ class FileFailure:
     known: bool = False
 
 
-class SeenFile(Protocol):
-    """What a store knows of a path."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether it could not be read."""
-        ...
-
-    def matches(self, found: FoundFile) -> bool:
-        """Whether the file is, by size and time, the one seen before."""
-        ...
-
-
 def compare(
-    found: Iterable[FoundFile], known: Mapping[str, SeenFile], *, retry_failed: bool
+    found: Iterable[FoundFile], known: Mapping[str, FileRecord | KnownFile], *, retry_failed: bool
 ) -> tuple[list[FoundFile], list[str]]:
     """Files to look at, and paths of the others that are known not to be readable."""
     todo = []
@@ -85,7 +71,7 @@ class Listing:
     linked: set[GalleryLink]
 
 
-def compare_with_library(source: GalleryTargets, library: LibraryStore, *, retry_failed: bool) -> Listing:
+def compare_with_library(source: GallerySource, library: LibraryStore, *, retry_failed: bool) -> Listing:
     """List the targets, while the library tells what it knows; most files it says unchanged all at once."""
     with ThreadPoolExecutor(1, thread_name_prefix="ask") as pool:
         asked = pool.submit(library.unchanged_below, source.roots)
@@ -105,7 +91,7 @@ def compare_with_library(source: GalleryTargets, library: LibraryStore, *, retry
 
 
 def _known(
-    library: LibraryStore, source: GalleryTargets, files: Sequence[FoundFile]
+    library: LibraryStore, source: GallerySource, files: Sequence[FoundFile]
 ) -> Mapping[str, KnownFile]:
     """What was seen at these paths, and perhaps at others."""
     if len(files) > _ASKED_ONE_BY_ONE:
@@ -132,7 +118,7 @@ def gone_elsewhere(source: Source, known: Mapping[str, FileRecord], gone: Sequen
     return sorted({*removed(known), *left_out}.difference(gone))
 
 
-def gone_from_targets(source: GalleryTargets, library: LibraryStore, listed: Sequence[str]) -> list[str]:
+def gone_from_targets(source: GallerySource, library: LibraryStore, listed: Sequence[str]) -> list[str]:
     """Known paths where no file is any more, but perhaps a folder, and ignored ones; of targets there.
 
     A path that cannot be looked at is not gone.

@@ -16,7 +16,7 @@ from facesets.operations.ingest.changed_files import (
     moved_here,
 )
 from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
-from facesets.operations.ingest.pipeline import LISTING, Pipeline
+from facesets.operations.ingest.intake import LISTING, Pipeline
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import refuse_nothing
 from facesets.operations.options.cache import EmbedOptions

@@ -12,6 +12,7 @@ from facesets.files import printable
 from facesets.imaging.boxes import iou
 from facesets.imaging.originals import read_row
 from facesets.imaging.pose import pose_from_keypoints
+from facesets.inference.decoders import Detections
 from facesets.interfaces import Progress, Store
 from facesets.operations.ingest.attributes import AttributeModel
 from facesets.operations.ingest.stages import Photo, Stage
@@ -36,19 +37,10 @@ from facesets.stop import Stop
 _COLUMNS = ("landmark_2d_106", "landmark_3d_68", "pose", "pose_source", "enrich_state")
 
 
-class DetectedBoxes(Protocol):
-    """Faces of one picture, as a detector gives them."""
-
-    @property
-    def box(self) -> Float32:
-        """Boxes, (n, 4)."""
-        ...
-
-
 class FaceFinder(Protocol):
     """Detects the faces of a picture."""
 
-    def detect(self, pixels: Pixels) -> DetectedBoxes:
+    def detect(self, pixels: Pixels) -> Detections:
         """Find the faces of one picture."""
         ...
 

@@ -1,71 +1,18 @@
 """What `index` keeps of galleries, which is renewed by every run, whether or not a photo is new."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from typing import Protocol
+from collections.abc import Collection, Sequence
 
 from facesets.file_records import FileRecord
 from facesets.interfaces import LibraryStore
 from facesets.library_records import GalleryLink, GalleryRow
-from facesets.sources.galleries import Gallery
-
-
-class GalleryTargets(Protocol):
-    """Where `index` finds files; see `sources.galleries`."""
-
-    @property
-    def label(self) -> str:
-        """What to call it in messages."""
-        ...
-
-    @property
-    def roots(self) -> list[str]:
-        """The targets as absolute paths."""
-        ...
-
-    @property
-    def patterns(self) -> Mapping[str, Sequence[str]]:
-        """The patterns that choose among the files, for the record of a run."""
-        ...
-
-    @property
-    def galleries(self) -> Mapping[str, Gallery]:
-        """The directories that hold photos; complete once `stamps` is through."""
-        ...
-
-    def gallery_of(self, path: str) -> str:
-        """The directory that a photo belongs to."""
-        ...
-
-    def stamps(self) -> Iterator[list[str]]:
-        """Every candidate file, some at a time, as `FoundFile.of_stamp` reads it."""
-        ...
-
-    @property
-    def passed_over(self) -> Mapping[str, int]:
-        """How many of what looks like photos, but is none that can be read, by its kind."""
-        ...
-
-    @property
-    def chooses(self) -> bool:
-        """Whether some files below the targets may have been left out."""
-        ...
-
-    @property
-    def ignored(self) -> AbstractSet[str]:
-        """What ignore files leave out; complete once `stamps` is through."""
-        ...
-
-    def unavailable(self) -> list[str]:
-        """The targets with nothing to read."""
-        ...
+from facesets.sources.galleries import Gallery, GallerySource
 
 
 class GalleryNumbers:
     """The galleries of new files, each stored when the first of its files is."""
 
-    def __init__(self, source: GalleryTargets, library: LibraryStore) -> None:
+    def __init__(self, source: GallerySource, library: LibraryStore) -> None:
         """Work for one source whose listing is through."""
         self._source = source
         self._library = library
@@ -80,7 +27,7 @@ class GalleryNumbers:
         return {path: self._numbers[directory] for path, directory in directories.items()}
 
 
-def renew_galleries(source: GalleryTargets, library: LibraryStore, linked: Collection[GalleryLink]) -> None:
+def renew_galleries(source: GallerySource, library: LibraryStore, linked: Collection[GalleryLink]) -> None:
     """Bring what the library says of the galleries of known photos up to date.
 
     A photo whose gallery lies above the targets keeps it, for this run knows nothing of that one.
@@ -108,6 +55,6 @@ def _is_above(gallery: str | None, roots: Sequence[str]) -> bool:
     return gallery is not None and any(root.startswith(gallery.rstrip("/") + "/") for root in roots)
 
 
-def _row(source: GalleryTargets, path: str) -> GalleryRow:
+def _row(source: GallerySource, path: str) -> GalleryRow:
     gallery = source.galleries.get(path) or Gallery(path)
     return GalleryRow(path, gallery.title, gallery.description, gallery.entries, is_read=not gallery.problem)

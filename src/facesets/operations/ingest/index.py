@@ -17,13 +17,14 @@ from facesets.operations.ingest.changed_files import (
     compare_with_library,
     gone_from_targets,
 )
-from facesets.operations.ingest.galleries import GalleryTargets, renew_galleries
+from facesets.operations.ingest.galleries import renew_galleries
+from facesets.operations.ingest.intake import LISTING, Pipeline
 from facesets.operations.ingest.library_intake import LibraryIntake
-from facesets.operations.ingest.pipeline import LISTING, Pipeline
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import unavailable_targets
 from facesets.operations.options.library import IndexOptions
+from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 
@@ -96,7 +97,7 @@ class IndexSummary:
 
 
 def index(
-    source: GalleryTargets,
+    source: GallerySource,
     library: LibraryStore,
     describer: Describer,
     options: IndexOptions,
@@ -149,7 +150,7 @@ def index(
 
 
 def _compared(
-    source: GalleryTargets,
+    source: GallerySource,
     library: LibraryStore,
     options: IndexOptions,
     stopwatch: Stopwatch,

@@ -12,14 +12,15 @@ from facesets.files import printable
 from facesets.interfaces import Describer, LibraryStore, Progress
 from facesets.library_records import GalleryLink
 from facesets.operations.ingest.changed_files import FileFailure, Listing, compare
-from facesets.operations.ingest.galleries import GalleryTargets, renew_galleries
+from facesets.operations.ingest.galleries import renew_galleries
 from facesets.operations.ingest.index import IndexSummary, worked_through
+from facesets.operations.ingest.intake import Pipeline
 from facesets.operations.ingest.library_intake import LibraryIntake
-from facesets.operations.ingest.pipeline import Pipeline
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import belongs, unavailable_targets
 from facesets.operations.options.library import IndexOptions
+from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 
@@ -59,7 +60,7 @@ class ChunksSummary:
 
 
 def hand_over_chunks(
-    source: GalleryTargets,
+    source: GallerySource,
     library: LibraryStore,
     describer: Describer,
     options: IndexOptions,
@@ -90,7 +91,7 @@ def hand_over_chunks(
 
 
 def _handed_over(
-    source: GalleryTargets,
+    source: GallerySource,
     library: LibraryStore,
     options: IndexOptions,
     hand_over: Callable[[Sequence[FoundFile]], None],
@@ -122,7 +123,7 @@ def _handed_over(
 
 
 def _finish_listing(
-    source: GalleryTargets,
+    source: GallerySource,
     library: LibraryStore,
     listed: list[str],
     linked: set[GalleryLink],
@@ -139,7 +140,7 @@ def _finish_listing(
     renew_galleries(source, library, linked)
 
 
-def _in_batches(source: GalleryTargets) -> Iterator[list[str]]:
+def _in_batches(source: GallerySource) -> Iterator[list[str]]:
     """All stamps; none of a batch lies below another target than the others."""
     batch: list[str] = []
     root = ""
@@ -199,7 +200,7 @@ def _path(stamp: str) -> str:
 
 
 def index_chunk(
-    source: GalleryTargets,
+    source: GallerySource,
     library: LibraryStore,
     describer: Describer,
     options: IndexOptions,

@@ -7,11 +7,12 @@ from pathlib import Path
 from facesets.file_records import FileRecord, FoundFile
 from facesets.files import printable
 from facesets.interfaces import LibraryStore
-from facesets.operations.ingest.changed_files import SeenFile
-from facesets.operations.ingest.galleries import GalleryNumbers, GalleryTargets
+from facesets.library_records import KnownFile
+from facesets.operations.ingest.galleries import GalleryNumbers
 from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
 from facesets.operations.ingest.unavailable_sources import is_below
 from facesets.records import ImageRecord
+from facesets.sources.galleries import GallerySource
 from facesets.sources.missing import moved_away
 
 _CLAIMED_AT_ONCE = 64
@@ -22,7 +23,7 @@ class LibraryIntake:
 
     def __init__(
         self,
-        source: GalleryTargets,
+        source: GallerySource,
         library: LibraryStore,
         max_images: int | None,
         is_time_up: Callable[[], bool],
@@ -139,5 +140,5 @@ class LibraryIntake:
         self.moved += len(moved)
 
 
-def _is_done(file: FoundFile, seen: SeenFile | None) -> bool:
+def _is_done(file: FoundFile, seen: KnownFile | None) -> bool:
     return seen is not None and seen.matches(file) and not seen.failed

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from facesets.errors import ServiceFailed, UnreadableImage
-from facesets.inference.zero_shot import TagVectors, ZeroShot
+from facesets.inference.zero_shot import Tagged, TagVectors, ZeroShot
 from facesets.library_records import FoundTags, StoredCategory, TagTarget
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.records import ClipModel, Finding, Float32, ImageRecord, Pixels
@@ -79,17 +79,17 @@ def scene_stage(tagger: Tagger) -> Stage:
     def look(photo: Photo, image: ImageRecord) -> ImageRecord:  # noqa: ARG001 - the embedding will do
         if image.clip is None:
             return image
-        found = zero_shot.tags(image.clip[None])
-        value = FoundTags(
-            tagger.model,
-            tagger.dimension,
-            tuple(found.row.tolist()),
-            tuple(found.tag.tolist()),
-            tuple(found.confidence.tolist()),
-        )
-        return image.with_finding(tagger.stage, Finding(tagger.version, value))
+        return _with_tags(image, tagger, zero_shot.tags(image.clip[None]))
 
     return Stage(tagger.stage, tagger.version, look, needs_pixels=False)
+
+
+def _with_tags(
+    image: ImageRecord, tagger: Tagger, found: Tagged, vectors: Float32 | None = None
+) -> ImageRecord:
+    row, tag, confidence = (tuple(column.tolist()) for column in found)
+    value = FoundTags(tagger.model, tagger.dimension, row, tag, confidence, vectors)
+    return image.with_finding(tagger.stage, Finding(tagger.version, value))
 
 
 def face_stage(tagger: Tagger, embed: Embed) -> Stage:
@@ -105,16 +105,7 @@ def face_stage(tagger: Tagger, embed: Embed) -> Stage:
                 vectors = embed([face_crop(photo.pixels, box) for box in image.faces.box])
             except ServiceFailed as error:
                 raise UnreadableImage(str(error)) from error
-        found = zero_shot.tags(vectors)
-        value = FoundTags(
-            tagger.model,
-            tagger.dimension,
-            tuple(found.row.tolist()),
-            tuple(found.tag.tolist()),
-            tuple(found.confidence.tolist()),
-            vectors,
-        )
-        return image.with_finding(tagger.stage, Finding(tagger.version, value))
+        return _with_tags(image, tagger, zero_shot.tags(vectors), vectors)
 
     return Stage(tagger.stage, tagger.version, look, of_faces=True)
 

@@ -8,7 +8,7 @@ from facesets.errors import Command, FacesetsError, Field, SourceGone, WrongUsag
 from facesets.file_records import FileRecord, FoundFile
 from facesets.files import is_there, printable
 from facesets.interfaces import LibraryStore, Source
-from facesets.operations.ingest.galleries import GalleryTargets
+from facesets.sources.galleries import GallerySource
 
 
 def require_photos(source: Source, known: Mapping[str, FileRecord]) -> None:
@@ -38,14 +38,14 @@ def refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
     raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
 
 
-def require_a_target(source: GalleryTargets, library: LibraryStore) -> None:
+def require_a_target(source: GallerySource, library: LibraryStore) -> None:
     """Refuse targets of which none is there, before any model is loaded; raises as `unavailable_targets`."""
     if len(source.unavailable()) == len(source.roots):
         unavailable_targets(source, library, [], prune=False)
 
 
 def unavailable_targets(
-    source: GalleryTargets, library: LibraryStore, listed: Sequence[str], *, prune: bool
+    source: GallerySource, library: LibraryStore, listed: Sequence[str], *, prune: bool
 ) -> list[str]:
     """Tell which targets are unavailable: nothing where photos were is rather a drive that is not mounted.
 
@@ -107,7 +107,7 @@ def _emptied(root: str, count: int) -> SourceGone:
     )
 
 
-def _nothing_chosen(source: GalleryTargets) -> WrongUsage:
+def _nothing_chosen(source: GallerySource) -> WrongUsage:
     return WrongUsage(
         f"No photo below {source.label} fits {Field('include')} and {Field('exclude')}. Check the "
         "patterns, and ignore files."

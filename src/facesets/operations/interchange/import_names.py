@@ -136,7 +136,7 @@ def import_names(
     if detector is None:
         raise WrongUsage(f"There are no faces in {library.label} yet. Run {Command('index')}.")
     found = read_names(database, detector.id, photos, places or {}, progress=progress, stop=stop)
-    rows, doubtful = database.run(lambda connection: place_whole_names(connection, found))
+    rows, doubtful = database.run(place_whole_names, found)
 
     def work(connection: Connection) -> ImportNamesSummary:
         with connection.transaction(force_rollback=dry_run):

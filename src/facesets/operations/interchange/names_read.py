@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -86,7 +85,7 @@ def read_names(
             break
         images = _images(database, some, places)
         numbers = sorted(set(images.values()))
-        faces = database.run(partial(faces_of_images, images=numbers, detector_id=detector_id))
+        faces = database.run(faces_of_images, images=numbers, detector_id=detector_id)
         for place, photo in enumerate(some):
             if place not in images:
                 found.not_here += 1
@@ -111,7 +110,7 @@ def _batches(photos: Iterator[NamedPhoto]) -> Iterator[list[NamedPhoto]]:
 def _images(database: Database, photos: list[NamedPhoto], places: Mapping[str, str]) -> dict[int, int]:
     """The images of photos by their places in the list: by path, else content, else name and size."""
     paths = [mapped(photo.path, places) if _can_be_path(photo.path) else "" for photo in photos]
-    at = database.run(lambda connection: images_at(connection, paths))
+    at = database.run(images_at, paths)
     images = {place: at[path] for place, path in enumerate(paths) if path in at}
     missing = [place for place in range(len(photos)) if place not in images]
     content = {place: digest for place in missing if (digest := _digest(paths[place]))}

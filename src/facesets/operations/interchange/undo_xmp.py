@@ -87,7 +87,7 @@ def undo_xmp(
         later = [each for each in runs if each > number]
         counts: Counter[str] = Counter()
         left: dict[str, list[LeftSidecar]] = {"edited": [], "gone": [], "failed": [], "not_there": []}
-        progress.begin("Sidecars", database.run(lambda connection: count_changes(connection, number)))
+        progress.begin("Sidecars", database.run(count_changes, number))
         behind, is_done = "", False
         while not (is_done or stop.requested):
             some = partial(changes_of, run=number, behind=behind, limit=_AT_A_TIME, most_bytes=MOST_HELD)
@@ -97,10 +97,8 @@ def undo_xmp(
             if not dry_run:
                 sweep_temporaries(*map(_place, changes))
             paths = [each.path for each in changes]
-            written = database.run(partial(changed_by, runs=later, paths=paths))
-            put_back = partial(
-                _put_back, expected=database.run(partial(known_among, paths=paths)), dry_run=dry_run
-            )
+            written = database.run(changed_by, runs=later, paths=paths)
+            put_back = partial(_put_back, expected=database.run(known_among, paths=paths), dry_run=dry_run)
             settled = []
             for change, (outcome, reason) in zip(changes, pool.map(put_back, changes), strict=True):
                 counts[outcome] += 1
@@ -113,7 +111,7 @@ def undo_xmp(
                 if outcome not in ("failed", "not_there") and not is_under_another:
                     settled.append((change, outcome))
             if not dry_run:
-                database.run(partial(_settle, run=number, settled=settled))
+                database.run(_settle, run=number, settled=settled)
             progress.advance(len(changes))
         progress.end()
     return UndoXmpSummary(

@@ -74,7 +74,7 @@ def check(library: Library, *, fix: bool, by: str = "") -> CheckSummary:
     if not problems:
         return CheckSummary()
     if fix:
-        to_index = library.database.run(lambda connection: repair_rows(connection, by))
+        to_index = library.database.run(repair_rows, by)
         reach = finish_what_was_cut_off(library.database)
         return CheckSummary(problems, to_index, out_of_reach=reach)
     places = library.database.run(places_to_read)

@@ -55,7 +55,7 @@ def look_again(
         No photo was searched for faces yet.
     """
     require_recogniser_of_library(library, embedder.settings)
-    picture = library.database.run(lambda connection: picture_of_image(connection, sha256))
+    picture = library.database.run(picture_of_image, sha256)
     if picture is None:
         raise NotFound("There is no such photo in the library.")
     claims = library.claims("content")
@@ -66,7 +66,7 @@ def look_again(
         (faces,) = embedder.embed([decoded.pixels])
         wanted = (faces.det_score >= min_det_score) & (faces.face_short >= min_short)
         faces = faces.take(np.flatnonzero(wanted))
-        return library.database.run(lambda connection: _store(connection, library, sha256, decoded, faces))
+        return library.database.run(_store, library, sha256, decoded, faces)
     finally:
         claims.release([sha256])
 

@@ -128,47 +128,37 @@ def pipeline(
         As a step does; the next run goes on there.
     """
     with RunLock(database, "pipeline"):
-        before = database.run(
-            lambda connection: broken_off(connection, "pipeline", options, within=GOES_ON_WITHIN)
-        )
+        before = database.run(broken_off, "pipeline", options, within=GOES_ON_WITHIN)
         with recorded_run(database, "pipeline", options, dry_run=dry_run) as run:
-            steps = _Steps(database, run, before, on_step, dry_run=dry_run)
+            steps = _Steps(database, run, before, on_step, dry_run)
             summary = steps.take(index, further, stop)
             run.stopped = summary.stopped
             run.summary |= _recorded(summary)
     return summary
 
 
+@dataclass
 class _Steps:
     """The steps of one run, and what is kept of them in case that it breaks off."""
 
-    def __init__(
-        self,
-        database: Database,
-        run: RecordedRun,
-        before: Mapping[str, Any],
-        on_step: Callable[[StepDone], None],
-        *,
-        dry_run: bool,
-    ) -> None:
-        self._database = database
-        self._run = run
-        self._before = before
-        self._on_step = on_step
-        self._dry_run = dry_run
-        self._taken: list[StepDone] = []
+    database: Database
+    run: RecordedRun
+    before: Mapping[str, Any]
+    on_step: Callable[[StepDone], None]
+    dry_run: bool
+    taken: list[StepDone] = field(default_factory=list)
 
     def take(self, index: PipelineStep, further: Sequence[PipelineStep], stop: Stop) -> PipelineSummary:
         """Take all steps, until somebody stops the run."""
         began = time.monotonic()
         self._one(index)
-        newest = self._database.run(newest_face)
-        done = self._before.get("done", []) if self._before.get("newest_face") == newest else []
+        newest = self.database.run(newest_face)
+        done = self.before.get("done", []) if self.before.get("newest_face") == newest else []
         left = [] if newest is None else list(further)
         self._keep(done, newest)
         while left and not stop.requested:
             step = left.pop(0)
-            if step.name in done and not self._dry_run:
+            if step.name in done and not self.dry_run:
                 self._hear(StepDone(step.name, left_out=True))
                 continue
             self._one(step)
@@ -177,15 +167,15 @@ class _Steps:
                 self._keep(done, newest)
         totals = None if stop.requested else self._one(PipelineStep("stats", self._totals)).summary
         return replace(
-            _summed(self._taken),
+            _summed(self.taken),
             library=totals,
             seconds=round(time.monotonic() - began, 3),
-            dry_run=self._dry_run,
+            dry_run=self.dry_run,
             stopped=stop.requested,
         )
 
     def _totals(self) -> LibraryStatistics:
-        return stats(Library(self._database))
+        return stats(Library(self.database))
 
     def _one(self, step: PipelineStep) -> StepDone:
         began = time.monotonic()
@@ -195,14 +185,14 @@ class _Steps:
         return done
 
     def _hear(self, done: StepDone) -> None:
-        self._taken.append(done)
-        self._on_step(done)
+        self.taken.append(done)
+        self.on_step(done)
 
     def _keep(self, done: Sequence[str], newest: int | None) -> None:
         """Keep which steps were done, for the faces that there are."""
-        self._run.summary = {"done": list(done), "newest_face": newest}
-        if not self._dry_run:
-            self._database.run(lambda connection: keep_summary(connection, self._run))
+        self.run.summary = {"done": list(done), "newest_face": newest}
+        if not self.dry_run:
+            self.database.run(keep_summary, self.run)
 
 
 def _summed(steps: Sequence[StepDone]) -> PipelineSummary:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from functools import partial
 
 from facesets.errors import FacesetsError
 from facesets.interfaces import Progress
@@ -44,7 +43,7 @@ def build_index(library: Library, progress: Progress) -> None:
     """
     for vectors in _all_vectors(library):
         with _shown(library.database, vectors, progress):
-            alone = library.database.run_alone(partial(build, vectors=vectors))
+            alone = library.database.run_alone(build, vectors=vectors)
         if alone:
             progress.say(
                 "The server has too little shared memory for several processes to build an index together; "
@@ -55,21 +54,21 @@ def build_index(library: Library, progress: Progress) -> None:
 def drop_index(library: Library) -> None:
     """Remove the indexes over faces and images, before a bulk load. Raises as `build_index`."""
     for vectors in _all_vectors(library):
-        library.database.run(partial(drop, vectors=vectors))
+        library.database.run(drop, vectors=vectors)
 
 
 @contextmanager
 def _shown(database: Database, vectors: Vectors, progress: Progress) -> Iterator[None]:
     """Show how far the index is while the block builds it, by a thread and a session of its own."""
     over, is_built = threading.Event(), False
-    total, done = database.run(partial(count, vectors=vectors)), 0
+    total, done = database.run(count, vectors=vectors), 0
 
     def look() -> None:
         nonlocal done
         is_checked = False
         with closing(database.another(reconnect_within_s=0)) as beside:
             while not over.wait(_LOOKS_EVERY_S):
-                now = beside.run(partial(being_built, vectors=vectors))
+                now = beside.run(being_built, vectors=vectors)
                 if now is None or is_checked:
                     continue
                 built, is_checked = now

@@ -64,10 +64,10 @@ def make_tagger(
     CannotInfer
         A text cannot be embedded, or gives another kind of vector than the texts before.
     """
-    stored = library.database.run(lambda connection: ensure_categories(connection, target))
+    stored = library.database.run(ensure_categories, target)
     if not stored:
         return None
-    known = library.database.run(lambda connection: _known_vectors(connection, model))
+    known = library.database.run(_known_vectors, model)
     vectors: dict[int, Float32] = {}
     changed: list[StoredCategory] = []
     for each in stored:
@@ -161,10 +161,7 @@ def tag_library(
     try:
         while taken < most and not stop.requested:
             limit = min(_AT_ONCE, most - taken)
-            some = library.database.run(
-                # The loop's variables are those of this turn: the function is called before the next.
-                lambda connection: _tag_some(connection, tagger, photos, by, after, limit, all_=options.force)  # noqa: B023
-            )
+            some = library.database.run(_tag_some, tagger, photos, by, after, limit, all_=options.force)
             if not some:
                 break
             taken, after = taken + len(some), some[-1]

@@ -9,7 +9,6 @@ class DoctorFinding:
 
     Attributes
     ----------
-    subject, state : str
     level : str
         `ok`; `note` for what could be better; `problem` for what stops commands from working.
     repair : str

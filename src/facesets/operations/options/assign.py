@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
 
-from facesets.operations.options.declaration import Checked, Option, moment, number_or_auto
+from facesets.operations.options.declaration import Checked, Option, day, number_or_auto
 from facesets.operations.options.shared import DryRun, SameImageOk
 
 USUAL_MARGIN = 0.05
@@ -13,10 +13,6 @@ USUAL_MARGIN = 0.05
 def _threshold(flag: str, text: str) -> float | Literal["auto"]:
     number = number_or_auto(flag, text)
     return "auto" if number is None else number
-
-
-def _day(flag: str, text: str) -> date:
-    return moment(flag, text).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +47,10 @@ class AssignOptions(Checked):
         ),
     ] = None
     since: Annotated[
-        date | None, Option("Only faces found on this day or later.", metavar="DATE", parse=_day)
+        date | None, Option("Only faces found on this day or later.", metavar="DATE", parse=day)
     ] = None
     taken_since: Annotated[
-        date | None, Option("Only faces on photos taken on this day or later.", metavar="DATE", parse=_day)
+        date | None, Option("Only faces on photos taken on this day or later.", metavar="DATE", parse=day)
     ] = None
     max_faces: Annotated[int | None, Option("So many faces at most, the best first.", least=1)] = None
     same_image_ok: SameImageOk = False

@@ -6,9 +6,14 @@ from typing import Annotated, Literal
 from facesets.imaging.limits import MAX_PIXELS
 from facesets.operations.options.ages import require_order
 from facesets.operations.options.centroid_distance import centroid_distance
-from facesets.operations.options.declaration import Checked, Option, check_ranges, whole_number_or_auto
+from facesets.operations.options.declaration import (
+    Checked,
+    Option,
+    check_number,
+    check_ranges,
+    whole_number_or_auto,
+)
 from facesets.operations.options.formats import Formats
-from facesets.operations.options.limits import within
 from facesets.operations.options.shared import (
     MIN_BLUR,
     MIN_DET_SCORE,
@@ -128,9 +133,8 @@ class ClusterOptions(Checked):
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if self.threshold is not None:
-            within("threshold", self.threshold, 0, 2)
-        within("min-cosine-similarity", self.min_cosine_similarity, -1, 1)
+        check_number("--threshold", self.threshold, 0, 2)
+        check_number("--min-cosine-similarity", self.min_cosine_similarity, -1, 1)
 
     def own_threshold(self) -> float | None:
         """The threshold that the method goes by, in its own measure; None if it has or is given none."""

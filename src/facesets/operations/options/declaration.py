@@ -5,7 +5,7 @@ Flags, names in the environment and in facesets.toml, help, the manual and docs/
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import datetime, time
+from datetime import date, datetime, time
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -62,13 +62,16 @@ class Option:
 
     def check(self, flag: str, value: object) -> None:
         """Refuse a number that it may not be, by the name of its flag. Raises `WrongUsage`."""
-        if self.least is None or not isinstance(value, int | float):
-            return
-        if not self.least <= value <= (float("inf") if self.most is None else self.most):
-            limits = (
-                f"between {self.least} and {self.most}" if self.most is not None else f"{self.least} or more"
-            )
-            raise WrongUsage(f"{flag} must be {limits}, not {value}.")
+        check_number(flag, value, self.least, self.most)
+
+
+def check_number(flag: str, value: object, least: float | None, most: float | None) -> None:
+    """Refuse a number outside of its limits, by the name of its flag. Raises `WrongUsage`."""
+    if least is None or not isinstance(value, int | float):
+        return
+    if not least <= value <= (float("inf") if most is None else most):
+        limits = f"between {least} and {most}" if most is not None else f"{least} or more"
+        raise WrongUsage(f"{flag} must be {limits}, not {value}.")
 
 
 def _digits(number: float) -> str:
@@ -143,6 +146,11 @@ def moment(flag: str, text: str, at: time = time.min) -> datetime:
     except ValueError as error:
         raise WrongUsage(f"{flag} {printable(text)} is no date. Give one such as 2024-05-01.") from error
     return found if "T" in text or " " in text else datetime.combine(found.date(), at)
+
+
+def day(flag: str, text: str) -> date:
+    """The day that was given; errors as `moment`."""
+    return moment(flag, text).date()
 
 
 def number_or_auto(flag: str, text: str) -> float | None:

@@ -11,8 +11,7 @@ from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.imaging.limits import MAX_PIXELS
 from facesets.operations.options.ages import age_range
-from facesets.operations.options.declaration import Checked, Option, check_ranges, moment
-from facesets.operations.options.limits import within
+from facesets.operations.options.declaration import Checked, Option, check_number, check_ranges, day
 from facesets.operations.options.place import USUAL_KM, place_named
 from facesets.operations.options.shared import (
     DryRun,
@@ -74,10 +73,6 @@ class IndexOptions(Checked):
         return self.concurrency
 
 
-def _day(flag: str, text: str) -> date:
-    return moment(flag, text).date()
-
-
 @dataclass(frozen=True, slots=True)
 class SearchOptions(Checked):
     """What `search` looks for beside words."""
@@ -113,7 +108,7 @@ class SearchOptions(Checked):
             metavar="DATE",
             flag="--from",
             variable="FACESETS_SEARCH_FROM",
-            parse=_day,
+            parse=day,
         ),
     ] = None
     until: Annotated[
@@ -123,7 +118,7 @@ class SearchOptions(Checked):
             metavar="DATE",
             flag="--to",
             variable="FACESETS_SEARCH_TO",
-            parse=_day,
+            parse=day,
         ),
     ] = None
     near: Annotated[
@@ -220,10 +215,9 @@ class ClusterLibraryOptions(Checked):
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if self.threshold is not None:
-            within("threshold", self.threshold, 0, 1)
+        check_number("--threshold", self.threshold, 0, 1)
         # Of the default this is known without the methods, which bring SciPy: help texts make these options.
-        elif self.method != "auto" and not measures_itself(self.method):
+        if self.threshold is None and self.method != "auto" and not measures_itself(self.method):
             raise WrongUsage(
                 f"No threshold is measured for {self.method}. Give {Field('threshold')} a number."
             )

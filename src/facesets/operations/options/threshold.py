@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from facesets.errors import Field, WrongUsage
-from facesets.operations.options.limits import within
+from facesets.operations.options.declaration import check_number
 
 if TYPE_CHECKING:
     from facesets.clustering.methods import Measure
@@ -38,13 +38,13 @@ class Threshold:
         WrongUsage
             It is not, or it is to be measured.
         """
-        flag = (self.measure or "threshold").replace("_", "-")
+        flag = f"--{(self.measure or 'threshold').replace('_', '-')}"
         if self.value is None:
-            raise WrongUsage(f"--{flag} has to be a number.")
+            raise WrongUsage(f"{flag} has to be a number.")
         if self.measure in (None, measure):
-            within(flag, self.value, least, most)
+            check_number(flag, self.value, least, most)
             return self.value
-        within(flag, self.value, other_measure(most), other_measure(least))
+        check_number(flag, self.value, other_measure(most), other_measure(least))
         return other_measure(self.value)
 
 

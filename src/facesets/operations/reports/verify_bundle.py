@@ -23,6 +23,7 @@ from facesets.formats.face_models.kinds import CONSUMERS, FORMATS, OF_ONE_RECOGN
 from facesets.formats.face_models.reactor import read_reactor
 from facesets.formats.face_models.rope import read_rope
 from facesets.formats.face_models.visomaster import read_visomaster
+from facesets.inference.decoders import Detections
 from facesets.interfaces import Progress
 from facesets.operations.models.consumers import RECOGNISER, is_of_swappers
 from facesets.operations.reports.sets_beside import Read, SetLikeness, sets_beside, unit
@@ -39,15 +40,6 @@ READERS: dict[Format, Callable[[Path], ModelsRead]] = {
 }
 
 
-class PictureFaces(Protocol):
-    """Faces of one picture, as a detector gives them."""
-
-    @property
-    def kps(self) -> Float32:
-        """Keypoints, (n, 5, 2)."""
-        ...
-
-
 class Loader(Protocol):
     """What the consumer does with a picture."""
 
@@ -56,7 +48,7 @@ class Loader(Protocol):
         """The models behind it."""
         ...
 
-    def detect(self, pixels: Pixels) -> PictureFaces:
+    def detect(self, pixels: Pixels) -> Detections:
         """Find the faces of one picture."""
         ...
 

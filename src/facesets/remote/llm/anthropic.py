@@ -5,7 +5,6 @@ References
 https://platform.claude.com/docs/en/api/messages/batches
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,7 +24,7 @@ from facesets.descriptions.asking import (
 )
 from facesets.descriptions.prices import Model
 from facesets.errors import WrongUsage
-from facesets.remote.access import plain_url
+from facesets.remote.access import json_or_none, plain_url
 from facesets.remote.llm.messages import body, reply_of, unpaid
 from facesets.remote.llm.server import WAITS_S, LlmServer, is_this_machine, message_of
 from facesets.remote.retry import Pause
@@ -71,7 +70,7 @@ class Anthropic:
         except Doubtful as error:
             return Reply(Outcome.DOUBTFUL, reason=f"{error}; it may have been paid")
         if response.is_success:
-            return reply_of(_json(response), duration_s=time.monotonic() - began)
+            return reply_of(json_or_none(response.content), duration_s=time.monotonic() - began)
         self._raise_if_of_all(response)
         return Reply(Outcome.FREE, reason=message_of(response), lasting=True)
 
@@ -84,7 +83,7 @@ class Anthropic:
         if not response.is_success:
             self._raise_if_of_all(response)
             raise self._server.refusal(response)
-        found = _json(response)
+        found = json_or_none(response.content)
         if not isinstance(found, Mapping) or not isinstance(found.get("id"), str):
             raise Doubtful("the answer to the batch is none")
         return str(found["id"])
@@ -114,7 +113,7 @@ class Anthropic:
             return BatchState.UNKNOWN
         if not response.is_success:
             raise self._server.refusal(response)
-        found = _json(response)
+        found = json_or_none(response.content)
         if not isinstance(found, Mapping) or found.get("processing_status") != "ended":
             return BatchState.UNDER_WAY
         return BatchState.LOST if found.get("archived_at") else BatchState.ENDED
@@ -151,7 +150,7 @@ class Anthropic:
             response = self._server.get(_BATCHES, query)
             if not response.is_success:
                 raise self._server.refusal(response)
-            page = _json(response)
+            page = json_or_none(response.content)
             if not isinstance(page, dict):
                 raise NotSent(f"{self.place} gives no list of batches. Run the same command again later.")
             for found in page.get("data", []):
@@ -183,15 +182,5 @@ def _time(text: object) -> datetime:
 
 
 def _line(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
+    found = json_or_none(text)
     return found if isinstance(found, dict) else {}
-
-
-def _json(response: httpx.Response) -> object:
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        return None

@@ -26,9 +26,10 @@ from facesets.descriptions.asking import (
 from facesets.descriptions.prices import Model
 from facesets.errors import MissingExtra, WrongUsage
 from facesets.files import printable
+from facesets.remote.access import json_or_none
 from facesets.remote.llm.messages import body, reply_of
-from facesets.remote.llm.server import WAITS_S
-from facesets.remote.retry import Pause, Stopped, TransientError, retrying
+from facesets.remote.llm.server import WAITS_S, until_taken
+from facesets.remote.retry import Pause, TransientError
 
 _VERSION = "bedrock-2023-05-31"
 _FOLDER = "facesets"
@@ -160,7 +161,7 @@ class Bedrock:
             return Reply(Outcome.DOUBTFUL, reason=f"{error}; it may have been paid")
         except _Invalid as error:
             return Reply(Outcome.FREE, reason=error.reason, lasting=True)
-        return reply_of(_json(answer), duration_s=time.monotonic() - began)
+        return reply_of(json_or_none(answer), duration_s=time.monotonic() - began)
 
     def send_batch(self, key: str, questions: Sequence[PhotoQuestion]) -> str:
         """Hand over a batch: its records to S3, then the job. Errors as `Batches.send_batch`."""
@@ -234,7 +235,7 @@ class Bedrock:
                 continue
             get = partial(self._clients.s3.get_object, Bucket=bucket, Key=found["Key"])
             for line in self._known(partial(_read, get, "Body")).splitlines():
-                record = _json(line)
+                record = json_or_none(line)
                 if isinstance(record, Mapping) and str(record.get("recordId", "")).startswith(f"{key}-"):
                     yield str(record["recordId"]), _result(record)
 
@@ -259,15 +260,7 @@ class Bedrock:
             raise NotSent(f"{self.place} refuses to say how batches are: {error.reason}") from error
 
     def _tried(self, call: Callable[[], Result]) -> Result:
-        try:
-            return retrying(partial(self._once, call), self._waits_s, self._pause)
-        except TransientError as fault:
-            raise NotSent(
-                f"{self.place} does not take anything at the moment: {fault.reason}. What was done is kept: "
-                "run the same command again later."
-            ) from fault
-        except Stopped as error:
-            raise NotSent("Stopped while waiting. What was done is kept.") from error
+        return until_taken(self.place, partial(self._once, call), self._waits_s, self._pause)
 
     def _once(self, call: Callable[[], Result]) -> Result:
         from botocore.exceptions import (
@@ -327,10 +320,3 @@ def _result(record: Mapping[str, Any]) -> Reply:
     found = error if isinstance(error, Mapping) else {}
     said = printable(str(found.get("errorMessage", "without a reason")))[:300]
     return Reply(Outcome.FREE, reason=said, lasting=found.get("errorCode") in {400, 413})
-
-
-def _json(data: bytes | str) -> object:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return None

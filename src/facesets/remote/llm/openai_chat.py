@@ -19,7 +19,7 @@ from facesets.descriptions.asking import (
 )
 from facesets.descriptions.prices import FREE, Model, Usage
 from facesets.errors import WrongUsage
-from facesets.remote.access import plain_url
+from facesets.remote.access import json_or_none, plain_url
 from facesets.remote.llm.server import WAITS_S, LlmServer, is_this_machine, message_of
 from facesets.remote.retry import Pause
 
@@ -69,11 +69,7 @@ class OpenAiChat:
             raise self._server.refusal(response)
         if not response.is_success:
             return Reply(Outcome.FREE, reason=message_of(response), lasting=True)
-        try:
-            found = response.json()
-        except (ValueError, RecursionError):
-            found = None
-        return _reply(found, time.monotonic() - began)
+        return _reply(json_or_none(response.content), time.monotonic() - began)
 
     def _body(self, question: PhotoQuestion) -> dict[str, Any]:
         from facesets.descriptions.answer import schema

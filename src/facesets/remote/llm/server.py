@@ -1,26 +1,41 @@
 """Asking a server that costs money: what is surely unpaid is tried again, what may be paid is not."""
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from facesets.descriptions.asking import Doubtful, NotSent
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.remote.access import client_of
+from facesets.remote.access import client_of, json_or_none
 from facesets.remote.retry import Pause, Stopped, TransientError, doubling, retry_after_s, retrying
 
 WAITS_S = doubling(2.0, attempts=6)
+
+Result = TypeVar("Result")
 
 # Answers by which a server says that it did not do what it was asked to.
 _UNDONE = frozenset({408, 425, 429, 503, 529})
 _FAILED = 500
 """Nobody is paid for an answer that failed so; but a batch may stand all the same."""
 _LETTERS = 300
+
+
+def until_taken(place: str, once: Callable[[], Result], waits_s: Sequence[float], pause: Pause) -> Result:
+    """What comes of a request, tried again while it is surely unpaid. Raises `NotSent`."""
+    try:
+        return retrying(once, waits_s, pause)
+    except TransientError as fault:
+        raise NotSent(
+            f"{place} does not take anything at the moment: {fault.reason}. What was done is kept: "
+            "run the same command again later."
+        ) from fault
+    except Stopped as error:
+        raise NotSent("Stopped while waiting. What was done is kept.") from error
 
 
 def is_this_machine(host: str) -> bool:
@@ -104,16 +119,8 @@ class LlmServer:
             "this; run the same command again when that is settled."
         )
 
-    def _tried(self, once: Any) -> httpx.Response:  # noqa: ANN401 - a function without arguments
-        try:
-            response: httpx.Response = retrying(once, self._waits_s, self._pause)
-        except TransientError as fault:
-            raise NotSent(
-                f"{self.label} does not take anything at the moment: {fault.reason}. What was done is kept: "
-                "run the same command again later."
-            ) from fault
-        except Stopped as error:
-            raise NotSent("Stopped while waiting. What was done is kept.") from error
+    def _tried(self, once: Callable[[], httpx.Response]) -> httpx.Response:
+        response = until_taken(self.label, once, self._waits_s, self._pause)
         if response.is_redirect:
             raise WrongUsage(
                 f"{self.label} sends requests on to another place. Neither key nor photos are sent there: if "
@@ -162,10 +169,7 @@ def _transient(response: httpx.Response) -> TransientError:
 
 def message_of(response: httpx.Response) -> str:
     """What an answer says went wrong, as it may be shown."""
-    try:
-        content = response.json()
-    except (ValueError, RecursionError):
-        return "without a reason"
+    content = json_or_none(response.content)
     error = content.get("error") if isinstance(content, dict) else None
     said = error.get("message") if isinstance(error, dict) else error
     return printable(str(said or "without a reason"))[:_LETTERS]

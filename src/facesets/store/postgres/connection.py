@@ -3,9 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 from psycopg import conninfo, errors
@@ -15,6 +15,7 @@ from facesets.errors import CannotWrite, Command, FacesetsError, SchemaOutdated,
 Connection = psycopg.Connection
 ServerError = psycopg.Error
 """What comes of a server that is asked by others than `Database`."""
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _CONNECT_TIMEOUT_S = 15
@@ -181,8 +182,8 @@ class Database:
         finally:
             self._require = None
 
-    def run(self, work: Callable[[Connection], T]) -> T:
-        """Do some work in a transaction, again if the connection breaks or another one interferes.
+    def run(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do some work with these in a transaction, again if the connection breaks or another one interferes.
 
         Raises
         ------
@@ -200,7 +201,7 @@ class Database:
                     with self._connection.transaction():
                         if self._require is not None:
                             self._require(self._connection)
-                        return work(self._connection)
+                        return work(self._connection, *args, **kwargs)
                 except _INTERFERENCE as error:
                     conflicts += 1
                     if conflicts == _CONFLICT_ATTEMPTS:
@@ -210,7 +211,9 @@ class Database:
                         raise translated(error, self.label) from error
                     self._reconnect()
 
-    def run_alone(self, work: Callable[[Connection], T]) -> T:
+    def run_alone(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Do some work in no transaction, once, for statements that allow none.
 
         Raises
@@ -220,7 +223,7 @@ class Database:
         """
         with self._lock:
             try:
-                return work(self._connection)
+                return work(self._connection, *args, **kwargs)
             except psycopg.Error as error:
                 raise translated(error, self.label) from error
 
@@ -337,10 +340,5 @@ def now(connection: Connection) -> datetime:
     return found
 
 
-@contextmanager
-def opened(database: Database) -> Iterator[Database]:
-    """Close the session at the end of the block."""
-    try:
-        yield database
-    finally:
-        database.close()
+opened = closing
+"""Closes a session at the end of the block."""

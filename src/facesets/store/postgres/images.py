@@ -23,12 +23,7 @@ def store_images(connection: Connection, images: Sequence[ImageRecord]) -> tuple
         The number of each image by its hash; and the hashes of those that are new.
     """
     # Locked, so that nobody deletes them by hand before their faces are stored.
-    known: dict[str, int] = dict(
-        connection.execute(
-            "SELECT sha256, id FROM images WHERE sha256 = ANY(%s) FOR KEY SHARE",
-            ([image.sha256 for image in images],),
-        ).fetchall()
-    )
+    known = numbers_of(connection, [image.sha256 for image in images])
     new = [image for image in images if image.sha256 not in known]
     if known:
         _update_images(connection, [image for image in images if image.sha256 in known])

@@ -1,10 +1,9 @@
 """The library as a `Store`: the faces that one way of finding them gave."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from facesets.errors import Command, Field, WrongUsage
 from facesets.file_records import FileRecord
@@ -40,6 +39,9 @@ from facesets.store.postgres.people import peopled_faces as people
 from facesets.store.postgres.people.said_people import said_people
 from facesets.store.postgres.result_folders import note_results
 from facesets.store.postgres.runs import recorded_run
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 _FORGOTTEN_AT_ONCE = 5_000
 
@@ -125,7 +127,7 @@ class Library:
 
     def note_results(self, folders: Iterable[Path]) -> None:
         """Keep that these folders are about to hold results of it."""
-        self._database.run(lambda connection: note_results(connection, folders))
+        self._database.run(note_results, folders)
 
     def detector(self, connection: Connection) -> models.DetectorRow | None:
         """The way of finding faces that is looked at; None while no image was searched in it."""
@@ -145,6 +147,10 @@ class Library:
             embedded_by=None if self._clip is None else models.find_clip_model(connection, self._clip),
             must_be_embedded=self._clip is not None,
         )
+
+    def _seek(self, ask: Callable[[Connection, known_files.Sought, A], T], files: A) -> T:
+        """Ask for what is known of some files, by their names or contents."""
+        return self._database.run(lambda connection: ask(connection, self._sought(connection), files))
 
     def require_detector(self, connection: Connection) -> models.DetectorRow:
         """As `detector`. Raises `WrongUsage` where no image was searched in it yet."""
@@ -220,15 +226,11 @@ class Library:
 
     def has_images(self, sha256: Sequence[str]) -> set[str]:
         """Which of these contents were searched for faces in this way already."""
-        return self._database.run(
-            lambda connection: known_files.searched_images(connection, self._sought(connection), sha256)
-        )
+        return self._seek(known_files.searched_images, sha256)
 
     def lacking(self, sha256: str) -> tuple[bool, Wanted]:
         """Whether that content is known, and what it lacks of what is looked for."""
-        return self._database.run(
-            lambda connection: known_files.lacking(connection, self._sought(connection), sha256)
-        )
+        return self._seek(known_files.lacking, sha256)
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
         """Keep these for good, all or nothing, in place of what is known; faces keep their people by box."""
@@ -236,7 +238,7 @@ class Library:
 
     def annotate(self, images: Sequence[ImageRecord]) -> None:
         """Keep what `enrich` found about faces that are there, all or nothing; nothing else changes."""
-        self._database.run(lambda connection: self._annotate(connection, images))
+        self._database.run(self._annotate, images)
 
     def _annotate(self, connection: Connection, images: Sequence[ImageRecord]) -> None:
         detector = self.detector(connection)
@@ -267,9 +269,13 @@ class Library:
         replace: bool,
     ) -> None:
         self._database.run(
-            lambda each: writing.write(
-                each, files, images, numbers, faces_from=self._given, clip_from=self._clip, replace=replace
-            )
+            writing.write,
+            files,
+            images,
+            numbers,
+            faces_from=self._given,
+            clip_from=self._clip,
+            replace=replace,
         )
 
     def pending(self, photos: PhotosOfStage, *, after: int, limit: int) -> list[PendingPhoto]:
@@ -282,7 +288,7 @@ class Library:
 
     def count_pending(self, photos: PhotosOfStage) -> int:
         """How many photos a stage is to look at."""
-        return self._database.run(lambda connection: photo_stages.count_pending(connection, photos))
+        return self._database.run(photo_stages.count_pending, photos)
 
     def keep_findings(self, images: Sequence[ImageRecord]) -> set[str]:
         """Keep what stages found about images that are there, all or nothing; nothing else changes.
@@ -296,31 +302,24 @@ class Library:
 
     def known_below(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at the paths below some directories."""
-        return self._database.run(
-            lambda connection: known_files.known_below(connection, self._sought(connection), roots)
-        )
+        return self._seek(known_files.known_below, roots)
 
     def unchanged_below(self, roots: Sequence[str]) -> UnchangedFiles:
         """Files below some directories that `index` need not look at."""
-        return self._database.run(
-            lambda connection: known_files.unchanged_below(connection, self._sought(connection), roots)
-        )
+        return self._seek(known_files.unchanged_below, roots)
 
     def seen_at(self, paths: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at these very paths."""
-        return self._database.run(
-            lambda connection: known_files.seen_at(connection, self._sought(connection), paths)
-        )
+        return self._seek(known_files.seen_at, paths)
 
     def reasons(self, paths: Sequence[str]) -> dict[str, str]:
         """Why these paths could not be read, those of them that could not."""
-        return self._database.run(lambda connection: image_paths.reasons_at(connection, paths))
+        return self._database.run(image_paths.reasons_at, paths)
 
     def forget_paths(self, paths: Sequence[str]) -> None:
         """Drop paths that are gone; their images and faces stay, and are found again by their content."""
         for start in range(0, len(paths), _FORGOTTEN_AT_ONCE):
-            some = paths[start : start + _FORGOTTEN_AT_ONCE]
-            self._database.run(partial(image_paths.forget_paths, paths=some))
+            self._database.run(image_paths.forget_paths, paths[start : start + _FORGOTTEN_AT_ONCE])
 
     def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:
         """Know paths below one folder by their names below another; the galleries there go along."""
@@ -333,16 +332,16 @@ class Library:
 
     def paths_with(self, sha256: Sequence[str]) -> dict[str, list[str]]:
         """The paths that lead to each of these images."""
-        return self._database.run(lambda connection: image_paths.paths_with(connection, sha256))
+        return self._database.run(image_paths.paths_with, sha256)
 
     def keep_galleries(self, rows: Sequence[GalleryRow]) -> dict[str, int]:
         """Insert or replace galleries that differ; return the number of each by its path."""
-        return self._database.run(lambda connection: galleries.keep_galleries(connection, rows))
+        return self._database.run(galleries.keep_galleries, rows)
 
     def linked_at(self, paths: Sequence[str]) -> set[GalleryLink]:
         """Which galleries these very paths belong to."""
-        return self._database.run(lambda connection: galleries.linked_at(connection, paths))
+        return self._database.run(galleries.linked_at, paths)
 
     def let_belong(self, directories: Mapping[str, int]) -> None:
         """Let the known paths in these directories belong to galleries, which are given by number."""
-        self._database.run(lambda connection: galleries.let_belong(connection, directories))
+        self._database.run(galleries.let_belong, directories)

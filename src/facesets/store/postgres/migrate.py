@@ -100,7 +100,7 @@ def migrate(database: Database, migrations: list[Migration]) -> list[MigrationSt
 
 def status(database: Database, migrations: list[Migration]) -> list[MigrationState]:
     """What is applied and what is pending. Raises `SchemaOutdated` and `WrongUsage` as `migrate`."""
-    applied = database.run(lambda connection: _applied(connection, migrations, database.label))
+    applied = database.run(_applied, migrations, database.label)
     return [
         MigrationState(m.number, m.name, applied[m.number][2] if m.number in applied else "")
         for m in migrations

@@ -21,16 +21,16 @@ def recorded_run(
     if dry_run:
         yield RecordedRun(0)
         return
-    run = RecordedRun(database.run(lambda connection: _begin(connection, command, options)))
+    run = RecordedRun(database.run(_begin, command, options))
     database.recorded.append(run.id)
     try:
         yield run
     except BaseException:
         if not database.closed:
-            database.run(lambda connection: _end(connection, run, "failed"))
+            database.run(_end, run, "failed")
         raise
     status = "stopped" if run.stopped else "done"
-    database.run(lambda connection: _end(connection, run, status))
+    database.run(_end, run, status)
 
 
 def keep_summary(connection: Connection, run: RecordedRun) -> None:

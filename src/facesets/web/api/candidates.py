@@ -131,7 +131,7 @@ def candidates(
     with site.library() as session:
         questions = next_questions(session, limit, skip or ())
         faces = [face for each in questions for face in _faces_of(each)]
-        contents = session.run(lambda connection: contents_of_faces(connection, faces))
+        contents = session.run(contents_of_faces, faces)
     return Candidates(items=[_candidate(each, contents) for each in questions])
 
 

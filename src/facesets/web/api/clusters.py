@@ -128,7 +128,7 @@ def clusters(
     with site.library() as session:
         sizes = site.groups.sizes(session, labeled=labeled).groups
         some = sizes[paging.offset : paging.offset + paging.page_size]
-        groups = session.run(lambda connection: load_groups(connection, some))
+        groups = session.run(load_groups, some)
     items = [
         ClusterShape(
             cluster_id=group.id,

@@ -105,7 +105,7 @@ def face_shape(face: FaceFacts) -> FaceShape:
 def require_facts(site: Site, face: int) -> FaceFacts:
     """A face of the library. Raises `NotFound`."""
     with site.library() as session:
-        found = session.run(lambda connection: facts_of_faces(connection, [face]))
+        found = session.run(facts_of_faces, [face])
     if not found:
         raise NotFound(f"There is no face {face}.")
     return found[0]
@@ -186,7 +186,7 @@ async def crop(
 
 def _begun(site: Site, face: int, size: int) -> "tuple[Picture, Future[bytes]]":
     with site.library() as session:
-        picture = session.run(lambda connection: pictures_of_faces(connection, [face])).get(face)
+        picture = session.run(pictures_of_faces, [face]).get(face)
     if picture is None:
         raise NotFound(f"There is no face {face}.")
     return picture, site.crops.making_face(picture, size)

@@ -100,7 +100,7 @@ def job(site: SiteDep, job: JobId) -> JobShape:
     if _is_ours(job):
         return _job(view_of_job(site.jobs.find(job)))
     with site.library() as session:
-        return _job(session.run(lambda connection: found_run(connection, int(job))))
+        return _job(session.run(found_run, int(job)))
 
 
 @router.post("/jobs/{job}/stop")
@@ -109,7 +109,7 @@ def stop(site: SiteDep, job: JobId) -> JobShape:
     if _is_ours(job):
         return _job(view_of_job(site.jobs.stop(job)))
     with site.library() as session:
-        session.run(lambda connection: found_run(connection, int(job)))
+        session.run(found_run, int(job))
     raise WrongUsage("This run was not started here. Stop it where it was started.")
 
 

@@ -174,7 +174,7 @@ def merge_person(person: UUID, site: SiteDep, asked: MergeRequest) -> Merged:
     with site.changing(Seen(person, asked.version), Seen(into, asked.into_version)) as session:
         summary = merge(session, [f"{person}"], f"{into}", drop_names=False, by=site.by)
     with site.library() as session:
-        moved = session.run(lambda connection: faces_moved(connection, summary.step))
+        moved = session.run(faces_moved, summary.step)
         return Merged(
             source_person_id=person,
             target_person_id=target,

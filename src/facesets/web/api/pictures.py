@@ -34,7 +34,7 @@ async def picture(
 
 def _begun(site: Site, asset: str, size: int) -> "Future[bytes]":
     with site.library() as session:
-        found = session.run(lambda connection: picture_of_image(connection, asset))
+        found = session.run(picture_of_image, asset)
     if found is None:
         raise NotFound("There is no such photo in the library.")
     return site.crops.making_photo(found, size)

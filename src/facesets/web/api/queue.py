@@ -57,5 +57,5 @@ def latest_jobs(connection: Connection, limit: int) -> list[JobLine]:
 def queue(site: SiteDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[QueuedJobShape]:
     """List what workers do, then what waits for them, then what they did, each the latest first."""
     with site.library() as session:
-        jobs = session.run(lambda connection: latest_jobs(connection, limit))
+        jobs = session.run(latest_jobs, limit)
     return [queued_job(job) for job in jobs]

@@ -25,7 +25,7 @@ def page(request: Request, site: SiteDep, photo: PhotoId, person: UUID | None = 
     with site.library() as session:
         found = photo_page(session, photo, person)
         came_from = None if person is None else seen_person(session, person).card
-        parts = session.run(lambda connection: parts_of_photo(connection, found.photo.id))
+        parts = session.run(parts_of_photo, found.photo.id)
     return render(
         request,
         "photo.html",

@@ -28,7 +28,7 @@ def groups(
         sizes = site.groups.sizes(session).groups
         start = 0 if faces is None else bisect_right(sizes, (-faces, after), key=lambda each: each.place)
         some = sizes[start : start + _GROUPS]
-        found = session.run(lambda connection: load_groups(connection, some))
+        found = session.run(load_groups, some)
         is_empty = not sizes and not session.run(has_photos)
     return render(
         request,
@@ -53,9 +53,7 @@ def faces(
     since = None if quality is None else (quality, after)
     with site.library() as session:
         loose = site.groups.sizes(session).loose
-        found: list[LooseFace] = session.run(
-            lambda connection: loose_faces(connection, loose, limit=_FACES + 1, after=since)
-        )
+        found: list[LooseFace] = session.run(loose_faces, loose, limit=_FACES + 1, after=since)
         is_empty = not found and not session.run(has_photos)
     shown = found[:_FACES]
     return render(

@@ -107,14 +107,19 @@ def test_the_store_comes_first_then_the_header_then_the_name_then_nothing(album:
     album.add("scan 2.jpg")
     found = album.years(cache)
     assert found.year.tolist() == [1999, 2005, 2019, 0]
-    assert (found.by_exif, found.by_name, found.unknown, found.read) == (2, 1, 1, 3)
+    assert (found.sources.by_exif, found.sources.by_name, found.sources.unknown, found.sources.read) == (
+        2,
+        1,
+        1,
+        3,
+    )
 
 
 def test_no_photo_is_opened_twice_in_its_life(album: Album, cache: Path) -> None:
     for number in range(30):
         album.add(f"{number}.jpg", exif_year=1990 + number % 20 if number % 3 else 0)
     first = album.years(cache)
-    assert len(album.asked) == first.read == 30
+    assert len(album.asked) == first.sources.read == 30
     again = album.years(cache)
     assert album.asked == []
     assert again.year.tolist() == first.year.tolist()
@@ -144,7 +149,7 @@ def test_a_file_that_changed_since_it_was_embedded_says_nothing_about_the_photo(
         os.utime(path, ns=(0, 10**18))
     found = album.years(cache, known)
     assert found.year.tolist() == [2001, 2015]
-    assert found.unreadable == 1
+    assert found.sources.unreadable == 1
     os.utime(album.paths[1][0], ns=(0, known[1][album.paths[1][0]].mtime_ns))
     assert album.years(cache, known).year.tolist() == [2001, 2002]
 
@@ -154,7 +159,7 @@ def test_a_photo_that_cannot_be_read_is_asked_again_the_next_time(album: Album, 
     known = album.store()
     away = path.rename(album.folder / "away")
     found = album.years(cache, known)
-    assert (found.year.tolist(), found.unreadable, found.unknown) == ([0], 1, 1)
+    assert (found.year.tolist(), found.sources.unreadable, found.sources.unknown) == ([0], 1, 1)
     away.rename(path)
     assert album.years(cache, known).year.tolist() == [2001]
 
@@ -175,10 +180,10 @@ def test_a_damaged_file_of_years_is_made_anew(album: Album, cache: Path, damage:
     if damage == "pickle":
         np.savez(cache, sha256=np.array([{}], object), year=np.zeros(1, np.int16))
     found = album.years(cache)
-    assert found.damaged_cache
+    assert found.sources.damaged_cache
     assert found.year.tolist() == expected
     assert len(album.asked) == 40
-    assert not album.years(cache).damaged_cache
+    assert not album.years(cache).sources.damaged_cache
 
 
 def test_what_two_runs_learn_is_kept_by_both(album: Album, cache: Path) -> None:
@@ -277,9 +282,9 @@ def test_what_was_read_before_a_stop_is_kept(album: Album, cache: Path) -> None:
 
     first = album.years(cache, readers=1, opener=opener, stop=stop)
     assert first.stopped
-    assert 10 <= first.read < 20
+    assert 10 <= first.sources.read < 20
     again = album.years(cache)
-    assert again.read == 60 - first.read
+    assert again.sources.read == 60 - first.sources.read
     assert again.year.tolist() == [2001] * 60
 
 

@@ -31,8 +31,7 @@ from facesets.operations.people.forgetting.forget_words import holds_name
 from facesets.progress import SilentProgress
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
-from facesets.results.forgetting import every_face
-from facesets.results.manifest import EXPORT_MANIFEST, ClusterManifest
+from facesets.results.manifest import EXPORT_MANIFEST, ClusterManifest, every_face
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database

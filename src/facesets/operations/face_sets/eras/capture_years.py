@@ -31,13 +31,11 @@ Opener = Callable[[str], IO[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class CaptureYears:
-    """Years of some images.
+class YearSources:
+    """Where capture years come from.
 
     Attributes
     ----------
-    year : int64 array of shape (n,)
-        In the order of the rows that were asked for; 0 where nothing tells.
     by_exif, by_name, unknown : int
         How many come from the store or a header, how many from a name, how many from nowhere.
     read : int
@@ -46,17 +44,30 @@ class CaptureYears:
         Of the images, those whose header nobody could read now; they are tried again.
     damaged_cache : bool
         The file of earlier years was of no use.
-    stopped : bool
-        The years are incomplete.
     """
 
-    year: Int64
     by_exif: int
     by_name: int
     unknown: int
     read: int
     unreadable: int
     damaged_cache: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureYears:
+    """Years of some images.
+
+    Attributes
+    ----------
+    year : int64 array of shape (n,)
+        In the order of the rows that were asked for; 0 where nothing tells.
+    stopped : bool
+        The years are incomplete.
+    """
+
+    year: Int64
+    sources: YearSources
     stopped: bool
 
 
@@ -107,16 +118,15 @@ def capture_years(
         for place in np.flatnonzero(year == 0)
     ]
     year[year == 0] = named
-    return CaptureYears(
-        year=year,
+    sources = YearSources(
         by_exif=int((exif > 0).sum()),
         by_name=sum(y > 0 for y in named),
         unknown=int((year == 0).sum()),
         read=sum(one != UNKNOWN for one in found.values()),
         unreadable=int((exif == UNKNOWN).sum()),
         damaged_cache=known.damaged,
-        stopped=stop.requested,
     )
+    return CaptureYears(year, sources, stopped=stop.requested)
 
 
 def _kept(

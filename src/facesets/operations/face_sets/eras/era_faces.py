@@ -11,7 +11,7 @@ from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.face_sets.source_roots import rows_under
-from facesets.operations.grouping.gates import quality_gates
+from facesets.operations.grouping.gating import quality_gates
 from facesets.operations.options.centroid_distance import settled
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted

@@ -97,7 +97,7 @@ def find_person(
     years = capture_years(
         collection.images, images, store.files(), cache, latest=latest, progress=progress, stop=stop
     )
-    if years.damaged_cache:
+    if years.sources.damaged_cache:
         progress.say(f"The capture years kept in {printable(cache)} were damaged, so they are read again.")
     of_face = years.year[place]
     eras = split(collection.faces.embedding[recovered.rows], of_face, options)

@@ -15,7 +15,7 @@ from facesets.imaging.encode import png_bytes
 from facesets.imaging.era_chart import FACES_SHOWN, ChartRow, CutBar, EraChart, draw_era_chart
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress
-from facesets.operations.face_sets.eras.capture_years import CaptureYears
+from facesets.operations.face_sets.eras.capture_years import YearSources
 from facesets.operations.face_sets.eras.era_faces import Curated, EraFaces, Recovered, year_range
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
@@ -46,8 +46,6 @@ class SubCluster:
 
     Attributes
     ----------
-    faces : int
-    anchor : bool
     first, last, dominant : int
         Capture years; 0 where none is known.
     years : dict
@@ -92,7 +90,6 @@ class EraProbe:
     ----------
     edges, pairs : list
         Bounds of bins of cosine distance, and how many pairs of faces fall into each.
-    cuts : list of Cut
     clusters : list of SubCluster
         At the cut that splits, by falling size.
     mean_inside, mean_between : float or None
@@ -213,7 +210,7 @@ def _span(first: int, last: int) -> str:
     return str(first) if first == last else f"{first} to {last}"
 
 
-def facts_line(recovered: Recovered, curated: Curated, years: CaptureYears) -> str:
+def facts_line(recovered: Recovered, curated: Curated, years: YearSources) -> str:
     """Where the faces come from, in a line."""
     dropped = sum(recovered.dropped_by.values())
     parts = [

@@ -15,7 +15,6 @@ from facesets.operations.face_sets.eras.summaries import (
     ProbeSummary,
     SplitErasSummary,
     summary_of_split,
-    year_sources,
 )
 from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.face_modeller import FaceModeller
@@ -61,7 +60,7 @@ def probe_eras(
     earlier = EarlierExport(request.out, begun.before)
     person = find_person(store, earlier, begun.collection, request, options, progress=progress, stop=stop)
     evidence = probe(person.embeddings, person.of_face, person.eras, person.named, options)
-    facts = facts_line(person.recovered, person.curated, person.years)
+    facts = facts_line(person.recovered, person.curated, person.years.sources)
     text = probe_text(request.name, facts, evidence, options)
     folder = request.out / _DRAWINGS
     text_file, chart = folder / f"{request.name}.txt", folder / f"{request.name}.png"
@@ -86,7 +85,7 @@ def probe_eras(
         recovered=len(person.recovered.rows),
         near=person.recovered.near,
         dropped_by=person.recovered.dropped_by,
-        years=year_sources(person.years),
+        years=person.years.sources,
         evidence=evidence,
         text=text,
         text_file=str(text_file),

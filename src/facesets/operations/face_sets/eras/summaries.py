@@ -3,24 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from facesets.operations.face_sets.eras.capture_years import CaptureYears
+from facesets.operations.face_sets.eras.capture_years import YearSources
 from facesets.operations.face_sets.eras.person import EraRequest, FoundPerson
 from facesets.operations.face_sets.eras.probe import EraProbe
 from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.set_changes import State
 from facesets.results.manifest import Failure
-
-
-@dataclass(frozen=True, slots=True)
-class YearSources:
-    """Where capture years come from: how many photos each way, and how many headers were read for it."""
-
-    by_exif: int
-    by_name: int
-    unknown: int
-    read: int
-    unreadable: int
-    damaged_cache: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +87,6 @@ class SplitErasSummary:
     stopped: bool = False
 
 
-def year_sources(years: CaptureYears) -> YearSources:
-    """Count where years come from."""
-    return YearSources(
-        by_exif=years.by_exif,
-        by_name=years.by_name,
-        unknown=years.unknown,
-        read=years.read,
-        unreadable=years.unreadable,
-        damaged_cache=years.damaged_cache,
-    )
-
-
 def summary_of_split(
     request: EraRequest,
     person: FoundPerson,
@@ -128,7 +104,7 @@ def summary_of_split(
         recovered=len(person.recovered.rows),
         near=person.recovered.near,
         dropped_by=person.recovered.dropped_by,
-        years=year_sources(person.years),
+        years=person.years.sources,
         eras=eras,
         left_out=len(person.recovered.rows) - sum(era.faces for era in eras),
         gone=list(gone),

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import partial
 from itertools import islice
 
 from facesets.descriptions.asking import (
@@ -108,7 +107,7 @@ def collect(
             if stop.requested:
                 found = replace(found, under_way=found.under_way + len(job.open))
             elif not job.open:
-                database.run(partial(ledger.end, job=job.id))
+                database.run(ledger.end, job=job.id)
             elif not job.is_batch:
                 found = _give_up_messages(database, job, found)
             elif provider is None or provider.batches is None or not _is_at(job, provider):
@@ -160,34 +159,26 @@ def _give_up_messages(database: Database, job: BatchJob, found: Collected) -> Co
     return replace(found, failed=found.failed + len(job.open), notes=[*found.notes, note])
 
 
+@dataclass
 class _OneBatch:
     """A batch of an earlier run."""
 
-    def __init__(
-        self,
-        database: Database,
-        batches: Batches,
-        job: BatchJob,
-        found: Collected,
-        progress: Progress,
-        stop: Stop,
-    ) -> None:
-        self._database = database
-        self._batches = batches
-        self._job = job
-        self._found = found
-        self._progress = progress
-        self._stop = stop
+    database: Database
+    batches: Batches
+    job: BatchJob
+    found: Collected
+    progress: Progress
+    stop: Stop
 
     def collected(self, known: frozenset[str], *, give_up: bool, unsure_for_s: float) -> Collected:
         """What was found so far, and this batch."""
-        job = self._job
+        job = self.job
         remote_id = job.remote_id
         if remote_id is None:
             lost = LostBatch(job.key, job.requests, job.created_at, known)
-            remote_id, sure = self._batches.find_batch(lost)
+            remote_id, sure = self.batches.find_batch(lost)
             if remote_id is not None:
-                self._database.run(partial(ledger.note_sent, job=job.id, remote_id=remote_id))
+                self.database.run(ledger.note_sent, job=job.id, remote_id=remote_id)
             elif sure and job.age_s >= unsure_for_s:
                 return self._never_sent()
             else:
@@ -195,7 +186,7 @@ class _OneBatch:
                     "A batch may have been sent when the program was ended; the provider is asked again "
                     "later."
                 )
-        state = self._batches.batch_state(remote_id)
+        state = self.batches.batch_state(remote_id)
         if state is BatchState.UNDER_WAY:
             return self._under_way()
         if state is BatchState.UNKNOWN and not give_up and job.age_s < _GONE_AFTER_S:
@@ -205,51 +196,51 @@ class _OneBatch:
             )
         if state is BatchState.ENDED:
             self._take_results(remote_id)
-        if not self._stop.requested:
+        if not self.stop.requested:
             self._end(None if state is BatchState.ENDED else Reply(Outcome.DOUBTFUL, reason=_LOST), remote_id)
-        return self._found
+        return self.found
 
     def _under_way(self, note: str = "") -> Collected:
-        notes = [*self._found.notes, Sentence(note)] if note else self._found.notes
-        under_way = self._found.under_way + len(self._job.open)
-        return replace(self._found, under_way=under_way, notes=notes)
+        notes = [*self.found.notes, Sentence(note)] if note else self.found.notes
+        under_way = self.found.under_way + len(self.job.open)
+        return replace(self.found, under_way=under_way, notes=notes)
 
     def _never_sent(self) -> Collected:
         def work(connection: Connection) -> None:
-            ledger.withdraw(connection, self._job.id, self._job.open)
-            ledger.end(connection, self._job.id)
+            ledger.withdraw(connection, self.job.id, self.job.open)
+            ledger.end(connection, self.job.id)
 
-        self._database.run(work)
-        return replace(self._found, again=self._found.again + len(self._job.open))
+        self.database.run(work)
+        return replace(self.found, again=self.found.again + len(self.job.open))
 
     def _take_results(self, remote_id: str) -> None:
-        known = by_start(self._job.open)
+        known = by_start(self.job.open)
         named = (
-            (content_of(name, self._job.key, known), reply)
-            for name, reply in self._batches.results(remote_id, self._job.key)
+            (content_of(name, self.job.key, known), reply)
+            for name, reply in self.batches.results(remote_id, self.job.key)
         )
         ours = ((sha256, reply) for sha256, reply in named if sha256 is not None)
         while some := list(islice(ours, _SETTLED_AT_ONCE)):
             self._settle(some)
-            if self._stop.requested:
+            if self.stop.requested:
                 return
 
     def _settle(self, replies: Sequence[tuple[str, Reply]]) -> None:
         def work(connection: Connection) -> list[tuple[bool, Decimal | None]]:
             return [
-                ledger.settle(connection, self._job, self._job.id, sha256, reply) for sha256, reply in replies
+                ledger.settle(connection, self.job, self.job.id, sha256, reply) for sha256, reply in replies
             ]
 
-        for (_, reply), (is_new, cost) in zip(replies, self._database.run(work), strict=True):
+        for (_, reply), (is_new, cost) in zip(replies, self.database.run(work), strict=True):
             if is_new:
-                self._found = self._found.with_reply(reply, cost)
-                self._progress.advance()
+                self.found = self.found.with_reply(reply, cost)
+                self.progress.advance()
 
     def _end(self, left: Reply | None, remote_id: str) -> None:
         """What has no result by now has none; the provider says what that means where nothing else does."""
-        jobs = self._database.run(ledger.open_jobs)
-        still_open = [sha256 for job in jobs if job.id == self._job.id for sha256 in job.open]
+        jobs = self.database.run(ledger.open_jobs)
+        still_open = [sha256 for job in jobs if job.id == self.job.id for sha256 in job.open]
         if still_open:
-            reply = left or self._batches.without_result(remote_id)
+            reply = left or self.batches.without_result(remote_id)
             self._settle([(sha256, reply) for sha256 in still_open])
-        self._database.run(partial(ledger.end, job=self._job.id))
+        self.database.run(ledger.end, job=self.job.id)

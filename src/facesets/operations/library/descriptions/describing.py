@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import partial
 
 from facesets.descriptions.asking import STAGE, STAGE_VERSION, Provider
 from facesets.descriptions.estimates import Estimate, estimate, most_of
@@ -192,9 +191,7 @@ class _Run:
         most = there if self._options.max_images is None else min(there, self._options.max_images)
         if self.in_batches and most % self._sizes.most < self._sizes.least:
             most -= most % self._sizes.most
-        count, pixels = self._library.database.run(
-            lambda connection: waiting_pixels(connection, self._photos, most)
-        )
+        count, pixels = self._library.database.run(waiting_pixels, self._photos, most)
         letters = len(self._prompt) + _NOTES_LETTERS
         return there, count, estimate(self._provider.model, count, pixels, letters, in_batch=self.in_batches)
 
@@ -223,7 +220,7 @@ class _Run:
             if not photos:
                 return
             after = photos[-1].number
-            known = self._library.database.run(partial(self._known, photos=photos))
+            known = self._library.database.run(self._known, photos=photos)
             for photo in photos:
                 if photo.number not in known:
                     continue

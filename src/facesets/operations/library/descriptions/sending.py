@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from typing import TypeAlias
 
 from facesets.descriptions.asking import Doubtful, NotSent, Outcome, PhotoQuestion, Provider, Reply
@@ -68,7 +67,7 @@ class Sender:
     def ask_all(self, questions: Iterator[Priced], progress: Progress, stop: Stop) -> None:
         """Ask one after the other, a few side by side. Raises `NotSent`, `WrongUsage`."""
         job = self._new_job()
-        number = self._database.run(partial(ledger.begin, job=job))
+        number = self._database.run(ledger.begin, job=job)
         at_once = self._provider.at_once
         try:
             with ThreadPoolExecutor(at_once, thread_name_prefix="describe") as pool:
@@ -78,14 +77,14 @@ class Sender:
         finally:
             # Also after a failure: whatever is open then is in doubt, and is looked at by the next run.
             if self._is_settled(number):
-                self._database.run(partial(ledger.end, job=number))
+                self._database.run(ledger.end, job=number)
         self.sent.stopped = stop.requested
 
     def _ask(
         self, job: NewJob, number: int, some: Sequence[Priced], pool: ThreadPoolExecutor, stop: Stop
     ) -> None:
         most = {question.sha256: usd for question, usd in some}
-        self._database.run(partial(ledger.note_open, job=number, most=most))
+        self._database.run(ledger.note_open, job=number, most=most)
         asked = [(question, pool.submit(self._provider.ask, question)) for question, _ in some]
         problem: NotSent | WrongUsage | None = None
         for question, future in asked:
@@ -94,7 +93,7 @@ class Sender:
                 self._settle(job, number, question.sha256, most[question.sha256], reply)
                 continue
             problem = reply
-            self._database.run(partial(ledger.withdraw, number=number, sha256=[question.sha256]))
+            self._database.run(ledger.withdraw, number=number, sha256=[question.sha256])
             self._budget.give_back(most[question.sha256])
         if problem is not None and not stop.requested:
             raise problem
@@ -105,10 +104,7 @@ class Sender:
             )
 
     def _settle(self, job: NewJob, number: int, sha256: str, most: Decimal | None, reply: Reply) -> None:
-        def work(connection: Connection) -> tuple[bool, Decimal | None]:
-            return ledger.settle(connection, job, number, sha256, reply)
-
-        _, cost = self._database.run(work)
+        _, cost = self._database.run(ledger.settle, job, number, sha256, reply)
         self._budget.settle(most, cost)
         self.sent.photos += 1
         self.sent.described += reply.outcome is Outcome.ANSWERED
@@ -156,11 +152,11 @@ class Sender:
             self.sent.doubtful_batches += 1
             return False
         except (NotSent, WrongUsage):
-            self._database.run(partial(_strike, number=number, sha256=list(most)))
+            self._database.run(_strike, number=number, sha256=list(most))
             for usd in most.values():
                 self._budget.give_back(usd)
             raise
-        self._database.run(partial(ledger.note_sent, job=number, remote_id=remote_id))
+        self._database.run(ledger.note_sent, job=number, remote_id=remote_id)
         self._count(len(some))
         return True
 

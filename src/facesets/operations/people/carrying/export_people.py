@@ -53,7 +53,7 @@ def export_people(database: Database, path: Path) -> ExportPeopleSummary:
     """
     require_suffix(path, ".json")
     library = Library(database).identity
-    people = database.run(lambda connection: _read(connection, library))
+    people = database.run(_read, library)
     write_people(path, people)
     statements = len(people.of_faces) + len(people.of_two_faces) + len(people.of_two_people)
     statements += sum(person.birth_year is not None for person in people.people)

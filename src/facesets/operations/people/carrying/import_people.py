@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.people.carrying.import_births import say_births
-from facesets.operations.people.carrying.import_names import going_to_be_called, of_name, standing
 from facesets.operations.people.carrying.import_steps import follow_statements, say_all
 from facesets.operations.people.carrying.people_file import FilePerson, PeopleFile
+from facesets.operations.people.carrying.people_here import going_to_be_called, of_name
 from facesets.operations.people.corrections.contradictions import Statement, without_contradictions
+from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.summary import kept_step
-from facesets.operations.people.corrections.who import cleaned, folded, short
-from facesets.operations.people.corrections.wording import describing
+from facesets.operations.people.corrections.who import cleaned, folded, short, standing
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.face_places import FacePlace, faces_at
 from facesets.store.postgres.people.person_edits import (

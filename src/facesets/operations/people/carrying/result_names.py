@@ -63,7 +63,7 @@ def people_of_result(library: Library, folder: Path) -> Brought:
     if settings is None:
         index = Command("index", Field("target", "PHOTOS"))
         raise WrongUsage(f"There are no faces in {library.label} yet. Run {index} first.")
-    images = library.database.run(lambda connection: _images(connection, library))
+    images = library.database.run(_images, library)
     manifest = read_any_manifest(folder)
     if isinstance(manifest, ExportManifest):
         found = _of_export(EarlierExport(folder, manifest))

@@ -7,9 +7,9 @@ from facesets.files import printable
 from facesets.operations.people.corrections import correcting
 from facesets.operations.people.corrections.contradictions import require_consistent
 from facesets.operations.people.corrections.correcting import correcting_step, keep_known
+from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.summary import PersonSummary, SaidSummary, kept_step, summary_of
 from facesets.operations.people.corrections.who import called, find, find_person, require_person
-from facesets.operations.people.corrections.wording import describing
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.clusters import verify
@@ -27,7 +27,7 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
     people = [each for each in who if each not in clusters]
     summary = None
     if clusters:
-        summary = changing(database, lambda connection: _add_clusters(connection, clusters, into, by))
+        summary = changing(database, _add_clusters, clusters, into, by)
         people = database.run(
             lambda connection: [each for each in people if not _are_one(connection, each, into)]
         )
@@ -38,11 +38,7 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
 
 def different(database: Database, first: str, second: str, *, faces: bool, by: str) -> SaidSummary:
     """Say that two faces, two people, or a cluster and a person are not one; errors as there."""
-    said = (
-        None
-        if faces
-        else changing(database, lambda connection: _cluster_is_not(connection, first, second, by))
-    )
+    said = None if faces else changing(database, _cluster_is_not, first, second, by)
     return said or correcting.different(database, first, second, faces=faces, by=by)
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.people.corrections.contradictions import Statement, contradiction, require_consistent
+from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.summary import (
     MoveSummary,
     PersonSummary,
@@ -21,7 +22,6 @@ from facesets.operations.people.corrections.who import (
     short,
     two_faces,
 )
-from facesets.operations.people.corrections.wording import describing
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.person_edits import (

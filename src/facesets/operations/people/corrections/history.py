@@ -37,12 +37,12 @@ def redo(database: Database, *, by: str) -> StepRow:
         None was, or what it changed was changed since.
     """
     taken = _take_back(database, None, by, undo=False)
-    return database.run(lambda connection: find_step(connection, taken.undoes or taken.id)) or taken
+    return database.run(find_step, taken.undoes or taken.id) or taken
 
 
 def _take_back(database: Database, number: int | None, by: str, *, undo: bool) -> StepRow:
     # Looked up before: done twice because the connection broke, it must not take back two.
-    step = number if number is not None else database.run(lambda each: latest_step(each, undo=not undo))
+    step = number if number is not None else database.run(latest_step, undo=not undo)
     if step is None:
         raise WrongUsage("There is nothing to take back." if undo else "There is nothing to do again.")
-    return database.run(lambda connection: take_back(connection, step, by))
+    return database.run(take_back, step, by)

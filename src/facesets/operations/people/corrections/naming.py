@@ -64,9 +64,7 @@ def name(database: Database, who: str, new_name: str, *, into: bool, face: bool,
     WrongUsage
         Nobody is meant, or the name is none.
     """
-    return changing(
-        database, lambda connection: name_now(connection, who, new_name, into=into, face=face, by=by)
-    )
+    return changing(database, name_now, who, new_name, into=into, face=face, by=by)
 
 
 def name_now(
@@ -168,7 +166,7 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
 
 def set_hidden(database: Database, who: str, *, hidden: bool, by: str) -> PersonSummary:
     """Hide a person, such as somebody on a poster, or show them again. Raises `WrongUsage`."""
-    return changing(database, lambda connection: set_hidden_now(connection, who, hidden=hidden, by=by))
+    return changing(database, set_hidden_now, who, hidden=hidden, by=by)
 
 
 def set_hidden_now(connection: Connection, who: str, *, hidden: bool, by: str) -> PersonSummary:

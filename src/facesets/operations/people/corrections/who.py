@@ -101,18 +101,24 @@ def find_person(connection: Connection, who: str) -> PersonState:
     return require_person(connection, meant.person)
 
 
-def require_person(connection: Connection, person: UUID) -> PersonState:
-    """A person that exists, followed to whom they were merged into. Raises `WrongUsage`."""
+def standing(connection: Connection, person: UUID) -> PersonState | None:
+    """Somebody, or whom they were merged into; None where there is nobody."""
     for _ in range(_MOST_MERGES):
         state = person_state(connection, person)
-        if state is None:
-            break
-        if state.status != "merged":
+        if state is None or state.status != "merged":
             return state
         if state.merged_into is None:
-            break
+            return None
         person = state.merged_into
-    raise NotFound(f"There is no person {short(person)}. {Command('people list')} shows who there is.")
+    return None
+
+
+def require_person(connection: Connection, person: UUID) -> PersonState:
+    """As `standing`. Raises `NotFound` where there is nobody."""
+    state = standing(connection, person)
+    if state is None:
+        raise NotFound(f"There is no person {short(person)}. {Command('people list')} shows who there is.")
+    return state
 
 
 def find(connection: Connection, who: str) -> Meant:

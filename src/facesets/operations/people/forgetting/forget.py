@@ -87,7 +87,7 @@ class Person:
 
 def plan_forget(database: Database, who: str, caches: Sequence[Cache], folders: Sequence[Path]) -> ForgetPlan:
     """What forgetting somebody would remove; changes nothing. Raises `WrongUsage` where nobody is meant."""
-    if database.run(lambda connection: erased_before(connection, who)):
+    if database.run(erased_before, who):
         return ForgetPlan(who, "", 0, 0, [], was_cut_off=True)
     person = database.run(lambda connection: _person(database, connection, who))
     traces = _traces(database, person)
@@ -136,7 +136,7 @@ def forget(
         A run writes to the cache, or groups the library's faces.
     """
     with RunLock(database, "cluster"):
-        if known := database.run(lambda connection: erased_before(connection, who)):
+        if known := database.run(erased_before, who):
             return _rest(database, who if known == "name" else "", progress)
         person = database.run(lambda connection: _person(database, connection, who))
         if exactly and f"{person.id}" != who:
@@ -144,9 +144,9 @@ def forget(
         traces = _traces(database, person)
         files = _in_files(person, traces, caches, _folders(database, folders), progress, exports=exports)
         _remove_pictures(person, pictures)
-        sidecars = database.run(lambda connection: count_sidecars(connection, person.persons))
+        sidecars = database.run(count_sidecars, person.persons)
         progress.begin("Forgetting in the library")
-        erased = changing(database, lambda connection: _erase(connection, who, person, by, traces.forms))
+        erased = changing(database, _erase, who, person, by, traces.forms)
         # Somebody may have looked meanwhile; from now on the library shows no such face.
         _remove_pictures(person, pictures)
         progress.begin("Rewriting tables")

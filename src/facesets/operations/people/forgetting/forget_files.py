@@ -38,7 +38,6 @@ class CacheForgotten:
 
     Attributes
     ----------
-    faces : int
     of_others : int
         Faces near the person's that are somebody else's in the library: they stay.
     names : int

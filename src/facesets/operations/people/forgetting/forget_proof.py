@@ -88,7 +88,7 @@ def prove(
     folders : sequence of Path
         Results that hold nothing of them any more.
     """
-    left, of_others = database.run(lambda connection: _vectors_left(connection, vectors, refused))
+    left, of_others = database.run(_vectors_left, vectors, refused)
     left += sum(cache.vectors_left for cache in caches)
     for folder in folders:
         of_others |= {f"the set {printable(each)}": 1 for each in near_sets(folder, vectors)}
@@ -96,7 +96,7 @@ def prove(
     elsewhere: list[str] = []
     if forms:
         pattern = sql_pattern(forms)
-        rows = database.run(lambda connection: searching.rows_with(connection, pattern))
+        rows = database.run(searching.rows_with, pattern)
         # Somebody else may be called so, too, by a part of the name.
         excused = (*_OF_PHOTOS, *_OF_NAMES) if "person_names.name" in rows else _OF_PHOTOS
         for place, count in rows.items():

@@ -81,10 +81,10 @@ def _cluster(
     began = time.monotonic()
     restored = Restored(0, 0)
     if not options.dry_run:
-        restored = database.run(lambda connection: _restore(connection, writing))
+        restored = database.run(_restore, writing)
     progress.begin("Reading faces")
     said = database.run(load_statements)
-    loaded = database.run(lambda connection: load_faces(connection, library, options))
+    loaded = database.run(load_faces, library, options)
     progress.end()
     read = time.monotonic()
     try:
@@ -98,10 +98,7 @@ def _cluster(
     questions, step = 0, None
     if not options.dry_run:
         progress.begin("Storing people")
-        written = changing(
-            database,
-            lambda connection: store_decision(connection, loaded, decision, placed, options, writing),
-        )
+        written = changing(database, store_decision, loaded, decision, placed, options, writing)
         joined, step = written.joined, written.step
         progress.end()
         stored = time.monotonic()

@@ -32,7 +32,6 @@ def join_by_clusters(
 
     Parameters
     ----------
-    faces : PeopledFaces
     cluster : int64 array of shape (n,)
         -1 for none.
     min_cosine_similarity : float

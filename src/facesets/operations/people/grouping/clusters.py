@@ -16,11 +16,9 @@ from facesets.store.postgres.people.clusters import (
     keep_clusters,
     put_into,
 )
+from facesets.store.postgres.people.face_groups import OF_PERSON
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
 from facesets.store.postgres.people.steps import Step
-
-OF_PERSON = "person_"
-"""How the ids of clusters begin that are what is known of a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,6 @@ class ClusterPlan:
     ----------
     face_id, number : int64 arrays of shape (n,)
         Faces, and for each an index into `ids`, or -1 for none.
-    ids : list of str
     births : mapping
         Of the clusters that come out of a kept run.
     """

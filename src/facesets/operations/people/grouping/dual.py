@@ -137,7 +137,7 @@ def _run(asked: _Asked, progress: Progress, stop: Stop) -> DualSummary:
     database, dry_run = asked.library.database, asked.options.dry_run
     stopped = DualSummary(None, None, dry_run=dry_run, stopped=True)
     began = time.monotonic()
-    head = database.run(lambda connection: _head(connection, asked.library))
+    head = database.run(_head, asked.library)
     found = _compare(asked, head, progress, stop)
     if found.assignment is None:
         return stopped
@@ -147,7 +147,7 @@ def _run(asked: _Asked, progress: Progress, stop: Stop) -> DualSummary:
     compared = time.monotonic()
     progress.begin("Reading faces")
     without_hierarchy = replace(asked.options, full=True)
-    loaded = database.run(lambda connection: load_faces(connection, asked.library, without_hierarchy))
+    loaded = database.run(load_faces, asked.library, without_hierarchy)
     said = database.run(load_statements)
     progress.end()
     others = Others(
@@ -160,14 +160,10 @@ def _run(asked: _Asked, progress: Progress, stop: Stop) -> DualSummary:
         return replace(stopped, known=known)
     step = None
     if dry_run:
-        done = database.run(
-            lambda connection: others.preview(connection, assignment.detector, grouping.labels)
-        )
+        done = database.run(others.preview, assignment.detector, grouping.labels)
     else:
         progress.begin("Storing people and clusters")
-        assigned, done, step = changing(
-            database, lambda connection: _store(connection, asked, assignment, others, grouping.labels)
-        )
+        assigned, done, step = changing(database, _store, asked, assignment, others, grouping.labels)
         known = _known(found.so_far, assigned, began, known.seconds)
         progress.end()
     unknown = _unknown(grouping.labels, done, round(time.monotonic() - compared, 3))

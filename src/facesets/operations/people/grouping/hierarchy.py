@@ -47,8 +47,6 @@ class Hierarchy:
 
     Attributes
     ----------
-    run : KeptRun
-    result : HdbscanResult
     face_id : int64 array of shape (n,)
         Its faces, in its order.
     met : int64 array
@@ -71,7 +69,6 @@ class Placed:
         Of each face of the library an index into `ids`; -1 for none.
     changed : int64 array
         The rows of faces whose cluster may have changed.
-    ids : list of str
     fresh : HdbscanResult or None
         The hierarchy, where it is a new one; of `of_run`, the rows of faces.
     tried : int64 array

@@ -21,7 +21,6 @@ class Obeyed:
 
     Attributes
     ----------
-    joined : Joined
     constrained : bool array of shape (n,)
         New faces that were given away because of what was said.
     """

@@ -75,7 +75,7 @@ def staleness(library: Library) -> Staleness:
     DamagedFile
         What is kept of it cannot be read.
     """
-    return library.database.run(lambda connection: _measure(connection, library))
+    return library.database.run(_measure, library)
 
 
 def _measure(connection: Connection, library: Library) -> Staleness:

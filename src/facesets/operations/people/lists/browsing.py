@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from facesets.errors import NotFound
+from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.who import folded, require_person, without_accents
-from facesets.operations.people.corrections.wording import describing
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_pages import (

@@ -34,7 +34,6 @@ class ClusterDetails:
         The face in its middle.
     verified : str
         When and by whom; empty where nobody did.
-    nearest : list of NearPerson
     """
 
     birth_density: float | None = None

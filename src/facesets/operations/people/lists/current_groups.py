@@ -38,7 +38,7 @@ class CurrentGroups:
     def sizes(self, database: Database, *, labeled: bool = False) -> GroupSizes:
         """All groups that are not hidden; with `labeled` also people who have a name."""
         with self._lock:
-            counted = database.run(lambda connection: self._current(connection, labeled=labeled))
+            counted = database.run(self._current, labeled=labeled)
             self._counted[labeled] = counted
         return counted.sizes
 

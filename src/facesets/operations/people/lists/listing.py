@@ -7,8 +7,8 @@ from uuid import UUID
 
 import numpy as np
 
+from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.who import called, find, require_person, short
-from facesets.operations.people.corrections.wording import describing
 from facesets.operations.people.lists.cluster_details import ClusterDetails, NearPerson, cluster_details
 from facesets.store.postgres.bodies import count_bodies
 from facesets.store.postgres.connection import Connection, Database

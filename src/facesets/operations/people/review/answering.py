@@ -99,10 +99,7 @@ def answer(
     """
     if verdict in {"name", "hide"}:
         # Whom it is about is found where they are named: somebody may be merged at any moment.
-        return changing(
-            database,
-            lambda connection: _say_who(connection, question, verdict, name, by=by, into=into),
-        )
+        return changing(database, _say_who, question, verdict, name, by=by, into=into)
 
     def work(connection: Connection) -> Answered:
         asked = find_question(connection, question)

@@ -8,8 +8,8 @@ import numpy as np
 from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, NotFound
 from facesets.operations.options.assign import USUAL_MARGIN
+from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.who import called, find_person, require_person, short
-from facesets.operations.people.corrections.wording import describing
 from facesets.operations.people.review.looking import calibration_of
 from facesets.operations.people.training.heads import Head, active_head
 from facesets.records import Float32
@@ -124,11 +124,7 @@ def explain(
     WrongUsage
         There is no such face, or nobody is meant.
     """
-
-    def work(connection: Connection) -> Explanation:
-        return _explain(connection, face, who, has_prototypes=has_prototypes)
-
-    return database.run(work)
+    return database.run(_explain, face, who, has_prototypes=has_prototypes)
 
 
 def _explain(connection: Connection, number: int, who: str | None, *, has_prototypes: bool) -> Explanation:

@@ -85,9 +85,9 @@ def _looked_by_the_head_in_use(
     undecided_persons: list[UUID],
 ) -> bool:
     """Look for all questions; false, and nothing is kept, if another head came into use meanwhile."""
-    faces = database.run(lambda connection: people_now(connection, faces))
-    head = database.run(lambda connection: active_head(connection, detector.model_id))
-    known = database.run(lambda connection: last_looked_for(connection, detector.model_id))
+    faces = database.run(people_now, faces)
+    head = database.run(active_head, detector.model_id)
+    known = database.run(last_looked_for, detector.model_id)
     if head is not None:
         faces = replace(faces, embedding=head.project(faces.embedding))
     measured = _measured(known, faces, detector, head)
@@ -101,7 +101,7 @@ def _looked_by_the_head_in_use(
     ):
         asked.append(FaceCandidate(face, undecided_persons[person], "near", similarity, _UNDECIDED))
     halves = list(_of_halves(faces, rest, measured))
-    due = database.run(lambda connection: _prepare(connection, detector, None))
+    due = database.run(_prepare, detector, None)
 
     def work(connection: Connection) -> bool:
         if not is_in_use(connection, detector.model_id, head):
@@ -147,10 +147,10 @@ def look_at_people(database: Database, detector: DetectorRow, *, of_steps: bool 
         Only what steps changed is looked at again, in a time that does not grow with the faces; not what
         changed by SQL or went with photos. Where that is too many people, everybody is.
     """
-    known = database.run(lambda connection: last_looked_for(connection, detector.model_id))
+    known = database.run(last_looked_for, detector.model_id)
     if known is not None and known.step == database.run(newest_step):
         return
-    due = database.run(lambda connection: _prepare(connection, detector, known if of_steps else None))
+    due = database.run(_prepare, detector, known if of_steps else None)
 
     def work(connection: Connection) -> None:
         head = active_head(connection, detector.model_id)

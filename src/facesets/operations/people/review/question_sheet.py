@@ -18,7 +18,7 @@ from facesets.store.postgres.people.people_list import FaceLine, face_lines
 def draw_question(database: Database, question: Question) -> bytes:
     """A PNG; faces whose photos cannot be read are empty tiles."""
     wanted = [*question.faces, *(face for item in question.items for face in item.faces)]
-    lines = database.run(lambda connection: face_lines(connection, wanted))
+    lines = database.run(face_lines, wanted)
     known = {line.id: line for line in lines}
     rows = [_row(question.name, f"{counted(question.of_person, 'face')}", question.faces, known)]
     if question.kind in FACE_KINDS:

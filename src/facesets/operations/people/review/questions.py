@@ -129,8 +129,8 @@ def refresh_questions(library: Library, *, of_steps: bool = False) -> None:
     """
     database = library.database
     detector = database.run(library.require_detector)
-    if database.run(lambda connection: last_looked_for(connection, detector.model_id)) is None:
-        look_at_everything(database, detector, database.run(lambda each: load_peopled_faces(each, detector)))
+    if database.run(last_looked_for, detector.model_id) is None:
+        look_at_everything(database, detector, database.run(load_peopled_faces, detector))
     look_at_people(database, detector, of_steps=of_steps)
 
 

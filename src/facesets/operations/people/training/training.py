@@ -116,7 +116,7 @@ def train_heads(
     ):
         began = time.monotonic()
         progress.begin("Reading faces")
-        detector, taught = database.run(lambda connection: _load(connection, library, options))
+        detector, taught = database.run(_load, library, options)
         progress.end()
         counts = TrainSummary(taught.people, len(taught.person), dry_run=options.dry_run)
         if options.dry_run:
@@ -127,7 +127,7 @@ def train_heads(
         if len(folds) < FOLDS:
             run.stopped = True
             return replace(counts, stopped=True)
-        summary = database.run(lambda connection: _keep(connection, detector, counts, folds))
+        summary = database.run(_keep, detector, counts, folds)
         from facesets.training.checkpoints import path_of
 
         last = path_of(directory, options.epochs)

@@ -14,9 +14,8 @@ def judged(health: ClusterHealth) -> tuple[str, list[str]]:
         return "There are no faces.", []
     advice: list[str] = []
     if health.empty_clusters:
-        count = health.empty_clusters
-        be = "is" if count == 1 else "are"
-        advice.append(Sentence(f"{counted(count, 'cluster')} {be} empty: {Command('maintain', 'empty')}."))
+        empty = counted(health.empty_clusters, "cluster is", "clusters are")
+        advice.append(Sentence(f"{empty} empty: {Command('maintain', 'empty')}."))
     if health.clusters_without_centroids:
         advice.append(_without("centroid", health.clusters_without_centroids))
     if health.clusters_without_medoids:
@@ -31,5 +30,5 @@ def judged(health: ClusterHealth) -> tuple[str, list[str]]:
 
 
 def _without(what: str, count: int) -> str:
-    have = "has" if count == 1 else "have"
-    return Sentence(f"{counted(count, 'cluster')} {have} no {what}: {Command('maintain', f'{what}s')}.")
+    clusters = counted(count, "cluster has", "clusters have")
+    return Sentence(f"{clusters} no {what}: {Command('maintain', f'{what}s')}.")

@@ -118,7 +118,7 @@ def maintain(
         around = _Around(library, database.run(library.require_detector), options, progress)
         if not options.dry_run and not _GIVING.isdisjoint(every):
             # What a reset took from people must not become somebody else's first.
-            database.run(lambda connection: _restore(connection, by, run.id))
+            database.run(_restore, by, run.id)
         for task in every:
             if stop.requested:
                 run.stopped = True
@@ -233,7 +233,7 @@ def _centroids(around: _Around) -> TaskSummary:
     if around.options.dry_run:
         return TaskSummary("centroids", "All prototypes and centroids would be made again.")
     made = centroids(database)
-    clusters = database.run(lambda connection: refresh_centers(connection, detector))
+    clusters = database.run(refresh_centers, detector)
     did = (
         f"Prototypes of {people(made.people)} made, {made.changed} changed; "
         f"centroids of {counted(clusters, 'cluster')} made."
@@ -245,7 +245,7 @@ def _medoids(around: _Around) -> TaskSummary:
     detector = around.detector
     if around.options.dry_run:
         return TaskSummary("medoids", "Medoids of clusters that changed would be found again.")
-    clusters = around.library.database.run(lambda connection: refresh_centers(connection, detector))
+    clusters = around.library.database.run(refresh_centers, detector)
     return TaskSummary(
         "medoids", f"Medoids of {counted(clusters, 'cluster')} found again.", {"clusters": clusters}
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from facesets.clustering.graph_components import join_pairs
 from facesets.operations.people.corrections.absorbing import absorb
-from facesets.operations.people.corrections.wording import describing
+from facesets.operations.people.corrections.statement_words import describing
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.person_edits import give_faces, person_state, persons_of_faces
 from facesets.store.postgres.people.statements import (

@@ -33,8 +33,8 @@ class NewJob:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchJob:
-    """One of which it is not known yet what came of it.
+class BatchJob(NewJob):
+    """Those of which it is not known yet what came of them.
 
     Attributes
     ----------
@@ -49,14 +49,7 @@ class BatchJob:
     """
 
     id: int
-    key: str
-    provider: str
-    place: str
-    model: str
-    prompt: str
-    is_batch: bool
     remote_id: str | None
-    price: Price | None
     created_at: datetime
     age_s: float
     requests: int
@@ -104,7 +97,7 @@ def note_sent(connection: Connection, job: int, remote_id: str) -> None:
 
 
 def settle(
-    connection: Connection, job: BatchJob | NewJob, number: int, sha256: str, reply: Reply
+    connection: Connection, job: NewJob, number: int, sha256: str, reply: Reply
 ) -> tuple[bool, Decimal | None]:
     """Keep what came of one photo; what is known already stays, however often it comes.
 
@@ -170,7 +163,7 @@ def end(connection: Connection, job: int) -> None:
 def open_jobs(connection: Connection) -> list[BatchJob]:
     """Jobs of which not all is known, the oldest first."""
     rows = connection.execute(
-        """SELECT j.id, j.key, j.provider, j.place, j.model, j.prompt, j.is_batch, j.remote_id, j.price,
+        """SELECT j.key, j.provider, j.place, j.model, j.prompt, j.is_batch, j.price, j.id, j.remote_id,
                 j.created_at, extract(epoch FROM now() - j.created_at)::float8, count(r.sha256),
                 coalesce(array_agg(r.sha256 ORDER BY r.sha256) FILTER (WHERE r.status = 'open'), '{}')
             FROM description_jobs j LEFT JOIN description_requests r ON r.job_id = j.id
@@ -180,9 +173,9 @@ def open_jobs(connection: Connection) -> list[BatchJob]:
 
 
 def _job(*columns: Any) -> BatchJob:  # noqa: ANN401 - whatever the columns hold
-    *rest, price, created_at, age_s, requests, still_open = columns
+    *job, price, number, remote_id, created_at, age_s, requests, still_open = columns
     known = None if price is None else Price.from_json(price)
-    return BatchJob(*(*rest, known, created_at, age_s, requests, tuple(still_open)))
+    return BatchJob(*(*job, known, number, remote_id, created_at, age_s, requests, tuple(still_open)))
 
 
 def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:

@@ -28,7 +28,6 @@ class ClusterMeans:
 
     Attributes
     ----------
-    ids : list of str
     faces : int64 array of shape (k,)
     first : list of int
         Of each the face of the lowest number.

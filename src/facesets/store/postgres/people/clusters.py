@@ -176,7 +176,6 @@ class Centers:
 
     Attributes
     ----------
-    ids : list of str
     faces : int64 array of shape (k,)
         In each.
     centroid : float32 array of shape (k, d)

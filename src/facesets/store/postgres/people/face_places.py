@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import LiteralString
 from uuid import UUID
 
 import numpy as np
@@ -35,15 +36,14 @@ class FacePlace:
     found_by: str = ""
 
 
+_PLACES: LiteralString = """SELECT f.id, i.sha256, i.width, i.height, f.x1, f.y1, f.x2, f.y2,
+        d.pack || '/' || d.detector || '@' || d.det_size
+    FROM face_detections f JOIN images i ON i.id = f.image_id JOIN detectors d ON d.id = f.detector_id """
+
+
 def places_of(connection: Connection, faces: Sequence[int]) -> dict[int, FacePlace]:
     """Where some faces are, by their numbers."""
-    rows = connection.execute(
-        """SELECT f.id, i.sha256, i.width, i.height, f.x1, f.y1, f.x2, f.y2,
-                d.pack || '/' || d.detector || '@' || d.det_size
-            FROM face_detections f JOIN images i ON i.id = f.image_id JOIN detectors d ON d.id = f.detector_id
-            WHERE f.id = ANY(%s::bigint[]) ORDER BY f.id""",
-        (list(faces),),
-    )
+    rows = connection.execute(_PLACES + "WHERE f.id = ANY(%s::bigint[]) ORDER BY f.id", (list(faces),))
     return {
         int(face): FacePlace(digest, width, height, (x1, y1, x2, y2), found_by)
         for face, digest, width, height, x1, y1, x2, y2, found_by in rows
@@ -57,14 +57,8 @@ def faces_at(connection: Connection, places: Sequence[FacePlace]) -> list[int | 
         of_image[place.sha256].append(number)
     found: list[int | None] = [None] * len(places)
     there: dict[str, list[tuple[int, str, tuple[float, ...]]]] = defaultdict(list)
-    rows = connection.execute(
-        """SELECT i.sha256, i.width, i.height, f.id, f.x1, f.y1, f.x2, f.y2,
-                d.pack || '/' || d.detector || '@' || d.det_size
-            FROM images i JOIN face_detections f ON f.image_id = i.id JOIN detectors d ON d.id = f.detector_id
-            WHERE i.sha256 = ANY(%s) ORDER BY f.id""",
-        (list(of_image),),
-    )
-    for digest, width, height, face, x1, y1, x2, y2, found_by in rows:
+    rows = connection.execute(_PLACES + "WHERE i.sha256 = ANY(%s) ORDER BY f.id", (list(of_image),))
+    for face, digest, width, height, x1, y1, x2, y2, found_by in rows:
         there[digest].append((face, found_by, (x1 / width, y1 / height, x2 / width, y2 / height)))
     for digest, numbers in of_image.items():
         for number, face in _matched([places[number] for number in numbers], numbers, there[digest]):

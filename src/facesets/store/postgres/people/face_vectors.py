@@ -18,7 +18,6 @@ class FaceVectors:
     face_id, image : int64 arrays of shape (n,)
     embedding : float32 array of shape (n, d)
         Unit length.
-    model : int
     recogniser, recogniser_sha256 : str
         What made them.
     """

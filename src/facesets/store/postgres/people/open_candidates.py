@@ -59,7 +59,6 @@ class FaceCandidates:
 
     Attributes
     ----------
-    persons : list of UUID
     person : int64 array of shape (n,)
         Index into `persons`.
     kind : int64 array of shape (n,)

@@ -11,6 +11,8 @@ from psycopg import sql
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.paths import from_text
+from facesets.store.postgres.people.candidates import best_faces_of_cluster
+from facesets.store.postgres.people.face_groups import best_of_person
 
 Status = Literal["active", "merged", "hidden", "all"]
 Sort = Literal["faces", "name", "new"]
@@ -48,7 +50,6 @@ class PrototypeLine:
 
     Attributes
     ----------
-    person : str
     kind : str
         `exemplar` or `centroid`.
     face : int or None
@@ -152,16 +153,9 @@ def cluster_line(connection: Connection, cluster: str) -> PersonLine:
 
 def faces_of(connection: Connection, whose: UUID | str, limit: int) -> list[FaceLine]:
     """The best faces of a person, or of a cluster that is no person yet, with the paths of each photo."""
-    rows = connection.execute(
-        _BEST_OF_PERSON if isinstance(whose, UUID) else _BEST_OF_CLUSTER, (whose, limit)
-    )
-    return face_lines(connection, [int(face) for (face,) in rows])
-
-
-_BEST_OF_PERSON: LiteralString = """SELECT id FROM face_detections
-    WHERE person_id = %s ORDER BY quality DESC, id LIMIT %s"""
-_BEST_OF_CLUSTER: LiteralString = """SELECT id FROM face_detections
-    WHERE cluster = %s AND person_id IS NULL ORDER BY quality DESC, id LIMIT %s"""
+    if isinstance(whose, UUID):
+        return face_lines(connection, best_of_person(connection, whose, limit=limit))
+    return face_lines(connection, best_faces_of_cluster(connection, whose, limit))
 
 
 def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:

@@ -25,13 +25,11 @@ class PeopledFaces:
 
     Attributes
     ----------
-    detector_id : int
     face_id : int64 array of shape (n,)
     image : int64 array of shape (n,)
         Number of the image that the face is in.
     person : int64 array of shape (n,)
         Index into `persons`; -1 for a face without a person.
-    persons : list of UUID
     embedding : float32 array of shape (n, d)
     """
 
@@ -215,7 +213,8 @@ def assign(
         """SET person_id = p.id, assigned_by = %(how)s, assigned_at = now()
             FROM given g JOIN face_detections o ON o.id = g.face_id
                 LEFT JOIN persons p ON p.id = g.person_id
-            WHERE f.id = g.face_id AND coalesce(f.person_id, %(nobody)s) = g.before_id
+            WHERE f.id = g.face_id
+                AND CASE WHEN coalesce(f.person_id, %(nobody)s) = g.before_id THEN true ELSE false END
                 AND (f.person_id IS NULL OR coalesce(f.assigned_by, 'auto') = 'auto')
                 AND (p.id IS NOT NULL OR g.person_id = %(nobody)s)""",
         {"how": how, "nobody": _NOBODY},

@@ -71,7 +71,6 @@ class AgedFaces:
 
     Attributes
     ----------
-    persons : list of UUID
     person : int64 array of shape (n,)
         Index into `persons`.
     face_id : int64 array of shape (n,)

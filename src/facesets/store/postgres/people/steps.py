@@ -8,12 +8,13 @@ everything that it changed still is as it left it.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, LiteralString, TypeVar
+from typing import Concatenate, Literal, LiteralString, ParamSpec, TypeVar
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.people.kept_tables import KeptTable
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 Table = Literal[
@@ -107,12 +108,15 @@ class Step:
     connection: Connection
     id: int
     persons: set[UUID]
+    faces_may_differ: bool = False
+    """Whether faces may have changed since they were noted: by name, or as people were deleted."""
 
     def touch_rows(self, table: Table, keys: Sequence[str]) -> None:
         """Note how rows of a table are now, before they are changed, deleted or made.
 
         A key is the text of the primary key; of several columns, with a space between.
         """
+        self.faces_may_differ |= table == "persons"
         statement = TABLES[table].query(
             """INSERT INTO step_rows (step_id, in_table, key, before) SELECT %s, {name}, k.key, to_jsonb(t)
                 FROM (SELECT DISTINCT unnest(%s::text[]) AS key) k LEFT JOIN {table} t ON {same}
@@ -122,6 +126,7 @@ class Step:
 
     def touch_faces(self, face_ids: Sequence[int]) -> None:
         """Note whose faces are now and in which clusters, before any of that changes."""
+        self.faces_may_differ = True
         self.connection.execute(
             """INSERT INTO step_faces (step_id, face_id, person_before, by_before, at_before, cluster_before)
                 SELECT %s, id, person_id, assigned_by, assigned_at, cluster FROM face_detections
@@ -152,11 +157,13 @@ class Step:
         self.persons.update(persons)
 
 
-# That `o` is the same row still, somebody may change it while this waits for them.
+# That `o` is the same row still, somebody may change it while this waits for them. CASE: of rows that may be
+# distinct PostgreSQL expects that hardly any are not, and looks up a million faces one by one.
 _CHANGE_FACES: tuple[LiteralString, LiteralString] = (
     "WITH changed AS (UPDATE face_detections f ",
-    """ AND o.id = f.id AND (o.person_id, o.assigned_by, o.assigned_at, o.cluster)
+    """ AND o.id = f.id AND CASE WHEN (o.person_id, o.assigned_by, o.assigned_at, o.cluster)
                 IS NOT DISTINCT FROM (f.person_id, f.assigned_by, f.assigned_at, f.cluster)
+                THEN true ELSE false END
             RETURNING f.id, o.person_id, o.assigned_by, o.assigned_at, o.cluster,
                 f.person_id, f.assigned_by, f.assigned_at, f.cluster)
         INSERT INTO step_faces (step_id, face_id, person_before, by_before, at_before, cluster_before,
@@ -213,15 +220,8 @@ def _close(step: Step, *, keep: bool) -> None:
     connection.execute(
         "DELETE FROM step_rows WHERE step_id = %s AND before IS NOT DISTINCT FROM after", (step.id,)
     )
-    connection.execute(
-        """UPDATE step_faces s
-            SET person_after = f.person_id, by_after = f.assigned_by, at_after = f.assigned_at,
-                cluster_after = f.cluster
-            FROM face_detections f WHERE s.step_id = %s AND f.id = s.face_id
-                AND (s.person_after, s.by_after, s.at_after, s.cluster_after)
-                    IS DISTINCT FROM (f.person_id, f.assigned_by, f.assigned_at, f.cluster)""",
-        (step.id,),
-    )
+    if step.faces_may_differ:
+        connection.execute(_NOTE_FACES_AFTER, (step.id,))
     connection.execute(
         """DELETE FROM step_faces WHERE step_id = %s AND person_before IS NOT DISTINCT FROM person_after
             AND by_before IS NOT DISTINCT FROM by_after
@@ -243,6 +243,14 @@ def _close(step: Step, *, keep: bool) -> None:
     )
 
 
+# Takes seconds where a run gave a million faces away, of which each was noted as it changed.
+_NOTE_FACES_AFTER: LiteralString = """
+    UPDATE step_faces s
+    SET person_after = f.person_id, by_after = f.assigned_by, at_after = f.assigned_at,
+        cluster_after = f.cluster
+    FROM face_detections f WHERE s.step_id = %s AND f.id = s.face_id
+        AND (s.person_after, s.by_after, s.at_after, s.cluster_after)
+            IS DISTINCT FROM (f.person_id, f.assigned_by, f.assigned_at, f.cluster)"""
 _IS_EMPTY: LiteralString = """SELECT NOT EXISTS (SELECT FROM step_faces WHERE step_id = %(step)s)
     AND NOT EXISTS (SELECT FROM step_rows WHERE step_id = %(step)s)"""
 
@@ -252,12 +260,14 @@ def one_at_a_time(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
 
 
-def changing(database: Database, work: Callable[[Connection], T]) -> T:
-    """Do some work in a transaction in which nobody else makes a step: what it reads first stays true."""
+def changing(
+    database: Database, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """As `Database.run`, in a transaction in which nobody else makes a step: what it reads stays true."""
 
     def alone(connection: Connection) -> T:
         one_at_a_time(connection)
-        return work(connection)
+        return work(connection, *args, **kwargs)
 
     return database.run(alone)
 

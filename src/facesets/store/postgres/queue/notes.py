@@ -22,7 +22,6 @@ class QueueState:
 
     Attributes
     ----------
-    name : str
     needs : mapping
         What a worker must have for its jobs.
     """

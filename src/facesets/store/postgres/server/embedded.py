@@ -84,7 +84,6 @@ class EmbeddedServer:
 
         Parameters
         ----------
-        directory : Path
         say : callable
             Hears a line when a start takes long.
         durable : bool

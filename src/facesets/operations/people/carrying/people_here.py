@@ -6,23 +6,9 @@ from uuid import UUID
 
 from facesets.errors import WrongUsage
 from facesets.operations.people.carrying.people_file import FilePerson
-from facesets.operations.people.corrections.who import cleaned, folded
+from facesets.operations.people.corrections.who import cleaned, folded, standing
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.person_edits import PersonState, person_of_name, person_state
-
-_MOST_MERGES = 100
-
-
-def standing(connection: Connection, person: UUID) -> PersonState | None:
-    """Somebody, or whom they were merged into; None where there is nobody."""
-    for _ in range(_MOST_MERGES):
-        state = person_state(connection, person)
-        if state is None or state.status != "merged":
-            return state
-        if state.merged_into is None:
-            return None
-        person = state.merged_into
-    return None
+from facesets.store.postgres.people.person_edits import PersonState, person_of_name
 
 
 def _sound(person: FilePerson) -> list[str]:

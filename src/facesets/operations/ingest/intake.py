@@ -21,6 +21,8 @@ from facesets.operations.ingest.batches import batches
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.image_reader import ContentClaim, ImageReader, Place, ReadResult
 from facesets.operations.ingest.stages import Stage
+from facesets.operations.options.cache import EmbedOptions
+from facesets.operations.options.library import IndexOptions
 from facesets.records import ImageRecord
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
@@ -82,40 +84,6 @@ class Intake(Protocol):
         ...
 
 
-class IngestOptions(Protocol):
-    """The options of both commands about the work; the options of each say more."""
-
-    @property
-    def workers(self) -> int:
-        """Threads, each of which takes a batch from file to faces."""
-        ...
-
-    @property
-    def batch_size(self) -> int:
-        """Files that one thread takes at a time."""
-        ...
-
-    @property
-    def flush_every(self) -> int:
-        """Files after which is flushed."""
-        ...
-
-    @property
-    def flush_every_s(self) -> float:
-        """Seconds after which is flushed though there are fewer."""
-        ...
-
-    @property
-    def fast_decode(self) -> bool:
-        """Whether large JPEGs may be decoded at a half, a quarter or an eighth."""
-        ...
-
-    @property
-    def max_pixels(self) -> int:
-        """Larger pictures are refused."""
-        ...
-
-
 @dataclass(slots=True)
 class Counts:
     """What came of the files so far.
@@ -150,7 +118,7 @@ class Pipeline:
         self,
         intake: Intake,
         describer: Describer,
-        options: IngestOptions,
+        options: EmbedOptions | IndexOptions,
         *,
         stages: Sequence[Stage],
         stopwatch: Stopwatch,

@@ -1,35 +1,14 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import silhouette_samples
 
 from facesets.clustering import (
     Calibration,
     calibrate,
     cluster_auto,
     evaluate,
-    silhouettes,
-    stability,
 )
-from tests.fixtures.vectors import People, people
-
-
-def test_silhouettes_equal_scikit_learns() -> None:
-    vectors, whose = people(12, faces=9, spread=0.9)
-    whose[5] = 12
-    expected = silhouette_samples(vectors.astype(np.float64), whose, metric="cosine")
-    assert np.allclose(silhouettes(vectors, whose), expected, atol=1e-5)
-
-
-def test_noise_has_no_silhouette_and_one_cluster_none_either() -> None:
-    assert np.isnan(silhouettes(np.eye(3), [0, 1, -1])[2])
-    assert silhouettes(np.eye(3), [0, 0, 0]).tolist() == [0, 0, 0]
-
-
-def test_stability_finds_each_cluster_in_the_other_run() -> None:
-    found = stability([0, 0, 0, 1, 1, 2, -1], [1, 1, 1, 0, 2, -1, 0])
-    assert found.best_match.tolist() == [1, 2, -1]
-    assert found.jaccard.tolist() == [1.0, 0.5, 0.0]
+from tests.fixtures.vectors import People
 
 
 @pytest.mark.slow
