@@ -159,6 +159,29 @@ def test_a_queued_job_is_watched_to_its_end(website: Website, album: Library, br
         expect(job).to_contain_text("Done")
 
 
+@pytest.mark.slow
+def test_no_line_ends_inside_a_word_of_a_command(onlooked: Website, browser: Browser) -> None:
+    for width in (320, 360, 1000, 1280):
+        with opened(browser, f"{onlooked.address}/runs", (width, 800)) as page:
+            assert fits(page)
+            command = page.locator("code", has_text="--target").first
+            expect(command).to_have_text("facesets index --target PHOTOS")
+            lines = command.evaluate(
+                """(code) => {
+                    const range = document.createRange();
+                    const places = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+                    const lines = [];
+                    while (places.nextNode()) {
+                        range.selectNodeContents(places.currentNode);
+                        lines.push(range.getClientRects().length);
+                    }
+                    return lines;
+                }"""
+            )
+            # A space at the end of a line has no box.
+            assert max(lines) == 1, (width, lines)
+
+
 def test_a_job_that_was_cancelled_waits_for_nobody(website: Website, album: Library) -> None:
     install(album.database)
     cancelled, going = (put(album.database, Order(each)) for each in ("cluster", "assign"))

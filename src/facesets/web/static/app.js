@@ -94,8 +94,21 @@ export function counted(count, one, many = `${one}s`) {
 export function worded(text) {
   const parts = text.split("`");
   if (parts.length % 2 === 0) return [text];
-  return parts.map((part, place) => (place % 2 ? Object.assign(document.createElement("code"), { textContent: part }) : part));
+  return parts.map((part, place) => (place % 2 ? whole(Object.assign(document.createElement("code"), { textContent: part })) : part));
 }
+
+/** Let lines of a command end between its words: a browser breaks --flag behind its hyphens, too. */
+function whole(code) {
+  const words = code.textContent.split(" ").map((word) => Object.assign(document.createElement("span"), { textContent: word }));
+  code.replaceChildren(...words.flatMap((word, place) => (place ? [" ", word] : [word])));
+  return code;
+}
+
+/** Do so with all commands within an element. */
+export function keepWhole(root) {
+  root.querySelectorAll("code").forEach(whole);
+}
+keepWhole(document);
 
 /**
  * Show a message; with `undo`, the number of a step, a button takes it back and then calls `undone`; with
