@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from hypothesis import strategies as st
 
 from facesets.errors import AlreadyRunning, CannotWrite
 from facesets.files import FileLock, atomic_write, json_bytes, printable, read_regular_file, sweep_temporaries
+
+_JOINERS = re.compile("(?<=[^ -~])[\u200c\u200d](?=[^ -~])")
+"""What a line holds that nobody sees, and only beside what is written with it."""
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path: Path) -> None:
@@ -71,4 +75,42 @@ def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
 @given(st.binary(max_size=40).map(os.fsdecode))
 def test_any_file_name_survives_json_and_prints_as_one_line(name: str) -> None:
     assert json.loads(json_bytes([name])) == [name]
-    assert printable(name).isprintable()
+    assert _JOINERS.sub("", printable(name)).isprintable()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467 at home.jpg",
+        "\u2764\ufe0f\u200d\U0001f525",
+        "\U0001f469\U0001f3fd\u200d\u2695\ufe0f",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\u0930\u094d\u200d\u092f \u0915\u094d\u200c\u0937",
+        "\u0dc1\u0dca\u200d\u0dbb\u0dd3",
+    ],
+)
+def test_joiners_stay_in_emoji_and_in_scripts_that_need_them(name: str) -> None:
+    assert printable(name) == name
+    assert printable(f"\n{name}") == f"\\n{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("an\u200dna", "an\\u200dna"),
+        ("\u200d\u0645", "\\u200d\u0645"),
+        ("\u0645\u200d", "\u0645\\u200d"),
+        ("\u0645\u200d\u200d\u0645", "\u0645\\u200d\\u200d\u0645"),
+        ("\u0645\u200ca", "\u0645\\u200ca"),
+        ("\u0645\u200c\u0915", "\u0645\\u200c\u0915"),
+        ("\u0661\u200d\u0662", "\u0661\\u200d\u0662"),
+        ("\U0001f468\u200c\U0001f469", "\U0001f468\\u200c\U0001f469"),
+        ("a\ufe0f\u200d\U0001f525", "a\ufe0f\\u200d\U0001f525"),
+        ("\u0645\u202e\u0645", "\u0645\\u202e\u0645"),
+        ("\u0645\u200c\u0645\u2066gpj.", "\u0645\u200c\u0645\\u2066gpj."),
+        ("\u0645\u200c\u061c\u0645", "\u0645\\u200c\\u061c\u0645"),
+        ("\U0001f468\u200d\u202e", "\U0001f468\\u200d\\u202e"),
+    ],
+)
+def test_joiners_elsewhere_and_what_turns_a_line_around_are_escaped(name: str, said: str) -> None:
+    assert printable(name) == said

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
+from facesets.joiners import joiners
 
 if os.name == "nt":  # pragma: no cover
     import msvcrt
@@ -237,11 +238,19 @@ def sha256_of(path: Path) -> str:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """Return a path as one harmless line: control characters and foreign bytes are escaped."""
+    """Return a path as one harmless line: control characters and foreign bytes are escaped.
+
+    Joiners stay where they belong to how a name is written: within emoji, and in scripts that need them.
+    """
     text = os.fspath(path).encode("utf-8", errors="backslashreplace").decode("utf-8")
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    kept = joiners(text)
+    shown = (
+        c if c.isprintable() or at in kept else c.encode("unicode_escape").decode()
+        for at, c in enumerate(text)
+    )
+    return "".join(shown)
 
 
 def name_parts(path: str) -> list[str]:

@@ -162,8 +162,29 @@ def test_pages_get_a_placeholder_for_a_photo_that_is_not_there_and_programs_a_se
     assert (shown.status_code, shown.headers["content-type"]) == (200, "image/svg+xml")
     assert shown.headers["cache-control"] == "no-store"
     assert said.status_code == 404
-    assert said.json()["detail"] == "The photo cannot be shown: cannot be read: No such file or directory."
+    assert said.json()["detail"] == (
+        "The photo cannot be shown: there is no file at its path. Connect the disk that holds it, or put its "
+        "file back."
+    )
     assert str(path.parent) not in said.text
+
+
+def test_in_place_of_a_photo_that_is_not_there_nobody_is_shown(website: Website) -> None:
+    with website.site.library() as session:
+        picture = session.run(lambda each: pictures_of_faces(each, [1]))[1]
+    path = Path(picture.paths[0])
+    path.rename(path.with_suffix(".away"))
+    try:
+        face = website.client.get(f"{BASE}/faces/1/crop", params={"v": picture.sha256[:16]})
+        photo = website.client.get(
+            f"{BASE}/assets/{picture.sha256}/picture", params={"v": picture.sha256[:16]}
+        )
+    finally:
+        path.with_suffix(".away").rename(path)
+    # It fills the frame, in which the boxes are that faces have.
+    assert 'preserveAspectRatio="xMidYMid slice"' in photo.text
+    assert photo.text != face.text
+    assert (photo.headers["content-type"], photo.headers["cache-control"]) == ("image/svg+xml", "no-store")
 
 
 def test_all_that_was_made_of_a_photo_can_be_removed(tmp_path: Path) -> None:

@@ -105,6 +105,32 @@ def test_nobody_else_is_blamed_for_what_one_says_twice(website: Website, browser
         expect(page.locator(".message.error")).to_have_count(0)
 
 
+def test_what_was_taken_back_by_its_key_is_not_offered_again(website: Website, browser: Browser) -> None:
+    with opened(browser, first_person(website)) as page:
+        page.locator("#faces [role=option]").nth(1).click()
+        page.keyboard.press("b")
+        undo = page.locator("#messages").get_by_role("button", name="Undo")
+        expect(undo).to_have_count(1)
+        page.keyboard.press("u")
+        page.get_by_text("Taken back: face").wait_for()
+        expect(undo).to_have_count(0)
+
+
+def test_who_has_no_name_gets_one_and_two_without_are_asked_about(website: Website, browser: Browser) -> None:
+    with opened(browser, first_person(website)) as page:
+        page.get_by_role("button", name="Same person?").first.click()
+        page.get_by_role("dialog", name="Are these two one person?").wait_for()
+        page.keyboard.press("Escape")
+        page.keyboard.press("r")
+        dialog = page.get_by_role("dialog", name="Who is this?")
+        expect(dialog.get_by_role("button", name="Rename")).to_have_count(0)
+        page.keyboard.type("Anna")
+        dialog.get_by_role("button", name="Name", exact=True).click()
+        page.get_by_role("heading", name="Anna").wait_for()
+        page.keyboard.press("r")
+        page.get_by_role("dialog", name="Rename Anna").get_by_role("button", name="Rename").wait_for()
+
+
 UNSEEN = """() => {
     const active = document.activeElement;
     const { outlineStyle, outlineWidth } = getComputedStyle(active);

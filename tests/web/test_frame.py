@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.fixtures.chromium import accessibility_findings, opened
-from tests.fixtures.website import Website, served
+from tests.fixtures.postgres import Server, close_to_all, open_again
+from tests.fixtures.website import TOKEN, Website, served
 
 
 def test_the_people_are_the_first_page(website: Website) -> None:
@@ -42,6 +43,8 @@ def test_a_problem_is_a_sentence_for_programs_and_a_page_for_people(website: Web
     [
         ("/people/abc", 404, "Not found", "There is nothing at this address."),
         ("/people?after=x", 422, "That does not fit", "What the address gives as after does not fit."),
+        ("/people?find=%00", 400, "That cannot be read", "A request holds no zero character."),
+        ("/people/%00", 400, "That cannot be read", "A request holds no zero character."),
     ],
 )
 def test_an_address_that_is_wrong_is_said_in_words(
@@ -51,6 +54,66 @@ def test_an_address_that_is_wrong_is_said_in_words(
     assert answer.status_code == status
     assert f"<h1>{heading}</h1>" in answer.text
     assert sentence in answer.text
+
+
+def test_what_is_too_large_is_said_to_people_on_a_page(website: Website) -> None:
+    answer = website.client.post("/people", content=b" " * 1_000_001, headers={"accept": "text/html"})
+    assert answer.status_code == 413
+    assert "A request has at most 1000000 bytes." in answer.text
+    assert "<h1>" in answer.text
+
+
+def test_where_the_library_is_gone_a_page_offers_to_try_again(
+    website: Website, server: Server, album_url: str
+) -> None:
+    close_to_all(server, album_url)
+    for path in ("/people?find=a%22b", "/search"):
+        gone = website.client.get(path, headers={"accept": "text/html"})
+        assert (gone.status_code, "<h1>The library does not answer</h1>" in gone.text) == (503, True)
+        assert f'href="{path}">Try again</a>' in gone.text
+        assert website.client.get(path).headers["content-type"] == "application/problem+json"
+    open_again(server, album_url)
+    assert "<h1>People</h1>" in website.page("/people")
+
+
+@pytest.mark.slow
+def test_a_page_says_that_the_library_is_gone_until_it_is_back(
+    website: Website, server: Server, album_url: str, browser: Browser
+) -> None:
+    context = browser.new_context()
+    people, person = context.new_page(), context.new_page()
+    people.goto(f"{website.address}/people")
+    person.goto(f"{website.address}/people/{website.get('/persons')['items'][0]['id']}")
+    faces, told = person.locator("#faces [role=option]"), person.locator(".message.error")
+    person.get_by_role("heading", name="Most alike").wait_for()
+    close_to_all(server, album_url)
+    people.get_by_role("searchbox").fill("nobody")
+    expect(people.locator(".message.error")).to_contain_text("the database", timeout=15_000)
+    faces.nth(1).click()
+    person.keyboard.press("n")
+    expect(told).to_contain_text("the database", timeout=15_000)
+    open_again(server, album_url)
+    people.get_by_role("searchbox").fill("nobody at all")
+    people.get_by_text("Nobody is called “nobody at all”.").wait_for()
+    expect(people.locator(".message.error")).to_have_count(0)
+    # Looking again does not mean that it was done.
+    person.get_by_label("Order").select_option("oldest")
+    person.wait_for_load_state("networkidle")
+    expect(told).to_have_count(1)
+    person.keyboard.press("n")
+    person.get_by_text("1 face said not to be this person").wait_for()
+    expect(told).to_have_count(0)
+    expect(faces).to_have_count(8)
+    context.close()
+
+
+def test_who_is_not_logged_in_is_led_nowhere_else(locked: Website) -> None:
+    page = httpx.get(f"{locked.address}/login", headers={"accept": "text/html"}).text
+    assert "<h1>Log in</h1>" in page
+    assert "<nav" not in page
+    visitor = httpx.Client(base_url=locked.address, headers={"accept": "text/html"}, follow_redirects=True)
+    with visitor:
+        assert "<nav" in visitor.post("/login", data={"password": TOKEN}).text
 
 
 def test_a_command_in_a_sentence_is_code(website: Website) -> None:

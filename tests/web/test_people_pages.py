@@ -70,6 +70,8 @@ def test_why_a_face_is_whose_it_is_names_commands_as_code(website: Website) -> N
     html = website.page(f"/photos/{website.get('/faces/1')['assetId']}/why/1")
     assert "<code>" in html
     assert "`" not in html
+    # A run has a number, but nobody who said so.
+    assert re.search(r'<dt>Step</dt><dd>cluster <span class="muted">\(\d+\)</span>', html)
 
 
 def test_whoever_was_merged_is_found_under_the_other(website: Website) -> None:

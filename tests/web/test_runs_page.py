@@ -8,9 +8,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from facesets.jobs.orders import Order
-from facesets.jobs.queueing import put
+from facesets.jobs.queueing import cancel, put
 from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.queue.notes import note_progress, note_start
 from facesets.store.postgres.queue.schema import install
 from facesets.web.background import JobProgress
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
@@ -155,6 +157,45 @@ def test_a_queued_job_is_watched_to_its_end(website: Website, album: Library, br
         expect(job).to_contain_text("Waiting")
         work(album.database)
         expect(job).to_contain_text("Done")
+
+
+@pytest.mark.slow
+def test_no_line_ends_inside_a_word_of_a_command(onlooked: Website, browser: Browser) -> None:
+    for width in (320, 360, 1000, 1280):
+        with opened(browser, f"{onlooked.address}/runs", (width, 800)) as page:
+            assert fits(page)
+            command = page.locator("code", has_text="--target").first
+            expect(command).to_have_text("facesets index --target PHOTOS")
+            lines = command.evaluate(
+                """(code) => {
+                    const range = document.createRange();
+                    const places = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+                    const lines = [];
+                    while (places.nextNode()) {
+                        range.selectNodeContents(places.currentNode);
+                        lines.push(range.getClientRects().length);
+                    }
+                    return lines;
+                }"""
+            )
+            # A space at the end of a line has no box.
+            assert max(lines) == 1, (width, lines)
+
+
+def test_a_job_that_was_cancelled_waits_for_nobody(website: Website, album: Library) -> None:
+    install(album.database)
+    cancelled, going = (put(album.database, Order(each)) for each in ("cluster", "assign"))
+    cancel(album.database, cancelled)
+
+    def work(connection: Connection) -> None:
+        note_start(connection, going, "here")
+        note_progress(connection, going, "Comparing", 1_200, 50_000)
+
+    album.database.run(work)
+    page = website.page("/runs")
+    assert page.count("Waits for a worker") == 1
+    assert page.count("Not begun") == 1
+    assert "1\u202f200 of 50\u202f000" in page
 
 
 @pytest.mark.slow

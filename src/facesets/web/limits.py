@@ -4,10 +4,11 @@ import asyncio
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from facesets.web.problems import problem
+from facesets.web.problems import answered
 
 MOST_BODY_BYTES = 1_000_000
 _BODY_WITHIN_S = 20.0
@@ -25,27 +26,28 @@ class BoundedRequests:
             await self._app(scope, receive, send)
             return
         if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
-            await _with_zero()(scope, receive, send)
+            await _with_zero(scope)(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "0")
         if not declared.isdecimal() or int(declared) > MOST_BODY_BYTES:
-            await _too_large()(scope, receive, send)
+            await _too_large(scope)(scope, receive, send)
             return
         try:
             async with asyncio.timeout(_BODY_WITHIN_S):
                 body = await _read(receive)
         except TimeoutError:
-            late = problem(HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time.")
+            sentence = "The request did not arrive in time."
+            late = answered(Request(scope), HTTPStatus.REQUEST_TIMEOUT, sentence)
             late.headers["connection"] = "close"
             await late(scope, receive, send)
             return
         except _GoneError:
             return
         if body is None:
-            await _too_large()(scope, receive, send)
+            await _too_large(scope)(scope, receive, send)
             return
         if b"\0" in body or b"\\u0000" in body:
-            await _with_zero()(scope, receive, send)
+            await _with_zero(scope)(scope, receive, send)
             return
         is_given = False
 
@@ -80,14 +82,15 @@ async def _read(receive: Receive) -> bytes | None:
             return b"".join(parts)
 
 
-def _with_zero() -> Response:
+def _with_zero(scope: Scope) -> Response:
     # Nothing that we know holds one, and the database takes it in no text.
-    return problem(HTTPStatus.BAD_REQUEST, "A request holds no zero character.")
+    return answered(Request(scope), HTTPStatus.BAD_REQUEST, "A request holds no zero character.")
 
 
-def _too_large() -> Response:
+def _too_large(scope: Scope) -> Response:
     # The connection stays for a moment: a client that still sends would not see the answer otherwise.
-    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request has at most {MOST_BODY_BYTES} bytes.")
+    sentence = f"A request has at most {MOST_BODY_BYTES} bytes."
+    return answered(Request(scope), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
 
 
 class HeadLikeGet:

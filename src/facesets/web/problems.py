@@ -95,7 +95,9 @@ def _of_ours(request: Request, error: Exception) -> Response:
         more = {"kind": "name-taken", "question": worded(error.question)}
     elif isinstance(error, Changed):
         more = {"kind": "changed"}
-    said = f"The photo cannot be shown: {error}." if isinstance(error, UnreadableImage) else f"{error}"
+    said = f"{error}"
+    if isinstance(error, UnreadableImage):
+        said = f"The photo cannot be shown: {said}. Connect the disk that holds it, or put its file back."
     return answered(request, status, worded(said), **more)
 
 
@@ -157,7 +159,9 @@ def answered(request: Request, status: HTTPStatus, sentence: str, **more: Any) -
     if request.scope["path"].startswith(API) or "text/html" not in request.headers.get("accept", ""):
         return problem(status, sentence, **more)
     title = _HEADINGS.get(status, "That failed")
-    return render(request, "problem.html", status=status, title=title, sentence=sentence)
+    passes = status == HTTPStatus.SERVICE_UNAVAILABLE and request.method == "GET"
+    again = request.url.path + f"?{request.url.query}".rstrip("?") if passes else ""
+    return render(request, "problem.html", status=status, title=title, sentence=sentence, again=again)
 
 
 def problem(status: HTTPStatus, sentence: str, **more: Any) -> JSONResponse:

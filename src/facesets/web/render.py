@@ -66,7 +66,11 @@ def commands(sentence: str) -> list[tuple[str, bool]]:
 def _counted(count: int, one: str, many: str | None = None) -> str:
     """As `counted`, with thin spaces in large numbers."""
     number, _, noun = counted(count, one, many).partition(" ")
-    return f"{int(number):,} {noun}".replace(",", "\u202f")
+    return f"{_number(int(number))} {noun}"
+
+
+def _number(count: int) -> str:
+    return f"{count:,}".replace(",", "\u202f")
 
 
 @cache
@@ -81,6 +85,7 @@ def _environment() -> Environment:
     environment.filters["commands"] = commands
     environment.filters["counted"] = _counted
     environment.filters["exposure"] = exposure
+    environment.filters["number"] = _number
     environment.filters["name_parts"] = name_parts
     environment.filters["printable"] = printable
     return environment

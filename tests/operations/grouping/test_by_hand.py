@@ -223,13 +223,25 @@ def test_a_photo_never_takes_the_place_of_another(company: MadeStore, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "a/b", "..", ".hidden", "_noface", "con", "a\0b", "a:b", "x" * 300]
+    "name",
+    ["", " ", "a/b", "..", ".hidden", "_noface", "con", "a\0b", "a:b", "x" * 300, "an\u200dna", "a\u202eb"],
 )
 def test_names_that_no_folder_can_have_are_refused(company: MadeStore, tmp_path: Path, name: str) -> None:
     raw, _ = make(company, tmp_path)
     with pytest.raises(WrongUsage):
         rename(raw, Seen("person_001"), name)
     assert "person_001" in read_result(raw).groups
+
+
+def test_names_whose_letters_are_joined_are_names_of_folders(
+    company: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(company, tmp_path)
+    persian, family = "\u0645\u06cc\u200c\u0646\u0627", "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    rename(raw, Seen("person_001"), persian)
+    rename(raw, Seen("person_002"), family)
+    again(company, raw, sets)
+    assert {persian, family} <= groups(raw).keys()
 
 
 def test_a_folder_of_the_users_is_not_taken_for_a_person(company: MadeStore, tmp_path: Path) -> None:

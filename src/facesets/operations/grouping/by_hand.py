@@ -224,7 +224,7 @@ def existing(now: ResultNow, name: str) -> str:
 def usable_name(now: ResultNow, name: str, *, instead_of: str = "") -> str:
     """A name for a new folder, as it will be written. Raises `WrongUsage` where none can have it."""
     tidy = _tidy(name)
-    if not tidy or not tidy.isprintable() or folder_name(tidy) != tidy:
+    if not tidy or printable(tidy) != tidy or folder_name(tidy) != tidy:
         raise WrongUsage(
             'No folder can be called that. Choose a shorter name without any of / \\ : * ? " < > | % ~, and '
             "without _ or . at its beginning."

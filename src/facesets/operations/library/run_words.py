@@ -14,6 +14,7 @@ COMMANDS = {
     "maintain": "Maintain",
     "relocate": "Relocate",
     "people centroids": "Make centroids",
+    "people forget": "Forget somebody",
     "pipeline": "Pipeline",
 }
 """What the runs are called; others are called as they are typed."""

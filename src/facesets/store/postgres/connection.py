@@ -271,7 +271,7 @@ class Database:
     def _lost(self) -> Unreachable:
         return Unreachable(
             f"Lost the connection to {self.label}, and it did not come back. What was committed "
-            "is kept: run the same command again when the server is up."
+            "is kept: do the same again when the server is up."
         )
 
 

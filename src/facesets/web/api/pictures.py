@@ -29,7 +29,7 @@ async def picture(
 ) -> Response:
     """Show a whole photo as a JPEG, upright and without metadata."""
     making = await run_in_threadpool(_begun, site, asset, kept_size(size))
-    return await picture_answer(making, shows=v, sha256=asset)
+    return await picture_answer(making, shows=v, sha256=asset, is_photo=True)
 
 
 def _begun(site: Site, asset: str, size: int) -> "Future[bytes]":

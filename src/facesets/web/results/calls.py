@@ -198,7 +198,7 @@ async def photo(
             return site.crops.making_photo(picture_of(now, folder, entry), kept_size(size))
         raise NotFound("There is no such photo in this folder.")
 
-    return await picture_answer(await run_in_threadpool(begun), shows=sha256, sha256=sha256)
+    return await picture_answer(await run_in_threadpool(begun), shows=sha256, sha256=sha256, is_photo=True)
 
 
 class Health(Shape):

@@ -5,17 +5,19 @@ import { goesOn, takesLetters } from "./typing.js";
 const BASE = "/api/v1/faces";
 const SHOWN_MS = 8000;
 const UNAUTHORIZED = 401;
+const UNAVAILABLE = 503;
 
 const LOGGED_OUT = "You are no longer logged in. Log in again, then repeat what you did last.";
 
 /** An answer that says what is wrong, as a sentence; `kind` and `question` where it can be answered. */
 export class Problem extends Error {
-  constructor(answer, status) {
+  constructor(answer, status, method = "GET") {
     super(answer.detail || "The program does not answer as expected.");
     this.kind = answer.kind;
     this.question = answer.question;
     this.personId = answer.personId;
     this.status = status;
+    this.method = method;
   }
 }
 
@@ -50,11 +52,12 @@ async function send(method, path, body) {
   try {
     answer = await fetch(BASE + path, options);
   } catch {
-    throw new Problem({ detail: "The program does not answer. Start `facesets serve` again, then repeat what you did last." }, 0);
+    throw new Problem({ detail: "The program does not answer. Start `facesets serve` again, then repeat what you did last." }, 0, method);
   }
   const content = await answer.json().catch(() => ({}));
   if (answer.status === UNAUTHORIZED) content.detail = LOGGED_OUT;
-  if (!answer.ok) throw new Problem(content, answer.status);
+  if (!answer.ok) throw new Problem(content, answer.status, method);
+  isReached(method);
   return content;
 }
 
@@ -62,8 +65,24 @@ async function send(method, path, body) {
 export async function fetchPage(address) {
   const answer = await fetch(address, { headers: { accept: "text/html" } }).catch(() => null);
   if (answer?.redirected && new URL(answer.url).pathname === "/login") throw new Problem({ detail: LOGGED_OUT }, UNAUTHORIZED);
-  if (!answer?.ok) throw new Problem({ detail: "The list could not be loaded. Is the program still running?" }, answer?.status ?? 0);
-  return answer.text();
+  if (!answer) throw new Problem({ detail: "The list could not be loaded. Is the program still running?" }, 0);
+  const text = await answer.text();
+  if (!answer.ok) throw new Problem({ detail: sentenceOf(text) || "The list could not be loaded. Load the page again." }, answer.status);
+  isReached();
+  return text;
+}
+
+/** What a page says is wrong, its commands between backticks. */
+function sentenceOf(page) {
+  const found = new DOMParser().parseFromString(page, "text/html").getElementById("problem");
+  found?.querySelectorAll("code").forEach((each) => each.replaceWith(`\`${each.textContent}\``));
+  return found?.textContent;
+}
+
+/** What said that nothing answers is over; of a change that was not made, only once another one is. */
+function isReached(method = "GET") {
+  const over = method === "GET" ? "[data-unread]" : "[data-unread], [data-undone]";
+  document.querySelector("#messages").querySelectorAll(over).forEach((each) => each.remove());
 }
 
 /** A number with its noun, such as 12 000 faces. */
@@ -75,21 +94,36 @@ export function counted(count, one, many = `${one}s`) {
 export function worded(text) {
   const parts = text.split("`");
   if (parts.length % 2 === 0) return [text];
-  return parts.map((part, place) => (place % 2 ? Object.assign(document.createElement("code"), { textContent: part }) : part));
+  return parts.map((part, place) => (place % 2 ? whole(Object.assign(document.createElement("code"), { textContent: part })) : part));
 }
+
+/** Let lines of a command end between its words: a browser breaks --flag behind its hyphens, too. */
+function whole(code) {
+  const words = code.textContent.split(" ").map((word) => Object.assign(document.createElement("span"), { textContent: word }));
+  code.replaceChildren(...words.flatMap((word, place) => (place ? [" ", word] : [word])));
+  return code;
+}
+
+/** Do so with all commands within an element. */
+export function keepWhole(root) {
+  root.querySelectorAll("code").forEach(whole);
+}
+keepWhole(document);
 
 /**
  * Show a message; with `undo`, the number of a step, a button takes it back and then calls `undone`; with
- * `act`, a button of these words does something else.
+ * `act`, a button of these words does something else. `until` marks what `isReached` takes away.
  */
-export function say(text, { undo, undone, act, isError = false } = {}) {
+export function say(text, { undo, undone, act, isError = false, until } = {}) {
   const messages = document.getElementById("messages");
   const message = document.createElement("div");
   message.className = isError ? "message error" : "message";
+  if (until) message.toggleAttribute(until, true);
   const words = document.createElement("span");
   words.append(...worded(text));
   message.append(words);
   if (undo) {
+    message.dataset.step = undo;
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Undo" });
     button.addEventListener("click", async () => {
       message.remove();
@@ -122,7 +156,8 @@ export function say(text, { undo, undone, act, isError = false } = {}) {
 /** Say what went wrong. */
 export function complain(problem) {
   const logIn = () => location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`);
-  say(problem.message, { isError: true, act: problem.status === UNAUTHORIZED ? ["Log in", logIn] : undefined });
+  const until = ![0, UNAVAILABLE].includes(problem.status) ? "" : problem.method === "GET" ? "data-unread" : "data-undone";
+  say(problem.message, { isError: true, until, act: problem.status === UNAUTHORIZED ? ["Log in", logIn] : undefined });
 }
 
 /** Take a step back; true if it was. */
@@ -130,6 +165,8 @@ export async function takeBack(step, undone) {
   let taken;
   try {
     taken = await call("POST", "/undo", { step });
+    // What was said of it is no longer so, and cannot be taken back again.
+    document.querySelectorAll(`#messages [data-step="${step}"]`).forEach((each) => each.remove());
     say(`Taken back: ${taken.what}`);
   } catch (problem) {
     complain(problem);

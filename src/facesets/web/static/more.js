@@ -1,11 +1,12 @@
 // Long lists: the next part is fetched when the end comes into view. Without this its link is a page.
 
-import { complain, fetchPage } from "./app.js";
+import { complain, fetchPage, keepWhole } from "./app.js";
 
 /** Elements of a part of a page of ours. */
 export async function fetched(address) {
   const part = document.createElement("template");
   part.innerHTML = await fetchPage(address);
+  keepWhole(part.content);
   return part.content;
 }
 

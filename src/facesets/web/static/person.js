@@ -167,7 +167,7 @@ async function best() {
 }
 
 async function rename() {
-  const chosen = await askName({ title: root.dataset.name ? `Rename ${called()}` : "Who is this?", button: "Rename", value: root.dataset.name });
+  const chosen = await askName({ title: root.dataset.name ? `Rename ${called()}` : "Who is this?", button: root.dataset.name ? "Rename" : "Name", value: root.dataset.name });
   if (!chosen || chosen.name === root.dataset.name) return;
   // Somebody without a name loses none: whoever is chosen from the list is the same person.
   const answer = await change({ action: "rename", name: chosen.name });
@@ -232,7 +232,8 @@ async function leaveFor(id, name) {
 
 async function same(button) {
   const { person: id, name } = button.closest("[data-person]").dataset;
-  const title = `Are ${root.dataset.name || "this"} and ${name || "the other"} one person?`;
+  const title = root.dataset.name || name
+    ? `Are ${root.dataset.name || "this"} and ${name || "the other"} one person?` : "Are these two one person?";
   if (!await askYes({ title, button: "One person" })) return;
   try {
     if (name && !root.dataset.name) return await leaveFor(id, name);

@@ -22,6 +22,8 @@ function mark(row) {
 async function tellWhy() {
   const address = page.querySelector("image").getAttribute("href");
   const shown = await fetch(address, { cache: "force-cache" }).catch(() => null);
+  // Of the picture itself nothing is read here.
+  shown?.body?.cancel();
   if (!shown?.headers.get("content-type").startsWith("image/svg")) return;
   const why = await fetch(address.replace(/&v=.*/, "")).then((answer) => answer.json()).catch(() => null);
   if (!why?.detail) return;
@@ -83,7 +85,7 @@ async function move(row) {
 
 async function rename(row) {
   if (!row.dataset.person) return move(row);
-  const chosen = await askName({ title: row.dataset.name ? `Rename ${row.dataset.name}` : "Who is this?", button: "Rename", value: row.dataset.name });
+  const chosen = await askName({ title: row.dataset.name ? `Rename ${row.dataset.name}` : "Who is this?", button: row.dataset.name ? "Rename" : "Name", value: row.dataset.name });
   if (!chosen || chosen.name === row.dataset.name) return undefined;
   return change(row, (answer) => `The name is ${answer.personName} now`, { action: "rename", name: chosen.name });
 }

@@ -1,0 +1,24 @@
+"""Joiners: characters that nobody sees, but that belong to how some names are written."""
+
+import re
+import unicodedata
+
+_JOINER = re.compile("(?<=(.))\ufe0f?([\u200c\u200d])(?=(.))")
+_EMOJIS = re.compile("[\u2194-\u21aa\u2300-\u27bf\u2934\u2935\u2b05-\u2b55\U0001f000-\U0001faff]{2}")
+_SCRIPTS = {
+    *("ARABIC", "SYRIAC", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL"),
+    *("TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "KHMER", "MYANMAR"),
+}
+
+
+def joiners(text: str) -> set[int]:
+    """Where joiners of a text are part of an emoji, or between letters of a script that needs them."""
+    return {found.start(2) for found in _JOINER.finditer(text) if _joins(*found.group(1, 2, 3))}
+
+
+def _joins(before: str, joiner: str, after: str) -> bool:
+    if not all(unicodedata.category(each)[0] in "LM" for each in (before, after)):
+        pair = before + after
+        return joiner == "\u200d" and pair.isprintable() and _EMOJIS.fullmatch(pair) is not None
+    scripts = {unicodedata.name(each, "").partition(" ")[0] for each in (before, after)}
+    return len(scripts) == 1 and scripts <= _SCRIPTS
