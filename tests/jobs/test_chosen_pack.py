@@ -78,3 +78,15 @@ def test_a_worker_says_of_no_pack_that_a_job_names_that_nobody_did(
         here = replace(with_pack(tmp_path / f"named{named}", "buffalo_s", small_pack), notices=notices)
         assert here.lacks_models(Needs(models=True, pack=named), Library(queue)) == ""
         assert any("Using the model pack buffalo_s" in worded(each) for each in notices.remarks) == says
+
+
+@pytest.mark.usefixtures("queue")
+def test_a_gpu_is_tried_with_a_pack_that_is_said_to_be_chosen_only_where_none_is_named(
+    library_url: str, small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_pack(tmp_path, "buffalo_s", small_pack)
+    monkeypatch.setenv("FACESETS_MODELS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for named, says in ((("--pack", "buffalo_s"), False), ((), True)):
+        done = run("worker", "--gpu", *named, "--until-empty", "--database", library_url)
+        assert ("Using the model pack buffalo_s" in done.err) == says
