@@ -8,6 +8,7 @@ import pytest
 
 from facesets.assembly.models import detection_options
 from facesets.assembly.packs import get_pack
+from facesets.assembly.stages import MAKERS, StageModels
 from facesets.errors import MissingModelPack, RecogniserMismatch
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import find_pack, read_pack
@@ -126,6 +127,18 @@ def test_a_pack_that_nobody_named_is_named_once_a_run(open_pack: Path, settings:
         named = KeptNotices()
         get_pack("open", conf, named, SilentProgress(), Stop(), is_named=is_named)
         assert ["0.992" in line for line in named.remarks] == [True]
+
+
+@pytest.mark.parametrize("stage", ["attributes", "bodies"])
+def test_a_pack_that_is_named_for_photos_of_a_service_is_not_said_to_be_chosen(
+    small_pack: Path, settings: Settings, stage: str
+) -> None:
+    have(settings, "buffalo_s", small_pack)
+    of_service = replace(models_of(small_pack), pack="ml-service/buffalo_l", recogniser_sha256="0" * 64)
+    notices = KeptNotices()
+    models = StageModels(of_service, "buffalo_s", "cpu")
+    MAKERS[stage](models, settings, notices, SilentProgress(), Stop())
+    assert not any("Using the model pack" in each for each in notices.remarks)
 
 
 def test_how_good_the_open_pack_is_is_said_where_it_is_chosen_and_not_again(

@@ -54,8 +54,21 @@ def test_what_is_nearly_an_option_is_suggested_and_what_is_none_anywhere_is_plai
     assert nowhere.err.rstrip().endswith(f"{LEFT_OUT}--frobnicate")
 
 
-def test_what_a_command_decides_for_each_call_is_not_sent_into_its_settings() -> None:
-    assert "facesets.toml" not in run("pipeline", "pics", "--assign").err
+@pytest.mark.parametrize(
+    ("line", "of"),
+    [
+        ("pipeline pics --assign", "`facesets index`"),
+        ("run pics --engine local", "`facesets cluster`"),
+        ("run pics --refine-out sets", "`facesets extend`"),
+        ("pipeline pics --delete", "`facesets index`"),
+        ("pipeline pics --sheet", "`facesets cluster`"),
+        ("pipeline pics --activate 2", "`facesets train`"),
+    ],
+)
+def test_what_a_command_never_takes_from_its_settings_is_not_sent_there(line: str, of: str) -> None:
+    said = " ".join(run(*line.split()).err.split())
+    assert "facesets.toml" not in said
+    assert f"It is an option of {of}" in said
 
 
 def test_folders_without_the_option_that_takes_them_are_told_where_they_go() -> None:

@@ -5,6 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +127,23 @@ def test_what_is_said_once_is_kept_in_mind_for_a_while_only(
     assert len(console.session.reported) <= 1000
     assert said.count("Models: here") < 10
     assert len(said) >= 3000
+
+
+class Slow(dict[str, None]):
+    """Lines of which the first is found so late that another thread comes between."""
+
+    def __iter__(self) -> Iterator[str]:
+        found = super().__iter__()
+        time.sleep(0.002)
+        return found
+
+
+def test_lines_of_several_threads_are_kept_in_mind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_LINES_IN_MIND", 3)
+    monkeypatch.setattr(console.session, "reported", Slow())
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(console.is_new, map(str, range(40))))
+    assert len(console.session.reported) == 3
 
 
 def test_what_is_no_warning_is_said_once_and_not_with_q(

@@ -1,5 +1,6 @@
 """The stage `bodies`: which body model is taken, and where it runs."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,7 @@ def _pack(
     if not name:
         return None
     try:
-        return get_pack(name, conf, notices, progress, stop, known=models.faces_from, fetch=False)
+        find = partial(get_pack, known=models.faces_from, fetch=False, is_named=bool(models.pack))
+        return find(name, conf, notices, progress, stop)
     except FacesetsError:
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -78,7 +79,8 @@ def _attributes(
     known = models.faces_from
     if known is None or (models.pack is None and service_model(known) is not None):
         return None
-    pack = get_pack(models.pack or known.pack, conf, notices, progress, stop, known=known)
+    find = partial(get_pack, known=known, is_named=bool(models.pack))
+    pack = find(models.pack or known.pack, conf, notices, progress, stop)
     made = make_attributes(pack, choose_provider(models.provider, pack.recogniser))
     return None if made is None else attributes_stage(made)
 
@@ -156,5 +158,6 @@ def _landmarks(
     if models.faces_from is None:
         raise ValueError("landmarks of no faces")
     known = models.faces_from
-    pack = get_pack(models.pack or known.pack, conf, notices, progress, stop, known=known)
+    find = partial(get_pack, known=known, is_named=bool(models.pack))
+    pack = find(models.pack or known.pack, conf, notices, progress, stop)
     return landmarks_stage(make_landmarks(pack, choose_provider(models.provider, pack.recogniser)))

@@ -34,6 +34,7 @@ STATUS_FAILED_INPUTS = 3
 _CLEAR_UP_S = 1.0
 _LINES_IN_MIND = 1000
 """That are printed once: a worker prints others for months."""
+_reporting = threading.Lock()
 _SHOW_CURSOR = b"\x1b[?25h"
 """Bars hide it."""
 _LEAST_COLUMN = 20
@@ -190,11 +191,12 @@ def detail(line: str) -> None:
 
 def is_new(line: str) -> bool:
     """Whether a line was not printed, as far as that is kept in mind."""
-    if line in session.reported:
-        return False
-    session.reported[line] = None
-    if len(session.reported) > _LINES_IN_MIND:
-        del session.reported[next(iter(session.reported))]
+    with _reporting:
+        if line in session.reported:
+            return False
+        session.reported[line] = None
+        if len(session.reported) > _LINES_IN_MIND:
+            del session.reported[next(iter(session.reported))]
     return True
 
 

@@ -27,6 +27,20 @@ _NEVER_SET = frozenset(
 )
 """Of a single call, or what such a command has of its own."""
 
+_NOT_TAKEN: Mapping[tuple[str, str], frozenset[str]] = {
+    ("run", "cluster"): frozenset(
+        {
+            *("dual", "full", "engine", "shards", "max-faces", "min-quality", "min-size", "person-threshold"),
+            *("time-bucket", "dual-max-faces", "unknown-method", "unknown-eps", "unknown-min-size"),
+        }
+    ),
+    ("run", "extend"): frozenset({"refine-out"}),
+    ("pipeline", "index"): frozenset({"delete"}),
+    ("pipeline", "cluster"): frozenset({"materialize", "replace", "sheet"}),
+    ("pipeline", "train"): frozenset({"list", "activate", "deactivate"}),
+}
+"""What the other command has for a library, or for a folder, where such a command has none."""
+
 _ELSE = {"pipeline": ' Without one, targets = ["PHOTOS"] below [pipeline] in facesets.toml is taken.'}
 """What is done without the argument, where that is not plain."""
 
@@ -54,9 +68,13 @@ def where_it_belongs(context: "Context", option: str) -> str:
     if (here := _CALLED.get(name, "")) in _of(context.command):
         return f"`{command}` calls it {here}."
     having = [path for path, options in _options(context.find_root()) if option in options]
-    standing = [path for path in _STANDS_FOR.get(command, ()) if path in having]
+    key = name.removeprefix("no-")
+    standing = [
+        path
+        for path in _STANDS_FOR.get(command, ())
+        if path in having and key not in _NOT_TAKEN.get((command, path), ())
+    ]
     if standing and name not in _NEVER_SET:
-        key = name.removeprefix("no-")
         variable = f"{ENVIRONMENT_PREFIX}_{standing[0]}_{key}".upper().replace("-", "_")
         return (
             f"It is an option of `{standing[0]}`, which `{command}` takes from the settings: {key} = … below "

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -105,7 +106,8 @@ def _gpu(conf: "Settings", pack: str | None, known: "CacheSettings | None") -> s
 
     own = None if pack or known is None or service_model(known) else known
     name = detection_options(own, pack, None, None, conf).pack
-    models = get_pack(name, conf, console, SilentProgress(), Stop(), known=own, fetch=False)
+    find = partial(get_pack, known=own, fetch=False, is_named=bool(pack))
+    models = find(name, conf, console, SilentProgress(), Stop())
     choice = choose_provider("auto", models.recogniser)
     if choice.name == "cpu":
         raise CannotInfer(

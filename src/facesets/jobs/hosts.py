@@ -106,7 +106,8 @@ class Host:
         """Why the model pack that is named, else that of the library, is not here; empty if it is."""
         chosen = detection_options(known, named, None, None, self.conf)
         try:
-            get_pack(chosen.pack, self.conf, self.notices, SilentProgress(), Stop(), known=known, fetch=False)
+            find = partial(get_pack, known=known, fetch=False, is_named=bool(named))
+            find(chosen.pack, self.conf, self.notices, SilentProgress(), Stop())
         except FacesetsError:
             return f"the model pack {printable(chosen.pack)} is not here"
         return ""

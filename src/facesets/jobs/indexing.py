@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from facesets.assembly.describing import Asked, describer
+from facesets.assembly.models import detection_options
 from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.errors import Unreachable
 from facesets.file_records import FoundFile
@@ -81,6 +82,17 @@ class Models:
         with self._lock:
             self._loaded.pop(_key(asked, options), None)
 
+    def named(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """What is asked, with the pack that is taken here where neither it nor the library names one.
+
+        Other workers may have other packs, whose faces would be compared with none of these.
+        """
+        if asked.get("pack") or asked.get("skip_faces") or self._service(asked) or self._library.settings:
+            return asked
+        pack = detection_options(None, None, None, None, self._host.conf).pack
+        # One at a path is nowhere else.
+        return asked if len(Path(pack).parts) > 1 else asked | {"pack": pack}
+
     def _service(self, asked: dict[str, Any]) -> str | None:
         return self._host.ml_uri or asked.get("ml_uri")
 
@@ -125,7 +137,7 @@ def _key(asked: dict[str, Any], options: IndexOptions) -> str:
 def index_targets(work: Work, models: Models) -> object:
     """List the targets, and queue what differs in chunks; begun again it queues what is left."""
     cancel_waiting_parts(work.session, work.number)
-    asked, paths = dict(work.options["asked"]), work.host.paths
+    asked, paths = models.named(dict(work.options["asked"])), work.host.paths
     describe, options, _ = models.of(asked, work.read(IndexOptions))
     targets = [from_text(target) for target in work.options["targets"]]
     source = GallerySource(

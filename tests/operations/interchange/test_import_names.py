@@ -284,6 +284,13 @@ def test_an_empty_sidecar_hides_no_names_and_is_told_of(library: Library, tmp_pa
     assert name_of(library, face) == "Anna"
 
 
+def test_an_empty_sidecar_of_two_photos_is_one(library: Library, tmp_path: Path) -> None:
+    for name in ("1.jpg", "1.png"):
+        add_photo_file(library, tmp_path / name, [LEFT])
+    (tmp_path / "1.xmp").write_bytes(b"")
+    assert bring(library, tmp_path).empty == 1
+
+
 @pytest.mark.parametrize(
     ("given", "path", "here"),
     [

@@ -28,6 +28,7 @@ def test_a_place_is_read_however_it_is_spaced(text: str, near: Near) -> None:
         ("48.137", "is no place"),
         ("nan,1", "is no place"),
         ("", "is no place"),
+        ("48.137,11.575km", "is no place"),
         ("148.137,11.575", "148.137 is no latitude. It is between -90 and 90, and comes first"),
         ("1,181", "181 is no longitude"),
         ("1,1,0", "more than 0"),

@@ -44,14 +44,14 @@ class FilesRead:
         Faces that Picasa gives to contacts of whom no file says the name.
     failed : list of str
         Files that could not be read, and why.
-    empty : int
-        Sidecars without a byte, which say as much as none.
+    empty : set of Path
+        Sidecars without a byte, which say as much as none; one may be of two photos.
     """
 
     contacts: dict[str, str] = field(default_factory=dict)
     nameless: int = 0
     failed: list[str] = field(default_factory=list)
-    empty: int = 0
+    empty: set[Path] = field(default_factory=set)
 
     def read_contacts(self, path: Path) -> None:
         """Take over the names of Picasa's contacts.xml."""
@@ -121,15 +121,17 @@ def _picasa_folder(listed: Listed, read: FilesRead) -> PicasaFolder:
 
 def _of_xmp(entry: "DirEntry[str]", listed: Listed, read: FilesRead) -> tuple[NamedRegion, ...]:
     def named(content: bytes) -> tuple[NamedRegion, ...]:
-        if not content:
-            read.empty += 1
-            return ()
         return read_named_regions(content, partial(_pixels, entry.path))
+
+    def said(sidecar: Path, content: bytes) -> tuple[NamedRegion, ...]:
+        if not content:
+            read.empty.add(sidecar)
+        return named(content) if content else ()
 
     for name in sidecars_to_read(entry.name, listed.names):
         sidecar = Path(listed.directory, name)
         may_be_of_a_video = not name.startswith(entry.name) and has_video(entry.name, listed.names)
-        found = read.parsed(sidecar, named)
+        found = read.parsed(sidecar, partial(said, sidecar))
         if found and not (may_be_of_a_video and read.parsed(sidecar, is_of_a_video)):
             return found
     return tuple(

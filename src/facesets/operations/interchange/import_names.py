@@ -153,7 +153,7 @@ def import_names(
         nameless=files.nameless,
         no_names=found.no_names,
         failed=files.failed,
-        empty=files.empty,
+        empty=len(files.empty),
         stopped=found.stopped,
         dry_run=dry_run,
         step=None if dry_run else summary.step,

@@ -13,7 +13,10 @@ USUAL_KM = 10.0
 def place_named(flag: str, text: str) -> Near:
     """A place in degrees, and how far around it, from `LAT,LON` or `LAT,LON,KM`. Raises `WrongUsage`."""
     try:
-        numbers = [float(part) for part in text.strip().removesuffix("km").split(",")]
+        latitude, longitude, *around = text.strip().split(",")
+        numbers = [
+            float(part) for part in (latitude, longitude, *(each.removesuffix("km") for each in around))
+        ]
     except ValueError:
         numbers = []
     if len(numbers) not in (2, 3) or not all(map(math.isfinite, numbers)):
