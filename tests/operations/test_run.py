@@ -341,6 +341,9 @@ def test_a_file_that_cannot_be_read_costs_itself_and_is_shown(
     assert "br\\udce9ken #1?.jpg" in parsed((out / "pages" / "failed.html").read_bytes()).text
     assert not [target for _, target in linked(out) if not target.exists()]
     assert go(photos, out, None).failed == 0
+    shutil.copy2(max(library.photos.glob("*Hugo*.jpg")), photos / "later.jpg")
+    again = go(photos, out, embedder)
+    assert (again.failed, again.failures, again.unreadable, again.new_images) == (0, [], 1, 1)
 
 
 def test_photos_without_any_face_have_pages_too(

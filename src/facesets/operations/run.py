@@ -82,7 +82,7 @@ class RunSummary:
     unreadable : int
         Files that cannot be read, those of earlier runs included.
     failed : int
-        Files that this run could not use, with `failures` to say why.
+        Files that this run could not use and none before it named, with `failures` to say why.
     hint, try_flags
         As `refine` gives them.
     """
@@ -164,7 +164,7 @@ def run(
             embedder, stages, how = prepared
             with cache.writing(embedder.settings):
                 embedded = embed(source, cache, embedder, how, stages=stages, progress=progress, stop=stop)
-        failures = [Failure(each.path, each.reason) for each in embedded.failures]
+        failures = [Failure(each.path, each.reason) for each in embedded.failures if not each.known]
         start = replace(start, new_images=embedded.embedded, failures=failures)
         if stop.requested:
             return _ended(start, stopped=True)
