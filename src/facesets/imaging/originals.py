@@ -60,7 +60,7 @@ def read_decoded(paths: Sequence[str], sha256: str, *, least_edge: int | None = 
         try:
             data = read_regular_file(Path(path), max_bytes=MAX_FILE_BYTES)
         except FileNotFoundError:
-            reason = "there is no file at its path"
+            reason = "cannot be read: there is no file at its path"
             continue
         except (OSError, ValueError) as error:
             reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"

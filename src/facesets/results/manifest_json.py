@@ -20,6 +20,7 @@ from facesets.results.manifest import (
     RefineManifest,
 )
 from facesets.results.manifest_values import is_sound_text
+from facesets.results.run_records import JOURNAL
 
 Manifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest | DuplicatesReport
 M = TypeVar("M", ClusterManifest, RefineManifest, ExportManifest, SetManifest, DuplicatesReport)
@@ -185,10 +186,12 @@ def _upgrade_from_1(raw: dict[str, Any]) -> None:
 
 
 def _damaged(path: Path, why: str) -> str:
-    return (
-        f"{printable(path)} is damaged: {printable(why)[-120:]}. Move it away and run the command that "
-        "wrote it again."
-    )
+    damaged = f"{printable(path)} is damaged: {printable(why)[-120:]}. Move it away and"
+    # Without its manifest a result is nobody's, so that the command alone would refuse the folder.
+    if (path.parent / JOURNAL).is_dir():
+        undo = f"`facesets undo {printable(path.parent)}`"
+        return f"{damaged} take the latest run back, which restores it: {undo} lists the runs."
+    return f"{damaged} run the command that wrote it again."
 
 
 def _field_of(error: Exception) -> str:

@@ -97,7 +97,8 @@ def _of_ours(request: Request, error: Exception) -> Response:
         more = {"kind": "changed"}
     said = f"{error}"
     if isinstance(error, UnreadableImage):
-        said = f"The photo cannot be shown: {said}. Connect the disk that holds it, or put its file back."
+        reason = said.removeprefix("cannot be read: ")
+        said = f"The photo cannot be shown: {reason}. Connect the disk that holds it, or put its file back."
     return answered(request, status, worded(said), **more)
 
 

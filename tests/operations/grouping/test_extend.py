@@ -23,7 +23,7 @@ from tests.fixtures.results import (
 )
 from tests.fixtures.soak import soaking
 
-from facesets.errors import WrongUsage
+from facesets.errors import DamagedFile, WrongUsage
 from facesets.operations.face_sets.discover import discover
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
@@ -63,6 +63,22 @@ def test_new_faces_join_their_people_and_strangers_get_the_next_numbers(
     truth = store.people_by_face()
     for members in [*people(raw).values(), *sets_of(sets).values()]:
         assert len({truth[face] for face in members}) == 1
+
+
+def test_a_damaged_manifest_names_the_undo_that_restores_it(store: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(store, tmp_path)
+    before = people(raw)
+    store.add(2)
+    grow(store, raw)
+    grown = people(raw)
+    (raw / "manifest.json").write_text("{")
+    with pytest.raises(DamagedFile, match=f"Move it away and .*`facesets undo {raw}`"):
+        grow(store, raw)
+    (raw / "manifest.json").unlink()
+    undo(raw, read_runs(raw)[-1].name)
+    assert people(raw) == before
+    grow(store, raw)
+    assert people(raw) == grown != before
 
 
 def test_faces_that_are_too_small_are_nobody_new_and_join_whom_they_resemble(
