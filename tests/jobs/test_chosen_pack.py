@@ -44,8 +44,8 @@ def test_photos_of_an_empty_library_are_left_to_workers_with_the_pack_of_the_one
     monkeypatch: pytest.MonkeyPatch,
     is_set: bool,
 ) -> None:
-    lists = with_pack(tmp_path / "one", "buffalo_s", small_pack, "buffalo_s" if is_set else "")
-    other = with_pack(tmp_path / "other", "buffalo_m", small_pack)
+    lists = with_pack(tmp_path / "one", "open", small_pack, "open" if is_set else "")
+    other = with_pack(tmp_path / "other", "buffalo_l", small_pack)
     photos = make_pictures(tmp_path / "photos", 2)
     index = ("index", "--target", photos, "--skip-clip", "--queue", "--database", library_url)
     number = int(run(*index).out)
@@ -64,7 +64,7 @@ def test_photos_of_an_empty_library_are_left_to_workers_with_the_pack_of_the_one
     works(queue, lists, Stop())
     known = Library(queue).settings
     assert known is not None
-    assert (len(stored(queue)), known.pack) == (2, "buffalo_s")
+    assert (len(stored(queue)), known.pack) == (2, "open")
     done = queue.run(find_job, number)
     assert done is not None
     assert done.state == "done"
@@ -73,20 +73,20 @@ def test_photos_of_an_empty_library_are_left_to_workers_with_the_pack_of_the_one
 def test_a_worker_says_of_no_pack_that_a_job_names_that_nobody_did(
     queue: Database, small_pack: Path, tmp_path: Path
 ) -> None:
-    for named, says in (("buffalo_s", False), ("", True)):
+    for named, says in (("open", False), ("", True)):
         notices = KeptNotices()
-        here = replace(with_pack(tmp_path / f"named{named}", "buffalo_s", small_pack), notices=notices)
+        here = replace(with_pack(tmp_path / f"named{named}", "open", small_pack), notices=notices)
         assert here.lacks_models(Needs(models=True, pack=named), Library(queue)) == ""
-        assert any("Using the model pack buffalo_s" in worded(each) for each in notices.remarks) == says
+        assert any("Using the model pack open" in worded(each) for each in notices.remarks) == says
 
 
 @pytest.mark.usefixtures("queue")
 def test_a_gpu_is_tried_with_a_pack_that_is_said_to_be_chosen_only_where_none_is_named(
     library_url: str, small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_pack(tmp_path, "buffalo_s", small_pack)
+    with_pack(tmp_path, "open", small_pack)
     monkeypatch.setenv("FACESETS_MODELS", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    for named, says in ((("--pack", "buffalo_s"), False), ((), True)):
+    for named, says in ((("--pack", "open"), False), ((), True)):
         done = run("worker", "--gpu", *named, "--until-empty", "--database", library_url)
-        assert ("Using the model pack buffalo_s" in done.err) == says
+        assert ("Using the model pack open" in done.err) == says

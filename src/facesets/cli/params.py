@@ -70,7 +70,7 @@ PackOption = Annotated[
     str | None,
     Option(
         "Model pack, by name or path.",
-        unset="the cache's own, else `pack` of facesets.toml, else one that is here, else buffalo_l",
+        unset="the cache's own, else `pack` of facesets.toml, else buffalo_l, or open if that alone is here",
     ),
 ]
 BodyModelOption = Annotated[

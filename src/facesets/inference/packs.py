@@ -65,11 +65,11 @@ def directories_below(roots: Sequence[Path], parts: Sequence[str]) -> list[Path]
 def usual_pack(named: str, roots: Sequence[Path]) -> str:
     """The pack for what was made with none yet.
 
-    It is the one that settings name, else the default one, else another published one that is here, of
-    several the first of the catalogue; else the default one, which can be fetched. A pack of somebody's own
-    is taken where it is named.
+    It is the one that settings name, else the default one, else the open one if that alone is here, as where
+    `run` could have nothing else; else the default one, which can be fetched. Others are taken where they
+    are named: other programs leave packs behind, too.
     """
-    here = (name for name in (*PUBLISHED, *CONVERTED) if not named and _is_usable(name, roots))
+    here = (name for name in (DEFAULT_PACK, *CONVERTED) if not named and _is_usable(name, roots))
     return named or next(here, DEFAULT_PACK)
 
 
