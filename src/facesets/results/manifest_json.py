@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from facesets.errors import DamagedFile, NewerFormat, WrongUsage
+from facesets.errors import Command, DamagedFile, NewerFormat, WrongUsage
 from facesets.files import json_bytes, printable
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.export_manifest import ExportManifest, SetManifest
@@ -189,7 +189,7 @@ def _damaged(path: Path, why: str) -> str:
     damaged = f"{printable(path)} is damaged: {printable(why)[-120:]}. Move it away and"
     # Without its manifest a result is nobody's, so that the command alone would refuse the folder.
     if (path.parent / JOURNAL).is_dir():
-        undo = f"`facesets undo {printable(path.parent)}`"
+        undo = Command("undo", printable(path.parent))
         return f"{damaged} take the latest run back, which restores it: {undo} lists the runs."
     return f"{damaged} run the command that wrote it again."
 

@@ -72,7 +72,7 @@ def test_a_damaged_manifest_names_the_undo_that_restores_it(store: MadeStore, tm
     grow(store, raw)
     grown = people(raw)
     (raw / "manifest.json").write_text("{")
-    with pytest.raises(DamagedFile, match=f"Move it away and .*`facesets undo {raw}`"):
+    with pytest.raises(DamagedFile, match=f"Move it away and .*`undo {raw}`"):
         grow(store, raw)
     (raw / "manifest.json").unlink()
     undo(raw, read_runs(raw)[-1].name)
