@@ -8,7 +8,13 @@ import pytest
 from tests.fixtures.made_listing import MadeUpListing, NoModels
 
 from facesets.file_records import FoundFile
-from facesets.operations.ingest.index_chunks import FILES_IN_CHUNK, ChunksSummary, hand_over_chunks
+from facesets.operations.ingest.index_chunks import (
+    FEWEST_IN_CHUNK,
+    MOST_IN_CHUNK,
+    ChunksSummary,
+    hand_over_chunks,
+    size_of_next,
+)
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
@@ -23,7 +29,7 @@ def listed(database: Database, folder: Path, count: int) -> tuple[ChunksSummary,
 
     def hand_over(files: Sequence[FoundFile]) -> None:
         nonlocal handed
-        assert len(files) <= FILES_IN_CHUNK
+        assert len(files) <= MOST_IN_CHUNK
         handed += len(files)
 
     tracemalloc.start()
@@ -47,6 +53,17 @@ def test_ten_times_the_files_take_no_more_memory(database: Database, tmp_path: P
     few, _, small = listed(database, tmp_path, 10_000)
     many, handed, large = listed(database, tmp_path, 100_000)
     assert (few.listed, many.listed, many.queued, handed) == (10_000, 100_000, 100_000, 100_000)
-    assert many.chunks == -(-100_000 // FILES_IN_CHUNK)
+    assert 100_000 / MOST_IN_CHUNK < many.chunks < 1.3 * 100_000 / MOST_IN_CHUNK
     assert large < 1.2 * small
     assert large < 20_000_000
+
+
+def test_several_workers_have_work_to_the_end_however_few_the_photos_are() -> None:
+    queued, sizes = 0, []
+    while queued < 20_000:
+        sizes.append(size_of_next(queued))
+        queued += sizes[-1]
+        # None is left waiting for the last chunk of another, but for a fraction of the time that all takes.
+        assert sizes[-1] <= max(queued / 32, FEWEST_IN_CHUNK)
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == MOST_IN_CHUNK

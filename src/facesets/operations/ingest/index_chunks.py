@@ -24,8 +24,10 @@ from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 
-FILES_IN_CHUNK = 256
+FEWEST_IN_CHUNK, MOST_IN_CHUNK = 64, 256
 """So many that opening a session and the last files of a chunk, during which threads wait, are little."""
+_LARGEST_SHARE = 32
+"""A chunk is at most this part of those before it: workers that find none left do not wait long for the last."""
 _COMPARED_AT_ONCE = 4_000
 _FAILURES_NAMED = 100
 
@@ -110,9 +112,9 @@ def _handed_over(
                 first_below.update((root, stamp) for stamp in stamps[:1] if belongs(_path(stamp), root))
         waiting += _differing(stamps, library, options, summary, linked)
         progress.advance(len(stamps))
-        while len(waiting) >= FILES_IN_CHUNK:
-            _hand(waiting[:FILES_IN_CHUNK], hand_over, summary)
-            del waiting[:FILES_IN_CHUNK]
+        while len(waiting) >= (size := size_of_next(summary.queued)):
+            _hand(waiting[:size], hand_over, summary)
+            del waiting[:size]
     if waiting and not summary.stopped:
         _hand(waiting, hand_over, summary)
     if not summary.stopped:
@@ -120,6 +122,11 @@ def _handed_over(
     summary.galleries, summary.ignored = len(source.galleries), len(source.ignored)
     summary.passed_over = dict(source.passed_over)
     return summary
+
+
+def size_of_next(queued: int) -> int:
+    """How many files the next chunk has, after so many: small ones first, for how many come is not known."""
+    return min(max(queued // _LARGEST_SHARE, FEWEST_IN_CHUNK), MOST_IN_CHUNK)
 
 
 def _finish_listing(
