@@ -22,7 +22,14 @@ from facesets.operations.people.corrections.naming import name
 from facesets.places import EARTH_KM, Near
 from facesets.records import ClipModel
 from facesets.store.postgres import described_photos as described
-from facesets.store.postgres import photo_gathered, photo_latest, photo_search, search, vector_index
+from facesets.store.postgres import (
+    photo_gathered,
+    photo_latest,
+    photo_numbers,
+    photo_search,
+    search,
+    vector_index,
+)
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models
@@ -100,6 +107,17 @@ def fill(database: Database) -> None:
                 name(database, str(face_on(database, number, place)), who, into=True, face=True, by="tester")
     set_birth(database, "Anna", Birth(year=ANNA_BORN), by="tester", today=date(2026, 1, 1))
     database.run(tag_and_describe)
+    gone = [known.path for known in plainly() if not has_file(known)]
+    database.run(
+        lambda connection: connection.execute(
+            "UPDATE image_paths SET reason = 'gone' WHERE path = ANY(%s)", (gone,)
+        )
+    )
+
+
+def has_file(known: Known) -> bool:
+    """Those most similar to what is asked for are gone."""
+    return known.vector > 0.9
 
 
 def face_on(database: Database, number: int, place: int) -> int:
@@ -176,7 +194,8 @@ def is_old(known: Known, people: tuple[str, ...], ages: AgeRange) -> bool:
 def fits(known: Known, asked: "Asked") -> bool:
     first, last = asked.dates.first, asked.dates.last
     return (
-        set(asked.people) <= known.people
+        has_file(known)
+        and set(asked.people) <= known.people
         and (first is None or (known.taken is not None and known.taken.date() >= first))
         and (last is None or (known.taken is not None and known.taken.date() <= last))
         and (
@@ -230,13 +249,15 @@ def by_index(database: Database, monkeypatch: pytest.MonkeyPatch, way: str) -> N
         return
     row = database.run(clip_models)[0]
     database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
-    monkeypatch.setattr(search, "_MEETING_TAKES", 0.0)
-    monkeypatch.setattr(search, "FEWEST_IMAGES", PHOTOS if way == "gathered" else 0)
+    monkeypatch.setattr(photo_numbers, "_MEETS_US", 0.0)
+    monkeypatch.setattr(search, "FEWEST_IMAGES", 0 if way.startswith("walked") else PHOTOS)
+    if way in ("all lists", "one list"):
+        monkeypatch.setattr(photo_numbers, "_is_sooner_read", lambda *_: way == "all lists")
     if way == "walked":
         monkeypatch.setattr(search, "_MOST_COMPARED", 0)
     if way == "walked and given up":
         monkeypatch.setattr(search, "CANDIDATES", 1)
-        monkeypatch.setattr(search, "_LOOKED_UP", 0.1)
+        monkeypatch.setitem(search._LOOKED_UP, "image_embeddings", 0)
         monkeypatch.setattr(vector_index, "_MOST_TUPLES_SCANNED", 1)
 
 
@@ -252,6 +273,8 @@ def by_index(database: Database, monkeypatch: pytest.MonkeyPatch, way: str) -> N
                 ("", 4, 1000),
                 ("gathered", 2000, 10),
                 ("gathered", 4, 1000),
+                ("all lists", 4, 1000),
+                ("one list", 4, 1000),
                 ("walked", 2000, 10),
                 ("walked and given up", 4, 1000),
             )
@@ -299,8 +322,10 @@ def test_all_conditions_hold_together_however_photos_are_found(
                 found = find_photos(connection, meant, offset=offset, limit=limit)
                 assert [each.sha256 for each in found] == latest[offset : offset + limit], asked
             assert count_photos(connection, meant) == len(right), asked
-            near = photos_near(connection, row, np.array([1, 0], np.float32), meant, limit=100)
-            assert [each.sha256 for each in near] == sorted(right, key=lambda each: known[each].vector), asked
+            nearest = sorted(right, key=lambda each: known[each].vector)
+            for limit in (3, 100):
+                near = photos_near(connection, row, np.array([1, 0], np.float32), meant, limit=limit)
+                assert [each.sha256 for each in near] == nearest[:limit], asked
             if asked.words:
                 reported = described.described_photos(connection, meant, limit=100)
                 assert {each.path for each in reported} == {known[sha256].path for sha256 in right}, asked

@@ -1,4 +1,4 @@
-"""All photos that a filter means: how they are gathered, how many they are about, and their numbers.
+"""All photos that a filter means: how they are gathered, and how many they are about.
 
 How many fit is found out by looking at some photos from all over the library: PostgreSQL does not know how
 many are near a place, nor how many conditions hold together.
@@ -30,7 +30,6 @@ ANY_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AN
 
 _OF_ALL = sql.SQL("SELECT i.id, i.taken FROM images i WHERE {conditions}")
 _OF_TAG = sql.SQL("SELECT i.id, i.taken FROM {photos} i WHERE {conditions}")
-_NUMBERS = sql.SQL("SELECT i.id FROM ({fits}) i WHERE {late} AND {has_file} LIMIT %(most)s + 1")
 # Steps of the golden ratio: they leave no large gap, and the same photos are looked at each time.
 _SHARE = sql.SQL(
     """WITH ends AS MATERIALIZED (SELECT min(id) AS first, max(id) AS last FROM images)
@@ -57,14 +56,6 @@ def share_fitting(connection: Connection, asked: PhotoFilter) -> Share:
     row = only_row(connection.execute(statement, given | {"looked_at": _LOOKED_AT}, prepare=False))
     span, fitting, there = (float(each) for each in row)
     return Share(span * fitting / _LOOKED_AT, span * there / _LOOKED_AT)
-
-
-def numbers_of(connection: Connection, asked: PhotoFilter, most: int) -> list[int] | None:
-    """The numbers of all photos with a file that a filter means; None where there are more than so many."""
-    found = all_fitting(connection, asked)
-    statement = _NUMBERS.format(fits=found.fits, late=found.late, has_file=HAS_FILE)
-    rows = connection.execute(statement, found.parameters | {"most": most}, prepare=False).fetchall()
-    return None if len(rows) > most else [number for (number,) in rows]
 
 
 def all_fitting(connection: Connection, asked: PhotoFilter) -> Gathered:

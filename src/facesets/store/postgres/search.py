@@ -3,13 +3,12 @@
 Up to some ten thousand vectors are compared one by one, which is exact and fast enough. Beyond, an index of
 half-precision vectors proposes candidates, and the full vectors of the best of them decide. Where conditions
 leave few images, these are gathered first and compared one by one: an index would have to be searched far and
-wide. How many are few grows with the root of how many there are: the more fit the sooner an index is done.
+wide.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
 from typing import Any
 
 from psycopg import sql
@@ -21,19 +20,20 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
-from facesets.store.postgres.photo_fitting import numbers_of, share_fitting
+from facesets.store.postgres.photo_latest import about_photos
+from facesets.store.postgres.photo_numbers import Numbers, numbers_if_sooner, numbers_of
 from facesets.store.postgres.photo_places import distance_from
 from facesets.store.postgres.vector_index import CANDIDATES, Vectors, has_index, scan_for
 
 FEWEST_IMAGES = 2_000
 """So many are compared one by one however soon an index would be done, for that is exact."""
-_MEETING_TAKES = 4.0
-"""Meeting a photo in an index and looking whether it fits, in times of gathering one and comparing it."""
-_GUESSED_WRONG = 4
 _MOST_COMPARED = 60_000
-# Times as many as are asked for, of ten at least. Two ways of finding faces that share a recogniser find each
-# face twice, and among so many the order by half-precision vectors misses none that full ones put first.
-_LOOKED_UP, _LEAST_LIMIT = 4, 10
+_LEAST_LIMIT = 10
+_LOOKED_UP = {"face_embeddings": 4, "image_embeddings": 2}
+"""Times as many as are asked for, of ten at least, among which the full vectors decide.
+
+Two ways of finding faces that share a recogniser find each face twice.
+"""
 _NO_ORDER = sql.SQL("")
 _NOTHING: Mapping[str, object] = {}
 _OF_PERSON = [sql.SQL("f.person_id = ANY(%(persons)s::uuid[])")]
@@ -102,7 +102,7 @@ def nearest(
     ----------
     also, more : conditions and parameters of the source
     """
-    shortlist = _LOOKED_UP * max(limit, _LEAST_LIMIT)
+    shortlist = _LOOKED_UP[vectors.table] * max(limit, _LEAST_LIMIT)
     _, given = conditions(asked)
     parameters = {
         **more,
@@ -125,7 +125,7 @@ def nearest(
     if asked.open:
         scan_for(connection, max(CANDIDATES, shortlist), farther=False)
         rows = connection.execute(_among_nearest(search), parameters).fetchall()
-    elif (few := _if_few(connection, asked, shortlist)) is not None:
+    elif few := numbers_if_sooner(connection, asked, wanted=shortlist, few=FEWEST_IMAGES):
         return _best_of(connection, replace(search, conditions=also), parameters, few)
     if len(rows) < limit:
         scan_for(connection, max(CANDIDATES, shortlist), farther=True)
@@ -134,7 +134,7 @@ def nearest(
     if len(rows) < limit and not asked.open:
         # An index is not searched without end: those that it did not come to may fit.
         few = numbers_of(connection, asked, _MOST_COMPARED)
-        if few is not None and len(few) > len(rows):
+        if few is not None and few.count > len(rows):
             return _best_of(connection, replace(search, conditions=also), parameters, few)
     return rows
 
@@ -198,32 +198,28 @@ def _best(search: _Search, embeddings: sql.Composable, order: sql.Composable = _
     )
 
 
-def _if_few(connection: Connection, asked: PhotoFilter, shortlist: int) -> list[int] | None:
-    """The numbers of the images that fit, where comparing them one by one is shorter than to walk an index.
-
-    The fewer of all fit the more an index passes by for each.
-    """
-    share = share_fitting(connection, asked)
-    few = max(FEWEST_IMAGES, sqrt(_MEETING_TAKES * shortlist * share.of))
-    return numbers_of(connection, asked, int(_GUESSED_WRONG * few)) if share.fitting <= few else None
-
-
-def _if_fewer(connection: Connection, asked: PhotoFilter) -> list[int] | None:
+def _if_fewer(connection: Connection, asked: PhotoFilter) -> Numbers | None:
     """The numbers of the images that fit, where there is no index and those are fewer than half of all."""
-    share = share_fitting(connection, asked)
-    few = min(share.of / 2, _MOST_COMPARED)
-    return numbers_of(connection, asked, _MOST_COMPARED) if share.fitting <= few else None
+    half = int(about_photos(connection) / 2) or _MOST_COMPARED
+    return numbers_of(connection, asked, min(half, _MOST_COMPARED))
 
 
 def _best_of(
-    connection: Connection, search: _Search, parameters: Mapping[str, object], images: Sequence[int]
+    connection: Connection, search: _Search, parameters: Mapping[str, object], few: Numbers
 ) -> list[tuple[Any, ...]]:
-    """The rows that `nearest` gives, where these images alone fit, and have files."""
+    """The rows that `nearest` gives, where these images alone fit."""
     # The planner would read all vectors sooner than a hundredth of them, which lie apart.
     connection.execute("SET LOCAL enable_seqscan TO off")
     of_images = _OF_IMAGES[search.vectors.table].format(model=sql.Literal(search.vectors.model_id))
     statement = _best(search, of_images)
-    rows = connection.execute(statement, {**parameters, "images": images}, prepare=False).fetchall()
+    limit, best = int(str(parameters["limit"])), int(str(parameters["shortlist"]))
+    while True:
+        given = {**parameters, "images": few.text, "best": best}
+        rows = connection.execute(statement, given, prepare=False).fetchall()
+        # Among the best may be some whose files are all gone.
+        if len(rows) == limit or best >= few.count:
+            break
+        best = few.count
     connection.execute("SET LOCAL enable_seqscan TO DEFAULT")
     return rows
 
@@ -231,7 +227,7 @@ def _best_of(
 _OF_IMAGES = {
     "image_embeddings": sql.SQL(
         """(SELECT * FROM image_embeddings WHERE model_id = {model} AND image_id = ANY(%(images)s::bigint[])
-            ORDER BY embedding <=> %(query)s::vector LIMIT %(limit)s)"""
+            ORDER BY embedding <=> %(query)s::vector LIMIT %(best)s)"""
     ),
     "face_embeddings": sql.SQL(
         """(SELECT * FROM face_embeddings WHERE model_id = {model} AND face_id = ANY(ARRAY(

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from facesets.store.postgres.server.sizing import shared_buffers_mb
+from facesets.store.postgres.server.sizing import share_mb, shared_buffers_mb
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,12 @@ def test_the_server_takes_an_eighth_of_what_its_container_may_have(
     assert shared_buffers_mb(tmp_path) == megabytes
 
 
-def test_without_a_limit_it_takes_an_eighth_of_the_machine_within_bounds(tmp_path: Path) -> None:
+def test_without_a_limit_it_takes_as_much_of_the_machine_within_bounds(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text("max\n")
     assert shared_buffers_mb(tmp_path) == shared_buffers_mb(tmp_path / "none")
-    assert 128 <= shared_buffers_mb(tmp_path) <= 2048
+    assert 128 <= shared_buffers_mb(tmp_path) <= 8192
+
+
+@pytest.mark.parametrize(("memory", "share"), [(4, 0.5), (8, 1), (16, 2), (24, 4), (32, 6), (64, 8)])
+def test_of_more_memory_it_takes_a_larger_share(memory: int, share: float) -> None:
+    assert share_mb(memory * 1024) == share * 1024

@@ -1,0 +1,209 @@
+"""The numbers of all photos that a filter means, read from lists that indexes have.
+
+Of most conditions an index has the list of the photos that fulfil it, some millions a second. The shortest is
+read whole, and so are those that are not much longer. What else is asked for is looked up for each photo that
+is left, which takes ten times as long.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from psycopg import sql
+
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.photo_ages import in_years_of_age, of_age
+from facesets.store.postgres.photo_conditions import NONE, ONE_BY_ONE, Conditions, has_row
+from facesets.store.postgres.photo_dates import taken_on
+from facesets.store.postgres.photo_filter import PhotoFilter, conditions_on_metadata, together
+from facesets.store.postgres.photo_fitting import share_fitting
+from facesets.store.postgres.photo_gathered import all_of
+from facesets.store.postgres.photo_latest import about_photos
+from facesets.store.postgres.photo_people import showing
+from facesets.store.postgres.photo_tags import AskedTag, of_tag, tagged
+from facesets.store.postgres.photo_words import WORDS, described_with
+
+# Microseconds of a processor that takes its data from memory, as measured among a million photos.
+_READS_US, _READS_PLACE_US, _READS_FACES_US = 0.3, 1.5, 2.0
+_ASKS_US, _ASKS_FACES_US, _ASKS_AGE_US = 1.5, 4.0, 3.0
+_COMPARES_US, _MEETS_US = 3.0, 25.0
+_LEAST_KNOWN = 0.001
+"""Of all photos: of as many some hundreds that are looked at show nothing."""
+_GUESSED_WRONG = 4
+"""So many times as many may fit as were expected."""
+
+_OF_PERSON = sql.SQL("SELECT f.image_id AS id FROM face_detections f WHERE f.person_id = {}::uuid")
+_OF_METADATA = sql.SQL("SELECT m.image_id AS id FROM photo_metadata m WHERE {}")
+_OF_DATES = sql.SQL("SELECT i.id FROM {photos} i WHERE {dates}")
+_IS_OF_DATES = sql.SQL("EXISTS (SELECT FROM (SELECT * FROM images d WHERE d.id = i.id OFFSET 0) i WHERE {})")
+_OF_FACE_TAG = sql.SQL(
+    "SELECT f.image_id AS id FROM face_tags t JOIN face_detections f ON f.id = t.face_id WHERE t.tag_id = {}"
+)
+_OF_WORDS = sql.SQL(
+    "SELECT d.image_id AS id FROM descriptions d WHERE d.words @@ {} AND d.image_id IS NOT NULL"
+)
+_EXPLAINED = sql.SQL("EXPLAIN (FORMAT JSON) {}")
+_IN_ALL = sql.SQL(" INTERSECT ")
+_LISTED = sql.SQL("SELECT i.id FROM ({lists}) i WHERE {conditions}")
+# How old somebody is on a photo depends on when it was taken.
+_OF_AGE = sql.SQL("SELECT i.id FROM images i WHERE i.id = ANY(ARRAY({numbers})) AND {years} AND {ages}")
+_NUMBERS = sql.SQL(
+    """SELECT count(*), coalesce(array_agg(id), '{{}}')::text
+        FROM (SELECT id FROM ({numbers}) i LIMIT %(most)s + 1) i"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Numbers of photos, some of them twice, as PostgreSQL writes an array of them."""
+
+    count: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """The photos for which something holds.
+
+    Attributes
+    ----------
+    numbers : statement
+        Reads them.
+    holds : condition
+        The same, asked of an image `i`.
+    reads_us, asks_us : float
+        How long either takes for a photo.
+    dates : str
+        Whether it has only photos of the dates asked for, and whether that is all it says.
+    length : float
+        About how many they are.
+    """
+
+    numbers: sql.Composed
+    holds: sql.Composable
+    reads_us: float = _READS_US
+    asks_us: float = _ASKS_US
+    dates: Literal["", "too", "only"] = ""
+    length: float = 0.0
+
+
+def numbers_of(connection: Connection, asked: PhotoFilter, most: int) -> Numbers | None:
+    """The numbers of all photos that a filter means, also of those without a file.
+
+    None where they are more than so many, and where nothing is asked for of which there is a list.
+    """
+    lists, given = _lists(connection, asked)
+    return _numbers(connection, asked, lists, given, most) if lists else None
+
+
+def numbers_if_sooner(connection: Connection, asked: PhotoFilter, *, wanted: int, few: int) -> Numbers | None:
+    """The same where they are few, or reading and comparing them is sooner done than a walk of an index.
+
+    Parameters
+    ----------
+    wanted : int
+        So many that fit the walk is to meet, which passes by the more others the fewer of all fit.
+    """
+    lists, given = _lists(connection, asked)
+    if not lists:
+        return None
+    fitting = lists[0].length
+    if fitting > few:
+        of = about_photos(connection)
+        if len(lists) > 1 or asked.ages is not None:
+            fitting = max(share_fitting(connection, asked).fitting, _LEAST_KNOWN * of)
+        if fitting > few and _takes_us(lists, asked, fitting) > _MEETS_US * wanted * of / fitting:
+            return None
+    return _numbers(connection, asked, lists, given, _GUESSED_WRONG * max(int(fitting), few))
+
+
+def _takes_us(lists: Sequence[_List], asked: PhotoFilter, fitting: float) -> float:
+    """How long it takes to read the numbers of those that fit, about so many, and to compare them."""
+    read, others = _parted(lists)
+    reading = sum(each.reads_us * each.length for each in read)
+    asking = sum(each.asks_us for each in others) + (_ASKS_AGE_US if asked.ages is not None else 0.0)
+    return reading + asking * lists[0].length + _COMPARES_US * fitting
+
+
+def _parted(lists: Sequence[_List]) -> tuple[list[_List], list[_List]]:
+    """Lists to read, and those of which the photos of the shortest are sooner asked."""
+    shortest, *longer = lists
+    read = [shortest, *(each for each in longer if _is_sooner_read(each, shortest))]
+    known = {"only"} if any(each.dates for each in read) else set()
+    return read, [each for each in longer if each not in read and each.dates not in known]
+
+
+def _is_sooner_read(each: _List, shortest: _List) -> bool:
+    return each.reads_us * each.length <= each.asks_us * shortest.length
+
+
+def _numbers(
+    connection: Connection,
+    asked: PhotoFilter,
+    lists: Sequence[_List],
+    given: Mapping[str, object],
+    most: int,
+) -> Numbers | None:
+    read, others = _parted(lists)
+    all_hold = all_of(([each.holds for each in others], {}))
+    numbers = _LISTED.format(lists=_IN_ALL.join(each.numbers for each in read), conditions=all_hold)
+    years = in_years_of_age(connection, asked.ages, asked.persons, sql.SQL("i.taken"))
+    ages = of_age(asked.ages, asked.persons, ONE_BY_ONE)
+    if asked.ages is not None:
+        numbers = _OF_AGE.format(numbers=numbers, years=all_of(years), ages=all_of(ages))
+    parameters = {**given, **years[1], **ages[1], "most": most}
+    statement = _NUMBERS.format(numbers=numbers)
+    count, text = only_row(connection.execute(statement, parameters, prepare=False))
+    return None if count > most else Numbers(count, text)
+
+
+def _lists(connection: Connection, asked: PhotoFilter) -> tuple[list[_List], dict[str, object]]:
+    """What there are lists of, the shortest first, and the parameters of all."""
+    shown = showing(asked.persons, ONE_BY_ONE)
+    metadata = conditions_on_metadata(asked)
+    # Where a place or a camera is asked for its row says when, too.
+    dates = NONE if metadata[0] else taken_on(asked.dates)
+    words = described_with(asked.words, ONE_BY_ONE)
+    given = together(shown, metadata, dates, words)[1]
+    lists = [
+        *(
+            _List(_OF_PERSON.format(sql.Placeholder(name)), holds)
+            for name, holds in zip(shown[1], shown[0], strict=True)
+        ),
+        *_of_metadata(metadata, _READS_US if asked.near is None else _READS_PLACE_US),
+        *(_of_tag(tag, dates) for tag in asked.tags),
+        *(_List(_OF_WORDS.format(WORDS), holds) for holds in words[0]),
+        *_of_dates(dates),
+    ]
+    known = [replace(each, length=_length(connection, each, given, asked)) for each in lists]
+    return sorted(known, key=lambda each: each.length), given
+
+
+def _of_metadata(metadata: Conditions, reads_us: float) -> Iterator[_List]:
+    if metadata[0]:
+        holds = has_row("photo_metadata", "m", all_of(metadata), ONE_BY_ONE)
+        yield _List(_OF_METADATA.format(all_of(metadata)), holds, reads_us)
+
+
+def _of_tag(tag: AskedTag, dates: Conditions) -> _List:
+    (holds,), _ = tagged([tag], ONE_BY_ONE)
+    if tag.target == "scene":
+        # Its index has the times of the photos, too.
+        numbers = _OF_DATES.format(photos=of_tag(tag), dates=all_of(dates))
+        return _List(numbers, holds, dates="too" if dates[0] else "")
+    return _List(_OF_FACE_TAG.format(sql.Literal(tag.number)), holds, _READS_FACES_US, _ASKS_FACES_US)
+
+
+def _of_dates(dates: Conditions) -> Iterator[_List]:
+    if dates[0]:
+        numbers = _OF_DATES.format(photos=sql.Identifier("images"), dates=all_of(dates))
+        yield _List(numbers, _IS_OF_DATES.format(all_of(dates)), dates="only")
+
+
+def _length(connection: Connection, each: _List, given: Mapping[str, object], asked: PhotoFilter) -> float:
+    """About how many photos it has: as PostgreSQL knows, but for places, of which it knows nothing."""
+    if each.reads_us == _READS_PLACE_US:
+        there = PhotoFilter(near=asked.near, cameras=asked.cameras, dates=asked.dates)
+        return share_fitting(connection, there).fitting
+    explained = connection.execute(_EXPLAINED.format(each.numbers), given, prepare=False)
+    return float(only_row(explained)[0][0]["Plan"]["Plan Rows"])
