@@ -100,7 +100,5 @@ def embed_photos(
         if measured != tuning:
             tuning, embedder = measured, load(tuning=measured)
         how = dataclasses.replace(options, workers=tuning.workers, batch_size=tuning.images_per_run)
-        summary = embed(
-            photos, store, embedder, how, stages=stages, stopwatch=stopwatch, progress=progress, stop=stop
-        )
-    return summary, how
+        run = partial(embed, stages=stages, stopwatch=stopwatch, progress=progress, stop=stop)
+        return run(photos, store, embedder, how), how
