@@ -53,6 +53,15 @@ def test_wrong_usage_ends_with_status_2(arguments: list[str]) -> None:
     assert run(*arguments).status == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "line"), [("my photos", "'my photos' faces.npz"), ("my.npz", "PHOTOS my.npz")]
+)
+def test_embed_with_one_argument_shows_the_whole_line(given: str, line: str) -> None:
+    result = run("embed", given)
+    assert result.status == 2
+    assert f"name the photos and the file for their faces: `facesets embed {line}`." in result.err
+
+
 @pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_failure() -> None:
     line = f"{sys.executable} -m facesets models list | true; exit ${{PIPESTATUS[0]}}"

@@ -35,14 +35,24 @@ def test_flags_environment_file_and_defaults_in_this_order(tmp_path: Path) -> No
         ("speed = 3\n", "speed"),
         ("[worker]\npaths = ['/x']\n", "Z:/photos"),
         ("[schedule]\ndaily = 3\n", "03:00"),
+        ("targets = [1]\n", "facesets.toml is no setting of all commands. Remove it, or put it below"),
+        (
+            "[pipeline]\ntargets = [1]\n",
+            '`targets` below [pipeline] in {file} has to be a list of texts: targets = ["…"].',
+        ),
+        ("[index]\ntarget = 1\n", "`target` below [index] in {file} has to be a list of texts"),
+        ("[cluster]\nsheet = 1\n", "`sheet` below [cluster] in {file} has to be true or false."),
+        ("[index]\nbody_model = 1\n", '[index] in {file} has to be one text: body-model = "…".'),
+        ("[refine]\nmin-faces = [1]\n", "[refine] in {file} has to be one value: min-faces = …."),
         ("not toml", "Cannot read the settings"),
         (f"x = {'[' * 30_000}", "Cannot read the settings"),
     ],
 )
 def test_a_slip_in_the_file_is_said(tmp_path: Path, text: str, said: str) -> None:
-    written(tmp_path, text)
+    said = said.replace("{file}", str(written(tmp_path, text)))
     result = run("doctor", cwd=tmp_path)
-    assert (result.status, said in result.err) == (2, True)
+    assert result.status == 2
+    assert said in result.err
 
 
 def test_model_packs_are_looked_for_where_one_says_first(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
-from facesets.joiners import joiners
+from facesets.joiners import made_printable
 
 if os.name == "nt":  # pragma: no cover
     import msvcrt
@@ -243,14 +243,7 @@ def printable(path: str | os.PathLike[str]) -> str:
     Joiners stay where they belong to how a name is written: within emoji, and in scripts that need them.
     """
     text = os.fspath(path).encode("utf-8", errors="backslashreplace").decode("utf-8")
-    if text.isprintable():
-        return text
-    kept = joiners(text)
-    shown = (
-        c if c.isprintable() or at in kept else c.encode("unicode_escape").decode()
-        for at, c in enumerate(text)
-    )
-    return "".join(shown)
+    return made_printable(text, lambda character: character.encode("unicode_escape").decode())
 
 
 def name_parts(path: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 _JOINER = re.compile("(?<=(.))\ufe0f?([\u200c\u200d])(?=(.))")
 _EMOJIS = re.compile("[\u2194-\u21aa\u2300-\u27bf\u2934\u2935\u2b05-\u2b55\U0001f000-\U0001faff]{2}")
@@ -14,6 +15,14 @@ _SCRIPTS = {
 def joiners(text: str) -> set[int]:
     """Where joiners of a text are part of an emoji, or between letters of a script that needs them."""
     return {found.start(2) for found in _JOINER.finditer(text) if _joins(*found.group(1, 2, 3))}
+
+
+def made_printable(text: str, instead: Callable[[str], str]) -> str:
+    """A text with something instead of what does not print, but for joiners where they belong."""
+    if text.isprintable():
+        return text
+    kept = joiners(text)
+    return "".join(c if c.isprintable() or at in kept else instead(c) for at, c in enumerate(text))
 
 
 def _joins(before: str, joiner: str, after: str) -> bool:

@@ -204,7 +204,8 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
     for command, values in content.items():
         if not isinstance(values, dict):
             raise WrongUsage(
-                f"`{command}` in {printable(file or '')} is neither a setting nor a [command]. Remove it."
+                f"`{command}` in {printable(file or '')} is no setting of all commands. Remove it, or put it "
+                "below the [command] that has it."
             )
         flags[command] = {flag.replace("-", "_"): value for flag, value in values.items()}
     models = env.get("FACESETS_MODELS") or texts.get("models")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from facesets.assembly.models import detection_options
-from facesets.assembly.packs import get_pack
+from facesets.assembly.packs import get_pack, refuse_to_fetch_another
 from facesets.assembly.stages import MAKERS, StageModels
 from facesets.errors import MissingModelPack, RecogniserMismatch
 from facesets.inference.local import LocalEmbedder
@@ -72,6 +72,19 @@ def test_a_pack_of_the_same_name_does_not_take_the_place_of_the_one_used(
         cache.commit([], [])
     with pytest.raises(RecogniserMismatch, match="the two never mix"):
         cache.require(models_of(other))
+
+
+def test_a_pack_that_would_be_refused_is_not_fetched(
+    small_pack: Path, open_pack: Path, settings: Settings
+) -> None:
+    models = models_of(small_pack)
+    with pytest.raises(RecogniserMismatch, match=r"The faces of a cache come from the pack .* not fetched"):
+        refuse_to_fetch_another("open", models, settings, "a cache")
+    for name in (models.pack, None, "unheard-of"):
+        refuse_to_fetch_another(name, models, settings, "a cache")
+    have(settings, "open", open_pack)
+    # Its models say whether it is the same.
+    refuse_to_fetch_another("open", models, settings, "a cache")
 
 
 def test_flag_then_store_then_environment_then_file_then_default(pack_dir: Path, tmp_path: Path) -> None:

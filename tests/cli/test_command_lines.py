@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from facesets.cli.app import app, by_parameter
+from facesets.cli.app import app
 from facesets.cli.guide import GROUPS, GUIDE
+from facesets.cli.settings_file import by_parameter
 from facesets.settings import load
 from tests.fixtures.parsing import command_lines, commands, parse
 from tests.fixtures.program import REPOSITORY
@@ -49,7 +50,7 @@ def test_settings_that_a_document_shows_exist(tmp_path: Path) -> None:
     for block in filter(heading.search, blocks):
         file = tmp_path / "facesets.toml"
         file.write_text(block)
-        shown |= by_parameter(load({"FACESETS_CONFIG": str(file)}).flags).keys()
+        shown |= by_parameter(get_command(app), load({"FACESETS_CONFIG": str(file)})).keys()
     assert {"embed", "refine", "index"} <= shown
 
 

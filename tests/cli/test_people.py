@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,43 @@ def test_a_further_name_is_told_as_such_and_what_is_unknown_is_a_dash(
 ) -> None:
     anna = who_is(library, "anna-0-0")[:8]
     named = ("--database", library_url)
-    assert f"Anna ({anna}): named; 4 faces. Step" in run("people", "name", anna, "Anna", *named).out
+    assert f"Anna ({anna}): named; 4 faces in all. Step" in run("people", "name", anna, "Anna", *named).out
     further = run("people", "name", anna, "Mother", *named).out
-    assert f"Anna ({anna}): also called Mother; 4 faces. Step" in further
+    assert f"Anna ({anna}): also called Mother; 4 faces in all. Step" in further
+    log = run("people", "log", *named).out.splitlines()
+    assert log[0].split() == ["step", "when", "changed", "who", "what"]
+    assert run("people", "undo", *named).out.endswith(f"({log[1].split()[3]} faces changed).\n")
+    assert run("people", "redo", *named).status == 0
     first = run("people", "list", *named).out.splitlines()[1]
     assert first.split() == [anna, "Anna,", "Mother", "4", "4", "4", "-", "-"]
+
+
+def test_a_name_that_is_taken_shows_the_commands_for_one_person_and_for_two(
+    library: Library, library_url: str
+) -> None:
+    anna, ben = who_is(library, "anna-0-0")[:8], who_is(library, "ben-0-0")[:8]
+    named = ("--database", library_url)
+    assert run("people", "name", anna, "Anna Berg", *named).status == 0
+    taken = run("people", "name", ben, "Anna Berg", *named)
+    lines = re.findall("`facesets ([^`]+)`", taken.err)
+    assert lines == [f"people name {ben} 'Anna Berg' --into", f"people name {ben} 'Anna Berg 2'"]
+    renamed = run("people", "rename", ben, "Anna Berg", *named)
+    assert re.findall("`facesets ([^`]+)`", renamed.err) == [
+        f"people merge {ben} --into {anna}",
+        f"people rename {ben} 'Anna Berg 2'",
+    ]
+    assert run(*shlex.split(lines[1]), *named).out.startswith(f"Anna Berg 2 ({ben}): named;")
+
+
+def test_words_that_are_a_name_lead_to_the_person_where_there_is_no_clip_model(
+    library: Library, library_url: str
+) -> None:
+    named = ("--database", library_url)
+    assert run("people", "name", who_is(library, "anna-0-0")[:8], "Anna Berg", *named).status == 0
+    found = run("search", "anna berg", *named)
+    assert found.status == 2
+    assert "anna berg is somebody in the library: `facesets search --person 'anna berg'`." in found.err
+    assert "somebody" not in run("search", "a beach", *named).err
 
 
 def test_statistics_stand_in_one_column(library_url: str) -> None:
@@ -163,7 +196,7 @@ def test_a_name_is_no_longer_than_a_line(library: Library, library_url: str) -> 
 def test_somebody_without_a_name_is_called_by_the_number_once(library: Library, library_url: str) -> None:
     anna = who_is(library, "anna-0-0")[:8]
     hidden = run("people", "hide", anna, "--database", library_url)
-    assert hidden.out.startswith(f"{anna}: hidden; 4 faces.")
+    assert hidden.out.startswith(f"{anna}: hidden; 4 faces in all.")
 
 
 @pytest.mark.parametrize(

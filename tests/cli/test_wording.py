@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from facesets.cli.undo import _lines
+from facesets.operations.undo import UndoneFolder
 from tests.fixtures.program import run
 
 
@@ -35,3 +37,13 @@ def test_doctor_names_flags_and_commands_as_they_are_typed(tmp_path: Path) -> No
     assert missing in run("doctor", cwd=tmp_path, env=surroundings).out
     findings = json.loads(run("doctor", "--json", cwd=tmp_path, env=surroundings).out)["findings"]
     assert any(missing in finding["state"] for finding in findings)
+
+
+def test_an_undo_says_that_photos_may_have_moved_and_what_of_that_it_leaves() -> None:
+    folder = UndoneFolder("out", ["manifest.json"], [], ["a.jpg"], [], [], [])
+    first, second = _lines(folder, "0002-extend", dry_run=False)
+    assert first == "out: 1 file restored as before 0002-extend, 0 removed."
+    assert second == (
+        "1 photo whose original is not where it was is kept in out/_without_original. If `relocate` followed "
+        "them, that is not taken back."
+    )

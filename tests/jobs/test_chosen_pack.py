@@ -2,10 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from facesets.cli.wording import worded
+from facesets.inference import providers
+from facesets.inference.model_files import ModelFile
+from facesets.inference.providers import ProviderChoice
 from facesets.jobs import running
 from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models, index_targets
@@ -78,6 +82,27 @@ def test_a_worker_says_of_no_pack_that_a_job_names_that_nobody_did(
         here = replace(with_pack(tmp_path / f"named{named}", "open", small_pack), notices=notices)
         assert here.lacks_models(Needs(models=True, pack=named), Library(queue)) == ""
         assert any("Using the model pack open" in worded(each) for each in notices.remarks) == says
+
+
+@pytest.mark.usefixtures("queue")
+def test_a_gpu_whose_driver_hangs_is_given_up_in_time(
+    library_url: str, small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_pack(tmp_path, "open", small_pack)
+    monkeypatch.setenv("FACESETS_MODELS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    answered = Event()
+
+    def hangs(_wanted: str, _model: ModelFile) -> ProviderChoice:
+        answered.wait(60)
+        return ProviderChoice("cuda", ())
+
+    monkeypatch.setattr(providers, "choose_provider", hangs)
+    monkeypatch.setattr("facesets.cli.worker._GPU_TRIED_S", 0.3)
+    done = run("worker", "--gpu", "--pack", "open", "--until-empty", "--database", library_url)
+    answered.set()
+    assert done.status == 1
+    assert "No GPU works here: trying it has not ended in 0 seconds. Leave out --gpu" in done.err
 
 
 @pytest.mark.usefixtures("queue")

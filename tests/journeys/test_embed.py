@@ -368,6 +368,9 @@ def test_vectors_of_different_recognisers_never_mix(
     refused = run("embed", photos, tmp_path / "c.npz", "--pack", other)
     assert refused.status == 2
     assert "never mix" in refused.err
+    for command in (("embed", photos, tmp_path / "c.npz"), ("enrich", tmp_path / "c.npz")):
+        absent = run(*command, "--pack", "open", env={"HOME": str(tmp_path)})
+        assert (absent.status, "is another, so it is not fetched" in absent.err) == (2, True)
     assert (tmp_path / "c.npz").read_bytes() == before
     fresh = run("embed", photos, tmp_path / "other.npz", "--pack", other, "--json")
     assert summary(fresh)["embedded"] == 2

@@ -7,7 +7,7 @@ from functools import partial
 
 from facesets.assembly.models import choose, detection_options, make_embedder
 from facesets.assembly.notices import Notices
-from facesets.assembly.packs import get_pack
+from facesets.assembly.packs import get_pack, refuse_to_fetch_another
 from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.assembly.tuning import divide, tuning_for_run
 from facesets.interfaces import Progress, Source
@@ -73,6 +73,7 @@ def embed_photos(
 
     detection = detection_options(store.settings, flags.pack, flags.det_size, flags.min_det_score, settings)
     require_photos(photos, store.files())
+    refuse_to_fetch_another(flags.pack, store.settings, settings, store.label)
     is_real = not options.dry_run
     find = partial(get_pack, known=store.settings, fetch=is_real, is_named=bool(flags.pack))
     models = find(detection.pack, settings, notices, progress, stop)
@@ -99,7 +100,5 @@ def embed_photos(
         if measured != tuning:
             tuning, embedder = measured, load(tuning=measured)
         how = dataclasses.replace(options, workers=tuning.workers, batch_size=tuning.images_per_run)
-        summary = embed(
-            photos, store, embedder, how, stages=stages, stopwatch=stopwatch, progress=progress, stop=stop
-        )
-    return summary, how
+        run = partial(embed, stages=stages, stopwatch=stopwatch, progress=progress, stop=stop)
+        return run(photos, store, embedder, how), how

@@ -11,7 +11,7 @@ from facesets.assembly.models import (
     make_landmarks,
 )
 from facesets.assembly.notices import Notices
-from facesets.assembly.packs import get_pack
+from facesets.assembly.packs import get_pack, refuse_to_fetch_another
 from facesets.interfaces import Progress, Store
 from facesets.operations.ingest.enrich import enrich, refuse_other_models, require_models
 from facesets.operations.options.cache import EnrichOptions
@@ -42,6 +42,8 @@ def enrich_store(
     """
     known = require_models(store)
     local = service_model(known) is None
+    if local:
+        refuse_to_fetch_another(pack, known, conf, store.label)
     detection = detection_options(known if local else None, pack, None, None, conf)
     models = get_pack(
         detection.pack,

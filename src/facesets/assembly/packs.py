@@ -1,7 +1,14 @@
 """Which model pack is taken, and from where."""
 
 from facesets.assembly.notices import Notices
-from facesets.errors import AlreadyRunning, CannotWrite, FacesetsError, Field, MissingModelPack
+from facesets.errors import (
+    AlreadyRunning,
+    CannotWrite,
+    FacesetsError,
+    Field,
+    MissingModelPack,
+    RecogniserMismatch,
+)
 from facesets.files import printable
 from facesets.inference.catalog import CONVERTED, PUBLISHED
 from facesets.inference.packs import DEFAULT_PACK, ModelPack, find_pack, usual_pack
@@ -55,6 +62,29 @@ def get_pack(
             # Only later commands would be spared a --pack.
             progress.say(error.sentence)
     return pack
+
+
+def refuse_to_fetch_another(
+    name: str | None, known: CacheSettings | None, settings: Settings, place: str
+) -> None:
+    """Refuse, before it is fetched, a published pack that is not the one that a store was made with.
+
+    What is on this machine is compared by its models instead, once it is read.
+
+    Raises
+    ------
+    RecogniserMismatch
+        It would be fetched only to be refused.
+    """
+    if name is None or known is None or name == known.pack or not (name in PUBLISHED or name in CONVERTED):
+        return
+    try:
+        find_pack(name, settings.model_roots)
+    except MissingModelPack as missing:
+        raise RecogniserMismatch(
+            f"The faces of {place} come from the pack {printable(known.pack)}, and {name} is another, so it "
+            f"is not fetched. Leave out {Field('pack')}."
+        ) from missing
 
 
 def _say_what_is_taken(

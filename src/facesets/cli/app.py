@@ -3,7 +3,6 @@
 import errno
 import signal
 import sys
-from collections.abc import Mapping
 
 import typer
 from typer.main import get_command
@@ -48,6 +47,7 @@ from facesets.cli.relocate import relocate
 from facesets.cli.run import run
 from facesets.cli.search import search
 from facesets.cli.serve import serve
+from facesets.cli.settings_file import by_parameter
 from facesets.cli.sheet import sheet
 from facesets.cli.show import show
 from facesets.cli.split_eras import split_eras
@@ -58,7 +58,7 @@ from facesets.cli.transfer import export_cache, import_cache
 from facesets.cli.undo import undo
 from facesets.cli.verify_bundle import verify_bundle
 from facesets.cli.worker import worker
-from facesets.errors import FacesetsError, WrongUsage
+from facesets.errors import FacesetsError
 from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
@@ -156,33 +156,6 @@ def _root(
     console.start(quiet=quiet, verbose=verbose)
 
 
-def by_parameter(flags: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
-    """The settings of a configuration file under the names that the program has for its flags.
-
-    What does not exist is refused: a typo would pass in silence.
-    """
-    commands = get_command(app).commands if flags else {}  # type: ignore[attr-defined]
-    found: dict[str, dict[str, object]] = {}
-    for command, values in flags.items():
-        params = commands[command].params if command in commands else []
-        known = {_flag(option): param.name for param in params for option in (param.name, *param.opts)}
-        for flag in values if known else [command]:
-            if flag not in known:
-                what = f"[{command}] {flag.replace('_', '-')}" if known else f"[{command}]"
-                see = f"facesets {command} --help" if known else "facesets --help"
-                raise WrongUsage(f"There is no {what} to set in facesets.toml. See `{see}`.")
-        several = {param.name for param in params if getattr(param, "multiple", False) or param.nargs == -1}
-        found[command] = {
-            known[flag]: [value] if known[flag] in several and isinstance(value, str) else value
-            for flag, value in values.items()
-        }
-    return found
-
-
-def _flag(option: str) -> str:
-    return option.lstrip("-").replace("-", "_")
-
-
 def main() -> None:
     """Run the program; never returns."""
     try:
@@ -191,7 +164,7 @@ def main() -> None:
         app(
             prog_name="facesets",
             auto_envvar_prefix=ENVIRONMENT_PREFIX,
-            default_map=by_parameter(load().flags),
+            default_map=by_parameter(get_command(app), load()),
         )
     except FacesetsError as error:
         if console.session.debug:

@@ -1,5 +1,6 @@
 """`facesets embed`."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from facesets.cli.params import (
 )
 from facesets.cli.results import as_before
 from facesets.cli.wording import GO_ON
+from facesets.files import printable
 from facesets.operations.options.cache import DetSize, EmbedOptions, LeastDetectionScore
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
@@ -124,7 +126,10 @@ def _source_and_cache(
 
     if queue is None:
         if cache is None:
-            raise typer.BadParameter("give SRC and CACHE, or --queue QUEUE and CACHE", param_hint="CACHE")
+            given = printable(source)
+            places = ["PHOTOS", given] if source.suffix == ".npz" else [given, "faces.npz"]
+            line = shlex.join(["facesets", "embed", *places])
+            raise typer.BadParameter(f"name the photos and the file for their faces: `{line}`.")
         return ListedOnce(FolderSource(source, include=include, exclude=exclude)), cache
     if include or exclude:
         raise typer.BadParameter("a queue names its photos one by one", param_hint="--include, --exclude")

@@ -1,5 +1,7 @@
 """`facesets explain`."""
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,17 +37,31 @@ def explain(
     database: DatabaseOption = None,
 ) -> None:
     """Say why a face is whose it is: whom it is like, who said so, and what would have changed that."""
+    from facesets.operations.people.review.explaining import NoSuchFace
     from facesets.operations.people.review.explaining import explain as run
 
     if face.isdecimal():
         with opened_library(database) as session:
-            found = run(session, int(face), who)
+            try:
+                found = run(session, int(face), who)
+            except NoSuchFace as missing:
+                raise NoSuchFace(f"{missing} {_if_a_photo(face)}") from missing
         console.show(found, _lines(found), asked_for=True)
         return
     every = _on_photo(face, who, database)
     parts = ["\n".join(_lines(each)) for each in every]
     nothing = f"No face was found on {printable(face)}."
     console.show_list("faces", every, "\n\n".join(parts) if parts else nothing)
+
+
+def _if_a_photo(number: str) -> str:
+    """What to type where a number that is no face's was meant as a photo."""
+    from facesets.operations.library.show_photo import means_photo
+
+    photo = next((f"./{each}" for each in Path().glob(f"{number}.*") if means_photo(each.name)), None)
+    if photo is not None:
+        return f"If the photo is meant: `facesets explain {shlex.quote(printable(photo))}`."
+    return "A number alone is always taken for that of a face: name a photo by its path."
 
 
 def _on_photo(text: str, who: str | None, database: str | None) -> "list[Explanation]":

@@ -123,7 +123,7 @@ def _lines(found: "PersonDetails", faces: int) -> list[str]:
 def show_change(summary: "PersonSummary") -> None:
     """Tell how a person stands after a change, and what takes it back."""
     who = name_and_number(summary.name, summary.person)
-    line = f"{who}: {summary.did}; {counted(summary.faces, 'face')}."
+    line = f"{who}: {summary.did}; {counted(summary.faces, 'face')} in all."
     console.show(summary, [line + how_to_undo(summary.step)])
 
 
@@ -261,7 +261,10 @@ def log(
     database: DatabaseOption = None,
     limit: Annotated[int, Option("How many steps.", least=1)] = 20,
 ) -> None:
-    """List what humans and runs changed, the latest first."""
+    """List what humans and runs changed, and of how many faces, the latest first.
+
+    A face counts where whose it is changed, or who says so.
+    """
     from facesets.operations.people.corrections.history import log as run
 
     with opened_library(database) as session:
@@ -275,7 +278,7 @@ def log_table(steps: "Sequence[StepRow]", width: int | None) -> str:
     rows = [
         (s.id, s.made_at, s.faces, s.who, f"{s.what}{' (taken back)' if s.undone else ''}") for s in steps
     ]
-    return console.table(("step", "when", "faces", "who", "what"), rows, width=width)
+    return console.table(("step", "when", "changed", "who", "what"), rows, width=width)
 
 
 @people.command()
@@ -307,4 +310,4 @@ def redo(database: DatabaseOption = None) -> None:
 
 
 def _taken_back(step: "StepRow", how: str) -> None:
-    console.show(step, [f"{how}: step {step.id}, {step.what} ({counted(step.faces, 'face')})."])
+    console.show(step, [f"{how}: step {step.id}, {step.what} ({counted(step.faces, 'face')} changed)."])

@@ -1,5 +1,6 @@
 """`facesets search`."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -14,7 +15,7 @@ from facesets.cli.params import (
     PackOption,
     ProviderOption,
 )
-from facesets.errors import WrongUsage
+from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.library import SearchOptions
 
@@ -62,7 +63,11 @@ def search(
                 embedder = face_embedder(library, conf, asked, console, progress, stop)
             _search_by_face(library, embedder, options.face, asked_for, options)
         elif text is not None or options.like is not None:
-            _search_similar(library, encoders(library, conf, asked, stop), text, asked_for, options)
+            try:
+                made = encoders(library, conf, asked, stop)
+            except WrongUsage as error:
+                raise _or_a_person(library, text or "", error) from error
+            _search_similar(library, made, text, asked_for, options)
         elif options.words is not None:
             described = _shown(search_by_words(library, asked_for, options.limit + 1), options.limit)
             texts = [f"{printable(hit.path)}\n    {printable(hit.description)}" for hit in described]
@@ -77,6 +82,20 @@ def search(
                 "Say what to search for: TEXT, --like PHOTO, --face PHOTO, --person NAME, --from DATE, "
                 "--near LAT,LON, --camera TEXT, --tag TAG or --words WORDS."
             )
+
+
+def _or_a_person(library: "Library", text: str, error: WrongUsage) -> WrongUsage:
+    """Why words cannot be searched for, and what to do where they are somebody's name."""
+    from facesets.operations.library.photo_filter import people_meant
+
+    try:
+        people_meant(library, [text])
+    except WrongUsage:
+        return error
+    who = Command("search", Field("person", shlex.quote(printable(text))))
+    return WrongUsage(
+        f"{printable(text)} is somebody in the library: {who}. To search for what photos show: {error}"
+    )
 
 
 def _require_what_fits(text: str | None, options: SearchOptions) -> None:

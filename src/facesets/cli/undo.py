@@ -28,7 +28,8 @@ def undo(
 ) -> None:
     """List the runs that changed OUT, or take one back: the newest first, and never over an edit of yours.
 
-    Whatever a command wrote in OUT is taken back, drawings too. OUT keeps what its last 10 runs replaced, in
+    Whatever a command wrote in OUT is taken back, drawings too. What `relocate` changed lies in the cache or
+    the library: move the folder back and relocate it back. OUT keeps what its last 10 runs replaced, in
     .facesets-journal, fewer where that is more than 2 GiB.
     """
     from facesets.operations.run import PEOPLE, SETS
@@ -76,8 +77,12 @@ def _lines(folder: "UndoneFolder", run: str, *, dry_run: bool) -> list[str]:
     if folder.set_aside:
         aside = printable(Path(folder.folder) / WITHOUT_ORIGINAL)
         is_kept = would(dry_run, "is", "would be")
-        one, many = f"photo whose original is gone {is_kept}", f"photos whose originals are gone {are}"
-        lines.append(f"{counted(len(folder.set_aside), one, many)} kept in {aside}.")
+        one = f"photo whose original is not where it was {is_kept}"
+        many = f"photos whose originals are not where they were {are}"
+        lines.append(
+            f"{counted(len(folder.set_aside), one, many)} kept in {aside}. If `relocate` followed them, that "
+            "is not taken back."
+        )
     if count := len(folder.stay_deleted):
         one, many = "file that you deleted since stays", "files that you deleted since stay"
         lines.append(f"{counted(count, one, many)} deleted.")

@@ -16,8 +16,10 @@ from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.worker import WorkerOptions
 
 if TYPE_CHECKING:
+    from facesets.inference.providers import ProviderChoice
     from facesets.records import CacheSettings
     from facesets.settings import Settings
+    from facesets.stop import Stop
 
 
 def worker(
@@ -51,7 +53,7 @@ def worker(
     schedule = read_schedule(conf.schedule)
     rhythm = Rhythm(options.heartbeat, until_empty=options.until_empty, schedule=schedule)
     with console.stoppable() as stop, open_queue(database, conf, console) as session:
-        provider = _gpu(conf, pack, Library(session).settings) if options.gpu else "auto"
+        provider = _gpu(conf, pack, Library(session).settings, stop) if options.gpu else "auto"
         host = Host(
             name=platform.node(),
             conf=conf,
@@ -91,26 +93,35 @@ def _refuse_idle(typed: Collection[str], options: WorkerOptions) -> None:
         )
 
 
-def _gpu(conf: "Settings", pack: str | None, known: "CacheSettings | None") -> str:
+_GPU_TRIED_S = 120.0
+"""A driver that has to make its programs first takes a minute; one that hangs, for ever."""
+
+
+def _gpu(conf: "Settings", pack: str | None, known: "CacheSettings | None", stop: "Stop") -> str:
     """What the GPU of this host is called, tried with a pack, by default that of the library.
 
-    Raises `CannotInfer` where none works.
+    Raises `CannotInfer` where none works, or none does so in time.
     """
     from facesets.assembly.models import detection_options
     from facesets.assembly.packs import get_pack
     from facesets.errors import CannotInfer, Command, Field
     from facesets.inference.providers import choose_provider
+    from facesets.jobs.trials import tried_once
     from facesets.progress import SilentProgress
     from facesets.remote.service_embedder import service_model
-    from facesets.stop import Stop
 
     own = None if pack or known is None or service_model(known) else known
     name = detection_options(own, pack, None, None, conf).pack
     find = partial(get_pack, known=own, fetch=False, is_named=bool(pack))
-    models = find(name, conf, console, SilentProgress(), Stop())
-    choice = choose_provider("auto", models.recogniser)
-    if choice.name == "cpu":
-        raise CannotInfer(
-            f"No GPU works here: {choice.sentence()} Leave out {Field('gpu')}, or see {Command('doctor')}."
-        )
-    return choice.name
+    models = find(name, conf, console, SilentProgress(), stop)
+    found: list[ProviderChoice] = []
+
+    def choose() -> str:
+        found.append(choose_provider("auto", models.recogniser))
+        return found[0].name
+
+    provider = tried_once(choose, stop, ends_within_s=_GPU_TRIED_S)
+    if provider in (None, "cpu") and not stop.requested:
+        why = found[0].sentence() if found else f"trying it has not ended in {_GPU_TRIED_S:.0f} seconds."
+        raise CannotInfer(f"No GPU works here: {why} Leave out {Field('gpu')}, or see {Command('doctor')}.")
+    return provider or "cpu"

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facesets.files import has_something, printable
+from facesets.stop import Stop
 
 _WAITED_S = 1.0
 """For what is known at once: what comes of anything else is seen the next time it is asked for."""
+
+_LOOKS_AGAIN_S = 0.2
 
 _ANSWERS_WITHIN_S = 10.0
 """A disk that sleeps has begun to turn by then."""
@@ -79,6 +82,15 @@ class Trials:
         """Since when it has been going on."""
         trial = self._going.get(key)
         return 0.0 if trial is None else time.monotonic() - trial.began_s
+
+
+def tried_once(find_out: Callable[[], str], stop: Stop, *, ends_within_s: float) -> str | None:
+    """What is found out where there is nothing else to do meanwhile; None if that does not end in time."""
+    trial = _Trial(find_out)
+    trial.start()
+    while trial.is_alive() and time.monotonic() - trial.began_s < ends_within_s and not stop.requested:
+        trial.join(_LOOKS_AGAIN_S)
+    return None if trial.is_alive() else trial.result()
 
 
 @dataclass(frozen=True, slots=True)

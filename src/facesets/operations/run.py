@@ -23,6 +23,7 @@ from facesets.operations.ingest.embed import EmbedSummary, embed
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
+from facesets.plurals import counted
 from facesets.results.contact_sheets import SHEET_NAME
 from facesets.results.html_pages import START
 from facesets.results.lock import reserved
@@ -268,6 +269,8 @@ def _changes(source: Source, cache: Cache) -> tuple[int, bool]:
         There are no photos.
     """
     known = cache.files()
+    if not source.is_there() and any(map(source.covers, known)):
+        raise _unavailable(source, cache)
     listed = set()
     to_do = 0
     for file in source.files():
@@ -281,8 +284,17 @@ def _changes(source: Source, cache: Cache) -> tuple[int, bool]:
     if not listed and not gone:
         raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
     if not listed:
-        raise SourceGone(f"{source.label} is empty, and photos are known to be in it. Is it mounted?")
+        raise _unavailable(source, cache)
     return to_do, bool(to_do or gone)
+
+
+def _unavailable(source: Source, cache: Cache) -> SourceGone:
+    known = counted(sum(map(source.covers, cache.files())), "photo")
+    follow = Command("relocate", source.label, "NEW", cache.label)
+    return SourceGone(
+        f"There are no photos below {source.label}, where {known} were. Is it mounted? If it was moved, say "
+        f"where to, and run the same command on that: {follow}."
+    )
 
 
 def _unreadable(known: Mapping[str, FileRecord]) -> tuple[tuple[str, str], ...]:

@@ -17,6 +17,7 @@ from typing import IO
 
 from facesets.errors import CannotWrite
 from facesets.files import printable, sync_files, writing
+from facesets.results.lost_manifest import how_to_restore
 from facesets.results.manifest import MANIFEST_NAMES, Failure, PlacedFile
 from facesets.results.materialize import Materialize
 from facesets.results.ownership import ANNOUNCEMENT, believed, linked_folders, with_puts
@@ -105,7 +106,7 @@ class ResultFolder:
         """
         for name in names:
             if name not in self.owned and self.inside.exists(name):
-                raise _in_the_way(self._path(name))
+                raise self._in_the_way(name)
 
     def announce(self, names: Mapping[str, str]) -> None:
         """Say durably, before any of it is written, which names this run may write, and from what."""
@@ -166,7 +167,7 @@ class ResultFolder:
     def write_with(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         """Write a file of our own making by a function that fills it; errors as `write`."""
         if name not in self.owned:
-            raise _in_the_way(self._path(name))
+            raise self._in_the_way(name)
         with self.inside.writing(name, before_replacing=partial(self.journal.replacing, name)) as file:
             fill(file)
         self.kept[name] = None
@@ -177,6 +178,14 @@ class ResultFolder:
 
     def _path(self, name: str) -> Path:
         return self.inside.path(name)
+
+    def _in_the_way(self, name: str) -> CannotWrite:
+        target = printable(self._path(name))
+        if restores := how_to_restore(self.root):
+            return CannotWrite(
+                f"{target} is not known as ours, for the folder's manifest is gone: {restores}."
+            )
+        return CannotWrite(f"{target} is not ours to replace. Move it away, or choose another OUT.")
 
     def _materialise(
         self, name: str, source: str, how: Materialize, before: Puts
@@ -308,10 +317,6 @@ class ResultFolder:
             return
         self.move(name, aside)
         self.set_aside += 1
-
-
-def _in_the_way(target: Path) -> CannotWrite:
-    return CannotWrite(f"{printable(target)} is not ours to replace. Move it away, or choose another OUT.")
 
 
 def _holds(folder: SafeFolder, name: str, content: bytes) -> bool:

@@ -12,6 +12,7 @@ from facesets.errors import Command, DamagedFile, NewerFormat, WrongUsage
 from facesets.files import json_bytes, printable
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.lost_manifest import how_to_restore
 from facesets.results.manifest import (
     EXPORT_MANIFEST,
     MANIFEST_NAMES,
@@ -134,7 +135,9 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise WrongUsage(f"There is no manifest at {printable(path)}. Check the path.") from error
+        restores = how_to_restore(path.parent)
+        gone = f" any more: {restores}." if restores else ". Check the path."
+        raise WrongUsage(f"There is no manifest at {printable(path)}{gone}") from error
     except OSError as error:
         raise WrongUsage(f"Cannot read {printable(path)} ({error.strerror}).") from error
     if content.startswith(_ZIP):

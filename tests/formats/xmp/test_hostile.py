@@ -9,7 +9,8 @@ from tests.fixtures.foreign_packets import PACKETS
 from tests.fixtures.hostile import damaged_bytes, hostile
 from tests.fixtures.xmp_packets import boundary, iptc_region, listed, packet_of, region, regions
 
-from facesets.errors import FacesetsError
+from facesets.errors import FacesetsError, UnreadableXmp
+from facesets.files import printable
 from facesets.formats.xmp.merging import WantedSidecar, merged
 from facesets.formats.xmp.ownership import NOTHING, Hasher
 from facesets.formats.xmp.packet import MAX_BYTES, parse
@@ -59,16 +60,25 @@ def swapped_parts(draw: st.DrawFn, content: bytes) -> bytes:
     return content
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"), ("an\u200dna", "an[?]na")],
+)
+def test_what_is_no_xml_is_named_with_joiners_where_they_belong(name: str, said: str) -> None:
+    with pytest.raises(UnreadableXmp, match=f"tag mismatch: {said} line 1"):
+        parse(f"<a><{name}></a>".encode())
+
+
 def _is_survived(data: bytes) -> None:
     try:
         read_named_regions(data, lambda: (400, 300))
     except FacesetsError as error:
-        assert str(error).isprintable()
+        assert printable(str(error)) == str(error)
     for candidates in ((), (_OURS.ours, NOTHING)):
         try:
             done = merged(data, _WANTED, candidates, _HASHED, replace=bool(candidates))
         except FacesetsError as error:
-            assert str(error).isprintable()
+            assert printable(str(error)) == str(error)
         else:
             if done.content is not None:
                 parse(done.content)

@@ -44,6 +44,7 @@ from tests.fixtures.tagged_photos import (
 from facesets.imaging.metadata.extra import MOST_BYTES
 from facesets.imaging.metadata.reader import read_metadata
 from facesets.imaging.metadata.record import PhotoMetadata, exposure
+from facesets.imaging.metadata.texts import from_bytes
 
 # Places
 
@@ -338,3 +339,8 @@ def test_only_the_head_of_a_large_file_is_read(kind: str, tmp_path: Path) -> Non
 )
 def test_exposure_times_are_written_as_cameras_show_them(seconds: float, text: str) -> None:
     assert exposure(seconds) == text
+
+
+def test_bytes_are_a_text_with_joiners_where_they_belong() -> None:
+    assert from_bytes("\u0645\u06cc\u200c\u062e".encode()) == "\u0645\u06cc\u200c\u062e"
+    assert from_bytes("an\u200dna".encode()) == from_bytes(b"a\x01") == ""

@@ -23,7 +23,7 @@ from tests.fixtures.results import (
 )
 from tests.fixtures.soak import soaking
 
-from facesets.errors import DamagedFile, WrongUsage
+from facesets.errors import CannotWrite, DamagedFile, WrongUsage
 from facesets.operations.face_sets.discover import discover
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
@@ -79,6 +79,26 @@ def test_a_damaged_manifest_names_the_undo_that_restores_it(store: MadeStore, tm
     assert people(raw) == before
     grow(store, raw)
     assert people(raw) == grown != before
+
+
+def test_a_deleted_manifest_names_the_undo_that_restores_it(store: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(store, tmp_path)
+    before = people(raw)
+    store.add(2)
+    grow(store, raw)
+    last = read_runs(raw)[-1].name
+    (raw / "manifest.json").unlink()
+    (raw / "contact_sheet.png").touch()
+    again = f"gone: `undo {raw} {last}` restores the one before"
+    with pytest.raises(CannotWrite, match=again):
+        cluster(store, raw, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    with pytest.raises(WrongUsage, match=f"any more: `undo {raw} {last}` restores"):
+        grow(store, raw)
+    undo(raw, last)
+    assert people(raw) == before
+    (raw / "manifest.json").unlink()
+    with pytest.raises(WrongUsage, match=f"any more: `undo {raw} 0001-cluster` removes what was written"):
+        grow(store, raw)
 
 
 def test_faces_that_are_too_small_are_nobody_new_and_join_whom_they_resemble(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facesets.files import printable
 from facesets.operations.immich.staged_paths import (
     OWN_NAMES,
     UniquePaths,
@@ -16,11 +17,17 @@ from facesets.operations.immich.staged_paths import (
 )
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=60)
+JOINED = [
+    "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645/1.jpg",
+    "\U0001f469\u200d\U0001f469\u200d\U0001f467.jpg",
+]
+"""A Persian word, and a family."""
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 @pytest.mark.parametrize(
-    "path", ["/data/library/ana/2024/IMG_1.jpg", "photos/K\u00fcche & Bad (2).JPEG", "a b/c.d/e.heic"]
+    "path",
+    ["/data/library/ana/2024/IMG_1.jpg", "photos/K\u00fcche & Bad (2).JPEG", "a b/c.d/e.heic", *JOINED],
 )
 def test_an_ordinary_path_stays_as_it_is_below_the_folder(path: str) -> None:
     assert safe_path(path) == path.lstrip("/")
@@ -39,7 +46,7 @@ def test_whatever_the_server_says_the_path_is_one_that_any_system_holds(text: st
         assert part not in ("", ".", "..")
         assert not RESERVED.match(part)
         assert part == part.rstrip(". ")
-        assert part.isprintable()
+        assert printable(part) == part
         assert not set(part) & set('<>:"|?*\\')
         assert len(part.encode()) <= 121
 
@@ -49,6 +56,17 @@ def test_no_two_assets_share_a_path_even_where_case_is_ignored(texts: list[str])
     names = UniquePaths()
     given_names = [names.give(f"{text}.jpg", f"{n:08}-id") for n, text in enumerate([*texts, *texts])]
     assert len({name.casefold() for name in given_names}) == len(given_names)
+
+
+def test_joiners_tell_no_two_names_apart_end_none_and_stand_in_no_label() -> None:
+    word = JOINED[0][:8]
+    names = UniquePaths()
+    assert names.give(f"{word}.jpg", "a") == f"{word}.jpg"
+    assert names.give(f"{word.replace(chr(0x200C), '')}.jpg", "b").endswith("~b.jpg")
+    for length in range(50, 70):
+        cut = safe_path(f"{'a' * (length % 4)}{word * 30}.jpg")
+        assert printable(cut) == cut
+    assert safe_label(word) == word.replace(chr(0x200C), "_")
 
 
 @given(ANY_TEXT)

@@ -109,6 +109,15 @@ def test_what_is_wrong_with_a_file_is_said_in_a_sentence(
     assert str(refused.value).endswith(".")
 
 
+@pytest.mark.parametrize(
+    "word", ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\U0001f469\u200d\U0001f469\u200d\U0001f467"]
+)
+def test_a_tag_may_have_joiners_where_they_belong(tmp_path: Path, word: str) -> None:
+    assert [each.name for each in read(tmp_path, GOOD.replace("snow", word))[0].words] == ["rain", word]
+    with pytest.raises(WrongUsage, match="printable"):
+        read(tmp_path, GOOD.replace("snow", f"{word}\u200d"))
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match=r"nothing\.toml cannot be read: No such file"):
         read_tag_file(tmp_path / "nothing.toml")

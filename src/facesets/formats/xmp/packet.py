@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from lxml import etree
 
 from facesets.errors import UnreadableXmp
+from facesets.joiners import made_printable
 
 Node: TypeAlias = Any
 """An element of lxml."""
@@ -122,4 +123,4 @@ def _text(data: bytes) -> str:
 def _first_line(error: BaseException) -> str:
     said = error.msg if isinstance(error, SyntaxError) else str(error)
     line = (said.strip() or type(error).__name__).splitlines()[0][:160]
-    return "".join(each if each.isprintable() else "?" for each in line)
+    return made_printable(line, lambda _: "?")

@@ -1,5 +1,7 @@
 """Texts as files hold them, made plain."""
 
+from facesets.files import printable
+
 
 def clean(text: str) -> str:
     """A text up to its first NUL, without blanks around it and without what no database keeps."""
@@ -20,7 +22,7 @@ def from_bytes(content: bytes) -> str:
         text = clean(content.decode())
     except UnicodeDecodeError:
         return ""
-    return text if text.isprintable() else ""
+    return text if printable(text) == text else ""
 
 
 def of_comment(content: bytes) -> str:

@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import PurePosixPath
 
 from facesets.imaging.decode import SUFFIXES
+from facesets.joiners import made_printable
 from facesets.operations.immich.digests import DigestSet
 from facesets.results.file_names import is_reserved
 
@@ -13,6 +14,8 @@ _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
 _MAX_PART_BYTES = 120
 _MAX_PATH_BYTES = 200
 _MARK_LENGTH = 12
+_JOINERS = re.compile("[\u200c\u200d]")
+_NOT_LAST = ". \u200c\u200d\ufe0f"
 
 OWN_NAMES = frozenset(
     {
@@ -64,7 +67,8 @@ def safe_path(original: str) -> str:
 
 def safe_label(label: str) -> str:
     """Return the name of one folder, made of any text."""
-    return _safe_folder(_safe_part(re.sub(r"[/\\]", "_", label)))
+    # Without joiners, as ever: what was staged lies in a folder of that name.
+    return _safe_folder(_JOINERS.sub("_", _safe_part(re.sub(r"[/\\]", "_", label))))
 
 
 class UniquePaths:
@@ -80,7 +84,9 @@ class UniquePaths:
 
     def take(self, path: str) -> bool:
         """Reserve a path; False when it is another's."""
-        return self._taken.add(unicodedata.normalize("NFC", unicodedata.normalize("NFKC", path).casefold()))
+        # A Mac's HFS+ compares names without joiners.
+        seen = _JOINERS.sub("", path)
+        return self._taken.add(unicodedata.normalize("NFC", unicodedata.normalize("NFKC", seen).casefold()))
 
     def give(self, original: str, asset_id: str) -> str:
         """Reserve a safe path for an asset.
@@ -115,7 +121,7 @@ def _suffix(path: str) -> str:
 def _safe_part(part: str) -> str:
     text = part.encode("utf-8", errors="replace").decode("utf-8")
     text = unicodedata.normalize("NFC", _FORBIDDEN.sub("_", text))
-    text = "".join(c if c.isprintable() else "_" for c in text)
+    text = made_printable(text, lambda _: "_")
     # Windows drops dots and spaces at the end of a name.
     kept = text.rstrip(". ")
     text = kept + "_" * (len(text) > len(kept))
@@ -134,7 +140,8 @@ def _bounded(text: str, max_bytes: int) -> str:
     if len(text.encode()) <= max_bytes:
         return text or "_"
     beginning = text.encode()[: max_bytes - _MARK_LENGTH - 1].decode("utf-8", errors="ignore")
-    return f"{beginning.rstrip('. ')}~{_digest(text)}"
+    # Nor does a name end with a joiner that no longer joins anything.
+    return f"{beginning.rstrip(_NOT_LAST)}~{_digest(text)}"
 
 
 def _digest(text: str) -> str:

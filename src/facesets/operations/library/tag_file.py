@@ -156,7 +156,7 @@ def _texts(value: Any, place: str, *, least: int = 1) -> tuple[str, ...]:  # noq
             f"{place} is no list of texts. Give one such as [{json.dumps('a photo of a beach')}]."
         )
     for each in value:
-        if not each.strip() or each != each.strip() or len(each) > _LONGEST or not each.isprintable():
+        if not each.strip() or each != each.strip() or len(each) > _LONGEST or printable(each) != each:
             raise WrongUsage(
                 f"{place} holds {printable(each) or 'an empty text'}. Give 1 to {_LONGEST} printable "
                 "characters without blanks around them."

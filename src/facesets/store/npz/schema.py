@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from facesets.errors import Command, DamagedFile, FacesetsError, NewerFormat, WrongUsage
 from facesets.file_records import FileRecord
-from facesets.files import printable
+from facesets.files import RUN_RECORD, printable
 from facesets.formats.guessed_kind import guessed_kind
 from facesets.formats.plain_npz import DAMAGE
 from facesets.records import CacheSettings, Faces, ImageRecord
@@ -167,9 +167,11 @@ def _damaged(path: Path) -> FacesetsError:
             f"{printable(path)} is not a facesets cache: it seems to be {kind}. Give a file that "
             f"{Command('embed', 'PHOTOS', 'faces.npz')} wrote."
         )
+    of_run = (path.parent / RUN_RECORD).exists()
+    again = Command("run", "PHOTOS", printable(path.parent)) if of_run else Command("embed")
     return DamagedFile(
         f"{printable(path)} is not a facesets cache, or is damaged. Restore it from a backup, or move it "
-        f"away and run {Command('embed')} again."
+        f"away and run {again} again."
     )
 
 

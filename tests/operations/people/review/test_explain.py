@@ -1,6 +1,7 @@
 """Why a face is whose it is."""
 
 import json
+from pathlib import Path
 
 import pytest
 from tests.fixtures.filled_library import template_by
@@ -132,6 +133,16 @@ def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, libra
         "Anna",
     )
     assert run("explain", 99999, "--database", library_url).status == 2
+
+
+def test_a_number_that_is_no_face_may_mean_a_photo(library_url: str, tmp_path: Path) -> None:
+    named = ("--database", library_url)
+    alone = run("explain", 12345678, *named, cwd=tmp_path)
+    assert "A number alone is always taken for that of a face: name a photo by its path." in alone.err
+    (tmp_path / "12345678.jpg").touch()
+    beside = run("explain", 12345678, *named, cwd=tmp_path)
+    assert "If the photo is meant: `facesets explain ./12345678.jpg`." in beside.err
+    assert alone.status == beside.status == 2
 
 
 def test_all_faces_on_a_photo_are_explained_by_its_path(library: Library, library_url: str) -> None:

@@ -1,5 +1,6 @@
 """`people name | rename | hide | unhide`: what people are called."""
 
+import shlex
 from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
@@ -39,12 +40,21 @@ from facesets.store.postgres.people.steps import Step, changing
 class NameTaken(WrongUsage):
     """Somebody else has that name, and it was not said that they are one."""
 
-    def __init__(self, name: str, other: PersonState, merge: Command | None = None) -> None:
+    def __init__(
+        self, name: str, other: PersonState, merge: Command | None = None, another: Command | None = None
+    ) -> None:
         facts = f"{short(other.id)}, {counted(other.faces, 'face')}"
         somebody = f"Somebody is called {printable(name)} already ({facts})."
         self.question = f"{somebody} Are they one person?"
         self.other = other.id
-        super().__init__(f"{somebody} If they are one person, say so: {merge or Field('into')}.")
+        otherwise = f" If not, give another name: {another}." if another else ""
+        super().__init__(f"{somebody} If they are one person, say so: {merge or Field('into')}.{otherwise}")
+
+
+def _taken(text: str, other: PersonState, who: str, *more: Field) -> NameTaken:
+    whom, same, new = (shlex.quote(printable(each)) for each in (who.strip(), text, f"{text} 2"))
+    merge = Command("people name", whom, same, *more, Field("into"))
+    return NameTaken(text, other, merge, Command("people name", whom, new, *more))
 
 
 def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> PersonSummary:
@@ -87,7 +97,7 @@ def name_now(
     if taken is not None and (state is None or taken != state.id):
         other = require_person(connection, taken)
         if not into:
-            raise NameTaken(text, other)
+            raise _taken(text, other, who)
         if state is not None:
             return merge_into(connection, [state], other, drop_names=False, by=by)
         with correcting_step(connection, "name", by, f"cluster {printable(who)} is {called(other)}") as step:
@@ -119,7 +129,7 @@ def _name_face(
         show = Command("people show", "WHO", Field("faces", "20"))
         raise WrongUsage(f"{printable(who)} is no number of a face. {show} prints them.")
     if taken is not None and not into:
-        raise NameTaken(text, require_person(connection, taken))
+        raise _taken(text, require_person(connection, taken), who, Field("face"))
     with correcting_step(connection, "name", by, f"face {int(who)} is {printable(text)}") as step:
         person = make_person(step) if taken is None else require_person(connection, taken).id
         move_faces(step, [int(who)], person)
@@ -153,7 +163,8 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
         if taken is not None and taken != state.id:
             other = require_person(connection, taken)
             merge = Command("people merge", short(state.id), Field("into", short(other.id)))
-            raise NameTaken(text, other, merge)
+            another = Command("people rename", short(state.id), shlex.quote(printable(f"{text} 2")))
+            raise NameTaken(text, other, merge, another)
         with correcting_step(
             connection, "rename", by, f"{called(state)} is called {printable(text)} from now on"
         ) as step:

@@ -109,6 +109,10 @@ class Explanation:
     head: str = ""
 
 
+class NoSuchFace(NotFound):
+    """No face has that number."""
+
+
 def explain(
     database: Database, face: int, who: str | None = None, *, has_prototypes: bool = False
 ) -> Explanation:
@@ -131,7 +135,7 @@ def _explain(connection: Connection, number: int, who: str | None, *, has_protot
     face = find_face(connection, number) if 0 < number < 2**63 else None
     if face is None:
         show = Command("people show", "WHO", Field("faces", "20"))
-        raise NotFound(f"There is no face {number}. {show} prints their numbers.")
+        raise NoSuchFace(f"There is no face {number}. {show} prints their numbers.")
     detector = next(each for each in detectors(connection) if each.id == face.detector_id)
     asked = None if who is None else find_person(connection, who).id
     head = active_head(connection, detector.model_id)

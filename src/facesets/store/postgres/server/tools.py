@@ -61,6 +61,7 @@ def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) ->
 
 _DUMP = b"PGDMP"
 _OURS = re.compile(rb"^\d+; .* TABLE \S+ schema_migrations ", re.MULTILINE)
+_DAMAGED = re.compile(rb"pg_restore: error: (?!unsupported|could not (?:open|write))")
 _OWNER_ONLY = 0o600
 _NAME_ANOTHER = Sentence(f"Name the right one with {Field('database')}, DATABASE_URL or FACESETS_DATA")
 _NO_TIMEOUT = b"SET transaction_timeout = 0;\n"
@@ -162,6 +163,8 @@ def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: b
 
     Raises
     ------
+    DamagedFile
+        The file is not whole, and nothing was changed.
     FacesetsError
         PostgreSQL's pg_restore or psql failed, and nothing was changed.
     """
@@ -189,7 +192,7 @@ def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: b
                 into.write(b"COMMIT;\n")
         if source.wait() or target.wait():
             said.seek(0)
-            raise _not_restored(said.read())
+            raise _not_restored(said.read(), path)
 
 
 def _copy_script(source: IO[bytes], target: IO[bytes]) -> None:
@@ -210,7 +213,7 @@ def require_backup(path: Path) -> None:
     WrongUsage
         There is no such file.
     DamagedFile
-        It is no backup, or one of something else.
+        It is no backup, not whole, or one of something else.
     FacesetsError
         PostgreSQL's pg_restore cannot read it.
     """
@@ -221,7 +224,7 @@ def require_backup(path: Path) -> None:
     command = [_program("pg_restore"), "--list", str(path)]
     listed = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
     if listed.returncode:
-        raise _not_restored(listed.stderr)
+        raise _not_restored(listed.stderr, path)
     if not _OURS.search(listed.stdout):
         raise DamagedFile(f"{printable(path)} holds no library. Choose another backup.")
 
@@ -244,8 +247,15 @@ def _program(name: str) -> str:
     return path
 
 
-def _not_restored(said: bytes) -> FacesetsError:
-    return FacesetsError(f"Nothing was restored: PostgreSQL says “{_first_error(said)}”.")
+def _not_restored(said: bytes, path: Path) -> FacesetsError:
+    error = _first_error(said)
+    # What psql says comes first where the database refuses; a file that cannot be read, only pg_restore sees.
+    if _DAMAGED.match(said):
+        return DamagedFile(
+            f"{printable(path)} is incomplete or damaged, and nothing was restored (PostgreSQL says "
+            f"“{error}”). Copy it again from where it was made, or choose another backup."
+        )
+    return FacesetsError(f"Nothing was restored: PostgreSQL says “{error}”.")
 
 
 def _first_error(said: bytes) -> str:

@@ -1,0 +1,63 @@
+"""What `facesets.toml` says of the options of commands, checked before a command sees it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+
+if TYPE_CHECKING:
+    from typer._click import Command as AnyCommand
+
+    from facesets.settings import Settings
+
+
+def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[str, Any]]:
+    """The settings of a configuration file under the names that the program has for its flags.
+
+    What does not exist is refused: a typo would pass in silence.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such command or flag, or it cannot be what the file says.
+    """
+    flags = settings.flags
+    commands = program.commands if flags else {}  # type: ignore[attr-defined]
+    found: dict[str, dict[str, Any]] = {}
+    for command, values in flags.items():
+        params = commands[command].params if command in commands else []
+        known = {_flag(option): param for param in params for option in (param.name, *param.opts)}
+        found[command] = {}
+        for flag in values if known else [command]:
+            key = flag.replace("_", "-")
+            if flag not in known:
+                what = f"[{command}] {key}" if known else f"[{command}]"
+                see = f"facesets {command} --help" if known else "facesets --help"
+                raise WrongUsage(f"There is no {what} to set in facesets.toml. See `{see}`.")
+            param, value = known[flag], values[flag]
+            is_list = getattr(param, "multiple", False) or param.nargs == -1
+            value = [value] if is_list and isinstance(value, str) else value
+            if has_to_be := _refused(param.type_descriptor.annotation, key, value):
+                file = printable(settings.file or "facesets.toml")
+                raise WrongUsage(f"`{key}` below [{command}] in {file} has to be {has_to_be}.")
+            found[command][param.name] = value
+    return found
+
+
+def _refused(kind: Any, key: str, value: object) -> str:  # noqa: ANN401 - whatever a flag is declared as
+    """What a value has to be in place of what it is; empty where it may be that."""
+    several = get_args(kind) if getattr(kind, "__origin__", None) is list else ()
+    if several:
+        may_be = str if several[0] is Path else str | int
+        is_right = isinstance(value, list) and all(isinstance(each, may_be) for each in value)
+        return "" if is_right else f'a list of texts: {key} = ["…"]'
+    if kind is bool:
+        return "" if isinstance(value, bool | str) else "true or false"
+    if kind is Path:
+        return "" if isinstance(value, str) else f'one text: {key} = "…"'
+    return f"one value: {key} = …" if isinstance(value, list | dict) else ""
+
+
+def _flag(option: str) -> str:
+    return option.lstrip("-").replace("-", "_")

@@ -1,0 +1,24 @@
+"""The manifest of a result folder that somebody deleted, and the undo that repairs that."""
+
+from pathlib import Path
+
+from facesets.errors import Command, DamagedFile
+from facesets.files import printable
+from facesets.results.manifest import MANIFEST_NAMES
+from facesets.results.run_records import read_runs
+
+
+def how_to_restore(root: Path) -> str:
+    """Which undo brings back a manifest that the journal knows and that is gone; empty where none does."""
+    try:
+        changed = [(run, run.changes()) for run in reversed(read_runs(root))]
+    except DamagedFile:
+        return ""
+    for run, changes in changed:
+        for name in MANIFEST_NAMES:
+            if name in changes and not run.folder.exists(name):
+                undo = Command("undo", printable(root), run.name)
+                # Before its first run a folder had none: without what that wrote, the next one begins anew.
+                first = changes[name].kept is None
+                return f"{undo} {'removes what was written there' if first else 'restores the one before'}"
+    return ""
