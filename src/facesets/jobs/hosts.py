@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -134,10 +134,16 @@ class Choice:
     """Which queues a host takes jobs from, and why not from others, which is noted in the library.
 
     Asked again after a while: folders come and go.
+
+    Attributes
+    ----------
+    knows : collection of str
+        The commands that there are in this version of the program.
     """
 
     host: Host
     library: Library
+    knows: Collection[str]
     worker: str = field(default_factory=lambda: f"{platform.node()}/{os.getpid()}")
     _asked: dict[str, tuple[float, str]] = field(default_factory=dict)
     _is_open: bool = False
@@ -157,7 +163,10 @@ class Choice:
         if now_s - asked_at < _ASKED_AGAIN_AFTER_S:
             return before
         command = queue.name.rpartition("/")[0]
-        reason = self.host.lacks(command, Needs.read(queue.needs), self.library)
+        if command in self.knows:
+            reason = self.host.lacks(command, Needs.read(queue.needs), self.library)
+        else:
+            reason = "this version of facesets does not know it"
         if isinstance(reason, BeingTried):
             # Asked again the next time: a trial ends when it likes.
             self._is_open = True

@@ -196,7 +196,8 @@ def _line(row: tuple[Any, ...], parts: _OfParts) -> JobLine:
         queued_at=_text(queued),
         started_at=_text(started),
         ended_at=_text(ended) if state not in ("waiting", "running") else None,
-        took_s=None if started is None or until is None else (until - started).total_seconds(),
+        # The server's clock may have been set back in between.
+        took_s=None if started is None or until is None else max(0.0, (until - started).total_seconds()),
         attempts=attempts,
         options=options or {},
         result=summary,
@@ -232,3 +233,13 @@ def reasons_of_parts(connection: Connection, number: int) -> dict[str, int]:
         (number,),
     ).fetchall()
     return {unescaped(reason): count for reason, count in rows}
+
+
+def failed_files(connection: Connection, number: int, *, limit: int) -> list[dict[str, Any]]:
+    """Files that a job and its parts could not read, each with its path and the reason; the first of them."""
+    rows = connection.execute(
+        """SELECT file FROM queue.job_notes n, jsonb_path_query(n.summary, 'lax $.failures[*]') AS file
+            WHERE n.job_id = %(job)s OR n.part_of = %(job)s ORDER BY file ->> 'path' LIMIT %(limit)s""",
+        {"job": number, "limit": limit},
+    ).fetchall()
+    return [{**file, "path": unescaped(file["path"])} for (file,) in rows if "path" in file]
