@@ -64,8 +64,12 @@ def test_a_job_is_taken_up_though_the_clock_of_the_server_was_set_back_since_its
 
 
 def test_what_a_later_version_queues_is_left_to_it(queue: Database) -> None:
-    number = put(queue, Order("paint"))
+    number, other = put(queue, Order("paint")), put(queue, Order("train"))
+    of_later = """UPDATE procrastinate_jobs SET args = jsonb_set(args, '{needs,folders}', '{"all": true}')
+        WHERE task_name = 'train'"""
+    changed(queue, of_later)
     said = work(queue).remarks
     assert "Left to others: paint, for this version of facesets does not know it." in said
     assert found(queue, number).state == "waiting"
     assert "this version of facesets does not know it" in found(queue, number).waits
+    assert "this version of facesets does not know what it needs" in found(queue, other).waits
