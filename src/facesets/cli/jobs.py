@@ -172,7 +172,8 @@ def _show(session: "Database", number: int) -> None:
             f"{p.failed} failed, {p.cancelled} cancelled"
         )
     lines += [
-        f"{'':<10} {counted(count, 'part')} failed: {worded(reason)}" for reason, count in reasons.items()
+        f"{'':<10} {counted(count, 'part')} failed: {printable(worded(reason))}"
+        for reason, count in reasons.items()
     ]
     lines += [
         f"{'':<10} {printable(file['path'])}: {printable(file['reason'])}" for file in files[:_FILES_NAMED]
@@ -198,4 +199,4 @@ def _change(session: "Database", action: Literal["cancel", "retry"], number: int
 
 def _worded(job: "JobLine") -> "JobLine":
     """A job whose reasons name flags and commands as they are typed, for programs too."""
-    return replace(job, reason=worded(job.reason), waits=worded(job.waits))
+    return replace(job, reason=printable(worded(job.reason)), waits=printable(worded(job.waits)))

@@ -13,6 +13,9 @@ from facesets.store.postgres.queue.schema import look_into_queue
 JOB_CLAIM = "job"
 """What a worker claims of a job as long as it is at it."""
 
+_LONGEST_REASON = 4000
+"""In characters: whoever lists jobs reads the reasons of all of them."""
+
 PART_OF_INDEX = "index photos"
 """The only command whose jobs are parts of others."""
 
@@ -81,8 +84,14 @@ def note_end(
                     ELSE done END,
                 deaths = 0, noted_at = now()
             WHERE job_id = %(job)s""",
-        {"job": job, "summary": text, "reason": reason, "is_over": is_over},
+        {"job": job, "summary": text, "reason": _storable(reason), "is_over": is_over},
     )
+
+
+def _storable(reason: str) -> str:
+    """A reason as the server takes it, whatever words of others are in it: it is kept in any case."""
+    text = reason.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} …"
 
 
 def _add_up(
