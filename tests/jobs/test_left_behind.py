@@ -4,12 +4,15 @@ import pytest
 
 from facesets.jobs.orders import Order
 from facesets.jobs.queueing import put
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.claims import Claims
+from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import JobLine, find_job
+from facesets.store.postgres.queue.notes import JOB_CLAIM
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.library_people import add_person
 from tests.fixtures.queued import work
+from tests.fixtures.waiting import wait_for
 
 
 @pytest.fixture
@@ -36,10 +39,20 @@ def found(queue: Database, number: int) -> JobLine:
     return job
 
 
-def test_a_worker_from_a_crontab_takes_up_what_one_that_died_was_at(queue: Database, clustering: int) -> None:
+def test_a_worker_from_a_crontab_takes_up_what_one_that_died_was_at(
+    queue: Database, library_url: str, clustering: int
+) -> None:
     changed(queue, "UPDATE procrastinate_jobs SET status = 'doing'")
+    assert found(queue, clustering).waits == ""
+    changed(queue, "UPDATE procrastinate_events SET at = at - interval '6 seconds'")
+    assert found(queue, clustering).waits == "No worker is at it right now; one that can do it goes on."
+    with opened(Database(library_url)) as other:
+        Claims(other, JOB_CLAIM).take([str(clustering)])
+        assert found(queue, clustering).waits == ""
+    # The server ends a session that was closed a moment later.
+    wait_for(lambda: bool(found(queue, clustering).waits))
     work(queue)
-    assert found(queue, clustering).state == "done"
+    assert (found(queue, clustering).state, found(queue, clustering).waits) == ("done", "")
 
 
 def test_a_job_is_done_that_a_host_put_off_whose_clock_is_ahead(queue: Database, clustering: int) -> None:
