@@ -17,7 +17,7 @@ from tests.fixtures.queued import work
     ("words", "shown"),
     [
         ("a\0b", "a\\x00b"),
-        ("caf\udce9", "caf\\udce9"),
+        ("x\udce9y", "x\\udce9y"),
         ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
         ("so " * 20_000, "so so so so"),
     ],
