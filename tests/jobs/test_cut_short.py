@@ -105,7 +105,7 @@ def test_a_job_that_was_cancelled_when_it_failed_can_be_done_again(queue: Databa
 def test_photos_whose_drive_goes_away_are_done_when_it_is_back(
     queue: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facesets.jobs.running._AGAIN_IN_S", 0.1)
+    monkeypatch.setattr("facesets.jobs.running.AGAIN_IN_S", 0.1)
     monkeypatch.setattr("facesets.jobs.hosts._ASKED_AGAIN_AFTER_S", 0.0)
     photos = make_pictures(tmp_path / "photos", 3)
 
@@ -179,7 +179,7 @@ def test_a_listing_that_failed_is_done_again_with_its_parts(queue: Database) -> 
 def test_a_job_that_was_busy_while_the_same_was_queued_is_done_all_the_same(
     queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch, at_last_moment: bool
 ) -> None:
-    monkeypatch.setattr("facesets.jobs.running._AGAIN_IN_S", 0.1)
+    monkeypatch.setattr("facesets.jobs.running.AGAIN_IN_S", 0.1)
     add_person(Library(queue), "anna", 3)
     first = put(queue, Order("cluster"))
     queued: list[int] = []

@@ -74,6 +74,7 @@ def test_queued_index_gives_the_library_of_a_direct_run(
     (job,) = jobs(library_url)
     assert (job["id"], job["what"], job["state"]) == (number, "index", "done")
     assert (job["done"], job["total"], job["result"]["indexed"]) == (41, 41, 40)
+    assert f"{photos / 'torn.jpg'}: not a picture" in facesets(library_url, "jobs", "show", number).out
     assert len(queue.recorded) == 0
     assert Library(queue).claims("path").take(["free"]) == {"free"}
     # What is known is not queued again.

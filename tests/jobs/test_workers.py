@@ -48,7 +48,7 @@ def test_what_a_killed_worker_was_at_is_done_by_another(library_url: str, tmp_pa
             second.send_signal(signal.SIGTERM)
             assert second.wait(30) == 0, second.written()
         job = the_job(session)
-        assert (job.state, job.done, job.total, job.parts.done) == ("done", 300, 300, 2)
+        assert (job.state, job.done, job.total, job.parts.done) == ("done", 300, 300, 5)
         assert [path for path, _, _ in stored(session)] == sorted(map(str, photos.rglob("*.jpg")))
         assert {faces for _, _, faces in stored(session)} == {1}
         assert session.run(find_problems) == []
@@ -69,7 +69,7 @@ def test_a_worker_that_is_told_to_end_finishes_the_photo_at_hand_and_gives_the_r
             assert process.wait(30) == 0
             seen = len(photos_of(service))
             assert "Traceback" not in process.written()[1]
-        assert the_job(session).parts.waiting == 1
+        assert the_job(session).parts.waiting == 2
         assert seen < 100
         assert len(stored(session)) == seen
         assert the_job(session).done <= seen

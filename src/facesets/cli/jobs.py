@@ -24,6 +24,7 @@ _EVERY_S = 1.0
 _PAUSES = 20
 """So many times as long as asking took is not asked again."""
 _LONGEST_PAUSE_S = 15.0
+_FILES_NAMED, _FILES_LISTED = 20, 1000
 _CLEAR = "\x1b[2J\x1b[H"
 _HEADINGS = ("id", "what", "where", "state", "progress", "started", "took", "result")
 
@@ -146,10 +147,12 @@ def _result(job: "JobLine") -> str:
 
 def _show(session: "Database", number: int) -> None:
     from facesets.jobs.queueing import found
-    from facesets.store.postgres.queue.job_list import reasons_of_parts
+    from facesets.store.postgres.queue.job_list import failed_files, reasons_of_parts
 
     job = _worded(session.run(found, number))
     reasons = session.run(reasons_of_parts, number)
+    if files := session.run(failed_files, number, limit=_FILES_LISTED):
+        job = replace(job, result={**job.result, "failures": files})
     rows = [
         ("what", _what(job)),
         ("state", job.state),
@@ -169,8 +172,14 @@ def _show(session: "Database", number: int) -> None:
             f"{p.failed} failed, {p.cancelled} cancelled"
         )
     lines += [
-        f"{'':<10} {counted(count, 'part')} failed: {worded(reason)}" for reason, count in reasons.items()
+        f"{'':<10} {counted(count, 'part')} failed: {printable(worded(reason))}"
+        for reason, count in reasons.items()
     ]
+    lines += [
+        f"{'':<10} {printable(file['path'])}: {printable(file['reason'])}" for file in files[:_FILES_NAMED]
+    ]
+    if len(files) > _FILES_NAMED:
+        lines.append(f"{'':<10} … and more (--json lists {counted(len(files), 'file')})")
     console.show(job, lines, asked_for=True)
 
 
@@ -190,4 +199,4 @@ def _change(session: "Database", action: Literal["cancel", "retry"], number: int
 
 def _worded(job: "JobLine") -> "JobLine":
     """A job whose reasons name flags and commands as they are typed, for programs too."""
-    return replace(job, reason=worded(job.reason), waits=worded(job.waits))
+    return replace(job, reason=printable(worded(job.reason)), waits=printable(worded(job.waits)))

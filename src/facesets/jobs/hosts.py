@@ -2,10 +2,13 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
+from typing import Any
+
+import msgspec
 
 from facesets.assembly.language_models import chosen_provider
 from facesets.assembly.models import detection_options
@@ -134,10 +137,16 @@ class Choice:
     """Which queues a host takes jobs from, and why not from others, which is noted in the library.
 
     Asked again after a while: folders come and go.
+
+    Attributes
+    ----------
+    knows : collection of str
+        The commands that there are in this version of the program.
     """
 
     host: Host
     library: Library
+    knows: Collection[str]
     worker: str = field(default_factory=lambda: f"{platform.node()}/{os.getpid()}")
     _asked: dict[str, tuple[float, str]] = field(default_factory=dict)
     _is_open: bool = False
@@ -157,7 +166,7 @@ class Choice:
         if now_s - asked_at < _ASKED_AGAIN_AFTER_S:
             return before
         command = queue.name.rpartition("/")[0]
-        reason = self.host.lacks(command, Needs.read(queue.needs), self.library)
+        reason = self._lacks(command, queue.needs)
         if isinstance(reason, BeingTried):
             # Asked again the next time: a trial ends when it likes.
             self._is_open = True
@@ -168,3 +177,13 @@ class Choice:
         said = (queue.name, self.worker, self.host.name, reason)
         self.library.database.run(lambda connection: note_taker(connection, *said))
         return reason
+
+    def _lacks(self, command: str, needs: Mapping[str, Any]) -> str:
+        """Why the host does not take a job that perhaps a later version queued; empty if it does."""
+        if command not in self.knows:
+            return "this version of facesets does not know it"
+        try:
+            read = Needs.read(needs)
+        except msgspec.ValidationError:
+            return "this version of facesets does not know what it needs"
+        return self.host.lacks(command, read, self.library)

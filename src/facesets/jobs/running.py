@@ -31,7 +31,7 @@ from facesets.store.postgres.queue.notes import (
 
 _log = logging.getLogger("facesets.jobs")
 
-_AGAIN_IN_S = 5.0
+AGAIN_IN_S = 5.0
 _UNREACHABLE_ATTEMPTS = 5
 _SESSION_BACK_WITHIN_S = 120.0
 _FAILURES_KEPT = 100
@@ -56,7 +56,7 @@ class TryAgain(BaseRetryStrategy):
         # Photos that were listed come back with their drive; until then no host takes the job.
         is_for_good = isinstance(exception, SourceGone) and job.task_name != PHOTOS_OF_INDEX
         is_away = isinstance(exception, Unreachable) and not is_for_good
-        soon = datetime.now(UTC) + timedelta(seconds=_AGAIN_IN_S)
+        soon = datetime.now(UTC) + timedelta(seconds=AGAIN_IN_S)
         if isinstance(exception, HeldElsewhere | AlreadyRunning) or (
             is_away and job.attempts < _UNREACHABLE_ATTEMPTS
         ):

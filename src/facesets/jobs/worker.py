@@ -25,7 +25,7 @@ from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import cancel_parts, job_of
-from facesets.jobs.running import Runner, TryAgain
+from facesets.jobs.running import AGAIN_IN_S, Runner, TryAgain
 from facesets.jobs.schedule import TimeOfDay, due
 from facesets.jobs.work import COMMANDS
 from facesets.stop import Stop
@@ -34,6 +34,7 @@ from facesets.store.postgres.connection import Database, ServerError, now
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import (
     JOB_CLAIM,
+    bring_forward,
     is_cancelled,
     left_alone,
     lift_queueing_lock,
@@ -54,8 +55,11 @@ _DIED = (
 )
 _KEPT_HOURS = 14 * 24
 _TIDIED_EVERY_S = 3600.0
+_MOST_PUT_OFF_S = 2 * AGAIN_IN_S
+"""No job is put off for longer: whoever does has a clock that is ahead of the server's."""
 _LATE = timedelta(minutes=10)
 """So much too late a worker that was just started still queues what is scheduled."""
+_KNOWN = (*COMMANDS, "index", PHOTOS_OF_INDEX)
 _CONNECTIONS = 2
 FURTHER_CONNECTIONS = _CONNECTIONS + 1
 """Of a worker beside its session: with that of the job at hand."""
@@ -119,13 +123,14 @@ class _Worker:
         self._rhythm = rhythm
         self._stop = stop
         self._queues: list[str] = []
-        self._choice = Choice(host, Library(session))
+        self._choice = Choice(host, Library(session), _KNOWN)
         self.name = self._choice.worker
         self._sweeping = Claims(session, "sweep")
         self._app = _app(session, runner)
         self._scheduled_until = datetime.now(UTC) - _LATE
         self._tidied_at = time.monotonic()
         self._alone: set[int] = set()
+        self._is_swept = False
 
     async def run(self) -> None:
         """Work, and begin again when the database was away."""
@@ -146,12 +151,31 @@ class _Worker:
             await self._queue_what_is_due()
             await self._look()
             if self._rhythm.until_empty and not (self._queues or self._choice.is_open):
-                return
+                if not await self._find_left_behind():
+                    return
+                continue
             if self._choice.is_open or (self._queues and self._queues == before):
                 # What is left has to wait for a job of another worker, or for a service that is being tried.
                 await asyncio.sleep(_LOOK_EVERY_S)
             before = list(self._queues)
             await self._take()
+
+    async def _find_left_behind(self) -> bool:
+        """Put back what others left behind; return whether there may be something of it left.
+
+        A worker from a crontab may be the only one that ever comes after one that died.
+        """
+        if not self._is_swept:
+            self._is_swept = True
+            await self._sweep()
+            return True
+        if not await asyncio.to_thread(self._session.run, partial(left_alone, after_s=0.0)):
+            return False
+        began = time.monotonic()
+        while not self._stop.requested and time.monotonic() - began < self._rhythm.heartbeat_s:
+            await asyncio.sleep(min(_LOOK_EVERY_S / 5, self._rhythm.heartbeat_s))
+        await self._sweep()
+        return True
 
     async def _take(self) -> None:
         """Let procrastinate take and do jobs, until it ends by itself or is to end."""
@@ -242,6 +266,7 @@ class _Worker:
         try:
             if time.monotonic() - self._tidied_at >= _TIDIED_EVERY_S:
                 await self._tidy()
+            await asyncio.to_thread(self._session.run, partial(bring_forward, most_s=_MOST_PUT_OFF_S))
             silent_s = _SIGNS_MISSED * self._rhythm.heartbeat_s
             stalled = await manager.get_stalled_jobs(seconds_since_heartbeat=silent_s)
             alone = await asyncio.to_thread(self._session.run, partial(left_alone, after_s=silent_s))
@@ -282,6 +307,6 @@ def _app(session: Database, runner: Runner) -> App:
             kwargs={"application_name": "facesets"},
         )
     )
-    for command in (*COMMANDS, "index", PHOTOS_OF_INDEX):
+    for command in _KNOWN:
         app.task(name=command, pass_context=True, retry=TryAgain())(runner.run)
     return app

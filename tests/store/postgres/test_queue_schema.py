@@ -1,11 +1,18 @@
 """The queue's tables in a library: made, brought up to date, and left alone by an older program."""
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from facesets.errors import SchemaOutdated, WrongUsage
 from facesets.operations.library.migrate import migrate
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.queue.schema import Shipped, install, require_queue, shipped
+from facesets.store.postgres.queue.schema import (
+    Shipped,
+    install,
+    queue_conninfo,
+    require_queue,
+    shipped,
+)
 from tests.fixtures.queued import with_queue
 
 _LATER = 6
@@ -45,6 +52,9 @@ def test_migrate_makes_the_queue_in_a_schema_of_its_own(database: Database) -> N
     )
     assert before == after
     assert ("job_notes.reason", "text") in database.run(tables)
+    # What procrastinate connects by finds it there, and notices as we do that the server's machine died.
+    said = conninfo_to_dict(queue_conninfo(database))
+    assert (said["options"], said["tcp_user_timeout"]) == ("-c search_path=queue,public", "60000")
 
 
 def test_a_later_procrastinate_migrates_the_queue_to_what_it_makes_anew(

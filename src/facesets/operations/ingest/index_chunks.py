@@ -27,7 +27,7 @@ from facesets.stopwatch import Stopwatch
 FEWEST_IN_CHUNK, MOST_IN_CHUNK = 64, 256
 """So many that opening a session and the last files of a chunk, during which threads wait, are little."""
 _LARGEST_SHARE = 32
-"""Of those before it a chunk is that part: who finds none left does not wait long for the last."""
+"""A chunk is at most this part of those before it: who finds none left does not wait long for the last."""
 _COMPARED_AT_ONCE = 4_000
 _FAILURES_NAMED = 100
 

@@ -88,8 +88,9 @@ def _with_defaults(text: str, defaults: Mapping[str, str]) -> str:
 
 
 def with_search_path(text: str, path: str) -> str:
-    """A connection string with which names are looked for in these schemas."""
+    """A connection string with which names are looked for in these schemas, and a dead server is noticed."""
     said = str(conninfo.conninfo_to_dict(text).get("options") or "")
+    text = _with_defaults(text, _NOTICE_DEATH)
     return conninfo.make_conninfo(text, options=f"{said} -c search_path={path}".strip())
 
 

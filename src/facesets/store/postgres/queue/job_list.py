@@ -9,7 +9,7 @@ from psycopg import sql
 
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import unescaped
-from facesets.store.postgres.queue.notes import PART_OF_INDEX
+from facesets.store.postgres.queue.notes import PART_OF_INDEX, left_alone
 from facesets.store.postgres.queue.schema import is_made
 from facesets.store.postgres.queue.takers import why_waiting
 
@@ -23,6 +23,11 @@ _STATES: Mapping[str, State] = {
     "aborting": "running",
     "aborted": "cancelled",
 }
+
+
+_ALONE = "No worker is at it right now; one that can do it goes on."
+_UNATTENDED_S = 5.0
+"""Who has just taken a job is about to begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class JobLine:
     reason : str
         Why it failed.
     waits : str
-        Why it is not begun, or its parts are not; empty where it is only a matter of time.
+        Why it is not begun, or its parts are not, or nobody is at it; empty where that takes only time.
     """
 
     id: int
@@ -111,13 +116,18 @@ _PARTS = """SELECT part_of, count(*) FILTER (WHERE status = 'todo'), count(*) FI
         count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'failed'),
         count(*) FILTER (WHERE status IN ('cancelled', 'aborted')),
         sum(done)::bigint, sum(total)::bigint, max(noted_at),
-        coalesce(max(reason) FILTER (WHERE status = 'failed'), ''), min(job_id) FILTER (WHERE status = 'todo')
+        coalesce(max(reason) FILTER (WHERE status = 'failed'), ''),
+        min(job_id) FILTER (WHERE status = 'todo'),
+        coalesce(array_agg(job_id) FILTER (WHERE status = 'doing'), '{}')
     FROM queue.job_notes WHERE part_of = ANY(%s) GROUP BY part_of"""
 
 
 @dataclass(frozen=True, slots=True)
 class _OfParts:
-    """What the parts of a job have in common: steps, when one ended last, why one failed, which is next."""
+    """What the parts of a job have in common: steps, when one ended last, why one failed, which is next.
+
+    With the numbers of those that workers took.
+    """
 
     counts: Parts = field(default_factory=Parts)
     done: int = 0
@@ -125,6 +135,7 @@ class _OfParts:
     ended: datetime | None = None
     reason: str = ""
     next: int | None = None
+    taken: Sequence[int] = ()
 
 
 def list_jobs(connection: Connection, *, limit: int) -> list[JobLine]:
@@ -158,7 +169,15 @@ def _lines(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[JobL
         elif row[3] != "doing" and line.parts.waiting and not line.parts.running:
             waiting[line.id] = parts[line.id].next or line.id
     reasons = why_waiting(connection, list(waiting.values())) if waiting else {}
-    return [replace(line, waits=reasons.get(waiting.get(line.id, 0), "")) for line in lines]
+    alone = left_alone(connection, after_s=_UNATTENDED_S)
+    taken = {row[0]: {row[0]} if row[3] == "doing" else set() for row in rows}
+    for job, of_parts in parts.items():
+        taken[job].update(of_parts.taken)
+    reasons |= {job: _ALONE for job, numbers in taken.items() if numbers and numbers <= alone}
+    return [
+        replace(line, waits=reasons.get(line.id) or reasons.get(waiting.get(line.id, 0), ""))
+        for line in lines
+    ]
 
 
 def count_jobs(connection: Connection) -> dict[State, int]:
@@ -196,7 +215,8 @@ def _line(row: tuple[Any, ...], parts: _OfParts) -> JobLine:
         queued_at=_text(queued),
         started_at=_text(started),
         ended_at=_text(ended) if state not in ("waiting", "running") else None,
-        took_s=None if started is None or until is None else (until - started).total_seconds(),
+        # The server's clock may have been set back in between.
+        took_s=None if started is None or until is None else max(0.0, (until - started).total_seconds()),
         attempts=attempts,
         options=options or {},
         result=summary,
@@ -232,3 +252,13 @@ def reasons_of_parts(connection: Connection, number: int) -> dict[str, int]:
         (number,),
     ).fetchall()
     return {unescaped(reason): count for reason, count in rows}
+
+
+def failed_files(connection: Connection, number: int, *, limit: int) -> list[dict[str, Any]]:
+    """Files that a job and its parts could not read, each with its path and the reason; the first of them."""
+    rows = connection.execute(
+        """SELECT file FROM queue.job_notes n, jsonb_path_query(n.summary, 'lax $.failures[*]') AS file
+            WHERE n.job_id = %(job)s OR n.part_of = %(job)s ORDER BY file ->> 'path' LIMIT %(limit)s""",
+        {"job": number, "limit": limit},
+    ).fetchall()
+    return [{**file, "path": unescaped(file["path"])} for (file,) in rows if "path" in file]

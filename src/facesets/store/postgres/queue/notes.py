@@ -8,9 +8,13 @@ from typing import Any
 from facesets.store.postgres.claims import claimed
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import escaped
+from facesets.store.postgres.queue.schema import look_into_queue
 
 JOB_CLAIM = "job"
 """What a worker claims of a job as long as it is at it."""
+
+_LONGEST_REASON = 4000
+"""In characters: whoever lists jobs reads the reasons of all of them."""
 
 PART_OF_INDEX = "index photos"
 """The only command whose jobs are parts of others."""
@@ -80,8 +84,14 @@ def note_end(
                     ELSE done END,
                 deaths = 0, noted_at = now()
             WHERE job_id = %(job)s""",
-        {"job": job, "summary": text, "reason": reason, "is_over": is_over},
+        {"job": job, "summary": text, "reason": _storable(reason), "is_over": is_over},
     )
+
+
+def _storable(reason: str) -> str:
+    """A reason as the server takes it, whatever words of others are in it: it is kept in any case."""
+    text = reason.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} …"
 
 
 def _add_up(
@@ -136,15 +146,27 @@ def lift_queueing_lock(connection: Connection, job: int) -> None:
 def left_alone(connection: Connection, after_s: float) -> set[int]:
     """Jobs that a worker took so long ago or longer, and that nobody is at, whether that worker lives or not.
 
-    One that has just ended may be among them for a moment.
+    One that has just ended may be among them for a moment. What was taken later than now was so before the
+    server's clock was set back, nobody knows how long ago.
     """
     rows = connection.execute(
         """SELECT j.id FROM queue.procrastinate_jobs j WHERE j.status = 'doing'
             AND (SELECT max(at) FROM queue.procrastinate_events WHERE job_id = j.id AND type = 'started')
-                < now() - make_interval(secs => %s)""",
+                NOT BETWEEN now() - make_interval(secs => %s) AND now()""",
         (after_s,),
     ).fetchall()
     return not_at_hand(connection, [number for (number,) in rows])
+
+
+def bring_forward(connection: Connection, most_s: float) -> None:
+    """Let jobs be due that are put off for longer than any is, by the clock of another machine."""
+    # For what procrastinate's trigger names.
+    look_into_queue(connection)
+    connection.execute(
+        """UPDATE procrastinate_jobs SET scheduled_at = now()
+            WHERE status = 'todo' AND scheduled_at > now() + make_interval(secs => %s)""",
+        (most_s,),
+    )
 
 
 def not_at_hand(connection: Connection, jobs: Sequence[int]) -> set[int]:
