@@ -11,7 +11,15 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
-from facesets.descriptions.asking import BatchState, LostBatch, NotSent, Outcome, PhotoQuestion, request_name
+from facesets.descriptions.asking import (
+    BatchState,
+    Doubtful,
+    LostBatch,
+    NotSent,
+    Outcome,
+    PhotoQuestion,
+    request_name,
+)
 from facesets.descriptions.prices import model_named
 from facesets.errors import WrongUsage
 from facesets.remote.llm.bedrock import BatchPlace, Bedrock, Clients
@@ -171,6 +179,32 @@ def test_a_batch_goes_through_s3_and_is_found_by_its_name(
     assert provider.find_batch(lost) == (ARN, True)
     control.add_response("list_model_invocation_jobs", {"invocationJobSummaries": []}, asked)
     assert provider.find_batch(lost) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "then", ["InternalServerException", "ThrottlingException", "ConflictException", "AccessDeniedException"]
+)
+def test_a_job_that_failed_may_stand_and_is_not_taken_for_unsent(
+    provider: Bedrock, stubs: tuple[Stubber, ...], then: str
+) -> None:
+    _, control, s3 = stubs
+    tries = 3 if then in ("InternalServerException", "ThrottlingException") else 2
+    s3.add_response("put_object", {})
+    for code in ["InternalServerException", *[then] * (tries - 1)]:
+        control.add_client_error("create_model_invocation_job", code)
+    with pytest.raises(Doubtful, match="InternalServerException"):
+        provider.send_batch(KEY, [QUESTION])
+
+
+def test_a_job_that_was_surely_not_taken_is_not_in_doubt(
+    provider: Bedrock, stubs: tuple[Stubber, ...]
+) -> None:
+    _, control, s3 = stubs
+    s3.add_response("put_object", {})
+    for _ in range(3):
+        control.add_client_error("create_model_invocation_job", "ThrottlingException")
+    with pytest.raises(NotSent, match="ThrottlingException"):
+        provider.send_batch(KEY, [QUESTION])
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ _LEAST_RECORDS = 100
 _UNDONE = frozenset(
     {
         *("ThrottlingException", "ServiceUnavailableException", "ModelNotReadyException"),
-        *("TooManyRequestsException", "SlowDown", "InternalServerException", "ServiceQuotaExceededException"),
+        *("TooManyRequestsException", "SlowDown", "ServiceQuotaExceededException"),
     }
 )
 _REFUSED = frozenset(
@@ -47,6 +47,8 @@ _REFUSED = frozenset(
         *("InvalidSignatureException", "InvalidClientTokenId", "ExpiredToken", "NoSuchBucket"),
     }
 )
+_FAILED = frozenset({"InternalServerException", "InternalError"})
+"""Of which nobody pays for an answer; but a job may stand all the same."""
 _UNDER_WAY = frozenset({"Submitted", "Validating", "Scheduled", "InProgress", "Stopping"})
 
 Result = TypeVar("Result")
@@ -192,10 +194,27 @@ class Bedrock:
                 "s3OutputDataConfig": {"s3Uri": f"s3://{place.bucket}/{_FOLDER}/{key}/output/"}
             },
         )
+        return self._created(create)
+
+    def _created(self, create: Callable[[], Mapping[str, Any]]) -> str:
+        """What Bedrock calls a new job, of which a token makes one however often; errors as `send_batch`."""
+        failures: list[_Failed] = []
+
+        def once() -> Mapping[str, Any]:
+            try:
+                return self._once(create)
+            except _Failed as fault:
+                failures.append(fault)
+                raise
+
         try:
-            return str(self._tried(create)["jobArn"])
-        except _Invalid as error:
-            raise NotSent(f"{self.place} refuses the batch: {error.reason}") from error
+            return str(until_taken(self.place, once, self._waits_s, self._pause)["jobArn"])
+        except (NotSent, WrongUsage, _Invalid) as error:
+            if failures:
+                raise Doubtful(failures[0].reason) from error
+            if isinstance(error, _Invalid):
+                raise NotSent(f"{self.place} refuses the batch: {error.reason}") from error
+            raise
 
     def find_batch(self, batch: LostBatch) -> tuple[str | None, bool]:
         """The job of that name; Bedrock lists all of them."""
@@ -285,6 +304,8 @@ class Bedrock:
 
     def _meaning(self, error: Mapping[str, Any]) -> Exception:
         code, said = str(error.get("Code", "")), printable(str(error.get("Message", "")))[:300]
+        if code in _FAILED:
+            return _Failed(f"it answers {code} ({said})")
         if code in _UNDONE:
             return TransientError(f"it answers {code} ({said})")
         if code in _REFUSED:
@@ -294,6 +315,10 @@ class Bedrock:
         if code == "ResourceNotFoundException":
             return _Invalid(said or code)
         return _Invalid(said or code or "refused without a reason")
+
+
+class _Failed(TransientError):
+    """Bedrock failed, and does not say how far it was."""
 
 
 class _Invalid(Exception):

@@ -239,6 +239,18 @@ def test_a_limit_counts_what_is_under_way(library: Library, llm: AnthropicServer
     assert run_check(library, anthropic(llm.url, prices=PRICES)).cost_usd <= 40
 
 
+def test_a_limit_below_a_whole_batch_is_named_and_more_photos_are_not(
+    library: Library, llm: AnthropicServer
+) -> None:
+    run = anthropic(llm.url, prices=PRICES)
+    found = run_describe(library, run, max_cost=40.0, sizes=BatchSizes(6, 5))
+    assert (found.sent, found.held_back, found.limit_reached, llm.bodies) == (0, 0, True, [])
+    assert "too few for a batch" in found.notes[0]
+    assert statuses(library.database) == {}
+    others = run_describe(library, anthropic(llm.url, prices=PRICES), max_cost=60.0, sizes=BatchSizes(4, 2))
+    assert (others.sent, others.held_back, others.limit_reached, others.notes) == (4, 0, True, [])
+
+
 SIZES = BatchSizes(2, 1)
 """Of three photos: a batch of two and one of one."""
 
