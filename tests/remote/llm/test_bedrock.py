@@ -212,7 +212,11 @@ def test_a_job_that_was_surely_not_taken_is_not_in_doubt(
     [
         ("InProgress", BatchState.UNDER_WAY),
         ("Scheduled", BatchState.UNDER_WAY),
+        ("Stopping", BatchState.UNDER_WAY),
+        ("of a later version", BatchState.UNDER_WAY),
         ("Completed", BatchState.ENDED),
+        ("PartiallyCompleted", BatchState.ENDED),
+        ("Stopped", BatchState.ENDED),
         ("Failed", BatchState.ENDED),
         ("Expired", BatchState.ENDED),
     ],
@@ -243,6 +247,7 @@ def test_results_are_read_from_the_bucket(provider: Bedrock, stubs: tuple[Stubbe
         {"recordId": request_name(KEY, SHA), "modelInput": {}, "modelOutput": message()},
         {"recordId": request_name(KEY, "cd" * 32), "error": {"errorCode": 400, "errorMessage": "odd"}},
         {"recordId": request_name(KEY, "ef" * 32), "error": {"errorCode": 500, "errorMessage": "busy"}},
+        {"recordId": request_name(KEY, "01" * 32), "modelInput": {}},
         {"recordId": "another", "modelOutput": message()},
     ]
     data = b"".join(json.dumps(record).encode() + b"\n" for record in records) + b"{broken\n"
@@ -252,6 +257,7 @@ def test_results_are_read_from_the_bucket(provider: Bedrock, stubs: tuple[Stubbe
         (Outcome.ANSWERED, False),
         (Outcome.FREE, True),
         (Outcome.FREE, False),
+        (Outcome.DOUBTFUL, False),
     ]
 
 

@@ -49,7 +49,8 @@ _REFUSED = frozenset(
 )
 _FAILED = frozenset({"InternalServerException", "InternalError"})
 """Of which nobody pays for an answer; but a job may stand all the same."""
-_UNDER_WAY = frozenset({"Submitted", "Validating", "Scheduled", "InProgress", "Stopping"})
+_ENDED = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
+"""A job in a state that came later is waited for, for what it answers would be paid again."""
 
 Result = TypeVar("Result")
 
@@ -234,7 +235,7 @@ class Bedrock:
         except Doubtful as error:
             raise NotSent(f"{self.place} does not answer. Run the same command again later.") from error
         status = found.get("status")
-        return BatchState.ENDED if status not in _UNDER_WAY else BatchState.UNDER_WAY
+        return BatchState.ENDED if status in _ENDED else BatchState.UNDER_WAY
 
     def without_result(self, batch_id: str) -> Reply:
         """What Bedrock says of the job: one that did not complete does not cost what it did not do."""
@@ -342,6 +343,7 @@ def _result(record: Mapping[str, Any]) -> Reply:
     if "modelOutput" in record:
         return reply_of(record["modelOutput"])
     error = record.get("error")
-    found = error if isinstance(error, Mapping) else {}
-    said = printable(str(found.get("errorMessage", "without a reason")))[:300]
-    return Reply(Outcome.FREE, reason=said, lasting=found.get("errorCode") in {400, 413})
+    if not isinstance(error, Mapping):
+        return Reply(Outcome.DOUBTFUL, reason="its result is none that is known; it may have been paid")
+    said = printable(str(error.get("errorMessage", "without a reason")))[:300]
+    return Reply(Outcome.FREE, reason=said, lasting=error.get("errorCode") in {400, 413})

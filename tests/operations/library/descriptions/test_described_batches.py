@@ -154,6 +154,18 @@ def test_photos_without_a_result_are_sent_again_only_where_that_is_said(
     assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 1
 
 
+def test_a_result_of_a_kind_that_is_not_known_is_not_sent_and_paid_again(
+    library: Library, llm: AnthropicServer
+) -> None:
+    run_describe(library, anthropic(llm.url))
+    llm.end()
+    found = llm.results_of["msgbatch_0"]
+    found[1]["result"], found[2]["result"] = {"type": "of a later version"}, None
+    came = run_check(library, anthropic(llm.url))
+    assert (came.described, came.failed, came.again) == (4, 2, 0)
+    assert run_describe(library, anthropic(llm.url)).sent == 0
+
+
 def test_the_price_is_that_of_the_day_when_it_was_sent(library: Library, llm: AnthropicServer) -> None:
     run_describe(library, anthropic(llm.url))
     llm.end()
