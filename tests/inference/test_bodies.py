@@ -126,6 +126,21 @@ def test_networks_for_poses_and_masks_find_people_too(tmp_path: Path) -> None:
         assert people(found) == [[8, 16, 24, 48]]
 
 
+@pytest.mark.parametrize("says", [("end2end", "True"), ("args", "{'batch': 1, 'nms': True}")])
+def test_networks_for_poses_that_suppress_boxes_themselves_are_read_as_that(
+    tmp_path: Path, says: tuple[str, str]
+) -> None:
+    made = Made([Finds("red")] * 5, "nms", task="pose", extra=51, says=[says])
+    (found,) = seen(tmp_path, made, drawn(64, 64, red=(8, 16, 24, 48)))
+    assert people(found) == [[8, 16, 24, 48]]
+
+
+def test_what_a_file_says_of_itself_may_be_rubbish(tmp_path: Path) -> None:
+    made = Made(says=[("args", "{{'nms': True}}"), ("end2end", "perhaps")])
+    (found,) = seen(tmp_path, made, drawn(64, 64, red=(8, 16, 24, 48)))
+    assert people(found) == [[8, 16, 24, 48]]
+
+
 def test_what_is_too_thin_to_be_somebody_is_left_out(tmp_path: Path) -> None:
     finds = [Finds("red", 0, 0.9, 300)]
     assert people(seen(tmp_path, Made(finds), drawn(64, 64, red=(8, 16, 24, 48)))[0]) == []
@@ -185,7 +200,7 @@ def test_inputs_and_outputs_that_do_not_fit_are_named(
 
 
 def test_names_that_are_no_list_are_refused_and_run_nothing(tmp_path: Path) -> None:
-    for names in ("__import__('os').getcwd()", "{", "42", "{'a': 'person'}"):
+    for names in ("__import__('os').getcwd()", "{", "42", "{'a': 'person'}", "{{'person': 0}}"):
         path = make_body_network(tmp_path / "odd.onnx")
         model = onnx.load(str(path))
         helper.set_model_props(model, {"names": names})

@@ -142,7 +142,7 @@ def pull(
     if dry_run:
         plan = would_pull(name, conf.model_roots, force=force)
         there = f"{plan.path} is there already." if not plan.url else f"{plan.url} into {plan.path}"
-        console.show(plan, [there])
+        console.show(plan, [there, *filter(None, (plan.digests, plan.licence))])
         return
 
     with console.stoppable() as stop, console.progress() as progress:

@@ -4,7 +4,7 @@ Any ONNX file in YOLO's layout will do; docs/photos-bodies.md says what that is.
 """
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,7 @@ class BodyDetector:
                 _names(described.get("names", "")),
                 self._size,
                 extra=described.get("task") in ("pose", "segment"),
+                suppressed=_says_suppressed(described),
             )
         except ValueError as error:
             raise _unfit(path, str(error)) from error
@@ -206,13 +207,24 @@ def _names(text: str) -> list[str]:
         return []
     try:
         named = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise ValueError("the names of its classes cannot be read") from error
     if isinstance(named, dict) and all(isinstance(each, int) and 0 <= each < _MOST for each in named):
         named = [named.get(number, "") for number in range(max(named, default=-1) + 1)]
     if not isinstance(named, list | tuple):
         raise ValueError("the names of its classes are no list")  # noqa: TRY004 - the content is wrong
     return [str(name) for name in named]
+
+
+def _says_suppressed(described: Mapping[str, str]) -> bool:
+    """Whether a file says, as exporters of YOLO's kind do, that boxes are suppressed within it."""
+    if described.get("end2end") == "True":
+        return True
+    try:
+        how = ast.literal_eval(described.get("args", "{}"))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return isinstance(how, dict) and how.get("nms") is True
 
 
 def _why_not_onnx(path: Path) -> str | None:

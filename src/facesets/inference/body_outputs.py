@@ -60,7 +60,14 @@ class BodyCandidates:
     kind: Int64
 
 
-def layout_of(output: NDArray[Any], names: Sequence[str], size: tuple[int, int], *, extra: bool) -> Layout:
+def layout_of(
+    output: NDArray[Any],
+    names: Sequence[str],
+    size: tuple[int, int],
+    *,
+    extra: bool,
+    suppressed: bool = False,
+) -> Layout:
     """Which layout an output has.
 
     Parameters
@@ -73,6 +80,8 @@ def layout_of(output: NDArray[Any], names: Sequence[str], size: tuple[int, int],
         Width and height of the input.
     extra : bool
         Further columns may follow, such as those of masks or keypoints.
+    suppressed : bool
+        The file says that non-maximum suppression is inside.
 
     Raises
     ------
@@ -86,6 +95,8 @@ def layout_of(output: NDArray[Any], names: Sequence[str], size: tuple[int, int],
     _, rows, columns = output.shape
     cells = _cells(size)
     if columns == _NMS_COLUMNS and not (rows in (cells, 3 * cells) and count in (1, 2)):
+        return Layout("suppressed", boxes_last=False, classes=classes, count=count)
+    if suppressed and extra and columns > _NMS_COLUMNS:
         return Layout("suppressed", boxes_last=False, classes=classes, count=count)
     for boxes_last, attributes in ((True, rows), (False, columns)):
         has_more = extra and 4 + count < attributes == min(rows, columns)

@@ -1,5 +1,6 @@
 """Photos come in with the time at which they were taken, and with all that their files say."""
 
+import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fixtures.library_people import rows
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.tagged_photos import CHANGED, OFFSET_CHANGED, exif
 
@@ -16,6 +18,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.metadata import metadata_stage
+from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.options.cache import EmbedOptions
 from facesets.operations.options.library import IndexOptions
@@ -111,3 +114,56 @@ def test_a_time_that_is_known_outlives_a_run_without_the_stage(
     database.run(lambda connection: connection.execute("DELETE FROM face_scans"))
     index(GallerySource([photos]), library, describer, IndexOptions(), **how)
     assert taken(library.load().images) == before
+
+
+def test_photos_that_are_moved_or_renamed_follow_names_that_say_when_and_no_others(
+    photos: Path, database: Database, embedder: LocalEmbedder
+) -> None:
+    library = Library(database)
+
+    def index_again() -> dict[str, str]:
+        how: dict[str, Any] = {"stages": [stage()], "progress": SilentProgress(), "stop": Stop()}
+        index(GallerySource([photos]), library, LocalDescriber(embedder, None), IndexOptions(), **how)
+        return taken(library.load().images)
+
+    def told(content: bytes) -> tuple[str, str]:
+        query = "SELECT sha256, taken_from, taken_text FROM photo_metadata JOIN images ON id = image_id"
+        found = {digest: (source, text) for digest, source, text in rows(database, query)}
+        return found[hashlib.sha256(content).hexdigest()]
+
+    assert index_again()["silent.jpg"] == "NaT"
+    silent = (photos / "silent.jpg").read_bytes()
+    day = photos / "2018-05-05 Beach"
+    day.mkdir()
+    for name in ("silent.jpg", "tagged.jpg"):
+        (photos / name).rename(day / name)
+    (photos / "IMG_20200102_030405.jpg").rename(photos / "anna.jpg")
+    expected = {
+        "silent.jpg": "2018-05-05T00:00:00",
+        "tagged.jpg": "2019-07-04T15:30:00",
+        "anna.jpg": "2020-01-02T03:04:05",
+    }
+    assert index_again() == expected
+    assert told(silent) == ("folder name", "2018-05-05 Beach")
+    (day / "silent.jpg").rename(photos / "2017-01-01 silent.jpg")
+    assert index_again()["2017-01-01 silent.jpg"] == "2017-01-01T00:00:00"
+    assert told(silent) == ("file name", "2017-01-01 silent.jpg")
+    # Of several names that say when the one that counted counts on.
+    (photos / "2016-01-01 again.jpg").write_bytes(silent)
+    assert "2017-01-01T00:00:00" in index_again().values()
+    assert told(silent) == ("file name", "2017-01-01 silent.jpg")
+
+
+def test_of_a_photo_at_several_paths_each_name_may_say_when_it_was_taken(
+    photos: Path, database: Database, embedder: LocalEmbedder
+) -> None:
+    silent = (photos / "silent.jpg").read_bytes()
+    for name in ("0.jpg", "1 2018-05-05.jpg", "2.jpg"):
+        (photos / name).write_bytes(silent)
+    library = Library(database)
+    how: dict[str, Any] = {"progress": SilentProgress(), "stop": Stop()}
+    describer = LocalDescriber(embedder, None)
+    index(GallerySource([photos]), library, describer, IndexOptions(), stages=[stage()], **how)
+    assert "2018-05-05T00:00:00" in taken(library.load().images).values()
+    assert run_stage(library, stage(), StageRunOptions(force=True), **how).completed == 3
+    assert "2018-05-05T00:00:00" in taken(library.load().images).values()

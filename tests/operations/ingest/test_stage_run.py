@@ -81,6 +81,17 @@ def test_photos_of_an_older_library_are_pending_and_looked_at_once(
     assert look(database, SCENE, StageRunOptions(force=True)).completed == 5
 
 
+def test_photos_that_no_file_leads_to_count_in_no_stage(
+    database: Database, photos: Path, embedder: LocalEmbedder
+) -> None:
+    refusing = Stage("scene", "1", lambda _, image: image.with_finding("scene", Finding("1", reason="odd")))
+    take_in(database, photos, embedder, refusing)
+    Library(database).forget_paths([str(path) for path in sorted(photos.iterdir())[:2]])
+    found = counts(database)
+    assert (found.pending, found.completed, found.failed, found.reasons) == (0, 0, 3, {"odd": 3})
+    assert counts(database, "detection").completed == 3
+
+
 def test_a_new_version_makes_its_stage_pending_and_nothing_else(
     database: Database, photos: Path, embedder: LocalEmbedder
 ) -> None:

@@ -54,12 +54,14 @@ def fetch(root: Path) -> Path:
 def test_a_pulled_body_model_is_whole_used_and_verified(tmp_path: Path) -> None:
     root = tmp_path / "root"
     planned = would_pull(DEFAULT_BODY, [root])
-    assert (planned.url, root.exists()) == (PUBLISHED_BODY[DEFAULT_BODY].url, False)
+    published = PUBLISHED_BODY[DEFAULT_BODY]
+    assert (planned.url, root.exists()) == (published.url, False)
+    assert (planned.licence, planned.digests) == ("A licence.", f"sha256 {published.sha256}")
     progress = RecordingProgress()
     pulled = pull(DEFAULT_BODY, [root], progress=progress, stop=Stop())
     path = root / "models" / "body" / "yolox_s.onnx"
+    assert progress.lines[-2:] == ["A licence.", f"It is what was published: sha256 {published.sha256}."]
     assert pulled.path == planned.path == str(path)
-    assert "A licence." in progress.lines
     assert find_body_model([root]) == path
     assert "YOLOX" in BodyDetector(path).describe()
     assert find(DEFAULT_BODY, [root]) == pulled

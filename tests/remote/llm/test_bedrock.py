@@ -11,7 +11,15 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
-from facesets.descriptions.asking import BatchState, LostBatch, NotSent, Outcome, PhotoQuestion, request_name
+from facesets.descriptions.asking import (
+    BatchState,
+    Doubtful,
+    LostBatch,
+    NotSent,
+    Outcome,
+    PhotoQuestion,
+    request_name,
+)
 from facesets.descriptions.prices import model_named
 from facesets.errors import WrongUsage
 from facesets.remote.llm.bedrock import BatchPlace, Bedrock, Clients
@@ -174,11 +182,41 @@ def test_a_batch_goes_through_s3_and_is_found_by_its_name(
 
 
 @pytest.mark.parametrize(
+    "then", ["InternalServerException", "ThrottlingException", "ConflictException", "AccessDeniedException"]
+)
+def test_a_job_that_failed_may_stand_and_is_not_taken_for_unsent(
+    provider: Bedrock, stubs: tuple[Stubber, ...], then: str
+) -> None:
+    _, control, s3 = stubs
+    tries = 3 if then in ("InternalServerException", "ThrottlingException") else 2
+    s3.add_response("put_object", {})
+    for code in ["InternalServerException", *[then] * (tries - 1)]:
+        control.add_client_error("create_model_invocation_job", code)
+    with pytest.raises(Doubtful, match="InternalServerException"):
+        provider.send_batch(KEY, [QUESTION])
+
+
+def test_a_job_that_was_surely_not_taken_is_not_in_doubt(
+    provider: Bedrock, stubs: tuple[Stubber, ...]
+) -> None:
+    _, control, s3 = stubs
+    s3.add_response("put_object", {})
+    for _ in range(3):
+        control.add_client_error("create_model_invocation_job", "ThrottlingException")
+    with pytest.raises(NotSent, match="ThrottlingException"):
+        provider.send_batch(KEY, [QUESTION])
+
+
+@pytest.mark.parametrize(
     ("status", "state"),
     [
         ("InProgress", BatchState.UNDER_WAY),
         ("Scheduled", BatchState.UNDER_WAY),
+        ("Stopping", BatchState.UNDER_WAY),
+        ("of a later version", BatchState.UNDER_WAY),
         ("Completed", BatchState.ENDED),
+        ("PartiallyCompleted", BatchState.ENDED),
+        ("Stopped", BatchState.ENDED),
         ("Failed", BatchState.ENDED),
         ("Expired", BatchState.ENDED),
     ],
@@ -209,6 +247,7 @@ def test_results_are_read_from_the_bucket(provider: Bedrock, stubs: tuple[Stubbe
         {"recordId": request_name(KEY, SHA), "modelInput": {}, "modelOutput": message()},
         {"recordId": request_name(KEY, "cd" * 32), "error": {"errorCode": 400, "errorMessage": "odd"}},
         {"recordId": request_name(KEY, "ef" * 32), "error": {"errorCode": 500, "errorMessage": "busy"}},
+        {"recordId": request_name(KEY, "01" * 32), "modelInput": {}},
         {"recordId": "another", "modelOutput": message()},
     ]
     data = b"".join(json.dumps(record).encode() + b"\n" for record in records) + b"{broken\n"
@@ -218,6 +257,7 @@ def test_results_are_read_from_the_bucket(provider: Bedrock, stubs: tuple[Stubbe
         (Outcome.ANSWERED, False),
         (Outcome.FREE, True),
         (Outcome.FREE, False),
+        (Outcome.DOUBTFUL, False),
     ]
 
 

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 import numpy as np
@@ -36,7 +36,12 @@ _BROKEN = (OSError, EOFError, IndexError, ValueError, OverflowError, MemoryError
 
 
 def read_metadata(
-    file: IO[bytes], path: str, *, now: np.datetime64, changed: np.datetime64 = UNKNOWN_TIME
+    file: IO[bytes],
+    path: str,
+    *,
+    now: np.datetime64,
+    changed: np.datetime64 = UNKNOWN_TIME,
+    others: Sequence[str] = (),
 ) -> PhotoMetadata:
     """What a file and its name say of the photo in it; fields that cannot be read are left out.
 
@@ -50,6 +55,8 @@ def read_metadata(
         Times that are more than a day later come from wrong clocks.
     changed : datetime64
         When the file was last changed, by the clock of this machine, where that is to be believed.
+    others : sequence of str
+        Further paths of the same photo, whose names are read where those before say nothing.
 
     Raises
     ------
@@ -61,7 +68,7 @@ def read_metadata(
     found = camera_of(fields) | place_of(fields)
     if by_xmp.tags:
         found = camera_of(by_xmp) | place_of(by_xmp) | found
-    taken, doubted = _first_believed(_all_times(fields, said, path, now, changed))
+    taken, doubted = _first_believed(_all_times(fields, said, (path, *others), now, changed))
     # The other times are as good as any other tag.
     fields.used -= {tag for tags in _TIMES if tags[0] != taken.source for tag in tags}
     extra = extra_of(fields, said, by_xmp.used)
@@ -162,14 +169,12 @@ def _first_believed(times: Iterator[Taken]) -> tuple[Taken, list[Taken]]:
 
 
 def _all_times(
-    fields: Fields, said: Properties, path: str, now: np.datetime64, changed: np.datetime64
+    fields: Fields, said: Properties, paths: Sequence[str], now: np.datetime64, changed: np.datetime64
 ) -> Iterator[Taken]:
     """What says when a photo was taken, the surest first."""
     yield from _times_in_head(fields, said, now)
     for named in (time_in_name, day_of_folder):
-        taken = named(path, latest=now)
-        if taken.text:
-            yield taken
+        yield from (taken for path in paths if (taken := named(path, latest=now)).text)
     if not np.isnat(changed):
         yield Taken("mtime", str(changed), changed.astype("M8[us]"), reason=unbelievable(changed, now))
 

@@ -27,7 +27,7 @@ def metadata_stage(clock: Callable[[], np.datetime64], *, trust_mtime: bool = Fa
     def look(photo: Photo, image: ImageRecord) -> ImageRecord:
         changed = _changed(photo.path) if trust_mtime else UNKNOWN_TIME
         with photo.open() as file:
-            found = read_metadata(file, photo.path, now=clock(), changed=changed)
+            found = read_metadata(file, photo.path, now=clock(), changed=changed, others=photo.others)
         return replace(image, taken=found.taken.astype("M8[s]")).with_finding(
             "metadata", Finding(READER_VERSION, found)
         )

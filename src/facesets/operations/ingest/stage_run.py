@@ -159,6 +159,7 @@ class _StageRun:
         for file in photo.files:
             try:
                 seen = read_indexed(file, photo.image.sha256, needs_pixels=self._stage.needs_pixels)
+                seen = replace(seen, others=tuple(other.path for other in photo.files if other != file))
                 image = looked_at(seen, photo.image, [self._stage])
                 if self._stage.name in image.findings:
                     return image

@@ -32,11 +32,14 @@ class Photo:
         All of the file; None where no stage needs it.
     decoded : Decoded or None
         The picture; None where no stage needs it.
+    others : tuple of str
+        Further paths of the same content.
     """
 
     path: str
     data: bytes | None = None
     decoded: Decoded | None = None
+    others: tuple[str, ...] = ()
 
     @property
     def pixels(self) -> Pixels:

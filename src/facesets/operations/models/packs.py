@@ -42,12 +42,17 @@ class PackLine:
 
 @dataclass(frozen=True, slots=True)
 class PackPath:
-    """Where a pack is, and for a pack that is yet to be fetched, from where; `note` is what to know of it."""
+    """Where a pack is; `note` is what to know of it.
+
+    Of a pack that is yet to be fetched also from where, under which licence, and as what it is verified.
+    """
 
     name: str
     path: str
     url: str = ""
     note: str = ""
+    licence: str = ""
+    digests: str = ""
 
 
 @dataclass(frozen=True, slots=True)

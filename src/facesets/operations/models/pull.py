@@ -44,7 +44,13 @@ def would_pull(name: str, roots: Sequence[Path], *, force: bool = False) -> Pack
     there = _there(name, roots)
     if there and not force:
         return PackPath(name, str(there[0]))
-    return PackPath(name, str(_destination(published, roots)), _from(published))
+    return PackPath(
+        name,
+        str(_destination(published, roots)),
+        _from(published),
+        licence=_licence(published),
+        digests=_digests(published),
+    )
 
 
 def _from(published: Published) -> str:
@@ -52,6 +58,19 @@ def _from(published: Published) -> str:
         requirements = " and ".join(archive.requirement for archive in published.archives.values())
         return f"{requirements} of the package index"
     return published.url
+
+
+def _licence(published: Published) -> str:
+    return LICENCE if isinstance(published, PublishedPack) else published.licence
+
+
+def _digests(published: Published) -> str:
+    """What is fetched is verified as, in words."""
+    if isinstance(published, PublishedPack | PublishedBody):
+        return f"sha256 {published.sha256}"
+    if isinstance(published, ConvertedPack):
+        return ", ".join(f"{each.project} sha256 {each.sha256}" for each in published.archives.values())
+    return ", ".join(f"{file} sha256 {sha256}" for file, sha256 in published.sha256.items() if sha256)
 
 
 def _published(name: str) -> Published:
@@ -104,7 +123,9 @@ def pull(
         if (there := _there(name, roots)) and (waiting.began or not force):
             return find(str(there[0]), roots)
         _fetch(published, destination, progress, stop)
-    progress.say(LICENCE if isinstance(published, PublishedPack) else published.licence)
+    progress.say(_licence(published))
+    if digests := _digests(published):
+        progress.say(f"It is what was published: {digests}.")
     return find(str(destination), roots)
 
 

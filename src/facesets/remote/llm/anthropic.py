@@ -32,6 +32,7 @@ from facesets.remote.retry import Pause
 _VERSION = "2023-06-01"
 _BATCHES = "v1/messages/batches"
 _PAGE = 100
+_UNDONE = {"expired": "the batch expired", "canceled": "the batch was cancelled"}
 _CLOCKS_DIFFER = timedelta(days=1)
 
 
@@ -169,7 +170,9 @@ def _result(result: object) -> Reply:
         return reply_of(found.get("message"))
     if kind == "errored":
         return unpaid(found.get("error"))
-    return Reply(Outcome.FREE, reason=f"the batch {kind}" if kind == "expired" else "the batch was cancelled")
+    if kind in _UNDONE:
+        return Reply(Outcome.FREE, reason=_UNDONE[kind])
+    return Reply(Outcome.DOUBTFUL, reason="its result is none that is known; it may have been paid")
 
 
 def _time(text: object) -> datetime:

@@ -38,7 +38,7 @@ _LEAST_RECORDS = 100
 _UNDONE = frozenset(
     {
         *("ThrottlingException", "ServiceUnavailableException", "ModelNotReadyException"),
-        *("TooManyRequestsException", "SlowDown", "InternalServerException", "ServiceQuotaExceededException"),
+        *("TooManyRequestsException", "SlowDown", "ServiceQuotaExceededException"),
     }
 )
 _REFUSED = frozenset(
@@ -47,7 +47,10 @@ _REFUSED = frozenset(
         *("InvalidSignatureException", "InvalidClientTokenId", "ExpiredToken", "NoSuchBucket"),
     }
 )
-_UNDER_WAY = frozenset({"Submitted", "Validating", "Scheduled", "InProgress", "Stopping"})
+_FAILED = frozenset({"InternalServerException", "InternalError"})
+"""Of which nobody pays for an answer; but a job may stand all the same."""
+_ENDED = frozenset({"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"})
+"""A job in a state that came later is waited for, for what it answers would be paid again."""
 
 Result = TypeVar("Result")
 
@@ -192,10 +195,27 @@ class Bedrock:
                 "s3OutputDataConfig": {"s3Uri": f"s3://{place.bucket}/{_FOLDER}/{key}/output/"}
             },
         )
+        return self._created(create)
+
+    def _created(self, create: Callable[[], Mapping[str, Any]]) -> str:
+        """What Bedrock calls a new job, of which a token makes one however often; errors as `send_batch`."""
+        failures: list[_Failed] = []
+
+        def once() -> Mapping[str, Any]:
+            try:
+                return self._once(create)
+            except _Failed as fault:
+                failures.append(fault)
+                raise
+
         try:
-            return str(self._tried(create)["jobArn"])
-        except _Invalid as error:
-            raise NotSent(f"{self.place} refuses the batch: {error.reason}") from error
+            return str(until_taken(self.place, once, self._waits_s, self._pause)["jobArn"])
+        except (NotSent, WrongUsage, _Invalid) as error:
+            if failures:
+                raise Doubtful(failures[0].reason) from error
+            if isinstance(error, _Invalid):
+                raise NotSent(f"{self.place} refuses the batch: {error.reason}") from error
+            raise
 
     def find_batch(self, batch: LostBatch) -> tuple[str | None, bool]:
         """The job of that name; Bedrock lists all of them."""
@@ -215,7 +235,7 @@ class Bedrock:
         except Doubtful as error:
             raise NotSent(f"{self.place} does not answer. Run the same command again later.") from error
         status = found.get("status")
-        return BatchState.ENDED if status not in _UNDER_WAY else BatchState.UNDER_WAY
+        return BatchState.ENDED if status in _ENDED else BatchState.UNDER_WAY
 
     def without_result(self, batch_id: str) -> Reply:
         """What Bedrock says of the job: one that did not complete does not cost what it did not do."""
@@ -285,6 +305,8 @@ class Bedrock:
 
     def _meaning(self, error: Mapping[str, Any]) -> Exception:
         code, said = str(error.get("Code", "")), printable(str(error.get("Message", "")))[:300]
+        if code in _FAILED:
+            return _Failed(f"it answers {code} ({said})")
         if code in _UNDONE:
             return TransientError(f"it answers {code} ({said})")
         if code in _REFUSED:
@@ -294,6 +316,10 @@ class Bedrock:
         if code == "ResourceNotFoundException":
             return _Invalid(said or code)
         return _Invalid(said or code or "refused without a reason")
+
+
+class _Failed(TransientError):
+    """Bedrock failed, and does not say how far it was."""
 
 
 class _Invalid(Exception):
@@ -317,6 +343,7 @@ def _result(record: Mapping[str, Any]) -> Reply:
     if "modelOutput" in record:
         return reply_of(record["modelOutput"])
     error = record.get("error")
-    found = error if isinstance(error, Mapping) else {}
-    said = printable(str(found.get("errorMessage", "without a reason")))[:300]
-    return Reply(Outcome.FREE, reason=said, lasting=found.get("errorCode") in {400, 413})
+    if not isinstance(error, Mapping):
+        return Reply(Outcome.DOUBTFUL, reason="its result is none that is known; it may have been paid")
+    said = printable(str(error.get("errorMessage", "without a reason")))[:300]
+    return Reply(Outcome.FREE, reason=said, lasting=error.get("errorCode") in {400, 413})

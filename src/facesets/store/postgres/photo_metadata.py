@@ -56,10 +56,11 @@ def store_metadata(connection: Connection, found: Sequence[tuple[int, ImageRecor
         ["int8", "jsonb"],
         ((number, Jsonb(each.extra, json_text)) for number, each in new.items() if each.extra),
     )
-    _let_images_follow(connection, numbers)
+    let_images_follow(connection, numbers)
 
 
-def _let_images_follow(connection: Connection, numbers: Sequence[int]) -> None:
+def let_images_follow(connection: Connection, numbers: Sequence[int]) -> None:
+    """Give images, by number, the times of their metadata."""
     differ = connection.execute(
         """SELECT i.id, date_trunc('second', m.taken) FROM images i JOIN photo_metadata m ON m.image_id = i.id
             WHERE i.id = ANY(%s) AND i.taken IS DISTINCT FROM date_trunc('second', m.taken)""",
@@ -75,7 +76,7 @@ def _let_images_follow(connection: Connection, numbers: Sequence[int]) -> None:
 
 
 def _camera(found: PhotoMetadata) -> Camera:
-    return Camera(_short(found.make), _short(found.model), _short(found.lens))
+    return Camera(short_text(found.make), short_text(found.model), short_text(found.lens))
 
 
 def _row(number: int, found: PhotoMetadata, camera: int | None) -> tuple[object, ...]:
@@ -83,8 +84,8 @@ def _row(number: int, found: PhotoMetadata, camera: int | None) -> tuple[object,
     return (
         number,
         _moment(found.taken),
-        _short(found.taken_from),
-        _short(found.taken_text),
+        short_text(found.taken_from),
+        short_text(found.taken_text),
         found.utc_offset_min,
         found.latitude if is_placed else None,
         found.longitude if is_placed else None,
@@ -105,7 +106,8 @@ def _moment(taken: np.datetime64) -> datetime | None:
     return found
 
 
-def _short(text: str) -> str:
+def short_text(text: str) -> str:
+    """A text as it is kept."""
     return storable(text)[:_MOST_CHARACTERS]
 
 

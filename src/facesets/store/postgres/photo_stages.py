@@ -268,6 +268,8 @@ class StageCounts:
         is none.
     pending : int
         Images with a file that it did not look at in that version.
+    completed, failed : int
+        Images with a file, too.
     reasons : mapping of str to int
         Why it failed, and how often.
     """
@@ -283,9 +285,13 @@ class StageCounts:
 
 def stage_counts(connection: Connection, stage: str, current: str = "") -> StageCounts:
     """Count the images of a stage in the current version, or in the one that most of them are in."""
+    # Of images without a file only what is still under way matters, as for those that are pending.
     rows = connection.execute(
         """SELECT v.version, s.status, count(*) FROM image_stages s JOIN stage_versions v
-            ON v.id = s.version_id WHERE s.stage = %s GROUP BY 1, 2""",
+                ON v.id = s.version_id
+            WHERE s.stage = %s AND (s.status = 'processing' OR EXISTS (
+                SELECT FROM image_paths p WHERE p.image_id = s.image_id AND p.reason = ''))
+            GROUP BY 1, 2""",
         (stage,),
     ).fetchall()
     of_version: dict[str, dict[str, int]] = {}
@@ -295,7 +301,8 @@ def stage_counts(connection: Connection, stage: str, current: str = "") -> Stage
     counts = of_version.get(version, {})
     reasons = connection.execute(
         """SELECT s.reason, count(*) FROM image_stages s JOIN stage_versions v ON v.id = s.version_id
-            WHERE s.stage = %s AND v.version = %s AND s.status = 'failed'
+            WHERE s.stage = %s AND v.version = %s AND s.status = 'failed' AND EXISTS (
+                SELECT FROM image_paths p WHERE p.image_id = s.image_id AND p.reason = '')
             GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %s""",
         (stage, version, _REASONS),
     ).fetchall()

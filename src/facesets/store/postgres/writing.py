@@ -15,6 +15,7 @@ from facesets.store.postgres import (
 )
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.descriptions.returning import recall
+from facesets.store.postgres.named_times import follow_names
 from facesets.store.postgres.people.forgotten_faces import without_forgotten
 
 
@@ -58,6 +59,7 @@ def write(
         image_paths.link_paths(connection, [image.sha256 for image in records])
     if new_files:
         image_paths.store_paths(connection, new_files, ids, gallery_numbers)
+        follow_names(connection, new_files, ids)
 
 
 def write_findings(connection: Connection, new: Sequence[ImageRecord], detector_id: int | None) -> set[str]:

@@ -154,6 +154,18 @@ def test_photos_without_a_result_are_sent_again_only_where_that_is_said(
     assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 1
 
 
+def test_a_result_of_a_kind_that_is_not_known_is_not_sent_and_paid_again(
+    library: Library, llm: AnthropicServer
+) -> None:
+    run_describe(library, anthropic(llm.url))
+    llm.end()
+    found = llm.results_of["msgbatch_0"]
+    found[1]["result"], found[2]["result"] = {"type": "of a later version"}, None
+    came = run_check(library, anthropic(llm.url))
+    assert (came.described, came.failed, came.again) == (4, 2, 0)
+    assert run_describe(library, anthropic(llm.url)).sent == 0
+
+
 def test_the_price_is_that_of_the_day_when_it_was_sent(library: Library, llm: AnthropicServer) -> None:
     run_describe(library, anthropic(llm.url))
     llm.end()
@@ -237,6 +249,18 @@ def test_a_limit_counts_what_is_under_way(library: Library, llm: AnthropicServer
     llm.output_tokens = 4096
     llm.end()
     assert run_check(library, anthropic(llm.url, prices=PRICES)).cost_usd <= 40
+
+
+def test_a_limit_below_a_whole_batch_is_named_and_more_photos_are_not(
+    library: Library, llm: AnthropicServer
+) -> None:
+    run = anthropic(llm.url, prices=PRICES)
+    found = run_describe(library, run, max_cost=40.0, sizes=BatchSizes(6, 5))
+    assert (found.sent, found.held_back, found.limit_reached, llm.bodies) == (0, 0, True, [])
+    assert "too few for a batch" in found.notes[0]
+    assert statuses(library.database) == {}
+    others = run_describe(library, anthropic(llm.url, prices=PRICES), max_cost=60.0, sizes=BatchSizes(4, 2))
+    assert (others.sent, others.held_back, others.limit_reached, others.notes) == (4, 0, True, [])
 
 
 SIZES = BatchSizes(2, 1)

@@ -18,6 +18,7 @@ from facesets.operations.library.descriptions.collecting import UNSURE_FOR_S, Co
 from facesets.operations.library.descriptions.questions import Allowed, KnownOfPhoto, question_about
 from facesets.operations.library.descriptions.sending import Priced, Sender, Sent
 from facesets.operations.options.describe import DescribeOptions
+from facesets.plurals import counted
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.descriptions import ledger
@@ -310,6 +311,13 @@ def _with_sent(summary: DescribeSummary, sent: Sent, run: _Run, there: int) -> D
             Sentence(
                 "It is not known whether the provider took the last batch. Its photos are not sent again "
                 f"before that is: run {Command('describe', Field('check_batches'))} in ten minutes."
+            )
+        )
+    if sent.cut_short and not sent.photos:
+        notes.append(
+            Sentence(
+                f"{Field('max_cost')} allows {counted(sent.cut_short, 'photo')}, too few for a batch. Raise "
+                f"it, or describe photos one by one with {Field('no_batch')}, for the full price."
             )
         )
     return replace(

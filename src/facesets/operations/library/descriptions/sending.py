@@ -37,6 +37,8 @@ class Sent:
         Of these, those whose answer is yet to come.
     held_back : int
         Photos that were too few for a batch.
+    cut_short : int
+        Photos that the limit allowed, and that were too few for a batch.
     """
 
     photos: int = 0
@@ -44,6 +46,7 @@ class Sent:
     failed: int = 0
     in_batches: int = 0
     held_back: int = 0
+    cut_short: int = 0
     doubtful_batches: int = 0
     stopped: bool = False
 
@@ -124,7 +127,10 @@ class Sender:
             if len(some) < least or stop.requested:
                 for _, usd in some:
                     self._budget.give_back(usd)
-                self.sent.held_back = len(some)
+                # More photos would not help where the limit ended the batch.
+                self._budget.exhausted = self._next is not None
+                self.sent.held_back = 0 if self._budget.exhausted else len(some)
+                self.sent.cut_short = len(some) if self._budget.exhausted else 0
                 break
             if not self._send_batch(some):
                 break
