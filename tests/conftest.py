@@ -20,6 +20,9 @@ from tests.fixtures.program import REPOSITORY
 from tests.fixtures.soak import QUICK
 from tests.fixtures.vectors import People, many_people
 
+# All that is loaded until the tests are collected stays: there is next to no garbage to seek.
+gc.set_threshold(1_000_000)
+
 pytest_plugins = [
     "tests.fixtures.face_models",
     "tests.fixtures.few_tags",

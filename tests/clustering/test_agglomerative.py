@@ -4,7 +4,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
-from sklearn.cluster import AgglomerativeClustering
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from facesets.clustering import (
@@ -17,6 +16,8 @@ from tests.fixtures.vectors import Float32, Int64, People, people, same_partitio
 
 
 def scikit_learns(vectors: Float32, cut: float, how: str = "average") -> Int64:
+    from sklearn.cluster import AgglomerativeClustering
+
     model = AgglomerativeClustering(n_clusters=None, distance_threshold=cut, metric="cosine", linkage=how)
     labels: Int64 = model.fit_predict(vectors.astype(np.float64))
     return labels

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.cluster import DBSCAN
 
 from facesets.clustering import Constraints, dbscan
 from facesets.clustering.vectors import Bool, Int64
@@ -25,6 +24,8 @@ def near(vectors: Float32, eps: float) -> Bool:
 
 def peer(vectors: Float32, eps: float, min_samples: int) -> tuple[Int64, Bool]:
     """Labels, and which faces are core faces, of scikit-learn."""
+    from sklearn.cluster import DBSCAN
+
     model = DBSCAN(eps=0.5, min_samples=min_samples, metric="precomputed")
     labels = model.fit_predict(1.0 - near(vectors, eps).astype(np.float64))
     core = np.zeros(len(vectors), bool)

@@ -2,11 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import (
-    homogeneity_completeness_v_measure,
-    normalized_mutual_info_score,
-    pair_confusion_matrix,
-)
 
 from facesets.clustering import evaluate
 
@@ -16,6 +11,12 @@ labelings = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2
 @pytest.mark.slow
 @given(labelings)
 def test_scores_equal_scikit_learns_and_bcubeds_definition(pairs: list[tuple[int, int]]) -> None:
+    from sklearn.metrics import (
+        homogeneity_completeness_v_measure,
+        normalized_mutual_info_score,
+        pair_confusion_matrix,
+    )
+
     labels, truth = np.array(pairs).T
     scores = evaluate(labels, truth)
     (_, false), (missed, true) = pair_confusion_matrix(truth, labels)

@@ -1,10 +1,11 @@
+from typing import Any
+
 import numpy as np
 import pytest
-from hdbscan import HDBSCAN
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import minimum_spanning_tree
-from sklearn.metrics import adjusted_rand_score
 
 from facesets.clustering import (
     HdbscanResult,
@@ -28,11 +29,25 @@ def chords(vectors: Float32) -> np.ndarray[tuple[int, int], np.dtype[np.float64]
     return np.asarray(distance)
 
 
+def the_package() -> Any:
+    """The peer. It is loaded by who compares with it, as scikit-learn is: together they take two seconds."""
+    from hdbscan import HDBSCAN
+
+    return HDBSCAN(min_cluster_size=5, min_samples=3, metric="precomputed")
+
+
+def agreement(one: ArrayLike, other: ArrayLike) -> float:
+    """The adjusted Rand index."""
+    from sklearn.metrics import adjusted_rand_score
+
+    return float(adjusted_rand_score(one, other))
+
+
 @pytest.mark.slow
 def test_the_spanning_tree_weighs_what_the_packages_weighs(real_people: People) -> None:
     vectors = real_people.embedding[:3000]
     distance = chords(vectors)
-    peer = HDBSCAN(min_cluster_size=5, min_samples=3, metric="precomputed")
+    peer = the_package()
     peer.fit(distance)
     ours = hdbscan(vectors).spanning_tree.similarity.astype(np.float64)
     weights = np.sort(np.sqrt(2 - 2 * ours))
@@ -67,22 +82,22 @@ def test_clusters_agree_with_the_package_as_well_as_the_package_with_itself(
 ) -> None:
     vectors = real_people.embedding[:3000]
     full = chords(vectors) if distance == "chord" else chords(vectors) ** 2 / 2
-    peer = HDBSCAN(min_cluster_size=5, min_samples=3, metric="precomputed")
+    peer = the_package()
     theirs = peer.fit_predict(full)
     shuffled = np.random.default_rng(3).permutation(len(vectors))
     again = np.empty_like(theirs)
     again[shuffled] = peer.fit_predict(full[shuffled][:, shuffled])
     ours = hdbscan(vectors, distance=distance).labels
     # Equal reachabilities may be taken in any order; the package's order is that of the rows.
-    assert adjusted_rand_score(theirs, ours) >= adjusted_rand_score(theirs, again) - 0.01
+    assert agreement(theirs, ours) >= agreement(theirs, again) - 0.01
 
 
 def test_well_separated_people_get_the_packages_labels_strengths_and_outlier_scores() -> None:
     vectors, whose = people(12, faces=30, dimension=64, spread=0.7)
-    peer = HDBSCAN(min_cluster_size=5, min_samples=3, metric="precomputed").fit(chords(vectors))
+    peer = the_package().fit(chords(vectors))
     ours = hdbscan(vectors)
     assert same_partition(ours.labels, peer.labels_)
-    assert adjusted_rand_score(whose, ours.labels) > 0.95
+    assert agreement(whose, ours.labels) > 0.95
     assert np.allclose(ours.strength, peer.probabilities_, atol=1e-3)
     assert np.allclose(ours.outlier_score, peer.outlier_scores_, atol=1e-3)
     # The package calls persistence what is the share of the most possible stability here.
@@ -94,7 +109,7 @@ def test_well_separated_people_get_the_packages_labels_strengths_and_outlier_sco
 
 def test_births_deaths_and_densities_are_those_of_the_packages_condensed_tree() -> None:
     vectors, _ = people(12, faces=30, dimension=64, spread=0.7)
-    peer = HDBSCAN(min_cluster_size=5, min_samples=3, metric="precomputed").fit(chords(vectors))
+    peer = the_package().fit(chords(vectors))
     ours = hdbscan(vectors)
     tree = peer.condensed_tree_.to_numpy()
     faces = tree[tree["child_size"] == 1]
@@ -166,7 +181,7 @@ def test_new_faces_of_known_people_go_to_their_clusters_and_strangers_are_noise(
     found = approximate_predict(result, vectors[known], vectors[new])
     placed = found.labels >= 0
     assert placed.mean() > 0.9
-    assert adjusted_rand_score(whose[new][placed], found.labels[placed]) == 1.0
+    assert agreement(whose[new][placed], found.labels[placed]) == 1.0
     assert ((found.strength > 0) == placed).all()
     strangers = approximate_predict(result, vectors[known], vectors[whose == 12])
     assert (strangers.labels == -1).mean() > 0.9
@@ -188,7 +203,7 @@ def test_prediction_does_without_faces_that_are_gone() -> None:
     both = (some.labels >= 0) & (every.labels >= 0)
     assert both.mean() > 0.6
     assert np.array_equal(some.labels[both], every.labels[both])
-    assert adjusted_rand_score(whose[100:][both], some.labels[both]) == 1.0
+    assert agreement(whose[100:][both], some.labels[both]) == 1.0
 
 
 def test_a_face_goes_to_the_nearest_cluster_within_its_own_epsilon() -> None:

@@ -1,7 +1,9 @@
 """Workers take what their host can do; of what waits it is said why."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -11,6 +13,7 @@ import pytest
 from facesets.cli.wording import worded
 from facesets.files import has_something
 from facesets.jobs import trials
+from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import Needs, Order
 from facesets.jobs.queueing import put, retry
@@ -41,6 +44,20 @@ def waits(session: Database, number: int) -> str:
 def heard(notices: KeptNotices) -> list[str]:
     """What a worker said, as its terminal words it."""
     return [worded(line) for line in notices.remarks]
+
+
+@contextmanager
+def worked_off_beside(queue: Database, is_back: Event) -> Iterator[Host]:
+    """A host whose worker ended beside what hangs until the event is set, which it is at the end."""
+    stop, here = Stop(), host()
+    models = Models(here, queue, stop, concurrency=1, provider="cpu")
+    work_off_once = partial(work_off, queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop)
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            pool.submit(work_off_once).result(timeout=30)
+            yield here
+        finally:
+            is_back.set()
 
 
 @pytest.mark.slow
@@ -266,21 +283,12 @@ def test_a_folder_on_a_drive_that_does_not_answer_keeps_no_worker_from_other_job
     monkeypatch.setattr(trials, "_ANSWERS_WITHIN_S", 0.5)
     index = Order("index", needs=Needs(folders=(str(hung),)))
     indexing, other = put(queue, index), put(queue, Order("maintain", {"tasks": ["daily"]}))
-    stop, here = Stop(), host()
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            work_off_once = partial(
-                work_off, queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop
-            )
-            pool.submit(work_off_once).result(timeout=30)
-            # Nothing was indexed that could be kept tidy.
-            assert waits(queue, other) == "failed"
-            assert waits(queue, indexing).endswith(f"here: the drive of {hung} does not answer.")
-            # It is looked at once, however often that is asked.
-            assert here.drives.lacks_folder(str(hung)) == f"the drive of {hung} does not answer"
-        finally:
-            is_back.set()
+    with worked_off_beside(queue, is_back) as here:
+        # Nothing was indexed that could be kept tidy.
+        assert waits(queue, other) == "failed"
+        assert waits(queue, indexing).endswith(f"here: the drive of {hung} does not answer.")
+        # It is looked at once, however often that is asked.
+        assert here.drives.lacks_folder(str(hung)) == f"the drive of {hung} does not answer"
     wait_for(lambda: here.drives.lacks_folder(str(hung)) == "")
 
 
@@ -297,18 +305,9 @@ def test_models_on_a_drive_that_does_not_answer_keep_no_worker_from_other_jobs_o
     monkeypatch.setattr(trials, "_ANSWERS_WITHIN_S", 0.5)
     needing = put(queue, Order("enrich", needs=Needs(models=True)))
     other = put(queue, Order("maintain", {"tasks": ["daily"]}))
-    stop, here = Stop(), host()
-    models = Models(here, queue, stop, concurrency=1, provider="cpu")
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            work_off_once = partial(
-                work_off, queue, here, models, Rhythm(HEARTBEAT_S, until_empty=True), stop
-            )
-            pool.submit(work_off_once).result(timeout=30)
-            assert waits(queue, other) == "failed"
-            assert waits(queue, needing).endswith("here: the drive of the models' folder does not answer.")
-            # Nobody is sent after the first who hangs there.
-            assert len(looks) == 1
-        finally:
-            is_back.set()
+    with worked_off_beside(queue, is_back) as here:
+        assert waits(queue, other) == "failed"
+        assert waits(queue, needing).endswith("here: the drive of the models' folder does not answer.")
+        # Nobody is sent after the first who hangs there.
+        assert len(looks) == 1
     wait_for(lambda: here.lacks_models(Needs(models=True), Library(queue)) == "")

@@ -1,6 +1,7 @@
 """Training a head: the loss, the batches, and a kill that changes nothing of the result."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +13,22 @@ from facesets.operations.options.training import TrainOptions
 from facesets.operations.people.training.head_comparison import thresholds
 from facesets.operations.people.training.training_folds import Taught, comparison, run_folds, winner
 from facesets.stop import Stop
+from facesets.training.checkpoints import Epoch, path_of
 from facesets.training.export_onnx import onnx_model
 from facesets.training.head import Layer, project
+from facesets.training.lesson import Lesson, TrainedHead, TrainingPlan
 from facesets.training.splitting import held_out_faces
 from tests.fixtures.kills import in_a_child
 from tests.fixtures.soak import mostly_slow
 from tests.fixtures.taught_people import blurred_people
 
-torch = pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
-
-from facesets.training import linear  # noqa: E402
-from facesets.training.checkpoints import Epoch, path_of  # noqa: E402
-from facesets.training.loop import Lesson, TrainedHead, TrainingPlan, train  # noqa: E402
-from facesets.training.triplets import batches, triplet_loss  # noqa: E402
-
-pytestmark = pytest.mark.slow
+# Each test imports what loads PyTorch or scikit-learn: else every process would, for this one file.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        find_spec("torch") is None, reason="`scripts/install --train` installs what training needs"
+    ),
+]
 
 PLAN = TrainingPlan(epochs=10, margin=0.2, batch_size=32, learning_rate=1e-3, seed=0)
 
@@ -40,6 +42,8 @@ def lesson() -> Lesson:
 def trained(
     lesson: Lesson, directory: Path, plan: TrainingPlan = PLAN, stop: Stop | None = None
 ) -> TrainedHead:
+    from facesets.training.loop import train
+
     return train(lesson, plan, directory, on_epoch=lambda _: None, stop=stop or Stop())
 
 
@@ -53,6 +57,10 @@ def undisturbed(lesson: Lesson, tmp_path_factory: pytest.TempPathFactory) -> Tra
 
 
 def test_the_loss_is_that_of_semi_hard_triplets() -> None:
+    import torch
+
+    from facesets.training.triplets import triplet_loss
+
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((20, 6))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -74,11 +82,17 @@ def test_the_loss_is_that_of_semi_hard_triplets() -> None:
 
 @pytest.mark.parametrize("person", [[0, 1, 2], [0, 0, 0]])
 def test_a_batch_without_a_triplet_has_no_loss(person: list[int]) -> None:
+    import torch
+
+    from facesets.training.triplets import triplet_loss
+
     assert triplet_loss(torch.eye(3), torch.tensor(person), 0.2) is None
 
 
 @pytest.mark.parametrize("size", [16, 32, 50])
 def test_each_face_comes_once_an_epoch_beside_others_of_its_person(size: int) -> None:
+    from facesets.training.triplets import batches
+
     person = np.repeat(np.arange(20), np.arange(2, 22))
     found = list(batches(person, size, np.random.default_rng(0)))
     assert sorted(np.concatenate(found)) == list(range(len(person)))
@@ -100,6 +114,8 @@ def test_training_lowers_the_loss_and_gives_the_same_weights_again(
 def test_a_killed_training_ends_as_an_undisturbed_one(
     lesson: Lesson, undisturbed: TrainedHead, tmp_path: Path, kill_at: int
 ) -> None:
+    from facesets.training.loop import train
+
     assert in_a_child(lambda: trained(lesson, tmp_path), kill_at)
     heard: list[Epoch] = []
     done = train(lesson, PLAN, tmp_path, on_epoch=heard.append, stop=Stop())
@@ -110,6 +126,8 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
 
 
 def test_it_goes_on_from_the_last_epoch(lesson: Lesson, undisturbed: TrainedHead, tmp_path: Path) -> None:
+    from facesets.training.loop import train
+
     stop = Stop()
 
     def halfway(epoch: Epoch) -> None:
@@ -147,6 +165,8 @@ def test_checkpoints_that_are_damaged_or_of_another_training_do_not_count(
 
 
 def test_onnx_runtime_projects_as_the_layers_do(lesson: Lesson, undisturbed: TrainedHead) -> None:
+    from facesets.training import linear
+
     for layers in (
         undisturbed.layers,
         linear.whitening(lesson.embedding, lesson.person),
@@ -164,6 +184,8 @@ def test_the_head_has_the_layers_that_were_asked_for(undisturbed: TrainedHead) -
 
 
 def test_whitening_makes_people_equally_wide_in_all_directions(lesson: Lesson) -> None:
+    from facesets.training import linear
+
     for layers, width in (
         (linear.whitening(lesson.embedding, lesson.person), 64),
         (linear.discriminants(lesson.embedding, lesson.person), 11),

@@ -195,24 +195,12 @@ def _local_embedder(
 
     Where more readers are asked for than models work on at a time, these are as many as without them.
     """
-    from facesets.assembly.models import choose, detection_options, make_embedder
-    from facesets.assembly.packs import get_pack
+    from facesets.assembly.models import make_embedder, models_like
     from facesets.assembly.tuning import tuning_for_readers, tuning_for_run
-    from facesets.remote.service_embedder import service_model
 
-    of_service = known is not None and service_model(known) is not None
-    chosen = detection_options(None if of_service else known, *asked.detection, conf)
-    pack = get_pack(
-        chosen.pack,
-        conf,
-        notices,
-        progress,
-        stop,
-        known=known,
-        fetch=not options.dry_run,
-        is_named=bool(asked.detection[0]),
+    pack, chosen, choice = models_like(
+        known, asked.detection, asked.provider, conf, notices, progress, stop, fetch=not options.dry_run
     )
-    choice = choose(asked.provider, pack, notices)
     tuning = tuning_for_readers(conf, pack, choice, asked.workers or 0, asked.batching.max_batch)
     tuning = tuning or tuning_for_run(
         conf,

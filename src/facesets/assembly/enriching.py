@@ -3,15 +3,9 @@
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from facesets.assembly.models import (
-    choose,
-    detection_options,
-    make_attributes,
-    make_embedder,
-    make_landmarks,
-)
+from facesets.assembly.models import make_attributes, make_embedder, make_landmarks, models_like
 from facesets.assembly.notices import Notices
-from facesets.assembly.packs import get_pack, refuse_to_fetch_another
+from facesets.assembly.packs import refuse_to_fetch_another
 from facesets.interfaces import Progress, Store
 from facesets.operations.ingest.enrich import enrich, refuse_other_models, require_models
 from facesets.operations.options.cache import EnrichOptions
@@ -38,28 +32,19 @@ def enrich_store(
 
     Raises
     ------
-    As `enrich`, `get_pack` and `choose`.
+    As `enrich` and `models_like`.
     """
     known = require_models(store)
-    local = service_model(known) is None
-    if local:
+    is_local = service_model(known) is None
+    if is_local:
         refuse_to_fetch_another(pack, known, conf, store.label)
-    detection = detection_options(known if local else None, pack, None, None, conf)
-    models = get_pack(
-        detection.pack,
-        conf,
-        notices,
-        progress,
-        stop,
-        known=known,
-        fetch=not options.dry_run,
-        is_named=bool(pack),
+    models, detection, choice = models_like(
+        known, (pack, None, None), provider, conf, notices, progress, stop, fetch=not options.dry_run
     )
-    choice = choose(provider, models, notices)
     finder = make_embedder(models, detection, choice)
     landmarks = make_landmarks(models, choice)
     attributes = make_attributes(models, choice) if store.kind == "cache" else None
-    if local:
+    if is_local:
         refuse_other_models(store, finder.settings)
     with nullcontext() if options.dry_run else store.writing(known):
         return enrich(store, finder, landmarks, options, attributes=attributes, progress=progress, stop=stop)

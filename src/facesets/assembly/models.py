@@ -4,13 +4,16 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
+from facesets.assembly.packs import get_pack
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack, usual_pack
 from facesets.inference.providers import ProviderChoice, choose_provider
+from facesets.interfaces import Progress
 from facesets.operations.models.tuning import Tuning
 from facesets.operations.options.cache import DetectionOptions
 from facesets.records import CacheSettings
 from facesets.settings import Settings
+from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -32,6 +35,47 @@ def detection_options(
     else:
         base = DetectionOptions(pack or usual_pack(settings.pack, settings.model_roots))
     return dataclasses.replace(base, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+def models_like(
+    known: CacheSettings | None,
+    asked: tuple[str | None, int | None, float | None],
+    provider: str,
+    settings: Settings,
+    notices: Notices,
+    progress: Progress,
+    stop: Stop,
+    *,
+    fetch: bool,
+) -> tuple[ModelPack, DetectionOptions, ProviderChoice]:
+    """The pack that faces come from, unless another is named; how it looks for faces, and where it runs.
+
+    What a service's faces were found with is no pack: for these it is the usual one.
+
+    Parameters
+    ----------
+    asked : tuple
+        Pack, edge of the detector's input, and least score; None for what the faces were found with.
+
+    Raises
+    ------
+    As `get_pack` and `choose`.
+    """
+    from facesets.remote.service_embedder import service_model
+
+    of_service = known is not None and service_model(known) is not None
+    detection = detection_options(None if of_service else known, *asked, settings)
+    pack = get_pack(
+        detection.pack,
+        settings,
+        notices,
+        progress,
+        stop,
+        known=known,
+        fetch=fetch,
+        is_named=bool(asked[0]),
+    )
+    return pack, detection, choose(provider, pack, notices)
 
 
 def make_embedder(

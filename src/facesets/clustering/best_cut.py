@@ -2,8 +2,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from facesets.clustering.evaluation import evaluate
 from facesets.clustering.vectors import Embeddings, unit_rows
@@ -23,6 +21,10 @@ def best_cut(embeddings: Embeddings, truth: ArrayLike) -> tuple[float, float]:
     truth : array of shape (n,)
         Names or numbers of people.
     """
+    # `serve` starts trainings, and would load these in half a second each time.
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
     rows = unit_rows(embeddings)
     distance = np.clip(1 - rows @ rows.T, 0, 2)
     tree = linkage(squareform(distance, checks=False), "average")

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 ALIKE = 0.94
 """Similarity of colours from which two bodies wear the same."""
@@ -83,6 +82,9 @@ def match_bodies(day: DayBodies) -> list[BodyMatch]:
     people = np.unique(day.person[known])
     if not len(known) or not day.open.any():
         return []
+    # Imported where bodies or boxes are matched: it takes longer to load than all that most commands do.
+    from scipy.optimize import linear_sum_assignment
+
     matches: list[BodyMatch] = []
     for rows in _chunks(day):
         worth, like, by_place = _worth(day, rows, known, people)

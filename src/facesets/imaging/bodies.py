@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from facesets.imaging.boxes import iou
 from facesets.imaging.clothing import COLOURS, torso_colours
@@ -79,6 +78,9 @@ def faces_in_bodies(faces: Float32, bodies: Float32) -> Int64:
     body = np.full(len(faces), -1, np.int64)
     if not len(faces) or not len(bodies):
         return body
+    # Imported where bodies or boxes are matched: it takes longer to load than all that most commands do.
+    from scipy.optimize import linear_sum_assignment
+
     inside = _inside_upper_half(faces, bodies)
     height = np.maximum(bodies[:, 3] - bodies[:, 1], 1e-6)
     head = np.stack([(bodies[:, 0] + bodies[:, 2]) / 2, bodies[:, 1] + _HEAD_HEIGHT * height], axis=1)

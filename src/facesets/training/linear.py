@@ -12,7 +12,6 @@ Kajarekar and Stolcke, "Within-class covariance normalization for SVM-based spea
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf
 
 from facesets.records import Float32, Int64
 from facesets.training.head import Layer, Layers
@@ -51,6 +50,9 @@ def _whitening(within: Float64) -> tuple[Float64, Float64]:
 
 def _spread(embeddings: Float32, person: Int64) -> tuple[Float64, Float64, Float64]:
     """The mean, the covariance inside people (shrunk), and what is left of people's means, by face count."""
+    # scikit-learn takes a second to load.
+    from sklearn.covariance import ledoit_wolf
+
     _, index, count = np.unique(person, return_inverse=True, return_counts=True)
     rows = embeddings.astype(np.float64)
     means = np.zeros((len(count), rows.shape[1]))

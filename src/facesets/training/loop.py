@@ -4,50 +4,22 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from facesets.records import Bool, Float32, Int64
+from facesets.records import Bool, Float32
 from facesets.stop import Stop
 from facesets.training.checkpoints import Checkpoint, Epoch, newest_checkpoint, write_checkpoint
 from facesets.training.head import Layer, Layers
+from facesets.training.lesson import Lesson, TrainedHead, TrainingPlan
 from facesets.training.triplets import BatchLoss, batches, triplet_loss
 
 HIDDEN, OUTPUTS = 256, 128
 _WEIGHTS = ("first", "first_bias", "second", "second_bias")
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """How to train."""
-
-    epochs: int
-    margin: float
-    batch_size: int
-    learning_rate: float
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What to learn from: unit rows of shape (n, d), whose they are, and which are only for validation."""
-
-    embedding: Float32
-    person: Int64
-    validates: Bool
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedHead:
-    """A head, and how each epoch went; fewer epochs than planned if it was stopped."""
-
-    layers: Layers
-    epochs: tuple[Epoch, ...]
 
 
 def train(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from facesets.formats.named_regions import Box
 from facesets.imaging.boxes import iou
@@ -31,6 +30,9 @@ def matched(regions: Float32, faces: Float32) -> Int64:
     partner = np.full(len(regions), -1, np.int64)
     if not len(regions) or not len(faces):
         return partner
+    # Imported where bodies or boxes are matched: it takes longer to load than all that most commands do.
+    from scipy.optimize import linear_sum_assignment
+
     overlap = np.where(_of_one_face(regions, faces), iou(regions, faces), 0)
     rows, columns = linear_sum_assignment(-overlap)
     found = overlap[rows, columns] > 0

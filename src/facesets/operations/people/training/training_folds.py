@@ -19,6 +19,8 @@ from facesets.records import Bool, Float32, Int64
 from facesets.stop import Stop
 from facesets.training.evaluation import RecognitionTrial, trial_of
 from facesets.training.head import Layers
+from facesets.training.lesson import Lesson, TrainingPlan
+from facesets.training.linear import discriminants, whitening
 from facesets.training.splitting import capped, held_out_faces, held_out_people
 
 if TYPE_CHECKING:
@@ -112,9 +114,8 @@ def _run_fold(
     stop: Stop,
 ) -> Fold | None:
     """One fold; None where it was stopped."""
-    # Only here, for these need torch and scikit-learn.
-    from facesets.training.linear import discriminants, whitening
-    from facesets.training.loop import Lesson, TrainingPlan, train
+    # Only here, for it needs torch.
+    from facesets.training.loop import train
 
     out: Bool = np.isin(taught.person, held)
     embedding, person = taught.embedding[~out], taught.person[~out]
