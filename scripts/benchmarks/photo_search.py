@@ -214,6 +214,7 @@ def measure(database: Database, queries: int, kinds: Sequence[str], *, vectors: 
     clock = Clock(database)
     clip = next(iter(database.run(clip_models)), None) if vectors else None
     query = np.random.default_rng(1).standard_normal(512).astype(np.float32)
+    of_all: dict[str, list[tuple[float, float]]] = {}
     for kind in kinds:
         times: dict[str, list[tuple[float, float]]] = {}
         for _ in range(queries):
@@ -227,7 +228,11 @@ def measure(database: Database, queries: int, kinds: Sequence[str], *, vectors: 
                 works["by a vector"] = partial(photos_near, row=clip, embedding=query, asked=asked, limit=20)
             for name, work in works.items():
                 times.setdefault(name, []).append(clock.timed(work))
-        print(f"{kind}: {'; '.join(_told(name, times[name][queries // 10 :]) for name in times)}", flush=True)
+        counted = {name: each[queries // 10 :] for name, each in times.items()}
+        print(f"{kind}: {'; '.join(_told(name, each) for name, each in counted.items())}", flush=True)
+        for name, each in counted.items():
+            of_all.setdefault(name, []).extend(each)
+    print(f"all of them: {'; '.join(_told(name, each) for name, each in of_all.items())}")
 
 
 def _told(name: str, times: Sequence[tuple[float, float]]) -> str:

@@ -250,6 +250,7 @@ def by_index(database: Database, monkeypatch: pytest.MonkeyPatch, way: str) -> N
     row = database.run(clip_models)[0]
     database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
     monkeypatch.setattr(photo_numbers, "_MEETS_US", 0.0)
+    monkeypatch.setattr(photo_numbers, "_MEETS_AND_ASKS_US", 1e9 if way == "walked among them" else 0.0)
     monkeypatch.setattr(search, "FEWEST_IMAGES", 0 if way.startswith("walked") else PHOTOS)
     if way in ("all lists", "one list"):
         monkeypatch.setattr(photo_numbers, "_is_sooner_read", lambda *_: way == "all lists")
@@ -276,6 +277,7 @@ def by_index(database: Database, monkeypatch: pytest.MonkeyPatch, way: str) -> N
                 ("all lists", 4, 1000),
                 ("one list", 4, 1000),
                 ("walked", 2000, 10),
+                ("walked among them", 4, 1000),
                 ("walked and given up", 4, 1000),
             )
         ),

@@ -13,8 +13,9 @@ from psycopg import sql
 
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.photo_ages import in_years_of_age, of_age
+from facesets.store.postgres.photo_cameras import taken_with
 from facesets.store.postgres.photo_conditions import NONE, ONE_BY_ONE, Conditions, has_row
-from facesets.store.postgres.photo_dates import taken_on
+from facesets.store.postgres.photo_dates import Dates, taken_on
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions_on_metadata, together
 from facesets.store.postgres.photo_fitting import share_fitting
 from facesets.store.postgres.photo_gathered import all_of
@@ -24,9 +25,9 @@ from facesets.store.postgres.photo_tags import AskedTag, of_tag, tagged
 from facesets.store.postgres.photo_words import WORDS, described_with
 
 # Microseconds of a processor that takes its data from memory, as measured among a million photos.
-_READS_US, _READS_PLACE_US, _READS_FACES_US = 0.3, 1.5, 2.0
-_ASKS_US, _ASKS_FACES_US, _ASKS_AGE_US = 1.5, 4.0, 3.0
-_COMPARES_US, _MEETS_US = 3.0, 25.0
+_READS_US, _READS_PLACE_US, _READS_FACES_US = 0.3, 1.2, 2.0
+_ASKS_US, _ASKS_PLACE_US, _ASKS_FACES_US, _ASKS_AGE_US = 1.5, 3.0, 4.0, 3.0
+_COMPARES_US, _MEETS_US, _MEETS_AND_ASKS_US = 3.0, 13.0, 21.0
 _LEAST_KNOWN = 0.001
 """Of all photos: of as many some hundreds that are looked at show nothing."""
 _GUESSED_WRONG = 4
@@ -75,6 +76,8 @@ class _List:
         How long either takes for a photo.
     dates : str
         Whether it has only photos of the dates asked for, and whether that is all it says.
+    known : statements
+        The shortest of these, of which PostgreSQL knows how long they are, is not shorter; else itself.
     length : float
         About how many they are.
     """
@@ -84,6 +87,7 @@ class _List:
     reads_us: float = _READS_US
     asks_us: float = _ASKS_US
     dates: Literal["", "too", "only"] = ""
+    known: tuple[sql.Composed, ...] = ()
     length: float = 0.0
 
 
@@ -97,12 +101,12 @@ def numbers_of(connection: Connection, asked: PhotoFilter, most: int) -> Numbers
 
 
 def numbers_if_sooner(connection: Connection, asked: PhotoFilter, *, wanted: int, few: int) -> Numbers | None:
-    """The same where they are few, or reading and comparing them is sooner done than a walk of an index.
+    """The same where they are few, or something is sooner found among them than by a walk of an index.
 
     Parameters
     ----------
     wanted : int
-        So many that fit the walk is to meet, which passes by the more others the fewer of all fit.
+        So many that fit the walk is to meet, which asks the more others the fewer of all fit.
     """
     lists, given = _lists(connection, asked)
     if not lists:
@@ -110,19 +114,32 @@ def numbers_if_sooner(connection: Connection, asked: PhotoFilter, *, wanted: int
     fitting = lists[0].length
     if fitting > few:
         of = about_photos(connection)
-        if len(lists) > 1 or asked.ages is not None:
+        if not _is_all(lists) or asked.ages is not None:
             fitting = max(share_fitting(connection, asked).fitting, _LEAST_KNOWN * of)
-        if fitting > few and _takes_us(lists, asked, fitting) > _MEETS_US * wanted * of / fitting:
+        met = wanted * of / max(fitting, 1)
+        sooner_us = _reads_us(lists, asked) + min(_COMPARES_US * fitting, _MEETS_US * met)
+        if fitting > few and sooner_us > _MEETS_AND_ASKS_US * met:
             return None
     return _numbers(connection, asked, lists, given, _GUESSED_WRONG * max(int(fitting), few))
 
 
-def _takes_us(lists: Sequence[_List], asked: PhotoFilter, fitting: float) -> float:
-    """How long it takes to read the numbers of those that fit, about so many, and to compare them."""
+def are_sooner_compared(connection: Connection, fitting: Numbers, *, wanted: int) -> bool:
+    """Whether these photos are sooner compared one by one than met on a walk that passes by others."""
+    met = wanted * about_photos(connection) / max(fitting.count, 1)
+    return _COMPARES_US * fitting.count <= _MEETS_US * met
+
+
+def _is_all(lists: Sequence[_List]) -> bool:
+    """Whether all that fit are in the shortest list, of which it is known how long it is."""
+    return not lists[0].known and (len(lists) == 1 or [each.dates for each in lists] == ["too", "only"])
+
+
+def _reads_us(lists: Sequence[_List], asked: PhotoFilter) -> float:
+    """How long it takes to read the numbers of those that fit."""
     read, others = _parted(lists)
     reading = sum(each.reads_us * each.length for each in read)
     asking = sum(each.asks_us for each in others) + (_ASKS_AGE_US if asked.ages is not None else 0.0)
-    return reading + asking * lists[0].length + _COMPARES_US * fitting
+    return reading + asking * lists[0].length
 
 
 def _parted(lists: Sequence[_List]) -> tuple[list[_List], list[_List]]:
@@ -164,13 +181,13 @@ def _lists(connection: Connection, asked: PhotoFilter) -> tuple[list[_List], dic
     # Where a place or a camera is asked for its row says when, too.
     dates = NONE if metadata[0] else taken_on(asked.dates)
     words = described_with(asked.words, ONE_BY_ONE)
-    given = together(shown, metadata, dates, words)[1]
+    given = together(shown, metadata, taken_on(asked.dates), words)[1]
     lists = [
         *(
             _List(_OF_PERSON.format(sql.Placeholder(name)), holds)
             for name, holds in zip(shown[1], shown[0], strict=True)
         ),
-        *_of_metadata(metadata, _READS_US if asked.near is None else _READS_PLACE_US),
+        *_of_metadata(asked),
         *(_of_tag(tag, dates) for tag in asked.tags),
         *(_List(_OF_WORDS.format(WORDS), holds) for holds in words[0]),
         *_of_dates(dates),
@@ -179,10 +196,23 @@ def _lists(connection: Connection, asked: PhotoFilter) -> tuple[list[_List], dic
     return sorted(known, key=lambda each: each.length), given
 
 
-def _of_metadata(metadata: Conditions, reads_us: float) -> Iterator[_List]:
-    if metadata[0]:
-        holds = has_row("photo_metadata", "m", all_of(metadata), ONE_BY_ONE)
-        yield _List(_OF_METADATA.format(all_of(metadata)), holds, reads_us)
+def _of_metadata(asked: PhotoFilter) -> Iterator[_List]:
+    metadata = conditions_on_metadata(asked)
+    if not metadata[0]:
+        return
+    numbers = _OF_METADATA.format(all_of(metadata))
+    holds = has_row("photo_metadata", "m", all_of(metadata), ONE_BY_ONE)
+    if asked.near is not None:
+        yield _List(numbers, holds, _READS_PLACE_US, _ASKS_PLACE_US)
+    elif asked.dates.open:
+        yield _List(numbers, holds)
+    else:
+        by_camera = _OF_METADATA.format(all_of(taken_with(asked.cameras, Dates())))
+        yield _List(numbers, holds, known=(by_camera, _taken(taken_on(asked.dates))))
+
+
+def _taken(dates: Conditions) -> sql.Composed:
+    return _OF_DATES.format(photos=sql.Identifier("images"), dates=all_of(dates))
 
 
 def _of_tag(tag: AskedTag, dates: Conditions) -> _List:
@@ -196,8 +226,7 @@ def _of_tag(tag: AskedTag, dates: Conditions) -> _List:
 
 def _of_dates(dates: Conditions) -> Iterator[_List]:
     if dates[0]:
-        numbers = _OF_DATES.format(photos=sql.Identifier("images"), dates=all_of(dates))
-        yield _List(numbers, _IS_OF_DATES.format(all_of(dates)), dates="only")
+        yield _List(_taken(dates), _IS_OF_DATES.format(all_of(dates)), dates="only")
 
 
 def _length(connection: Connection, each: _List, given: Mapping[str, object], asked: PhotoFilter) -> float:
@@ -205,5 +234,8 @@ def _length(connection: Connection, each: _List, given: Mapping[str, object], as
     if each.reads_us == _READS_PLACE_US:
         there = PhotoFilter(near=asked.near, cameras=asked.cameras, dates=asked.dates)
         return share_fitting(connection, there).fitting
-    explained = connection.execute(_EXPLAINED.format(each.numbers), given, prepare=False)
-    return float(only_row(explained)[0][0]["Plan"]["Plan Rows"])
+    lengths = []
+    for statement in each.known or (each.numbers,):
+        explained = connection.execute(_EXPLAINED.format(statement), given, prepare=False)
+        lengths.append(float(only_row(explained)[0][0]["Plan"]["Plan Rows"]))
+    return min(lengths)

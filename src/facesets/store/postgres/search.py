@@ -21,7 +21,7 @@ from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
 from facesets.store.postgres.photo_latest import about_photos
-from facesets.store.postgres.photo_numbers import Numbers, numbers_if_sooner, numbers_of
+from facesets.store.postgres.photo_numbers import Numbers, are_sooner_compared, numbers_if_sooner, numbers_of
 from facesets.store.postgres.photo_places import distance_from
 from facesets.store.postgres.vector_index import CANDIDATES, Vectors, has_index, scan_for
 
@@ -121,21 +121,25 @@ def nearest(
         if few is not None:
             return _best_of(connection, replace(search, conditions=also), parameters, few)
         return connection.execute(_among_all(search, in_order=False), parameters).fetchall()
-    rows: list[tuple[Any, ...]] = []
     if asked.open:
         scan_for(connection, max(CANDIDATES, shortlist), farther=False)
         rows = connection.execute(_among_nearest(search), parameters).fetchall()
-    elif few := numbers_if_sooner(connection, asked, wanted=shortlist, few=FEWEST_IMAGES):
-        return _best_of(connection, replace(search, conditions=also), parameters, few)
+        return rows if len(rows) == limit else _walked(connection, search, parameters, shortlist)
+    searched = replace(search, conditions=also)
+    fitting = numbers_if_sooner(connection, asked, wanted=shortlist, few=FEWEST_IMAGES)
+    if fitting is not None and (
+        fitting.count <= FEWEST_IMAGES or are_sooner_compared(connection, fitting, wanted=shortlist)
+    ):
+        return _best_of(connection, searched, parameters, fitting)
+    all_hold = conditions(asked, ONE_BY_ONE)[0]
+    if fitting is not None:
+        all_hold, parameters["images"] = [_IS_IN[vectors.table]], fitting.text
+    rows = _walked(connection, replace(search, conditions=[*also, *all_hold]), parameters, shortlist)
     if len(rows) < limit:
-        scan_for(connection, max(CANDIDATES, shortlist), farther=True)
-        in_order = replace(search, conditions=[*also, *conditions(asked, ONE_BY_ONE)[0]])
-        rows = connection.execute(_among_all(in_order, in_order=True), parameters).fetchall()
-    if len(rows) < limit and not asked.open:
         # An index is not searched without end: those that it did not come to may fit.
-        few = numbers_of(connection, asked, _MOST_COMPARED)
-        if few is not None and few.count > len(rows):
-            return _best_of(connection, replace(search, conditions=also), parameters, few)
+        fitting = fitting or numbers_of(connection, asked, _MOST_COMPARED)
+        if fitting is not None and fitting.count > len(rows):
+            return _best_of(connection, searched, parameters, fitting)
     return rows
 
 
@@ -163,6 +167,15 @@ def _among_nearest(search: _Search) -> sql.Composed:
         model=sql.Literal(search.vectors.model_id),
         order=_nearest_first(search.vectors),
     ) + _best(search, sql.Identifier("nearest"))
+
+
+def _walked(
+    connection: Connection, search: _Search, parameters: Mapping[str, object], shortlist: int
+) -> list[tuple[Any, ...]]:
+    """The rows that fit among those that an index has nearest, until there are enough."""
+    scan_for(connection, max(CANDIDATES, shortlist), farther=True)
+    statement = _among_all(search, in_order=True)
+    return connection.execute(statement, parameters, prepare=False).fetchall()
 
 
 def _among_all(search: _Search, *, in_order: bool) -> sql.Composed:
@@ -224,6 +237,11 @@ def _best_of(
     return rows
 
 
+# Of a constant PostgreSQL makes a hash.
+_IS_IN = {
+    "image_embeddings": sql.SQL("e.image_id = ANY(%(images)s::bigint[])"),
+    "face_embeddings": sql.SQL("f.image_id = ANY(%(images)s::bigint[])"),
+}
 _OF_IMAGES = {
     "image_embeddings": sql.SQL(
         """(SELECT * FROM image_embeddings WHERE model_id = {model} AND image_id = ANY(%(images)s::bigint[])
