@@ -1,9 +1,13 @@
 """Flags win over the environment, which wins over `facesets.toml`."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from facesets.cli.app import app
+from facesets.cli.settings_file import by_parameter
 from facesets.errors import WrongUsage
 from facesets.settings import load
 from tests.fixtures.program import run
@@ -53,6 +57,17 @@ def test_a_slip_in_the_file_is_said(tmp_path: Path, text: str, said: str) -> Non
     result = run("doctor", cwd=tmp_path)
     assert result.status == 2
     assert said in result.err
+
+
+def test_a_typer_that_does_not_say_what_a_flag_is_declared_as_leaves_its_value_unchecked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program: Any = get_command(app)
+    for param in program.commands["embed"].params:
+        monkeypatch.delattr(param, "type_descriptor")
+    file = written(tmp_path, "[embed]\nbatch-size = 3\ninclude = ['*.jpg']\nexclude = 'x'\n")
+    found = by_parameter(program, load({"FACESETS_CONFIG": str(file)}))
+    assert found == {"embed": {"batch_size": 3, "include": ["*.jpg"], "exclude": ["x"]}}
 
 
 def test_model_packs_are_looked_for_where_one_says_first(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """What workers, clocks and other versions left behind in the queue is found by whoever comes next."""
 
+from datetime import datetime, tzinfo
+from time import time
+
 import pytest
 
 from facesets.jobs.orders import Order
@@ -72,6 +75,24 @@ def test_a_job_is_taken_up_though_the_clock_of_the_server_was_set_back_since_its
         "UPDATE procrastinate_events SET at = now() + interval '1 hour'",
     )
     assert found(queue, clustering).took_s == 0.0
+    work(queue)
+    assert found(queue, clustering).state == "done"
+
+
+def test_a_worker_whose_clock_is_ahead_does_at_once_what_it_takes_up(
+    queue: Database, clustering: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls.fromtimestamp(time() + 3600, tz)
+
+    monkeypatch.setattr("facesets.jobs.worker.datetime", Ahead)
+    changed(
+        queue,
+        "UPDATE procrastinate_jobs SET status = 'doing'",
+        "UPDATE procrastinate_events SET at = at - interval '1 minute'",
+    )
     work(queue)
     assert found(queue, clustering).state == "done"
 

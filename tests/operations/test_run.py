@@ -330,10 +330,10 @@ def test_an_empty_or_missing_folder_is_said_before_models_are_loaded(tmp_path: P
 
 
 def test_photos_that_were_moved_name_the_command_that_follows_them(embedded: Path, tmp_path: Path) -> None:
-    moved, cache = tmp_path / "photos", Cache(embedded / "faces.npz")
+    moved, cache = tmp_path / "my photos", Cache(embedded / "faces.npz")
     known = {path: str(moved / Path(path).name) for path in cache.files()}
     cache.relocate_paths(os.path.commonpath(known), str(moved), known)
-    with pytest.raises(SourceGone, match=f"`relocate {moved} NEW {embedded}/faces.npz`"):
+    with pytest.raises(SourceGone, match=f"`relocate '{moved}' NEW {embedded}/faces.npz`"):
         go(moved, embedded, None)
     moved.mkdir()
     with pytest.raises(SourceGone, match=f"no photos below {moved}, where {len(known)} photos were. Is it"):
@@ -341,9 +341,10 @@ def test_photos_that_were_moved_name_the_command_that_follows_them(embedded: Pat
 
 
 def test_a_damaged_cache_of_a_run_names_the_run(embedded: Path, tmp_path: Path) -> None:
-    (embedded / "faces.npz").write_bytes(b"PK")
-    with pytest.raises(DamagedFile, match=f"move it away and run `run PHOTOS {embedded}` again"):
-        go(tmp_path, embedded, None)
+    out = embedded.rename(tmp_path / "her people")
+    (out / "faces.npz").write_bytes(b"PK")
+    with pytest.raises(DamagedFile, match=f"move it away and run `run PHOTOS '{out}'` again"):
+        go(tmp_path, out, None)
 
 
 def test_a_file_that_cannot_be_read_costs_itself_and_is_shown(

@@ -38,7 +38,9 @@ def by_parameter(program: "AnyCommand", settings: "Settings") -> dict[str, dict[
             param, value = known[flag], values[flag]
             is_list = getattr(param, "multiple", False) or param.nargs == -1
             value = [value] if is_list and isinstance(value, str) else value
-            if has_to_be := _refused(param.type_descriptor.annotation, key, value):
+            # Of Typer's own, which not every version has: without it Typer says itself what does not fit.
+            declared = getattr(param, "type_descriptor", None)
+            if declared and (has_to_be := _refused(declared.annotation, key, value)):
                 file = printable(settings.file or "facesets.toml")
                 raise WrongUsage(f"`{key}` below [{command}] in {file} has to be {has_to_be}.")
             found[command][param.name] = value

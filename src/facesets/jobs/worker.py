@@ -290,7 +290,8 @@ class _Worker:
         deaths = await asyncio.to_thread(self._session.run, partial(note_death, job=job))
         if deaths <= _MOST_DEATHS:
             await asyncio.to_thread(self._session.run, partial(lift_queueing_lock, job=job))
-            await manager.retry_job_by_id_async(job, datetime.now(UTC))
+            # By the clock that says when it is due: a worker with --until-empty does not wait for its own.
+            await manager.retry_job_by_id_async(job, await asyncio.to_thread(self._session.run, now))
             return
         reason = _DIED.format(deaths)
         await asyncio.to_thread(self._session.run, partial(note_end, job=job, summary=None, reason=reason))

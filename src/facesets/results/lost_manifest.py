@@ -1,5 +1,6 @@
 """The manifest of a result folder that somebody deleted, and the undo that repairs that."""
 
+import shlex
 from pathlib import Path
 
 from facesets.errors import Command, DamagedFile
@@ -9,16 +10,23 @@ from facesets.results.run_records import read_runs
 
 
 def how_to_restore(root: Path) -> str:
-    """Which undo brings back a manifest that the journal knows and that is gone; empty where none does."""
+    """Which undo brings back a manifest that the journal knows and that is gone; empty where none does.
+
+    What later runs did, such as a drawing, is taken back before it.
+    """
     try:
         changed = [(run, run.changes()) for run in reversed(read_runs(root))]
     except DamagedFile:
         return ""
+    undos: list[Command] = []
     for run, changes in changed:
+        undos.append(Command("undo", shlex.quote(printable(root)), run.name))
         for name in MANIFEST_NAMES:
             if name in changes and not run.folder.exists(name):
-                undo = Command("undo", printable(root), run.name)
                 # Before its first run a folder had none: without what that wrote, the next one begins anew.
                 first = changes[name].kept is None
-                return f"{undo} {'removes what was written there' if first else 'restores the one before'}"
+                in_order = ", then ".join(f"{undo}" for undo in undos)
+                return (
+                    f"{in_order} {'removes what was written there' if first else 'restores the one before'}"
+                )
     return ""

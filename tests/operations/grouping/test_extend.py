@@ -32,6 +32,7 @@ from facesets.operations.options.face_sets import DiscoverOptions, ExtendOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.folder_runs import write_drawings
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.results.run_records import read_runs
@@ -98,6 +99,11 @@ def test_a_deleted_manifest_names_the_undo_that_restores_it(store: MadeStore, tm
     assert people(raw) == before
     (raw / "manifest.json").unlink()
     with pytest.raises(WrongUsage, match=f"any more: `undo {raw} 0001-cluster` removes what was written"):
+        grow(store, raw)
+    # What was drawn since is taken back first, as `undo` wants it.
+    write_drawings(raw, {"drawn.png": b""}, "sheet")
+    first, then = f"`undo {raw} 0002-sheet`", f"`undo {raw} 0001-cluster`"
+    with pytest.raises(WrongUsage, match=f"any more: {first}, then {then} removes what was written"):
         grow(store, raw)
 
 

@@ -154,6 +154,21 @@ def test_photos_that_are_moved_or_renamed_follow_names_that_say_when_and_no_othe
     assert told(silent) == ("file name", "2017-01-01 silent.jpg")
 
 
+def test_a_photo_that_is_searched_once_more_as_it_is_moved_follows_its_name(
+    photos: Path, database: Database, embedder: LocalEmbedder
+) -> None:
+    library = Library(database)
+    how: dict[str, Any] = {"stages": [stage()], "progress": SilentProgress(), "stop": Stop()}
+    describer = LocalDescriber(embedder, None)
+    index(GallerySource([photos]), library, describer, IndexOptions(), **how)
+    (photos / "2018-05-05 Beach").mkdir()
+    (photos / "silent.jpg").rename(photos / "2018-05-05 Beach" / "silent.jpg")
+    # As other models would have it, or a kill after the first search.
+    database.run(lambda connection: connection.execute("DELETE FROM face_scans"))
+    index(GallerySource([photos]), library, describer, IndexOptions(), **how)
+    assert taken(library.load().images)["silent.jpg"] == "2018-05-05T00:00:00"
+
+
 def test_of_a_photo_at_several_paths_each_name_may_say_when_it_was_taken(
     photos: Path, database: Database, embedder: LocalEmbedder
 ) -> None:

@@ -1,6 +1,7 @@
 """A published body model is fetched whole and verified, and found where it goes."""
 
 import hashlib
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -48,6 +49,16 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def fetch(root: Path) -> Path:
     return Path(pull(DEFAULT_BODY, [root], progress=SilentProgress(), stop=Stop()).path)
+
+
+@pytest.mark.parametrize(
+    ("name", "verified"), [("buffalo_l", True), ("buffalo_s", False), ("open", True), (DEFAULT_BODY, True)]
+)
+def test_only_what_is_known_of_a_pack_is_said_to_be_verified(
+    tmp_path: Path, name: str, *, verified: bool
+) -> None:
+    digests = would_pull(name, [tmp_path]).digests
+    assert bool(digests) == bool(re.search(r"sha256 [0-9a-f]{64}", digests)) == verified
 
 
 @pytest.mark.usefixtures("published")

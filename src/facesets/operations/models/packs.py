@@ -44,7 +44,8 @@ class PackLine:
 class PackPath:
     """Where a pack is; `note` is what to know of it.
 
-    Of a pack that is yet to be fetched also from where, under which licence, and as what it is verified.
+    Of a pack that is yet to be fetched also from where, under which licence, and, where that is known, as
+    what it is verified.
     """
 
     name: str

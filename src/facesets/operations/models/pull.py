@@ -65,9 +65,9 @@ def _licence(published: Published) -> str:
 
 
 def _digests(published: Published) -> str:
-    """What is fetched is verified as, in words."""
+    """What is fetched is verified as, in words; empty where nobody knows what was published."""
     if isinstance(published, PublishedPack | PublishedBody):
-        return f"sha256 {published.sha256}"
+        return f"sha256 {published.sha256}" if published.sha256 else ""
     if isinstance(published, ConvertedPack):
         return ", ".join(f"{each.project} sha256 {each.sha256}" for each in published.archives.values())
     return ", ".join(f"{file} sha256 {sha256}" for file, sha256 in published.sha256.items() if sha256)

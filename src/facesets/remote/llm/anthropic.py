@@ -165,7 +165,7 @@ class Anthropic:
 
 def _result(result: object) -> Reply:
     found = result if isinstance(result, Mapping) else {}
-    kind = found.get("type")
+    kind = str(found.get("type"))
     if kind == "succeeded":
         return reply_of(found.get("message"))
     if kind == "errored":

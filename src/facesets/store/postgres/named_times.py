@@ -23,7 +23,7 @@ def follow_names(connection: Connection, files: Sequence[FileRecord], new: Colle
     files : sequence of FileRecord
         What was stored now.
     new : collection of str
-        Contents that came with them, and were dated by the first of their names.
+        Contents that nobody knew before, and that were dated by the first of their names.
     """
     seen = Counter(file.sha256 for file in files if not file.reason)
     contents = [sha256 for sha256, times in seen.items() if times > 1 or sha256 not in new]

@@ -40,7 +40,7 @@ def write(
     """
     # The last word on an image that comes twice counts, in the place of the first.
     records = list({image.sha256: image for image in new_images}.values())
-    ids: dict[str, int] = {}
+    ids, fresh = dict[str, int](), set[str]()
     if records:
         ids, fresh = images.store_images(connection, records)
         if fresh:
@@ -59,7 +59,7 @@ def write(
         image_paths.link_paths(connection, [image.sha256 for image in records])
     if new_files:
         image_paths.store_paths(connection, new_files, ids, gallery_numbers)
-        follow_names(connection, new_files, ids)
+        follow_names(connection, new_files, fresh)
 
 
 def write_findings(connection: Connection, new: Sequence[ImageRecord], detector_id: int | None) -> set[str]:

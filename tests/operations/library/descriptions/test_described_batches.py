@@ -161,8 +161,9 @@ def test_a_result_of_a_kind_that_is_not_known_is_not_sent_and_paid_again(
     llm.end()
     found = llm.results_of["msgbatch_0"]
     found[1]["result"], found[2]["result"] = {"type": "of a later version"}, None
+    found[3]["result"] = {"type": ["of one still later"]}
     came = run_check(library, anthropic(llm.url))
-    assert (came.described, came.failed, came.again) == (4, 2, 0)
+    assert (came.described, came.failed, came.again) == (3, 3, 0)
     assert run_describe(library, anthropic(llm.url)).sent == 0
 
 
@@ -261,6 +262,14 @@ def test_a_limit_below_a_whole_batch_is_named_and_more_photos_are_not(
     assert statuses(library.database) == {}
     others = run_describe(library, anthropic(llm.url, prices=PRICES), max_cost=60.0, sizes=BatchSizes(4, 2))
     assert (others.sent, others.held_back, others.limit_reached, others.notes) == (4, 0, True, [])
+
+
+def test_a_batch_that_its_size_ends_is_not_blamed_on_a_limit(
+    library: Library, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.operations.library.descriptions.sending._MOST_BYTES", 1)
+    found = run_describe(library, anthropic(llm.url), sizes=BatchSizes(6, 5))
+    assert (found.sent, found.limit_reached, found.notes, llm.bodies) == (0, False, [], [])
 
 
 SIZES = BatchSizes(2, 1)

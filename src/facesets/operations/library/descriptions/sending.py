@@ -65,6 +65,7 @@ class Sender:
         self._in_batches = in_batches
         self._refused = 0
         self._next: Priced | None = None
+        self._is_too_dear = False
         self.sent = Sent()
 
     def ask_all(self, questions: Iterator[Priced], progress: Progress, stop: Stop) -> None:
@@ -128,7 +129,7 @@ class Sender:
                 for _, usd in some:
                     self._budget.give_back(usd)
                 # More photos would not help where the limit ended the batch.
-                self._budget.exhausted = self._next is not None
+                self._budget.exhausted = self._is_too_dear and len(some) < least
                 self.sent.held_back = 0 if self._budget.exhausted else len(some)
                 self.sent.cut_short = len(some) if self._budget.exhausted else 0
                 break
@@ -170,14 +171,18 @@ class Sender:
         """The next questions, as many as the budget, and what is sent at once, allows."""
         some: list[Priced] = []
         size = 0
+        self._is_too_dear = False
         while len(some) < most and (one := self._next or next(questions, None)) is not None:
             self._next = one
             size += len(one[0].jpeg)
-            if (some and size > _MOST_BYTES) or not self._budget.take(one[1]):
+            if some and size > _MOST_BYTES:
+                break
+            if not self._budget.take(one[1]):
+                self._is_too_dear = True
                 break
             self._next = None
             some.append(one)
-        self._budget.exhausted = self._next is not None and not some
+        self._budget.exhausted = self._is_too_dear and not some
         return some
 
     def _count(self, photos: int) -> None:
