@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
 from facesets.jobs.orders import Order
 from facesets.jobs.queueing import put
@@ -208,6 +208,31 @@ def test_what_is_on_its_way_is_undone_before_what_is_kept(website: Website, brow
         expect(faces_on(page)).to_have_count(9)
         page.keyboard.press("u")
         message(page, "Taken back: face")
+
+
+@pytest.mark.slow
+def test_a_list_from_before_a_change_does_not_bring_back_what_was_given_away(
+    website: Website, browser: Browser
+) -> None:
+    first = people(website)[0]
+    with opened(browser, f"{website.address}/people/{first['id']}") as page:
+        held: list[tuple[Route, APIResponse]] = []
+
+        def hold(route: Route) -> None:
+            held.append((route, route.fetch()))
+
+        page.route("**/people/*/faces?sort=oldest", hold, times=1)
+        with page.expect_request("**/people/*/faces?sort=oldest"):
+            page.get_by_label("Order").select_option("oldest")
+        faces_on(page).nth(0).click()
+        page.keyboard.press("n")
+        message(page, "1 face said not to be")
+        expect(faces_on(page)).to_have_count(8)
+        ((route, response),) = held
+        with page.expect_event("requestfinished", lambda request: request == route.request):
+            route.fulfill(response=response)
+        page.wait_for_timeout(200)
+        expect(faces_on(page)).to_have_count(8)
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def describe(
     if count[Placement.INCOHERENT]:
         said.append(
             f"{_faces_are(count[Placement.INCOHERENT])} noise, out of clusters whose faces are similar by "
-            f"less than {measured.coherent:.2f} on average, and nobody's."
+            f"less than {measured.coherent:.2f} on average, and stay unassigned."
         )
     if count[Placement.POOR]:
         said.append(

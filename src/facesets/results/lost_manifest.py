@@ -23,7 +23,7 @@ def how_to_restore(root: Path) -> str:
         undos.append(Command("undo", shlex.quote(printable(root)), run.name))
         for name in MANIFEST_NAMES:
             if name in changes and not run.folder.exists(name):
-                # Before its first run a folder had none: without what that wrote, the next one begins anew.
+                # Before its first run a folder had none: without what that wrote, the next one begins again.
                 first = changes[name].kept is None
                 in_order = ", then ".join(f"{undo}" for undo in undos)
                 return (

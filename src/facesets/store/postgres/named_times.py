@@ -38,12 +38,12 @@ def follow_names(connection: Connection, files: Sequence[FileRecord], new: Colle
         (contents,),
     ).fetchall()
     for image, taken, source, now, paths in rows:
-        told = _told([from_text(path) for path in paths], np.datetime64(now, "us"))
-        if told and (source, taken) not in [(each.source, each.time.item()) for each in told]:
-            _redate(connection, image, told[0])
+        times = _times_in_names([from_text(path) for path in paths], np.datetime64(now, "us"))
+        if times and (source, taken) not in [(each.source, each.time.item()) for each in times]:
+            _redate(connection, image, times[0])
 
 
-def _told(paths: Sequence[str], now: np.datetime64) -> list[Taken]:
+def _times_in_names(paths: Sequence[str], now: np.datetime64) -> list[Taken]:
     """What the names of files say, where none says anything those of folders."""
     for name in (time_in_name, day_of_folder):
         found = [taken for path in paths if (taken := name(path, latest=now)).text]

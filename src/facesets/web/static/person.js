@@ -44,11 +44,17 @@ function showSelection(count) {
   if (isLeft) select.focus();
 }
 
+/** How often everything was asked for, and which of these answers came: an earlier one is out of date. */
+let asked = 0;
+let answered = 0;
+
 /** Load everything that is shown again; what was selected stays. */
 async function refresh() {
   const shown = faces.querySelectorAll("[role=option]").length;
+  const number = ++asked;
   try {
     const person = await call("GET", path);
+    if (number !== asked) return;
     if (person.id !== root.dataset.id) return location.assign(`/people/${person.id}`);
     root.dataset.version = person.version;
     showHead(person);
@@ -58,6 +64,7 @@ async function refresh() {
       parts.push(await fetched(more.dataset.more));
       count += parts.at(-1).querySelectorAll("[data-face]").length;
     }
+    if (number !== asked) return;
     faces.replaceChildren();
     parts.forEach(append);
     select.restore();
@@ -65,6 +72,8 @@ async function refresh() {
     loadAbout();
   } catch (problem) {
     complain(problem);
+  } finally {
+    answered = Math.max(answered, number);
   }
 }
 
@@ -104,6 +113,8 @@ async function send(body) {
   try {
     const answer = await call("POST", path, { ...body, version: Number(root.dataset.version) });
     root.dataset.version = answer.version;
+    // What is on its way may be from before the change.
+    if (answered < asked) refresh();
     return answer;
   } catch (problem) {
     if (problem.kind !== "name-taken" || !["rename", "name"].includes(body.action)) return refused(problem);
