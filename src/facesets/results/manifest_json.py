@@ -190,7 +190,7 @@ def _upgrade_from_1(raw: dict[str, Any]) -> None:
 
 def _damaged(path: Path, why: str) -> str:
     damaged = f"{printable(path)} is damaged: {printable(why)[-120:]}. Move it away and"
-    # Without its manifest nobody can tell whose a result is, so that the command alone would refuse the folder.
+    # Without its manifest nobody knows whose a result is, so that the command alone would refuse the folder.
     if (path.parent / JOURNAL).is_dir():
         undo = Command("undo", printable(path.parent))
         return f"{damaged} take the latest run back, which restores it: {undo} lists the runs."
