@@ -13,7 +13,15 @@ from psycopg import sql
 from facesets.ages import AgeRange
 from facesets.clustering.ages import LEAST_FACES
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, NONE, Conditions, per_image
+from facesets.store.postgres.photo_conditions import (
+    ALL_AT_ONCE,
+    NONE,
+    ONE_BY_ONE,
+    Conditions,
+    all_of,
+    any_of,
+    per_image,
+)
 
 _AGED = sql.SQL(
     """EXISTS (SELECT FROM face_detections aged
@@ -53,35 +61,56 @@ def of_age(
 _ROUNDED = 0.0005
 """More than PostgreSQL's own numbers are off by, and less than matters."""
 _BIRTHS = sql.SQL(
-    """SELECT coalesce(said.year, by_faces.birth_year), said.born_on IS NOT NULL
+    """SELECT coalesce(said.year, by_faces.birth_year), said.born_on
         FROM unnest(%s::uuid[]) AS person (id)
         LEFT JOIN said_births said ON said.person_id = person.id
         LEFT JOIN person_ages by_faces ON by_faces.person_id = person.id
             AND by_faces.dated_faces >= {least_faces}"""
 )
 _IN_YEARS = sql.SQL("({taken} >= make_date({first}, 1, 1) AND {taken} < make_date({beyond}, 1, 1))")
+# The same as in `_AGED`: whoever is asked for is on the photo.
+_BY_YEAR = sql.SQL(
+    """extract(year FROM i.taken) - {year}::real
+        BETWEEN %(youngest)s AND %(oldest)s::real + 0.999"""
+)
+_BY_DAY = sql.SQL(
+    """extract(year FROM age(i.taken, {day}::date)) - (i.taken < {day}::date)::integer
+        BETWEEN %(youngest)s AND %(oldest)s::real + 0.999"""
+)
+_DATED = sql.SQL("CASE WHEN i.taken IS NULL THEN {by_faces} ELSE {by_births} END")
 
 
-def in_years_of_age(
+def shown_of_age(
     connection: Connection, ages: AgeRange | None, persons: Sequence[UUID], taken: sql.Composable
-) -> Conditions:
-    """The condition that photos were taken in years when one of these people can have been so old.
+) -> tuple[Conditions, Conditions]:
+    """Conditions that one of these people, all of whom an image shows, is so old on it.
 
-    It leaves more than `of_age` does, and costs next to nothing. None where somebody's birth is not known.
+    Returns
+    -------
+    years : Conditions
+        That it was `taken` in years when that can be so, which costs next to nothing.
+    fits : Conditions
+        That an image `i` fits; no face is looked at where the births are known and the photo has a date.
     """
+    by_faces = of_age(ages, persons, ONE_BY_ONE)
     if ages is None or not persons:
-        return NONE
+        return NONE, by_faces
     statement = _BIRTHS.format(least_faces=sql.Literal(LEAST_FACES))
     births = connection.execute(statement, (list(persons),)).fetchall()
-    if any(birth is None for birth, _ in births):
-        return NONE
+    if any(year is None for year, _ in births):
+        return NONE, by_faces
     years = [
         _IN_YEARS.format(
             taken=taken,
-            first=sql.Literal(ceil(birth + ages.youngest - _ROUNDED)),
+            first=sql.Literal(ceil(year + ages.youngest - _ROUNDED)),
             # Who was born on a day is as old until that day of the next year.
-            beyond=sql.Literal(floor(birth + ages.oldest + 0.999 + _ROUNDED) + 1 + has_day),
+            beyond=sql.Literal(floor(year + ages.oldest + 0.999 + _ROUNDED) + 1 + (day is not None)),
         )
-        for birth, has_day in births
+        for year, day in births
     ]
-    return [sql.SQL("({} IS NULL OR {})").format(taken, sql.SQL(" OR ").join(years))], {}
+    by_births = [
+        _BY_YEAR.format(year=sql.Literal(year)) if day is None else _BY_DAY.format(day=sql.Literal(day))
+        for year, day in births
+    ]
+    fits = _DATED.format(by_faces=all_of(by_faces), by_births=any_of(by_births))
+    return ([sql.SQL("({} IS NULL OR {})").format(taken, any_of(years))], {}), ([fits], by_faces[1])

@@ -34,6 +34,16 @@ def has_row(table: LiteralString, name: LiteralString, where: sql.Composable, ho
     )
 
 
+def all_of(some: Conditions) -> sql.Composable:
+    """The condition that all of them hold."""
+    return sql.SQL(" AND ").join([*some[0], sql.SQL("true")])
+
+
+def any_of(some: Sequence[sql.Composable]) -> sql.Composable:
+    """The condition that one of them holds."""
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(some))
+
+
 def per_image(how: sql.SQL) -> sql.SQL:
     """What ends a statement within EXISTS so that it is asked of one image at a time, where that is `how`."""
     return sql.SQL("OFFSET 0" if how is ONE_BY_ONE else "")

@@ -5,24 +5,19 @@ many are near a place, nor how many conditions hold together.
 """
 
 from dataclasses import dataclass, replace
+from math import sqrt
 
 from psycopg import sql
 
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.photo_conditions import ONE_BY_ONE
+from facesets.store.postgres.photo_conditions import ONE_BY_ONE, all_of
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
-from facesets.store.postgres.photo_gathered import (
-    Gathered,
-    all_of,
-    gathered,
-    gathered_described,
-    gathered_few,
-)
+from facesets.store.postgres.photo_gathered import Gathered, gathered, gathered_described, gathered_few
 from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
 from facesets.store.postgres.photo_words import about_with_words
 
-_LOOKED_AT = 500
-"""Photos that are looked at: of a hundredth of them that fit there are five, give or take two."""
+_LOOKED_AT = 300
+"""Photos that are looked at: of a hundredth of them that fit there are three, give or take two."""
 
 HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
 ANY_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')")
@@ -33,7 +28,7 @@ _OF_TAG = sql.SQL("SELECT i.id, i.taken FROM {photos} i WHERE {conditions}")
 # Steps of the golden ratio: they leave no large gap, and the same photos are looked at each time.
 _SHARE = sql.SQL(
     """WITH ends AS MATERIALIZED (SELECT min(id) AS first, max(id) AS last FROM images)
-        SELECT coalesce(max(last - first + 1), 0), count(*) FILTER (WHERE {conditions}), count(i.id)
+        SELECT coalesce(max(last - first + 1), 0), count(i.id), {counts}
         FROM ends, generate_series(1, %(looked_at)s) AS step,
             LATERAL (SELECT * FROM images
                 WHERE id = first + floor((step * 0.6180339887498949 %% 1) * (last - first + 1))::bigint
@@ -41,21 +36,33 @@ _SHARE = sql.SQL(
 )
 
 
+_COUNT = sql.SQL("count(*) FILTER (WHERE {})")
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
-    """About how many photos fit, of how many."""
+    """About how many photos fit, of how many; most likely no fewer than `least`."""
 
     fitting: float
     of: float
+    least: float
 
 
 def share_fitting(connection: Connection, asked: PhotoFilter) -> Share:
     """Estimate how many photos a filter means, by looking at some of them."""
-    all_hold, given = conditions(asked, ONE_BY_ONE)
-    statement = _SHARE.format(conditions=sql.SQL(" AND ").join([*all_hold, sql.SQL("true")]))
-    row = only_row(connection.execute(statement, given | {"looked_at": _LOOKED_AT}, prepare=False))
-    span, fitting, there = (float(each) for each in row)
-    return Share(span * fitting / _LOOKED_AT, span * there / _LOOKED_AT)
+    return shares_fitting(connection, asked)[0]
+
+
+def shares_fitting(connection: Connection, asked: PhotoFilter, *parts: PhotoFilter) -> list[Share]:
+    """Estimate how many photos a filter means, and how many some parts of it, by looking at some once."""
+    counts = [_COUNT.format(all_of(conditions(each, ONE_BY_ONE))) for each in (asked, *parts)]
+    given = conditions(asked)[1] | {"looked_at": _LOOKED_AT}
+    statement = _SHARE.format(counts=sql.SQL(", ").join(counts))
+    row = only_row(connection.execute(statement, given, prepare=False))
+    span, there, *found = (float(each) for each in row)
+    each = span / _LOOKED_AT
+    # The number that is found by chance strays by its root.
+    return [Share(each * fit, each * there, each * max(fit - sqrt(fit), 0.0)) for fit in found]
 
 
 def all_fitting(connection: Connection, asked: PhotoFilter) -> Gathered:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from psycopg import sql
 
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.photo_ages import in_years_of_age, of_age
+from facesets.store.postgres.photo_ages import shown_of_age
 from facesets.store.postgres.photo_cameras import taken_with
-from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE, Conditions, has_row
+from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE, Conditions, all_of, has_row
 from facesets.store.postgres.photo_dates import Dates, taken_on
 from facesets.store.postgres.photo_filter import PhotoFilter, together
 from facesets.store.postgres.photo_people import showing
@@ -125,20 +125,16 @@ def _looked_up(
 ) -> Gathered:
     """Those of these numbers that may fit; of people and cameras they are already."""
     taken = sql.SQL("i.taken" if asked.near is None else "m.taken")
+    years, aged = shown_of_age(connection, asked.ages, asked.persons, taken)
     then = together(
         taken_on(asked.dates) if asked.near is None else taken_near(asked.near, asked.dates),
-        in_years_of_age(connection, asked.ages, asked.persons, taken),
+        years,
     )
     last = together(
         tagged(asked.tags, ONE_BY_ONE),
         described_with(asked.words, ONE_BY_ONE),
-        of_age(asked.ages, asked.persons, ONE_BY_ONE),
+        aged,
     )
     table = _IMAGES if asked.near is None else _PLACED
     fits = table.format(numbers=numbers, conditions=all_of(then))
     return Gathered(fits, all_of(last), given | then[1] | last[1])
-
-
-def all_of(some: Conditions) -> sql.Composable:
-    """The condition that all of them hold."""
-    return sql.SQL(" AND ").join([*some[0], sql.SQL("true")])

@@ -9,6 +9,7 @@ wide.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from psycopg import sql
@@ -20,16 +21,17 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
+from facesets.store.postgres.photo_fitting import ANY_FILE
 from facesets.store.postgres.photo_latest import about_photos
 from facesets.store.postgres.photo_numbers import Numbers, are_sooner_compared, numbers_if_sooner, numbers_of
 from facesets.store.postgres.photo_places import distance_from
-from facesets.store.postgres.vector_index import CANDIDATES, Vectors, has_index, scan_for
+from facesets.store.postgres.vector_index import CANDIDATES, MOST_AT_ONCE, Vectors, has_index, scan_for
 
 FEWEST_IMAGES = 2_000
 """So many are compared one by one however soon an index would be done, for that is exact."""
 _MOST_COMPARED = 60_000
 _LEAST_LIMIT = 10
-_LOOKED_UP = {"face_embeddings": 4, "image_embeddings": 2}
+_LOOKED_UP = {"face_embeddings": 4.0, "image_embeddings": 1.25}
 """Times as many as are asked for, of ten at least, among which the full vectors decide.
 
 Two ways of finding faces that share a recogniser find each face twice.
@@ -102,7 +104,7 @@ def nearest(
     ----------
     also, more : conditions and parameters of the source
     """
-    shortlist = _LOOKED_UP[vectors.table] * max(limit, _LEAST_LIMIT)
+    shortlist = int(_LOOKED_UP[vectors.table] * max(limit, _LEAST_LIMIT))
     _, given = conditions(asked)
     parameters = {
         **more,
@@ -124,17 +126,16 @@ def nearest(
     if asked.open:
         scan_for(connection, max(CANDIDATES, shortlist), farther=False)
         rows = connection.execute(_among_nearest(search), parameters).fetchall()
-        return rows if len(rows) == limit else _walked(connection, search, parameters, shortlist)
+        return rows if len(rows) == limit else _walked(connection, search, parameters, inf)
     searched = replace(search, conditions=also)
-    fitting = numbers_if_sooner(connection, asked, wanted=shortlist, few=FEWEST_IMAGES)
-    if fitting is not None and (
-        fitting.count <= FEWEST_IMAGES or are_sooner_compared(connection, fitting, wanted=shortlist)
-    ):
+    fitting, met = numbers_if_sooner(connection, asked, wanted=shortlist, few=FEWEST_IMAGES)
+    if fitting is not None and (fitting.count <= FEWEST_IMAGES or are_sooner_compared(fitting, met=met)):
         return _best_of(connection, searched, parameters, fitting)
     all_hold = conditions(asked, ONE_BY_ONE)[0]
     if fitting is not None:
         all_hold, parameters["images"] = [_IS_IN[vectors.table]], fitting.text
-    rows = _walked(connection, replace(search, conditions=[*also, *all_hold]), parameters, shortlist)
+    walk = replace(search, conditions=[*also, *all_hold])
+    rows = _walked(connection, walk, parameters, met)
     if len(rows) < limit:
         # An index is not searched without end: those that it did not come to may fit.
         fitting = fitting or numbers_of(connection, asked, _MOST_COMPARED)
@@ -170,12 +171,32 @@ def _among_nearest(search: _Search) -> sql.Composed:
 
 
 def _walked(
-    connection: Connection, search: _Search, parameters: Mapping[str, object], shortlist: int
+    connection: Connection, search: _Search, parameters: Mapping[str, object], met: float
 ) -> list[tuple[Any, ...]]:
-    """The rows that fit among those that an index has nearest, until there are enough."""
-    scan_for(connection, max(CANDIDATES, shortlist), farther=True)
-    statement = _among_all(search, in_order=True)
+    """The rows that fit among those that an index has nearest, until there are enough.
+
+    About so many are `met`. One large batch costs less than small ones after each other, and what it has
+    nearest is nearer.
+    """
+    candidates = max(CANDIDATES, int(str(parameters["shortlist"])))
+    scan_for(connection, candidates if met <= candidates else MOST_AT_ONCE, farther=True)
+    of_images = search.vectors.table == "image_embeddings"
+    statement = _among_images(search) if of_images else _among_all(search, in_order=True)
     return connection.execute(statement, parameters, prepare=False).fetchall()
+
+
+def _among_images(search: _Search) -> sql.Composed:
+    """The statement that lets an index go on until there are enough images of which all conditions hold.
+
+    They are asked of the numbers of images alone, where they can be: to look each of them up first takes as
+    long as all else together.
+    """
+    return _NEAREST_IMAGES.format(
+        model=sql.Literal(search.vectors.model_id),
+        conditions=_and(search.conditions),
+        has_file=ANY_FILE,
+        order=_nearest_first(search.vectors),
+    ) + _best(replace(search, conditions=[]), sql.Identifier("nearest"))
 
 
 def _among_all(search: _Search, *, in_order: bool) -> sql.Composed:
@@ -206,9 +227,13 @@ def _best(search: _Search, embeddings: sql.Composable, order: sql.Composable = _
     ).format(
         columns=search.columns,
         source=search.source.format(embeddings=embeddings),
-        conditions=sql.SQL("").join(sql.SQL(" AND {}").format(each) for each in search.conditions),
+        conditions=_and(search.conditions),
         order=order,
     )
+
+
+def _and(conditions: Sequence[sql.Composable]) -> sql.Composed:
+    return sql.SQL("").join(sql.SQL(" AND {}").format(each) for each in conditions)
 
 
 def _if_fewer(connection: Connection, asked: PhotoFilter) -> Numbers | None:
@@ -237,9 +262,15 @@ def _best_of(
     return rows
 
 
+# Where no condition looks at when an image was taken PostgreSQL leaves the join out.
+_NEAREST_IMAGES = sql.SQL(
+    """WITH nearest AS MATERIALIZED (SELECT i.* FROM (SELECT e.*, e.image_id AS id, t.taken
+                FROM image_embeddings e LEFT JOIN images t ON t.id = e.image_id) i
+            WHERE i.model_id = {model} {conditions} AND {has_file} {order}) """
+)
 # Of a constant PostgreSQL makes a hash.
 _IS_IN = {
-    "image_embeddings": sql.SQL("e.image_id = ANY(%(images)s::bigint[])"),
+    "image_embeddings": sql.SQL("i.id = ANY(%(images)s::bigint[])"),
     "face_embeddings": sql.SQL("f.image_id = ANY(%(images)s::bigint[])"),
 }
 _OF_IMAGES = {

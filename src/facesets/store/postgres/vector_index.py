@@ -26,7 +26,7 @@ _NEIGHBOURS = 32
 _EF_CONSTRUCTION = 300
 _LEAST_BUILD_MB, _MOST_BUILD_MB = 64, 4096
 _MOST_TUPLES_SCANNED = 100_000
-_MOST_AT_ONCE = 1000
+MOST_AT_ONCE = 1000
 _BUILDING = re.compile("initializing|waiting for writers before build|building index")
 
 
@@ -138,12 +138,12 @@ def scan_for(connection: Connection, candidates: int, *, farther: bool) -> None:
     `farther` lets it go on where a condition refuses them, which pgvector can from 0.8 on.
     """
     settings = {
-        "hnsw.ef_search": str(min(candidates, _MOST_AT_ONCE)),
+        "hnsw.ef_search": str(min(candidates, MOST_AT_ONCE)),
         # The planner takes comparing everything for cheap, and would do it for some ten thousand vectors.
         "enable_seqscan": "off",
     }
     version = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
-    farther = farther or candidates > _MOST_AT_ONCE
+    farther = farther or candidates > MOST_AT_ONCE
     if farther and version is not None and _numbers(version[0]) >= (0, 8):
         settings["hnsw.iterative_scan"] = "relaxed_order"
         settings["hnsw.max_scan_tuples"] = str(_MOST_TUPLES_SCANNED)
