@@ -28,15 +28,13 @@ _OF_TAG = sql.SQL("SELECT i.id, i.taken FROM {photos} i WHERE {conditions}")
 # Steps of the golden ratio: they leave no large gap, and the same photos are looked at each time.
 _SHARE = sql.SQL(
     """WITH ends AS MATERIALIZED (SELECT min(id) AS first, max(id) AS last FROM images)
-        SELECT coalesce(max(last - first + 1), 0), count(i.id), {counts}
+        SELECT coalesce(max(last - first + 1), 0), count(i.id),
+            count(*) FILTER (WHERE begins), count(*) FILTER (WHERE begins AND {rest})
         FROM ends, generate_series(1, %(looked_at)s) AS step,
-            LATERAL (SELECT * FROM images
-                WHERE id = first + floor((step * 0.6180339887498949 %% 1) * (last - first + 1))::bigint
+            LATERAL (SELECT i.id, i.taken, {begin} AS begins FROM images i
+                WHERE i.id = first + floor((step * 0.6180339887498949 %% 1) * (last - first + 1))::bigint
                 OFFSET 0) i"""
 )
-
-
-_COUNT = sql.SQL("count(*) FILTER (WHERE {})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +48,20 @@ class Share:
 
 def share_fitting(connection: Connection, asked: PhotoFilter) -> Share:
     """Estimate how many photos a filter means, by looking at some of them."""
-    return shares_fitting(connection, asked)[0]
+    return shares_fitting(connection, PhotoFilter(), asked)[1]
 
 
-def shares_fitting(connection: Connection, asked: PhotoFilter, *parts: PhotoFilter) -> list[Share]:
-    """Estimate how many photos a filter means, and how many some parts of it, by looking at some once."""
-    counts = [_COUNT.format(all_of(conditions(each, ONE_BY_ONE))) for each in (asked, *parts)]
-    given = conditions(asked)[1] | {"looked_at": _LOOKED_AT}
-    statement = _SHARE.format(counts=sql.SQL(", ").join(counts))
+def shares_fitting(connection: Connection, begin: PhotoFilter, asked: PhotoFilter) -> tuple[Share, Share]:
+    """The same of a part of a filter, which is asked first, and of the whole of it, with one look."""
+    begins, rest = (conditions(each, ONE_BY_ONE) for each in (begin, asked))
+    statement = _SHARE.format(begin=all_of(begins), rest=all_of(rest))
+    given = {**begins[1], **rest[1], "looked_at": _LOOKED_AT}
     row = only_row(connection.execute(statement, given, prepare=False))
     span, there, *found = (float(each) for each in row)
     each = span / _LOOKED_AT
-    # The number that is found by chance strays by its root.
-    return [Share(each * fit, each * there, each * max(fit - sqrt(fit), 0.0)) for fit in found]
+    # A number that is found by chance strays by its root.
+    first, whole = (Share(each * fit, each * there, each * max(fit - sqrt(fit), 0.0)) for fit in found)
+    return first, whole
 
 
 def all_fitting(connection: Connection, asked: PhotoFilter) -> Gathered:

@@ -78,6 +78,8 @@ class _List:
         How long either takes for a photo.
     dates : str
         Whether it has only photos of the dates asked for, and whether that is all it says.
+    is_place : bool
+        Whether it is that of a place, of which PostgreSQL does not know how long it is.
     is_part : bool
         Whether the list of a place says the same, and more, so that it is never asked.
     known : statements
@@ -91,6 +93,7 @@ class _List:
     reads_us: float = _READS_US
     asks_us: float = _ASKS_US
     dates: Literal["", "too", "only"] = ""
+    is_place: bool = False
     is_part: bool = False
     known: tuple[sql.Composed, ...] = ()
     length: float = 0.0
@@ -198,11 +201,10 @@ def _known(connection: Connection, asked: PhotoFilter) -> _Known:
     lists, given = _lists(asked)
     of, share, there = float(about_photos(connection)), None, 0.0
     if asked.near is not None:
-        # Of places PostgreSQL knows nothing.
         place = PhotoFilter(near=asked.near, dates=asked.dates)
-        share, of_place = shares_fitting(connection, asked, place)
+        of_place, share = shares_fitting(connection, place, asked)
         there = of_place.fitting
-    lengths = [there if _is_place(each) else _length(connection, each, given) for each in lists]
+    lengths = [there if each.is_place else _length(connection, each, given) for each in lists]
     known = [replace(each, length=length) for each, length in zip(lists, lengths, strict=True)]
     known.sort(key=lambda each: each.length)
     read, left = _read(known, of)
@@ -217,7 +219,7 @@ def _read(lists: Sequence[_List], of: float) -> tuple[list[_List], float]:
     """Which lists are read, the shortest first, and how many photos may be left that are in all of them."""
     read, left = list(lists[:1]), lists[0].length if lists else 0.0
     for each in lists[1:]:
-        if not (each.is_part and any(map(_is_place, read))) and _is_sooner_read(each, left):
+        if not (each.is_part and any(other.is_place for other in read)) and _is_sooner_read(each, left):
             read.append(each)
             left *= max(each.length / max(of, 1), _LEAST_SHARED)
     return read, left
@@ -225,10 +227,6 @@ def _read(lists: Sequence[_List], of: float) -> tuple[list[_List], float]:
 
 def _is_sooner_read(each: _List, left: float) -> bool:
     return each.reads_us * each.length <= each.asks_us * left
-
-
-def _is_place(each: _List) -> bool:
-    return each.reads_us == _READS_PLACE_US
 
 
 def _lists(asked: PhotoFilter) -> tuple[list[_List], dict[str, object]]:
@@ -260,7 +258,9 @@ def _of_metadata(asked: PhotoFilter) -> Iterator[_List]:
     holds = has_row("photo_metadata", "m", all_of(metadata), ONE_BY_ONE)
     near = asked.near is not None
     if near:
-        yield _List(numbers, holds, _READS_PLACE_US, _ASKS_PLACE_US)
+        # How far away a photo was taken is reckoned last.
+        reads_us = _READS_PLACE_US if asked.cameras is None else _READS_US
+        yield _List(numbers, holds, reads_us, _ASKS_PLACE_US, is_place=True)
     if asked.cameras is not None:
         numbers = _OF_METADATA.format(all_of(taken_with(asked.cameras, asked.dates)))
         whenever = _OF_METADATA.format(all_of(taken_with(asked.cameras, Dates())))
