@@ -4,7 +4,7 @@ from pathlib import Path
 
 from facesets.machine import memory_bytes
 
-_SHARE, _SHARE_OF_MUCH, _MUCH_MB = 8, 4, 8192
+_SHARE, _SHARE_OF_MUCH, _MUCH_MB = 1 / 8, 3 / 8, 8192
 _LEAST_MB, _MOST_MB = 128, 8192
 
 
@@ -14,11 +14,12 @@ def shared_buffers_mb(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def share_mb(memory_mb: int) -> int:
-    """An eighth of the memory, or a quarter of what there is beyond 8 GB if that is more, within bounds.
+    """An eighth of the memory, or three of what there is beyond 8 GB if that is more, within bounds.
 
-    It is taken as it is needed. A search looks at some thousand pages of an index, or of vectors that lie
-    apart; where these do not fit, it takes two and a half times as long. A million faces or photos have
-    1.6 GB of an index and 2.7 GB of vectors.
+    That is never more than the quarter that PostgreSQL's manual advises, and is taken as it is needed. A
+    search looks at some thousand pages of an index, or of vectors that lie apart; where these do not fit, it
+    takes up to two and a half times as long. A million faces or photos have 1.6 GB of an index and 2.7 GB of
+    vectors.
     """
-    share = max(memory_mb // _SHARE, (memory_mb - _MUCH_MB) // _SHARE_OF_MUCH)
+    share = int(max(memory_mb * _SHARE, (memory_mb - _MUCH_MB) * _SHARE_OF_MUCH))
     return min(max(share, _LEAST_MB), _MOST_MB)
