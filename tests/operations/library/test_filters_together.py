@@ -356,7 +356,7 @@ def test_a_walk_looks_up_images_only_to_ask_when_they_were_taken(
 
 @pytest.mark.parametrize("photos", [0.0, 5000.0])
 def test_lists_that_are_longer_than_all_photos_leave_no_more_of_them(photos: float) -> None:
-    nothing = sql.SQL("")
+    nothing = sql.SQL("").format()
     short, other, long = (
         photo_numbers._List(nothing, nothing, length=each) for each in (1500.0, 6000.0, 1_000_000.0)
     )
