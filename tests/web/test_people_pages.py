@@ -236,6 +236,28 @@ def test_a_list_from_before_a_change_does_not_bring_back_what_was_given_away(
 
 
 @pytest.mark.slow
+def test_who_is_erased_is_not_asked_for_again_by_a_list_on_its_way(
+    website: Website, browser: Browser
+) -> None:
+    first = people(website)[0]
+    call(website, first["id"], "Anna")
+    with opened(browser, f"{website.address}/people/{first['id']}") as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
+        page.route("**/people/*/faces?sort=oldest", lambda _: None, times=1)
+        with page.expect_request("**/people/*/faces?sort=oldest"):
+            page.get_by_label("Order").select_option("oldest")
+        page.get_by_text("More", exact=True).click()
+        page.get_by_role("button", name="Forget…").click()
+        page.get_by_label("Type Anna").fill("Anna")
+        page.get_by_role("button", name="Erase for good").click()
+        page.wait_for_url("**/runs")
+        address = next(each for each in asked if each.startswith("POST")).removeprefix("POST ")
+        after = asked[asked.index(f"POST {address}") :]
+        assert f"GET {address}" not in after
+
+
+@pytest.mark.slow
 def test_faces_are_selected_by_shift_and_by_dragging(onlooked: Website, browser: Browser) -> None:
     first = people(onlooked)[0]
     with opened(browser, f"{onlooked.address}/people/{first['id']}") as page:

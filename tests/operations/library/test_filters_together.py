@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import product
 from math import asin, cos, radians, sin, sqrt
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pytest
+from psycopg import sql
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
@@ -33,8 +35,9 @@ from facesets.store.postgres import (
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models
+from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_dates import Dates
-from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.photo_filter import PhotoFilter, conditions
 from facesets.store.postgres.photo_search import count_photos, find_photos, photos_near
 from facesets.store.postgres.photo_tags import AskedTag
 from facesets.store.postgres.vector_index import build_index
@@ -334,6 +337,31 @@ def test_all_conditions_hold_together_however_photos_are_found(
 
     database.run(work)
     assert any(lengths) or few != 10
+
+
+@pytest.mark.parametrize(("asked", "joins"), [({"words": "bicycle"}, 0), ({"ages": AgeRange(8, 9)}, 1)])
+def test_a_walk_looks_up_images_only_to_ask_when_they_were_taken(
+    database: Database, asked: dict[str, Any], joins: int
+) -> None:
+    def plan(connection: Connection) -> str:
+        hold, given = conditions(PhotoFilter(**asked), ONE_BY_ONE)
+        vectors = search.image_vectors(clip_models(connection)[0])
+        walk = search._among_images(search._Search(vectors, sql.SQL("c.sha256"), search.IMAGES, hold))
+        parameters = given | {"query": "[1, 0]", "model": vectors.model_id, "shortlist": 12, "limit": 10}
+        return str(connection.execute(sql.SQL("EXPLAIN {}").format(walk), parameters).fetchall())
+
+    # Those that are found are looked up.
+    assert database.run(plan).count(" on images ") == 1 + joins
+
+
+@pytest.mark.parametrize("photos", [0.0, 5000.0])
+def test_lists_that_are_longer_than_all_photos_leave_no_more_of_them(photos: float) -> None:
+    nothing = sql.SQL("").format()
+    short, other, long = (
+        photo_numbers._List(nothing, nothing, length=each) for each in (1500.0, 6000.0, 1_000_000.0)
+    )
+    read, left = photo_numbers._read([short, other, long], photos)
+    assert (read, left) == ([short, other], 1500.0)
 
 
 def filter_for(

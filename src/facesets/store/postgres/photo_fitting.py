@@ -28,7 +28,7 @@ _OF_TAG = sql.SQL("SELECT i.id, i.taken FROM {photos} i WHERE {conditions}")
 # Steps of the golden ratio: they leave no large gap, and the same photos are looked at each time.
 _SHARE = sql.SQL(
     """WITH ends AS MATERIALIZED (SELECT min(id) AS first, max(id) AS last FROM images)
-        SELECT coalesce(max(last - first + 1), 0), count(i.id),
+        SELECT coalesce(max(last - first + 1), 0),
             count(*) FILTER (WHERE begins), count(*) FILTER (WHERE begins AND {rest})
         FROM ends, generate_series(1, %(looked_at)s) AS step,
             LATERAL (SELECT i.id, i.taken, {begin} AS begins FROM images i
@@ -39,10 +39,9 @@ _SHARE = sql.SQL(
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """About how many photos fit, of how many; most likely no fewer than `least`."""
+    """About how many photos fit; most likely no fewer than `least`."""
 
     fitting: float
-    of: float
     least: float
 
 
@@ -57,10 +56,10 @@ def shares_fitting(connection: Connection, begin: PhotoFilter, asked: PhotoFilte
     statement = _SHARE.format(begin=all_of(begins), rest=all_of(rest))
     given = {**begins[1], **rest[1], "looked_at": _LOOKED_AT}
     row = only_row(connection.execute(statement, given, prepare=False))
-    span, there, *found = (float(each) for each in row)
+    span, *found = (float(each) for each in row)
     each = span / _LOOKED_AT
     # A number that is found by chance strays by its root.
-    first, whole = (Share(each * fit, each * there, each * max(fit - sqrt(fit), 0.0)) for fit in found)
+    first, whole = (Share(each * fit, each * max(fit - sqrt(fit), 0.0)) for fit in found)
     return first, whole
 
 

@@ -221,7 +221,8 @@ def _read(lists: Sequence[_List], of: float) -> tuple[list[_List], float]:
     for each in lists[1:]:
         if not (each.is_part and any(other.is_place for other in read)) and _is_sooner_read(each, left):
             read.append(each)
-            left *= max(each.length / max(of, 1), _LEAST_SHARED)
+            # Where PostgreSQL does not know how many photos there are, lists are longer than that.
+            left *= min(max(each.length / max(of, 1), _LEAST_SHARED), 1.0)
     return read, left
 
 

@@ -267,7 +267,8 @@ def _best_of(
 
 # Where no condition looks at when an image was taken PostgreSQL leaves the join out.
 _NEAREST_IMAGES = sql.SQL(
-    """WITH nearest AS MATERIALIZED (SELECT i.* FROM (SELECT e.*, e.image_id AS id, t.taken
+    """WITH nearest AS MATERIALIZED (SELECT i.image_id, i.model_id, i.embedding
+            FROM (SELECT e.*, e.image_id AS id, t.taken
                 FROM image_embeddings e LEFT JOIN images t ON t.id = e.image_id) i
             WHERE i.model_id = {model} {conditions} AND {has_file} {order}) """
 )

@@ -113,8 +113,8 @@ async function send(body) {
   try {
     const answer = await call("POST", path, { ...body, version: Number(root.dataset.version) });
     root.dataset.version = answer.version;
-    // What is on its way may be from before the change.
-    if (answered < asked) refresh();
+    // What is on its way may be from before the change; who is erased cannot be asked for again.
+    if (answered < asked && body.action !== "forget") refresh();
     return answer;
   } catch (problem) {
     if (problem.kind !== "name-taken" || !["rename", "name"].includes(body.action)) return refused(problem);

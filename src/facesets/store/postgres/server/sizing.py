@@ -4,7 +4,7 @@ from pathlib import Path
 
 from facesets.machine import memory_bytes
 
-_SHARE, _SHARE_OF_MUCH, _MUCH_MB = 1 / 8, 3 / 8, 8192
+_SHARE, _SHARE_OF_MUCH, _MUCH_MB, _LARGEST_SHARE = 1 / 8, 3 / 8, 8192, 1 / 4
 _LEAST_MB, _MOST_MB = 128, 8192
 
 
@@ -16,10 +16,10 @@ def shared_buffers_mb(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 def share_mb(memory_mb: int) -> int:
     """An eighth of the memory, or three of what there is beyond 8 GB if that is more, within bounds.
 
-    That is never more than the quarter that PostgreSQL's manual advises, and is taken as it is needed. A
-    search looks at some thousand pages of an index, or of vectors that lie apart; where these do not fit, it
-    takes up to two and a half times as long. A million faces or photos have 1.6 GB of an index and 2.7 GB of
-    vectors.
+    Beyond 8 GB that is never more than the quarter that PostgreSQL's manual advises. It is taken as it is
+    needed. A search looks at some thousand pages of an index, or of vectors that lie apart; where these do
+    not fit, it takes up to two and a half times as long. A million faces or photos have 1.6 GB of an index
+    and 2.7 GB of vectors.
     """
-    share = int(max(memory_mb * _SHARE, (memory_mb - _MUCH_MB) * _SHARE_OF_MUCH))
-    return min(max(share, _LEAST_MB), _MOST_MB)
+    of_much = min((memory_mb - _MUCH_MB) * _SHARE_OF_MUCH, memory_mb * _LARGEST_SHARE)
+    return min(max(int(max(memory_mb * _SHARE, of_much)), _LEAST_MB), _MOST_MB)
