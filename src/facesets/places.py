@@ -1,7 +1,7 @@
 """Places on Earth, and what is around one."""
 
 from dataclasses import dataclass
-from math import asin, cos, degrees, pi, radians, sin
+from math import asin, cos, degrees, pi, radians, sin, sqrt
 
 EARTH_KM = 6371.0088
 """Mean radius."""
@@ -45,3 +45,15 @@ class Near:
         if east > 180:
             return [GeoBox(west, south, 180, north), GeoBox(-180, south, east - 360, north)]
         return [GeoBox(west, south, east, north)]
+
+    def inner_box(self) -> GeoBox:
+        """A box that has some of them only, as a square in a circle: what is in it is near enough."""
+        angle = self.km / EARTH_KM
+        up = angle / sqrt(2)
+        south = max(self.latitude - degrees(up) + _SLACK, -90)
+        north = min(self.latitude + degrees(up) - _SLACK, 90)
+        # Degrees of longitude are longest where the box is nearest to the equator.
+        longest = 1.0 if south <= 0 <= north else max(cos(radians(south)), cos(radians(north)))
+        left = sin(angle / 2) ** 2 - sin(up / 2) ** 2
+        across = degrees(2 * asin(sqrt(min(left / (cos(radians(self.latitude)) * longest), 1.0)))) - _SLACK
+        return GeoBox(max(self.longitude - across, -180), south, min(self.longitude + across, 180), north)

@@ -28,7 +28,7 @@ class PhotoFilter:
     cameras : tuple of int or None
         One of them took it, by their numbers; whichever did for None.
     tags : tuple of AskedTag
-        The photo, or a face on it, has all of them.
+        The photo has all of them, or a face of one of the people; anybody's where none is named.
     words : str
         That its description has; see `described_with`.
     ages : AgeRange or None
@@ -73,7 +73,7 @@ def conditions_on_images(asked: PhotoFilter, how: sql.SQL) -> Conditions:
     return together(
         showing(asked.persons, how),
         NONE if is_said else taken_on(asked.dates),
-        tagged(asked.tags, how),
+        tagged(asked.tags, asked.persons, how),
         described_with(asked.words, how),
         of_age(asked.ages, asked.persons, how),
     )

@@ -10,7 +10,7 @@ from math import sqrt
 from psycopg import sql
 
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.photo_conditions import ONE_BY_ONE, all_of
+from facesets.store.postgres.photo_conditions import ONE_BY_ONE, Conditions, all_of
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
 from facesets.store.postgres.photo_gathered import Gathered, gathered, gathered_described, gathered_few
 from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
@@ -18,6 +18,7 @@ from facesets.store.postgres.photo_words import about_with_words
 
 _LOOKED_AT = 300
 """Photos that are looked at: of a hundredth of them that fit there are three, give or take two."""
+_LOOKED_AT_OF_LIST, _FEWEST_MET = 200, 100
 
 HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
 ANY_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')")
@@ -37,12 +38,35 @@ _SHARE = sql.SQL(
 )
 
 
+# Of each part of all numbers, as long as has one photo of the list on average, all of the list are looked at.
+_SHARE_OF_LIST = sql.SQL(
+    """WITH ends AS MATERIALIZED (SELECT min(id) AS first, max(id) - min(id) + 1 AS span FROM images),
+        parts AS (SELECT first + floor((step * 0.6180339887498949 %% 1) * span)::bigint AS first,
+                greatest(ceil(span / %(length)s::float8)::bigint, 1) AS width
+            FROM ends, generate_series(1, %(looked_at)s) AS step)
+        SELECT count(*), count(*) FILTER (WHERE {conditions})
+        FROM (SELECT first, first + width AS beyond FROM parts) part,
+            LATERAL (SELECT DISTINCT id FROM ({list}) listed) listed,
+            LATERAL (SELECT i.id, i.taken FROM images i WHERE i.id = listed.id OFFSET 0) i"""
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
-    """About how many photos fit; most likely no fewer than `least`."""
+    """About how many photos fit.
+
+    Attributes
+    ----------
+    fitting : float
+    least : float
+        Most likely they are no fewer.
+    each : float
+        So many photos each stands for that was looked at.
+    """
 
     fitting: float
     least: float
+    each: float
 
 
 def share_fitting(connection: Connection, asked: PhotoFilter) -> Share:
@@ -57,10 +81,27 @@ def shares_fitting(connection: Connection, begin: PhotoFilter, asked: PhotoFilte
     given = {**begins[1], **rest[1], "looked_at": _LOOKED_AT}
     row = only_row(connection.execute(statement, given, prepare=False))
     span, *found = (float(each) for each in row)
-    each = span / _LOOKED_AT
-    # A number that is found by chance strays by its root.
-    first, whole = (Share(each * fit, each * max(fit - sqrt(fit), 0.0)) for fit in found)
+    first, whole = (_share(fit, span / _LOOKED_AT) for fit in found)
     return first, whole
+
+
+def share_of_list(
+    connection: Connection, all_hold: Conditions, part: sql.Composed, length: float
+) -> Share | None:
+    """Estimate for how many photos of a list of about such a length all holds, by looking at some of it.
+
+    None where too few of the list were met to say. `part` reads the numbers of those from `part.first` on
+    and before `part.beyond`.
+    """
+    statement = _SHARE_OF_LIST.format(conditions=all_of(all_hold), list=part)
+    given = {**all_hold[1], "looked_at": _LOOKED_AT_OF_LIST, "length": length}
+    met, fit = only_row(connection.execute(statement, given, prepare=False))
+    return None if met < _FEWEST_MET else _share(fit, length / met)
+
+
+def _share(fit: float, each: float) -> Share:
+    # A number that is found by chance strays by its root.
+    return Share(each * fit, each * max(fit - sqrt(fit), 0.0), each)
 
 
 def all_fitting(connection: Connection, asked: PhotoFilter) -> Gathered:

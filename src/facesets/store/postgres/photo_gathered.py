@@ -84,7 +84,7 @@ def gathered(connection: Connection, asked: PhotoFilter, tag: AskedTag | None = 
     if tag is not None:
         asked = asked.without(tag)
     rare = _rare_tags(connection, asked)
-    known = together((shown[1:], of_people), _by_camera(asked), tagged(rare, ALL_AT_ONCE))
+    known = together((shown[1:], of_people), _by_camera(asked), tagged(rare, asked.persons, ALL_AT_ONCE))
     asked = replace(asked, tags=tuple(each for each in asked.tags if each not in rare))
     if asked.words and about_with_words(connection, asked.words) <= _MANY_DESCRIBED:
         known, asked = together(known, described_with(asked.words)), replace(asked, words="")
@@ -131,7 +131,7 @@ def _looked_up(
         years,
     )
     last = together(
-        tagged(asked.tags, ONE_BY_ONE),
+        tagged(asked.tags, asked.persons, ONE_BY_ONE),
         described_with(asked.words, ONE_BY_ONE),
         aged,
     )

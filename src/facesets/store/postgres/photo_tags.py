@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import LiteralString, NamedTuple
+from uuid import UUID
 
 from psycopg import sql
 
 from facesets.library_records import TagTarget
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.photo_conditions import Conditions, has_row, per_image
+from facesets.store.postgres.photo_conditions import Conditions, per_image
 
 _DELETE: Mapping[TagTarget, LiteralString] = {
     "scene": """DELETE FROM image_tags t USING tags w
@@ -87,23 +88,32 @@ def all_tag_names(connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute("SELECT DISTINCT name FROM tags ORDER BY 1")]
 
 
+_TRUE = sql.SQL("true")
+_PHOTO_HAS = sql.SQL(
+    "EXISTS (SELECT FROM image_tags t WHERE t.image_id = i.id AND t.tag_id = {tag} {per_image})"
+)
 _FACE_HAS = sql.SQL(
     """EXISTS (SELECT FROM face_detections f JOIN face_tags t ON t.face_id = f.id
-        WHERE f.image_id = i.id AND t.tag_id = {tag} {per_image})"""
+        WHERE f.image_id = i.id AND t.tag_id = {tag} AND {shown} {per_image})"""
 )
 
 
-def tagged(tags: Sequence[AskedTag], how: sql.SQL) -> Conditions:
-    """Photos that have all of these tags, or a face that has them."""
-    return [_has(each, how) for each in tags], {}
+def face_of(persons: Sequence[UUID]) -> sql.Composable:
+    """The condition that a face `f` is one of these people, or anybody where none is named."""
+    return sql.SQL("f.person_id = ANY({}::uuid[])").format(sql.Literal(list(persons))) if persons else _TRUE
 
 
-def _has(tag: AskedTag, how: sql.SQL) -> sql.Composed:
+def tagged(tags: Sequence[AskedTag], persons: Sequence[UUID], how: sql.SQL) -> Conditions:
+    """Photos that have all of these tags, or a face of one of these people has them; anybody's for none."""
+    return [_has(each, persons, how) for each in tags], {}
+
+
+def _has(tag: AskedTag, persons: Sequence[UUID], how: sql.SQL) -> sql.Composed:
     # Numbers in the statement, not parameters: the planner knows how many images have that tag.
     number = sql.Literal(tag.number)
     if tag.target == "scene":
-        return has_row("image_tags", "t", sql.SQL("t.tag_id = {}").format(number), how)
-    return _FACE_HAS.format(tag=number, per_image=per_image(how))
+        return _PHOTO_HAS.format(tag=number, per_image=per_image(how))
+    return _FACE_HAS.format(tag=number, shown=face_of(persons), per_image=per_image(how))
 
 
 def of_tag(tag: AskedTag) -> sql.Composed:

@@ -25,6 +25,12 @@ def is_looked_for(connection: Connection, words: str) -> bool:
     return bool(only_row(connection.execute(statement, {"words": words}))[0])
 
 
+def about_described(connection: Connection) -> float:
+    """About how many photos have a description, as far as PostgreSQL knows; 0 where it does not."""
+    row = connection.execute("SELECT reltuples FROM pg_class WHERE oid = 'descriptions'::regclass")
+    return max(float(only_row(row)[0]), 0.0)
+
+
 def about_with_words(connection: Connection, words: str) -> float:
     """About how many descriptions have these words, as far as PostgreSQL knows."""
     statement = sql.SQL("EXPLAIN (FORMAT JSON) SELECT FROM descriptions d WHERE d.words @@ {}").format(WORDS)

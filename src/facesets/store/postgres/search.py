@@ -36,6 +36,7 @@ _LOOKED_UP = {"face_embeddings": 4.0, "image_embeddings": 1.25}
 
 Two ways of finding faces that share a recogniser find each face twice.
 """
+_SEVERAL_TIMES = 800
 _FARTHER_THAN_MET = 4
 """Where a tenth of a million photos fit, the candidates that hold 25 of them lack four of the ten nearest."""
 _NO_ORDER = sql.SQL("")
@@ -177,12 +178,13 @@ def _walked(
 ) -> list[tuple[Any, ...]]:
     """The rows that fit among those that an index has nearest, until there are enough.
 
-    About so many are `met`. One large batch costs less than small ones after each other, and what it has
-    nearest is nearer.
+    About so many are `met`. What one large batch has nearest is nearer than what small ones after each other
+    have; of two large ones the second is often not needed to its end.
     """
     candidates = max(CANDIDATES, int(str(parameters["shortlist"])))
-    is_soon = met * _FARTHER_THAN_MET <= candidates
-    scan_for(connection, candidates if is_soon else MOST_AT_ONCE, farther=True)
+    if met * _FARTHER_THAN_MET > candidates:
+        candidates = MOST_AT_ONCE if met <= MOST_AT_ONCE else _SEVERAL_TIMES
+    scan_for(connection, candidates, farther=True)
     of_images = search.vectors.table == "image_embeddings"
     statement = _among_images(search) if of_images else _among_all(search, in_order=True)
     return connection.execute(statement, parameters, prepare=False).fetchall()
@@ -272,19 +274,20 @@ _NEAREST_IMAGES = sql.SQL(
                 FROM image_embeddings e LEFT JOIN images t ON t.id = e.image_id) i
             WHERE i.model_id = {model} {conditions} AND {has_file} {order}) """
 )
-# Of a constant PostgreSQL makes a hash.
+# Of a constant PostgreSQL makes a hash. To plan with each of its numbers takes as long as to look it up.
 _IS_IN = {
     "image_embeddings": sql.SQL("i.id = ANY(%(images)s::bigint[])"),
     "face_embeddings": sql.SQL("f.image_id = ANY(%(images)s::bigint[])"),
 }
 _OF_IMAGES = {
     "image_embeddings": sql.SQL(
-        """(SELECT * FROM image_embeddings WHERE model_id = {model} AND image_id = ANY(%(images)s::bigint[])
+        """(SELECT * FROM image_embeddings
+            WHERE model_id = {model} AND image_id = ANY((SELECT %(images)s::bigint[])::bigint[])
             ORDER BY embedding <=> %(query)s::vector LIMIT %(best)s)"""
     ),
     "face_embeddings": sql.SQL(
         """(SELECT * FROM face_embeddings WHERE model_id = {model} AND face_id = ANY(ARRAY(
-            SELECT id FROM face_detections WHERE image_id = ANY(%(images)s::bigint[]))))"""
+            SELECT id FROM face_detections WHERE image_id = ANY((SELECT %(images)s::bigint[])::bigint[]))))"""
     ),
 }
 """The vectors of some images; of an image's own there is one each, so that the best of them will do."""
