@@ -16,9 +16,11 @@ from facesets.store.postgres.photo_gathered import Gathered, gathered, gathered_
 from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
 from facesets.store.postgres.photo_words import about_with_words
 
-_LOOKED_AT = 300
+LOOKED_AT = 300
 """Photos that are looked at: of a hundredth of them that fit there are three, give or take two."""
-_LOOKED_AT_OF_LIST, _FEWEST_MET = 200, 100
+FEW_LOOKED_AT = 150
+"""Where there is a list of those that may fit, or it is only to be known whether it is a long one."""
+_FEWEST_MET = 75
 
 HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
 ANY_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')")
@@ -71,17 +73,19 @@ class Share:
 
 def share_fitting(connection: Connection, asked: PhotoFilter) -> Share:
     """Estimate how many photos a filter means, by looking at some of them."""
-    return shares_fitting(connection, PhotoFilter(), asked)[1]
+    return shares_fitting(connection, PhotoFilter(), asked, LOOKED_AT)[1]
 
 
-def shares_fitting(connection: Connection, begin: PhotoFilter, asked: PhotoFilter) -> tuple[Share, Share]:
+def shares_fitting(
+    connection: Connection, begin: PhotoFilter, asked: PhotoFilter, looked_at: int
+) -> tuple[Share, Share]:
     """The same of a part of a filter, which is asked first, and of the whole of it, with one look."""
     begins, rest = (conditions(each, ONE_BY_ONE) for each in (begin, asked))
     statement = _SHARE.format(begin=all_of(begins), rest=all_of(rest))
-    given = {**begins[1], **rest[1], "looked_at": _LOOKED_AT}
+    given = {**begins[1], **rest[1], "looked_at": looked_at}
     row = only_row(connection.execute(statement, given, prepare=False))
     span, *found = (float(each) for each in row)
-    first, whole = (_share(fit, span / _LOOKED_AT) for fit in found)
+    first, whole = (_share(fit, span / looked_at) for fit in found)
     return first, whole
 
 
@@ -94,7 +98,7 @@ def share_of_list(
     and before `part.beyond`.
     """
     statement = _SHARE_OF_LIST.format(conditions=all_of(all_hold), list=part)
-    given = {**all_hold[1], "looked_at": _LOOKED_AT_OF_LIST, "length": length}
+    given = {**all_hold[1], "looked_at": FEW_LOOKED_AT, "length": length}
     met, fit = only_row(connection.execute(statement, given, prepare=False))
     return None if met < _FEWEST_MET else _share(fit, length / met)
 

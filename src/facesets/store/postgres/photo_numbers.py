@@ -15,7 +15,14 @@ from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.photo_ages import shown_of_age
 from facesets.store.postgres.photo_conditions import ONE_BY_ONE, Conditions, all_of
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions, together
-from facesets.store.postgres.photo_fitting import Share, share_fitting, share_of_list, shares_fitting
+from facesets.store.postgres.photo_fitting import (
+    FEW_LOOKED_AT,
+    LOOKED_AT,
+    Share,
+    share_fitting,
+    share_of_list,
+    shares_fitting,
+)
 from facesets.store.postgres.photo_latest import about_photos
 from facesets.store.postgres.photo_lists import PhotoList, lists_of, measured, taken_then
 from facesets.store.postgres.photo_words import about_described
@@ -111,18 +118,28 @@ def numbers_if_sooner(
     known = _known(connection, asked)
     if not known.read:
         return None, inf
-    fitting = known.read[0].length
-    if fitting > few:
-        least = fitting
-        if not known.is_all or asked.ages is not None:
-            share = _share(connection, asked, known)
-            fitting, least = (max(each, _LEAST_SEEN * share.each) for each in (share.fitting, share.least))
-        met = wanted * known.of / max(least, 1)
-        sooner_us = _reads_us(known, asked) + min(_COMPARES_US * fitting, _MEETS_US * met)
-        if fitting > few and sooner_us > _MEETS_AND_ASKS_US * met:
-            return None, met
-    numbers = _numbers(connection, asked, known, _GUESSED_WRONG * max(int(fitting), few))
-    return numbers, wanted * known.of / max(numbers.count if numbers else fitting, 1)
+    # No more fit; where reading these is soonest even if all do, how many do need not be looked at.
+    most = known.read[0].length
+    share = Share(most, most, 0.0)
+    is_known = known.is_all and asked.ages is None
+    if not is_known and _is_sooner_walked(known, share, wanted=wanted, few=few):
+        share = _share(connection, asked, known)
+    if _is_sooner_walked(known, share, wanted=wanted, few=few):
+        return None, _met(known, share, wanted)
+    numbers = _numbers(connection, asked, known, _GUESSED_WRONG * max(int(share.fitting), few))
+    fitting = share.fitting if numbers is None else numbers.count
+    return numbers, wanted * known.of / max(fitting, 1)
+
+
+def _is_sooner_walked(known: _Known, share: Share, *, wanted: int, few: int) -> bool:
+    """Whether an index that asks each photo it meets is sooner than reading the numbers of those that fit."""
+    met = _met(known, share, wanted)
+    sooner_us = _reads_us(known) + min(_COMPARES_US * share.fitting, _MEETS_US * met)
+    return share.fitting > few and sooner_us > _MEETS_AND_ASKS_US * met
+
+
+def _met(known: _Known, share: Share, wanted: int) -> float:
+    return wanted * known.of / max(share.least, 1)
 
 
 def are_sooner_compared(fitting: Numbers, *, met: float) -> bool:
@@ -138,14 +155,16 @@ def _share(connection: Connection, asked: PhotoFilter, known: _Known) -> Share:
         share = share_of_list(connection, all_hold, parted.part(), parted.length)
     else:
         share = None
-    return share or known.share or share_fitting(connection, asked)
+    found = share or known.share or share_fitting(connection, asked)
+    fitting, least = (max(each, _LEAST_SEEN * found.each) for each in (found.fitting, found.least))
+    return replace(found, fitting=fitting, least=least)
 
 
-def _reads_us(known: _Known, asked: PhotoFilter) -> float:
+def _reads_us(known: _Known) -> float:
     """How long it takes to read the numbers of those that fit."""
     reading = sum(each.reads_us * each.rows for each in known.read)
-    asking = sum(each.asks_us * left for each, left in zip(known.others, known.left, strict=False))
-    return reading + asking + (_ASKS_AGE_US * known.left[-1] if asked.ages is not None else 0.0)
+    asking = sum(each.asking_us(left, known.of) for each, left in zip(known.others, known.left, strict=False))
+    return reading + asking + (_ASKS_AGE_US * known.left[-1] if known.aged[1][0] else 0.0)
 
 
 def _numbers(connection: Connection, asked: PhotoFilter, known: _Known, most: int) -> Numbers | None:
@@ -168,7 +187,9 @@ def _known(connection: Connection, asked: PhotoFilter) -> _Known:
     aged = shown_of_age(connection, asked.ages, asked.persons, sql.SQL("i.taken"))
     if asked.near is not None:
         place = PhotoFilter(near=asked.near, dates=asked.dates)
-        of_place, share = shares_fitting(connection, place, asked)
+        has_parts = bool(asked.persons) or any(tag.target == "scene" for tag in asked.tags)
+        looked_at = FEW_LOOKED_AT if has_parts else LOOKED_AT
+        of_place, share = shares_fitting(connection, place, asked, looked_at)
         there = of_place.fitting
     # Of the years when somebody was so old nothing is read: photos without a date may fit as well.
     years = [taken_then(aged[0])] if aged[0][0] else []
@@ -194,7 +215,7 @@ def _read(lists: Sequence[PhotoList], of: float) -> tuple[list[PhotoList], float
     read, left = list(lists[:1]), lists[0].length if lists else 0.0
     for each in lists[1:]:
         is_implied = any(each.implied_by == other.kind != "" for other in read)
-        if not is_implied and _is_sooner_read(each, left):
+        if not is_implied and _is_sooner_read(each, left, of):
             read.append(each)
             left *= _shared(each, of)
     return read, left
@@ -206,5 +227,5 @@ def _shared(each: PhotoList, of: float) -> float:
     return min(max(each.length / max(of, 1), _LEAST_SHARED), 1.0)
 
 
-def _is_sooner_read(each: PhotoList, left: float) -> bool:
-    return each.reads_us * each.rows <= each.asks_us * left
+def _is_sooner_read(each: PhotoList, left: float, of: float) -> bool:
+    return each.reads_us * each.rows <= each.asking_us(left, of)

@@ -9,7 +9,7 @@ wide.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 from psycopg import sql
@@ -36,9 +36,10 @@ _LOOKED_UP = {"face_embeddings": 4.0, "image_embeddings": 1.25}
 
 Two ways of finding faces that share a recogniser find each face twice.
 """
-_SEVERAL_TIMES = 800
 _FARTHER_THAN_MET = 4
 """Where a tenth of a million photos fit, the candidates that hold 25 of them lack four of the ten nearest."""
+_SEVERAL_TIMES, _MARGIN = 800, 1.1
+"""Of more than one batch: the second takes longer, and after it pgvector has no memory for more."""
 _NO_ORDER = sql.SQL("")
 _NOTHING: Mapping[str, object] = {}
 _OF_PERSON = [sql.SQL("f.person_id = ANY(%(persons)s::uuid[])")]
@@ -178,16 +179,26 @@ def _walked(
 ) -> list[tuple[Any, ...]]:
     """The rows that fit among those that an index has nearest, until there are enough.
 
-    About so many are `met`. What one large batch has nearest is nearer than what small ones after each other
-    have; of two large ones the second is often not needed to its end.
+    About so many are `met`.
     """
-    candidates = max(CANDIDATES, int(str(parameters["shortlist"])))
-    if met * _FARTHER_THAN_MET > candidates:
-        candidates = MOST_AT_ONCE if met <= MOST_AT_ONCE else _SEVERAL_TIMES
-    scan_for(connection, candidates, farther=True)
+    scan_for(connection, _at_once(int(str(parameters["shortlist"])), met), farther=True)
     of_images = search.vectors.table == "image_embeddings"
     statement = _among_images(search) if of_images else _among_all(search, in_order=True)
     return connection.execute(statement, parameters, prepare=False).fetchall()
+
+
+def _at_once(shortlist: int, met: float) -> int:
+    """How many candidates an index proposes at a time, where about so many are met until enough fit.
+
+    What one large batch has nearest is nearer than what small ones after each other have; of several the last
+    should not be larger than needed.
+    """
+    candidates = max(CANDIDATES, shortlist)
+    if met * _FARTHER_THAN_MET <= candidates:
+        return candidates
+    if met <= MOST_AT_ONCE or met == inf:
+        return MOST_AT_ONCE
+    return int(_MARGIN * met / ceil(met / _SEVERAL_TIMES))
 
 
 def _among_images(search: _Search) -> sql.Composed:
