@@ -32,13 +32,14 @@ from facesets.store.postgres import (
     search,
     vector_index,
 )
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models
 from facesets.store.postgres.photo_conditions import ONE_BY_ONE
 from facesets.store.postgres.photo_dates import Dates
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
-from facesets.store.postgres.photo_lists import PhotoList
+from facesets.store.postgres.photo_fitting import share_of_list
+from facesets.store.postgres.photo_lists import PhotoList, lists_of, measured
 from facesets.store.postgres.photo_search import count_photos, find_photos, photos_near
 from facesets.store.postgres.photo_tags import AskedTag
 from facesets.store.postgres.vector_index import build_index
@@ -369,6 +370,36 @@ def test_lists_that_are_longer_than_all_photos_leave_no_more_of_them(photos: flo
     )
     read, left = photo_numbers._read([short, other, long], photos)
     assert (read, left) == ([short, other], 1500.0)
+
+
+def test_it_is_known_how_long_each_list_is_and_how_many_of_it_fit(database: Database) -> None:
+    database.run_alone(lambda connection: connection.execute("ANALYZE"))
+    asked = Asked(("Anna", "Ben"), DATES[2], None, "", scene=True, face_tag=True, words=True, ages=None)
+
+    def work(connection: Connection) -> list[tuple[float, float]]:
+        ids: dict[str, UUID] = dict(connection.execute("SELECT name, person_id FROM person_names").fetchall())
+        tags: dict[str, int] = dict(connection.execute("SELECT name, id FROM tags").fetchall())
+        lists, given = lists_of(filter_for(asked, ids, tags, {}), 1.0)
+        found = []
+        for each in measured(connection, lists, given, 0.0):
+            truth = connection.execute(
+                sql.SQL("SELECT count(DISTINCT id) FROM ({}) i").format(each.numbers()), given
+            )
+            found.append((each.length, float(only_row(truth)[0])))
+        ben = filter_for(
+            replace(asked, people=("Ben",), dates=Dates(), face_tag=False, words=False), ids, tags, {}
+        )
+        (of_ben, *_), given = lists_of(ben, 0.0)
+        of_all = connection.execute(sql.SQL("SELECT DISTINCT id FROM ({}) i").format(of_ben.numbers()), given)
+        share = share_of_list(connection, conditions(ben, ONE_BY_ONE), of_ben.part(), len(of_all.fetchall()))
+        assert share is not None
+        found.append((share.fitting, float(sum("Ben" in each.people and each.scene for each in plainly()))))
+        return found
+
+    lengths = database.run(work)
+    assert len(lengths) == 7
+    for about, exactly in lengths:
+        assert about == pytest.approx(exactly, rel=0.03)
 
 
 def filter_for(
