@@ -25,6 +25,7 @@ from facesets.places import EARTH_KM, Near
 from facesets.records import ClipModel
 from facesets.store.postgres import described_photos as described
 from facesets.store.postgres import (
+    photo_fitting,
     photo_gathered,
     photo_latest,
     photo_numbers,
@@ -301,6 +302,7 @@ def test_all_conditions_hold_together_however_photos_are_found(
     monkeypatch.setattr(described, "_RANKED", walked)
     monkeypatch.setattr(photo_gathered, "FEW_DESCRIBED", few)
     monkeypatch.setattr(photo_gathered, "_MANY_DESCRIBED", few)
+    monkeypatch.setattr(photo_fitting, "_LISTED_TAKES", 0 if way == "gathered" else 2)
     # With statistics a walk may be expected to be short; these walks are then given up.
     monkeypatch.setattr(photo_latest, "_TIMES_AS_FAR", 0.01 if walked == 4 else 2)
     database.run_alone(lambda connection: connection.execute("ANALYZE" if few == 10 else "SELECT"))

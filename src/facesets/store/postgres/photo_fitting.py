@@ -13,7 +13,7 @@ from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.photo_conditions import ONE_BY_ONE, Conditions, all_of
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions
 from facesets.store.postgres.photo_gathered import Gathered, gathered, gathered_described, gathered_few
-from facesets.store.postgres.photo_tags import of_tag, rarest_of_photos
+from facesets.store.postgres.photo_tags import AskedTag, about_tagged, of_tag, rarest_of_photos
 from facesets.store.postgres.photo_words import about_with_words
 
 LOOKED_AT = 300
@@ -21,6 +21,9 @@ LOOKED_AT = 300
 FEW_LOOKED_AT = 150
 """Where there is a list of those that may fit, or it is only to be known whether it is a long one."""
 _FEWEST_MET = 75
+
+_LISTED_TAKES = 2
+"""A photo of a place that is asked, in times of one of a tag that is listed."""
 
 HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
 ANY_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')")
@@ -129,17 +132,29 @@ def of_rarest_tag(
 
 
 def all_that_fit(connection: Connection, asked: PhotoFilter) -> Gathered:
-    """All of them, from the people or the rarest tag on, where there is one."""
+    """All of them, from the people or the rarest tag on, where there is one and a place is not sooner."""
     rarest = None if asked.persons else rarest_of_photos(connection, asked.tags)
-    if asked.persons or rarest is not None:
+    if asked.persons or (rarest is not None and not _place_is_sooner(connection, asked, rarest)):
         return gathered(connection, asked, rarest)
-    if asked.near is not None and asked.words and _words_are_rarer(connection, asked):
+    if rarest is None and asked.near is not None and asked.words and _words_are_rarer(connection, asked):
         return gathered_described(connection, asked)
     all_hold = conditions(asked)
     return Gathered(_OF_ALL.format(conditions=all_of(all_hold)), sql.SQL("true"), all_hold[1])
 
 
+def _place_is_sooner(connection: Connection, asked: PhotoFilter, tag: AskedTag) -> bool:
+    """Whether to go through the photos of a place and not through all of a tag."""
+    if asked.near is None or asked.words:
+        return False
+    # All photos of a tag are listed first; of those of a place one after the other is asked.
+    return _there(connection, asked) < _LISTED_TAKES * about_tagged(connection, tag)
+
+
 def _words_are_rarer(connection: Connection, asked: PhotoFilter) -> bool:
     """Whether fewer photos have the words than are near the place, then, and by these cameras."""
-    there = share_fitting(connection, replace(asked, words="", tags=(), ages=None))
-    return about_with_words(connection, asked.words) < there.fitting
+    return about_with_words(connection, asked.words) < _there(connection, asked)
+
+
+def _there(connection: Connection, asked: PhotoFilter) -> float:
+    there = replace(asked, words="", tags=(), ages=None)
+    return share_fitting(connection, there).fitting

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from psycopg import sql
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.expected_rows import expected_rows
 from facesets.store.postgres.photo_cameras import taken_with
 from facesets.store.postgres.photo_conditions import NONE, Conditions, all_of
 from facesets.store.postgres.photo_dates import Dates, taken_on
@@ -55,7 +56,6 @@ _LEAST_DESCRIBED = 0.02
 _ALL = sql.SQL("true")
 _AMONG = sql.SQL("{image} = ANY(ARRAY({numbers}))")
 _PART = sql.SQL("{image} >= part.first AND {image} < part.beyond")
-_EXPLAINED = sql.SQL("EXPLAIN (FORMAT JSON) SELECT {}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,21 +234,10 @@ def measured(
     asked = [each for each in lists if each.kind != "place"]
     statements = [each.known or (each.numbers(),) for each in asked]
     through = [each.through for each in asked if each.through is not None]
-    rows = iter(_rows(connection, [*chain(*statements), *through], given))
+    rows = iter(expected_rows(connection, [*chain(*statements), *through], given))
     lengths = [min(islice(rows, len(each))) for each in statements]
     found = []
     for each in lists:
         length = there if each.kind == "place" else lengths.pop(0)
         found.append(replace(each, length=length, rows=length))
     return [each if each.through is None else replace(each, rows=next(rows)) for each in found]
-
-
-def _rows(
-    connection: Connection, statements: Sequence[sql.Composed], given: Mapping[str, object]
-) -> list[float]:
-    """About how many rows each of these gives."""
-    if not statements:
-        return []
-    each = sql.SQL(", ").join(sql.SQL("ARRAY({})").format(statement) for statement in statements)
-    (explained,) = only_row(connection.execute(_EXPLAINED.format(each), given, prepare=False))
-    return [float(plan["Plan Rows"]) for plan in explained[0]["Plan"]["Plans"]]

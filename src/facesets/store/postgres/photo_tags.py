@@ -10,6 +10,7 @@ from psycopg import sql
 
 from facesets.library_records import TagTarget
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.expected_rows import expected_rows
 from facesets.store.postgres.photo_conditions import Conditions, per_image
 
 _DELETE: Mapping[TagTarget, LiteralString] = {
@@ -89,6 +90,7 @@ def all_tag_names(connection: Connection) -> list[str]:
 
 
 _TRUE = sql.SQL("true")
+_OF_TAG = sql.SQL("SELECT image_id FROM image_tags WHERE tag_id = {}")
 _PHOTO_HAS = sql.SQL(
     "EXISTS (SELECT FROM image_tags t WHERE t.image_id = i.id AND t.tag_id = {tag} {per_image})"
 )
@@ -132,6 +134,12 @@ def shares_of_tags(connection: Connection) -> dict[int, float]:
                     AND attname = 'tag_id'"""
         ).fetchall()
     )
+
+
+def about_tagged(connection: Connection, tag: AskedTag) -> float:
+    """About how many photos have a tag of photos, as far as PostgreSQL knows."""
+    (expected,) = expected_rows(connection, [_OF_TAG.format(tag.number)])
+    return expected
 
 
 def rarest_of_photos(connection: Connection, tags: Sequence[AskedTag]) -> AskedTag | None:

@@ -3,6 +3,7 @@
 from psycopg import sql
 
 from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.expected_rows import expected_rows
 from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, NONE, Conditions, has_row
 
 # The index of the descriptions reduces words in the same way.
@@ -33,9 +34,9 @@ def about_described(connection: Connection) -> float:
 
 def about_with_words(connection: Connection, words: str) -> float:
     """About how many descriptions have these words, as far as PostgreSQL knows."""
-    statement = sql.SQL("EXPLAIN (FORMAT JSON) SELECT FROM descriptions d WHERE d.words @@ {}").format(WORDS)
-    (explained,) = only_row(connection.execute(statement, {"words": words}, prepare=False))
-    return float(explained[0]["Plan"]["Plan Rows"])
+    statement = sql.SQL("SELECT d.image_id FROM descriptions d WHERE d.words @@ {}").format(WORDS)
+    (expected,) = expected_rows(connection, [statement], {"words": words})
+    return expected
 
 
 def with_words(connection: Connection, words: str, most: int) -> list[int] | None:
