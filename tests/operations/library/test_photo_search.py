@@ -33,6 +33,8 @@ from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_dates import Dates
 from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.photo_fitting import Share, share_of_list
+from facesets.store.postgres.photo_lists import lists_of
 from facesets.store.postgres.photo_search import FoundPhoto, count_photos, find_photos
 
 PHOTOS = 12
@@ -296,3 +298,21 @@ def test_no_more_is_read_than_is_shown_of_what_very_many_photos_have(
     shown, looked = library.database.run(work)
     assert shown == 8
     assert looked < 200
+
+
+def test_the_index_of_words_is_read_for_no_part_of_the_descriptions(library: Library) -> None:
+    """Some of all that have a word are looked at, a few from each of 200 parts."""
+    add_photos_of_anna(library)
+    some = "'A dog.' || CASE WHEN id % 9 = 0 THEN ' A cat.' ELSE '' END"
+    rows(library.database, f"{DESCRIBE.replace(repr('A dog.'), some)} ORDER BY sha256 RETURNING 1")
+    library.database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
+
+    def work(connection: Connection) -> tuple[Share | None, int]:
+        (words,), given = lists_of(PhotoFilter(words="cat"), 1.0)
+        share = share_of_list(connection, ([], given), words.part(), 3000 / 9)
+        scans = "SELECT pg_stat_get_xact_numscans('descriptions_words'::regclass)"
+        return share, only_row(connection.execute(scans))[0]
+
+    share, scans = library.database.run(work)
+    assert share is not None
+    assert (round(share.fitting), scans) == (333, 0)
