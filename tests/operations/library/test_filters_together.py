@@ -363,6 +363,17 @@ def test_a_walk_looks_up_images_only_to_ask_when_they_were_taken(
     assert database.run(plan).count(" on images ") == 1 + joins
 
 
+def test_a_walk_begins_with_as_many_candidates_as_are_looked_up(database: Database) -> None:
+    row = database.run(clip_models)[0]
+    database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
+
+    def candidates(connection: Connection) -> int:
+        photos_near(connection, row, np.array([1, 0], np.float32), PhotoFilter(), limit=760)
+        return int(only_row(connection.execute("SELECT current_setting('hnsw.ef_search')"))[0])
+
+    assert database.run(candidates) == 950
+
+
 @pytest.mark.parametrize("photos", [0.0, 5000.0])
 def test_lists_that_are_longer_than_all_photos_leave_no_more_of_them(photos: float) -> None:
     nothing = sql.SQL("")

@@ -198,7 +198,7 @@ def _at_once(shortlist: int, met: float) -> int:
         return candidates
     if met <= MOST_AT_ONCE or met == inf:
         return MOST_AT_ONCE
-    return int(_MARGIN * met / ceil(met / _SEVERAL_TIMES))
+    return max(candidates, int(_MARGIN * met / ceil(met / _SEVERAL_TIMES)))
 
 
 def _among_images(search: _Search) -> sql.Composed:
