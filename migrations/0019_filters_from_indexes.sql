@@ -9,4 +9,4 @@ ALTER TABLE face_tags DROP CONSTRAINT face_tags_pkey, ADD PRIMARY KEY (tag_id, f
 CREATE INDEX face_tags_face ON face_tags (face_id);
 
 -- When some photos were taken, likewise.
-CREATE UNIQUE INDEX images_id_taken ON images (id) INCLUDE (taken);
+CREATE INDEX images_id_taken ON images (id) INCLUDE (taken);

@@ -415,6 +415,11 @@ def test_it_is_known_how_long_each_list_is_and_how_many_of_it_fit(database: Data
         assert about == pytest.approx(exactly, rel=0.03)
 
 
+def test_lists_that_may_be_longer_than_is_known_are_read() -> None:
+    few = PhotoList(sql.SQL(""), sql.SQL(""), length=20.0, rows=20.0)
+    assert photo_numbers._read([few] * 4, 1e6)[0] == [few] * 4
+
+
 def filter_for(
     asked: Asked, persons: dict[str, UUID], tags: dict[str, int], cameras: dict[str, int]
 ) -> PhotoFilter:

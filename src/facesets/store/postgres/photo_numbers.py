@@ -33,6 +33,11 @@ _LEAST_SEEN = 0.3
 """So many photos fit at least, of those that were looked at, where none of them does."""
 _LEAST_SHARED = 0.1
 """Of the photos of one list that are in another, too: whom somebody is seen with, and where, is no chance."""
+_SOON_US = 500.0
+"""What takes no longer is read: of as few PostgreSQL may compare each with each photo that is looked for.
+
+That takes long where it knows too little, as of tags that were given since it last looked.
+"""
 _GUESSED_WRONG = 4
 """So many times as many may fit as were expected."""
 
@@ -228,4 +233,4 @@ def _shared(each: PhotoList, of: float) -> float:
 
 
 def _is_sooner_read(each: PhotoList, left: float, of: float) -> bool:
-    return each.reads_us * each.rows <= each.asking_us(left, of)
+    return each.reads_us * each.rows <= max(each.asking_us(left, of), _SOON_US)
