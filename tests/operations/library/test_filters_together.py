@@ -371,14 +371,14 @@ def test_a_walk_begins_with_as_many_candidates_as_are_looked_up(database: Databa
         photos_near(connection, row, np.array([1, 0], np.float32), PhotoFilter(), limit=760)
         return int(only_row(connection.execute("SELECT current_setting('hnsw.ef_search')"))[0])
 
-    assert database.run(candidates) == 950
+    assert database.run(candidates) >= 950
 
 
 @pytest.mark.parametrize("photos", [0.0, 5000.0])
 def test_lists_that_are_longer_than_all_photos_leave_no_more_of_them(photos: float) -> None:
     nothing = sql.SQL("")
     short, other, long = (
-        PhotoList(nothing, nothing, asks_us=2.0, length=each, rows=each)
+        PhotoList(nothing, nothing, asks_us=2.0, says=frozenset({str(each)}), length=each, rows=each)
         for each in (1500.0, 6000.0, 1_000_000.0)
     )
     read, left = photo_numbers._read([short, other, long], photos)
@@ -416,8 +416,9 @@ def test_it_is_known_how_long_each_list_is_and_how_many_of_it_fit(database: Data
 
 
 def test_lists_that_may_be_longer_than_is_known_are_read() -> None:
-    few = PhotoList(sql.SQL(""), sql.SQL(""), length=20.0, rows=20.0)
-    assert photo_numbers._read([few] * 4, 1e6)[0] == [few] * 4
+    nothing = sql.SQL("")
+    few = [PhotoList(nothing, nothing, says=frozenset({each}), length=20.0, rows=20.0) for each in "abcd"]
+    assert photo_numbers._read(few, 1e6)[0] == few
 
 
 def filter_for(

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from math import inf
-from typing import Literal
 from uuid import UUID
 
 from psycopg import sql
@@ -56,6 +55,7 @@ _OF_ALL_FACES = sql.SQL(
     """SELECT f.image_id AS id FROM face_tags t JOIN face_detections f ON f.id = t.face_id
         WHERE t.tag_id = {tag} AND {shown}"""
 )
+_DATES = frozenset({"dates"})
 _LEAST_DESCRIBED = 0.02
 """All descriptions of a part are looked through."""
 _ALL = sql.SQL("true")
@@ -77,10 +77,10 @@ class PhotoList:
         How long it takes for each that is read, and for each photo that is looked for, where these lie apart.
     is_of_all : bool
         Whether they are looked for among all photos, and not only among those of the list.
-    kind, implied_by : str
-        A list of the kind that implies another has photos of that one only.
-    dates : str
-        Whether all that are read are of the dates asked for, and whether that is all the list says.
+    says : set of str
+        What of all that is asked for holds for its photos: what others say already they need not be asked.
+    says_read : set of str
+        What holds beside that where all of them are read.
     parts_of : float
         A part of it, from a number on and before another, is soon read by itself where the list has a larger
         share of all photos.
@@ -99,9 +99,8 @@ class PhotoList:
     reads_us: float = _READS_US
     asks_us: float = _ASKS_US
     is_of_all: bool = False
-    kind: Literal["", "place", "tag of a face"] = ""
-    implied_by: Literal["", "place", "tag of a face"] = ""
-    dates: Literal["", "too", "only"] = ""
+    says: frozenset[str] = frozenset()
+    says_read: frozenset[str] = frozenset()
     parts_of: float = inf
     known: tuple[sql.Composed, ...] = ()
     through: sql.Composed | None = None
@@ -156,54 +155,58 @@ def lists_of(asked: PhotoFilter, described: float) -> tuple[list[PhotoList], dic
 
 
 def _of_people(asked: PhotoFilter) -> Iterator[PhotoList]:
-    is_tagged = len(asked.persons) == 1 and any(tag.target == "face" for tag in asked.tags)
     for place in range(len(asked.persons)):
-        person = {"person": sql.Placeholder(f"person_{place}")}
-        implied_by: Literal["", "tag of a face"] = "tag of a face" if is_tagged else ""
-        yield PhotoList(_OF_PERSON, sql.SQL("f.image_id"), person, implied_by=implied_by, parts_of=0.0)
+        name = f"person_{place}"
+        person = {"person": sql.Placeholder(name)}
+        yield PhotoList(_OF_PERSON, sql.SQL("f.image_id"), person, says=frozenset({name}), parts_of=0.0)
 
 
 def _of_metadata(asked: PhotoFilter) -> Iterator[PhotoList]:
-    def of(conditions: Conditions) -> PhotoList:
+    def of(conditions: Conditions, *says: str) -> PhotoList:
         said = {"said": all_of(conditions)}
         whole = _OF_METADATA.format(**said)
         listed = PhotoList(_AMONG_METADATA, sql.SQL("m.image_id"), said, whole=whole)
-        return replace(listed, asks_us=_ASKS_ROWS_US, is_of_all=True)
+        return replace(listed, asks_us=_ASKS_ROWS_US, is_of_all=True, says=frozenset({*says, "dates"}))
 
-    is_near = asked.near is not None
-    if is_near:
+    cameras = [] if asked.cameras is None else ["camera"]
+    if asked.near is not None:
         # How far away a photo was taken is reckoned last.
         reads_us = _READS_PLACE_US if asked.cameras is None else _READS_US
-        yield replace(of(conditions_on_metadata(asked)), reads_us=reads_us, kind="place")
+        yield replace(of(conditions_on_metadata(asked), "place", *cameras), reads_us=reads_us)
     if asked.cameras is not None:
         whenever = of(taken_with(asked.cameras, Dates())).numbers()
         known = () if asked.dates.open else (whenever, taken_then(taken_on(asked.dates)).numbers())
-        camera = of(taken_with(asked.cameras, asked.dates))
-        yield replace(camera, known=known, implied_by="place" if is_near else "")
+        yield replace(of(taken_with(asked.cameras, asked.dates), *cameras), known=known)
 
 
 def _of_tag(tag: AskedTag, dates: Conditions) -> PhotoList:
-    listed = PhotoList(_OF_TAG, sql.SQL("t.image_id"), {"tag": sql.Literal(tag.number)}, parts_of=0.0)
+    says = frozenset({_name(tag)})
+    number = {"tag": sql.Literal(tag.number)}
+    listed = PhotoList(_OF_TAG, sql.SQL("t.image_id"), number, says=says, parts_of=0.0)
     if not dates[0]:
         return listed
     # Another index has them in the order of time.
     then = _OF_TAG_THEN.format(photos=of_tag(tag), dates=all_of(dates))
-    return replace(listed, whole=then, dates="too", parts_of=inf)
+    return replace(listed, whole=then, says_read=_DATES, parts_of=inf)
 
 
 def _of_face_tag(tag: AskedTag, persons: Sequence[UUID]) -> PhotoList:
     """Of the faces of these people, or of all."""
     values = {"tag": sql.Literal(tag.number), "shown": face_of(persons)}
     whole = _OF_ALL_FACES.format(**values)
-    listed = PhotoList(
-        _OF_FACE_TAG, sql.SQL("f.image_id"), values, kind="tag of a face", asks_us=_ASKS_FACES_US
-    )
+    # With several people it may be the face of any of them.
+    says = frozenset({_name(tag), "person_0"} if len(persons) == 1 else {_name(tag)})
+    listed = PhotoList(_OF_FACE_TAG, sql.SQL("f.image_id"), values, asks_us=_ASKS_FACES_US, says=says)
     if not persons:
         return replace(listed, whole=whole, reads_us=_READS_FACES_US)
     faces = sql.SQL("SELECT f.id FROM face_detections f WHERE {}").format(face_of(persons))
     return replace(
         listed, reads_us=_READS_OWN_FACES_US, asks_us=_ASKS_OWN_FACES_US, known=(whole,), through=faces
     )
+
+
+def _name(tag: AskedTag) -> str:
+    return f"tag_{tag.number}"
 
 
 def _of_words(asked: PhotoFilter, described: float) -> Iterator[PhotoList]:
@@ -218,6 +221,7 @@ def _of_words(asked: PhotoFilter, described: float) -> Iterator[PhotoList]:
             whole=_OF_WORDS.format(**words),
             reads_us=_READS_WORDS_US,
             asks_us=asks_us,
+            says=frozenset({"words"}),
             parts_of=_LEAST_DESCRIBED,
         )
 
@@ -230,20 +234,21 @@ def _of_dates(dates: Conditions) -> Iterator[PhotoList]:
 def taken_then(dates: Conditions) -> PhotoList:
     """The list of the images `i` that were taken at some times."""
     values = {"dates": all_of(dates)}
-    return PhotoList(_OF_DATES, sql.SQL("i.id"), values, asks_us=_ASKS_TIMES_US, is_of_all=True, dates="only")
+    listed = PhotoList(_OF_DATES, sql.SQL("i.id"), values, asks_us=_ASKS_TIMES_US, is_of_all=True)
+    return replace(listed, says=_DATES)
 
 
 def measured(
     connection: Connection, lists: Sequence[PhotoList], given: Mapping[str, object], there: float
 ) -> list[PhotoList]:
     """The same with how long they are, about, as PostgreSQL knows; but of a place, so many are `there`."""
-    asked = [each for each in lists if each.kind != "place"]
+    asked = [each for each in lists if "place" not in each.says]
     statements = [each.known or (each.numbers(),) for each in asked]
     through = [each.through for each in asked if each.through is not None]
     rows = iter(expected_rows(connection, [*chain(*statements), *through], given))
     lengths = [min(islice(rows, len(each))) for each in statements]
     found = []
     for each in lists:
-        length = there if each.kind == "place" else lengths.pop(0)
+        length = there if "place" in each.says else lengths.pop(0)
         found.append(replace(each, length=length, rows=length))
     return [each if each.through is None else replace(each, rows=next(rows)) for each in found]

@@ -202,16 +202,14 @@ def _known(connection: Connection, asked: PhotoFilter) -> _Known:
     years = listed[len(lists) :]
     known = sorted(listed[: len(lists)], key=lambda each: each.length)
     read, left = _read(known, of)
-    is_dated = any(each.dates for each in read)
-    kinds = {each.kind for each in known} - {""}
-    said = [each for each in known if each.implied_by in kinds or (is_dated and each.dates == "only")]
-    others = [each for each in known if each not in read and each not in said]
+    others = _others(known, read)
     # Without anything that takes longer to ask they are sooner asked with the age.
     others += [each for each in years if any(other.asks_us > each.asks_us for other in others)]
     others.sort(key=lambda each: each.asks_us)
     lefts = list(accumulate(others, lambda left, each: left * _shared(each, of), initial=left))
-    is_one = len(known) == 1 or [each.dates for each in known] == ["too", "only"]
-    is_all = bool(known) and is_one and not known[0].known
+    is_all = not any(each.known or "place" in each.says for each in known[:1]) and not _others(
+        known, known[:1]
+    )
     return _Known(known, read, others, lefts, is_all, given, aged, of, share)
 
 
@@ -219,11 +217,25 @@ def _read(lists: Sequence[PhotoList], of: float) -> tuple[list[PhotoList], float
     """Which lists are read, the shortest first, and how many photos may be left that are in all of them."""
     read, left = list(lists[:1]), lists[0].length if lists else 0.0
     for each in lists[1:]:
-        is_implied = any(each.implied_by == other.kind != "" for other in read)
-        if not is_implied and _is_sooner_read(each, left, of):
+        if not each.says <= _said(read) and _is_sooner_read(each, left, of):
             read.append(each)
             left *= _shared(each, of)
     return read, left
+
+
+def _others(lists: Sequence[PhotoList], read: Sequence[PhotoList]) -> list[PhotoList]:
+    """Those of the lists that say more than those that are read, and than each other."""
+    said, others = _said(read), []
+    for each in sorted(lists, key=lambda each: -len(each.says)):
+        if not each.says <= said:
+            others.append(each)
+            said |= each.says
+    return others
+
+
+def _said(read: Sequence[PhotoList]) -> frozenset[str]:
+    """What holds for the photos that are in all these lists."""
+    return frozenset().union(*(each.says | each.says_read for each in read))
 
 
 def _shared(each: PhotoList, of: float) -> float:
