@@ -137,6 +137,16 @@ def test_stages_that_looked_at_what_is_read_again_are_pending_and_others_are_not
     ("by_hand", "what", "then"),
     [
         (
+            "UPDATE photo_metadata SET latitude = 95, longitude = 11 WHERE image_id = 1",
+            "places that are nowhere on earth",
+            "SELECT count(*) = 1 FROM image_stages",
+        ),
+        (
+            "UPDATE photo_metadata SET longitude = NULL WHERE image_id = 1",
+            "places that are nowhere on earth",
+            "SELECT count(*) = 1 FROM image_stages",
+        ),
+        (
             "DELETE FROM photo_metadata WHERE image_id = 1",
             "images of which nothing is left in photo_metadata",
             "SELECT count(*) = 1 FROM image_stages",
@@ -168,7 +178,7 @@ def test_stages_that_looked_at_what_is_read_again_are_pending_and_others_are_not
             "SELECT count(*) = 2 FROM images WHERE taken = '2019-07-04 15:30:00'",
         ),
     ],
-    ids=["no finding", "no stage", "no version", "no image", "other time"],
+    ids=["no such place", "half a place", "no finding", "no stage", "no version", "no image", "other time"],
 )
 def test_what_stages_found_and_that_they_did_go_together(
     database: Database, by_hand: str, what: str, then: str

@@ -64,6 +64,13 @@ _WRONG = (
         for table in ("face_attributes", "face_tags", "face_clip_embeddings")
     ),
     _Wrong(
+        "places that are nowhere on earth",
+        """FROM photo_metadata t WHERE (t.latitude IS NULL) <> (t.longitude IS NULL)
+            OR t.latitude NOT BETWEEN -90 AND 90 OR t.longitude NOT BETWEEN -180 AND 180""",
+        "photo_metadata",
+        _PENDING,
+    ),
+    _Wrong(
         "images of which nothing is left in photo_metadata",
         _COMPLETED
         + """'metadata' AND NOT EXISTS (SELECT FROM photo_metadata f WHERE f.image_id = t.image_id)""",
