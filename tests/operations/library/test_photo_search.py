@@ -31,6 +31,7 @@ from facesets.records import ClipModel, Float32
 from facesets.store.postgres import photo_latest
 from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.photo_cameras import Camera, cameras_called, ensure_cameras
 from facesets.store.postgres.photo_dates import Dates
 from facesets.store.postgres.photo_filter import PhotoFilter
 from facesets.store.postgres.photo_fitting import Share, share_of_list
@@ -147,6 +148,11 @@ def test_a_camera_that_no_photo_names_is_said(library: Library) -> None:
         filter_of(library, camera="Leica")
     with pytest.raises(NotFound, match="called Nikon Canon"):
         filter_of(library, camera="Nikon Canon")
+
+
+def test_a_camera_is_called_in_any_case_of_any_alphabet(library: Library) -> None:
+    (number,) = library.database.run(ensure_cameras, {Camera("Optik Süß")}).values()
+    assert library.database.run(cameras_called, "SÜSS optik") == (number,)
 
 
 def test_conditions_are_not_wrong_where_most_of_the_latest_photos_do_not_fit(
