@@ -56,6 +56,9 @@ def test_the_keyboard_goes_on_among_the_faces_when_some_are_given_away(
         page.keyboard.press("Space")
         page.get_by_role("button", name="None").press("Enter")
         expect(faces.nth(2)).to_be_focused()
+        page.keyboard.press("u")
+        expect(faces).to_have_count(9)
+        expect(faces.nth(3)).to_be_focused()
 
 
 def test_a_double_click_says_it_once(website: Website, browser: Browser) -> None:

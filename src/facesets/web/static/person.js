@@ -65,9 +65,7 @@ async function refresh() {
       count += parts.at(-1).querySelectorAll("[data-face]").length;
     }
     if (number !== asked) return;
-    faces.replaceChildren();
-    parts.forEach(append);
-    select.restore();
+    select.replace(() => parts.forEach(append));
     watch();
     loadAbout();
   } catch (problem) {

@@ -164,11 +164,18 @@ export function selectable(root, { changed, open }) {
       if (next) move(next, { focus: had });
       tell();
     },
-    /** The faces were replaced: what is still there stays selected. */
-    restore: () => {
-      const there = new Set([...root.querySelectorAll("li[data-face]")].map((each) => Number(each.dataset.face)));
+    /** Let `fill` replace all faces: what is still there stays selected, and the keyboard where it was. */
+    replace: (fill) => {
+      const was = current();
+      const place = options().indexOf(was);
+      const had = root.contains(document.activeElement);
+      root.replaceChildren();
+      fill();
+      const every = options();
+      const there = new Set(every.map(idOf));
       for (const id of chosen) if (!there.has(id)) chosen.delete(id);
-      upgrade();
+      const next = every.find((option) => was && idOf(option) === idOf(was)) ?? every[Math.min(place, every.length - 1)];
+      if (next) move(next, { focus: had });
       tell();
     },
   };
