@@ -112,6 +112,7 @@ def run_tags(
         The model is not here, or is another one; or the service does not answer.
     """
     from facesets.operations.library.tagging import tag_library
+    from facesets.store.postgres.photo_tags import analyze_tags
 
     tagger, embed = _tagger_of_library(library, conf, asked, TARGET_OF[stage], stop)
     if tagger is None:
@@ -120,8 +121,12 @@ def run_tags(
             f"There is no category of tags about {about}. Add one: {Command('tags set', 'FILE')}."
         )
     if stage == "scene":
-        return tag_library(library, tagger, options, progress=progress, stop=stop)
-    return _tag_faces(library, tagger, embed(), options, progress, stop)
+        summary = tag_library(library, tagger, options, progress=progress, stop=stop)
+    else:
+        summary = _tag_faces(library, tagger, embed(), options, progress, stop)
+    if summary.completed:
+        library.database.run(analyze_tags)
+    return summary
 
 
 def _tag_faces(
