@@ -73,7 +73,7 @@ class _Known:
     left : sequence of float
         About how many photos are looked for in each of these, and are in all of them.
     is_all : bool
-        Whether all that fit are in the shortest list, of which it is known how long it is.
+        Whether all photos of the shortest list fit, of which it is known how long it is.
     given : dict
         Parameters of all.
     aged : Conditions, Conditions
@@ -187,30 +187,39 @@ def _numbers(connection: Connection, asked: PhotoFilter, known: _Known, most: in
 
 def _known(connection: Connection, asked: PhotoFilter) -> _Known:
     """What there are lists of, and which of them are read."""
-    of, share, there = about_photos(connection), None, 0.0
+    of = about_photos(connection)
     lists, given = lists_of(asked, about_described(connection) / max(of, 1.0) if asked.words else 0.0)
     aged = shown_of_age(connection, asked.ages, asked.persons, sql.SQL("i.taken"))
-    if asked.near is not None:
-        place = PhotoFilter(near=asked.near, dates=asked.dates)
-        has_parts = bool(asked.persons) or any(tag.target == "scene" for tag in asked.tags)
-        looked_at = FEW_LOOKED_AT if has_parts else LOOKED_AT
-        of_place, share = shares_fitting(connection, place, asked, looked_at)
-        there = of_place.fitting
+    there, share = _at_place(connection, asked)
     # Of the years when somebody was so old nothing is read: photos without a date may fit as well.
     years = [taken_then(aged[0])] if aged[0][0] else []
     listed = measured(connection, [*lists, *years], given, there)
-    years = listed[len(lists) :]
-    known = sorted(listed[: len(lists)], key=lambda each: each.length)
+    known, years = sorted(listed[: len(lists)], key=lambda each: each.length), listed[len(lists) :]
     read, left = _read(known, of)
     others = _others(known, read)
     # Without anything that takes longer to ask they are sooner asked with the age.
     others += [each for each in years if any(other.asks_us > each.asks_us for other in others)]
     others.sort(key=lambda each: each.asks_us)
     lefts = list(accumulate(others, lambda left, each: left * _shared(each, of), initial=left))
-    is_all = not any(each.known or "place" in each.says for each in known[:1]) and not _others(
-        known, known[:1]
-    )
-    return _Known(known, read, others, lefts, is_all, given, aged, of, share)
+    return _Known(known, read, others, lefts, _says_all(known), given, aged, of, share)
+
+
+def _at_place(connection: Connection, asked: PhotoFilter) -> tuple[float, Share | None]:
+    """How many photos are at the place, then, about, and how many of all fit; nothing where none is named."""
+    if asked.near is None:
+        return 0.0, None
+    has_parts = bool(asked.persons) or any(tag.target == "scene" for tag in asked.tags)
+    looked_at = FEW_LOOKED_AT if has_parts else LOOKED_AT
+    place = PhotoFilter(near=asked.near, dates=asked.dates)
+    of_place, share = shares_fitting(connection, place, asked, looked_at)
+    return of_place.fitting, share
+
+
+def _says_all(lists: Sequence[PhotoList]) -> bool:
+    """Whether all photos of the shortest list fit, of which it is known how long it is."""
+    shortest = lists[:1]
+    is_guessed = any(each.known or "place" in each.says for each in shortest)
+    return not is_guessed and not _others(lists, shortest)
 
 
 def _read(lists: Sequence[PhotoList], of: float) -> tuple[list[PhotoList], float]:
