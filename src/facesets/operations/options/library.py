@@ -136,7 +136,8 @@ class SearchOptions(Checked):
     tag: Annotated[
         tuple[str, ...],
         Option(
-            "With this tag, such as beach, or with its category, emotion:happy. With several, all of them.",
+            "With this tag, such as beach, or with its category, emotion:happy. With several, all of them. "
+            "With --person, a tag of faces is one of that person's face.",
             metavar="TAG",
         ),
     ] = ()

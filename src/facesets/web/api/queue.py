@@ -16,6 +16,8 @@ from facesets.web.wording import worded
 
 router = APIRouter(tags=["jobs"])
 
+_WAITS = "Why it, or a part of it, is not begun, or nobody is at it; empty where that takes only time."
+
 
 class QueuedJobShape(Shape):
     """A job of the queue, together with its parts."""
@@ -32,7 +34,7 @@ class QueuedJobShape(Shape):
     ended_at: datetime | None
     outcome: Annotated[list[str], Field(description="What came of it, in words.")]
     reason: Annotated[str, Field(description="Why it failed.")]
-    waits: Annotated[str, Field(description="Why it is not begun; empty where it is only a matter of time.")]
+    waits: Annotated[str, Field(description=_WAITS)]
     result: Annotated[dict[str, Any], Field(description="What came of it, as `--json` prints it.")]
 
 
