@@ -41,6 +41,7 @@ class PoseSource(IntEnum):
 _OPTIONAL_SHAPES: Mapping[str, tuple[tuple[int, ...], Any]] = {
     "landmark_2d_106": ((106, 2), np.float32),
     "landmark_3d_68": ((68, 3), np.float32),
+    "norm": ((), np.float32),
     "pose": ((3,), np.float32),
     "pose_source": ((), np.uint8),
     "enrich_state": ((), np.uint8),
@@ -70,6 +71,9 @@ class Faces:
         Short edge of the box, in pixels.
     blur : float32 array of shape (n,)
         Variance of the Laplacian of the grey face crop: higher is sharper.
+    norm : float32 array of shape (n,) or None
+        Length of the recogniser's output before it was scaled to unit length: the longer, the more of a
+        person the face shows (Kim et al., "AdaFace", CVPR 2022). NaN where the recogniser gives none.
     landmark_2d_106, landmark_3d_68, pose, pose_source, enrich_state : arrays or None
         What `enrich` adds: landmarks in pixels, pose as pitch, yaw, roll in degrees.
     age, male : float32 arrays of shape (n,) or None
@@ -83,6 +87,7 @@ class Faces:
     embedding: Float32
     face_short: Float32
     blur: Float32
+    norm: Float32 | None = None
     landmark_2d_106: Float32 | None = None
     landmark_3d_68: Float32 | None = None
     pose: Float32 | None = None

@@ -163,8 +163,11 @@ def test_the_settings_are_those_of_what_was_committed(store: AnyStore) -> None:
 
 def test_what_enrich_found_changes_nothing_else_and_brings_nothing_back(store: AnyStore) -> None:
     image, stranger = made_image("a", 2), made_image("never stored", 1)
+    norm = image.faces.norm
+    image = dataclasses.replace(image, faces=dataclasses.replace(image.faces, norm=None))
     found = dataclasses.replace(
         image.faces,
+        norm=norm,
         pose=np.arange(6, dtype=np.float32).reshape(2, 3),
         pose_source=np.full(2, PoseSource.LANDMARKS_3D, np.uint8),
         enrich_state=np.ones(2, np.uint8),

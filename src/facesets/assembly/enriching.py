@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from facesets.assembly.models import make_attributes, make_embedder, make_landmarks, models_like
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import refuse_to_fetch_another
+from facesets.clustering.recognisers import recogniser_named
 from facesets.interfaces import Progress, Store
 from facesets.operations.ingest.enrich import enrich, refuse_other_models, require_models
 from facesets.operations.options.cache import EnrichOptions
@@ -47,4 +48,13 @@ def enrich_store(
     if is_local:
         refuse_other_models(store, finder.settings)
     with nullcontext() if options.dry_run else store.writing(known):
-        return enrich(store, finder, landmarks, options, attributes=attributes, progress=progress, stop=stop)
+        return enrich(
+            store,
+            finder,
+            landmarks,
+            options,
+            attributes=attributes,
+            recogniser=finder if is_local and recogniser_named(known.recogniser).norm_tells else None,
+            progress=progress,
+            stop=stop,
+        )

@@ -22,7 +22,8 @@ def enrich(
 ) -> None:
     """Detect each face of CACHE, or of the library, again and add landmarks and pose.
 
-    Faces of a cache that lack age and sex get them, too; those of a library by `index --stage attributes`.
+    Measures how much each face shows, where an older version left that out. Faces of a cache that lack age
+    and sex get them, too; those of a library by `index --stage attributes`.
     """
     from facesets import settings
     from facesets.assembly.enriching import enrich_store
@@ -44,7 +45,8 @@ def enrich(
                 f"{would(options.dry_run, 'looked at', 'to look at')}, {summary.already} done before: "
                 f"{summary.enriched} enriched ({summary.pose_from_keypoints} with the pose from keypoints), "
                 f"{summary.not_found_again} not found again"
-                + (f", {summary.aged} given age and sex." if summary.aged else ".")
+                + (f", {summary.aged} given age and sex" if summary.aged else "")
+                + (f", {summary.norms} measured by how much they show." if summary.norms else ".")
             )
         ],
     )

@@ -48,6 +48,22 @@ _FEW_STRANGERS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
+class NormLimits:
+    """How much a face has to show: lengths of embeddings before they are scaled to 1.
+
+    Attributes
+    ----------
+    founding : float
+        Faces below it make no new person.
+    joining : float
+        Faces below it are given to nobody, and stand for nobody.
+    """
+
+    founding: float
+    joining: float
+
+
+@dataclass(frozen=True, slots=True)
 class Recogniser:
     """What was measured of a recogniser. All are cosine similarities.
 
@@ -73,6 +89,10 @@ class Recogniser:
         Where these come from, in words.
     is_sure : bool
         Whether it was measured, and not merely assumed.
+    norm_limits : NormLimits, optional
+        As measured; without, they are measured on the faces at hand.
+    norm_tells : bool
+        Whether embeddings are longer before they are scaled, the more a face shows.
     """
 
     typical: float
@@ -86,13 +106,21 @@ class Recogniser:
     neighbour_cosine_distance: float = 0.50
     assign: float = 0.6
     review: float = 0.5
+    norm_limits: NormLimits | None = None
+    norm_tells: bool = True
 
 
 ARCFACE = Recogniser(0.6, 0.01, 0.065, "as usual with ArcFace", is_sure=False)
 """For recognisers that nobody measured: those trained with ArcFace's loss differ little from each other."""
 
 _MEASURED = {
-    "w600k_mbf": Recogniser(0.6, 0.014, 0.067, "as measured of w600k_mbf on news photos"),
+    "w600k_mbf": Recogniser(
+        0.6,
+        0.014,
+        0.067,
+        "as measured of w600k_mbf on news photos",
+        norm_limits=NormLimits(founding=16.0, joining=14.0),
+    ),
     "dlib_resnet": Recogniser(
         0.613,
         0.175,
@@ -104,6 +132,7 @@ _MEASURED = {
         neighbour_cosine_distance=0.38,
         assign=0.65,
         review=0.55,
+        norm_tells=False,
     ),
 }
 

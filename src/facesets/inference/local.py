@@ -89,13 +89,13 @@ class LocalEmbedder:
                 for crop in self._crops(pixels, detections.kps)
             ]
         with self._stopwatch.stage("recognise"):
-            embeddings = self._recognizer.embeddings(crops)
-        ends = np.cumsum([len(detections) for detections in found])
-        parts = np.split(embeddings, ends[:-1]) if len(found) else []
+            embeddings, norms = self._recognizer.embeddings_and_norms(crops)
+        end = np.cumsum([len(detections) for detections in found])
+        rows = [slice(last - len(each), last) for last, each in zip(end, found, strict=True)]
         with self._stopwatch.stage("measure faces"):
             return [
-                _faces(pixels, detections, part)
-                for pixels, detections, part in zip(pictures, found, parts, strict=True)
+                _faces(pixels, detections, embeddings[mine], norms[mine])
+                for pixels, detections, mine in zip(pictures, found, rows, strict=True)
             ]
 
     def _crops(self, pixels: Pixels, kps: Float32) -> list[Pixels]:
@@ -103,7 +103,7 @@ class LocalEmbedder:
         return [align(pixels, points, size, template) for points in kps]
 
 
-def _faces(pixels: Pixels, detections: Detections, embedding: Float32) -> Faces:
+def _faces(pixels: Pixels, detections: Detections, embedding: Float32, norm: Float32) -> Faces:
     return Faces(
         image=np.zeros(len(detections), np.int64),
         box=detections.box,
@@ -112,4 +112,5 @@ def _faces(pixels: Pixels, detections: Detections, embedding: Float32) -> Faces:
         embedding=embedding,
         face_short=short_edge(detections.box),
         blur=np.array([sharpness(pixels, box) for box in detections.box], np.float32),
+        norm=norm,
     )

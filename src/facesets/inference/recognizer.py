@@ -56,9 +56,14 @@ class Recognizer:
 
     def embeddings(self, crops: Sequence[Pixels]) -> Float32:
         """Embeddings of unit length, (n, dimension) float32, of crops of `input_size` pixels square."""
+        return self.embeddings_and_norms(crops)[0]
+
+    def embeddings_and_norms(self, crops: Sequence[Pixels]) -> tuple[Float32, Float32]:
+        """Embeddings of unit length, and the length (n,) of each before: how much the face shows."""
         raw = self.raw_embeddings(crops)
-        unit: Float32 = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
-        return unit
+        norm: Float32 = np.linalg.norm(raw, axis=1)
+        unit: Float32 = raw / np.maximum(norm[:, None], 1e-12)
+        return unit, norm
 
     def _run(self, crops: Sequence[Pixels]) -> Float32:
         blob = np.stack(crops) if self._takes_pixels else self._scaled(crops)

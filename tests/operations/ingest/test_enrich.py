@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from facesets.errors import SourceGone
 from facesets.inference.landmarks import Landmarks
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.operations.ingest.enrich import EnrichSummary, enrich, match_boxes
+from facesets.operations.ingest.enrich import EnrichSummary, _record, enrich, match_boxes
 from facesets.operations.options.cache import EnrichOptions
 from facesets.progress import SilentProgress
 from facesets.records import EnrichState, PoseSource
@@ -163,3 +164,34 @@ def test_each_box_found_again_belongs_to_one_cached_face(
     cached = np.array([[0, 0, 10, 10], [3, 0, 13, 10]], np.float32)
     boxes = np.array(found, np.float32).reshape(-1, 4)
     assert match_boxes(cached, boxes, min_overlap=0.5).tolist() == expected
+
+
+def test_how_much_a_face_shows_is_kept_from_the_first_and_filled_in_where_it_is_missing(
+    library: Library, embedder: LocalEmbedder, landmarks: Landmarks
+) -> None:
+    store = library.store
+    first = store.load()
+    run(library, embedder, landmarks)
+    found = first.faces.norm
+    assert found is not None
+    assert np.isfinite(found).all()
+    enriched = store.load()
+    records = [
+        _record(enriched, image, enriched.faces.take(enriched.faces.image == image))
+        for image in range(len(enriched.images))
+    ]
+    with store.writing(embedder.settings):
+        store.commit([], [replace(each, faces=replace(each.faces, norm=None)) for each in records])
+    assert store.load().faces.norm is None or np.isnan(store.load().faces.norm).all()
+    with store.writing(embedder.settings):
+        summary = enrich(
+            store,
+            embedder,
+            landmarks,
+            EnrichOptions(),
+            recogniser=embedder,
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+    assert (summary.norms, summary.faces) == (len(found), 0)
+    np.testing.assert_allclose(store.load().faces.norm, found, rtol=1e-4)

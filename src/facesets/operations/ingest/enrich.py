@@ -1,4 +1,4 @@
-"""Landmarks, pose, age and sex for faces that are in a store already."""
+"""Landmarks, pose, norm, age and sex for faces that are in a store already."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -35,6 +35,8 @@ from facesets.results.photo_sources import PhotoSources
 from facesets.stop import Stop
 
 _COLUMNS = ("landmark_2d_106", "landmark_3d_68", "pose", "pose_source", "enrich_state")
+_SAME_FACE = 0.9
+"""Cosine similarity from which on what lies at a face's keypoints is that face."""
 
 
 class FaceFinder(Protocol):
@@ -42,6 +44,14 @@ class FaceFinder(Protocol):
 
     def detect(self, pixels: Pixels) -> Detections:
         """Find the faces of one picture."""
+        ...
+
+
+class FaceRecogniser(Protocol):
+    """The recogniser that the store's embeddings come from."""
+
+    def raw_embeddings(self, pixels: Pixels, kps: Float32) -> Float32:
+        """Return its own output (n, d) for the faces of a picture given by keypoints (n, 5, 2)."""
         ...
 
 
@@ -67,6 +77,8 @@ class EnrichSummary:
         Of the enriched faces, those whose pose comes from the five keypoints.
     aged : int
         Faces that got age and sex.
+    norms : int
+        Faces that got the norm of their embedding.
     already : int
         Faces that earlier runs dealt with.
     """
@@ -77,6 +89,7 @@ class EnrichSummary:
     not_found_again: int
     pose_from_keypoints: int
     aged: int
+    norms: int
     already: int
     failed: int
     failures: list[Failure] = field(default_factory=list)
@@ -91,10 +104,11 @@ def enrich(
     options: EnrichOptions,
     *,
     attributes: AttributeModel | None = None,
+    recogniser: FaceRecogniser | None = None,
     progress: Progress,
     stop: Stop,
 ) -> EnrichSummary:
-    """Detect each cached face again and keep landmarks and pose; and age and sex, where they lack.
+    """Detect each cached face again and keep landmarks and pose; and norm, age and sex where they are missing.
 
     A face that is not found again keeps its row and says so. Work is kept every `flush_every` images.
 
@@ -104,6 +118,8 @@ def enrich(
         With the detection settings of the store.
     attributes : AttributeModel, optional
         Says age and sex of the faces where they are, whether they are found again or not.
+    recogniser : FaceRecogniser, optional
+        Measures the norm of the faces where they are.
 
     Raises
     ------
@@ -117,15 +133,17 @@ def enrich(
     wanted = state == EnrichState.NOT_YET
     if options.again:
         wanted |= state == EnrichState.NOT_FOUND_AGAIN
-    ageless = _ageless(collection.faces) & (attributes is not None)
-    images = np.unique(collection.faces.image[wanted | ageless])
-    already = int((~(wanted | ageless)).sum())
+    lacking = wanted.copy()
+    for name, is_asked in (("age", attributes is not None), ("norm", recogniser is not None)):
+        lacking |= _unknown(collection.faces, name) & is_asked
+    images = np.unique(collection.faces.image[lacking])
+    already = int((~lacking).sum())
     if options.dry_run:
         to_do = len(collection.faces) - already
-        return EnrichSummary(to_do, len(images), 0, 0, 0, 0, already, 0, dry_run=True)
+        return EnrichSummary(to_do, len(images), 0, 0, 0, 0, 0, already, 0, dry_run=True)
     sources = PhotoSources.of(store, collection.images) if len(images) else PhotoSources()
     sources.require()
-    run = _EnrichRun(store, collection, wanted, finder, landmarker, attributes, options, sources)
+    run = _EnrichRun(store, collection, wanted, finder, landmarker, attributes, recogniser, options, sources)
     progress.begin("Enriching", len(images))
     try:
         for image in images:
@@ -213,6 +231,7 @@ class _EnrichRun:
         finder: FaceFinder,
         landmarker: Landmarker,
         attributes: AttributeModel | None,
+        recogniser: FaceRecogniser | None,
         options: EnrichOptions,
         sources: PhotoSources,
     ) -> None:
@@ -223,13 +242,14 @@ class _EnrichRun:
         self._finder = finder
         self._landmarker = landmarker
         self._attributes = attributes
+        self._recogniser = recogniser
         self._options = options
         self._order = np.argsort(collection.faces.image, kind="stable")
         self._starts = np.searchsorted(
             collection.faces.image[self._order], np.arange(len(collection.images) + 1)
         )
         self._waiting: list[ImageRecord] = []
-        self.images = self._faces = self._enriched = self._by_keypoints = self._aged = 0
+        self.images = self._faces = self._enriched = self._by_keypoints = self._aged = self._norms = 0
         self._failures: list[Failure] = []
 
     def take(self, image: int) -> None:
@@ -242,7 +262,7 @@ class _EnrichRun:
             self._sources.one_failed()
             return
         rows = self._order[self._starts[image] : self._starts[image + 1]]
-        faces = self._aging(pixels, self._collection.faces.take(rows))
+        faces = self._aging(pixels, self._measured(pixels, self._collection.faces.take(rows)))
         if self._wanted[rows].any():
             faces = self._enrich(pixels, faces, self._wanted[rows])
             self._count(faces.take(self._wanted[rows]))
@@ -260,7 +280,7 @@ class _EnrichRun:
 
     def _aging(self, pixels: Pixels, faces: Faces) -> Faces:
         """The faces of a picture with age and sex."""
-        rows = np.flatnonzero(_ageless(faces))
+        rows = np.flatnonzero(_unknown(faces, "age"))
         if self._attributes is None or not len(rows):
             return faces
         found = self._attributes.of(pixels, faces.box[rows])
@@ -271,6 +291,20 @@ class _EnrichRun:
             columns[name][rows] = values
         self._aged += len(rows)
         return replace(faces, **columns)
+
+    def _measured(self, pixels: Pixels, faces: Faces) -> Faces:
+        """The faces of a picture with their norms."""
+        rows = np.flatnonzero(_unknown(faces, "norm"))
+        if self._recogniser is None or not len(rows):
+            return faces
+        raw = self._recogniser.raw_embeddings(pixels, faces.kps[rows])
+        length = np.linalg.norm(raw, axis=1)
+        # In a file that was replaced since there may be something else where the face was.
+        same = np.einsum("ij,ij->i", raw, faces.embedding[rows]) >= _SAME_FACE * np.maximum(length, 1e-12)
+        norm = unknown_column("norm", len(faces)) if faces.norm is None else faces.norm.copy()
+        norm[rows[same]] = length[same]
+        self._norms += int(same.sum())
+        return replace(faces, norm=norm)
 
     def _count(self, faces: Faces) -> None:
         state = _state(faces)
@@ -294,6 +328,7 @@ class _EnrichRun:
             not_found_again=self._faces - self._enriched,
             pose_from_keypoints=self._by_keypoints,
             aged=self._aged,
+            norms=self._norms,
             already=0,
             failed=len(self._failures),
             failures=self._failures,
@@ -304,8 +339,10 @@ def _state(faces: Faces) -> NDArray[np.uint8]:
     return np.zeros(len(faces), np.uint8) if faces.enrich_state is None else faces.enrich_state
 
 
-def _ageless(faces: Faces) -> Bool:
-    return np.ones(len(faces), bool) if faces.age is None else np.isnan(faces.age)
+def _unknown(faces: Faces, name: str) -> Bool:
+    """Which faces lack a number that they may have."""
+    column: Float32 | None = getattr(faces, name)
+    return np.ones(len(faces), bool) if column is None else np.isnan(column)
 
 
 def _new_columns(faces: Faces, more: Faces, rows: Int64) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -39,7 +39,7 @@ class _Form:
 
 _MEASURES = (
     *("det_score", "face_short", "blur", "kps", "landmark_2d_106", "landmark_3d_68", "pose"),
-    *("age", "male"),
+    *("age", "male", "norm"),
 )
 _DIMENSION = -1
 _FORMS: Mapping[str, _Form] = {
@@ -58,6 +58,7 @@ _FORMS: Mapping[str, _Form] = {
     "face_embedding": _Form("f4", "face", (_DIMENSION,)),
     "face_short": _Form("f4", "face"),
     "face_blur": _Form("f4", "face"),
+    "face_norm": _Form("f4", "face", optional=True),
     "face_landmark_2d_106": _Form("f4", "face", (106, 2), optional=True),
     "face_landmark_3d_68": _Form("f4", "face", (68, 3), optional=True),
     "face_pose": _Form("f4", "face", (3,), optional=True),

@@ -1,4 +1,4 @@
-"""What `enrich` adds to faces: landmarks and pose."""
+"""What `enrich` adds to faces: landmarks, pose, and the length of the embedding where it was not kept."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from facesets.store.postgres.models import DetectorRow
 
 
 def annotate_faces(connection: Connection, detector: DetectorRow, images: Sequence[ImageRecord]) -> None:
-    """Store landmarks, pose and state of the faces that lie in the very same boxes."""
+    """Store landmarks, pose, state and norm of the faces that lie in the very same boxes."""
     images = [image for image in images if len(image.faces)]
     if not images:
         return
@@ -20,11 +20,12 @@ def annotate_faces(connection: Connection, detector: DetectorRow, images: Sequen
     zeros = np.zeros(count, np.uint8)
     rows = connection.execute(
         """UPDATE face_detections f SET pose = ARRAY[new.pitch, new.yaw, new.roll],
-                pose_source = new.source, enrich_state = new.state
+                pose_source = new.source, enrich_state = new.state,
+                norm = CASE WHEN new.norm = 'NaN' THEN f.norm ELSE new.norm END
             FROM unnest(%(sha256)s::text[], %(x1)s::real[], %(y1)s::real[], %(x2)s::real[], %(y2)s::real[],
                 %(pitch)s::real[], %(yaw)s::real[], %(roll)s::real[], %(source)s::smallint[],
-                %(state)s::smallint[]) WITH ORDINALITY
-                AS new (sha256, x1, y1, x2, y2, pitch, yaw, roll, source, state, place)
+                %(state)s::smallint[], %(norm)s::real[]) WITH ORDINALITY
+                AS new (sha256, x1, y1, x2, y2, pitch, yaw, roll, source, state, norm, place)
             JOIN images i ON i.sha256 = new.sha256
             WHERE f.image_id = i.id AND f.detector_id = %(detector)s AND f.x1 = new.x1 AND f.y1 = new.y1
                 AND f.x2 = new.x2 AND f.y2 = new.y2
@@ -35,6 +36,7 @@ def annotate_faces(connection: Connection, detector: DetectorRow, images: Sequen
             **{name: pose[:, i].tolist() for i, name in enumerate(("pitch", "yaw", "roll"))},
             "source": (zeros if faces.pose_source is None else faces.pose_source).tolist(),
             "state": (zeros if faces.enrich_state is None else faces.enrich_state).tolist(),
+            "norm": (unknown_column("norm", count) if faces.norm is None else faces.norm).tolist(),
             "detector": detector.id,
         },
     ).fetchall()

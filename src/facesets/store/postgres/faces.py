@@ -52,11 +52,12 @@ _DETECTION = {
     "pose": float4_array(3),
     "pose_source": INT2,
     "enrich_state": INT2,
+    "norm": FLOAT4,
 }
 
 
 _COPY: LiteralString = """COPY face_detections (id, image_id, detector_id, ordinal, x1, y1, x2, y2, kps,
-    det_score, quality, face_short, blur, pose, pose_source, enrich_state"""
+    det_score, quality, face_short, blur, pose, pose_source, enrich_state, norm"""
 
 
 def library_quality(faces: Faces) -> Float32:
@@ -123,6 +124,7 @@ def _columns(detector: DetectorRow, ids: Int64, faces: Faces, ordinals: Int64) -
         "pose": pose,
         "pose_source": zeros if faces.pose_source is None else faces.pose_source,
         "enrich_state": zeros if faces.enrich_state is None else faces.enrich_state,
+        "norm": unknown_column("norm", count) if faces.norm is None else faces.norm,
         **attribute_columns(faces),
     }
 
@@ -238,7 +240,7 @@ def _update_faces(
                     x2 = %(x2)s::real, y2 = %(y2)s::real, kps = %(kps)s::real[],
                     det_score = %(det_score)s::real, quality = %(quality)s::real,
                     face_short = %(face_short)s::real, blur = %(blur)s::real, pose = %(pose)s::real[],
-                    pose_source = %(pose_source)s, enrich_state = %(enrich_state)s,
+                    pose_source = %(pose_source)s, enrich_state = %(enrich_state)s, norm = %(norm)s::real,
                     age = coalesce(nullif(%(age)s::real, 'NaN'), age),
                     male = coalesce(nullif(%(male)s::real, 'NaN'), male),
                     sex = coalesce(nullif(convert_from(%(sex)s, 'UTF8'), ''), sex)
@@ -268,7 +270,7 @@ def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) 
     blocks = copy_out(
         connection,
         """COPY (SELECT id, image_id, ordinal, x1, y1, x2, y2, kps, det_score, face_short, blur, pose,
-                pose_source, enrich_state, coalesce(age, 'NaN'), coalesce(male, 'NaN')
+                pose_source, enrich_state, norm, coalesce(age, 'NaN'), coalesce(male, 'NaN')
             FROM face_detections WHERE detector_id = %(detector)s ORDER BY image_id, ordinal, id)
             TO STDOUT (FORMAT BINARY)""",
         {"detector": detector.id},
@@ -334,6 +336,8 @@ def _optional(connection: Connection, columns: dict[str, NDArray[Any]], kept: In
         optional["pose_source"] = columns["pose_source"][kept].astype(np.uint8)
     if columns["enrich_state"][kept].any():
         optional["enrich_state"] = columns["enrich_state"][kept].astype(np.uint8)
+    if np.isfinite(columns["norm"][kept]).any():
+        optional["norm"] = columns["norm"][kept]
     if np.isfinite(columns["age"][kept]).any():
         optional |= {name: columns[name][kept] for name in ("age", "male")}
     place = {int(face_id): i for i, face_id in enumerate(columns["id"][kept])}
