@@ -108,7 +108,7 @@ def enrich(
     progress: Progress,
     stop: Stop,
 ) -> EnrichSummary:
-    """Detect each cached face again and keep landmarks and pose; and norm, age and sex where they are missing.
+    """Detect each cached face again and keep landmarks and pose; norm, age and sex where they are missing.
 
     A face that is not found again keeps its row and says so. Work is kept every `flush_every` images.
 
