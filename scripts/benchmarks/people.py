@@ -240,7 +240,13 @@ def named_people(rows: Float32, label: Int64, is_named: Bool) -> tuple[Float32, 
         nothing = np.zeros(len(face), bool)
         found = prototypes_of(
             PersonFaces(
-                face, rows[face], np.ones(len(face), np.float32), nothing.astype(np.int64), nothing, nothing
+                face,
+                rows[face],
+                quality=np.ones(len(face), np.float32),
+                clarity=np.ones(len(face), np.float32),
+                year=nothing.astype(np.int64),
+                pinned=nothing,
+                dropped=nothing,
             )
         )
         ours = [*rows[face[found.exemplars]], *(each.vector for each in found.centroids)]

@@ -7,6 +7,9 @@ import pytest
 
 from facesets.clustering import Constraints, cluster_auto
 from facesets.clustering.placement import Placement
+from facesets.clustering.poor_faces import HowMuch, Shows, how_much_faces_show, norm_limits
+from facesets.clustering.recognisers import NormLimits
+from facesets.clustering.vectors import Bool
 from tests.fixtures.vectors import Float32, Int64, people, same_partition
 
 BLURRED = 12
@@ -41,22 +44,22 @@ def test_similar_poor_faces_are_nobody_and_others_stay_whom_they_were(album: Alb
     alone = cluster_auto(album.embedding)
     seen = cluster_auto(vectors)
     assert len(np.unique(seen.labels[poor])) == 1
-    result = cluster_auto(vectors, poor=poor, calibration=alone.calibration)
+    result = cluster_auto(vectors, shows=_little(poor), calibration=alone.calibration)
     assert len(np.unique(result.labels[poor])) == BLURRED
     assert (result.placement[poor] == Placement.POOR).all()
     assert same_partition(result.labels[~poor], alone.labels)
-    assert f"{BLURRED} faces are too small" in " ".join(result.reasons)
+    assert f"{BLURRED} faces show too little" in " ".join(result.reasons)
 
 
 def test_a_poor_face_joins_whom_it_resembles_but_not_beside_one_of_the_same_photo(album: Album) -> None:
     of_first = np.flatnonzero(album.person == album.person[0])
     poor = np.zeros(len(album.embedding), bool)
     poor[of_first[:2]] = True
-    free = cluster_auto(album.embedding, poor=poor)
+    free = cluster_auto(album.embedding, shows=_little(poor))
     assert len(np.unique(free.labels[of_first])) == 1
     assert (free.placement[poor] == Placement.JOINED).all()
     apart = Constraints(cannot_link=np.array([[of_first[0], of_first[5]]]))
-    bound = cluster_auto(album.embedding, poor=poor, constraints=apart)
+    bound = cluster_auto(album.embedding, shows=_little(poor), constraints=apart)
     assert bound.labels[of_first[0]] != bound.labels[of_first[5]]
     assert bound.labels[of_first[1]] == bound.labels[of_first[5]]
 
@@ -66,7 +69,7 @@ def test_poor_faces_that_are_said_to_show_one_person_are_one(album: Album, speck
     first = len(album.embedding)
     poor = np.arange(len(vectors)) >= first
     said = Constraints(must_link=np.array([[first, first + 1]]))
-    labels = cluster_auto(vectors, poor=poor, constraints=said).labels
+    labels = cluster_auto(vectors, shows=_little(poor), constraints=said).labels
     assert labels[first] == labels[first + 1]
     assert not np.isin(labels[first + 2 :], labels[: first + 2]).any()
 
@@ -75,10 +78,60 @@ def test_the_partition_does_not_depend_on_the_order_of_the_rows(album: Album, sp
     vectors = np.concatenate([album.embedding, specks])
     poor = np.random.default_rng(1).random(len(vectors)) < 0.3
     shuffled = np.random.default_rng(2).permutation(len(vectors))
-    whole = cluster_auto(vectors, poor=poor).labels[shuffled]
-    assert same_partition(cluster_auto(vectors[shuffled], poor=poor[shuffled]).labels, whole)
+    whole = cluster_auto(vectors, shows=_little(poor)).labels[shuffled]
+    assert same_partition(cluster_auto(vectors[shuffled], shows=_little(poor[shuffled])).labels, whole)
 
 
 def test_where_all_faces_are_poor_everybody_is_alone(specks: Float32) -> None:
-    result = cluster_auto(specks, poor=np.ones(BLURRED, bool))
+    result = cluster_auto(specks, shows=_little(np.ones(BLURRED, bool)))
     assert len(np.unique(result.labels)) == BLURRED
+
+
+def test_a_face_that_shows_nothing_joins_nobody_whomever_it_resembles(album: Album) -> None:
+    shows = np.full(len(album.embedding), Shows.ENOUGH, np.uint8)
+    shows[:2] = Shows.NOTHING, Shows.LITTLE
+    result = cluster_auto(album.embedding, shows=shows)
+    assert result.placement[:2].tolist() == [Placement.POOR, Placement.JOINED]
+    assert (result.labels == result.labels[0]).sum() == 1
+
+
+def test_what_a_face_shows_is_told_by_its_norm_and_where_that_is_unknown_by_its_pixels() -> None:
+    norm = np.array([13.9, 14, 15.9, 16, np.nan, np.nan], np.float32)
+    poor = np.array([False, True, True, True, False, True])
+    limits = NormLimits(founding=16, joining=14)
+    told = [Shows.NOTHING, Shows.LITTLE, Shows.LITTLE, Shows.ENOUGH, Shows.ENOUGH, Shows.LITTLE]
+    assert how_much_faces_show(norm, limits, poor).tolist() == told
+    by_pixels = np.where(poor, Shows.LITTLE, Shows.ENOUGH).tolist()
+    assert how_much_faces_show(norm, None, poor).tolist() == by_pixels
+    assert how_much_faces_show(None, limits, poor).tolist() == by_pixels
+
+
+@pytest.mark.parametrize("few_people", [False, True])
+def test_limits_of_an_unknown_recogniser_are_measured_where_short_vectors_resemble_each_other(
+    specks: Float32, few_people: bool
+) -> None:
+    """In a family's album, too, where random pairs are often one person's."""
+    vectors, _ = people(4, faces=150, dimension=64) if few_people else people(200, faces=3, dimension=64)
+    both = np.concatenate([vectors, specks, specks])
+    norm = np.random.default_rng(0).normal(23, 2, len(both)).clip(17, 29).astype(np.float32)
+    image = np.arange(len(both))
+    norm[len(vectors) :] = 11
+    limits = norm_limits("unknown.onnx", both, norm, image)
+    assert limits is not None
+    assert (limits.founding, limits.joining) == pytest.approx(
+        (0.69 * np.median(norm), 0.6 * np.median(norm)), abs=0.051
+    )
+    meaningless = np.random.default_rng(1).permutation(norm)
+    assert norm_limits("unknown.onnx", both, meaningless, image) is None
+    assert norm_limits("unknown.onnx", both[-400:], norm[-400:], image[-400:]) is None
+    assert norm_limits("unknown.onnx", both, None, image) is None
+
+
+def test_limits_that_were_measured_beforehand_hold_for_any_number_of_faces(specks: Float32) -> None:
+    norm, image = np.full(BLURRED, 10, np.float32), np.arange(BLURRED)
+    assert norm_limits("w600k_mbf.onnx", specks, norm, image) == NormLimits(founding=16, joining=14)
+    assert norm_limits("dlib_resnet.onnx", specks, norm, image) is None
+
+
+def _little(poor: Bool) -> HowMuch:
+    return np.where(poor, Shows.LITTLE, Shows.ENOUGH).astype(np.uint8)

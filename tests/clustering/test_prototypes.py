@@ -22,6 +22,7 @@ def faces(
     embedding: Float32,
     quality: float | list[float] = 0.8,
     *,
+    clarity: float | list[float] = 1.0,
     years: list[int] | None = None,
     pinned: tuple[int, ...] = (),
     dropped: tuple[int, ...] = (),
@@ -32,6 +33,7 @@ def faces(
         face_id=rows + 10,
         embedding=embedding,
         quality=np.broadcast_to(np.array(quality, np.float32), count).copy(),
+        clarity=np.broadcast_to(np.array(clarity, np.float32), count).copy(),
         year=np.zeros(count, np.int64) if years is None else np.array(years),
         pinned=np.isin(rows, pinned),
         dropped=np.isin(rows, dropped),
@@ -40,6 +42,18 @@ def faces(
 
 def found(given: PersonFaces) -> PersonPrototypes:
     return prototypes_of(given)
+
+
+def test_faces_that_show_nothing_stand_for_nobody_who_has_others() -> None:
+    person, smudges = near(heart(0), 4, 0.95), near(heart(1), 8, 0.95)
+    every = np.concatenate([person, smudges])
+    clarity = [1.0] * 4 + [0.0] * 8
+    shown = found(faces(every, clarity=clarity))
+    assert shown.exemplars.max() < 4
+    assert [each.rows.tolist() for each in shown.centroids] == [[0, 1, 2, 3]]
+    small = found(faces(every, [0.3] * 12, clarity=clarity))
+    assert small.exemplars.max() < 4
+    assert len(found(faces(smudges, clarity=0.0)).centroids) == 1
 
 
 def test_the_first_exemplar_is_the_best_face_and_the_others_are_far_from_it() -> None:

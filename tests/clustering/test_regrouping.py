@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facesets.clustering import Constraints, calibrate, cluster_auto, evaluate
+from facesets.clustering.poor_faces import Shows
 from facesets.clustering.regrouping import KnownOwners, Regrouped, regroup
 from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
 from tests.fixtures.soak import examples, mostly_slow
@@ -65,7 +66,13 @@ def test_whom_a_human_knows_by_small_faces_gets_new_ones(is_small_too: bool) -> 
     new = int(np.flatnonzero(truth == 0)[-1])
     person, poor = truth.copy(), truth == 0
     person[new], poor[new] = -1, is_small_too
-    known = KnownOwners(person, np.arange(20) == 0, np.arange(len(rows)), Constraints(), poor)
+    known = KnownOwners(
+        person,
+        np.arange(20) == 0,
+        np.arange(len(rows)),
+        Constraints(),
+        np.where(poor, Shows.LITTLE, Shows.ENOUGH).astype(np.uint8),
+    )
     found = regroup(rows, known, np.array([new]), calibrate(rows), min_size=2)
     assert (found.person == truth).all()
 

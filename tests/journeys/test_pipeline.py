@@ -23,6 +23,17 @@ pytestmark = pytest.mark.usefixtures("networks_once")
 
 Call = Callable[..., Result]
 
+SMUDGES = {
+    "Colin_Powell_0015": (207, 77, 226, 103),
+    "Hans_Blix_0014": (215, 81, 234, 105),
+    "Carlos_Menem_0018": (219, 53, 239, 78),
+    "Charles_Taylor_0005": (41, 103, 52, 119),
+    "Colin_Farrell_0006": (224, 209, 238, 224),
+    "Hans_Blix_0013": (19, 181, 32, 200),
+    "Guillermo_Coria_0004": (217, 109, 231, 126),
+}
+"""Where nobody could say who it is; the recogniser finds these heads as similar as one person's."""
+
 USUAL = ["index", "cluster", "assign", "centroids", "stats"]
 
 
@@ -69,6 +80,19 @@ def reported(result: Result) -> dict[str, Any]:
     assert result.status in (0, 3), result.err
     parsed: dict[str, Any] = json.loads(result.out)
     return parsed
+
+
+@pytest.fixture
+def smudges(lfw_dir: Path, photos: Path) -> Path:
+    """Blurred heads of seven people from the background of news photos, as pictures of their own."""
+    folder = photos / "smudges"
+    folder.mkdir()
+    for name, (x1, y1, x2, y2) in SMUDGES.items():
+        photo = Image.open(lfw_dir / name.rsplit("_", 1)[0] / f"{name}.jpg")
+        x, y, reach = (x1 + x2) // 2, (y1 + y2) // 2, 2 * max(x2 - x1, y2 - y1)
+        crop = photo.crop((max(0, x - reach), max(0, y - reach), min(250, x + reach), min(250, y + reach)))
+        crop.resize((8 * crop.width, 8 * crop.height)).save(folder / f"{name}.png")
+    return folder
 
 
 def left_out(summary: dict[str, Any]) -> list[str]:
@@ -291,3 +315,30 @@ def _holds(url: str) -> bool:
                 WHERE d.datname = current_database() AND locktype = 'advisory'""",
         )
     )
+
+
+def test_blur_is_nobody_and_runs_without_a_new_photo_change_nothing(
+    pipeline: Call, library_url: str, smudges: Path
+) -> None:
+    photos = smudges.parent
+    everything = [
+        b"SELECT id, person_id, cluster, assigned_by FROM face_detections ORDER BY id",
+        b"SELECT id, status FROM persons ORDER BY id",
+        b"SELECT face_id, person_id, kind, status FROM face_candidates ORDER BY 1, 2",
+        b"SELECT id, kind, undone FROM steps ORDER BY id",
+    ]
+    states = []
+    for _ in range(3):
+        summary = reported(pipeline(photos, "--json"))
+        assert [step["name"] for step in summary["steps"]] == USUAL
+        states.append([rows(library_url, each) for each in everything])
+    found = rows(
+        library_url,
+        b"""SELECT path LIKE '%/smudges/%', count(*), count(person_id), max(norm)
+            FROM face_detections f JOIN image_paths p USING (image_id) GROUP BY 1 ORDER BY 1""",
+    )
+    (_, _, known, _), (_, blurred, given, most_shown) = found
+    assert (known, given) == (6, 0)
+    assert blurred >= len(SMUDGES)
+    assert most_shown < 14
+    assert states[0] == states[1] == states[2]

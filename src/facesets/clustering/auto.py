@@ -8,8 +8,8 @@
 4. Loose clusters around a tight one (a person's poor photos find each other first) join it.
 5. Clusters that hold together by nothing (blurred and tiny faces attract each other) are taken apart;
    their faces join a coherent person, stay a certain core, or become noise.
-6. Faces that show too little, where the caller knows of such, took no part so far: each joins the person
-   whose centroid it resembles, or nobody.
+6. Faces that show too little, where the caller knows of such, took no part so far: each that shows a
+   little joins the person whose centroid it resembles, or nobody.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ from facesets.clustering.linkage import Clusters, merge_while_similar
 from facesets.clustering.neighbors import Edges, OnProgress
 from facesets.clustering.pairing import group_by_pairs
 from facesets.clustering.placement import AutoResult, Placement, describe
-from facesets.clustering.poor_faces import join_people, set_aside
+from facesets.clustering.poor_faces import HowMuch, Shows, join_people, set_aside
 from facesets.clustering.recognisers import PairModel
 from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import (
@@ -73,7 +73,7 @@ def cluster_auto(
     *,
     image_index: ArrayLike | None = None,
     constraints: Constraints | None = None,
-    poor: Bool | None = None,
+    shows: HowMuch | None = None,
     calibration: Calibration | None = None,
     approximate: bool | None = None,
     on_progress: OnProgress | None = None,
@@ -89,8 +89,8 @@ def cluster_auto(
         The image of each face: two faces in one image are two people, unless they are copies.
     constraints : Constraints, optional
         What else is known.
-    poor : bool array of shape (n,), optional
-        Faces that show too little to tell who it is: of such nobody is made but where must-links say so.
+    shows : uint8 array of shape (n,), optional
+        How much each face shows (`Shows`): of too little nobody is made but where must-links say so.
     calibration : Calibration, optional
         Measured by `calibrate` where absent.
     approximate : bool, optional
@@ -115,7 +115,8 @@ def cluster_auto(
         known = known.plus(same_image_pairs(embeddings, image_index))
     # Checked in the caller's order, so that an error names the caller's rows.
     resolved = resolve(known, len(embeddings))
-    aside = set_aside(poor, resolved)
+    aside = set_aside(shows, resolved)
+    joining = aside if shows is None else aside & (shows > Shows.NOTHING)
     order = canonical_order(embeddings)
     order = order[~aside[order]]
     rows = held_unit_rows(embeddings, order, engine)
@@ -123,7 +124,7 @@ def cluster_auto(
     lowest = min(measured.loose, measured.link)
     found = similar_pairs(rows, lowest, on_progress, engine, approximate=approximate)
     work = _Work(rows, groups, measured, found, engine)
-    labels, placement = work.run(embeddings, order, aside, resolved)
+    labels, placement = work.run(embeddings, order, aside, joining, resolved)
     described = describe(measured, placement, len(known.cannot_link), len(resolved.contradictions))
     reasons = (*first, *described, *work.reasons, *found.reasons)
     return AutoResult(numbered(labels), placement, _STRATEGY, measured, reasons, resolved.contradictions)
@@ -147,17 +148,18 @@ class _Work:
         self.reasons: tuple[str, ...] = ()
 
     def run(
-        self, embeddings: Embeddings, order: Int64, aside: Bool, known: Groups
+        self, embeddings: Embeddings, order: Int64, aside: Bool, joining: Bool, known: Groups
     ) -> tuple[Int64, NDArray[np.uint8]]:
         """All steps; labels and placement of all faces, in the order of `embeddings`."""
         self._group()
         labels, placement = self._in_order_of(order, len(embeddings))
-        if aside.any():
-            outside = unit_rows(embeddings, np.flatnonzero(aside))
+        placement[aside] = Placement.POOR
+        if joining.any():
+            outside = unit_rows(embeddings, np.flatnonzero(joining))
             joined = join_people(
-                outside, aside, labels, known, self._rows, self.labels, self._measured, self._engine
+                outside, joining, labels, known, self._rows, self.labels, self._measured, self._engine
             )
-            placement[aside], placement[joined] = Placement.POOR, Placement.JOINED
+            placement[joined] = Placement.JOINED
         return labels, placement
 
     def _group(self) -> None:

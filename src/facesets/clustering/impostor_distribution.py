@@ -40,12 +40,15 @@ def rare(middle: float, spread: float) -> float:
     return middle + _RARE_SPREADS * spread
 
 
-def random_similarities(rows: Float32) -> Float64:
-    """Cosine similarities of random pairs of unit rows; empty where there is no pair."""
+def random_similarities(rows: Float32, image: Int64 | None = None) -> Float64:
+    """Cosine similarities of random pairs of unit rows, of different images where these are given (n,).
+
+    Empty where there is no pair.
+    """
     if len(rows) < 2:
         return np.empty(0)
     i, j = np.random.default_rng(0).integers(0, len(rows), (2, _SAMPLE_PAIRS))
-    apart = i != j
+    apart = i != j if image is None else image[i] != image[j]
     return pair_similarities(rows, i[apart], j[apart])
 
 

@@ -15,9 +15,10 @@ from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.hdbscan import hdbscan
 from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.placement import Placement
+from facesets.clustering.poor_faces import HowMuch
 from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.same_image import same_image_pairs
-from facesets.clustering.vectors import Bool, Embeddings, Int64
+from facesets.clustering.vectors import Embeddings, Int64
 
 Measure = Literal["max_cosine_distance", "min_cosine_similarity"]
 
@@ -35,8 +36,8 @@ class GroupingTask:
         Those pairs, where they were found already, or further ones.
     apart_in_images : bool
         `apart` holds none but those.
-    poor : bool array of shape (n,), optional
-        Faces that show too little to tell who somebody is. `auto` makes nobody of them.
+    shows : uint8 array of shape (n,), optional
+        How much each face shows (`Shows`). `auto` makes nobody of too little.
     recogniser : str, optional
         The file name of the network that made the embeddings.
     calibration : Calibration, optional
@@ -53,7 +54,7 @@ class GroupingTask:
     image: Int64 | None = None
     apart: Constraints | None = None
     apart_in_images: bool = False
-    poor: Bool | None = None
+    shows: HowMuch | None = None
     recogniser: str | None = None
     calibration: Calibration | None = None
     threshold: float | None = None
@@ -190,7 +191,7 @@ def _auto(task: GroupingTask) -> Grouping:
         # It finds the pairs of one image by itself, without what all vectors have in common.
         image_index=task.image if task.apart is None else None,
         constraints=task.apart,
-        poor=task.poor,
+        shows=task.shows,
         calibration=task.measured(),
         on_progress=task.on_progress,
         engine=task.engine,

@@ -86,8 +86,8 @@ def describe(
         )
     if count[Placement.POOR]:
         said.append(
-            f"{_faces_are(count[Placement.POOR])} too small, cut off or hardly one, and alone: nobody is "
-            "made of such."
+            f"{counted(count[Placement.POOR], 'face shows', 'faces show')} too little to tell who it is: "
+            "no new person is made of such faces."
         )
     if cannot:
         said.append(f"{counted(cannot, 'pair of faces was', 'pairs of faces were')} kept apart.")

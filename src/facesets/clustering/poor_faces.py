@@ -1,28 +1,116 @@
-"""Faces that show too little to tell who somebody is: they make nobody, and join whom they resemble.
+"""Faces that show too little to tell who somebody is: they make nobody new.
 
 Recognisers give blurred specks, cut heads and what is hardly a face much the same vector. Such faces are
-similar to one another, and clusters of them are nobody.
+similar to one another, and clusters of them are nobody. How much a face shows is told by the norm of its
+embedding, where the recogniser gives one that does; else by what is known of its pixels.
+
+References
+----------
+Kim et al., "AdaFace: quality adaptive margin for face recognition", CVPR 2022: the norm as image quality.
 """
 
+from enum import IntEnum
+
 import numpy as np
+from numpy.typing import NDArray
 
 from facesets.clustering.calibration import Calibration
 from facesets.clustering.centroids import coherence, unit_centres
 from facesets.clustering.constraints import Groups, Partners
 from facesets.clustering.engine import Engine
+from facesets.clustering.impostor_distribution import bulk, random_similarities
 from facesets.clustering.joining import nearest_centres, place_in_turn
+from facesets.clustering.recognisers import NormLimits, recogniser_named
 from facesets.clustering.vectors import Bool, Float32, Int64
 
 _ANCHOR_FACES = 4
+_FOUNDING_SHARE, _JOINING_SHARE = 0.69, 0.60
+"""The limits as shares of the median norm: those of w600k_mbf, at which nobody could say who it is."""
+
+_SAMPLE_FACES = 4000
+_FEWEST_FACES = 500
+_FEWEST_LOW = 20
 
 
-def set_aside(poor: Bool | None, known: Groups) -> Bool:
-    """Poor faces of which nobody said that they show one person with others. Shape (n,)."""
+class Shows(IntEnum):
+    """How much a face shows of who it is."""
+
+    NOTHING = 0
+    """Nobody can tell: it joins nobody and stands for nobody."""
+    LITTLE = 1
+    """It may join somebody, but makes nobody new."""
+    ENOUGH = 2
+
+
+HowMuch = NDArray[np.uint8]
+"""A value of `Shows` for each face."""
+
+
+def norm_limits(
+    recogniser: str | None, embedding: Float32, norm: Float32 | None, image: Int64
+) -> NormLimits | None:
+    """From which norms on faces show enough; None where norms do not tell, or too few are known.
+
+    A recogniser that nobody measured is measured by its faces: where those far below the median norm resemble
+    each other more than strangers above it do, norms tell.
+
+    Parameters
+    ----------
+    recogniser : str or None
+        The file name of the network that made the embeddings.
+    embedding : float32 array of shape (n, d)
+        Of unit length; some thousand faces are enough.
+    norm : float32 array of shape (n,) or None
+        NaN where unknown.
+    image : int64 array of shape (n,)
+        The image of each face.
+    """
+    known = recogniser_named(recogniser)
+    if known.norm_limits is not None or not known.norm_tells or norm is None:
+        return known.norm_limits
+    rows = np.flatnonzero(np.isfinite(norm))
+    if len(rows) < _FEWEST_FACES:
+        return None
+    middle = float(np.median(norm[rows]))
+    limits = NormLimits(round(_FOUNDING_SHARE * middle, 1), round(_JOINING_SHARE * middle, 1))
+    low, high = rows[norm[rows] < limits.joining], rows[norm[rows] >= middle]
+    if len(low) < _FEWEST_LOW:
+        return None
+    of_low, of_high = (random_similarities(embedding[some], image[some]) for some in map(_some, (low, high)))
+    if not len(of_low) or not len(of_high):
+        return None
+    # Neither the middle of the densest part nor a median minds that some pairs are one person's.
+    usual, spread = bulk(of_high)
+    return limits if np.median(of_low) >= usual + spread else None
+
+
+def _some(rows: Int64) -> Int64:
+    return rows[:: max(1, len(rows) // _SAMPLE_FACES)]
+
+
+def how_much_faces_show(norm: Float32 | None, limits: NormLimits | None, poor: Bool) -> HowMuch:
+    """What each face shows: by its norm where that tells, else by its pixels.
+
+    Parameters
+    ----------
+    poor : bool array of shape (n,)
+        Faces that are too small, cut off or hardly one.
+    """
+    by_pixels = np.where(poor, Shows.LITTLE, Shows.ENOUGH)
+    if norm is None or limits is None:
+        return by_pixels.astype(np.uint8)
+    by_norm = np.where(norm < limits.founding, Shows.LITTLE, Shows.ENOUGH)
+    by_norm[norm < limits.joining] = Shows.NOTHING
+    return np.where(np.isfinite(norm), by_norm, by_pixels).astype(np.uint8)
+
+
+def set_aside(shows: HowMuch | None, known: Groups) -> Bool:
+    """Faces that make nobody, and of which nobody said that they show one person with others. Shape (n,)."""
     count = len(known.group)
-    if poor is None:
+    if shows is None:
         return np.zeros(count, bool)
     single: Bool = np.bincount(known.group, minlength=count)[known.group] == 1
-    return poor & single
+    return (shows < Shows.ENOUGH) & single
 
 
 def join_people(

@@ -35,6 +35,8 @@ class PersonFaces:
         Of unit length.
     quality : float32 array of shape (n,)
         From 0 to 1.
+    clarity : float32 array of shape (n,)
+        How well each shows who it is; 0 for faces that show nothing, which stand for nobody who has others.
     year : int64 array of shape (n,)
         Of capture; 0 where unknown.
     pinned, dropped : bool array of shape (n,)
@@ -44,6 +46,7 @@ class PersonFaces:
     face_id: Int64
     embedding: Float32
     quality: Float32
+    clarity: Float32
     year: Int64
     pinned: Bool
     dropped: Bool
@@ -91,11 +94,12 @@ def prototypes_of(faces: PersonFaces) -> PersonPrototypes:
         faces.face_id[order],
         faces.embedding[order],
         faces.quality[order],
+        faces.clarity[order],
         faces.year[order],
         faces.pinned[order],
         faces.dropped[order],
     )
-    good = good_rows(faces.quality)
+    good = good_rows(faces.quality, faces.clarity)
     middle = _centroid(faces, good, is_era=False)
     exemplars = _exemplars(faces, good, middle)
     centroids = [each for each in (middle, *_era_centroids(faces, good)) if each is not None]
@@ -105,10 +109,13 @@ def prototypes_of(faces: PersonFaces) -> PersonPrototypes:
     )
 
 
-def good_rows(quality: Float32) -> Int64:
-    """The faces that a person is learnt from: the good ones, or all where none is."""
-    good = np.flatnonzero(quality >= GOOD_QUALITY)
-    return good if len(good) else np.arange(len(quality))
+def good_rows(quality: Float32, clarity: Float32) -> Int64:
+    """The faces that a person is learnt from: the good ones, else those that show something, else all."""
+    shows = clarity > 0
+    for some in (shows & (quality >= GOOD_QUALITY), shows):
+        if some.any():
+            return np.flatnonzero(some)
+    return np.arange(len(quality))
 
 
 def _centroid(faces: PersonFaces, rows: Int64, *, is_era: bool) -> Centroid | None:
@@ -133,7 +140,7 @@ def _exemplars(faces: PersonFaces, good: Int64, middle: Centroid | None) -> Int6
         keep = max(MAX_EXEMPLARS, -(-3 * len(free) // 4))
         free = free[np.sort(np.argsort(-nearness, kind="stable")[:keep])]
     if not chosen and len(free):
-        chosen.append(int(free[faces.quality[free].argmax()]))
+        chosen.append(int(free[(faces.quality[free] * faces.clarity[free]).argmax()]))
     while len(chosen) < MAX_EXEMPLARS and len(left := free[~np.isin(free, chosen)]):
         nearest = (faces.embedding[left] @ faces.embedding[chosen].T).max(axis=1)
         chosen.append(int(left[nearest.argmin()]))

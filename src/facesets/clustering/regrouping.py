@@ -19,6 +19,7 @@ from facesets.clustering.neighbourhood import near_faces
 from facesets.clustering.one_an_image import leave_clashing
 from facesets.clustering.owners import Owners, find_owners
 from facesets.clustering.person_matches import PersonMatches
+from facesets.clustering.poor_faces import HowMuch, Shows
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 
 NOBODY = -1
@@ -54,16 +55,16 @@ class KnownOwners:
         Two faces in one image are two people. None where that is not so.
     constraints : Constraints
         What humans said of pairs of faces.
-    poor : bool array of shape (n,), optional
-        Faces that show too little to tell who somebody is: nobody is made of them. Those of people for whom
-        a human vouches count as any.
+    shows : uint8 array of shape (n,), optional
+        How much each face shows (`Shows`): nobody is made of too little. Those of people for whom a human
+        vouches count as any.
     """
 
     person: Int64
     fixed: Bool
     image: Int64 | None
     constraints: Constraints
-    poor: Bool | None = None
+    shows: HowMuch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,9 @@ def regroup(
     if not len(seeds):
         return Regrouped.nothing(known.person)
     # Of whom a human vouches for it is said whom their faces show, however little that is.
-    poor = None if known.poor is None else known.poor & ~np.append(known.fixed, False)[known.person]
+    shows = known.shows
+    if shows is not None:
+        shows = np.where(np.append(known.fixed, False)[known.person], Shows.ENOUGH, shows).astype(np.uint8)
     near, large = _concerned(rows, known, seeds, calibration, most_faces)
     while True:
         some, weight = _representatives(near, known.person, large)
@@ -133,7 +136,7 @@ def regroup(
             rows[some],
             image_index=None if known.image is None else known.image[some],
             constraints=among(known.constraints, some, len(rows)),
-            poor=None if poor is None else poor[some],
+            shows=None if shows is None else shows[some],
             calibration=calibration,
             on_progress=on_progress,
             engine=engine,

@@ -61,8 +61,8 @@ class Recognizer:
     def embeddings_and_norms(self, crops: Sequence[Pixels]) -> tuple[Float32, Float32]:
         """Embeddings of unit length, and the length (n,) of each before: how much the face shows."""
         raw = self.raw_embeddings(crops)
-        norm: Float32 = np.linalg.norm(raw, axis=1)
-        unit: Float32 = raw / np.maximum(norm[:, None], 1e-12)
+        norm = np.linalg.norm(raw, axis=1).astype(np.float32)
+        unit: Float32 = raw / np.maximum(norm[:, None], np.float32(1e-12))
         return unit, norm
 
     def _run(self, crops: Sequence[Pixels]) -> Float32:

@@ -182,7 +182,8 @@ def test_how_much_a_face_shows_is_kept_from_the_first_and_filled_in_where_it_is_
     ]
     with store.writing(embedder.settings):
         store.commit([], [replace(each, faces=replace(each.faces, norm=None)) for each in records])
-    assert store.load().faces.norm is None or np.isnan(store.load().faces.norm).all()
+    lost = store.load().faces.norm
+    assert lost is None or np.isnan(lost).all()
     with store.writing(embedder.settings):
         summary = enrich(
             store,
@@ -194,4 +195,6 @@ def test_how_much_a_face_shows_is_kept_from_the_first_and_filled_in_where_it_is_
             stop=Stop(),
         )
     assert (summary.norms, summary.faces) == (len(found), 0)
-    np.testing.assert_allclose(store.load().faces.norm, found, rtol=1e-4)
+    measured = store.load().faces.norm
+    assert measured is not None
+    np.testing.assert_allclose(measured, found, rtol=1e-4)

@@ -9,6 +9,7 @@ from facesets.clustering import singletons_as_noise
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.clustering.neighbors import OnProgress
+from facesets.clustering.poor_faces import HowMuch, how_much_faces_show, norm_limits
 from facesets.files import printable
 from facesets.imaging.poor_faces import poor_in
 from facesets.imaging.quality import quality
@@ -18,7 +19,7 @@ from facesets.operations.grouping.result_folder import FoundResult, counts_of, o
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.people.grouping.matching import Steps, StoppedEarly
 from facesets.plurals import counted
-from facesets.records import Bool, Collection, Float32, Int64
+from facesets.records import Collection, Float32, Int64
 from facesets.results.apply_user_edits import (
     Carried,
     UserConstraints,
@@ -117,7 +118,7 @@ def _cluster(
             faces.image,
             options,
             recogniser,
-            poor=poor_in(collection),
+            shows=shown_in(collection),
             engine=engine,
             on_progress=reported,
         )
@@ -208,7 +209,7 @@ def group_faces(
     options: ClusterOptions,
     recogniser: str | None = None,
     *,
-    poor: Bool | None = None,
+    shows: HowMuch | None = None,
     engine: Engine = IN_PROCESS,
     on_progress: OnProgress | None = None,
 ) -> Grouping:
@@ -221,8 +222,8 @@ def group_faces(
         Faces with the same number are in one image.
     recogniser : str, optional
         The file name of the network that made the embeddings.
-    poor : bool array of shape (n,), optional
-        Faces that show too little to tell who somebody is. `auto` makes nobody of them.
+    shows : uint8 array of shape (n,), optional
+        How much each face shows (`Shows`). `auto` makes nobody of too little.
     engine : Engine
         Who compares the faces.
     on_progress : callable, optional
@@ -231,7 +232,7 @@ def group_faces(
     task = GroupingTask(
         embeddings=embeddings,
         image=None if options.same_image_ok else image,
-        poor=poor,
+        shows=shows,
         recogniser=recogniser,
         threshold=options.own_threshold(),
         min_cluster_size=options.min_cluster_size,
@@ -242,6 +243,13 @@ def group_faces(
     found = METHODS[options.method].group(task)
     used = {"same_image_ok": options.same_image_ok, **found.used}
     return replace(found, labels=singletons_as_noise(found.labels), used=used)
+
+
+def shown_in(collection: Collection) -> HowMuch:
+    """How much each face of a collection shows of who it is (`Shows`). Shape (faces,)."""
+    faces, recogniser = collection.faces, collection.settings.recogniser
+    limits = norm_limits(recogniser, faces.embedding, faces.norm, faces.image)
+    return how_much_faces_show(faces.norm, limits, poor_in(collection))
 
 
 def members_by_label(labels: Int64) -> list[Int64]:

@@ -7,10 +7,10 @@ from typing import TypeVar
 import numpy as np
 
 from facesets.clustering import average_linkage, same_image_pairs, singletons_as_noise
-from facesets.imaging.poor_faces import poor_in
+from facesets.clustering.poor_faces import Shows
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
-from facesets.operations.grouping.cluster import members_by_label
+from facesets.operations.grouping.cluster import members_by_label, shown_in
 from facesets.operations.grouping.extend_sets import ExtendedSets, grown_sets
 from facesets.operations.grouping.extended_result import COMMAND, ExtendedResult, Grown, completed
 from facesets.operations.grouping.nearest_group import join_known
@@ -168,15 +168,20 @@ def _grown_people(
     known_ids = known.face_ids()
     new = np.array([row for row, face in enumerate(ids) if face not in known_ids], np.int64)
     describe = face_describer(collection, quality(faces).total)
-    joined = join_known(collection, known, new, options)
+    # Other methods than `auto` take every face as it is.
+    shows = shown_in(collection)[new]
+    if before.made.options.get("method", "auto") != "auto":
+        shows = np.full(len(new), Shows.ENOUGH)
+    joined = np.full(len(new), -1, np.int64)
+    able = shows > Shows.NOTHING
+    joined[able] = join_known(collection, known, new[able], options)
     tally = _tally(joined, known)
     rest = new[joined < 0]
     for row, group in zip(new[joined >= 0], joined[joined >= 0], strict=True):
         [*known.groups.values(), *known.hidden.values()][group].append(describe(int(row)))
-    # Other methods than `auto` take every face as it is.
-    poor = poor_in(collection)[rest] & (before.made.options.get("method", "auto") == "auto")
     labels = np.full(len(rest), -1, np.int64)
-    labels[~poor] = _labels_of_rest(collection, rest[~poor], options)
+    founding = shows[joined < 0] == Shows.ENOUGH
+    labels[founding] = _labels_of_rest(collection, rest[founding], options)
     fresh = members_by_label(labels)
     names = following_names("person", known.names_in_use(), len(fresh))
     for name, members in zip(names, fresh, strict=True):

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from facesets.clustering import Scores
 from facesets.clustering import evaluate as score
+from facesets.clustering.poor_faces import HowMuch
 from facesets.errors import DamagedFile, Field, WrongUsage
 from facesets.files import printable
 from facesets.formats.plain_npz import read_columns
-from facesets.imaging.poor_faces import poor_in
-from facesets.operations.grouping.cluster import group_faces
+from facesets.operations.grouping.cluster import group_faces, shown_in
 from facesets.operations.options.cache import ClusterOptions
-from facesets.records import Bool, Collection, Float32, Int64
+from facesets.records import Collection, Float32, Int64
 
 PARENT_FOLDER = "parent-folder"
 
@@ -38,8 +38,8 @@ class Truth:
         Faces or photos that were named, but have no face in the collection.
     recogniser : str, optional
         The file name of the network that made the embeddings, where it is known.
-    poor : bool array of shape (n,), optional
-        Faces that show too little to tell who somebody is, where that is known.
+    shows : uint8 array of shape (n,), optional
+        How much each face shows (`Shows`), where that is known.
     """
 
     embedding: Float32
@@ -48,7 +48,7 @@ class Truth:
     row: Int64
     unknown: int = 0
     recogniser: str | None = None
-    poor: Bool | None = None
+    shows: HowMuch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,9 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
         raise WrongUsage(f"No face has a known person{missing}. Check {Field('truth')}.")
     results = []
     for options in trials:
-        labels = group_faces(truth.embedding, truth.image, options, truth.recogniser, poor=truth.poor).labels
+        labels = group_faces(
+            truth.embedding, truth.image, options, truth.recogniser, shows=truth.shows
+        ).labels
         results.append((Trial(options.method, cut(options), score(labels, truth.name)), labels))
     results.sort(key=lambda result: -result[0].scores.pairwise_f1 - result[0].scores.bcubed_f1)
     labels = _noise_apart(results[0][1])
@@ -153,7 +155,7 @@ def truth_of_folders(collection: Collection) -> Truth:
         image,
         rows,
         recogniser=used,
-        poor=poor_in(collection)[rows],
+        shows=shown_in(collection)[rows],
     )
 
 
@@ -194,7 +196,7 @@ def truth_of_csv(collection: Collection, path: Path) -> Truth:
         rows,
         unknown,
         recogniser=used,
-        poor=poor_in(collection)[rows],
+        shows=shown_in(collection)[rows],
     )
 
 

@@ -68,7 +68,7 @@ def test_a_face_that_is_too_small_says_so(library: Library) -> None:
             "UPDATE face_detections SET face_short = 20 WHERE id = %s", (face,)
         )
     )
-    assert "too small" in explain(library.database, face).verdict
+    assert "too little for a new person (by its pixels)" in explain(library.database, face).verdict
 
 
 def test_a_rival_raises_what_is_needed(library: Library) -> None:

@@ -37,6 +37,7 @@ from facesets.store.postgres.people.assignable import (
     sample_vectors,
     unassigned_vectors,
 )
+from facesets.store.postgres.people.poor_faces import library_norm_limits, people_shown_by_nothing
 from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes
 from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.runs import recorded_run
@@ -206,6 +207,10 @@ def compare_with_people(
     restored = 0 if options.dry_run else database.run(lambda connection: _restore(connection, by, run_id))
     progress.begin("Reading people")
     known = database.run(lambda connection: fresh_prototypes(connection, detector))
+    shown = database.run(library_norm_limits, detector)
+    if shown is not None:
+        some = replace(some, least_norm=shown.joining)
+        known = known.without(database.run(people_shown_by_nothing, detector, shown))
     head = database.run(lambda connection: active_head(connection, detector.model_id))
     if head is not None:
         known = replace(known, embedding=head.project(known.embedding))
@@ -251,7 +256,7 @@ def _limits(
         margin = made.margin
     reason = ""
     if options.threshold == "auto":
-        image, vectors = library.database.run(
+        image, _, vectors = library.database.run(
             lambda connection: sample_vectors(connection, detector, _SAMPLE)
         )
         vectors = vectors if head is None else head.project(vectors)

@@ -16,12 +16,18 @@ from facesets.operations.people.corrections.restoring import Restored, restore_p
 from facesets.operations.people.grouping.cluster_storing import Writing, store_decision
 from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary, summarised
 from facesets.operations.people.grouping.hierarchy import Placed
-from facesets.operations.people.grouping.library_faces import LoadedFaces, by_hierarchy, load_faces
+from facesets.operations.people.grouping.library_faces import (
+    LoadedFaces,
+    by_hierarchy,
+    load_faces,
+    without_smudges,
+)
 from facesets.operations.people.grouping.matching import Decision, StoppedEarly, decide
 from facesets.operations.people.grouping.obeying import obey
 from facesets.operations.people.grouping.regrouping import decide_again
 from facesets.operations.people.review.looking import look_at_everything
 from facesets.operations.people.review.waiting import waiting
+from facesets.plurals import counted
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
@@ -139,19 +145,25 @@ def _decide(
     recogniser = None if library.settings is None else library.settings.recogniser
     if options.method == "hdbscan":
         return by_hierarchy(loaded, said, options, progress, stop, new_id, recogniser)
-    if options.method == "auto":
-        return decide_again(
-            loaded.faces,
-            loaded.seen,
-            said,
-            options,
-            progress,
-            stop,
-            poor=loaded.poor,
-            recogniser=recogniser,
-            engine=engine,
-        ), None
-    return decide(loaded.faces, options, progress, stop, recogniser=recogniser, engine=engine), None
+    if options.method != "auto":
+        return decide(loaded.faces, options, progress, stop, recogniser=recogniser, engine=engine), None
+    faces, dissolved = without_smudges(loaded)
+    decision = decide_again(
+        faces,
+        loaded.seen,
+        said,
+        options,
+        progress,
+        stop,
+        shows=loaded.shows,
+        recogniser=recogniser,
+        engine=engine,
+    )
+    if not dissolved:
+        return decision, None
+    who = counted(dissolved, "unnamed person was", "unnamed people were")
+    sentence = f"{who} dissolved: their faces show too little to tell who they are."
+    return replace(decision, reasons=(sentence, *decision.reasons)), None
 
 
 def _look(library: Library, loaded: LoadedFaces, decision: Decision, joined: Joined) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from facesets.clustering import Constraints, same_image_pairs, singletons_as_noise
 from facesets.clustering.centroids import centroids
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
+from facesets.clustering.poor_faces import Shows
 from facesets.clustering.recognisers import recogniser_named
 from facesets.interfaces import Progress
 from facesets.operations.options.dual import DualOptions
@@ -63,7 +64,8 @@ class Others:
     def rows(self) -> Int64:
         """Their rows among the faces; the best ones, where only so many are wanted."""
         faces, most = self.loaded.faces, self.dual.dual_max_faces
-        rows = np.flatnonzero((faces.person < 0) & ~np.isin(faces.face_id, self.given))
+        free = (faces.person < 0) & (self.loaded.shows > Shows.NOTHING)
+        rows = np.flatnonzero(free & ~np.isin(faces.face_id, self.given))
         return rows if most is None else best(self.loaded.scope.quality, rows, most)
 
     def group(self, progress: Progress, stop: Stop, recogniser: str | None) -> Grouping:
@@ -81,7 +83,7 @@ class Others:
         task = GroupingTask(
             embeddings=embedding,
             apart=self._constraints(rows),
-            poor=self.loaded.poor[rows],
+            shows=self.loaded.shows[rows],
             recogniser=recogniser,
             threshold=eps if method.threshold == "max_cosine_distance" else 1.0 - eps,
             min_cluster_size=dual.unknown_min_size,

@@ -8,6 +8,7 @@ import numpy as np
 
 from facesets.clustering.incremental import Joined
 from facesets.clustering.one_an_image import leave_clashing
+from facesets.clustering.poor_faces import HowMuch, Shows
 from facesets.clustering.recognisers import recogniser_named
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
@@ -30,11 +31,14 @@ from facesets.store.postgres.people import peopled_faces as people
 from facesets.store.postgres.people.clusters import FaceClusters, clusters_of
 from facesets.store.postgres.people.face_scope import FaceScope, face_scope
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
-from facesets.store.postgres.people.poor_faces import poor_among
+from facesets.store.postgres.people.poor_faces import how_much_they_show
 from facesets.store.postgres.people.statements import Statements
 from facesets.store.postgres.people.unassigned import left_unassigned
 from facesets.store.postgres.people.upkeep import SINGLE
 from facesets.store.postgres.runs import last_options
+
+_FEWEST_FOUNDERS = 2
+"""Faces that show enough, without which no run makes a person."""
 
 JOINING = 0.65
 """Mean cosine similarity from which a face joins somebody who is not in its cluster, if nothing is said."""
@@ -45,7 +49,7 @@ class LoadedFaces:
     """The faces that a run is about, and those of known people, with what is known of their clusters.
 
     `hierarchy` is that in force, where the run goes on with it; `left_out` counts faces it is not about;
-    `poor` are faces that show too little to tell who somebody is.
+    `shows` is how much each face shows of who it is.
     """
 
     model_id: int
@@ -54,7 +58,7 @@ class LoadedFaces:
     scope: FaceScope
     hierarchy: Hierarchy | None
     seen: FacesBefore
-    poor: Bool
+    shows: HowMuch
     left_out: int
 
 
@@ -73,7 +77,9 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
     faces = people.load_peopled_faces(connection, detector)
     scope = face_scope(connection, detector, faces.face_id, options.time_bucket)
     in_pool = scope.of(options.min_quality) & ~_singles(clusters_of(connection, detector, faces.face_id))
-    wanted = (faces.person >= 0) | in_pool
+    shows = how_much_they_show(connection, detector, faces.face_id)
+    # `auto` knows what to do with faces that show nothing; other methods would make somebody of them.
+    wanted = (faces.person >= 0) | (in_pool & ((shows > Shows.NOTHING) | (options.method == "auto")))
     faces = faces.take(wanted)
     hierarchy = None
     if options.method == "hdbscan" and not options.full:
@@ -89,9 +95,27 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
             left_unassigned(connection, detector.id),
             last_options(connection, "cluster"),
         ),
-        poor_among(connection, detector, faces.face_id),
+        shows[wanted],
         int((~wanted).sum()),
     )
+
+
+def without_smudges(loaded: LoadedFaces) -> tuple[PeopledFaces, int]:
+    """The faces as if those people were nobody who would not be made today; and how many these are.
+
+    They are people for whom no human vouches, with hardly a face that shows enough to make somebody.
+    """
+    faces, poor = loaded.faces, loaded.shows < Shows.ENOUGH
+    count = len(faces.persons)
+    mine = faces.person >= 0
+    of_person = np.bincount(faces.person[mine], minlength=count)
+    enough = np.bincount(faces.person[mine & ~poor], minlength=count)
+    fixed = np.array([person in loaded.seen.fixed for person in faces.persons], bool)
+    gone = ~fixed & (of_person > 0) & (enough < _FEWEST_FOUNDERS) & (2 * enough < of_person)
+    if not gone.any():
+        return faces, 0
+    person = np.where(np.append(gone, False)[faces.person], -1, faces.person)
+    return replace(faces, person=person), int(gone.sum())
 
 
 def _singles(clusters: FaceClusters) -> Bool:

@@ -9,13 +9,14 @@ import numpy as np
 from facesets.clustering import calibrate
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.incremental import Joined
+from facesets.clustering.poor_faces import HowMuch
 from facesets.clustering.regrouping import KnownOwners, Regrouped, regroup
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.grouping.matching import Decision, Steps
 from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.plurals import counted
-from facesets.records import Bool, Int64
+from facesets.records import Int64
 from facesets.stop import Stop
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
 from facesets.store.postgres.people.statements import Statements
@@ -56,14 +57,14 @@ def decide_again(
     progress: Progress,
     stop: Stop,
     *,
-    poor: Bool | None = None,
+    shows: HowMuch | None = None,
     recogniser: str | None = None,
     engine: Engine = IN_PROCESS,
 ) -> Decision:
     """Group the faces that no run has seen, and what is near them; nothing where there are none.
 
-    `poor` are faces that show too little to tell who somebody is; `recogniser` is the file name of the
-    network that made the embeddings; `engine` compares the faces. Raises `StoppedEarly`.
+    `shows` is how much each face shows of who it is; `recogniser` is the file name of the network that made
+    the embeddings; `engine` compares the faces. Raises `StoppedEarly`.
     """
     seeds = _unseen(faces, seen, options)
     if not len(seeds):
@@ -76,7 +77,7 @@ def decide_again(
     reported = Steps(progress, stop, f"Grouping {counted(len(seeds), 'face')} and those near them")
     found = regroup(
         faces.embedding,
-        KnownOwners(faces.person, fixed, image, constraints_of(said, faces.face_id), poor),
+        KnownOwners(faces.person, fixed, image, constraints_of(said, faces.face_id), shows),
         seeds,
         measured,
         min_size=options.min_size,

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import numpy as np
 
+from facesets.clustering.poor_faces import Shows
 from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, NotFound
 from facesets.operations.options.assign import USUAL_MARGIN
@@ -25,7 +26,7 @@ from facesets.store.postgres.people.face_story import (
 from facesets.store.postgres.people.face_vectors import vectors_of_faces
 from facesets.store.postgres.people.people_list import face_lines
 from facesets.store.postgres.people.person_edits import faces_of_person
-from facesets.store.postgres.people.poor_faces import is_poor
+from facesets.store.postgres.people.poor_faces import how_much_they_show, library_norm_limits
 from facesets.store.postgres.people.prototypes import (
     Prototypes,
     kept_prototypes,
@@ -38,9 +39,6 @@ from facesets.store.postgres.people.steps import StepRow, find_step
 _NEAREST = 5
 _RIVALS = 4
 """Those who are most similar: two of them are neither whose the face is nor who is asked about."""
-
-
-_POOR = "It is too small, cut off or hardly a face: `cluster` makes nobody new of such faces."
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +149,8 @@ def _explain(connection: Connection, number: int, who: str | None, *, has_protot
     verdict = _refused(connection, number, about) or _verdict(
         face, about, runner_up, turning, thresholds["margin"], bound=bool(statements)
     )
-    if owner is None and is_poor(connection, detector, number):
-        verdict = f"{verdict} {_POOR}"
+    if owner is None:
+        verdict = _of_what_shows(connection, detector, face, verdict)
     return Explanation(
         face=number,
         photo=line.paths[0] if line.paths else "",
@@ -170,6 +168,24 @@ def _explain(connection: Connection, number: int, who: str | None, *, has_protot
         verdict=verdict,
         head="" if head is None else head.name,
     )
+
+
+def _of_what_shows(connection: Connection, detector: DetectorRow, face: FaceRow, verdict: str) -> str:
+    """The verdict about an unassigned face, with what it shows of who it is where that is too little."""
+    limits = library_norm_limits(connection, detector)
+    shows = how_much_they_show(connection, detector, np.array([face.id]), limits)[0]
+    measured = limits is not None and np.isfinite(face.norm)
+    if shows == Shows.NOTHING and limits is not None:
+        return (
+            f"It shows too little to tell who it is (norm {face.norm:.1f}, needs {limits.joining:g}): no run "
+            "assigns it, and nobody is asked about it."
+        )
+    if shows == Shows.LITTLE:
+        why = f"norm {face.norm:.1f}, needs {limits.founding:g}" if measured and limits else "by its pixels"
+        return (
+            f"{verdict} It shows too little for a new person ({why}): `cluster` makes nobody of such faces."
+        )
+    return verdict
 
 
 def _likenesses(

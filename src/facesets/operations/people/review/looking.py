@@ -15,6 +15,7 @@ import numpy as np
 from facesets.clustering import Calibration, calibrate
 from facesets.clustering.centroids import cluster_sums
 from facesets.clustering.person_matches import PersonMatches
+from facesets.clustering.poor_faces import Shows
 from facesets.clustering.questions import (
     faces_far_from_people,
     faces_near_people,
@@ -42,6 +43,7 @@ from facesets.store.postgres.people.candidates import (
 )
 from facesets.store.postgres.people.changes import ChangedPeople, changed_since
 from facesets.store.postgres.people.peopled_faces import PeopledFaces, active_people, people_now
+from facesets.store.postgres.people.poor_faces import how_much_they_show
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.statements import load_statements
 
@@ -88,6 +90,8 @@ def _looked_by_the_head_in_use(
     faces = database.run(people_now, faces)
     head = database.run(active_head, detector.model_id)
     known = database.run(last_looked_for, detector.model_id)
+    # Whose a face is that shows nothing, nobody can say.
+    faces = faces.take(database.run(how_much_they_show, detector, faces.face_id) > Shows.NOTHING)
     if head is not None:
         faces = replace(faces, embedding=head.project(faces.embedding))
     measured = _measured(known, faces, detector, head)
@@ -293,7 +297,8 @@ def _of_halves(faces: PeopledFaces, rest: Float32, measured: Calibration) -> Ite
 def _means(faces: PeopledFaces) -> Float32:
     """The mean face of each person; not of unit length."""
     counts = np.bincount(faces.person[faces.person >= 0], minlength=len(faces.persons))
-    means: Float32 = (cluster_sums(faces.embedding, faces.person) / counts[:, None]).astype(np.float32)
+    sums = cluster_sums(faces.embedding, faces.person)
+    means: Float32 = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
     return means
 
 

@@ -19,6 +19,7 @@ from facesets.store.postgres.people.candidates import (
 )
 from facesets.store.postgres.people.changes import ChangedPeople
 from facesets.store.postgres.people.cluster_means import ClusterMeans, faces_per_person, means_of_clusters
+from facesets.store.postgres.people.poor_faces import library_norm_limits, people_shown_by_nothing
 from facesets.store.postgres.people.prototypes import kept_prototypes
 
 _MOST_OF_PEOPLE = 5_000
@@ -43,6 +44,9 @@ def keep_questions_about_people(
         The others are as they were when questions were looked for last, and so are questions about them.
     """
     prototypes = kept_prototypes(connection, detector, exemplars=False)
+    limits = library_norm_limits(connection, detector)
+    if limits is not None:
+        prototypes = prototypes.without(people_shown_by_nothing(connection, detector, limits))
     persons, person = prototypes.persons, prototypes.person
     clusters = means_of_clusters(connection, detector)
     of_people = faces_per_person(connection, detector, persons)

@@ -10,7 +10,7 @@ import numpy as np
 
 from facesets.records import Float32, Int64
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, values, vector
+from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, gathered, values, vector
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
 
@@ -30,11 +30,14 @@ class Some:
         When their photos were taken, by the camera's clock.
     most : int, optional
         So many at most, those of the best quality.
+    least_norm : float, optional
+        No faces whose norm is known to be lower.
     """
 
     found_since: datetime | date | None = None
     taken_since: date | None = None
     most: int | None = None
+    least_norm: float | None = None
 
 
 _COUNT: LiteralString = """
@@ -42,7 +45,8 @@ _COUNT: LiteralString = """
     WHERE f.person_id IS NULL AND f.detector_id = %(detector)s
         AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
         AND (%(taken)s::date IS NULL OR EXISTS (
-            SELECT FROM images i WHERE i.id = f.image_id AND i.taken >= %(taken)s::date))"""
+            SELECT FROM images i WHERE i.id = f.image_id AND i.taken >= %(taken)s::date))
+        AND (f.norm < %(least_norm)s::real) IS NOT TRUE"""
 # CASE: of `vector_dims` alone PostgreSQL expects that hardly any row fits, and puts all vectors on disk.
 _VECTORS: LiteralString = """
     COPY (SELECT e.face_id, e.embedding FROM (
@@ -51,6 +55,7 @@ _VECTORS: LiteralString = """
                 AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
                 AND (%(taken)s::date IS NULL OR EXISTS (
                     SELECT FROM images i WHERE i.id = f.image_id AND i.taken >= %(taken)s::date))
+                AND (f.norm < %(least_norm)s::real) IS NOT TRUE
             ORDER BY CASE WHEN %(most)s::bigint IS NULL THEN 0 ELSE -f.quality END,
                 CASE WHEN %(most)s::bigint IS NULL THEN 0 ELSE f.id END
             LIMIT %(most)s) AS chosen
@@ -89,27 +94,28 @@ def _parameters(detector: DetectorRow, some: Some) -> dict[str, object]:
         "found": some.found_since,
         "taken": some.taken_since,
         "most": some.most,
+        "least_norm": some.least_norm,
     }
 
 
-def sample_vectors(connection: Connection, detector: DetectorRow, count: int) -> tuple[Int64, Float32]:
-    """Vectors of about so many faces, with a person or without, spread evenly; and their images."""
+def sample_vectors(
+    connection: Connection, detector: DetectorRow, count: int
+) -> tuple[Int64, Float32, Float32]:
+    """Images, norms and vectors of about so many faces, with a person or without, spread evenly."""
     dimension = detector.settings.dimension
     blocks = copy_out(
         connection,
-        """COPY (SELECT f.image_id, e.embedding FROM (
-                SELECT id, image_id FROM face_detections WHERE detector_id = %(detector)s
+        """COPY (SELECT f.image_id, f.norm, e.embedding FROM (
+                SELECT id, image_id, norm FROM face_detections WHERE detector_id = %(detector)s
                 ORDER BY hashint8(id) LIMIT %(count)s) AS f
             JOIN face_embeddings e ON e.face_id = f.id
             WHERE e.model_id = %(model)s AND vector_dims(e.embedding) = %(dimension)s)
             TO STDOUT (FORMAT BINARY)""",
         {"detector": detector.id, "model": detector.model_id, "dimension": dimension, "count": count},
-        {"image": INT8, "embedding": vector(dimension)},
+        {"image": INT8, "norm": FLOAT4, "embedding": vector(dimension)},
     )
-    parts = [
-        (rows["image"].astype(np.int64), values(rows, "embedding").astype(np.float32)) for rows in blocks
-    ]
-    return np.concatenate([image for image, _ in parts]), np.concatenate([rows for _, rows in parts])
+    found = gathered(blocks, [("image", np.int64), ("norm", np.float32), ("embedding", np.float32)])
+    return found["image"], found["norm"], found["embedding"]
 
 
 def rejected_people(connection: Connection) -> list[tuple[int, UUID]]:

@@ -17,6 +17,8 @@ class FaceRow:
     ----------
     assigned_by, assigned_at : str
         Empty for a face without a person.
+    norm : float
+        NaN where it is not known.
     embedding : float32 array of shape (d,), or None
     """
 
@@ -26,6 +28,7 @@ class FaceRow:
     assigned_by: str
     assigned_at: str
     quality: float
+    norm: float
     embedding: Float32 | None
 
 
@@ -36,16 +39,15 @@ def find_face(connection: Connection, face: int) -> FaceRow | None:
                 CASE WHEN f.person_id IS NULL THEN '' ELSE coalesce(f.assigned_by, '') END,
                 CASE WHEN f.person_id IS NULL THEN ''
                     ELSE coalesce(to_char(f.assigned_at, 'YYYY-MM-DD HH24:MI'), '') END,
-                f.quality, e.embedding::real[]
+                f.quality, f.norm, e.embedding::real[]
             FROM face_detections f LEFT JOIN face_embeddings e ON e.face_id = f.id
             WHERE f.id = %s""",
         (face,),
     ).fetchone()
     if row is None:
         return None
-    number, detector, person, by, at, quality, embedding = row
-    vector = None if embedding is None else np.array(embedding, np.float32)
-    return FaceRow(number, detector, person, by, at, quality, vector)
+    *known, embedding = row
+    return FaceRow(*known, None if embedding is None else np.array(embedding, np.float32))
 
 
 def last_step_of_face(connection: Connection, face: int) -> int | None:

@@ -1,59 +1,75 @@
-"""Which faces of the library show too little to tell who somebody is."""
+"""How much the library's faces show of who somebody is."""
+
+from uuid import UUID
 
 import numpy as np
 
+from facesets.clustering.poor_faces import HowMuch, how_much_faces_show, norm_limits
+from facesets.clustering.recognisers import NormLimits, recogniser_named
 from facesets.imaging.poor_faces import face_limits, poor_faces
-from facesets.records import Bool, Int64
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.records import Int64
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT4, INT8, copy_out, float4_array, gathered
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.assignable import sample_vectors
+
+_SAMPLE_FACES = 8000
 
 
-def poor_among(connection: Connection, detector: DetectorRow, face_ids: Int64) -> Bool:
-    """Which of these faces (ascending numbers) show too little. Shape (n,)."""
-    limits = face_limits(detector.settings.recogniser)
-    if limits.is_of_size_only:
-        small = connection.execute(
-            "SELECT id FROM face_detections WHERE detector_id = %s AND face_short < %s",
-            (detector.id, limits.least_short_px),
-        )
-        return np.isin(face_ids, np.array([face for (face,) in small], np.int64))
+def library_norm_limits(connection: Connection, detector: DetectorRow) -> NormLimits | None:
+    """From which norms on faces of this detector show enough; as `norm_limits`."""
+    name = detector.settings.recogniser
+    known = recogniser_named(name)
+    if known.norm_limits is not None or not known.norm_tells:
+        return known.norm_limits
+    image, norm, vectors = sample_vectors(connection, detector, _SAMPLE_FACES)
+    return norm_limits(name, vectors, norm, image)
+
+
+def how_much_they_show(
+    connection: Connection, detector: DetectorRow, face_ids: Int64, limits: NormLimits | None = None
+) -> HowMuch:
+    """How much each of these faces (ascending numbers) shows (`Shows`). Shape (n,).
+
+    `limits` are those of the library where they are known already.
+    """
+    limits = limits or library_norm_limits(connection, detector)
+    only = int(face_ids[0]) if len(face_ids) == 1 else None
     blocks = copy_out(
         connection,
-        """COPY (SELECT f.id, f.face_short, f.kps, i.width, i.height
-            FROM face_detections f JOIN images i ON i.id = f.image_id WHERE f.detector_id = %(detector)s
+        """COPY (SELECT f.id, f.norm, f.face_short, f.kps, i.width, i.height
+            FROM face_detections f JOIN images i ON i.id = f.image_id
+            WHERE f.detector_id = %(detector)s AND (%(only)s::bigint IS NULL OR f.id = %(only)s::bigint)
             ORDER BY f.id) TO STDOUT (FORMAT BINARY)""",
-        {"detector": detector.id},
-        {"id": INT8, "short": FLOAT4, "kps": float4_array(10), "width": INT4, "height": INT4},
+        {"detector": detector.id, "only": only},
+        {
+            "id": INT8,
+            "norm": FLOAT4,
+            "short": FLOAT4,
+            "kps": float4_array(10),
+            "width": INT4,
+            "height": INT4,
+        },
     )
-    of_column = {
-        "id": np.int64,
-        "short": np.float32,
-        "kps": np.float32,
-        "width": np.int64,
-        "height": np.int64,
-    }
-    found = gathered(blocks, list(of_column.items()))
+    columns = [(name, np.float32) for name in ("norm", "short", "kps")]
+    found = gathered(blocks, [*columns, *((name, np.int64) for name in ("id", "width", "height"))])
     place = np.searchsorted(found["id"], face_ids)
-    kps = found["kps"][place].reshape(-1, 5, 2)
-    return poor_faces(limits, found["short"][place], kps, found["width"][place], found["height"][place])
+    found = {name: column[place] for name, column in found.items()}
+    poor = poor_faces(
+        face_limits(detector.settings.recogniser),
+        found["short"],
+        found["kps"].reshape(-1, 5, 2),
+        found["width"],
+        found["height"],
+    )
+    return how_much_faces_show(found["norm"], limits, poor)
 
 
-def is_poor(connection: Connection, detector: DetectorRow, face: int) -> bool:
-    """Whether one face shows too little."""
-    short, kps, width, height = only_row(
-        connection.execute(
-            """SELECT f.face_short, f.kps, i.width, i.height
-                FROM face_detections f JOIN images i ON i.id = f.image_id WHERE f.id = %s""",
-            (face,),
-        )
+def people_shown_by_nothing(connection: Connection, detector: DetectorRow, limits: NormLimits) -> list[UUID]:
+    """People all of whose faces show nothing of who they are."""
+    rows = connection.execute(
+        """SELECT person_id FROM face_detections WHERE detector_id = %s AND person_id IS NOT NULL
+            GROUP BY 1 HAVING bool_and(norm < %s::real)""",
+        (detector.id, limits.joining),
     )
-    return bool(
-        poor_faces(
-            face_limits(detector.settings.recogniser),
-            np.array([short], np.float32),
-            np.array(kps, np.float32).reshape(1, 5, 2),
-            np.array([width], np.int64),
-            np.array([height], np.int64),
-        )[0]
-    )
+    return [person for (person,) in rows]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
+from facesets.clustering.recognisers import NormLimits
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import (
@@ -19,6 +20,7 @@ from facesets.store.postgres.copying import (
     INT8,
     copy_in,
     copy_out,
+    float4_array,
     text,
     times,
     values,
@@ -27,6 +29,7 @@ from facesets.store.postgres.copying import (
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.kept_states import replacing_kept
+from facesets.store.postgres.people.poor_faces import library_norm_limits
 
 _FACES_AT_ONCE = 100_000
 """So many faces are read at once when prototypes are made: 200 MiB of vectors."""
@@ -85,8 +88,9 @@ def _make(connection: Connection, detector: DetectorRow, sources: Sequence[Proto
         )
     }
     made: list[_Row] = []
+    limits = library_norm_limits(connection, detector)
     for person, faces in _faces_by_person(connection, detector, persons):
-        made += _prototypes(person, faces, said)
+        made += _prototypes(person, faces, said, limits)
     _keep(connection, detector, made)
     there = [each for each in sources if each.faces]
     count = Counter(row.person for row in made)
@@ -112,7 +116,8 @@ def _faces_by_person(
     blocks = list(
         copy_out(
             connection,
-            """COPY (SELECT f.person_id, f.id, f.quality, coalesce(i.taken, '-infinity'), e.embedding
+            """COPY (SELECT f.person_id, f.id, f.quality, f.norm, f.pose, coalesce(i.taken, '-infinity'),
+                    e.embedding
                 FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id
                     JOIN images i ON i.id = f.image_id
                 WHERE f.person_id = ANY(%(persons)s::uuid[]) AND e.model_id = %(model)s
@@ -122,6 +127,8 @@ def _faces_by_person(
                 "person": UUID_FIELD,
                 "id": INT8,
                 "quality": FLOAT4,
+                "norm": FLOAT4,
+                "pose": float4_array(3),
                 "taken": INT8,
                 "embedding": vector(dimension),
             },
@@ -136,7 +143,9 @@ def _faces_by_person(
         yield UUID(bytes=bytes(rows["person"][first[place]])), rows[order[begin:end]]
 
 
-def _prototypes(person: UUID, rows: NDArray[Any], said: Mapping[tuple[int, UUID], bool]) -> Iterator[_Row]:
+def _prototypes(
+    person: UUID, rows: NDArray[Any], said: Mapping[tuple[int, UUID], bool], limits: NormLimits | None
+) -> Iterator[_Row]:
     """What stands for one person."""
     # The package brings SciPy, which whoever finds nothing sources can do without.
     from facesets.clustering.prototypes import PersonFaces, prototypes_of
@@ -151,6 +160,7 @@ def _prototypes(person: UUID, rows: NDArray[Any], said: Mapping[tuple[int, UUID]
             face_id=face_id,
             embedding=embedding,
             quality=rows["quality"].astype(np.float32),
+            clarity=_clarity(rows, limits),
             year=np.where(dated, taken.astype("datetime64[Y]").astype(np.int64) + 1970, 0),
             pinned=np.array([each is True for each in about], bool),
             dropped=np.array([each is False for each in about], bool),
@@ -163,6 +173,21 @@ def _prototypes(person: UUID, rows: NDArray[Any], said: Mapping[tuple[int, UUID]
         days = day[each.rows]
         span = (int(days.min()), int(days.max())) if each.is_era else None
         yield _Row(person, each.vector, faces=len(each.rows), days=span)
+
+
+def _clarity(rows: NDArray[Any], limits: NormLimits | None) -> Float32:
+    """How well each face shows who it is: the norm as a share of the founding limit, less when turned away.
+
+    0 where it shows nothing, 1 where the norm does not tell.
+    """
+    count = len(rows)
+    if limits is None:
+        return np.ones(count, np.float32)
+    norm, pose = rows["norm"].astype(np.float32), values(rows, "pose").astype(np.float32)
+    frontal = np.clip(np.cos(np.radians(np.nan_to_num(pose[:, :2]))).prod(axis=1), 0.1, 1)
+    clarity = np.where(np.isfinite(norm), norm / limits.founding * frontal, 1)
+    clarity[norm < limits.joining] = 0
+    return clarity.astype(np.float32)
 
 
 def _keep(connection: Connection, detector: DetectorRow, made: Sequence[_Row]) -> None:

@@ -4,7 +4,7 @@ Every person's prototypes carry a fingerprint of what they were made of. So what
 SQL too, makes them stale; whoever reads them makes the stale ones again first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
@@ -47,6 +47,19 @@ class Prototypes:
         """Which are single faces; the others are centroids. Shape (k,)."""
         exemplar: Bool = self.face_id >= 0
         return exemplar
+
+    def without(self, persons: Collection[UUID]) -> "Prototypes":
+        """Those of everybody else."""
+        if not persons:
+            return self
+        stays = np.array([person not in persons for person in self.persons], bool)
+        rows = stays[self.person]
+        return Prototypes(
+            [person for person, kept in zip(self.persons, stays, strict=True) if kept],
+            (np.cumsum(stays) - 1)[self.person[rows]],
+            self.face_id[rows],
+            self.embedding[rows],
+        )
 
 
 def fresh_prototypes(
@@ -186,12 +199,13 @@ def _sources(
     return [PrototypeSource(*row) for row in rows]
 
 
-_VERSION = 1
+_VERSION = 2
 """Another one makes all prototypes again: to be raised when they are chosen otherwise."""
 _SOURCES: LiteralString = """
     WITH ours AS (SELECT id FROM detectors WHERE model_id = %(model)s),
     counted AS (
-        SELECT person_id, count(*) AS faces, bit_xor(hashint8extended(id, %(version)s)) AS fingerprint
+        SELECT person_id, count(*) AS faces,
+            bit_xor(hashint8extended(id, 2 * %(version)s + (norm <> 'NaN')::int)) AS fingerprint
         FROM face_detections
         WHERE person_id IS NOT NULL AND detector_id IN (SELECT id FROM ours)
             AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))

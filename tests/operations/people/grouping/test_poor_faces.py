@@ -1,0 +1,161 @@
+"""Faces that show too little to tell who somebody is: they make nobody, whatever is run how often."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import cluster, face_of, heart_of, rows, who_is
+from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
+
+from facesets.operations.options.assign import AssignOptions
+from facesets.operations.people.assigning.assigning import AssignSummary, assign
+from facesets.operations.people.corrections import history, naming
+from facesets.operations.people.review.explaining import explain
+from facesets.operations.people.review.questions import next_questions
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+MBF = replace(SETTINGS, recogniser="w600k_mbf.onnx", recogniser_sha256="dd" * 32)
+"""Whose limits were measured: 16 for founding, 14 for joining."""
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    return Library(database)
+
+
+def add(library: Library, who: str, images: int, norm: float, *, seed: int = 0) -> None:
+    """Images of one face each, at `/WHO-SEED-NUMBER.jpg`; faces of smudges are alike as one person's."""
+    rng = np.random.default_rng(seed)
+    files, found = [], []
+    for number in range(images):
+        label = f"{who}-{seed}-{number}"
+        vector = heart_of(who) + rng.standard_normal(512) * 0.3
+        face = replace(
+            made_faces(1),
+            box=np.array([[10, 10, 210, 210]], np.float32),
+            face_short=np.full(1, 200, np.float32),
+            embedding=(vector / np.linalg.norm(vector)).astype(np.float32)[None],
+            norm=np.full(1, norm, np.float32),
+        )
+        image = replace(made_image(label, 1), faces=face)
+        files.append(made_file(f"/{label}.jpg", image))
+        found.append(image)
+    with library.writing(MBF):
+        library.commit(files, found)
+
+
+def given(library: Library, threshold: float | str = 0.5) -> AssignSummary:
+    return assign(library, AssignOptions(threshold=threshold), progress=SilentProgress(), stop=Stop())  # type: ignore[arg-type]
+
+
+def call(library: Library, who: str, text: str) -> None:
+    naming.name(library.database, who, text, into=False, face=False, by="")
+
+
+def everybody(library: Library) -> list[tuple[object, ...]]:
+    return rows(library.database, "SELECT id, person_id, cluster FROM face_detections ORDER BY id")
+
+
+def test_smudges_make_nobody_and_are_given_to_nobody_and_nobody_is_asked_about_them(library: Library) -> None:
+    add(library, "anna", 4, 23)
+    add(library, "smudge", 9, 10)
+    first = cluster(library)
+    assert first.new_persons == 1
+    anna = who_is(library, "anna-0-0")
+    call(library, anna, "Anna")
+    assert not any(who_is(library, f"smudge-0-{i}") for i in range(9))
+    # More of Anna that shows nothing is nobody's, however similar.
+    add(library, "anna", 3, 13.9, seed=1)
+    before = everybody(library)
+    for _ in range(3):
+        cluster(library)
+        assert given(library).assigned == 0
+    assert everybody(library) == before
+    assert next_questions(library.database) == []
+    verdict = explain(library.database, face_of(library, "anna-1-0")).verdict
+    assert verdict.startswith("It shows too little to tell who it is (norm 13.9, needs 14)")
+
+
+def test_a_face_that_shows_a_little_joins_but_makes_nobody(library: Library) -> None:
+    add(library, "anna", 5, 23)
+    add(library, "anna", 1, 15, seed=1)
+    add(library, "smudge", 6, 15)
+    assert cluster(library).new_persons == 1
+    assert who_is(library, "anna-1-0") == who_is(library, "anna-0-0") != ""
+    assert who_is(library, "smudge-0-0") == ""
+
+
+def test_a_small_face_whose_vector_is_long_makes_somebody(library: Library) -> None:
+    add(library, "anna", 2, 19)
+    rows(library.database, "UPDATE face_detections SET face_short = 20 RETURNING id")
+    assert cluster(library).new_persons == 1
+
+
+@pytest.mark.parametrize("method", ["hdbscan", "components"])
+def test_other_methods_make_nobody_of_what_shows_nothing(library: Library, method: str) -> None:
+    add(library, "anna", 5, 23)
+    add(library, "bert", 5, 23)
+    add(library, "smudge", 9, 10)
+    assert cluster(library, method=method).new_persons == 2
+
+
+def test_people_made_of_smudges_are_dissolved_once_that_is_known_but_not_those_of_a_human(
+    library: Library,
+) -> None:
+    add(library, "anna", 4, float("nan"))
+    add(library, "smudge", 5, float("nan"))
+    add(library, "shadow", 5, float("nan"))
+    assert cluster(library).new_persons == 3
+    call(library, who_is(library, "shadow-0-0"), "Grandfather in the dark")
+    rows(
+        library.database,
+        """UPDATE face_detections f SET norm = CASE WHEN p.path LIKE '/anna%' THEN 23 ELSE 11 END
+            FROM image_paths p WHERE p.image_id = f.image_id RETURNING f.id""",
+    )
+    smudge = who_is(library, "smudge-0-0")
+    before = everybody(library)
+    dissolved = cluster(library)
+    assert (dissolved.dissolved, dissolved.regrouped) == (1, 5)
+    assert "1 unnamed person was dissolved" in dissolved.reasons[0]
+    assert who_is(library, "smudge-0-0") == ""
+    assert who_is(library, "shadow-0-0") != "" != who_is(library, "anna-0-0")
+    after = everybody(library)
+    assert cluster(library).step is None
+    assert given(library).assigned == 0
+    assert everybody(library) == after
+    # A step like any other.
+    history.undo(library.database, by="")
+    assert everybody(library) == before
+    assert who_is(library, "smudge-0-0") == smudge
+
+
+def test_whoever_has_only_smudges_draws_no_new_faces(library: Library) -> None:
+    add(library, "shadow", 5, float("nan"))
+    cluster(library)
+    call(library, who_is(library, "shadow-0-0"), "Shadow")
+    rows(library.database, "UPDATE face_detections SET norm = 11 RETURNING id")
+    add(library, "shadow", 1, 20, seed=1)
+    assert given(library).assigned == 0
+    # Who is not named by a human is nobody yet.
+    assert who_is(library, "shadow-1-0") == ""
+
+
+def test_reference_faces_show_who_somebody_is_as_soon_as_that_is_known(library: Library) -> None:
+    add(library, "anna", 4, float("nan"))
+    cluster(library)
+    given(library)
+    worst = rows(
+        library.database,
+        "SELECT face_id FROM person_prototypes WHERE face_id IS NOT NULL ORDER BY id LIMIT 1",
+    )[0][0]
+    rows(
+        library.database,
+        f"UPDATE face_detections SET norm = CASE id WHEN {worst} THEN 12 ELSE 23 END RETURNING id",
+    )
+    given(library)
+    chosen = rows(library.database, "SELECT face_id FROM person_prototypes WHERE face_id IS NOT NULL")
+    assert len(chosen) == 3
+    assert (worst,) not in chosen
