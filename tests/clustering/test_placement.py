@@ -21,7 +21,7 @@ def test_one_is_spoken_of_as_one() -> None:
     for words in (
         "2 faces are certain",
         "2 faces are noise",
-        "2 faces are too small",
+        "2 faces show too little",
         "2 pairs of faces were",
     ):
         assert words in several

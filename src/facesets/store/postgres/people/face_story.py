@@ -46,8 +46,9 @@ def find_face(connection: Connection, face: int) -> FaceRow | None:
     ).fetchone()
     if row is None:
         return None
-    *known, embedding = row
-    return FaceRow(*known, None if embedding is None else np.array(embedding, np.float32))
+    number, detector, person, by, at, quality, norm, embedding = row
+    vector = None if embedding is None else np.array(embedding, np.float32)
+    return FaceRow(number, detector, person, by, at, quality, norm, vector)
 
 
 def last_step_of_face(connection: Connection, face: int) -> int | None:
