@@ -12,6 +12,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.candidates import FaceCandidate, replace_face_candidates
 from facesets.store.postgres.people.person_ages import aged_faces
+from facesets.store.postgres.people.poor_faces import library_norm_limits
 from facesets.store.postgres.people.prototypes import similarity_to_centroids
 from facesets.store.postgres.people.said_births import said_births
 
@@ -32,7 +33,10 @@ def keep_questions_about_ages(
     persons : sequence of UUID, optional
         Only their faces are looked at; of the others all is as it was.
     """
-    faces = aged_faces(connection, persons, detector.id)
+    limits = library_norm_limits(connection, detector)
+    faces = aged_faces(
+        connection, persons, detector.id, least_norm=None if limits is None else limits.joining
+    )
     said = said_births(connection, faces.persons)
     found = contradicting_faces(
         faces.person,

@@ -160,9 +160,16 @@ def _make(connection: Connection, sources: dict[UUID, tuple[int, int]]) -> None:
 
 
 def aged_faces(
-    connection: Connection, persons: Sequence[UUID] | None = None, detector_id: int | None = None
+    connection: Connection,
+    persons: Sequence[UUID] | None = None,
+    detector_id: int | None = None,
+    *,
+    least_norm: float | None = None,
 ) -> AgedFaces:
-    """The faces that have an age, of some people or of everybody; those of one detector, if it is given."""
+    """The faces that have an age, of some people or of everybody; those of one detector, if it is given.
+
+    With `least_norm` without those whose norm is known to be lower.
+    """
     columns = gathered(
         copy_out(
             connection,
@@ -171,9 +178,14 @@ def aged_faces(
                 FROM face_detections f JOIN images i ON i.id = f.image_id
                 WHERE f.person_id IS NOT NULL AND f.age IS NOT NULL
                     AND (%(detector)s::smallint IS NULL OR f.detector_id = %(detector)s)
-                    AND (%(persons)s::uuid[] IS NULL OR f.person_id = ANY(%(persons)s::uuid[])))
+                    AND (%(persons)s::uuid[] IS NULL OR f.person_id = ANY(%(persons)s::uuid[]))
+                    AND (f.norm < %(least)s::real) IS NOT TRUE)
                 TO STDOUT (FORMAT BINARY)""",
-            {"persons": None if persons is None else list(persons), "detector": detector_id},
+            {
+                "persons": None if persons is None else list(persons),
+                "detector": detector_id,
+                "least": least_norm,
+            },
             {"person": UUID_FIELD, "id": INT8, "taken": FLOAT4, "age": FLOAT4, "male": FLOAT4},
         ),
         [("person", UUID_FIELD), ("id", np.int64), *((name, np.float64) for name in _NUMBERS)],
