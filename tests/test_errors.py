@@ -4,16 +4,19 @@ import ast
 import copy
 import pickle
 import re
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from subprocess import list2cmdline
+from types import SimpleNamespace
 
 import pytest
 
 import facesets
 from facesets import errors
 from facesets.cli.wording import worded
-from facesets.errors import CannotWrite, Command, Field, MissingExtra, RecogniserMismatch, Sentence
+from facesets.errors import CannotWrite, Command, Field, MissingExtra, RecogniserMismatch, Sentence, quoted
 from tests.fixtures.parsing import commands
 
 SOURCE = Path(facesets.__file__).parent
@@ -36,9 +39,9 @@ def test_a_missing_part_that_scripts_install_can_add_is_named_with_its_flag(extr
 
 
 def test_a_sentence_is_neutral_until_it_is_worded_for_a_terminal() -> None:
-    assert str(error()) == "Use det_size 640 or pack, or run `models pull x y force`."
+    assert str(error()) == "Use det_size 640 or pack, or run `models pull 'x y' force`."
     assert worded(error().sentence) == (
-        "Use --det-size 640 or --pack, or run `facesets models pull x y --force`."
+        "Use --det-size 640 or --pack, or run `facesets models pull 'x y' --force`."
     )
 
 
@@ -66,7 +69,7 @@ def test_no_text_of_a_user_is_taken_for_a_placeholder_and_none_stops_a_sentence(
     said = Sentence(f"{text} {Field('pack', text)}")
     assert said.parts
     if text.isprintable():
-        assert worded(said) == f"{text} --pack {text}"
+        assert worded(said) == f"{text} --pack {quoted(text)}"
 
 
 def test_copies_and_pickles_keep_what_a_sentence_names() -> None:
@@ -127,3 +130,28 @@ def test_what_errors_name_exists() -> None:
     for place, call in _calls({"Command"}):
         if isinstance(call.args[0], ast.Constant):
             assert call.args[0].value in known, place
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["", "a b", "it's", 'the "best"', "$HOME", "`id`", "a;b", "a\\b", "*", "~", "-x y", "Zoë", "1.npz"],
+)
+def test_a_shell_gives_a_program_what_was_quoted(word: str) -> None:
+    said = subprocess.run(
+        ["/bin/sh", "-c", f"printf '[%s]' {quoted(word)} {Field('x_y', word or '-').flag}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == f"[{word}][--x-y][{word or '-'}]"
+
+
+def test_on_windows_paths_are_quoted_as_its_programs_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "os", SimpleNamespace(name="nt"))
+    assert [quoted(word) for word in (r"C:\me\a.npz", r"C:\my photos", "C:\\my photos\\", "a&b")] == [
+        r"C:\me\a.npz",
+        r'"C:\my photos"',
+        r'"C:\my photos\\"',
+        '"a&b"',
+    ]
+    assert list2cmdline([r"a\"b c"]) == quoted(r"a\"b c")

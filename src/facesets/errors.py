@@ -24,9 +24,22 @@ an option or a command, it holds as data: a terminal words it as a flag, a brows
 errors are not in this tree: they surface as tracebacks.
 """
 
+import os
 import re
+import shlex
 from dataclasses import dataclass
 from typing import ClassVar, Self
+
+
+def quoted(word: str) -> str:
+    """A word as it is typed in a shell of this system: as it is where that is safe, else in quotes."""
+    plain = shlex.quote(word)
+    if os.name != "nt" or plain == word:
+        return plain
+    if re.fullmatch(r"[\w@+=:,./\\-]+", word, re.ASCII):
+        return word  # A backslash only parts folders there.
+    # The backslashes before a quotation mark, and before the one at the end, count twice.
+    return '"' + re.sub(r'(\\+)($|")', r"\1\1\2", word).replace('"', '\\"') + '"'
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,12 @@ class Field:
         """The field's name and the value."""
         return f"{self.name} {self.value}" if self.value else self.name
 
+    @property
+    def flag(self) -> str:
+        """The option as it is typed."""
+        flag = f"--{self.name.replace('_', '-')}"
+        return f"{flag} {quoted(self.value)}" if self.value else flag
+
     def __format__(self, _spec: str) -> str:
         """As f-strings hand it to a `Sentence`."""
         return f"\x02{self.name}\x1f{self.value}\x03"
@@ -47,7 +66,7 @@ class Field:
 
 @dataclass(frozen=True, init=False)
 class Command:
-    """A command by its name, such as `models pull`, with its arguments."""
+    """A command by its name, such as `models pull`, with its arguments; nobody else quotes these."""
 
     name: str
     arguments: "tuple[str | Field, ...]"
@@ -59,7 +78,14 @@ class Command:
 
     def __str__(self) -> str:
         """What to run, without the program's name."""
-        return f"`{' '.join(map(str, (self.name, *self.arguments)))}`"
+        arguments = (quoted(each) if isinstance(each, str) else str(each) for each in self.arguments)
+        return f"`{' '.join((self.name, *arguments))}`"
+
+    @property
+    def line(self) -> str:
+        """The command as it is typed."""
+        arguments = (quoted(each) if isinstance(each, str) else each.flag for each in self.arguments)
+        return " ".join(("facesets", self.name, *arguments))
 
     def __format__(self, _spec: str) -> str:
         """As f-strings hand it to a `Sentence`."""

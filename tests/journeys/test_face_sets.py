@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,25 @@ def test_a_result_grows_and_a_run_is_taken_back(
     refused = run("undo", raw, "2")
     assert refused.status == 2
     assert "there are: 0001-cluster" in last_line(refused)
+
+
+def test_suggested_commands_are_typed_as_they_stand(embedded: Path, tmp_path: Path) -> None:
+    """Through a shell, which takes the words apart; then as any other command."""
+
+    def suggested(done: Result, name: str) -> Result:
+        (line,) = re.findall(rf"facesets {name} (?:.*? OUT(?=`)|.*$)", done.err + done.out, re.MULTILINE)
+        typed = f"facesets() {{ printf '%s\\0' \"$@\"; }}; {line}"
+        words = subprocess.run(["/bin/sh", "-c", typed], capture_output=True, text=True, check=True).stdout
+        return run(*words.split("\0")[:-1], "--no-sheet", cwd=folder)
+
+    folder = tmp_path / 'it\'s "$HOME" `id`'
+    folder.mkdir()
+    cache = shutil.copy2(embedded / "faces.npz", folder / "my faces.npz")
+    done = [
+        suggested(run("cluster", cache), "cluster"),
+        suggested(run("run", cache), "cluster"),
+        refined := suggested(run("refine", cache, folder / "sets", "--min-short", 100), "refine"),
+    ]
+    assert [each.status for each in done] == [0] * 3, [each.err for each in done]
+    assert (folder / "OUT" / "manifest.json").is_file()
+    assert "face set" in refined.out

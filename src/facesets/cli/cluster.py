@@ -21,7 +21,7 @@ from facesets.cli.thresholds import (
 )
 from facesets.cli.user import current_user
 from facesets.cli.wording import how_to_undo
-from facesets.errors import WrongUsage
+from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.options.declaration import Option
@@ -114,7 +114,7 @@ def cluster(
         raise WrongUsage("--dual is for people of the library: leave out CACHE and OUT.")
     cache, out = (None, first) if second is None else (first, second)
     if cache is None and (first.is_file() or first.suffix == ".npz"):
-        raise WrongUsage(f"Where to? Say `facesets cluster {printable(first)} OUT`.")
+        raise WrongUsage(f"Where to? Say {Command('cluster', printable(first), 'OUT')}.")
     chosen = folders.chosen(method, said)
     refuse_idle_flags(typed, Way("folders", chosen.method))
     _cluster_into_folders(cache, database, out, chosen, workers)

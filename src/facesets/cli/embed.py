@@ -1,6 +1,5 @@
 """`facesets embed`."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +18,7 @@ from facesets.cli.params import (
 )
 from facesets.cli.results import as_before
 from facesets.cli.wording import GO_ON
+from facesets.errors import Command
 from facesets.files import printable
 from facesets.operations.options.cache import DetSize, EmbedOptions, LeastDetectionScore
 from facesets.operations.options.declaration import Option
@@ -128,7 +128,7 @@ def _source_and_cache(
         if cache is None:
             given = printable(source)
             places = ["PHOTOS", given] if source.suffix == ".npz" else [given, "faces.npz"]
-            line = shlex.join(["facesets", "embed", *places])
+            line = Command("embed", *places).line
             raise typer.BadParameter(f"name the photos and the file for their faces: `{line}`.")
         return ListedOnce(FolderSource(source, include=include, exclude=exclude)), cache
     if include or exclude:

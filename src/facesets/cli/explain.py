@@ -1,6 +1,5 @@
 """`facesets explain`."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ from facesets.cli import console
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.wording import name_and_number
-from facesets.errors import WrongUsage
+from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def _if_a_photo(number: str) -> str:
 
     photo = next((f"./{each}" for each in Path().glob(f"{number}.*") if means_photo(each.name)), None)
     if photo is not None:
-        return f"If the photo is meant: `facesets explain {shlex.quote(printable(photo))}`."
+        return f"If the photo is meant: {Command('explain', printable(photo))}."
     return "A number alone is always taken for that of a face: name a photo by its path."
 
 

@@ -8,7 +8,7 @@ import typer
 from facesets.cli.exporting import exporting, left_out
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrResultArgument, report, would
-from facesets.errors import WrongUsage
+from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.declaration import Option
@@ -40,7 +40,9 @@ def export_swap(
 
     cache, refine_manifest, out = (None, first, second) if third is None else (first, second, third)
     if cache is None and first.suffix == ".npz":
-        raise WrongUsage(f"Where to? Say `facesets export-swap {printable(first)} {printable(second)} OUT`.")
+        raise WrongUsage(
+            f"Where to? Say {Command('export-swap', printable(first), printable(second), 'OUT')}."
+        )
     with exporting(cache, database, pack, provider, options) as (store, checker, progress, stop):
         summary = run(
             store,

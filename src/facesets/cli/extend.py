@@ -9,6 +9,7 @@ from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption
 from facesets.cli.results import CacheOrResultArgument, learned_lines, report, would
 from facesets.cli.wording import by_gate
+from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ExtendOptions
@@ -35,12 +36,11 @@ def extend(
 
     Nothing there is renumbered or moved. What you moved, renamed or deleted in the folders is respected.
     """
-    from facesets.errors import WrongUsage
     from facesets.operations.grouping.extend import extend as run
 
     cache, raw = (None, first) if second is None else (first, second)
     if cache is None and first.is_file():
-        raise WrongUsage(f"Extend what? Say `facesets extend {printable(first)} RAW`.")
+        raise WrongUsage(f"Extend what? Say {Command('extend', printable(first), 'RAW')}.")
     with work_on_store(cache, database) as (store, progress, stop):
         summary = run(store, raw, options, refine_out=refine_out, progress=progress, stop=stop)
     lines = _lines(summary.raw, "people", "stay single", dry_run=options.dry_run)
@@ -57,7 +57,7 @@ def _lines(result: "ExtendedResult", what: str, alone: str, *, dry_run: bool) ->
         f"{result.alone} {alone}" + (f" ({by_gate(result.dropped_by)})." if result.dropped_by else "."),
         f"  {counted(len(result.written), 'photo')} {would(dry_run, 'written', 'to write')}, "
         f"{result.unchanged} there already."
-        + (f" Take it back: facesets undo {printable(result.out)} {result.run}" if result.run else ""),
+        + (f" Take it back: {Command('undo', printable(result.out), result.run).line}" if result.run else ""),
         *learned_lines(result.learned),
     ]
     if dry_run:

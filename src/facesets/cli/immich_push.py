@@ -11,7 +11,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.wording import GO_ON
-from facesets.errors import WrongUsage
+from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.immich import PushOptions, ServerOptions
@@ -162,8 +162,8 @@ def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool, was_ended: b
         if summary.stopped:
             lines.append(GO_ON)
         if summary.run:
-            undo = f"facesets immich-push {printable(staged)} --undo {summary.run} --apply"
-            lines.append(f"Take it back with: {undo}")
+            undo = Command("immich-push", printable(staged), Field("undo", summary.run), Field("apply"))
+            lines.append(f"Take it back with: {undo.line}")
     elif summary.stopped:
         lines = ["Stopped before anything was changed."]
     elif summary.changes:

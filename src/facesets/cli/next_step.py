@@ -1,10 +1,10 @@
 """The last lines of a command: its contact sheet, and the command that usually comes next."""
 
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from facesets.errors import Command
 from facesets.files import is_there, printable
 from facesets.operations.options.shared import MIN_SHORT
 
@@ -35,7 +35,7 @@ def last_lines(command: str, values: Values, summary: object) -> list[str]:
     words = NEXT[command](values, summary) if command in NEXT else ()
     return [
         *(f"Contact sheet: {printable(path)}" for path in sheets if is_there(path)),
-        *([f"Next: {shlex.join(['facesets', *map(str, words)])}"] if words else []),
+        *([f"Next: {Command(*map(str, words)).line}"] if words else []),
         *(_after_run(summary) if command == "run" else []),
     ]
 

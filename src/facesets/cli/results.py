@@ -1,6 +1,5 @@
 """What the commands that write result folders have in common on the command line."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
@@ -9,7 +8,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.wording import GO_ON
-from facesets.errors import WrongUsage
+from facesets.errors import Command, WrongUsage
 from facesets.files import RUN_RECORD, printable
 from facesets.plurals import counted
 
@@ -53,7 +52,7 @@ def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path 
     if second is not None:
         return first, second
     if first.is_file():
-        raise WrongUsage(f"Where to? Say `facesets {command} {printable(first)} OUT`.")
+        raise WrongUsage(f"Where to? Say {Command(command, printable(first), 'OUT')}.")
     return None, first
 
 
@@ -68,7 +67,7 @@ def refuse_several_results(folder: Path, command: str) -> None:
     from facesets.operations.run import PEOPLE, SETS
 
     if (folder / RUN_RECORD).is_file():
-        each = " or ".join(f"`facesets {command} {printable(folder / name)}`" for name in (PEOPLE, SETS))
+        each = " or ".join(f"{Command(command, printable(folder / name))}" for name in (PEOPLE, SETS))
         raise WrongUsage(f"{printable(folder)} holds all results of `facesets run`. Say which: {each}.")
 
 
@@ -120,11 +119,9 @@ def hint_lines(summary: "RefineSummary | RunSummary", cache: Path | None, out: P
     """What the gates cost, and the command that would give the most."""
     if not summary.hint:
         return []
-    places = " ".join(shlex.quote(printable(path)) for path in (cache, out) if path is not None)
-    return [
-        summary.hint,
-        *([f"  facesets refine {places} {' '.join(summary.try_flags)}"] if summary.try_flags else []),
-    ]
+    places = [printable(path) for path in (cache, out) if path is not None]
+    refine = Command("refine", *places, *" ".join(summary.try_flags).split())
+    return [summary.hint, *([f"  {refine.line}"] if summary.try_flags else [])]
 
 
 def photos_line(summary: "ClusterSummary | RefineSummary", out: Path, *, dry_run: bool) -> str:

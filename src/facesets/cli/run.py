@@ -1,6 +1,5 @@
 """`facesets run`."""
 
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from facesets.cli.flags import options_of
 from facesets.cli.params import PackOption
 from facesets.cli.results import hint_lines, learned_lines, report
 from facesets.cli.thresholds import said_threshold
-from facesets.errors import MissingModelPack, RecogniserMismatch, WrongUsage
+from facesets.errors import Command, MissingModelPack, RecogniserMismatch, WrongUsage
 from facesets.files import is_there, plain_path, printable
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.declaration import Option
@@ -87,7 +86,7 @@ def _require_photos(photos: Path) -> None:
     if photos.is_file() and photos.suffix == ".npz":
         raise WrongUsage(
             f"{printable(photos)} is a cache, no photos. Give the folder of the photos; "
-            f"`facesets cluster {printable(photos)} OUT` groups the faces of a cache."
+            f"{Command('cluster', printable(photos), 'OUT')} groups the faces of a cache."
         )
     if photos.is_file() and is_manifest(photos):
         raise WrongUsage(f"{printable(photos)} is a manifest, no photos. Give the folder of the photos.")
@@ -108,11 +107,11 @@ def _default_place(photos: Path) -> Path:
     sources = sources_of(out)
     if sources and photos.exists() and str(plain_path(photos)) not in sources:
         gone = [source for source in sources if not is_there(Path(source))]
-        moved = shlex.join(map(str, (*gone[:1], photos, cache_of(out))))
-        advice = f" If those photos were moved here, say so first: `facesets relocate {printable(moved)}`."
+        moved = Command("relocate", *map(printable, gone[:1]), printable(photos), printable(cache_of(out)))
+        advice = f" If those photos were moved here, say so first: {moved}."
         raise WrongUsage(
             f"{printable(out)} holds the people of {printable(sources[0])}. Say where these results go: "
-            f"`facesets run {printable(photos)} OUT`. With the same OUT both are sorted together."
+            f"{Command('run', printable(photos), 'OUT')}. With the same OUT both are sorted together."
             f"{advice if gone else ''}"
         )
     return out

@@ -1,6 +1,5 @@
 """`facesets search`."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -92,7 +91,7 @@ def _or_a_person(library: "Library", text: str, error: WrongUsage) -> WrongUsage
         people_meant(library, [text])
     except WrongUsage:
         return error
-    who = Command("search", Field("person", shlex.quote(printable(text))))
+    who = Command("search", Field("person", printable(text)))
     return WrongUsage(
         f"{printable(text)} is somebody in the library: {who}. To search for what photos show: {error}"
     )

@@ -1,7 +1,6 @@
 """`facesets serve`."""
 
 import secrets
-import shlex
 import threading
 import webbrowser
 from collections.abc import Callable, Sequence
@@ -184,7 +183,7 @@ def _require_people(results: Path, database: str | None) -> None:
             raise
         raise WrongUsage(
             f"{printable(results)} is a folder of {Command('run')}; its people are in a folder below. Give "
-            f"{Field('results', shlex.quote(printable(people)))}."
+            f"{Field('results', printable(people))}."
         ) from error
 
 

@@ -16,10 +16,9 @@ def worded(sentence: str) -> str:
 
 def _worded(part: str | Field | Command) -> str:
     if isinstance(part, Field):
-        flag = f"--{part.name.replace('_', '-')}"
-        return f"{flag} {part.value}" if part.value else flag
+        return part.flag
     if isinstance(part, Command):
-        return f"`{' '.join(['facesets', part.name, *map(_worded, part.arguments)])}`"
+        return f"`{part.line}`"
     return part
 
 

@@ -1,6 +1,5 @@
 """From a folder of photos to people, face sets and pages: all steps, each of which goes on where it was."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -291,7 +290,7 @@ def _changes(source: Source, cache: Cache) -> tuple[int, bool]:
 
 def _unavailable(source: Source, cache: Cache) -> SourceGone:
     known = counted(sum(map(source.covers, cache.files())), "photo")
-    follow = Command("relocate", shlex.quote(source.label), "NEW", shlex.quote(cache.label))
+    follow = Command("relocate", source.label, "NEW", cache.label)
     return SourceGone(
         f"There are no photos below {source.label}, where {known} were. Is it mounted? If it was moved, say "
         f"where to, and run the same command on that: {follow}."

@@ -1,6 +1,5 @@
 """The manifest of a result folder that somebody deleted, and the undo that repairs that."""
 
-import shlex
 from pathlib import Path
 
 from facesets.errors import Command, DamagedFile
@@ -20,7 +19,7 @@ def how_to_restore(root: Path) -> str:
         return ""
     undos: list[Command] = []
     for run, changes in changed:
-        undos.append(Command("undo", shlex.quote(printable(root)), run.name))
+        undos.append(Command("undo", printable(root), run.name))
         for name in MANIFEST_NAMES:
             if name in changes and not run.folder.exists(name):
                 # Before its first run a folder had none: without what that wrote, the next one begins again.

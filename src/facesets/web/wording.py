@@ -13,9 +13,5 @@ def _worded(part: str | Field | Command) -> str:
         words = part.name.replace("_", " ")
         return f"{words} {part.value}" if part.value else words
     if isinstance(part, Command):
-        arguments = [
-            f"--{each.name.replace('_', '-')} {each.value}".strip() if isinstance(each, Field) else each
-            for each in part.arguments
-        ]
-        return f"`{' '.join(['facesets', part.name, *arguments])}`"
+        return f"`{part.line}`"
     return part

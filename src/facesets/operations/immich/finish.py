@@ -5,7 +5,6 @@ is up to date is passed over.
 """
 
 import json
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -241,7 +240,7 @@ class _Finish:
     def _step(self, words: list[str], what: str, work: Callable[[Say], StepOutcome]) -> None:
         given = (("--pack", self.options.pack), ("--provider", self.options.provider))
         models = [part for flag, value in given if value for part in (flag, value)]
-        name, command = words[0], shlex.join(["facesets", *words, *models])
+        name, command = words[0], Command(*words, *models).line
         if not what:
             self._note(f"{name}: up to date")
             self.finished.append(FinishedStep(name, "up to date", command))

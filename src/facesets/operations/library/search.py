@@ -221,7 +221,7 @@ def search_by_text(
         There are no words.
     """
     if not text.strip():
-        like = Command("search", '"a red bicycle in snow"')
+        like = Command("search", "a red bicycle in snow")
         raise WrongUsage(f"Say in words what the photos show: {like}.")
     return similar_images(library, row, encode(text), asked, limit)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from facesets.blas_kernel import cpu_flags, recommended_blas_coretype
 from facesets.clustering import measure_sgemm_gflops
+from facesets.errors import quoted
 from facesets.files import printable
 from facesets.operations.models.finding import DoctorFinding
 
@@ -102,7 +103,7 @@ def _directory(directory: Path) -> DoctorFinding:
             subject,
             "problem",
             f"cannot be written to ({error.strerror})",
-            f'sudo chown "$USER" {printable(existing)}',
+            f'sudo chown "$USER" {quoted(printable(existing))}',
         )
     if free < _LEAST_FREE_BYTES:
         return DoctorFinding(

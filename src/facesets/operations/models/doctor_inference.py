@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from facesets.errors import FacesetsError
+from facesets.errors import Command, FacesetsError
 from facesets.files import printable
 from facesets.inference.bodies import BodyDetector
 from facesets.inference.body_models import find_body_model
@@ -36,7 +36,7 @@ def _pack(roots: Sequence[Path], name: str) -> list[DoctorFinding]:
     except FacesetsError as error:
         others = installed(roots)
         published = name in PUBLISHED or name in CONVERTED
-        repair = f"facesets models pull {name}" if published else ""
+        repair = Command("models pull", name).line if published else ""
         if others:
             there, own = printable(others[0]), printable(others[0].name)
             used = f'missing, but there is {there}, which pack = "{own}" in facesets.toml takes in its place'

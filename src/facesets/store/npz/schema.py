@@ -8,7 +8,6 @@ So applying a part twice is applying it once.
 import hashlib
 import json
 import os
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -169,7 +168,7 @@ def _damaged(path: Path) -> FacesetsError:
             f"{Command('embed', 'PHOTOS', 'faces.npz')} wrote."
         )
     of_run = (path.parent / RUN_RECORD).exists()
-    again = Command("run", "PHOTOS", shlex.quote(printable(path.parent))) if of_run else Command("embed")
+    again = Command("run", "PHOTOS", printable(path.parent)) if of_run else Command("embed")
     return DamagedFile(
         f"{printable(path)} is not a facesets cache, or is damaged. Restore it from a backup, or move it "
         f"away and run {again} again."

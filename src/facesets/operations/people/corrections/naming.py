@@ -1,6 +1,5 @@
 """`people name | rename | hide | unhide`: what people are called."""
 
-import shlex
 from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
@@ -52,7 +51,7 @@ class NameTaken(WrongUsage):
 
 
 def _taken(text: str, other: PersonState, who: str, *more: Field) -> NameTaken:
-    whom, same, new = (shlex.quote(printable(each)) for each in (who.strip(), text, f"{text} 2"))
+    whom, same, new = (printable(each) for each in (who.strip(), text, f"{text} 2"))
     merge = Command("people name", whom, same, *more, Field("into"))
     return NameTaken(text, other, merge, Command("people name", whom, new, *more))
 
@@ -163,7 +162,7 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
         if taken is not None and taken != state.id:
             other = require_person(connection, taken)
             merge = Command("people merge", short(state.id), Field("into", short(other.id)))
-            another = Command("people rename", short(state.id), shlex.quote(printable(f"{text} 2")))
+            another = Command("people rename", short(state.id), printable(f"{text} 2"))
             raise NameTaken(text, other, merge, another)
         with correcting_step(
             connection, "rename", by, f"{called(state)} is called {printable(text)} from now on"

@@ -3,7 +3,6 @@
 import os
 import pwd
 import re
-import shlex
 import shutil
 import stat
 import subprocess
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, WrongUsage
+from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, WrongUsage, quoted
 from facesets.files import is_there, printable, writing
 from facesets.store.postgres.connection import disk_full
 from facesets.store.postgres.server.package import PACKAGE, package_directory
@@ -76,7 +75,7 @@ def server_account(data: Path) -> Account:
             if owner is not None:
                 raise WrongUsage(
                     f"The library in {printable(data.parent)} belongs to root, and PostgreSQL does not run "
-                    f"as root. Run `chown -R {name}: {shlex.quote(printable(data.parent))}` first."
+                    f"as root. Run `chown -R {name}: {quoted(printable(data.parent))}` first."
                 )
             return Account(entry.pw_uid, entry.pw_gid, name)
     raise WrongUsage(
