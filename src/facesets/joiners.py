@@ -6,6 +6,11 @@ from collections.abc import Callable
 
 _JOINER = re.compile("(?<=(.))\ufe0f?([\u200c\u200d])(?=(.))")
 _EMOJIS = re.compile("[\u2194-\u21aa\u2300-\u27bf\u2934\u2935\u2b05-\u2b55\U0001f000-\U0001faff]{2}")
+_VARIATIONS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+"""Whether a sign is drawn as an emoji."""
+JOINERS = frozenset("\u200c\u200d")
+OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Which let a text read otherwise than it is."""
 _SCRIPTS = {
     *("ARABIC", "SYRIAC", "MONGOLIAN", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL"),
     *("TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "KHMER", "MYANMAR"),
@@ -15,6 +20,13 @@ _SCRIPTS = {
 def joiners(text: str) -> set[int]:
     """Where joiners of a text are part of an emoji, or between letters of a script that needs them."""
     return {found.start(2) for found in _JOINER.finditer(text) if _joins(*found.group(1, 2, 3))}
+
+
+def without_invisible(text: str) -> str:
+    """A text without what nobody sees, as two that look alike are compared."""
+    if text.isascii():
+        return text
+    return "".join(c for c in text if unicodedata.category(c) != "Cf" and c not in _VARIATIONS)
 
 
 def made_printable(text: str, instead: Callable[[str], str]) -> str:

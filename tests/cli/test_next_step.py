@@ -49,6 +49,10 @@ def lines(line: str, summary: object = None) -> list[str]:
             "refine faces.npz out/facesets --min-short 60",
             "export-swap faces.npz out/facesets out/swap --min-face-short 60",
         ),
+        (
+            "refine faces.npz out/facesets --min-short 95",
+            "export-swap faces.npz out/facesets out/swap --min-face-short 95",
+        ),
         ("refine out/swap", "export-swap out/swap out/swap-2"),
         ("export-swap faces.npz out/facesets out/swap", "verify-bundle out/swap"),
         ("extend faces.npz out/raw", "show out/raw"),

@@ -39,6 +39,8 @@ def test_a_first_evening_with_people(library: Library, library_url: str, tmp_pat
         return result.out
 
     anna, ben = who_is(library, "anna-0-0")[:8], who_is(library, "ben-0-0")[:8]
+    # What names a person is an id; numbers in tables are counts.
+    assert say("list").split()[0] == say("show", anna).split()[0] == "id"
     assert [line.split()[:3] for line in say("list").splitlines()[1:]] == [[anna, "-", "4"], [ben, "-", "3"]]
     assert "Anna" in say("name", anna, "Anna")
     assert "7 faces" in say("name", ben, "anna", "--into")

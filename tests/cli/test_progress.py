@@ -1,17 +1,21 @@
 """How far the work is, in lines for a log."""
 
+import time
+
 import pytest
 
-from facesets.cli.progress import PlainProgress, amount, bars, speed
+from facesets.cli import progress
+from facesets.cli.progress import PlainProgress, amount, bars, reminding, speed
 from facesets.errors import Field, Sentence
+from tests.fixtures.waiting import wait_for
 
 
 def test_a_download_is_counted_in_megabytes() -> None:
     lines: list[str] = []
-    progress = PlainProgress(lines.append, lambda: False)
-    progress.begin("Fetching buffalo_l.zip", 288_621_354, in_bytes=True)
-    progress.advance(144_310_677)
-    progress.end()
+    plain = PlainProgress(lines.append, lambda: False)
+    plain.begin("Fetching buffalo_l.zip", 288_621_354, in_bytes=True)
+    plain.advance(144_310_677)
+    plain.end()
     (line,) = lines
     assert line.startswith("Fetching buffalo_l.zip: 144/289 MB (")
     assert "MB/s" in line
@@ -28,11 +32,11 @@ def test_how_much_of_how_much(done: float, total: float | None, in_bytes: bool, 
 
 def test_a_quiet_run_hears_notices_only() -> None:
     lines: list[str] = []
-    progress = PlainProgress(lines.append, lambda: True)
-    progress.begin("Embedding", 2)
-    progress.advance(2)
-    progress.say("A warning.")
-    progress.end()
+    plain = PlainProgress(lines.append, lambda: True)
+    plain.begin("Embedding", 2)
+    plain.advance(2)
+    plain.say("A warning.")
+    plain.end()
     assert lines == ["A warning."]
 
 
@@ -40,3 +44,26 @@ def test_a_notice_above_the_bars_names_flags_as_they_are_typed(capsys: pytest.Ca
     with bars() as shown:
         shown.say(Sentence(f"Try {Field('batch_size', '1')}."))
     assert "Try --batch-size 1.\n" in capsys.readouterr().err
+
+
+def test_a_log_says_at_once_what_is_done_and_goes_on_saying_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_FIRST_LINE_AFTER_S", 0.0)
+    monkeypatch.setattr(progress, "_PLAIN_LINE_EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "_REMIND_EVERY_S", 0.01)
+    lines: list[str] = []
+    plain = PlainProgress(lines.append, lambda: False, "facesets run photos")
+    with reminding(plain, time.monotonic()):
+        wait_for(lambda: len(lines) > 1)
+        plain.begin("Clustering", 1)
+        wait_for(lambda: lines[-1].startswith("Clustering"))
+    assert lines[0] == "Started: facesets run photos"
+    assert lines[1] == "Working: 0 s so far"
+    assert "Clustering: 0 s so far" in lines
+
+
+def test_what_is_done_soon_or_quietly_is_not_introduced() -> None:
+    lines: list[str] = []
+    with reminding(PlainProgress(lines.append, lambda: False, "facesets show"), time.monotonic()):
+        pass
+    PlainProgress(lines.append, lambda: True, "facesets run photos").introduce()
+    assert lines == []

@@ -1,6 +1,7 @@
 """Workers take what their host can do; of what waits it is said why."""
 
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -311,3 +312,36 @@ def test_models_on_a_drive_that_does_not_answer_keep_no_worker_from_other_jobs_o
         # Nobody is sent after the first who hangs there.
         assert len(looks) == 1
     wait_for(lambda: here.lacks_models(Needs(models=True), Library(queue)) == "")
+
+
+def by_hand(session: Database, text: str) -> None:
+    session.run(lambda connection: connection.execute(text.encode()))
+
+
+def test_a_worker_that_waits_for_room_on_the_disk_says_so_once_and_so_do_its_jobs(
+    queue: Database, library_url: str
+) -> None:
+    add_person(Library(queue), "anna", 2)
+    number = put(queue, Order("people centroids"))
+    by_hand(
+        queue,
+        """CREATE FUNCTION queue.no_room() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END$$;
+        CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON queue.procrastinate_workers
+            FOR EACH ROW EXECUTE FUNCTION queue.no_room()""",
+    )
+    stop, notices = Stop(), KeptNotices()
+    with opened(Database(library_url)) as session, ThreadPoolExecutor(1) as pool:
+        models = Models(host(), session, stop, concurrency=1, provider="cpu")
+        working = pool.submit(work_off, session, host(notices), models, Rhythm(HEARTBEAT_S), stop)
+        try:
+            wait_for(lambda: "The disk of the database is full" in waits(queue, number))
+            assert "Free some space" in run("jobs", "show", number, "--database", library_url).out
+            time.sleep(1.5)
+            said = [line for line in notices.notices if "is full. Free some space" in line]
+            assert len(said) == 1
+            by_hand(queue, "DROP TRIGGER no_room ON queue.procrastinate_workers")
+            wait_for(lambda: waits(queue, number) == "done")
+        finally:
+            stop.request()
+            working.result(timeout=30)

@@ -13,6 +13,8 @@ from tests.fixtures.photos import copy_photos
 from tests.fixtures.program import Result, run
 from tests.fixtures.trees import files_in
 
+from facesets.cli import progress
+
 pytestmark = pytest.mark.usefixtures("networks_once")
 
 PEOPLE = ("Colin_Powell", "Ariel_Sharon", "Hugo_Chavez")
@@ -57,6 +59,16 @@ def test_a_folder_of_photos_becomes_bundles_in_four_commands(
     assert run("verify-bundle", swap / "faceset_001", "--pack", pack_dir).out.count("good") == 2
     for place in (raw, sets, swap):
         assert (place / "contact_sheet.png").is_file()
+
+
+def test_a_log_begins_with_what_is_done_unless_it_is_to_be_quiet(
+    embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_FIRST_LINE_AFTER_S", 0.0)
+    cache, out = embedded / "faces.npz", tmp_path / "my raw"
+    done = run("cluster", cache, out, "--no-sheet", "--threshold", "0.5")
+    assert done.err.splitlines()[0] == f"Started: facesets cluster {cache} '{out}'"
+    assert run("cluster", cache, out, "--no-sheet", "-q").err == ""
 
 
 def test_dedup_and_show_speak_json_and_nothing_else(embedded: Path, tmp_path: Path) -> None:
@@ -168,7 +180,7 @@ def test_suggested_commands_are_typed_as_they_stand(embedded: Path, tmp_path: Pa
     """Through a shell, which takes the words apart; then as any other command."""
 
     def suggested(done: Result, name: str) -> Result:
-        (line,) = re.findall(rf"facesets {name} (?:.*? OUT(?=`)|.*$)", done.err + done.out, re.MULTILINE)
+        line = re.findall(rf"facesets {name} (?:.*? OUT(?=`)|.*$)", done.err + done.out, re.MULTILINE)[-1]
         typed = f"facesets() {{ printf '%s\\0' \"$@\"; }}; {line}"
         words = subprocess.run(["/bin/sh", "-c", typed], capture_output=True, text=True, check=True).stdout
         return run(*words.split("\0")[:-1], "--no-sheet", cwd=folder)

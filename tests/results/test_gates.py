@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.fixtures.made_faces import made_faces
 
+from facesets.imaging.drawing import fitting
+from facesets.imaging.sheets import CROP_PX
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.results.gates import (
@@ -62,15 +64,23 @@ def test_the_gates_of_refine_can_be_opened_but_not_beyond_their_widest() -> None
 @pytest.mark.parametrize(
     ("gate", "value", "limit", "words"),
     [
-        ("min_blur", 12.5, 40, "sharp 12.5 < 40"),
-        ("outlier_threshold", 0.61, 0.55, "distance 0.61 > 0.55"),
-        ("several_faces", 2, 1, "bystander 2 > 1"),
-        ("another_face", 0.5, 0.4, "wrong face 0.5 > 0.4"),
-        ("duplicate", 3, 48, "duplicate 3 < 48"),
-        ("taken_out", 1, 0, "by you"),
+        ("min_short", 87.6, 90, "87 px, needs 90"),
+        ("min_face_short", 99.99, 100, "99 px, needs 100"),
+        ("min_blur", 12.5, 40, "blur 12.5, needs 40"),
+        ("min_det_score", 0.61, 0.7, "score 0.61, needs 0.7"),
+        ("outlier_threshold", 0.61, 0.55, "distance 0.61, max 0.55"),
+        ("min_age", 3, 5, "age 3, needs 5"),
+        ("min_age", -1, 5, "age unknown"),
+        ("max_age", 12, 8, "age 12, max 8"),
+        ("several_faces", 2, 1, "2 faces in the crop"),
+        ("another_face", 0.5, 0.4, "wrong face 0.5, max 0.4"),
+        ("duplicate", 3, 48, "duplicate, 3 bits apart"),
+        ("taken_out", 1, 0, "taken out by you"),
+        ("min_faces", 1, 3, "photos: 1, needs 3"),
         ("min_faces", 1, math.inf, "photos"),
-        ("of_a_later_version", 1, 2, "of_a_later_version 1 < 2"),
+        ("of_a_later_version", 1, 2, "of a later version 1, needs 2"),
     ],
 )
 def test_a_sheet_says_why_a_face_was_left_out(gate: str, value: float, limit: float, words: str) -> None:
     assert reason(DroppedFace(FACE, "faceset_001", gate, value, limit)) == words
+    assert gate_named(gate) not in GATES or fitting(words, 10, CROP_PX) == words

@@ -1,7 +1,7 @@
 """What all commands have in common: how they read their words, how their help looks, and how they end."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import Parameter, signature
 from itertools import islice
 from pathlib import Path
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command_from_info
-from typer.models import CommandInfo
+from typer.models import ArgumentInfo, CommandInfo
 
 from facesets.cli import console, queueing
 from facesets.cli.flags import signed, with_flags
 from facesets.cli.guide import GROUPS, GUIDE
 from facesets.cli.next_step import last_lines
 from facesets.cli.params import EPILOG, DebugOption, JsonOption, QueueOption
+from facesets.errors import Command
 from facesets.files import printable
 from facesets.settings import load
 
@@ -277,7 +278,8 @@ def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None
 
     def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
         talk = {name: values.pop(name) for name in flags}
-        console.speak(quiet=talk["quiet"], verbose=talk["verbose"])
+        typed = Command(path, *_arguments(command, values)).line
+        console.speak(quiet=talk["quiet"], verbose=talk["verbose"], doing=typed)
         if console.session.verbose and (file := load().file):
             console.detail(f"Settings: {printable(file)}")
         began = time.monotonic()
@@ -290,6 +292,17 @@ def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None
         _close(path, values, began)
 
     return signed(run, command, [*signature(command).parameters.values(), *shared])
+
+
+def _arguments(command: Callable[..., None], values: Mapping[str, Any]) -> list[str]:
+    """What a command was given without a flag: those may hold what belongs into no log."""
+    given = [
+        values.get(name)
+        for name, each in signature(command).parameters.items()
+        if any(isinstance(fact, ArgumentInfo) for fact in getattr(each.annotation, "__metadata__", ()))
+    ]
+    every = [one for each in given for one in (each if isinstance(each, list | tuple) else [each])]
+    return [printable(str(one)) for one in every if one is not None]
 
 
 def _close(path: str, values: dict[str, Any], began: float) -> None:

@@ -9,6 +9,7 @@ import signal
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from facesets.cli.progress import BarProgress, PlainProgress, bars
+from facesets.cli.progress import BarProgress, PlainProgress, bars, reminding
 from facesets.cli.terminal import HANGUP, handling, read_line
 from facesets.cli.wording import worded
 from facesets.errors import CannotWrite
@@ -51,6 +52,8 @@ class ConsoleSession:
     verbose: bool = False
     only_result: bool = False
     queue: bool = False
+    doing: str = ""
+    began: float = 0.0
     stopped_by: int = 0
     summary: object = None
     reported: dict[str, None] = dataclasses.field(default_factory=dict)
@@ -70,9 +73,10 @@ def start(*, quiet: bool, verbose: bool) -> None:
     session.reported = {}
 
 
-def speak(*, quiet: bool, verbose: bool) -> None:
-    """Print as much as the flags of the command ask for, beside those before it."""
+def speak(*, quiet: bool, verbose: bool, doing: str) -> None:
+    """Print as much as the flags of a command ask for, beside those before it; `doing` is what was typed."""
     session.quiet, session.verbose = session.quiet or quiet, session.verbose or verbose
+    session.doing, session.began = doing, time.monotonic()
 
 
 def is_watched() -> bool:
@@ -87,7 +91,7 @@ def only_the_result_unless_watched() -> None:
 
 def plain_progress() -> PlainProgress:
     """Progress for logs, as terse as the user wants it."""
-    return PlainProgress(notice, lambda: session.terse)
+    return PlainProgress(notice, lambda: session.terse, session.doing)
 
 
 @contextmanager
@@ -101,7 +105,9 @@ def paused(progress: "Progress") -> Iterator[None]:
 def progress() -> "Iterator[Progress]":
     """Show progress on standard error: a bar on a terminal, lines elsewhere."""
     if session.quiet or not sys.stderr.isatty():
-        yield plain_progress()
+        plain = plain_progress()
+        with nullcontext() if session.terse else reminding(plain, session.began):
+            yield plain
         return
     with bars() as shown:
         yield shown

@@ -29,7 +29,7 @@ def explain(
         str | None,
         typer.Argument(
             metavar="[WHO]",
-            help="About this person, rather than whose the face is: a name, a number, or a cluster.",
+            help="About this person, rather than whose the face is: a name, an id, or a cluster.",
             show_default=False,
         ),
     ] = None,

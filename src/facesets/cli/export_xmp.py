@@ -25,7 +25,7 @@ def export_xmp(
         list[str] | None,
         typer.Argument(
             metavar="[WHO...]",
-            help="Names, or numbers as listed; without any, everybody who has a name.",
+            help="Names, or ids as listed; without any, everybody who has a name.",
             show_default=False,
         ),
     ] = None,

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from facesets.errors import Command
 from facesets.files import is_there, printable
+from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.shared import MIN_SHORT
 
 Values: TypeAlias = Mapping[str, Any]
@@ -114,7 +115,8 @@ def _after_refine(values: Values, summary: object) -> Words:
     cache, out = ((), first) if second is None else ((first,), second)
     least = values.get("min_short", MIN_SHORT)
     # Smaller faces that were asked for are to come into the export, too.
-    smaller = ("--min-face-short", f"{least:g}") if least < MIN_SHORT else ()
+    is_asked_for = least != MIN_SHORT and least < ExportSwapOptions().min_face_short
+    smaller = ("--min-face-short", f"{least:g}") if is_asked_for else ()
     return ("export-swap", *cache, out, _beside(out, "swap"), *smaller, *_database(values))
 
 

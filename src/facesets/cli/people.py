@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 people = typer.Typer(help="Who is who in the library: name, correct, take back.", no_args_is_help=True)
 
 WhoArgument = Annotated[
-    str, typer.Argument(metavar="WHO", help="A name, a number as listed, or a cluster.", show_default=False)
+    str, typer.Argument(metavar="WHO", help="A name, an id as listed, or a cluster.", show_default=False)
 ]
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="What the person is called.", show_default=False)
@@ -51,7 +51,7 @@ def list_(
     nobody = "There is nobody yet. `facesets cluster` makes people of the library's faces."
     if unnamed or status != "active":
         nobody = "There is nobody like that. `facesets people list --status all` lists everybody."
-    headings = ("number", "name", "faces", "photos", "prototypes", "first", "last")
+    headings = ("id", "name", "faces", "photos", "prototypes", "first", "last")
     text = console.table(headings, [_row(each) for each in found]) if found else nobody
     console.show_list("people", found, text)
 
@@ -88,7 +88,7 @@ def show(
 def _lines(found: "PersonDetails", faces: int) -> list[str]:
     line = found.person
     rows = [
-        ("number", line.id),
+        ("id", line.id),
         ("name", ", ".join(map(printable, line.names)) or "-"),
         ("status", line.status),
         ("faces", f"{line.faces} on {counted(line.photos, 'photo')}"),
@@ -192,7 +192,7 @@ people.command("unhide")(_hiding(hidden=False))
 def merge(
     who: Annotated[
         list[str],
-        typer.Argument(metavar="WHO...", help="Names, numbers as listed, or clusters.", show_default=False),
+        typer.Argument(metavar="WHO...", help="Names, ids as listed, or clusters.", show_default=False),
     ],
     into: Annotated[str, Option("Whom they all are.", metavar="WHO")],
     database: DatabaseOption = None,

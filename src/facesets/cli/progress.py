@@ -1,5 +1,6 @@
 """How far the work is, on standard error: lines for logs, bars for a terminal."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
     from rich.progress import Task, TaskID
 
-_PLAIN_LINE_EVERY_S = 30.0
+_FIRST_LINE_AFTER_S = 1.0
+"""What is done sooner needs no line."""
+_PLAIN_LINE_EVERY_S = 10.0
+_LATER_LINE_EVERY_S = 30.0
+_LATER_S = 60.0
+"""Of a stage that has lasted so long there is less news."""
+_REMIND_EVERY_S = 1.0
 _REDRAW_EVERY_S = 0.1
 
 
@@ -28,11 +35,12 @@ def speed(rate: float, *, in_bytes: bool) -> str:
 
 
 class PlainProgress:
-    """Lines for logs: a stage's start is silent, then one line every half minute and one at its end."""
+    """Lines for logs: a stage's start is silent, then one line every ten seconds, later every half minute."""
 
-    def __init__(self, say: Callable[[str], None], is_terse: Callable[[], bool]) -> None:
-        """Write with `say`; nothing but notices while `is_terse` says so."""
+    def __init__(self, say: Callable[[str], None], is_terse: Callable[[], bool], doing: str = "") -> None:
+        """Write with `say`; nothing but notices while `is_terse` says so. `doing` is the work as a whole."""
         self._say, self._is_terse = say, is_terse
+        self._doing = doing
         self._what = ""
         self._in_bytes = False
         self._total: int | None = None
@@ -42,33 +50,72 @@ class PlainProgress:
     def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
         """Open a stage."""
         self._what, self._total, self._done, self._in_bytes = what, total, 0, in_bytes
-        self._began = self._spoke = time.monotonic()
+        self._began = time.monotonic()
 
     def advance(self, count: int = 1) -> None:
         """Count, and say so now and then."""
         self._done += count
-        if time.monotonic() - self._spoke >= _PLAIN_LINE_EVERY_S:
+        self.remind()
+
+    def remind(self) -> None:
+        """Say how far the work is if nothing was said for a while."""
+        now = time.monotonic()
+        often = _PLAIN_LINE_EVERY_S if now - self._began < _LATER_S else _LATER_LINE_EVERY_S
+        if now - self._spoke >= often:
             self._speak()
+
+    def introduce(self) -> None:
+        """Say what the work is, before anything else."""
+        if self._doing and not self._is_terse():
+            self.say(f"Started: {self._doing}")
 
     def say(self, line: str) -> None:
         """Pass on a notice."""
+        self._spoke = time.monotonic()
         self._say(line)
 
     def end(self) -> None:
         """Say how far a stage came, if it counted anything."""
         if self._done:
             self._speak()
-        self._done = 0
+        self._what, self._total, self._done = "", None, 0
+        self._began = time.monotonic()
 
     def _speak(self) -> None:
         if self._is_terse():
             return
-        self._spoke = time.monotonic()
-        elapsed = max(self._spoke - self._began, 1e-6)
+        elapsed = max(time.monotonic() - self._began, 1e-6)
+        if not self._done:
+            self.say(f"{self._what or 'Working'}: {elapsed:.0f} s so far")
+            return
         rate = self._done / elapsed
         count = amount(self._done, self._total, in_bytes=self._in_bytes)
         left = f", {(self._total - self._done) / rate:.0f} s left" if self._total and rate else ""
-        self._say(f"{self._what}: {count} ({speed(rate, in_bytes=self._in_bytes)}{left})")
+        self.say(f"{self._what}: {count} ({speed(rate, in_bytes=self._in_bytes)}{left})")
+
+
+@contextmanager
+def reminding(progress: PlainProgress, began: float) -> Iterator[None]:
+    """Let plain progress speak within the block while the work itself has nothing to count.
+
+    Work that began at a moment of the monotonic clock is introduced unless it is done soon.
+    """
+    is_over = threading.Event()
+
+    def remind() -> None:
+        if is_over.wait(max(0.0, began + _FIRST_LINE_AFTER_S - time.monotonic())):
+            return
+        progress.introduce()
+        while not is_over.wait(_REMIND_EVERY_S):
+            progress.remind()
+
+    thread = threading.Thread(target=remind, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 class BarProgress:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from facesets.imaging.drawing import FAINT, INK, PAPER, SOFT, WARN, fitting, write
+from facesets.imaging.drawing import FAINT, INK, PAPER, SOFT, WARN, fitting, width, write
 from facesets.records import Pixels
 
 MAX_CROPS = 12
@@ -105,8 +105,9 @@ def draw_tiles(
         picture = Image.fromarray(cv2.resize(tile.crop, (size, size), interpolation=cv2.INTER_AREA))
         page.paste(picture, (left, corner[1]), _rounded_corners(size))
         if tile.caption:
-            caption = fitting(tile.caption, 12, step - 4)
-            write(pen, (left, corner[1] + size + 3), caption, ink, 12)
+            points = next((each for each in (12, 11) if width(tile.caption, each) <= step - 4), 10)
+            caption = fitting(tile.caption, points, step - 4)
+            write(pen, (left, corner[1] + size + 3), caption, ink, points)
 
 
 def _draw_more(pen: ImageDraw.ImageDraw, count: int, left: int, middle: int) -> None:

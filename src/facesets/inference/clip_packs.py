@@ -170,9 +170,13 @@ def find_clip(name: str, roots: Sequence[Path]) -> ClipPack:
     others = [d for d in installed_clip(roots) if is_clip(d)]
     elsewhere = Field("clip_pack", printable(others[0]) if others else "PATH")
     fetch = f"Run {Command('models pull', name)}, or use" if name in PUBLISHED_CLIP else "Use"
-    raise MissingModelPack(
-        f"The CLIP pack {printable(name)} is not on this machine. {fetch} one that is here: {elsewhere}."
+    empty = next((d for d in clip_directories(name, roots) if d.is_dir()), None)
+    missing = (
+        f"The CLIP pack {printable(name)} is not on this machine."
+        if empty is None
+        else f"The folder {printable(empty)} is no CLIP pack: {_VISUAL} is missing."
     )
+    raise MissingModelPack(f"{missing} {fetch} one that is here: {elsewhere}.")
 
 
 def read_clip(directory: Path) -> ClipPack:

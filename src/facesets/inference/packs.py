@@ -102,8 +102,19 @@ def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:
     elsewhere = Field("pack", printable(others[0]) if others else "PATH")
     is_published = name in PUBLISHED or name in CONVERTED
     fetch = f"Run {Command('models pull', name)}, or use" if is_published else "Use"
-    raise MissingModelPack(
-        f"The model pack {printable(name)} is not on this machine. {fetch} one that is here: {elsewhere}."
+    raise MissingModelPack(f"{_missing(name, roots)} {fetch} one that is here: {elsewhere}.")
+
+
+def _missing(name: str, roots: Sequence[Path]) -> str:
+    """What is not there: a folder, or what belongs into it."""
+    empty = next((d for d in pack_directories(name, roots) if d.is_dir()), None)
+    if empty is None:
+        return f"The model pack {printable(name)} is not on this machine."
+    deeper = next((each.parent for each in sorted(empty.glob("*/*.onnx"))), None)
+    inside = f" The folder {printable(deeper.name)} in it does." if deeper else ""
+    return (
+        f"The folder {printable(empty)} holds no models.{inside} A model pack is a folder with the ONNX "
+        "files of a detector and a recogniser."
     )
 
 

@@ -20,7 +20,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
 from procrastinate.worker import Worker
 
-from facesets.errors import FacesetsError
+from facesets.errors import CannotWrite, FacesetsError
 from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
@@ -44,7 +44,13 @@ from facesets.store.postgres.queue.notes import (
     queues_with_work,
 )
 from facesets.store.postgres.queue.schema import queue_conninfo
-from facesets.store.postgres.queue.takers import WORKER_CLAIM, forget_takers
+from facesets.store.postgres.queue.takers import (
+    FREE_SOME,
+    WORKER_CLAIM,
+    WaitForRoom,
+    forget_takers,
+    is_disk_full,
+)
 
 _LOOK_EVERY_S = 1.0
 _SIGNS_MISSED = 3
@@ -131,6 +137,7 @@ class _Worker:
         self._tidied_at = time.monotonic()
         self._alone: set[int] = set()
         self._is_swept = False
+        self._for_room = WaitForRoom(session)
 
     async def run(self) -> None:
         """Work, and begin again when the database was away."""
@@ -139,11 +146,20 @@ class _Worker:
                 async with self._app.open_async():
                     await self._tidy()
                     await self._while_open()
-            except (ConnectorException, ServerError):
+            except (ConnectorException, ServerError, CannotWrite) as error:
                 await asyncio.to_thread(self._session.run, now)
+                await self._say_if_full(error)
                 await asyncio.sleep(_LOOK_EVERY_S)
             else:
                 return
+
+    async def _say_if_full(self, error: Exception) -> None:
+        """Say once that the worker waits because the disk is full. Raises what cannot be waited for."""
+        if is_disk_full(error):
+            if await asyncio.to_thread(self._for_room.begin):
+                self._host.notices.notice(f"The disk of {self._session.label} is full. {FREE_SOME}")
+        elif isinstance(error, CannotWrite):
+            raise error
 
     async def _while_open(self) -> None:
         before: list[str] = []
@@ -220,17 +236,20 @@ class _Worker:
             swept_s += _LOOK_EVERY_S
             await self._look()
             # The next time, where the server is away for a moment.
-            with suppress(ConnectorException, ServerError):
+            try:
                 await self._queue_what_is_due()
                 if swept_s >= self._rhythm.heartbeat_s:
                     swept_s = 0.0
                     await self._give_sign_of_life(taker)
                     await self._sweep()
+            except (ConnectorException, ServerError, CannotWrite) as error:
+                await self._say_if_full(error)
 
     async def _give_sign_of_life(self, taker: Worker) -> None:
         """Beside procrastinate, which gives no further one once the server was away for one of them."""
         if taker.worker_id is not None:
             await self._app.job_manager.update_heartbeat(taker.worker_id)
+            await asyncio.to_thread(self._for_room.end)
 
     async def _look(self) -> None:
         """See which jobs there are that this host can do."""

@@ -1,7 +1,7 @@
 """Contact sheets of manifests: what goes into which row, and the faces cut out of their photos."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -18,6 +18,7 @@ from facesets.imaging.sheets import CROP_PX, MAX_CROPS, SheetRow, Tile, draw_she
 from facesets.interfaces import Progress
 from facesets.plurals import counted, people
 from facesets.records import Pixels
+from facesets.results.counterparts import called_beside
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.gates import reason
 from facesets.results.manifest import (
@@ -78,7 +79,7 @@ def plan_rows(manifest: FacesManifest, folder: Path) -> list[PlannedRow]:
     if isinstance(manifest, ClusterManifest):
         return [_group_row(group, ()) for group in manifest.persons]
     if isinstance(manifest, RefineManifest):
-        return _refine_rows(manifest)
+        return _refine_rows(manifest, called_beside(manifest, folder))
     if isinstance(manifest, SetManifest):
         return [_set_row(manifest, folder)]
     sets = [folder / PurePosixPath(entry.name) for entry in manifest.sets]
@@ -156,20 +157,25 @@ def count_in_words(what: str, count: int) -> str:
     return counted(count, one, many)
 
 
-def _refine_rows(manifest: RefineManifest) -> list[PlannedRow]:
-    """Face sets first, then the clusters of which none was made."""
+def _refine_rows(manifest: RefineManifest, people_of: Mapping[str, str]) -> list[PlannedRow]:
+    """Face sets first, each with the people it is of, then the clusters of which none was made."""
     by_group: dict[str, list[DroppedFace]] = defaultdict(list)
     for dropped in manifest.dropped:
         by_group[dropped.group].append(dropped)
-    rows = [_group_row(group, by_group.pop(group.name, ())) for group in manifest.facesets]
+    rows = [
+        _group_row(group, by_group.pop(group.name, ()), people_of.get(group.name, ""))
+        for group in manifest.facesets
+    ]
     rest = sorted(by_group.items(), key=lambda item: -len(item[1]))
     return rows + [_group_row(Group(name, 0, ()), dropped) for name, dropped in rest]
 
 
-def _group_row(group: Group, dropped: Sequence[DroppedFace]) -> PlannedRow:
+def _group_row(group: Group, dropped: Sequence[DroppedFace], beside: str = "") -> PlannedRow:
     best_first = sorted(group.faces, key=lambda face: -face.quality)
     tiles = [PlannedTile(face, _caption(face, face.quality)) for face in best_first]
     facts = _facts([face.quality for face in group.faces], group.images, len(dropped), group.faces)
+    if beside not in ("", group.name):
+        facts = (f"is {beside}", *facts)
     return _row(group.name, facts, tiles, dropped)
 
 

@@ -23,7 +23,7 @@ class Gate:
     name : str
         That of the option that decides, or of the reason: manifests and summaries name it so.
     label : str
-        In a word or two, for a contact sheet.
+        In a word or two, for a contact sheet, with `{}` in place of what was measured.
     sign : str
         How what is measured of a dropped face compares with the limit; empty where there is none.
     measure : function, optional
@@ -63,7 +63,7 @@ class Gate:
 
 MIN_DET_SCORE = Gate(
     "min_det_score",
-    "detector",
+    "score {}",
     measure=lambda faces: faces.det_score,
     limit=lambda options: options.min_det_score,
     widest=0.5,
@@ -71,14 +71,14 @@ MIN_DET_SCORE = Gate(
 )
 MIN_SHORT = Gate(
     "min_short",
-    "edge",
+    "{} px",
     measure=lambda faces: faces.face_short,
     limit=lambda options: options.min_short,
     widest=40,
 )
 MIN_BLUR = Gate(
     "min_blur",
-    "sharp",
+    "blur {}",
     measure=lambda faces: faces.blur,
     limit=lambda options: options.min_blur,
     widest=10,
@@ -92,7 +92,7 @@ def _age_gate(name: str, sign: str) -> Gate:
         age = np.full(len(faces), np.nan, np.float32) if faces.age is None else faces.age
         return np.nan_to_num(age, nan=_NO_AGE[name])
 
-    return Gate(name, "age", sign, measure=measure, limit=lambda options: getattr(options, name, None))
+    return Gate(name, "age {}", sign, measure=measure, limit=lambda options: getattr(options, name, None))
 
 
 MIN_AGE = _age_gate("min_age", "<")
@@ -100,33 +100,33 @@ MAX_AGE = _age_gate("max_age", ">")
 AGE_GATES = (MIN_AGE, MAX_AGE)
 """Those that a face meets only where somebody asks for ages."""
 
-AGE_SPREADS = Gate("age_spreads", "spreads of age", ">", limit=lambda options: options.age_spreads)
+AGE_SPREADS = Gate("age_spreads", "age off by {}", ">", limit=lambda options: options.age_spreads)
 """Of faces that look older or younger than the others of their set were on that day."""
 
 OUTLIER = Gate(
-    "outlier_threshold", "distance", ">", limit=lambda options: options.outlier_threshold, widest=0.65
+    "outlier_threshold", "distance {}", ">", limit=lambda options: options.outlier_threshold, widest=0.65
 )
-MIN_FACES = Gate("min_faces", "photos", limit=lambda options: options.min_faces, widest=2)
+MIN_FACES = Gate("min_faces", "photos: {}", limit=lambda options: options.min_faces, widest=2)
 QUALITY_GATES = (MIN_DET_SCORE, MIN_SHORT, MIN_BLUR)
 """Those that judge a face by itself."""
 REFINE_GATES = (*QUALITY_GATES, *AGE_GATES, AGE_SPREADS, OUTLIER, MIN_FACES)
 """Those of `refine`, in their order."""
 
-RECENTRE = Gate("recentre_threshold", "distance", ">", limit=lambda options: options.recentre_threshold)
+RECENTRE = Gate("recentre_threshold", "distance {}", ">", limit=lambda options: options.recentre_threshold)
 
 MIN_FACE_SHORT = Gate(
     "min_face_short",
-    "edge",
+    "{} px",
     measure=lambda faces: faces.face_short,
     limit=lambda options: options.min_face_short,
 )
-DUPLICATE = Gate("duplicate", "duplicate")
-SEVERAL_FACES = Gate("several_faces", "bystander", ">")
-NO_FACE_FOUND = Gate("no_face_found", "not found")
-ANOTHER_FACE = Gate("another_face", "wrong face", ">")
-TAKEN_OUT = Gate("taken_out", "by you", "")
+DUPLICATE = Gate("duplicate", "duplicate, {} bits apart", "")
+SEVERAL_FACES = Gate("several_faces", "{} faces in the crop", "")
+NO_FACE_FOUND = Gate("no_face_found", "no face found", "")
+ANOTHER_FACE = Gate("another_face", "wrong face {}", ">")
+TAKEN_OUT = Gate("taken_out", "taken out by you", "")
 
-UNASSIGNED = Gate("nobody", "by you", "")
+UNASSIGNED = Gate("nobody", "taken out by you", "")
 """Of faces that get no folder by the user's will: manifests list them apart."""
 
 GATES = (
@@ -144,16 +144,22 @@ _BY_NAME = {gate.name: gate for gate in GATES}
 
 def gate_named(name: str) -> Gate:
     """The gate of a manifest; one that this version does not know is called by its name."""
-    return _BY_NAME.get(name) or Gate(name, name)
+    return _BY_NAME.get(name) or Gate(name, f"{name.replace('_', ' ')} {{}}")
 
 
 def reason(item: DroppedFace) -> str:
-    """Why a face was left out, in a few words."""
+    """Why a face was left out, in a few words: what was measured, and what is needed."""
     gate = gate_named(item.gate)
-    if not gate.sign or not math.isfinite(item.limit):
-        return gate.label
+    if not math.isfinite(item.limit):
+        return gate.label.replace("{}", "").strip(" :")
+    if item.value == _NO_AGE.get(gate.name):
+        return "age unknown"
     value, limit = _told_apart(item.value, item.limit)
-    return f"{gate.label} {value} {gate.sign} {limit}"
+    if gate in (MIN_SHORT, MIN_FACE_SHORT):
+        # Rounded down it is less than the limit, as it is.
+        value = f"{math.floor(item.value)}"
+    needed = {"<": f", needs {limit}", ">": f", max {limit}"}.get(gate.sign, "")
+    return gate.label.replace("{}", value) + needed
 
 
 def _told_apart(value: float, limit: float) -> tuple[str, str]:

@@ -4,14 +4,16 @@ from pathlib import Path
 
 from facesets.errors import Command, DamagedFile
 from facesets.files import printable
+from facesets.results.group_names import NUMBERED_GROUP
 from facesets.results.manifest import MANIFEST_NAMES
 from facesets.results.run_records import read_runs
 
 
 def how_to_restore(root: Path) -> str:
-    """Which undo brings back a manifest that the journal knows and that is gone; empty where none does.
+    """How to go on in a folder whose manifest is gone; empty where it is there, or there never was one.
 
-    What later runs did, such as a drawing, is taken back before it.
+    An undo brings back one that the journal knows; what later runs did, such as a drawing, is taken back
+    before it.
     """
     try:
         changed = [(run, run.changes()) for run in reversed(read_runs(root))]
@@ -28,4 +30,14 @@ def how_to_restore(root: Path) -> str:
                 return (
                     f"{in_order} {'removes what was written there' if first else 'restores the one before'}"
                 )
-    return ""
+    if any((root / name).exists() for name in MANIFEST_NAMES) or not _holds_results(root):
+        return ""
+    return f"restore it from a backup; or move {printable(root)} away and run the command that wrote it again"
+
+
+def _holds_results(root: Path) -> bool:
+    """Whether a folder looks as `cluster` or `refine` leaves it."""
+    try:
+        return any(NUMBERED_GROUP.fullmatch(each.name) for each in root.iterdir() if each.is_dir())
+    except OSError:
+        return False

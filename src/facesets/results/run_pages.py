@@ -1,7 +1,7 @@
 """From the results of `run` to its pages: who is shown where, and with which pictures."""
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from facesets.files import PAGES, atomic_write, printable, writing
 from facesets.interfaces import Progress
 from facesets.plurals import counted, people
 from facesets.records import Collection
+from facesets.results.counterparts import counterparts, faces_by_name
 from facesets.results.group_names import NUMBERED_GROUP
 from facesets.results.html_pages import MADE_BY, START, PagePicture, PageSite, PersonPage, render
 from facesets.results.manifest import (
@@ -111,7 +112,7 @@ def write_pages(
 
 def _site(shown: Shown, found: ClusterManifest, refined: RefineManifest, drawn: set[str]) -> PageSite:
     picture = _pictures(shown, found, drawn)
-    set_of = {face.face: group.name for group in refined.facesets for face in group.faces}
+    sets_of = counterparts(faces_by_name(found), faces_by_name(refined))
     sheets = [
         (f"{title} {number}" if number > 1 else title, f"{folder.name}/{sheet}")
         for title, folder, names in (
@@ -129,7 +130,7 @@ def _site(shown: Shown, found: ClusterManifest, refined: RefineManifest, drawn: 
             counted(found.counts["faces"], "face"),
             counted(len(refined.facesets), "face set"),
         ),
-        people=tuple(_person(shown, group, set_of, picture) for group in found.persons),
+        people=tuple(_person(shown, group, sets_of[group.name], picture) for group in found.persons),
         single=tuple(picture("_singletons", of_face(face), "Face") for face in found.singletons),
         no_face=tuple(picture("_noface", of_photo(image), "Photo") for image in found.no_face),
         failed=shown.failed,
@@ -140,13 +141,12 @@ def _site(shown: Shown, found: ClusterManifest, refined: RefineManifest, drawn: 
 def _person(
     shown: Shown,
     group: Group,
-    set_of: Mapping[str, str],
+    sets: Mapping[str, int],
     picture: Callable[[str, Thumbnail, str], PagePicture],
 ) -> PersonPage:
     best_first = sorted(group.faces, key=lambda face: -face.quality)
-    sets = Counter(set_of[face.face] for face in group.faces if face.face in set_of)
     facts = [counted(group.images, "photo"), counted(len(group.faces), "face")]
-    facts += [f"{counted(count, 'face')} in {name}" for name, count in sets.most_common()]
+    facts += [f"{counted(count, 'face')} in {name}" for name, count in sets.items()]
     what = f"Face of {group.name}"
     cover = picture(group.name, of_face(best_first[0]), what)
     return PersonPage(
@@ -157,7 +157,7 @@ def _person(
             f"{folder.name}/{name}"
             for folder, name in (
                 (shown.people, group.name),
-                *((shown.sets, name) for name, _ in sets.most_common()),
+                *((shown.sets, name) for name in sets),
             )
             if (folder / name).is_dir()
         ),

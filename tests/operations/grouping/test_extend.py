@@ -107,6 +107,18 @@ def test_a_deleted_manifest_names_the_undo_that_restores_it(store: MadeStore, tm
         grow(store, raw)
 
 
+def test_a_result_without_manifest_and_journal_says_how_to_go_on(store: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(store, tmp_path)
+    (raw / "manifest.json").unlink()
+    shutil.rmtree(raw / ".facesets-journal")
+    (raw / "contact_sheet.png").touch()
+    how = f"restore it from a backup; or move {raw} away and run the command that wrote it again"
+    with pytest.raises(CannotWrite, match=f"manifest is gone: {how}"):
+        cluster(store, raw, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    with pytest.raises(WrongUsage, match=f"any more: {how}"):
+        grow(store, raw)
+
+
 def test_faces_that_are_too_small_are_nobody_new_and_join_whom_they_resemble(
     store: MadeStore, tmp_path: Path
 ) -> None:

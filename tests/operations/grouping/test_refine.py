@@ -265,3 +265,12 @@ def test_only_faces_of_the_ages_asked_for_are_in_face_sets(library: Library, tmp
             assert item.value == looks or (np.isnan(looks) and item.value == -1)
     assert summary.dropped_by["min_age"] > 0
     assert summary.dropped_by["max_age"] > 0
+
+
+def test_a_hint_about_another_gate_says_what_an_export_needs_for_small_faces(library: Library) -> None:
+    collection = library.store.load()
+    faces = replace(collection.faces, face_short=np.full(len(collection.faces), 95, np.float32))
+    options = replace(TASTE, min_short=90, min_blur=5000)
+    advice = advise(faces, len(collection.images), options, lambda tried: gate_faces(faces, tried))
+    assert "With --min-blur" in advice.hint
+    assert advice.hint.endswith("takes faces from 100 pixels on: give it --min-face-short 90, too.")

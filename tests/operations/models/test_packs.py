@@ -17,6 +17,7 @@ from facesets.errors import AlreadyRunning, DamagedFile, MissingModelPack, Unrea
 from facesets.files import FileLock
 from facesets.inference import catalog
 from facesets.inference.catalog import PublishedPack
+from facesets.inference.clip_packs import find_clip
 from facesets.inference.packs import find_pack, read_pack
 from facesets.operations.models.packs import list_packs, verify
 from facesets.operations.models.pull import pull
@@ -261,3 +262,15 @@ def test_a_pack_is_found_by_a_relative_path(
     for name in ("./mine", "mine/", "../" + tmp_path.name + "/mine"):
         found = find_pack(name, [tmp_path / "none"])
         assert (found.name, found.path.resolve()) == ("mine", (tmp_path / "mine").resolve())
+
+
+def test_a_folder_without_models_is_not_called_missing(pack_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my models"
+    folder.mkdir()
+    with pytest.raises(MissingModelPack, match=r"my models holds no models.* detector and a recogniser"):
+        find_pack(str(folder), ())
+    (folder / "pack").symlink_to(pack_dir)
+    with pytest.raises(MissingModelPack, match=r"no models\. The folder pack in it does"):
+        find_pack(str(folder), ())
+    with pytest.raises(MissingModelPack, match="my models is no CLIP pack: "):
+        find_clip(str(folder), ())

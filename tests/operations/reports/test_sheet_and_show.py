@@ -1,3 +1,5 @@
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,9 +47,8 @@ def test_a_value_and_the_limit_that_it_fails_never_look_the_same(results: Path) 
     manifest = read_manifest(results / "fs", RefineManifest)
     dropped = next(item for item in manifest.dropped if item.gate == "min_short")
     for value, caption in (
-        (71.4, "edge 71.4 < 80"),
-        (79.97, "edge 79.97 < 80"),
-        (79.999996, "edge 79.999996 < 80"),
+        (71.4, "71 px, needs 80"),
+        (79.999996, "79 px, needs 80"),
     ):
         close = replace(manifest, dropped=(replace(dropped, value=value),))
         captions = {tile.caption for row in plan_rows(close, results / "fs") for tile in row.dropped}
@@ -64,6 +65,36 @@ def test_a_sheet_says_when_photos_were_taken_where_that_is_known(results: Path) 
     assert "taken 2012 to 2019" in row.facts
     captions = {tile.caption[6:] for tile in row.faces}
     assert {"2012-07-04", "2019-01-01", ""} >= captions > {""}
+
+
+def test_a_face_set_says_which_person_it_is_and_a_person_which_face_set(results: Path) -> None:
+    raw, refined = (
+        read_manifest(results / "raw", ClusterManifest),
+        read_manifest(results / "fs", RefineManifest),
+    )
+    person_of = {face.face: group.name for group in raw.persons for face in group.faces}
+    is_who = {group.name: person_of[group.faces[0].face] for group in refined.facesets}
+    of_sets, of_people = show_manifest(results / "fs"), show_manifest(results / "raw")
+    assert (of_sets.headings[-1], of_people.headings[-1]) == ("person", "face set")
+    assert {str(row[0]): row[-1] for row in of_sets.rows} == is_who
+    assert {str(row[-1]): row[0] for row in of_people.rows if row[-1] != "-"} == is_who
+    assert show_manifest(results / "fs", "faceset_001").facts["person"] == is_who["faceset_001"]
+    for row in plan_rows(refined, results / "fs"):
+        assert row.title not in is_who or row.facts[0] == f"is {is_who[row.title]}"
+
+
+def test_results_of_another_cache_beside_say_nothing(results: Path, tmp_path: Path) -> None:
+    for name in ("raw/manifest.json", "fs/refine_manifest.json"):
+        (tmp_path / name).parent.mkdir()
+        shutil.copy2(results / name, tmp_path / name)
+    assert show_manifest(tmp_path / "fs").headings[-1] == "person"
+    other = tmp_path / "raw" / "manifest.json"
+    made = json.loads(other.read_text())
+    made["made"]["store"] = "another"
+    other.write_text(json.dumps(made))
+    assert show_manifest(tmp_path / "fs").headings[-1] == "worst"
+    other.write_text("{")
+    assert show_manifest(tmp_path / "fs").headings[-1] == "worst"
 
 
 def test_a_sheet_lies_beside_its_manifest_unless_told_otherwise(results: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
-from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.grouping.refine import refine
+from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.undo import known_runs, undo
 from facesets.progress import SilentProgress
@@ -17,7 +18,7 @@ from facesets.results.lock import locked
 from facesets.stop import Stop
 from facesets.web.results import pages
 from tests.fixtures.photo_library import Library
-from tests.fixtures.result_site import BASE, ServedResult
+from tests.fixtures.result_site import BASE, ServedResult, served_result
 from tests.fixtures.results import groups, result
 
 pytestmark = pytest.mark.slow
@@ -172,6 +173,32 @@ def test_a_folder_without_photos_is_shown_and_cannot_be_changed(
 )
 def test_nothing_is_had_but_by_what_the_manifest_knows(result_site: ServedResult, path: str) -> None:
     assert result_site.client.get(path).status_code in {404, 422}
+
+
+def test_a_person_and_a_face_set_name_each_other(result_site: ServedResult, library: Library) -> None:
+    sets = result_site.root.with_name("sets")
+    assert "Face set:" not in result_site.page(f"/people/{result_site.people()['person_001']['id']}")
+    gates = RefineOptions(min_faces=3, min_short=60, min_blur=0, min_det_score=0.5, sheet=False)
+    refine(library.store, sets, gates, progress=SilentProgress(), stop=Stop())
+    person_of = {face: name for name, faces in groups(result_site.root).items() for face in faces}
+    name, faces = next(iter(groups(sets).items()))
+    person = person_of[next(iter(faces))]
+    assert f"Face set: {name}" in result_site.page(f"/people/{result_site.people()[person]['id']}")
+    with served_result(sets, sets.with_name("crops of sets")) as site:
+        assert f"Person: {person}" in site.page(f"/people/{site.people()[name]['id']}")
+
+
+def test_names_with_joiners_are_names_and_invisible_characters_tell_nobody_apart(
+    result_site: ServedResult,
+) -> None:
+    zoya, family = "\u0632\u0648\u200c\u06cc\u0627", "\U0001f469\u200d\U0001f467"
+    result_site.say("person_001", action="rename", name=zoya)
+    result_site.say("person_002", action="rename", name=family)
+    assert {zoya, family} <= result_site.people().keys()
+    for alike in (zoya.replace("\u200c", ""), f"{family}\u200d", f"\u2060{family}"):
+        result_site.say("person_003", action="rename", name=alike, status=409)
+    for harmful in ("An\u202ena", "Anna\u2066", "\u200d"):
+        result_site.say("person_003", action="rename", name=harmful, status=422)
 
 
 def test_names_with_markup_are_shown_as_text(result_site: ServedResult) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from facesets.errors import Changed, Command, FacesetsError, NotFound, WrongUsage
 from facesets.files import printable
+from facesets.joiners import JOINERS, without_invisible
 from facesets.operations.grouping.result_now import ResultNow, read_result
 from facesets.plurals import counted
 from facesets.results import hand_moves
@@ -215,27 +216,32 @@ def latest_change(root: Path, now: ResultNow) -> HandChange | None:
 
 def existing(now: ResultNow, name: str) -> str:
     """The person's folder that a name means, whatever its case; empty if there is none."""
-    wanted = folded(_tidy(name))
-    return next(
-        (folder for folder in now.groups if wanted in {folded(folder), folded(printable(folder))}), ""
-    )
+    wanted = _seen(_tidy(name))
+    return next((folder for folder in now.groups if wanted in {_seen(folder), _seen(printable(folder))}), "")
 
 
 def usable_name(now: ResultNow, name: str, *, instead_of: str = "") -> str:
     """A name for a new folder, as it will be written. Raises `WrongUsage` where none can have it."""
     tidy = _tidy(name)
-    if not tidy or printable(tidy) != tidy or folder_name(tidy) != tidy:
+    # Joiners are part of names in many scripts, and of emoji, wherever they stand.
+    bare = "".join(each for each in tidy if each not in JOINERS)
+    if not bare or printable(bare) != bare or folder_name(tidy) != tidy:
         raise WrongUsage(
             'No folder can be called that. Choose a shorter name without any of / \\ : * ? " < > | % ~, and '
             "without _ or . at its beginning."
         )
     others = [each.name for each in now.root.iterdir() if each.name != instead_of]
-    if folded(tidy) in map(folded, others):
+    if _seen(tidy) in map(_seen, others):
         raise WrongUsage(
             f"There is something called {printable(tidy)} in this folder already that is no person of it. "
             "Choose another name."
         )
     return tidy
+
+
+def _seen(name: str) -> str:
+    """What two names have in common that nobody can tell apart, nor any file system."""
+    return folded(without_invisible(name))
 
 
 def _tidy(name: str) -> str:

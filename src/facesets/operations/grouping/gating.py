@@ -125,20 +125,22 @@ def advise(
         best = _best(combinations(looser, together), looser, options, regate)
         if best is not None and _kept(best[2]) > _kept(now):
             chosen = _tightened(*best, faces, regate)
-            gives = f"{_words(regate(chosen))}, where there are {_words(now)} now"
+            opened = regate(chosen)
+            gives = f"{_words(opened)}, where there are {_words(now)} now"
             changed = " ".join(_flags(chosen, options))
             usual = replace(RefineOptions().for_store(photos, ""), merge_threshold=options.merge_threshold)
             flags = _flags(chosen, options, usual)
-            return Advice(f"{cost} With {changed} there would be {gives}.{_also(chosen, options)}", flags)
+            also = _also(chosen, faces, opened)
+            return Advice(f"{cost} With {changed} there would be {gives}.{also}", flags)
         if _kept(now):
             break
     return Advice(f"{cost} No looser gate would give more.")
 
 
-def _also(chosen: RefineOptions, options: RefineOptions) -> str:
+def _also(chosen: RefineOptions, faces: Faces, opened: Gated) -> str:
     """What else to give where faces come into face sets that would not come into an export."""
     needed = ExportSwapOptions().min_face_short
-    if chosen.min_short >= min(options.min_short, needed):
+    if not (faces.face_short[opened.gate == ""] < needed).any():
         return ""
     give = f"{MIN_FACE_SHORT.flag} {chosen.min_short:g}"
     return f" `export-swap` takes faces from {needed:g} pixels on: give it {give}, too."

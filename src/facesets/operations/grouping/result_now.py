@@ -33,8 +33,8 @@ class ResultNow:
 
     Attributes
     ----------
-    cache : str
-        What the result was made from, by its label.
+    manifest : ClusterManifest or RefineManifest
+        What its run wrote.
     groups : mapping
         Faces of each person, by the name of the folder.
     single : sequence of FaceEntry
@@ -56,7 +56,7 @@ class ResultNow:
     """
 
     root: Path
-    cache: str
+    manifest: ClusterManifest | RefineManifest
     groups: Mapping[str, Sequence[FaceEntry]]
     single: Sequence[FaceEntry]
     single_folder: str
@@ -133,7 +133,7 @@ def read_result(root: Path) -> ResultNow:
         learn(root, known, ours_of(made.manifest, root))
     return ResultNow(
         root=root,
-        cache=made.manifest.made.cache,
+        manifest=made.manifest,
         groups=known.groups,
         single=known.single,
         single_folder=known.single_folder,

@@ -9,6 +9,7 @@ from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.records import CacheSettings, EnrichState
+from facesets.results.counterparts import called_beside
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest
@@ -79,6 +80,13 @@ def show_manifest(path: Path, group: str | None = None) -> Contents:
     facts |= _models(manifest.made.models)
     facts |= {f"option {name}": str(value) for name, value in manifest.made.options.items()}
     headings, rows = _table(manifest) if group is None else _faces_of(manifest, group, path)
+    if isinstance(manifest, ClusterManifest | RefineManifest):
+        beside = called_beside(manifest, path if path.is_dir() else path.parent)
+        other = "person" if isinstance(manifest, RefineManifest) else "face set"
+        if group is not None:
+            facts |= {other: beside[group]} if group in beside else {}
+        elif beside:
+            headings, rows = [*headings, other], [[*row, beside.get(str(row[0]), "-")] for row in rows]
     return Contents(manifest.FORMAT, facts, headings, rows)
 
 

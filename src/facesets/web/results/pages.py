@@ -11,7 +11,8 @@ from facesets.files import printable
 from facesets.imaging.originals import read_decoded
 from facesets.operations.grouping.by_hand import latest_change
 from facesets.operations.grouping.result_now import ResultNow
-from facesets.results.manifest import FaceEntry
+from facesets.results.counterparts import called_beside
+from facesets.results.manifest import FaceEntry, RefineManifest
 from facesets.web.render import render
 from facesets.web.results.calls import PersonId, Sha256, people_of
 from facesets.web.results.site import ResultDep, ResultSite, face_id, folder_called, id_of, picture_of
@@ -96,6 +97,8 @@ def person(request: Request, site: ResultDep, person: PersonId, page: PageNumber
         name=printable(folder),
         is_person=folder != now.single_folder,
         seen=now.version(folder),
+        beside=printable(called_beside(now.manifest, site.root, {folder: faces}).get(folder, "")),
+        other="Person" if isinstance(now.manifest, RefineManifest) else "Face set",
         faces=[_face(face) for face in faces[(page - 1) * _FACES : page * _FACES]],
         total=len(faces),
         photos=len({face.image for face in faces}),

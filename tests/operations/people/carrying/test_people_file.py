@@ -32,3 +32,11 @@ def test_exported_people_that_were_cut_off_are_damaged(tmp_path: Path) -> None:
     (tmp_path / "people.json").write_bytes(b'{"format": "facesets/people", "version": 1, "peo')
     with pytest.raises(DamagedFile, match="is damaged"):
         read_people(tmp_path / "people.json")
+
+
+@pytest.mark.parametrize("begins", [b"PK\x03\x04", b"\x80no archive"])
+def test_a_cache_is_named_with_the_command_that_takes_it(tmp_path: Path, begins: bytes) -> None:
+    cache = tmp_path / "my faces.npz"
+    cache.write_bytes(begins + bytes(60))
+    with pytest.raises(WrongUsage, match=f"`import-cache '{cache}'` brings it into the library"):
+        read_people(cache)

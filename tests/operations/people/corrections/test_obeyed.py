@@ -189,3 +189,14 @@ def test_a_best_face_of_somebody_that_is_said_not_to_be_another_stays_alone_when
     assert {who_is(library, each) for each in labels} == {""}
     said = rows(library.database, "SELECT face_id, is_person FROM said_faces")
     assert {(face_of(library, each), False) for each in labels} <= set(said)
+
+
+def test_joiners_are_part_of_names_and_what_nobody_sees_tells_nobody_apart(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    name = "\u0632\u0648\u200c\u06cc\u0627"
+    assert naming.name(library.database, anna, name, into=False, face=False, by=BY).name == name
+    for alike in (name.replace("\u200c", ""), f"{name}\u200d", f"\ufeff{name}"):
+        with pytest.raises(naming.NameTaken):
+            naming.name(library.database, ben, alike, into=False, face=False, by=BY)
+    with pytest.raises(WrongUsage, match="control characters"):
+        naming.name(library.database, ben, "Be\u202en", into=False, face=False, by=BY)

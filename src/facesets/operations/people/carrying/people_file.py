@@ -162,6 +162,8 @@ def _load(path: Path) -> dict[str, Any]:
         raise WrongUsage(f"Cannot read {printable(path)} ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         kind = guessed_kind(path)
+        if path.suffix.lower() == ".npz" and not kind:
+            kind = "a cache"
         raise (_damaged(path) if kind in ("", "JSON") else _foreign(path, kind)) from error
     if not isinstance(raw, dict):
         raise _foreign(path, "JSON of something else")
@@ -169,8 +171,9 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _foreign(path: Path, kind: str) -> WrongUsage:
-    cache = Command("import-cache", "faces.npz")
-    brings = f" {cache} brings a cache into the library." if kind.startswith("an archive") else ""
+    cache = Command("import-cache", printable(path))
+    may_be = kind.startswith("an archive") or path.suffix.lower() == ".npz"
+    brings = f" If it is a cache, {cache} brings it into the library." if may_be else ""
     return WrongUsage(
         f"{printable(path)} holds no exported people: it seems to be {kind}. Give a JSON file that "
         f"{Command('people export')} wrote, or a folder of results whose people have names.{brings}"

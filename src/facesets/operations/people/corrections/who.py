@@ -7,6 +7,7 @@ from uuid import UUID
 
 from facesets.errors import Command, Field, NotFound, WrongUsage
 from facesets.files import printable
+from facesets.joiners import OVERRIDES, without_invisible
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.face_groups import OF_PERSON
 from facesets.store.postgres.people.person_edits import (
@@ -50,8 +51,8 @@ def called(state: PersonState) -> str:
 
 
 def folded(name: str) -> str:
-    """A name as it is compared: however it is written, and in whatever case."""
-    return unicodedata.normalize("NFC", name.strip()).casefold()
+    """A name as it is compared: however it is written, in whatever case, and without what nobody sees."""
+    return unicodedata.normalize("NFC", without_invisible(name).strip()).casefold()
 
 
 def without_accents(name: str) -> str:
@@ -62,10 +63,13 @@ def without_accents(name: str) -> str:
 
 
 def cleaned(name: str) -> str:
-    """A name as it is kept. Raises `WrongUsage` for one that is empty, too long or has control characters."""
+    """A name as it is kept. Raises `WrongUsage` for one that is empty, too long or has control characters.
+
+    Joiners are part of names in many scripts, and of emoji.
+    """
     text = unicodedata.normalize("NFC", " ".join(name.split()))
     if not any(each.isprintable() and not each.isspace() for each in text) or any(
-        unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} for each in text
+        unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} or each in OVERRIDES for each in text
     ):
         raise WrongUsage("A name holds at least one letter or digit, and no control characters.")
     if len(text) > LONGEST_NAME:
@@ -131,7 +135,7 @@ def find(connection: Connection, who: str) -> Meant:
     """
     text = folded(who)
     if not text:
-        raise WrongUsage(f"Who? Give a name, or a number as {Command('people list')} prints it.")
+        raise WrongUsage(f"Who? Give a name, or an id as {Command('people list')} prints it.")
     names = all_names(connection)
     exact = {person for name, person in names if folded(name) == text}
     if len(exact) == 1:

@@ -3,15 +3,22 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from facesets.store.postgres.claims import claimed
-from facesets.store.postgres.connection import Connection
+from psycopg import errors
+
+from facesets.store.postgres.claims import Claims, claimed, is_claimed
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.paths import escaped, unescaped
 
 WORKER_CLAIM = "worker"
 """What a worker claims by its name while it runs: it is gone at once with a worker that ended or died."""
 
+_FULL_DISK = "full disk"
+"""What workers claim that wait for room: where nothing can be written, nothing else tells others."""
+_ANY = "any"
+
 _LIVES_S = 60.0
 """What was said so long ago holds no longer; a worker without a sign of life for so long has ended."""
+FREE_SOME = "Free some space there: workers wait, and go on by themselves."
 _KEPT_S = 24 * 3600.0
 """What the last worker said is worth knowing until the next one comes."""
 
@@ -23,6 +30,36 @@ class _Taker:
     host: str
     reason: str
     lives: bool
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error comes of a server that has no space left."""
+    while error is not None and not isinstance(error, errors.DiskFull):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+class WaitForRoom:
+    """That the server's disk is full, as a worker that waits for room lets everybody see. One per wait."""
+
+    def __init__(self, database: Database) -> None:
+        """Claim it on this session; nothing is claimed yet."""
+        self._claims = Claims(database, _FULL_DISK)
+        self._is_over = True
+
+    def begin(self) -> bool:
+        """Return whether the wait begins now."""
+        begins, self._is_over = self._is_over, False
+        if begins:
+            # One worker that says so is enough.
+            self._claims.take([_ANY])
+        return begins
+
+    def end(self) -> None:
+        """Something was written."""
+        if not self._is_over:
+            self._is_over = True
+            self._claims.release([_ANY])
 
 
 def note_taker(connection: Connection, queue: str, worker: str, host: str, reason: str) -> None:
@@ -43,7 +80,9 @@ def forget_takers(connection: Connection) -> None:
 
 
 def why_waiting(connection: Connection, jobs: Sequence[int]) -> dict[int, str]:
-    """Why jobs wait: for another job, for a worker that can do them, or for any; empty for their turn."""
+    """Why jobs wait: for room, another job, a worker that can do them, or for any; empty for their turn."""
+    if is_claimed(connection, _FULL_DISK, _ANY):
+        return dict.fromkeys(jobs, f"The disk of the database is full. {FREE_SOME}")
     rows = connection.execute(
         """SELECT j.id, j.queue_name,
                 CASE WHEN j.lock IS NOT NULL THEN
