@@ -62,6 +62,14 @@ def test_embed_with_one_argument_shows_the_whole_line(given: str, line: str) -> 
     assert f"name the photos and the file for their faces: `facesets embed {line}`." in result.err
 
 
+def test_what_is_missing_is_shown_by_an_example() -> None:
+    for words in (["embed"], ["people", "name", "Anna"], ["relocate"], ["run"]):
+        result = run(*words)
+        assert result.status == 2
+        assert "Missing argument" in result.err
+        assert f"For example: `facesets {' '.join(words[:1])} " in result.err
+
+
 @pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_failure() -> None:
     line = f"{sys.executable} -m facesets models list | true; exit ${{PIPESTATUS[0]}}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facesets.assembly.models import detection_options
+from facesets.assembly.models import detection_options, models_like
 from facesets.assembly.packs import get_pack, refuse_to_fetch_another
 from facesets.assembly.stages import MAKERS, StageModels
 from facesets.errors import MissingModelPack, RecogniserMismatch
@@ -167,6 +167,33 @@ def test_how_good_the_open_pack_is_is_said_where_it_is_chosen_and_not_again(
     for name in (models.pack, str(open_pack)):
         get_pack(name, settings, again, SilentProgress(), Stop(), known=models)
     assert again.remarks == []
+
+
+def test_what_is_made_anew_goes_on_with_the_open_pack_and_what_has_faces_with_its_own_alone(
+    open_pack: Path, small_pack: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = models_of(small_pack)
+    have(settings, "open", open_pack)
+    monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 0.01)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    # As where the open pack has to be fetched first.
+    monkeypatch.setattr("facesets.assembly.packs.usual_pack", lambda named, _roots: named or "buffalo_l")
+    notices = KeptNotices()
+
+    def begun(known: CacheSettings | None, pack: str | None = None, agrees: bool = True) -> str:
+        found, _, _ = models_like(
+            *(known, (pack, None, None), "cpu", settings, notices, SilentProgress(), Stop()),
+            fetch=True,
+            agrees=lambda _reason: agrees,
+        )
+        return found.name
+
+    assert begun(None) == "open"
+    assert any("Going on with the open pack: buffalo_l cannot be fetched" in each for each in notices.notices)
+    assert any("0.992" in each for each in notices.remarks)
+    for known, pack, agrees in ((models, None, True), (None, "buffalo_l", True), (None, None, False)):
+        with pytest.raises(MissingModelPack):
+            begun(known, pack, agrees)
 
 
 def test_where_a_published_pack_cannot_be_fetched_the_sentence_offers_both_ways(

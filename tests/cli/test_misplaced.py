@@ -14,7 +14,7 @@ LEFT_OUT = "No such option: "
     [
         (
             "pipeline --target pics",
-            "TARGET is given without an option: `facesets pipeline [TARGET]...`. Without",
+            "DIR is given without an option: `facesets pipeline [DIR]...`. Without",
         ),
         ("run --target pics", "PHOTOS is given without an option: `facesets run PHOTOS [OUT]`."),
         ("embed --photos pics faces.npz", "SRC is given without an option: `facesets embed [SRC] CACHE`."),
@@ -69,13 +69,6 @@ def test_what_a_command_never_takes_from_its_settings_is_not_sent_there(line: st
     said = " ".join(run(*line.split()).err.split())
     assert "facesets.toml" not in said
     assert f"It is an option of {of}" in said
-
-
-def test_folders_without_the_option_that_takes_them_are_told_where_they_go() -> None:
-    result = run("index", "pics")
-    assert result.status == 2
-    assert "unexpected extra argument(s) (pics). Folders come after --target" in result.err
-    assert "facesets index --target PHOTOS" in result.err
 
 
 @pytest.mark.parametrize(

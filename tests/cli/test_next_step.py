@@ -70,7 +70,7 @@ def lines(line: str, summary: object = None) -> list[str]:
         ("undo out/raw 2", "show out/raw"),
         ("models pull", "run PHOTOS"),
         ("models pull open", "run PHOTOS --pack open"),
-        ("models pull ViT-B-32__openai", "index --target PHOTOS"),
+        ("models pull ViT-B-32__openai", "index PHOTOS"),
         ("models pull yolox_s", "index --stage bodies"),
     ],
 )

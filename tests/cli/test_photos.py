@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from facesets.operations.library.tag_file import shipped_categories
+from facesets.operations.people.corrections.naming import name
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.tag_categories import keep_categories
+from tests.fixtures.library_people import add_faces, add_photo, cluster, heart_of, who_is
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.made_metadata import METADATA, keep
 from tests.fixtures.program import Result, run
@@ -44,6 +47,32 @@ def test_search_lists_photos_of_a_place_with_their_distance(library_of_two: str)
     )
     nothing = call(library_of_two, "search")
     assert (nothing.status, "--near LAT,LON" in nothing.err) == (2, True)
+
+
+def test_photos_of_several_people_show_all_of_them(database: Database, library_url: str) -> None:
+    anna, ben = heart_of("anna"), heart_of("ben")
+    library = Library(database, SETTINGS)
+    add_faces(library, {"anna": anna, "anna again": anna, "ben": ben, "ben again": ben})
+    add_photo(library, "both", [anna, ben])
+    cluster(library)
+    for who in ("anna", "ben"):
+        name(database, who_is(library, who), who.title(), into=False, face=False, by="tester")
+    found = call(library_url, "search", "--person", "Anna", "--person", "Ben")
+    assert (found.status, found.out.split()) == (0, ["/both.jpg"])
+    assert len(call(library_url, "search", "--person", "Ben").out.splitlines()) == 3
+
+
+def test_index_fetches_no_pack_that_it_would_refuse(
+    database: Database, library_url: str, tmp_path: Path
+) -> None:
+    library = Library(database, SETTINGS)
+    add_faces(library, {"anna": heart_of("anna"), "anna again": heart_of("anna")})
+    cluster(library)
+    (tmp_path / "a.jpg").write_bytes(b"a photo")
+    env = {"DATABASE_URL": library_url, "FACESETS_MODELS": str(tmp_path), "HOME": str(tmp_path)}
+    refused = run("index", tmp_path, "--pack", "open", "--skip-clip", env=env)
+    assert (refused.status, "open is another, so it is not fetched" in refused.err) == (2, True)
+    assert not (tmp_path / "models").exists()
 
 
 def test_show_prints_what_is_known_of_a_photo(library_of_two: str) -> None:
@@ -117,6 +146,7 @@ def test_days_in_the_wrong_order_are_refused(library_url: str) -> None:
         (["--prune", "--include", "*.jpg"], "--include and --prune cannot be given together with --stage"),
         (["--assign"], "--assign cannot be given together with --stage"),
         (["--delete", "--target", "/photos"], "--target cannot be given together with --delete"),
+        (["--delete", "/photos"], "DIR cannot be given together with --delete"),
     ],
 )
 def test_a_stage_by_itself_refuses_flags_that_it_would_not_obey(

@@ -1,15 +1,18 @@
 """How command lines are read: several values after one option, -q and -v anywhere, empty addresses."""
 
+import re
 import shlex
 from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
 from typer.core import TyperArgument
 from typer.testing import CliRunner
 
 from facesets.cli import console
 from facesets.cli.app import app
+from facesets.cli.params import folders_meant
 from facesets.errors import WrongUsage
 from tests.fixtures.parsing import commands, parse
 from tests.fixtures.program import run
@@ -31,10 +34,72 @@ def test_one_option_takes_several_values(line: str) -> None:
     assert values["exclude"] == ["x"]
 
 
-@pytest.mark.parametrize("line", ["index A --target B", "index --target A --concurrency 2 B", "stats A"])
-def test_a_word_that_belongs_to_no_option_is_refused(line: str) -> None:
+def test_a_word_that_belongs_to_no_option_is_refused() -> None:
     with pytest.raises(Exception, match="unexpected extra argument"):
-        parse(line.split())
+        parse(["stats", "A"])
+
+
+@pytest.mark.parametrize("path", commands())
+def test_an_option_takes_one_value_or_says_whether_all_or_any_of_several_count(
+    path: str,
+) -> None:
+    command = commands()[path]
+    context = type(command).context_class(command)
+    for param in command.params:
+        if isinstance(param, TyperArgument) or param.name == "help":
+            continue
+        option, other = param.opts[0], (param.secondary_opts or param.opts)[0]
+        if param.multiple:
+            assert re.search(r"\b(all|any)\b", param.help or ""), f"{path} {option}: all of them, or any?"
+        elif not param.is_flag:
+            with pytest.raises(typer.BadParameter, match="given several times, with different values"):
+                command.parse_args(context, [option, "1", f"{option}=2"])
+        elif other != option:
+            with pytest.raises(typer.BadParameter, match="given several times, with different values"):
+                command.parse_args(context, [option, other])
+
+
+def test_an_option_that_is_given_twice_with_one_value_does_no_harm() -> None:
+    assert parse(["search", "--limit", "3", "--limit=3", "--json", "--json"])["limit"] == 3
+    refused = run("search", "--camera", "canon", "--camera", "nikon")
+    assert (refused.status, "'--camera': given several times, with different values" in refused.err) == (
+        2,
+        True,
+    )
+    assert run("search", "--camera", "canon", "--camera", "nikon", "--help").status == 0
+
+
+@pytest.mark.parametrize("command", ["index", "describe"])
+@pytest.mark.parametrize("line", ["A B", "A --target B", "--target A B", "--target A --database x B"])
+def test_folders_are_arguments_or_follow_their_option(command: str, line: str) -> None:
+    words = [command, *line.split()]
+    assert sorted(_folders(words, {})) == [Path("A"), Path("B")]
+
+
+@pytest.mark.parametrize(
+    ("line", "taken"), [("index A", "A"), ("index --target A", "A"), ("index", "of a file")]
+)
+@pytest.mark.parametrize("key", ["target", "folders"])
+def test_folders_of_a_call_take_the_place_of_those_of_settings(line: str, taken: str, key: str) -> None:
+    assert _folders(line.split(), {key: ["of a file"]}) == [Path(taken)]
+
+
+def _folders(words: list[str], settings: dict[str, object]) -> list[Path]:
+    command = commands()[words[0]]
+    context = command.make_context(words[0], words[1:], default_map=settings)
+    return folders_meant(context, context.params["folders"], context.params["target"])
+
+
+def test_folders_that_photos_have_to_be_below_have_one_option() -> None:
+    for command, name in (
+        (["discover", "faces.npz", "out"], "source_root"),
+        (["split-eras", "faces.npz", "out", "--set", "a"], "source_root"),
+        (["export-xmp", "Anna"], "target"),
+        (["describe"], "target"),
+    ):
+        old = f"--{name.replace('_', '-')}"
+        values = parse([*command, "--under", "A", old, "B"])
+        assert [str(each) for each in values[name]] == ["A", "B"]
 
 
 def test_where_there_are_arguments_an_option_takes_one_value_each_time() -> None:

@@ -69,11 +69,15 @@ def test_what_can_be_done_with_results_is_said(album: Path, tmp_path: Path, pack
     min(album.iterdir()).unlink()
     again = run("run", album, out, "--pack", pack_dir)
     assert f"1 of these photos is no longer in {album}" in again.out
+    assert f"`facesets relocate OLD NEW {out}/faces.npz`" in again.out
     for command in ("show", "sheet"):
         refused = run(command, out)
         assert (refused.status, f"facesets {command} {out}/people" in refused.err) == (2, True)
     other = run("run", album, out, "--pack", "buffalo_l", env={"FACESETS_MODELS": str(tmp_path)})
     assert (other.status, "Leave out --pack" in other.err) == (2, True)
+    moved = album.rename(tmp_path / "moved")
+    follow = f"`facesets relocate {album} {moved} {out}/faces.npz`"
+    assert follow in run("run", moved, out, "--dry-run").err
 
 
 def test_a_file_that_cannot_be_read_gives_status_3(album: Path, tmp_path: Path, pack_dir: Path) -> None:

@@ -180,7 +180,7 @@ def test_an_empty_library_says_what_to_do_first(library_url: str, tmp_path: Path
         for path in ("/people", "/unknown", "/unknown/faces", "/search"):
             page = empty.page(path)
             assert "There are no photos in the library yet." in page, path
-            assert "<code>facesets index --target PHOTOS</code>" in page, path
+            assert "<code>facesets index PHOTOS</code>" in page, path
 
 
 @pytest.mark.slow

@@ -164,8 +164,8 @@ def test_no_line_ends_inside_a_word_of_a_command(onlooked: Website, browser: Bro
     for width in (320, 360, 1000, 1280):
         with opened(browser, f"{onlooked.address}/runs", (width, 800)) as page:
             assert fits(page)
-            command = page.locator("code", has_text="--target").first
-            expect(command).to_have_text("facesets index --target PHOTOS")
+            command = page.locator("code", has_text="facesets index").first
+            expect(command).to_have_text("facesets index PHOTOS")
             lines = command.evaluate(
                 """(code) => {
                     const range = document.createRange();

@@ -42,6 +42,8 @@ class Asked:
         None for what is best here.
     is_long : function
         Whether there is so much to do that measuring first pays.
+    agrees_to_open : function
+        Whether the open pack will do where no pack is named and the default one cannot be fetched.
     batching : BatchingOptions
         How pictures are collected where more threads read than models work at a time.
     """
@@ -54,6 +56,7 @@ class Asked:
     skip_clip: bool = False
     workers: int | None = None
     is_long: Callable[[], bool] = lambda: False
+    agrees_to_open: Callable[[str], bool] = lambda _reason: True
     batching: BatchingOptions = field(default_factory=BatchingOptions)
 
     @property
@@ -199,7 +202,15 @@ def _local_embedder(
     from facesets.assembly.tuning import tuning_for_readers, tuning_for_run
 
     pack, chosen, choice = models_like(
-        known, asked.detection, asked.provider, conf, notices, progress, stop, fetch=not options.dry_run
+        known,
+        asked.detection,
+        asked.provider,
+        conf,
+        notices,
+        progress,
+        stop,
+        fetch=not options.dry_run,
+        agrees=asked.agrees_to_open,
     )
     tuning = tuning_for_readers(conf, pack, choice, asked.workers or 0, asked.batching.max_batch)
     tuning = tuning or tuning_for_run(

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from facesets.assembly.describing import Asked, describer
 from facesets.assembly.notices import Notices
+from facesets.assembly.packs import how_to_change_pack, refuse_to_fetch_another
 from facesets.assembly.stages import StageModels, stages_of_run
+from facesets.errors import Sentence
 from facesets.imaging.limits import MAX_PIXELS
+from facesets.inference.catalog import CONVERTED
 from facesets.inference.collecting import CollectingDescriber
 from facesets.interfaces import Progress
 from facesets.operations.ingest.index import IndexSummary, index
@@ -67,11 +70,22 @@ def index_photos(
     As `index`, and as `describer`.
     """
     require_a_target(source, library)
-    is_first = library.settings is None and not options.dry_run and options.max_images is None
+    is_new = library.settings is None and not options.dry_run
+    is_first = is_new and options.max_images is None
+    if not asked.skip_faces and library.has_people():
+        refuse_to_fetch_another(asked.local_pack, library.searched_by(), conf, library.label)
     asked = replace(asked, is_long=lambda: is_first and is_long(chain.from_iterable(source.stamps()), 0))
     options = replace(options, concurrency=asked.workers or options.concurrency)
     describe, options = describer(library, options, conf, asked, notices, progress, stop, stopwatch=stopwatch)
     known = describe.faces_from
+    chosen = asked.ml_uri or asked.local_pack or conf.pack
+    note = ""
+    if is_new and known is not None and known.pack in CONVERTED and not chosen:
+        change = how_to_change_pack()
+        # How good it is was said when it was taken.
+        notices.remark_once(change, unasked=True)
+        pack = CONVERTED[known.pack]
+        note = Sentence(f"The library is made with the model pack {pack.name}. {pack.note} {change}")
     models = StageModels(
         known,
         asked.local_pack,
@@ -93,6 +107,7 @@ def index_photos(
     summary = index(
         source, library, describe, options, stages=stages, stopwatch=stopwatch, progress=progress, stop=stop
     )
+    summary = replace(summary, pack_note=note)
     return IndexOutcome(summary, library.looking_for(known, None), options)
 
 
@@ -135,6 +150,7 @@ def assigned(
     summary: IndexSummary,
     library: "Library",
     began: datetime,
+    options: AssignOptions,
     *,
     by: str,
     progress: Progress,
@@ -143,5 +159,5 @@ def assigned(
     """The same summary, once the faces found since a time were given to people."""
     if not library.exists():
         return replace(summary, assigned=0, to_review=0)
-    given = assign(library, AssignOptions(), progress=progress, stop=stop, by=by, found_since=began)
+    given = assign(library, options, progress=progress, stop=stop, by=by, found_since=began)
     return replace(summary, assigned=given.assigned, to_review=given.review)

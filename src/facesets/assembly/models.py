@@ -1,10 +1,11 @@
 """From a model pack to loaded models, and with which detection settings they work."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
-from facesets.assembly.packs import get_pack
+from facesets.assembly.packs import get_pack, pack_to_begin_with
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack, usual_pack
 from facesets.inference.providers import ProviderChoice, choose_provider
@@ -47,6 +48,7 @@ def models_like(
     stop: Stop,
     *,
     fetch: bool,
+    agrees: Callable[[str], bool] = lambda _reason: True,
 ) -> tuple[ModelPack, DetectionOptions, ProviderChoice]:
     """The pack that faces come from, unless another is named; how it looks for faces, and where it runs.
 
@@ -56,6 +58,8 @@ def models_like(
     ----------
     asked : tuple
         Pack, edge of the detector's input, and least score; None for what the faces were found with.
+    agrees : function
+        See `pack_to_begin_with`, which is asked where neither faces nor the user name a pack.
 
     Raises
     ------
@@ -65,16 +69,13 @@ def models_like(
 
     of_service = known is not None and service_model(known) is not None
     detection = detection_options(None if of_service else known, *asked, settings)
-    pack = get_pack(
-        detection.pack,
-        settings,
-        notices,
-        progress,
-        stop,
-        known=known,
-        fetch=fetch,
-        is_named=bool(asked[0]),
-    )
+    if known is None and asked[0] is None and fetch:
+        pack = pack_to_begin_with(settings, notices, progress, stop, agrees=agrees)
+    else:
+        named = bool(asked[0])
+        pack = get_pack(
+            detection.pack, settings, notices, progress, stop, known=known, fetch=fetch, is_named=named
+        )
     return pack, detection, choose(provider, pack, notices)
 
 

@@ -1,13 +1,17 @@
 """Which model pack is taken, and from where."""
 
+from collections.abc import Callable
+
 from facesets.assembly.notices import Notices
 from facesets.errors import (
     AlreadyRunning,
     CannotWrite,
+    Command,
     FacesetsError,
     Field,
     MissingModelPack,
     RecogniserMismatch,
+    Sentence,
 )
 from facesets.files import printable
 from facesets.inference.catalog import CONVERTED, PUBLISHED
@@ -62,6 +66,46 @@ def get_pack(
             # Only later commands would be spared a --pack.
             progress.say(error.sentence)
     return pack
+
+
+def pack_to_begin_with(
+    settings: Settings,
+    notices: Notices,
+    progress: Progress,
+    stop: Stop,
+    *,
+    agrees: Callable[[str], bool] = lambda _reason: True,
+) -> ModelPack:
+    """The pack for what was made with none yet and for which none is named; errors as `get_pack`.
+
+    Where the default one is neither here nor can be fetched, that is the open one, which is said.
+
+    Parameters
+    ----------
+    agrees : function
+        Whether the open one will do, when it hears why the other cannot be had.
+    """
+    name = usual_pack(settings.pack, settings.model_roots)
+    if settings.pack or name != DEFAULT_PACK or _pack_by_name(name, settings, notices) is not None:
+        return get_pack(name, settings, notices, progress, stop)
+    # What fetching needs takes a tenth of a second to import.
+    from facesets.operations.models.pull import fetch_or_open
+
+    taken, instead = fetch_or_open(name, settings.model_roots, agrees=agrees, progress=progress, stop=stop)
+    if instead:
+        notices.notice(instead)
+        notices.remark_once(taken.note, unasked=True)
+    return find_pack(taken.path, ())
+
+
+def how_to_change_pack() -> Sentence:
+    """What gives a library the default pack in place of the one that it was begun with."""
+    empty = Command("db psql", "-c", "'DELETE FROM images; DELETE FROM persons'")
+    again = Command("index", "PHOTOS", Field("pack", DEFAULT_PACK))
+    return Sentence(
+        f"To take {DEFAULT_PACK} instead while the library is small, forget all that was found and named "
+        f"with {empty}, then run {again}."
+    )
 
 
 def refuse_to_fetch_another(

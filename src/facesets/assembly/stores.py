@@ -136,7 +136,7 @@ def open_store(
         yield open_cache(cache)
         return
     if not named_database(database, settings) and not embedded_server(settings, notices).is_made:
-        index = Command("index", Field("target", "DIR"))
+        index = Command("index", "DIR")
         raise WrongUsage(f"There is no library yet. Name a cache, or run {index} first.")
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library

@@ -49,17 +49,16 @@ def _plain(refusal: str) -> str:
 
 
 def _say_where_it_belongs(ctx: "Context", error: Any) -> None:  # noqa: ANN401 - Typer's own
-    """Add to a refusal of an option or a word what to do in its place."""
-    from facesets.cli.misplaced import nearly, where_it_belongs, where_words_go
+    """Add to a refusal of an option what to do in its place."""
+    from facesets.cli.misplaced import nearly, where_it_belongs
 
     message, option = getattr(error, "message", ""), getattr(error, "option_name", "")
-    if message.startswith("No such option") and option.startswith("--"):
-        near = nearly(ctx.command, option)
-        advice = "" if near else where_it_belongs(ctx, option)
-        # What resembles it from afar is of no interest where it is known what was meant.
-        error.possibilities = near or (None if advice else error.possibilities)
-    else:
-        advice = where_words_go(ctx) if "unexpected extra argument" in message else ""
+    if not (message.startswith("No such option") and option.startswith("--")):
+        return
+    near = nearly(ctx.command, option)
+    advice = "" if near else where_it_belongs(ctx, option)
+    # What resembles it from afar is of no interest where it is known what was meant.
+    error.possibilities = near or (None if advice else error.possibilities)
     if advice:
         error.message = f"{message}{'' if message.endswith('.') else '.'} {advice}"
 
@@ -102,22 +101,49 @@ class ExampleCommand(TyperCommand):
         """Read the words of a command line."""
         words = list(self._one_value_each(args))
         try:
+            given = self._given(ctx, words)
+            self._refuse_contradictions(ctx, given)
             rest = super().parse_args(ctx, list(words))
         except typer.BadParameter as error:
             # Typer checks values by pydantic, and hands its words on.
-            error.message = _plain(error.message.removeprefix("Value error, "))
+            path, message = ctx.command_path.partition(" ")[2], error.message
+            # Without a message something is missing, which is named in any case.
+            is_missing = not message and path in GUIDE
+            example = f"For example: `{GUIDE[path].examples[0].partition('  #')[0]}`." if is_missing else ""
+            error.message = example or _plain(message.removeprefix("Value error, "))
             raise
         except Exception as error:
             # Typer has no name for the class of those that say what nobody takes.
             _say_where_it_belongs(ctx, error)
             raise
         if "" in words:
-            self._refuse_empty_paths(ctx, words)
+            self._refuse_empty_paths(ctx, given)
         return rest
 
-    def _refuse_empty_paths(self, ctx: "Context", words: list[str]) -> None:
+    def _given(self, ctx: "Context", words: list[str]) -> dict[str, Any]:
+        """What the words give each parameter; an option all values that they give it, one after the other."""
+        parser = self.make_parser(ctx)
+        keeping_all = {"store": "append", "store_const": "append_const"}
+        for option in (*parser._short_opt.values(), *parser._long_opt.values()):
+            option.action = keeping_all.get(option.action, option.action)
+        given, _, _ = parser.parse_args(args=list(words))
+        return given
+
+    def _refuse_contradictions(self, ctx: "Context", given: dict[str, Any]) -> None:
+        """Of several values where one is taken, all but the last would be dropped in silence."""
+        if "help" in given:
+            return
+        for param in self.params:
+            is_single = isinstance(param, TyperOption) and not param.multiple
+            if is_single and len(set(given.get(param.name or "", ()))) > 1:
+                raise typer.BadParameter(
+                    "given several times, with different values. Give it once.",
+                    ctx=ctx,
+                    param=param,  # type: ignore[arg-type]
+                )
+
+    def _refuse_empty_paths(self, ctx: "Context", given: dict[str, Any]) -> None:
         """An unset variable of a shell must not mean the folder where one happens to be."""
-        given, _, _ = self.make_parser(ctx).parse_args(args=words)
         for param in self.params:
             texts, paths = (
                 value if isinstance(value, list | tuple) else [value]
@@ -129,9 +155,11 @@ class ExampleCommand(TyperCommand):
     def _one_value_each(self, words: Sequence[str]) -> Iterator[str]:
         """Read `--target A B` as `--target A --target B`, as what a shell makes of `--target *` needs.
 
-        Only in commands that take no arguments: B would be one.
+        Only where there are no arguments, of which B would be one, or where that option stands for them.
         """
-        if any(isinstance(param, TyperArgument) for param in self.params):
+        arguments = {param.name for param in self.params if isinstance(param, TyperArgument)}
+        is_option_of_folders = any(word.partition("=")[0] == "--target" for word in words)
+        if arguments and not (arguments == {"folders"} and is_option_of_folders):
             yield from words
             return
         taking = {

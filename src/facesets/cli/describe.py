@@ -9,7 +9,7 @@ import typer
 from facesets.cli import console, queueing
 from facesets.cli.index_stage import say_which_are_empty
 from facesets.cli.opening import work_on_library
-from facesets.cli.params import DatabaseOption
+from facesets.cli.params import DatabaseOption, folders_meant
 from facesets.cli.wording import GO_ON, worded
 from facesets.errors import Field, WrongUsage
 from facesets.operations.options.declaration import Option
@@ -24,13 +24,23 @@ if TYPE_CHECKING:
     from facesets.operations.library.descriptions.announcing import Announcement
     from facesets.operations.library.descriptions.describing import DescribeSummary
 
+FoldersArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[DIR]...",
+        help="Only photos below any of these folders, of those that are in the library.",
+        show_default=False,
+    ),
+]
 TargetOption = Annotated[
     list[Path] | None,
     typer.Option(
+        "--under",
         "--target",
         metavar="DIR...",
-        help="Only photos below these folders, of those that are in the library.",
+        help="The same as DIR; any of both.",
         show_default=False,
+        envvar=["FACESETS_DESCRIBE_UNDER", "FACESETS_DESCRIBE_TARGET"],
     ),
 ]
 YesOption = Annotated[bool, Option("Send without being asked. For cron.")]
@@ -41,6 +51,8 @@ LlmUriOption = Annotated[
 
 
 def describe(
+    context: typer.Context,
+    folders: FoldersArgument = None,
     target: TargetOption = None,
     database: DatabaseOption = None,
     llm_uri: LlmUriOption = None,
@@ -57,7 +69,7 @@ def describe(
     from facesets.assembly.describing_photos import describe_photos
     from facesets.files import plain_path
 
-    below = tuple(str(plain_path(path)) for path in target or [])
+    below = tuple(str(plain_path(path)) for path in folders_meant(context, folders, target))
     if queueing.is_asked():
         queueing.queue_describe(database, below, llm_uri, options, yes=yes)
         return

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from facesets.cli import console
-from facesets.cli.exporting import CropOptions, SourceRootOption, exporting, left_out
+from facesets.cli.exporting import CropOptions, UnderOfDiscover, exporting, left_out
 from facesets.cli.flags import Only
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import (
@@ -27,7 +27,7 @@ _SHOWN = 40
 def discover(
     first: CacheOrOutArgument,
     second: ExportIfCacheArgument = None,
-    source_root: SourceRootOption = (),
+    source_root: UnderOfDiscover = (),
     database: DatabaseOption = None,
     *,
     options: DiscoverOptions,

@@ -23,9 +23,19 @@ if TYPE_CHECKING:
     from facesets.operations.face_sets.export_summary import EmptySet, ExportSwapSummary
     from facesets.stop import Stop
 
-SourceRootOption = Annotated[
-    tuple[Path, ...], Option("Only photos below this folder. May be repeated.", metavar="DIR")
-]
+
+def _under(command: str) -> Option:
+    """The folders below which photos count, of a command as names in the environment write it."""
+    return Option(
+        "Only photos below this folder; with several, below any of them.",
+        metavar="DIR",
+        flag="--under --source-root",
+        variable=f"FACESETS_{command}_UNDER FACESETS_{command}_SOURCE_ROOT",
+    )
+
+
+UnderOfDiscover = Annotated[tuple[Path, ...], _under("DISCOVER")]
+UnderOfEras = Annotated[tuple[Path, ...], _under("SPLIT_ERAS")]
 _CROPS = (
     "top_n",
     "outlier_threshold",

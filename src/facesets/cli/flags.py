@@ -130,7 +130,7 @@ def _parameter(each: Declared) -> Parameter:
     elif get_origin(kind) is tuple:
         kind, default = list[get_args(kind)[0]] | None, None  # type: ignore[misc]
     info = typer.Option(
-        option.flag or each.flag,
+        *(option.flag or each.flag).split(),
         help=_help(each),
         metavar=option.metavar or None,
         envvar=option.variable.split() or None,

@@ -64,7 +64,7 @@ GUIDE = {
     "discover": _entry(
         RESULTS,
         "facesets discover faces.npz out/swap",
-        "facesets discover faces.npz out/swap --source-root ~/Pictures/2024",
+        "facesets discover faces.npz out/swap --under ~/Pictures/2024",
     ),
     "import-folders": _entry(
         RESULTS,
@@ -96,9 +96,9 @@ GUIDE = {
     ),
     "index": _entry(
         LIBRARY,
-        "facesets index --target ~/Pictures",
-        "facesets index --target /mnt/galleries/* --exclude private '*.png' --max-minutes 60 --alone -q",
-        "facesets index --target ~/Pictures --queue",
+        "facesets index ~/Pictures",
+        "facesets index /mnt/galleries/* --exclude private --exclude '*.png' --max-minutes 60 --alone -q",
+        "facesets index ~/Pictures --queue",
     ),
     "pipeline": _entry(
         LIBRARY,
@@ -106,7 +106,7 @@ GUIDE = {
         "facesets pipeline -q                      # of the targets in facesets.toml, from cron",
         "facesets pipeline ~/Pictures --dual",
     ),
-    "assign": _entry(LIBRARY, "facesets assign", "facesets assign --threshold auto --dry-run"),
+    "assign": _entry(LIBRARY, "facesets assign --dry-run", "facesets assign --threshold 0.6"),
     "search": _entry(
         LIBRARY,
         'facesets search "a red bicycle in snow"',
@@ -182,7 +182,7 @@ GUIDE = {
     "export-xmp": _entry(
         LIBRARY,
         "facesets export-xmp --dry-run",
-        "facesets export-xmp Anna Ben --target ~/Pictures/2024",
+        "facesets export-xmp Anna Ben --under ~/Pictures/2024",
         "facesets export-xmp --undo last",
     ),
     "explain": _entry(

@@ -21,7 +21,8 @@ def immich_stage(
     *,
     access: ServerOptions,
     known: Annotated[
-        tuple[Path, ...], Option("A cache whose content is not staged again. May be repeated.")
+        tuple[Path, ...],
+        Option("A cache whose content is not staged again; with several, of any of them."),
     ] = (),
     known_library: Annotated[
         bool,

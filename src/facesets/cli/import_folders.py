@@ -45,17 +45,22 @@ def import_folders(
     folder: Annotated[
         tuple[str, ...],
         Option(
-            "All photos below show this person; called like the folder unless named. May be repeated.",
+            "All photos below show this person; called like the folder unless named. With "
+            "several, all are added.",
             metavar="[NAME=]FOLDER",
         ),
     ] = (),
     each_in: Annotated[
         tuple[Path, ...],
-        Option("Each folder directly below is one person's. May be repeated.", metavar="FOLDER"),
+        Option("Each folder directly below is one person's; with several, below all.", metavar="FOLDER"),
     ] = (),
     mixed: Annotated[
         tuple[Path, ...],
-        Option("Photos of anybody: faces of these people join them. May be repeated.", metavar="FOLDER"),
+        Option(
+            "Photos of anybody: faces of these people join them. With several, all "
+            "of them are looked through.",
+            metavar="FOLDER",
+        ),
     ] = (),
     folders: Annotated[
         Path | None,

@@ -43,7 +43,7 @@ FromOption = Annotated[
 MapOption = Annotated[
     tuple[str, ...],
     Option(
-        "Where a folder that the other program names is on this machine. May be repeated.",
+        "Where a folder that the other program names is on this machine; with several, all count.",
         flag="--map",
         variable="FACESETS_IMPORT_NAMES_MAP",
         metavar="OLD=NEW",

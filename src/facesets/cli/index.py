@@ -1,14 +1,17 @@
 """`facesets index`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesets.cli import console, queueing
+from facesets.cli.configured import configured_flags
+from facesets.cli.flags import options_of
 from facesets.cli.index_stage import index_stage, require_flags_of_stage
-from facesets.cli.opening import work_on_library
+from facesets.cli.opening import agrees_to_open_pack, work_on_library
 from facesets.cli.params import (
     BodyModelOption,
     ClipPackOption,
@@ -20,12 +23,14 @@ from facesets.cli.params import (
     ProfileOption,
     ProviderOption,
     StrictOption,
+    folders_meant,
 )
 from facesets.cli.results import as_before, would
 from facesets.cli.thresholds import typed_flags
 from facesets.cli.user import current_user
-from facesets.cli.wording import GO_ON
+from facesets.cli.wording import GO_ON, worded
 from facesets.errors import SourceGone, WrongUsage
+from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.cache import DetSize, LeastDetectionScore
 from facesets.operations.options.declaration import Option
@@ -38,14 +43,17 @@ if TYPE_CHECKING:
     from facesets.operations.ingest.changed_files import FileFailure
     from facesets.operations.ingest.index import IndexSummary
 
-TargetOption = Annotated[
+FoldersArgument = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--target",
-        metavar="DIR...",
-        help="Galleries, chunks or roots of galleries, or any folders of photos.",
+    typer.Argument(
+        metavar="[DIR]...",
+        help="Galleries, chunks or roots of galleries, or any folders of photos; all that are named.",
         show_default=False,
     ),
+]
+TargetOption = Annotated[
+    list[Path] | None,
+    typer.Option("--target", metavar="DIR...", help="The same as DIR; all of both.", show_default=False),
 ]
 ConcurrencyOption = Annotated[
     int | None,
@@ -68,13 +76,14 @@ _NOT_WITH_ENRICH = (
 )
 
 
-_NO_TARGET = "Name the folders of the photos: `facesets index --target PHOTOS`."
+_NO_TARGET = "Name the folders of the photos: `facesets index PHOTOS`."
 _DELETE_IS_OF_STAGE = "--delete belongs to --stage. Name the stage, such as --stage attributes."
 _FORCE_IS_OF_STAGE = "--force belongs to --stage. Name the stage to do again, such as --stage metadata."
 
 
 def index(
     context: typer.Context,
+    folders: FoldersArgument = None,
     target: TargetOption = None,
     database: DatabaseOption = None,
     concurrency: ConcurrencyOption = None,
@@ -100,13 +109,14 @@ def index(
     strict: StrictOption = False,
     profile: ProfileOption = None,
 ) -> None:
-    """Embed every image below the targets and every face on it, and keep it all in the library.
+    """Embed every image below some folders and every face on it, and keep it all in the library.
 
     Run it again whenever photos were added: what is known is not read again. Several runs may be at it
     at once, on one machine or many. In cron -q leaves nothing but warnings.
     """
     from facesets.assembly.describing import Asked
 
+    targets = folders_meant(context, folders, target)
     queueing.refuse_typed(typed_flags(context), *_OF_THE_HOST)
     queueing.refuse_with_index(stage, profile, assign=assign, alone=alone)
     asked = Asked(
@@ -122,17 +132,18 @@ def index(
     if stage is not None:
         require_flags_of_stage(typed_flags(context), delete=delete)
         given = options, asked, body_model
-        index_stage(
-            stage, target or [], database, *given, force=force, delete=delete, alone=alone, strict=strict
-        )
+        index_stage(stage, targets, database, *given, force=force, delete=delete, alone=alone, strict=strict)
         return
-    if target is None or force or delete:
+    if not targets or force or delete:
         raise WrongUsage(_FORCE_IS_OF_STAGE if force else _DELETE_IS_OF_STAGE if delete else _NO_TARGET)
     require_faces(options, assign=assign, by_service=bool(ml_uri), skip_faces=skip_faces)
-    if queueing.queue_index(database, target, (include, exclude), asked, options):
+    if queueing.queue_index(database, targets, (include, exclude), asked, options):
         return
-    photos = target, include, exclude
-    done = _index(photos, database, options, asked, body_model, profile, assign=assign, alone=alone)
+    photos = targets, include, exclude
+    giving = None
+    if assign:
+        giving = replace(options_of(AssignOptions, configured_flags(context, "assign")), dry_run=False)
+    done = _index(photos, database, options, asked, body_model, profile, giving=giving, alone=alone)
     finish_index(done.failures, done.away, strict=strict)
 
 
@@ -144,7 +155,7 @@ def _index(
     body_model: Path | None,
     profile: Path | None,
     *,
-    assign: bool,
+    giving: AssignOptions | None,
     alone: bool,
 ) -> "IndexSummary":
     """Index folders, of which some patterns are taken and some left out, and say what came of it."""
@@ -164,7 +175,8 @@ def _index(
     source = GallerySource(target, include=include, exclude=exclude)
     conf = settings.load()
     with work_on_library(database, alone="index --alone" if alone else "") as (library, progress, stop):
-        began = library.database.run(now) if assign else None
+        asked = replace(asked, agrees_to_open=agrees_to_open_pack(progress))
+        began = None if giving is None else library.database.run(now)
         done = index_photos(
             library,
             source,
@@ -178,10 +190,13 @@ def _index(
             stop=stop,
         )
         summary = done.summary
-        if began is not None and not options.dry_run and not summary.stopped:
-            summary = assigned(summary, done.library, began, by=current_user(), progress=progress, stop=stop)
+        if giving is not None and began is not None and not options.dry_run and not summary.stopped:
+            by = current_user()
+            summary = assigned(summary, done.library, began, giving, by=by, progress=progress, stop=stop)
+    summary = replace(summary, pack_note=worded(summary.pack_note))
     lines = [index_line(done.library.label, summary, dry_run=options.dry_run)]
-    console.show(summary, [*lines, *_passed_over(summary.passed_over)], asked_for=options.dry_run)
+    lines += [*_passed_over(summary.passed_over), *pack_lines(summary)]
+    console.show(summary, lines, asked_for=options.dry_run)
     if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=done.options.concurrency, path=profile))
     return summary
@@ -225,6 +240,11 @@ def index_line(label: str, summary: "IndexSummary", *, dry_run: bool) -> str:
         + (" Nothing was stored." if dry_run else "")
         + (f" {GO_ON}" if summary.stopped else "")
     )
+
+
+def pack_lines(summary: "IndexSummary") -> list[str]:
+    """What to know of the model pack that a new library was made with where nobody chose it."""
+    return [worded(summary.pack_note)] if summary.pack_note else []
 
 
 def _passed_over(counts: Mapping[str, int]) -> list[str]:

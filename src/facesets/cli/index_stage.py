@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _OF_STAGE = frozenset(
-    {"stage", "target", "database", "concurrency", "provider", "trust_mtime", "alone", "strict"}
+    {"stage", "folders", "target", "database", "concurrency", "provider", "trust_mtime", "alone", "strict"}
 )
 _OF_STAGE |= {"ml_uri", "pack", "clip_pack", "body_model", "force", "retry_failed", "max_images", "dry_run"}
 _OF_DELETE = frozenset({"stage", "delete", "database", "dry_run"})
@@ -35,7 +35,7 @@ def require_flags_of_stage(typed: Collection[str], *, delete: bool) -> None:
     others = sorted(set(typed) - (_OF_DELETE if delete else _OF_STAGE) - SHARED.keys())
     if not others:
         return
-    flags = " and ".join(f"--{each.replace('_', '-')}" for each in others)
+    flags = " and ".join("DIR" if each == "folders" else f"--{each.replace('_', '-')}" for each in others)
     why = (
         "--delete, which deletes what the stage found about all photos"
         if delete

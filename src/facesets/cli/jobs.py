@@ -94,7 +94,7 @@ def _list(session: "Database", limit: int, *, watch: bool) -> None:
 def jobs_table(found: "list[JobLine]") -> str:
     """Jobs as a table."""
     if not found:
-        return "There are no jobs. `facesets index --target PHOTOS --queue` queues one."
+        return "There are no jobs. `facesets index PHOTOS --queue` queues one."
     rows = [
         (
             job.id,

@@ -1,4 +1,4 @@
-"""What is said of an option, or of a word, that a command does not take: where it belongs."""
+"""What is said of an option that a command does not take: where it belongs."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -85,16 +85,6 @@ def where_it_belongs(context: "Context", option: str) -> str:
     named = [f"`facesets {path}`" for path in having[:_MOST_NAMED]]
     *first, last = [*named, "others"] if len(having) > _MOST_NAMED else named
     return f"It is an option of {' and '.join([', '.join(first), last] if first else [last])}."
-
-
-def where_words_go(context: "Context") -> str:
-    """What to do in place of giving a word that a command does not take; empty where nobody knows."""
-    takes = {option for each in context.command.params for option in each.opts}
-    if "--target" not in takes:
-        return ""
-    return (
-        f"Folders come after --target: `facesets {context.command_path.partition(' ')[2]} --target PHOTOS`."
-    )
 
 
 def _meant(arguments: "Sequence[TyperArgument]", name: str) -> str:

@@ -170,7 +170,7 @@ def _after_pull(values: Values, _summary: object) -> Words:
     conf, name = settings.load(), values["name"]
     usual = usual_pack(conf.pack, conf.model_roots)
     if name in PUBLISHED_CLIP:
-        return ("index", "--target", "PHOTOS")
+        return ("index", "PHOTOS")
     if name in PUBLISHED_BODY:
         return ("index", "--stage", "bodies")
     return ("run", "PHOTOS", *(() if name in (None, usual) else ("--pack", name)))
@@ -200,7 +200,7 @@ NEXT: dict[str, Step] = {
     "people list": lambda values, _: ("people", "review", *_database(values)),
     "index": _after_index,
     "pipeline": _after_pipeline,
-    "migrate": lambda values, _: ("index", "--target", "PHOTOS", *_database(values)),
+    "migrate": lambda values, _: ("index", "PHOTOS", *_database(values)),
     "import-cache": _after_index,
     "export-cache": lambda values, _: _of_cache(values["cache"]),
     "db restore": lambda values, _: ("check", *_database(values)),

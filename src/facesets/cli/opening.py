@@ -1,5 +1,6 @@
 """What commands work on: a cache or the library, opened with somebody to report to and a way to stop."""
 
+import sys
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,12 +9,27 @@ from facesets import settings
 from facesets.cli import console
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from facesets.interfaces import Progress, Store
     from facesets.stop import Stop
     from facesets.store.postgres.connection import Database
     from facesets.store.postgres.library import Library
+
+
+def agrees_to_open_pack(progress: "Progress") -> "Callable[[str], bool]":
+    """What asks, on a terminal, whether the open pack will do where the default one cannot be fetched."""
+
+    def agrees(reason: str) -> bool:
+        from facesets.inference.packs import DEFAULT_PACK
+
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return True
+        with console.paused(progress):
+            console.notice(f"The model pack {DEFAULT_PACK} cannot be fetched now. ({reason})")
+            return console.agrees("Go on with the open pack, which is free for any use?", default=True)
+
+    return agrees
 
 
 @contextmanager

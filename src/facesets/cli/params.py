@@ -31,6 +31,17 @@ def _noted(name: str) -> Callable[[bool], bool]:
     return note
 
 
+def folders_meant(
+    context: typer.Context, folders: list[Path] | None, target: list[Path] | None
+) -> list[Path]:
+    """All folders that arguments and `--target` name; those of settings only where a call names none."""
+    typed: list[Path] = []
+    for name, given in (("folders", folders), ("target", target)):
+        source = context.get_parameter_source(name)
+        typed += (given or ()) if source is not None and source.name == "COMMANDLINE" else ()
+    return typed or folders or target or []
+
+
 CacheArgument = Annotated[
     Path, typer.Argument(metavar="CACHE", help="The cache file, such as faces.npz.", show_default=False)
 ]
@@ -61,10 +72,11 @@ StrictOption = Annotated[
 ]
 IncludeOption = Annotated[
     tuple[str, ...],
-    Option("Only files whose path below the source fits one of these.", metavar="GLOB..."),
+    Option("Only files whose path below the source fits any of these.", metavar="GLOB..."),
 ]
 ExcludeOption = Annotated[
-    tuple[str, ...], Option("No file or folder that fits; wins over --include.", metavar="GLOB...")
+    tuple[str, ...],
+    Option("No file or folder that fits any of these; beats --include.", metavar="GLOB..."),
 ]
 PackOption = Annotated[
     str | None,

@@ -25,12 +25,12 @@ def forget(
     database: DatabaseOption = None,
     yes: Annotated[bool, Option("Do not ask.")] = False,
     cache: Annotated[
-        tuple[Path, ...], Option("Forget in this cache, too. May be repeated.", metavar="FILE")
+        tuple[Path, ...], Option("Forget in this cache, too; with several, in all of them.", metavar="FILE")
     ] = (),
     results: Annotated[
         tuple[Path, ...],
         Option(
-            "A folder of results, besides those that the caches and the library know. May be repeated.",
+            "A folder of results, besides those that the caches and the library know; with several, all.",
             metavar="FOLDER",
         ),
     ] = (),

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 def prototypes(
     who: Annotated[str | None, typer.Argument(metavar="[WHO]", show_default=False)] = None,
     database: DatabaseOption = None,
-    pin: Annotated[tuple[int, ...], Option("Faces that are to be exemplars.", metavar="FACE...")] = (),
-    drop: Annotated[tuple[int, ...], Option("Faces that are not to be exemplars.", metavar="FACE...")] = (),
+    pin: Annotated[tuple[int, ...], Option("Faces: all are to be exemplars.", metavar="FACE...")] = (),
+    drop: Annotated[
+        tuple[int, ...],
+        Option("Faces: all are no longer to be exemplars.", metavar="FACE..."),
+    ] = (),
 ) -> None:
     """List the faces and centroids that stand for people where faces are compared; fix or drop faces."""
     from facesets.operations.people.assigning.prototypes import prototypes as run

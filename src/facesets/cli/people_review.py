@@ -225,7 +225,8 @@ def answer(
     ] = None,
     database: DatabaseOption = None,
     but: Annotated[
-        tuple[int, ...], Option("Items, by number, of which the contrary is true.", metavar="NUMBER...")
+        tuple[int, ...],
+        Option("Items, by number: of all the contrary is true.", metavar="NUMBER..."),
     ] = (),
     name: Annotated[str | None, Option("Who the person without a name is.", metavar="NAME")] = None,
     into: Annotated[bool, Option("If somebody has that name already, both are one person.")] = False,

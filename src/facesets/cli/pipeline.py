@@ -13,7 +13,7 @@ from facesets.cli.cluster import configured_grouping, grouped_lines
 from facesets.cli.cluster_dual import dual_lines
 from facesets.cli.configured import configured, configured_flags, configured_value
 from facesets.cli.flags import options_of
-from facesets.cli.index import finish_index, index_line, require_faces
+from facesets.cli.index import finish_index, index_line, pack_lines, require_faces
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption, StrictOption
 from facesets.cli.people_prototypes import centroids_line
@@ -46,7 +46,7 @@ def pipeline(
     targets: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[TARGET]...",
+            metavar="[DIR]...",
             help="Galleries, chunks or roots of galleries, or any folders of photos; else those of "
             "facesets.toml: targets below [pipeline], or target below [index].",
             show_default=False,
@@ -81,7 +81,13 @@ def pipeline(
             progress=progress,
             stop=stop,
         )
-    console.show(summary, [_line(label, summary)], asked_for=options.dry_run)
+    indexed = [
+        line
+        for step in summary.steps
+        if step.name == "index" and step.summary
+        for line in pack_lines(step.summary)
+    ]
+    console.show(summary, [_line(label, summary), *indexed], asked_for=options.dry_run)
     finish_index(summary.failures, summary.away, strict=strict)
 
 
@@ -94,7 +100,7 @@ def _request(
 
     indexing = configured(context, "index")
     of_index = partial(configured_value, indexing)
-    named = targets or of_index("target")
+    named = targets or of_index("folders") or of_index("target")
     if not named:
         raise WrongUsage(_NO_TARGET)
     index = options_of(IndexOptions, indexing.params)

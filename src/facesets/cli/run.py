@@ -11,6 +11,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.configured import configured_flags
 from facesets.cli.flags import options_of
+from facesets.cli.opening import agrees_to_open_pack
 from facesets.cli.params import PackOption
 from facesets.cli.results import hint_lines, learned_lines, report
 from facesets.cli.thresholds import said_threshold
@@ -24,12 +25,10 @@ from facesets.plurals import counted, people
 from facesets.results.materialize import Materialize
 
 if TYPE_CHECKING:
-    from facesets.inference.packs import ModelPack
     from facesets.interfaces import Embedder, Progress, Source
     from facesets.operations.ingest.stages import Stage
     from facesets.operations.options.cache import EmbedOptions
     from facesets.operations.run import RunOptions, RunSummary
-    from facesets.settings import Settings
     from facesets.stop import Stop
     from facesets.store.npz.cache import Cache
 
@@ -63,7 +62,10 @@ def run(
     from facesets.operations.run import run as run_all
 
     _require_photos(photos)
-    out = out or _default_place(photos)
+    if out is None:
+        out = _default_place(photos)
+    elif advice := _if_moved_here(photos, out):
+        console.notice(advice)
     flags = configured_flags(context, "embed")
     flags["pack"] = pack or flags["pack"]
     _refuse_other_pack(out, flags["pack"])
@@ -100,21 +102,32 @@ def _default_place(photos: Path) -> Path:
     WrongUsage
         They are.
     """
-    from facesets.operations.run import cache_of, default_out
+    from facesets.operations.run import default_out
     from facesets.results.run_sources import sources_of
 
     out = default_out(photos, Path.cwd())
     sources = sources_of(out)
     if sources and photos.exists() and str(plain_path(photos)) not in sources:
-        gone = [source for source in sources if not is_there(Path(source))]
-        moved = Command("relocate", *map(printable, gone[:1]), printable(photos), printable(cache_of(out)))
-        advice = f" If those photos were moved here, say so first: {moved}."
+        advice = _if_moved_here(photos, out)
         raise WrongUsage(
             f"{printable(out)} holds the people of {printable(sources[0])}. Say where these results go: "
             f"{Command('run', printable(photos), 'OUT')}. With the same OUT both are sorted together."
-            f"{advice if gone else ''}"
+            f"{' ' if advice else ''}{advice}"
         )
     return out
+
+
+def _if_moved_here(photos: Path, out: Path) -> str:
+    """What to do where results are of photos in a folder that is gone; empty where they are of none."""
+    from facesets.operations.run import cache_of
+    from facesets.results.run_sources import sources_of
+
+    sources = sources_of(out)
+    gone = [source for source in sources if not is_there(Path(source))]
+    if not gone or str(plain_path(photos)) in sources or not photos.exists():
+        return ""
+    relocate = Command("relocate", *map(printable, (gone[0], photos, cache_of(out))))
+    return f"{printable(gone[0])} is gone. If its photos were moved here, say so first: {relocate}."
 
 
 def _refuse_other_pack(out: Path, pack: str | None) -> None:
@@ -176,10 +189,9 @@ def _models(
     """Load the models, and decide how the work is divided."""
     from facesets import settings
     from facesets.assembly.models import choose, detection_options, make_embedder
-    from facesets.assembly.packs import get_pack
+    from facesets.assembly.packs import get_pack, pack_to_begin_with
     from facesets.assembly.stages import StageModels, stages_of_run
     from facesets.assembly.tuning import tuning_for_run
-    from facesets.inference.packs import DEFAULT_PACK
     from facesets.operations.models.tuning import is_long
     from facesets.operations.options.cache import EmbedOptions
 
@@ -187,12 +199,12 @@ def _models(
     detection = detection_options(
         cache.settings, flags["pack"], flags["det_size"], flags["min_det_score"], conf
     )
-    is_chosen = bool(flags["pack"] or conf.pack or cache.settings)
-    if is_chosen or detection.pack != DEFAULT_PACK:
+    if flags["pack"] or cache.settings:
         named = bool(flags["pack"])
         pack = get_pack(detection.pack, conf, console, progress, stop, known=cache.settings, is_named=named)
     else:
-        pack = _usual_pack(detection.pack, conf, progress, stop)
+        agrees = agrees_to_open_pack(progress)
+        pack = pack_to_begin_with(conf, console, progress, stop, agrees=agrees)
     choice = choose(flags["provider"], pack, console)
     tuning = tuning_for_run(
         conf,
@@ -224,25 +236,6 @@ def _models(
     return embedder, stages, options
 
 
-def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop") -> "ModelPack":
-    """The usual pack, or the open one where that cannot be had and, on a terminal, the user agrees."""
-    from facesets.inference.packs import find_pack
-    from facesets.operations.models.pull import fetch_or_open
-
-    def agrees(reason: str) -> bool:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            return True
-        with console.paused(progress):
-            console.notice(f"The model pack {name} cannot be fetched now. ({reason})")
-            return console.agrees("Go on with the open pack, which is free for any use?", default=True)
-
-    taken, instead = fetch_or_open(name, conf.model_roots, agrees=agrees, progress=progress, stop=stop)
-    if instead:
-        progress.say(instead)
-        console.remark_once(taken.note, unasked=True)
-    return find_pack(taken.path, ())
-
-
 def _lines(summary: "RunSummary", out: Path) -> list[str]:
     from facesets.operations.run import PEOPLE, SETS, cache_of
 
@@ -262,9 +255,11 @@ def _lines(summary: "RunSummary", out: Path) -> list[str]:
         new = counted(summary.new_images, "new photo")
         lines.append(f"{new}; {counted(summary.joined, 'face')} joined people who were there.")
     if summary.gone:
+        moved_of = printable(shlex.quote(str(cache_of(out))))
         which = counted(summary.gone, "of these photos is", "of these photos are")
         lines.append(
-            f"{which} no longer in {printable(summary.photos)}; what {printable(out)} has of them stays. To "
+            f"{which} no longer in {printable(summary.photos)}; what {printable(out)} has of them stays. If "
+            f"they were moved, follow them: `facesets relocate OLD NEW {moved_of}`. To "
             f"leave them out, remove {printable(out / PEOPLE)} and {printable(out / SETS)} and run the same "
             "command again: names stay."
         )

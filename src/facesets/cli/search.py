@@ -108,7 +108,7 @@ def _require_what_fits(text: str | None, options: SearchOptions) -> None:
         raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
     if options.camera is not None and not options.camera.strip():
         raise WrongUsage("--camera is empty. Give words of the name of a camera or a lens.")
-    if options.age is not None and options.person is None:
+    if options.age is not None and not options.person:
         raise WrongUsage("--age goes with --person NAME: say who is so old.")
     if options.since is not None and options.until is not None and options.since > options.until:
         raise WrongUsage(f"--from {options.since} is after --to {options.until}. Give the earlier day first.")
@@ -164,7 +164,7 @@ def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
 
     return filter_of(
         library,
-        people_meant(library, [] if options.person is None else [options.person]),
+        people_meant(library, options.person),
         Dates(options.since, options.until),
         options.near,
         options.camera or "",

@@ -55,7 +55,7 @@ def serve(
         ),
     ] = None,
     name: Annotated[
-        tuple[str, ...], Option("A further host name by which it may be called.", metavar="HOST...")
+        tuple[str, ...], Option("Further host names: it may be called by any of them.", metavar="HOST...")
     ] = (),
     crop_cache: Annotated[int, Option("How much may be kept of pictures of faces, in MB.", least=1)] = 500,
 ) -> None:

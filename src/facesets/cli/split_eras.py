@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
-from facesets.cli.exporting import EraCropOptions, SourceRootOption, exporting, left_out
+from facesets.cli.exporting import EraCropOptions, UnderOfEras, exporting, left_out
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import (
     CacheOrOutArgument,
@@ -36,7 +36,7 @@ def split_eras(
             metavar="NAME",
         ),
     ] = "",
-    source_root: SourceRootOption = (),
+    source_root: UnderOfEras = (),
     probe: Annotated[
         bool,
         Option("Only report whether it makes sense: as text, and as a picture in OUT/_eras."),

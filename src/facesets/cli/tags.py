@@ -120,6 +120,6 @@ def run(
     if done[0].unavailable:
         console.notice(
             f"{counted(done[0].unavailable, 'photo')} cannot be tagged without an embedding by this model: "
-            "`facesets index --target PHOTOS` makes them."
+            "`facesets index PHOTOS` makes them."
         )
     console.finish(failed=sum(console.unreadable(each.failures, strict=False) for each in done))

@@ -52,9 +52,7 @@ def export_cache(
     with work_on_library(database) as (library, progress, stop):
         known = library.settings
         if known is None:
-            raise WrongUsage(
-                f"There are no faces in {library.label} yet. Run `facesets index --target PHOTOS`."
-            )
+            raise WrongUsage(f"There are no faces in {library.label} yet. Run `facesets index PHOTOS`.")
         with nullcontext() if dry_run else target.writing(known):
             summary = transfer(library, target, dry_run=dry_run, progress=progress, stop=stop)
     console.show(

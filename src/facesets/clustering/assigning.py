@@ -76,6 +76,11 @@ def measured_threshold(measured: Calibration, prototypes: int) -> float:
     return min(max(measured.link, chance), measured.core)
 
 
+def usual_review(assign: float, known: Recogniser) -> float:
+    """From where on a face is worth a question if nothing else is said, by from where on it is given away."""
+    return max(0.0, min(known.review, assign - (known.assign - known.review)))
+
+
 def by_products(vectors: Float32) -> NearPairs:
     """Find near ones of these vectors by all their products."""
 

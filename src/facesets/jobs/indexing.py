@@ -29,6 +29,7 @@ from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.mapped_library import MappedLibrary
 from facesets.store.postgres.paths import from_text, to_text, unescaped
+from facesets.store.postgres.planner import analyze_grown
 
 _QUEUED_AT_ONCE = 8
 
@@ -187,12 +188,14 @@ def index_photos(work: Work, models: Models) -> object:
     )
     library = MappedLibrary(work.session, paths)
     try:
-        return index_chunk(
+        summary = index_chunk(
             source, library, describe, options, stages=stages, progress=work.progress, stop=work.stop
         )
     except Unreachable:
         models.forget(asked, given)
         raise
+    work.session.run(analyze_grown)
+    return summary
 
 
 def needs_of_index(targets: Sequence[str], asked: Mapping[str, Any]) -> Needs:

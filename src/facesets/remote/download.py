@@ -14,6 +14,7 @@ from facesets.stop import Stop
 
 _CONNECT_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 60.0
+_ANSWER_TIMEOUT_S = 4.0
 _ATTEMPTS = 3
 _FIRST_WAIT_S = 1.0
 
@@ -47,6 +48,14 @@ def download(
         ) from fault
     except Stopped as error:
         raise Unreachable(f"The download of {path.name} was stopped.") from error
+
+
+def answers(url: str) -> bool:
+    """Whether a file is there to be fetched; nothing of it is, and nobody is waited for long."""
+    try:
+        return httpx.head(url, follow_redirects=True, timeout=_ANSWER_TIMEOUT_S).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def _attempt(

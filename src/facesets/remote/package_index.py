@@ -44,6 +44,7 @@ os.environ["TMPDIR"] = os.environ["TEMP"] = os.environ["TMP"] = sys.argv.pop(1)
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
 
+_ANSWER_TIMEOUT_S = 20.0
 _POLL_S = 0.2
 _RETRIES = 2
 _STOPPED = "Fetching from the package index was stopped."
@@ -94,6 +95,21 @@ def fetch_releases(
     finally:
         progress.end()
     return [_archive_of(release, folder) for release in releases]
+
+
+def answers(project: str) -> bool:
+    """Whether the package index that pip is configured for has a project; nothing is fetched."""
+    arguments = [
+        *(sys.executable, "-P", "-m", "pip", "index", "versions", project),
+        *("--quiet", "--no-input", "--disable-pip-version-check", "--retries=0", "--timeout=4"),
+    ]
+    try:
+        done = subprocess.run(  # noqa: S603 - pip, with arguments of ours
+            arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWER_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 @contextmanager

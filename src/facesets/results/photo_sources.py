@@ -78,11 +78,7 @@ class PhotoSources:
         follow = Command("relocate", name, "NEW", *store)
         if not has_something(Path(folder)):
             return follow, Command("relocate", name, Field("forget"), *store)
-        again = (
-            Command("embed", name, *store)
-            if store
-            else Command("index", Field("prune"), Field("target", name))
-        )
+        again = Command("embed", name, *store) if store else Command("index", name, Field("prune"))
         return follow, again
 
     def one_failed(self) -> None:

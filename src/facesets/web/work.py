@@ -116,7 +116,7 @@ def indexing(site: Site, folders: Sequence[IndexedFolder], *, and_assign: bool) 
             total = _sum(total, summary)
         if not and_assign or total.stopped:
             return total
-        return assigned(total, seen, began, by=site.by, progress=progress, stop=stop)
+        return assigned(total, seen, began, AssignOptions(), by=site.by, progress=progress, stop=stop)
 
     return _with_library(site, do)
 

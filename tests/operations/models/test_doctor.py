@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from facesets.operations.models import doctor_inference
 from facesets.operations.models.doctor import doctor, installed_names, one_of
+from facesets.operations.models.pull import can_be_fetched
 
 RIVALS = ("opencv-python-headless", "opencv-python")
 
@@ -30,10 +32,36 @@ def test_this_environment_has_one_of_each() -> None:
     assert (levels["cv2"], levels["onnxruntime"]) == ("ok", "ok")
 
 
+def test_a_download_is_named_only_where_it_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def finding(*fetchable: str) -> tuple[str, str]:
+        monkeypatch.setattr(doctor_inference, "can_be_fetched", lambda name: name in fetchable)
+        found = {each.subject: each for each in doctor([tmp_path], [])}
+        assert found["CLIP pack ViT-B-32__openai"].repair == ""
+        return found["model pack buffalo_l"].repair, found["model pack buffalo_l"].state
+
+    assert finding("buffalo_l", "open")[0] == "facesets models pull buffalo_l"
+    repair, state = finding("open")
+    assert repair == "facesets models pull open"
+    assert "cannot be fetched from here. The open pack can" in state
+    repair, state = finding()
+    assert (repair, "by hand" in state) == ("", True)
+
+
+def test_whether_a_download_works_is_asked_of_who_publishes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    assert [can_be_fetched(name) for name in ("buffalo_l", "ViT-B-32__openai", "open")] == [False] * 3
+
+
 @pytest.mark.slow
 def test_a_missing_pack_is_a_problem_with_its_command_and_another_pack_a_note(
-    pack_dir: Path, tmp_path: Path
+    pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(doctor_inference, "can_be_fetched", lambda _name: True)
+
     def pack_finding() -> tuple[str, str]:
         (finding,) = (f for f in doctor([tmp_path], []) if f.subject.startswith("model pack"))
         return finding.level, finding.repair

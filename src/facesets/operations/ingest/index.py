@@ -73,6 +73,8 @@ class IndexSummary:
     assigned, to_review : int or None
         New faces that were given to people, and those that are to be asked about; None where that was not
         asked for.
+    pack_note : str
+        What to know of the model pack, where this run made the library with one that nobody chose.
     """
 
     galleries: int = 0
@@ -94,6 +96,7 @@ class IndexSummary:
     passed_over: dict[str, int] = field(default_factory=dict)
     assigned: int | None = None
     to_review: int | None = None
+    pack_note: str = ""
 
 
 def index(

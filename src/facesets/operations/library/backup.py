@@ -6,6 +6,7 @@ from pathlib import Path
 
 from facesets.errors import Field, WrongUsage
 from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.planner import analyze_grown
 from facesets.store.postgres.server import tools
 
 
@@ -95,4 +96,6 @@ def restore(
             )
     if not dry_run:
         tools.restore(text, path, environment, replace=replace)
+        with opened(Database(text)) as database:
+            database.run(analyze_grown)
     return RestoreSummary(str(path), there, dry_run)

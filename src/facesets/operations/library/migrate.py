@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from facesets.store.postgres import migrate as schema
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.migrate import MigrationState
+from facesets.store.postgres.planner import analyze_grown
 from facesets.store.postgres.queue import schema as queue
 
 
@@ -31,6 +32,8 @@ def migrate(database: Database) -> MigrateSummary:
     Raises `WrongUsage` as `store.postgres.migrate.migrate`.
     """
     done = len(schema.migrate(database, schema.shipped_migrations()))
+    if done:
+        database.run(analyze_grown)
     has_queue = queue.is_installed() and queue.may_be_made(database)
     if has_queue:
         done += queue.install(database)

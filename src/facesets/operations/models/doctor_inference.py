@@ -8,12 +8,20 @@ from facesets.errors import Command, FacesetsError
 from facesets.files import printable
 from facesets.inference.bodies import BodyDetector
 from facesets.inference.body_models import find_body_model
-from facesets.inference.catalog import CONVERTED, DEFAULT_BODY, DEFAULT_CLIP, PUBLISHED
+from facesets.inference.catalog import CONVERTED, DEFAULT_BODY, DEFAULT_CLIP, OPEN_PACK, PUBLISHED
 from facesets.inference.clip_packs import default_clip
 from facesets.inference.model_files import ModelFile
-from facesets.inference.packs import find_pack, installed, pack_directories, read_pack, usual_pack
+from facesets.inference.packs import (
+    DEFAULT_PACK,
+    find_pack,
+    installed,
+    pack_directories,
+    read_pack,
+    usual_pack,
+)
 from facesets.inference.providers import candidates, why_not
 from facesets.operations.models.finding import DoctorFinding
+from facesets.operations.models.pull import both_ways, can_be_fetched
 
 
 def inference_findings(
@@ -35,26 +43,46 @@ def _pack(roots: Sequence[Path], name: str) -> list[DoctorFinding]:
         pack = find_pack(name, roots)
     except FacesetsError as error:
         others = installed(roots)
-        published = name in PUBLISHED or name in CONVERTED
-        repair = Command("models pull", name).line if published else ""
+        sentence, repair = _ways_that_work(name, error.sentence, roots)
         if others:
             there, own = printable(others[0]), printable(others[0].name)
             used = f'missing, but there is {there}, which pack = "{own}" in facesets.toml takes in its place'
             return [DoctorFinding(subject, "note", used, repair)]
-        return [DoctorFinding(subject, "problem", error.sentence, repair)]
+        return [DoctorFinding(subject, "problem", sentence, repair)]
     found = DoctorFinding(subject, "ok", printable(pack.path))
     return [found, DoctorFinding(subject, "note", pack.note)] if pack.note else [found]
 
 
+def _ways_that_work(name: str, missing: str, roots: Sequence[Path]) -> tuple[str, str]:
+    """What to say of a pack that is missing, and the command that gets it, or another, from here."""
+    if name not in PUBLISHED and name not in CONVERTED:
+        return missing, ""
+    if can_be_fetched(name):
+        return missing, f"facesets models pull {name}"
+    if name in CONVERTED or not can_be_fetched(OPEN_PACK):
+        return (missing if name in CONVERTED else both_ways(name, roots)), ""
+    taken = "which `run` and `index` take in its place" if name == DEFAULT_PACK else 'with pack = "open"'
+    sentence = f"not on this machine, and cannot be fetched from here. The open pack can, {taken}"
+    return sentence, f"facesets models pull {OPEN_PACK}"
+
+
+def _fetching(name: str) -> tuple[str, str]:
+    """What to add to the words about a model that is missing, and the command that fetches it, from here."""
+    works = can_be_fetched(name)
+    return ("", f"facesets models pull {name}") if works else ("; it cannot be fetched from here", "")
+
+
 def _clip_pack(roots: Sequence[Path]) -> DoctorFinding:
     subject = f"CLIP pack {DEFAULT_CLIP}"
-    repair = f"facesets models pull {DEFAULT_CLIP}"
     try:
         pack = default_clip(roots)
     except FacesetsError as error:
-        return DoctorFinding(subject, "problem", error.sentence, f"{repair} --force")
+        return DoctorFinding(
+            subject, "problem", error.sentence, f"facesets models pull {DEFAULT_CLIP} --force"
+        )
     if pack is None:
-        return DoctorFinding(subject, "note", "missing: `search` finds no photos by words", repair)
+        more, repair = _fetching(DEFAULT_CLIP)
+        return DoctorFinding(subject, "note", f"missing: `search` finds no photos by words{more}", repair)
     return DoctorFinding(subject, "ok", printable(pack.path))
 
 
@@ -63,9 +91,9 @@ def _body_model(roots: Sequence[Path], pack: str, named: Path | None) -> DoctorF
     places = [d for d in pack_directories(pack, roots) if d.is_dir()]
     path = named or find_body_model(roots, next(iter(places), None))
     if path is None:
-        repair = f"facesets models pull {DEFAULT_BODY}"
+        more, repair = _fetching(DEFAULT_BODY)
         return DoctorFinding(
-            f"body model {DEFAULT_BODY}", "note", "missing: no bodies are found on photos", repair
+            f"body model {DEFAULT_BODY}", "note", f"missing: no bodies are found on photos{more}", repair
         )
     subject = f"body model {printable(path)}"
     try:

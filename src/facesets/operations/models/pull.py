@@ -27,7 +27,8 @@ from facesets.inference.open_pack import make_open_pack
 from facesets.inference.packs import pack_directories, replace_by, unpack
 from facesets.interfaces import Progress
 from facesets.operations.models.packs import PackPath, find
-from facesets.remote.download import download
+from facesets.remote import package_index
+from facesets.remote.download import answers, download
 from facesets.remote.package_index import Release, fetch_releases
 from facesets.stop import Stop
 
@@ -264,6 +265,15 @@ def fetch_or_open(
             raise
         raise MissingModelPack(f"{both_ways(name, roots)} ({reason} {error})") from error
     return taken, Sentence(f"Going on with the open pack: {name} cannot be fetched now. ({reason})")
+
+
+def can_be_fetched(name: str) -> bool:
+    """Whether whoever publishes a pack answers from here. Raises `WrongUsage` as `pull`."""
+    published = _published(name)
+    if isinstance(published, ConvertedPack):
+        return all(package_index.answers(each.project) for each in published.archives.values())
+    file = f"/{next(iter(published.sha256))}" if isinstance(published, PublishedClip) else ""
+    return answers(f"{published.url}{file}")
 
 
 def both_ways(name: str, roots: Sequence[Path]) -> Sentence:

@@ -17,20 +17,25 @@ def _threshold(flag: str, text: str) -> float | Literal["auto"]:
 
 @dataclass(frozen=True, slots=True)
 class AssignOptions(Checked):
-    """How `assign` decides whose a face is. What is None goes by the recogniser, or by the head in use."""
+    """How `assign` decides whose a face is. What is None goes by the recogniser, or by the head in use.
+
+    Attributes
+    ----------
+    threshold : float, "auto" or None
+        The latter two measure it, or take what was measured when the head in use was trained.
+    """
 
     threshold: Annotated[
         float | Literal["auto"] | None,
         Option(
             "Cosine similarity to a prototype from which on a face is that person's; or auto, which measures "
-            "a fitting one.",
+            "a fitting one on the library's faces. 0.6 is strict, 0.65 with the open pack.",
             least=0,
             most=1,
-            unset="0.6, or 0.65 with the open pack",
             metavar="NUMBER|auto",
             parse=_threshold,
         ),
-    ] = None
+    ] = "auto"
     margin: Annotated[
         float | None,
         Option(
@@ -43,7 +48,7 @@ class AssignOptions(Checked):
             "Cosine similarity from which on a face that is given to nobody is kept to be asked about.",
             least=0,
             most=1,
-            unset="0.5, or 0.55 with the open pack; with a lower --threshold, that less 0.1",
+            unset="the threshold less 0.1, but at most 0.5, or 0.55 with the open pack",
         ),
     ] = None
     since: Annotated[

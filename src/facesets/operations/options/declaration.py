@@ -3,6 +3,7 @@
 Flags, names in the environment and in facesets.toml, help, the manual and docs/cli.md come from here.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time
@@ -29,7 +30,8 @@ class Option:
     unset : str
         What is taken where nothing is given, where the default alone does not say it.
     flag : str
-        Its names on the command line, where they are not the field's: `--include-hidden/--exclude-hidden`.
+        Its names on the command line, where they are not the field's: `--include-hidden/--exclude-hidden`, or
+        `--under --target` for two that mean the same.
     name : str
         Its name for a user where that is not the field's.
     variable : str
@@ -95,7 +97,7 @@ class Declared:
     @property
     def flag(self) -> str:
         """What messages call it: its first name on the command line."""
-        return (self.option.flag or f"--{self.name.replace('_', '-')}").partition("/")[0]
+        return re.split("[/ ]", self.option.flag or f"--{self.name.replace('_', '-')}")[0]
 
     def usual(self) -> str:
         """What it is where nothing is given, in words; empty for nothing."""

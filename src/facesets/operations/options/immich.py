@@ -85,12 +85,12 @@ class StageOptions(Checked):
     ] = False
     albums: Annotated[
         tuple[str, ...],
-        Option("Only photos of this album. May be repeated.", name="album", metavar="NAME"),
+        Option("Only photos of this album; with several, of any of them.", name="album", metavar="NAME"),
     ] = ()
     people: Annotated[
         tuple[str, ...],
         Option(
-            "Only photos of this person, by the server's account. May be repeated.",
+            "Only photos of this person, by the server's account; with several, of any of them.",
             name="person",
             metavar="NAME",
         ),

@@ -99,8 +99,9 @@ class SearchOptions(Checked):
         ),
     ] = None
     person: Annotated[
-        str | None, Option("Photos of this person; with the others, only those.", metavar="NAME")
-    ] = None
+        tuple[str, ...],
+        Option("Photos of this person. With several, all of them are on the photo.", metavar="NAME"),
+    ] = ()
     since: Annotated[
         date | None,
         Option(
@@ -137,7 +138,7 @@ class SearchOptions(Checked):
         tuple[str, ...],
         Option(
             "With this tag, such as beach, or with its category, emotion:happy. With several, all of them. "
-            "With --person, a tag of faces is one of that person's face.",
+            "With --person, a tag of faces is one of that person's face; with several people, of any.",
             metavar="TAG",
         ),
     ] = ()
@@ -148,7 +149,8 @@ class SearchOptions(Checked):
     age: Annotated[
         AgeRange | None,
         Option(
-            "With --person: only photos on which they are so old, in full years, such as 5-8.",
+            "With --person: only photos on which they are so old, in full years, such as 5-8; with several "
+            "people, any of them.",
             metavar="YEARS",
             parse=age_range,
         ),

@@ -14,7 +14,13 @@ class ExportXmpOptions(Checked):
 
     target: Annotated[
         tuple[Path, ...],
-        Option("Only photos below this folder. May be repeated.", metavar="DIR", unset="the whole library"),
+        Option(
+            "Only photos below this folder; with several, below any of them.",
+            metavar="DIR",
+            unset="the whole library",
+            flag="--under --target",
+            variable="FACESETS_EXPORT_XMP_UNDER FACESETS_EXPORT_XMP_TARGET",
+        ),
     ] = ()
     microsoft: Annotated[bool, Option("Microsoft's regions, too, for programs that know no others.")] = False
     replace: Annotated[

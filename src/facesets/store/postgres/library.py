@@ -37,6 +37,7 @@ from facesets.store.postgres.migrate import identity_of
 from facesets.store.postgres.paths import fits
 from facesets.store.postgres.people import peopled_faces as people
 from facesets.store.postgres.people.said_people import said_people
+from facesets.store.postgres.planner import analyze_grown
 from facesets.store.postgres.result_folders import note_results
 from facesets.store.postgres.runs import recorded_run
 
@@ -195,6 +196,7 @@ class Library:
         """Make what is committed in this block come from these settings; many may write at once."""
         self.require(settings)
         yield
+        self._database.run(analyze_grown)
 
     def exists(self) -> bool:
         """Whether anything was ever stored in this way."""

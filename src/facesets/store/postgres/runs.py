@@ -11,6 +11,7 @@ from facesets import __version__
 from facesets.library_records import RecordedRun
 from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.paths import escaped
+from facesets.store.postgres.planner import analyze_grown
 
 
 @contextmanager
@@ -31,6 +32,7 @@ def recorded_run(
         raise
     status = "stopped" if run.stopped else "done"
     database.run(_end, run, status)
+    database.run(analyze_grown)
 
 
 def keep_summary(connection: Connection, run: RecordedRun) -> None:
@@ -60,6 +62,16 @@ def last_options(connection: Connection, command: str) -> dict[str, Any] | None:
         "SELECT options FROM runs WHERE command = %s AND status = 'done' ORDER BY id DESC LIMIT 1", (command,)
     ).fetchone()
     return None if row is None else dict(row[0])
+
+
+def last_summary(connection: Connection, command: str, counting: str) -> dict[str, Any]:
+    """What came of the last run of a command that counted some of these, such as `faces`; empty for none."""
+    row = connection.execute(
+        """SELECT summary FROM runs WHERE command = %s AND status = 'done' AND summary ->> %s <> '0'
+            ORDER BY id DESC LIMIT 1""",
+        (command, counting),
+    ).fetchone()
+    return {} if row is None else dict(row[0])
 
 
 def _begin(connection: Connection, command: str, options: Mapping[str, Any]) -> int:

@@ -164,8 +164,8 @@ class AssignRequest(Queueable):
 
     threshold: Annotated[
         Share | Literal["auto"] | None,
-        Field(description="Cosine similarity from which on a face is a person's: 0.6 for most."),
-    ] = None
+        Field(description="Cosine similarity from which on a face is a person's; `auto` measures it."),
+    ] = "auto"
     margin: Annotated[Share | None, Field(description="By so much the next person is less similar.")] = None
     review_threshold: Annotated[
         Share | None, Field(description="Cosine similarity from which on a face is asked about.")

@@ -79,7 +79,7 @@ def test_a_face_goes_to_whom_it_is_like_and_a_doubtful_one_becomes_a_question(li
     add_face(library, "doubtful", like(("ben", 0.58), seed=1))
     add_face(library, "stranger", like(("ben", 0.3), seed=2))
     add_face(library, "between", like(("anna", 0.68), ("ben", 0.68)))
-    summary = run(library)
+    summary = run(library, threshold=0.6)
     assert (summary.faces, summary.people, summary.assigned, summary.review) == (4, 2, 1, 2)
     assert who_is(library, "sure") == anna
     assert [who_is(library, label) for label in ("doubtful", "stranger", "between")] == ["", "", ""]
@@ -121,19 +121,26 @@ def test_the_thresholds_that_were_said_decide(library: Library) -> None:
 
 def test_auto_measures_the_threshold_and_says_so(library: Library) -> None:
     add_face(library, "a", like(("anna", 0.8)))
-    summary = run(library, threshold="auto")
+    summary = run(library)
     assert summary.assigned == 1
     assert 0.35 < summary.threshold < 0.5
+    assert summary.review_threshold == pytest.approx(summary.threshold - 0.1)
     assert summary.reason
 
 
-def test_thresholds_that_nobody_said_are_those_of_the_recogniser(database: Database) -> None:
+def test_nothing_is_measured_where_no_face_can_be_given_to_anybody(library: Library) -> None:
+    summary = run(library)
+    assert (summary.faces, summary.threshold, summary.reason) == (0, 0.6, "")
+
+
+def test_the_threshold_where_too_little_can_be_measured_is_by_the_recogniser(database: Database) -> None:
     library = Library(database)
     image = made_image("a", 1)
     with library.writing(replace(SETTINGS, recogniser="dlib_resnet.onnx")):
         library.commit([made_file("/a.jpg", image)], [image])
     summary = run(library, dry_run=True)
-    assert (summary.threshold, summary.review_threshold) == (0.65, 0.55)
+    assert (summary.threshold, summary.review_threshold) == (0.5557, 0.4557)
+    assert summary.reason == "as measured of the open pack on news photos"
     summary = run(library, dry_run=True, threshold=0.4)
     assert (summary.threshold, summary.review_threshold) == (0.4, 0.3)
 
@@ -186,9 +193,9 @@ def test_a_face_that_a_human_said_is_not_somebody_never_goes_there(library: Libr
 
 def test_a_rejected_question_never_comes_back(library: Library) -> None:
     add_face(library, "a", like(("anna", 0.58)))
-    assert run(library).review == 1
+    assert run(library, threshold=0.6).review == 1
     library.database.run(lambda each: each.execute("UPDATE face_candidates SET status = 'rejected'"))
-    assert run(library).review == 0
+    assert run(library, threshold=0.6).review == 0
     assert run(library, threshold=0.5).assigned == 0
     cluster(library)
     assert run(library, threshold=0.5).assigned == 0

@@ -10,8 +10,12 @@ from tests.fixtures.library_people import add_like, add_person, cluster, face_of
 from tests.fixtures.program import run
 
 from facesets.errors import WrongUsage
+from facesets.operations.options.assign import AssignOptions
+from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.review.explaining import explain
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_vectors import vectors_of_faces
@@ -44,19 +48,22 @@ def test_a_face_of_somebody_is_explained_by_their_other_faces_and_the_runner_up(
     assert {number for number, _ in found.about.nearest} == others
     assert found.about.cosine_similarity > 0.99
     assert (found.runner_up.name, found.runner_up.cosine_similarity < 0.2) == ("Ben", True)
-    assert found.turning_point == 0.6
+    assert found.turning_point == 0.372
 
 
 def test_a_face_without_a_person_is_explained_about_whom_it_is_most_like_and_what_it_lacks(
     library: Library,
 ) -> None:
-    add_like(library, "carl", "anna", 0.5, 1)
+    add_like(library, "carl", "anna", 0.3, 1)
     found = explain(library.database, face_of(library, "carl-0-0"))
     assert (found.person, found.step) == ("", None)
     assert found.about is not None
     assert found.about.name == "Anna"
-    assert found.about.cosine_similarity == pytest.approx(0.5, abs=0.01)
-    assert found.verdict == "`assign` gives it to Anna from 0.60 on; it has 0.50."
+    assert found.about.cosine_similarity == pytest.approx(0.3, abs=0.01)
+    assert found.verdict == "`assign` gives it to Anna from 0.37 on; it has 0.30."
+    assign(library, AssignOptions(threshold=0.45), progress=SilentProgress(), stop=Stop())
+    by_last_run = explain(library.database, face_of(library, "carl-0-0"))
+    assert by_last_run.verdict == "`assign` gives it to Anna from 0.45 on; it has 0.30."
     assert explain(library.database, found.face, "Ben").about.name == "Ben"  # type: ignore[union-attr]
 
 

@@ -16,6 +16,7 @@ from facesets.clustering.assigning import (
     measured_threshold,
     similar_people,
     thresholds,
+    usual_review,
 )
 from facesets.clustering.person_matches import PersonMatches
 from facesets.clustering.recognisers import recogniser_named
@@ -214,7 +215,10 @@ def compare_with_people(
     head = database.run(lambda connection: active_head(connection, detector.model_id))
     if head is not None:
         known = replace(known, embedding=head.project(known.embedding))
-    limits, reason = _limits(library, detector, options, len(known.person), head)
+    some_to_give = bool(known.persons) and database.run(count_unassigned, detector, some) > 0
+    limits, reason = _limits(
+        library, detector, options, len(known.person), head, may_measure=head is None and some_to_give
+    )
     progress.end()
     read = time.monotonic()
     summary = AssignSummary(
@@ -244,29 +248,34 @@ def _restore(connection: Connection, by: str, run_id: int) -> int:
 
 
 def _limits(
-    library: Library, detector: DetectorRow, options: AssignOptions, prototypes: int, head: Head | None
+    library: Library,
+    detector: DetectorRow,
+    options: AssignOptions,
+    prototypes: int,
+    head: Head | None,
+    *,
+    may_measure: bool,
 ) -> tuple[Thresholds, str]:
     """The similarities that decide, and what they were measured on if they were."""
-    name = detector.settings.recogniser if head is None else None
-    usual = recogniser_named(name)
+    name = detector.settings.recogniser
+    usual = recogniser_named(None if head is not None else name)
     margin = USUAL_MARGIN
     if head is not None:
         made = head.thresholds
         usual = replace(usual, assign=made.assign, review=made.review, middle=made.middle, spread=made.spread)
         margin = made.margin
-    reason = ""
-    if options.threshold == "auto":
+    threshold, reason = usual.assign, ""
+    if isinstance(options.threshold, float | int):
+        threshold = options.threshold
+    elif may_measure:
         image, _, vectors = library.database.run(
             lambda connection: sample_vectors(connection, detector, _SAMPLE)
         )
-        vectors = vectors if head is None else head.project(vectors)
         measured = calibrate(vectors, image_index=None if options.same_image_ok else image, recogniser=name)
         threshold, reason = measured_threshold(measured, prototypes), measured.source
-    else:
-        threshold = usual.assign if options.threshold is None else options.threshold
     review = options.review_threshold
     if review is None:
-        review = max(0.0, min(usual.review, threshold - (usual.assign - usual.review)))
+        review = usual_review(threshold, usual)
     margin = margin if options.margin is None else options.margin
     return thresholds(threshold, margin, review, usual), reason
 

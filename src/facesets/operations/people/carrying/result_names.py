@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from facesets import __version__
-from facesets.errors import Command, Field, WrongUsage
+from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.people.carrying.people_file import FileFace, FilePerson, PeopleFile, SaidOfFace
 from facesets.records import Collection, Faces, Images
@@ -61,7 +61,7 @@ def people_of_result(library: Library, folder: Path) -> Brought:
     """
     settings = library.settings
     if settings is None:
-        index = Command("index", Field("target", "PHOTOS"))
+        index = Command("index", "PHOTOS")
         raise WrongUsage(f"There are no faces in {library.label} yet. Run {index} first.")
     images = library.database.run(_images, library)
     manifest = read_any_manifest(folder)

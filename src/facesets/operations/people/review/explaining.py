@@ -1,10 +1,11 @@
 """`explain`: why a face is whose it is, and what would have changed that."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import numpy as np
 
+from facesets.clustering.assigning import measured_threshold, usual_review
 from facesets.clustering.poor_faces import Shows
 from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, NotFound
@@ -29,12 +30,14 @@ from facesets.store.postgres.people.person_edits import faces_of_person
 from facesets.store.postgres.people.poor_faces import how_much_they_show, library_norm_limits
 from facesets.store.postgres.people.prototypes import (
     Prototypes,
+    count_prototypes,
     kept_prototypes,
     refresh_prototypes,
     similar_people,
 )
 from facesets.store.postgres.people.statements import load_statements, tied_faces
 from facesets.store.postgres.people.steps import StepRow, find_step
+from facesets.store.postgres.runs import last_summary
 
 _NEAREST = 5
 _RIVALS = 4
@@ -285,16 +288,20 @@ def _nearest_by_head(
 
 
 def _thresholds(connection: Connection, detector: DetectorRow, head: Head | None) -> dict[str, float]:
-    """What decides about faces of this detector if nothing else is said."""
-    usual = recogniser_named(detector.settings.recogniser)
+    """What decided about faces of this detector in the last `assign`; else what would about decide."""
     measured = calibration_of(connection, detector, head)
-    thresholds = {
-        "assign": usual.assign if head is None else head.thresholds.assign,
-        "margin": USUAL_MARGIN if head is None else head.thresholds.margin,
-        "review": usual.review if head is None else head.thresholds.review,
-        "link": measured.link,
-        "typical": measured.typical,
-    }
+    if head is not None:
+        made = head.thresholds
+        assign, margin, review = made.assign, made.margin, made.review
+    elif (ran := last_summary(connection, "assign", "faces")) and not ran["head"]:
+        assign, margin, review = ran["threshold"], ran["margin"], ran["review_threshold"]
+    else:
+        usual = recogniser_named(detector.settings.recogniser)
+        prototypes = count_prototypes(connection, detector)
+        assign = measured_threshold(replace(measured, pairs=usual.pairs), prototypes)
+        margin, review = USUAL_MARGIN, usual_review(assign, usual)
+    thresholds = {"assign": assign, "margin": margin, "review": review}
+    thresholds |= {"link": measured.link, "typical": measured.typical}
     return {name: round(value, 4) for name, value in thresholds.items()}
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.records import Bool, Float32, Int64
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import INT8, copy_out, distinct_uuids, gathered, vector
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
@@ -105,6 +105,14 @@ def stale_faces(connection: Connection, detector: DetectorRow) -> int:
     """How many faces those have whose prototypes are stale."""
     due = due_since_kept(connection, _kept_as(detector))
     return sum(each.faces for each in _stale(connection, detector, due.persons))
+
+
+def count_prototypes(connection: Connection, detector: DetectorRow) -> int:
+    """How many stand for people, as they are kept."""
+    counted = connection.execute(
+        "SELECT count(*) FROM person_prototypes WHERE model_id = %s", (detector.model_id,)
+    )
+    return int(only_row(counted)[0])
 
 
 def _kept_as(detector: DetectorRow) -> str:
