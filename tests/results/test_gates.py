@@ -12,8 +12,8 @@ from facesets.imaging.sheets import CROP_PX
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.results.gates import (
-    AGE_GATES,
     AGE_SPREADS,
+    ASKED_GATES,
     GATES,
     REFINE_GATES,
     Gate,
@@ -45,13 +45,13 @@ def test_a_gate_measures_each_face() -> None:
 
 
 def test_the_gates_of_refine_can_be_opened_but_not_beyond_their_widest() -> None:
-    # Those of ages are there only for who asks for ages, and who does is not advised to open them.
-    of_ages = (*AGE_GATES, AGE_SPREADS)
-    closed = [gate for gate in REFINE_GATES if gate not in of_ages]
-    assert all(gate.limit_of(RefineOptions()) is None for gate in of_ages)
-    asking = RefineOptions(min_age=5, max_age=8, age_spreads=3)
-    assert [gate.limit_of(asking) for gate in of_ages] == [5, 8, 3]
-    assert not any(gate.is_loosened(asking) for gate in of_ages)
+    # Some are there only for who asks for them, and who does is not advised to open them.
+    asked_for = (*ASKED_GATES, AGE_SPREADS)
+    closed = [gate for gate in REFINE_GATES if gate not in asked_for]
+    assert all(gate.limit_of(RefineOptions()) is None for gate in asked_for)
+    asking = RefineOptions(min_norm=16, min_age=5, max_age=8, age_spreads=3)
+    assert [gate.limit_of(asking) for gate in asked_for] == [16, 5, 8, 3]
+    assert not any(gate.is_loosened(asking) for gate in asked_for)
     widest = {gate.name: gate.widest for gate in closed}
     assert None not in widest.values()
     strict = RefineOptions(min_faces=15)
@@ -67,6 +67,7 @@ def test_the_gates_of_refine_can_be_opened_but_not_beyond_their_widest() -> None
         ("min_short", 87.6, 90, "87 px, needs 90"),
         ("min_face_short", 99.99, 100, "99 px, needs 100"),
         ("min_blur", 12.5, 40, "blur 12.5, needs 40"),
+        ("min_norm", 13.2, 16, "norm 13.2, needs 16"),
         ("min_det_score", 0.61, 0.7, "score 0.61, needs 0.7"),
         ("outlier_threshold", 0.61, 0.55, "distance 0.61, max 0.55"),
         ("min_age", 3, 5, "age 3, needs 5"),

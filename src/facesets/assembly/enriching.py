@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from facesets.assembly.models import make_attributes, make_embedder, make_landmarks, models_like
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import refuse_to_fetch_another
-from facesets.clustering.recognisers import recogniser_named
 from facesets.interfaces import Progress, Store
 from facesets.operations.ingest.enrich import enrich, refuse_other_models, require_models
+from facesets.operations.ingest.norms import norms_tell
 from facesets.operations.options.cache import EnrichOptions
 from facesets.remote.service_embedder import service_model
 from facesets.settings import Settings
@@ -54,7 +54,7 @@ def enrich_store(
             landmarks,
             options,
             attributes=attributes,
-            recogniser=finder if is_local and recogniser_named(known.recogniser).norm_tells else None,
+            recogniser=finder if norms_tell(known) else None,
             progress=progress,
             stop=stop,
         )

@@ -65,6 +65,11 @@ def named_database(database: str | None, settings: Settings) -> str:
     return database or settings.database
 
 
+def is_library_there(database: str | None, settings: Settings, notices: Notices) -> bool:
+    """Whether a database is named, or the embedded server has ever kept anything; errors as those two."""
+    return bool(named_database(database, settings)) or embedded_server(settings, notices).is_made
+
+
 @contextmanager
 def database_url(database: str | None, settings: Settings, notices: Notices) -> Iterator[str]:
     """The connection string to use; where none is given, the embedded server runs during the block."""
@@ -135,7 +140,7 @@ def open_store(
     if cache is not None:
         yield open_cache(cache)
         return
-    if not named_database(database, settings) and not embedded_server(settings, notices).is_made:
+    if not is_library_there(database, settings, notices):
         index = Command("index", "DIR")
         raise WrongUsage(f"There is no library yet. Name a cache, or run {index} first.")
     from facesets.store.postgres.claims import RunLock

@@ -18,9 +18,8 @@ from facesets.operations.options.cache import RefineOptions
 from facesets.operations.options.face_sets import DiscoverOptions
 from facesets.plurals import counted
 
-_Gates = Annotated[
-    RefineOptions, Only("initial_threshold", "min_faces", "min_short", "min_blur", "min_det_score")
-]
+GATES = ("initial_threshold", "min_faces", "min_short", "min_blur", "min_det_score", "min_norm")
+_Gates = Annotated[RefineOptions, Only(*GATES)]
 _SHOWN = 40
 
 

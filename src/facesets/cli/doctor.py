@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import BodyModelOption, PackOption, ProviderOption
+from facesets.cli.opening import opened_library
+from facesets.cli.params import BodyModelOption, DatabaseOption, PackOption, ProviderOption
 from facesets.cli.wording import worded
+from facesets.errors import FacesetsError
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from facesets.operations.models.finding import DoctorFinding
     from facesets.settings import Settings
 
+_LIBRARY = "library"
 _MARKS = {"ok": "ok", "note": "--", "problem": "!!"}
 
 
@@ -31,6 +34,7 @@ def doctor(
     pack: PackOption = None,
     body_model: BodyModelOption = None,
     provider: ProviderOption = "auto",
+    database: DatabaseOption = None,
 ) -> None:
     """Look for what is wrong with this installation, and say which command repairs it."""
     from facesets import settings
@@ -48,11 +52,14 @@ def doctor(
     findings = [_settings(conf)]
     written = [Path.cwd(), *(path.absolute() for path in directories or [])]
     findings += run(roots, written, pack or conf.pack, body_model)
+    findings += _library(conf, database)
     if console.session.quiet:
         findings = [each for each in findings if not _only_tells_of_a_pack(each)]
     findings = [dataclasses.replace(finding, state=worded(finding.state)) for finding in findings]
     lines = []
     for finding in findings:
+        if _tells_that_nothing_is_missing(finding):
+            continue
         lines.append(f"{_MARKS[finding.level]}  {finding.subject}: {finding.state}")
         if finding.repair:
             lines.append(f"      repair it with: {finding.repair}")
@@ -64,6 +71,27 @@ def doctor(
 def _only_tells_of_a_pack(finding: "DoctorFinding") -> bool:
     """Whether it is how good a pack is that is here: nothing to repair, and no answer to what is wrong."""
     return finding.level == "note" and not finding.repair and finding.subject.startswith("model pack ")
+
+
+def _tells_that_nothing_is_missing(finding: "DoctorFinding") -> bool:
+    """Whether it is a count of 0, which programs want to read and people do not."""
+    return finding.level == "ok" and finding.subject == _LIBRARY
+
+
+def _library(conf: "Settings", database: str | None) -> "list[DoctorFinding]":
+    """What is to be said of the library, where there is one."""
+    from facesets.assembly.stores import is_library_there
+    from facesets.operations.library.stats import norms_finding
+    from facesets.operations.models.finding import DoctorFinding
+    from facesets.store.postgres.library import Library
+
+    try:
+        if not is_library_there(database, conf, console):
+            return []
+        with opened_library(database) as session:
+            return [norms_finding(Library(session))]
+    except FacesetsError as error:
+        return [DoctorFinding(_LIBRARY, "note", f"{error}")]
 
 
 def _settings(conf: "Settings") -> "DoctorFinding":

@@ -50,6 +50,8 @@ _CROPS = (
 )
 CropOptions = Annotated[ExportSwapOptions, Only(*_CROPS, "era")]
 """Options of every command that makes sets of its own in an export."""
+FolderCropOptions = Annotated[ExportSwapOptions, Only(*_CROPS, "era", "min_norm")]
+"""The same where no gate came before those of the export."""
 EraCropOptions = Annotated[ExportSwapOptions, Only(*_CROPS)]
 """The same where the sets are eras themselves."""
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from facesets.stop import Stop
     from facesets.store.npz.cache import Cache
 
-_GATES = ("initial_threshold", "min_faces", "min_short", "min_blur", "min_det_score")
-
 
 def immich_finish(
     context: typer.Context,
@@ -175,6 +173,7 @@ def _discover(
     stop: "Stop",
 ) -> "StepOutcome":
     from facesets.assembly.crop_checker import crop_checker
+    from facesets.cli.discover import GATES
     from facesets.operations.face_sets.discover import discover
     from facesets.operations.immich.finish import StepOutcome
     from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
@@ -191,8 +190,8 @@ def _discover(
         [staged],
         checker,
         options_of(DiscoverOptions, flags),
-        options_of(RefineOptions, {name: flags[name] for name in _GATES}),
-        replace(options_of(ExportSwapOptions, flags), replace=True, dry_run=False),
+        options_of(RefineOptions, {name: flags[name] for name in GATES}),
+        replace(options_of(ExportSwapOptions, flags), replace=True, dry_run=False, min_norm=None),
         progress=progress,
         stop=stop,
         modeller=checker,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.exporting import CropOptions, exporting, left_out
+from facesets.cli.exporting import FolderCropOptions, exporting, left_out
 from facesets.cli.flags import unless_given
 from facesets.cli.import_lines import import_lines
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
@@ -35,6 +35,7 @@ _IN_FILE: dict[str, type[float]] = {
     "pad_ratio": float,
     "out_size": int,
     "min_face_short": float,
+    "min_norm": float,
 }
 
 
@@ -69,7 +70,7 @@ def import_folders(
     database: DatabaseOption = None,
     *,
     options: ImportFoldersOptions,
-    crops: CropOptions,
+    crops: FolderCropOptions,
     pack: PackOption = None,
     provider: ProviderOption = "auto",
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.opening import opened_store
 from facesets.cli.params import DatabaseOption
+from facesets.cli.wording import worded
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
@@ -37,8 +38,9 @@ def show(
     """Show what is in a cache, in the library or in a manifest, or all that is known of one photo."""
     from facesets.cli.results import refuse_several_results
     from facesets.errors import WrongUsage
+    from facesets.operations.ingest.norms import how_to_measure
     from facesets.operations.library.show_photo import means_photo
-    from facesets.operations.reports.show import show_manifest, show_store
+    from facesets.operations.reports.show import WITHOUT_NORM, show_manifest, show_store
     from facesets.results.manifest_json import is_manifest
 
     if path is not None and group is None and means_photo(str(path)):
@@ -56,10 +58,14 @@ def show(
     else:
         with opened_store(path, database) as store:
             contents = show_store(store, "library" if path is None else "cache")
-    named = [[_WORDS.get(name, name), value] for name, value in contents.facts.items()]
+    named = [
+        [_WORDS.get(name, name), value] for name, value in contents.facts.items() if name != WITHOUT_NORM
+    ]
     facts = _table([contents.kind, ""], named)
     table = ["", _table(contents.headings, contents.rows)] if contents.rows else []
-    console.show(contents, [facts, *table], asked_for=True)
+    lacking, cache = contents.facts.get(WITHOUT_NORM), () if path is None else (printable(path),)
+    more = ["", worded(how_to_measure(int(lacking), *cache))] if lacking else []
+    console.show(contents, [facts, *table, *more], asked_for=True)
     console.finish()
 
 

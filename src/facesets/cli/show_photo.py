@@ -51,13 +51,14 @@ def _parts(photo: "ShownPhoto") -> Iterator[str]:
     if photo.faces:
         yield ""
         yield console.table(
-            ("face", "person", "by", "quality", "box"),
+            ("face", "person", "by", "quality", "norm", "box"),
             [
                 (
                     f.face,
                     printable(f.name) or f.person[:8] or "-",
                     f.assigned_by or "-",
                     f"{f.quality:.2f}",
+                    "-" if f.norm is None else f"{f.norm:.1f}",
                     ",".join(f"{edge:.0f}" for edge in f.box),
                 )
                 for f in photo.faces

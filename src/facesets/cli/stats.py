@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from facesets.cli import console
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
+from facesets.cli.wording import worded
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
@@ -64,7 +65,12 @@ def _lines(totals: "LibraryStatistics") -> list[str]:
         *((model.model, f"{counted(model.images, 'image')} embedded") for model in totals.clip),
     ]
     width = max(len(name) for name, _ in rows)
-    return [f"{name:<{width}} {value}" for name, value in rows]
+    lines = [f"{name:<{width}} {value}" for name, value in rows]
+    if totals.faces_without_norm:
+        from facesets.operations.ingest.norms import how_to_measure
+
+        lines += ["", worded(how_to_measure(totals.faces_without_norm))]
+    return lines
 
 
 def _stage_lines(stages: "Sequence[StageCounts]") -> list[str]:

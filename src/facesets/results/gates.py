@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from facesets.records import Faces, Float32
+from facesets.records import Faces, Float32, unknown_column
 from facesets.results.manifest import DroppedFace
 
 
@@ -83,6 +83,15 @@ MIN_BLUR = Gate(
     limit=lambda options: options.min_blur,
     widest=10,
 )
+
+
+def _norm(faces: Faces) -> Float32:
+    return unknown_column("norm", len(faces)) if faces.norm is None else faces.norm
+
+
+MIN_NORM = Gate("min_norm", "norm", measure=_norm, limit=lambda options: options.min_norm)
+"""A face whose norm is not known passes it."""
+
 _NO_AGE = {"min_age": -1.0, "max_age": 999.0}
 """What stands for the age of a face of which it is not known: it is in no range."""
 
@@ -98,7 +107,8 @@ def _age_gate(name: str, sign: str) -> Gate:
 MIN_AGE = _age_gate("min_age", "<")
 MAX_AGE = _age_gate("max_age", ">")
 AGE_GATES = (MIN_AGE, MAX_AGE)
-"""Those that a face meets only where somebody asks for ages."""
+ASKED_GATES = (MIN_NORM, *AGE_GATES)
+"""Those that a face meets only where somebody asks for them."""
 
 AGE_SPREADS = Gate("age_spreads", "age off by {}", ">", limit=lambda options: options.age_spreads)
 """Of faces that look older or younger than the others of their set were on that day."""
@@ -108,8 +118,8 @@ OUTLIER = Gate(
 )
 MIN_FACES = Gate("min_faces", "photos: {}", limit=lambda options: options.min_faces, widest=2)
 QUALITY_GATES = (MIN_DET_SCORE, MIN_SHORT, MIN_BLUR)
-"""Those that judge a face by itself."""
-REFINE_GATES = (*QUALITY_GATES, *AGE_GATES, AGE_SPREADS, OUTLIER, MIN_FACES)
+"""Those that judge a face by itself, whoever asks."""
+REFINE_GATES = (*QUALITY_GATES, *ASKED_GATES, AGE_SPREADS, OUTLIER, MIN_FACES)
 """Those of `refine`, in their order."""
 
 RECENTRE = Gate("recentre_threshold", "distance {}", ">", limit=lambda options: options.recentre_threshold)

@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from facesets.records import CacheSettings, Collection, Float32
-from facesets.results.manifest_values import Box, FaceId, Integer, Keypoints, Name, Paths, Place, Text
+from facesets.results.manifest_values import Box, FaceId, Finite, Integer, Keypoints, Name, Paths, Place, Text
 
 CLUSTER_MANIFEST = "manifest.json"
 REFINE_MANIFEST = "refine_manifest.json"
@@ -42,6 +42,8 @@ class FaceEntry:
     taken : str, optional
         When the photo was taken, by the camera's clock, as `2019-07-04T15:30:00`. It is not there where that
         is not known, nor where an earlier version wrote the manifest.
+    norm : float, optional
+        Length of the embedding before it was scaled to 1: how much the face shows. Left out likewise.
     """
 
     face: FaceId
@@ -53,6 +55,7 @@ class FaceEntry:
     blur: float
     quality: float
     taken: Text | UnsetType = UNSET
+    norm: Finite | UnsetType = UNSET
 
     @property
     def time(self) -> str:
@@ -289,6 +292,7 @@ def face_describer(collection: Collection, quality: Float32) -> Callable[[int], 
             blur=round(float(faces.blur[row]), 2),
             quality=round(float(quality[row]), 4),
             taken=_time(images.taken[faces.image[row]]),
+            norm=UNSET if faces.norm is None else _known(faces.norm[row]),
         )
 
     return describe
@@ -296,6 +300,10 @@ def face_describer(collection: Collection, quality: Float32) -> Callable[[int], 
 
 def _time(taken: np.datetime64) -> str | UnsetType:
     return UNSET if np.isnat(taken) else str(taken.astype("M8[s]"))
+
+
+def _known(norm: np.float32) -> float | UnsetType:
+    return round(float(norm), 2) if np.isfinite(norm) else UNSET
 
 
 def rounded(values: Iterable[float], digits: int) -> tuple[float, ...]:

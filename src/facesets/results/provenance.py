@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _WITHOUT_EFFECT_ON_THE_RESULT = frozenset({"dry_run", "sheet", "merge", "replace"})
 
-_ONLY_WHERE_GIVEN = frozenset({"min_age", "max_age", "formats", "era"})
+_ONLY_WHERE_GIVEN = frozenset({"min_norm", "min_age", "max_age", "formats", "era"})
 """Results of those who leave these as they are by default are the same as before there were any."""
 
 

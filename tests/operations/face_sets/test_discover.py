@@ -56,6 +56,7 @@ def run(
     checker: Embedder,
     roots: list[Path] | None = None,
     taste: ExportSwapOptions = TASTE,
+    gates: RefineOptions = GATES,
 ) -> DiscoverSummary:
     return discover(
         library.store,
@@ -63,7 +64,7 @@ def run(
         roots or [],
         checker,
         DiscoverOptions(),
-        GATES,
+        gates,
         taste,
         progress=SilentProgress(),
         stop=Stop(),
@@ -322,6 +323,18 @@ def test_empty_sets_of_an_earlier_version_go_and_their_faces_are_found(
         path.unlink()
     assert run(pristine, out, checker).sets == [last]
     assert contents(out).keys() == made.keys()
+
+
+def test_people_whose_faces_show_too_little_are_not_found_where_that_is_asked(
+    pristine: Library, two_known: Path, checker: Embedder
+) -> None:
+    norm = pristine.store.load().faces.norm
+    assert norm is not None
+    plan = replace(TASTE, dry_run=True)
+    assert run(pristine, two_known / "swap", checker, taste=plan).sets
+    blind = replace(GATES, min_norm=float(norm.max()) + 1)
+    found = run(pristine, two_known / "swap", checker, taste=plan, gates=blind)
+    assert (found.sets, {cluster.survivors for cluster in found.clusters}) == ([], {0})
 
 
 def test_the_manifest_says_by_which_gates_people_were_found(

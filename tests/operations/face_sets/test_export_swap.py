@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.photo_library import PEOPLE, Library
+from tests.fixtures.recording_progress import RecordingProgress
 from tests.fixtures.soak import soaking
 from tests.fixtures.trees import files_in
 
@@ -630,6 +631,40 @@ def test_faces_of_other_ages_are_left_out_but_for_those_that_the_user_put_there(
         **{row: ("max_age", row, 6) for row in (7, 8, 9)},
         **dict.fromkeys((10, 11), ("min_age", -1, 3)),
     }
+
+
+def test_faces_that_show_too_little_are_left_out_where_that_is_asked(
+    pristine: Library, manifests: Path, checker: Embedder, tmp_path: Path
+) -> None:
+    faces = pristine.store.load().faces
+    assert faces.norm is not None
+    limit = float(np.median(faces.norm))
+    asked = replace(TASTE, min_norm=limit, candidates=False, sheet=False)
+    out, progress = tmp_path / "swap", RecordingProgress()
+
+    def export(store: Cache, options: ExportSwapOptions) -> ExportSwapSummary:
+        return export_swap(store, manifests / "fs", out, checker, options, progress=progress, stop=Stop())
+
+    class Unmeasured(Cache):
+        def load(self) -> Collection:
+            found = super().load()
+            return replace(found, faces=replace(found.faces, norm=None))
+
+    rehearsed = export(pristine.store, replace(asked, dry_run=True))
+    exported = export(pristine.store, asked)
+    assert exported.dropped_by["min_norm"] == rehearsed.dropped_by["min_norm"] > 0
+    sets = set_manifests(out)
+    assert {each.made.options["min_norm"] for each in sets} == {limit}
+    assert min(item.face.norm for each in sets for item in each.faces) >= round(limit, 2)
+    assert progress.lines == []
+    again = export(Unmeasured(pristine.cache), asked)
+    assert "min_norm" not in again.dropped_by
+    assert again.faces > exported.faces
+    refined = read_manifest(manifests / "fs", RefineManifest)
+    members = sum(len(group.faces) for group in refined.facesets)
+    assert [line.partition(",")[0] for line in progress.lines] == [
+        f"{members} of {members} faces have no norm"
+    ]
 
 
 def test_ages_are_refused_where_no_face_has_one(run: Run, tmp_path: Path) -> None:

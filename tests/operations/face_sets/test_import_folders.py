@@ -244,7 +244,9 @@ def test_killed_at_any_moment_and_run_again_it_ends_the_same(
 def test_the_command_takes_a_list_and_flags_win(photos: Sorted, tmp_path: Path, pack_dir: Path) -> None:
     listed = tmp_path / "folders.toml"
     folder = photos.root / "people" / HUGO
-    listed.write_text(f"[people]\nHugo = '{folder}'\n[options]\nmin-face-short = 60\ntop-n = 3\n", "utf-8")
+    listed.write_text(
+        f"[people]\nHugo = '{folder}'\n[options]\nmin-face-short = 60\ntop-n = 3\nmin-norm = 1\n", "utf-8"
+    )
     arguments = (photos.root / "faces.npz", tmp_path / "out", "--folders", listed, "--pack", pack_dir)
     done = run_program("import-folders", *arguments, "--top-n", 2, "--no-sheet")
     assert done.status == 0, done.err
@@ -253,6 +255,7 @@ def test_the_command_takes_a_list_and_flags_win(photos: Sorted, tmp_path: Path, 
     usual = for_recogniser(ImportFoldersOptions(), manifest.made.models.recogniser)
     assert manifest.made.options["route_threshold"] == usual.route_threshold
     assert manifest.made.options["min_face_short"] == 60
+    assert manifest.made.options["min_norm"] == 1
     listed.write_text("[options]\nmin-face-shrt = 60\n", "utf-8")
     wrong = run_program("import-folders", *arguments)
     assert wrong.status == 2

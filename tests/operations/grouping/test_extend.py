@@ -9,6 +9,7 @@ import pytest
 from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.made_library import DrawnStore, MadeStore, OneFaceEverywhere
 from tests.fixtures.photo_library import PEOPLE, Library
+from tests.fixtures.recording_progress import RecordingProgress
 from tests.fixtures.results import (
     GATES,
     cluster_stopping_after,
@@ -26,11 +27,13 @@ from tests.fixtures.soak import soaking
 from facesets.errors import CannotWrite, DamagedFile, WrongUsage
 from facesets.operations.face_sets.discover import discover
 from facesets.operations.grouping.cluster import cluster
+from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import DiscoverOptions, ExtendOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
+from facesets.records import Collection
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.folder_runs import write_drawings
 from facesets.results.manifest import ClusterManifest, RefineManifest
@@ -218,6 +221,30 @@ def test_faces_that_a_gate_drops_are_listed_with_it(library: Library, tmp_path: 
     every = {face.face for group in manifest.facesets for face in group.faces}
     every |= {drop.face.face for drop in manifest.dropped}
     assert every == set(library.store.load().face_ids())
+
+
+def test_new_faces_pass_the_gate_of_norms_that_the_face_sets_were_made_with(tmp_path: Path) -> None:
+    norms = np.array([20, 20, 20, 20, 12, np.nan], np.float32)
+
+    class Measured(MadeStore):
+        def load(self) -> Collection:
+            found = super().load()
+            return replace(found, faces=replace(found.faces, norm=norms[: len(found.faces)]))
+
+    store, progress = Measured(tmp_path / "photos", random.Random(0)), RecordingProgress()
+    for _ in range(4):
+        store.add(1)
+    gates = replace(GATES, min_norm=16)
+    raw, sets = make(store, tmp_path, gates)
+    blurred, unknown = store.add(1), store.add(1)
+    options = ExtendOptions(sheet=False)
+    grown = extend(store, raw, options, refine_out=sets, progress=progress, stop=Stop()).sets
+    assert grown is not None
+    assert (grown.dropped_by, sum(grown.joined.values())) == ({"min_norm": 1}, 1)
+    manifest = read_manifest(sets, RefineManifest)
+    assert [drop.face.paths for drop in manifest.dropped] == [(blurred,)]
+    assert (unknown,) in [face.paths for face in manifest.facesets[0].faces]
+    assert [line for line in progress.lines if line.startswith("1 of 2 faces has no norm")]
 
 
 def test_renamed_moved_and_deleted_photos_are_statements(store: MadeStore, tmp_path: Path) -> None:

@@ -3,18 +3,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import UNSET
 from tests.fixtures.photo_library import PEOPLE, Library
+from tests.fixtures.recording_progress import RecordingProgress
 
+from facesets.cli.wording import worded
 from facesets.errors import WrongUsage
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.gating import advise
 from facesets.operations.grouping.refine import RefineSummary, gate_faces, refine
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.progress import SilentProgress
-from facesets.records import ImageRecord
+from facesets.records import Collection, Float32, ImageRecord
 from facesets.results.manifest import RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
 
 TASTE = RefineOptions(min_faces=5, min_short=80, min_blur=60)
 
@@ -211,6 +215,18 @@ def test_gates_that_cost_nothing_are_not_spoken_of(library: Library, tmp_path: P
     assert (summary.dropped, summary.hint, summary.try_flags) == (0, "", [])
 
 
+class Measured(Cache):
+    """A cache whose faces have these norms."""
+
+    def __init__(self, path: Path, norm: Float32 | None) -> None:
+        super().__init__(path)
+        self._norm = norm
+
+    def load(self) -> Collection:
+        collection = super().load()
+        return replace(collection, faces=replace(collection.faces, norm=self._norm))
+
+
 def aged(library: Library) -> Library:
     """The library with ages: the faces of its first image are 8, of the next 9, and so on; one is unknown."""
     store = library.store
@@ -237,6 +253,40 @@ def aged(library: Library) -> Library:
     with store.writing(collection.settings):
         store.annotate(records)
     return library
+
+
+def test_a_face_that_shows_too_little_is_left_out_where_that_is_asked(
+    library: Library, tmp_path: Path
+) -> None:
+    collection = library.store.load()
+    assert collection.faces.norm is not None
+    limit = float(np.median(collection.faces.norm))
+    norm = np.where(np.arange(len(collection.faces)) % 5, collection.faces.norm, np.nan).astype(np.float32)
+    store, progress = Measured(library.cache, norm), RecordingProgress()
+    asked = replace(TASTE, min_faces=2, min_norm=limit)
+    summary = refine(store, tmp_path / "fs", asked, progress=progress, stop=Stop())
+    manifest = read_manifest(tmp_path / "fs", RefineManifest)
+    assert manifest.made.options["min_norm"] == limit
+    kept = [face.norm for group in manifest.facesets for face in group.faces]
+    assert UNSET in kept
+    assert all(each is UNSET or each >= round(limit, 2) for each in kept)
+    dropped = [item for item in manifest.dropped if item.gate == "min_norm"]
+    assert len(dropped) == summary.dropped_by["min_norm"] > 0
+    assert all(item.value < item.limit == limit for item in dropped)
+    unknown, every = int(np.isnan(norm).sum()), len(norm)
+    (said,) = (worded(line) for line in progress.lines if "norm" in line)
+    assert said.startswith(f"{unknown} of {every} faces have no norm, so --min-norm lets them pass. ")
+    assert said.endswith("`facesets enrich` measures them.")
+
+
+def test_norms_are_not_spoken_of_where_nobody_asks_or_all_are_known(library: Library, tmp_path: Path) -> None:
+    progress = RecordingProgress()
+    unmeasured = Measured(library.cache, None)
+    refine(unmeasured, tmp_path / "fs", TASTE, progress=progress, stop=Stop())
+    assert "min_norm" not in read_manifest(tmp_path / "fs", RefineManifest).made.options
+    asked = replace(TASTE, min_norm=1, dry_run=True)
+    summary = refine(library.store, tmp_path / "fs", asked, progress=progress, stop=Stop())
+    assert (progress.lines, summary.dropped_by.get("min_norm")) == ([], None)
 
 
 def test_ages_in_the_wrong_order_are_refused() -> None:

@@ -46,6 +46,10 @@ def test_everything_is_there(library: Library) -> None:
     assert stages["scene"] == ("failed", "v9", "too dark")
     assert stages["attributes"] == ("pending", "", "")
     assert [(each.face, each.name, each.assigned_by) for each in shown.faces] == [(face, "Anna", "manual")]
+    ((norm,),) = rows(library.database, "SELECT norm FROM face_detections WHERE image_id = 1")
+    assert [each.norm for each in shown.faces] == [round(norm, 2)]
+    rows(library.database, "UPDATE face_detections SET norm = 'NaN' RETURNING id")
+    assert [each.norm for each in show_photo(library, "/0.jpg").faces] == [None]
     assert show_photo(library, "/1.jpg").found["metadata"]["taken"] == ""
 
 

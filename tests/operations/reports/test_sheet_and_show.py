@@ -8,6 +8,7 @@ import pytest
 from msgspec import UNSET
 from PIL import Image
 from tests.fixtures.photo_library import PEOPLE, Library
+from tests.fixtures.program import run
 
 from facesets.errors import WrongUsage
 from facesets.operations.grouping.cluster import cluster
@@ -139,6 +140,24 @@ def test_show_counts_what_a_cache_holds(pristine: Library, pack_dir: Path) -> No
     assert contents.facts["model pack"] == pack_dir.name
 
 
+def test_show_names_the_command_that_measures_faces_where_some_were_not(
+    pristine: Library, library: Library
+) -> None:
+    healthy = run("show", pristine.cache).out
+    assert "how much" not in healthy
+    assert "without norm" not in healthy
+    facts = json.loads(run("show", pristine.cache, "--json").out)["facts"]
+    norm = pristine.store.load().faces.norm
+    assert (facts["faces without norm"], facts["median norm"]) == (0, round(float(np.median(norm)), 1))
+    with np.load(library.cache) as arrays:
+        left = {name: column for name, column in arrays.items() if name != "face_norm"}
+    np.savez(library.cache, **left)
+    said = run("show", library.cache).out
+    lacking = f"{facts['faces']} faces found by an older version lack the measure of how much they show"
+    assert f"{lacking}: run `facesets enrich {library.cache}`.\n" in said
+    assert json.loads(run("show", library.cache, "--json").out)["facts"]["faces without norm"] == len(norm)
+
+
 def test_every_face_that_auto_placed_says_how(pristine: Library, tmp_path: Path) -> None:
     options = ClusterOptions(method="auto", sheet=False, materialize="none")
     cluster(pristine.store, tmp_path / "auto", options, progress=SilentProgress(), stop=Stop())
@@ -149,6 +168,8 @@ def test_every_face_that_auto_placed_says_how(pristine: Library, tmp_path: Path)
     assert {manifest.placements[face] for face in alone} <= {"alone", "incoherent"}
     first = manifest.persons[0]
     contents = show_manifest(tmp_path / "auto", first.name)
+    assert contents.headings[-2:] == ["sharpness", "norm"]
+    assert [row[-2:] for row in contents.rows] == [[face.blur, face.norm] for face in first.faces]
     assert [row[:2] for row in contents.rows] == [
         [face.paths[0], manifest.placements[face.face]] for face in first.faces
     ]

@@ -48,6 +48,8 @@ def matched_candidates(
     good = (rated[single] >= options.candidate_min_score) & (
         faces.face_short[single] >= options.min_face_short
     )
+    if options.min_norm is not None and faces.norm is not None:
+        good &= ~(faces.norm[single] < options.min_norm)
     single = single[good]
     matched: dict[str, dict[int, float]] = {name: {} for name in members}
     if not len(single) or not members:

@@ -18,7 +18,7 @@ from facesets.operations.face_sets.plan import groups_of, plan_sets
 from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.face_sets.source_roots import rows_under
 from facesets.operations.face_sets.write_export import export_planned
-from facesets.operations.grouping.gating import Gated
+from facesets.operations.grouping.gating import Gated, say_unmeasured
 from facesets.operations.grouping.refine import gate_faces, years_of_faces
 from facesets.operations.grouping.refine_manifest import surviving
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
@@ -164,7 +164,9 @@ def _discover(
     unknown = rows[~_is_known(run, rows, known, options)]
     refine = refine.for_store(len(collection.images), collection.settings.recogniser)
     years = years_of_faces(collection)[unknown]
-    gated = gate_faces(collection.faces.take(unknown), refine, years)
+    faces = collection.faces.take(unknown)
+    say_unmeasured(faces, collection.settings, refine, run.progress)
+    gated = gate_faces(faces, refine, years)
     found = [
         members
         for members in (unknown[part] for part in surviving(gated))

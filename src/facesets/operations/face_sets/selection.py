@@ -16,7 +16,7 @@ from facesets.imaging.quality import known_pose
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.records import Collection, Faces, Float32, Int64
-from facesets.results.gates import AGE_GATES, DUPLICATE, MIN_FACE_SHORT, OUTLIER, Gate
+from facesets.results.gates import ASKED_GATES, DUPLICATE, MIN_FACE_SHORT, OUTLIER, Gate
 from facesets.results.manifest import Failure
 
 _BLOCK = 1024
@@ -84,13 +84,15 @@ def select_faces(
     small = ~far & ~sure & (faces.face_short[rows] < options.min_face_short)
     core = rows[~far]
     passed = ~far & ~small
-    by_age: list[Drop] = []
-    for gate in AGE_GATES:
+    as_asked: list[Drop] = []
+    for gate in ASKED_GATES:
         if (asked := gate.limit_of(options)) is None or gate.measure is None:
             continue
-        age = gate.measure(faces.take(rows))
-        out = passed & ~sure & (age > asked if gate.sign == ">" else age < asked)
-        by_age += [Drop(int(r), gate, round(float(age[i]), 1), asked) for i, r in enumerate(rows) if out[i]]
+        value = gate.measure(faces.take(rows))
+        out = passed & ~sure & (value > asked if gate.sign == ">" else value < asked)
+        as_asked += [
+            Drop(int(r), gate, round(float(value[i]), 2), asked) for i, r in enumerate(rows) if out[i]
+        ]
         passed &= ~out
     left = rows[passed]
     ranked = left[np.lexsort((left, -quality[left]))]
@@ -109,7 +111,7 @@ def select_faces(
         Drop(int(r), MIN_FACE_SHORT, round(float(faces.face_short[r]), 2), options.min_face_short)
         for r in rows[small]
     ]
-    selection.dropped += by_age
+    selection.dropped += as_asked
     return selection
 
 

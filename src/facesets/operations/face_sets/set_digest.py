@@ -28,6 +28,8 @@ def digest_of_inputs(run: ExportRun, wanted: NewSet, given: Int64) -> str:
         "detection": run.collection.settings.detection,
         "measures": _measured(run, [*map(int, wanted.rows), *wanted.candidates]),
     }
+    if run.options.min_norm is not None and run.collection.faces.norm is not None:
+        facts["norms"] = run.collection.faces.norm[wanted.rows].tolist()
     if run.options.select == "diverse":
         facts["diverse"] = _DIVERSE_RULES
     if run.options.era:

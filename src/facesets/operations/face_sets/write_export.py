@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.export_summary import ExportSwapSummary, WrittenSets, rehearsed, summary_of
 from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
 from facesets.operations.face_sets.set_outputs import everybody, names_of_everybody
 from facesets.operations.face_sets.set_writer import SetWriter
+from facesets.operations.grouping.gating import say_unmeasured
 from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.crop_names import rename_crops
 from facesets.results.export_manifest import ExportManifest, SetEntry, SetManifest
@@ -32,6 +35,8 @@ def export_planned(run: ExportRun, plan: ExportPlan, *, command: str) -> ExportS
         The export cannot be written.
     """
     warn_of_deleted(plan.deleted, run.out, run.progress)
+    rows = np.unique(np.concatenate([np.empty(0, np.int64), *(planned.rows for planned in plan.sets)]))
+    say_unmeasured(run.collection.faces.take(rows), run.collection.settings, run.options, run.progress)
     if run.options.dry_run:
         return rehearsed(run, plan)
     with writing_results(run.out, plan.earlier, command) as folder:

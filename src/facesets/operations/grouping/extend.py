@@ -115,7 +115,7 @@ def _extend(
     persons = _grown_people(collection, people, known[raw], raw, options, made, naming)
     sets = None
     if refined is not None and refine_out is not None:
-        found = grown_sets(collection, refined, known[refine_out], options)
+        found = grown_sets(collection, refined, known[refine_out], options, progress)
         sets = completed(found, refined, known[refine_out], refine_out, made, naming)
     progress.end()
     grown_result = None if sets is None else sets.result

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 
 from facesets.imaging.quality import quality
+from facesets.interfaces import Progress
+from facesets.operations.grouping.gating import say_unmeasured
 from facesets.operations.grouping.nearest_group import join_known
 from facesets.operations.grouping.refine import gate_faces, gate_joined, years_of_faces
 from facesets.operations.grouping.refine_manifest import dropped_faces, surviving
@@ -50,7 +52,11 @@ class ExtendedSets:
 
 
 def grown_sets(
-    collection: Collection, before: RefineManifest, known: GroupMembership, options: ExtendOptions
+    collection: Collection,
+    before: RefineManifest,
+    known: GroupMembership,
+    options: ExtendOptions,
+    progress: Progress,
 ) -> ExtendedSets:
     """Route new faces to face sets under the gates that these were made with, and refine the others.
 
@@ -63,6 +69,7 @@ def grown_sets(
     new = np.array([row for face, row in rows.items() if face not in known_ids], np.int64)
     if not len(new):
         return ExtendedSets(0, {}, {}, 0, 0, tuple(earlier))
+    say_unmeasured(collection.faces.take(new), collection.settings, gates, progress)
     describe = face_describer(collection, quality(collection.faces).total)
     joined = join_known(collection, known, new, options)
     names = [*known.groups, *known.hidden]

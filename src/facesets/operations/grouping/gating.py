@@ -8,15 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesets.errors import Command, Field, WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.ingest.norms import norms_tell, without_norm
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
-from facesets.records import Bool, Faces, Float32, Int64
+from facesets.records import Bool, CacheSettings, Faces, Float32, Int64
 from facesets.results.gates import (
     AGE_GATES,
     AGE_SPREADS,
+    ASKED_GATES,
     MIN_FACE_SHORT,
     MIN_FACES,
+    MIN_NORM,
     QUALITY_GATES,
     REFINE_GATES,
     Gate,
@@ -67,7 +71,7 @@ def quality_gates(
     faces: Faces, options: RefineOptions | SplitErasOptions
 ) -> Iterator[tuple[Gate, Bool, Float32]]:
     """Each gate that judges a face by itself, in order: the faces that it drops, and what is measured."""
-    for gate in (*QUALITY_GATES, *AGE_GATES):
+    for gate in (*QUALITY_GATES, *ASKED_GATES):
         limit = gate.limit_of(options)
         if gate.measure is not None and limit is not None:
             measured = gate.measure(faces)
@@ -90,6 +94,23 @@ def require_ages(store: str, faces: Faces, options: RefineOptions | ExportSwapOp
             f"No face of {store} has an age, so that {Field(asked[0].name)} means nothing. "
             f"{Command('enrich')} finds the ages of a cache, {by_stage} those of the library."
         )
+
+
+def say_unmeasured(
+    faces: Faces,
+    models: CacheSettings,
+    options: RefineOptions | ExportSwapOptions | SplitErasOptions,
+    progress: Progress,
+) -> None:
+    """Say how many faces pass the gate of norms because theirs is not known."""
+    if MIN_NORM.limit_of(options) is None or not (count := without_norm(faces)):
+        return
+    has, them = ("has", "it") if count == 1 else ("have", "them")
+    enriching = "measures" if norms_tell(models) else "cannot measure"
+    progress.say(
+        f"{count} of {counted(len(faces), 'face')} {has} no norm, so {Field(MIN_NORM.name)} lets {them} "
+        f"pass. {Command('enrich')} {enriching} {them}."
+    )
 
 
 def dropped_by(gated: Gated) -> dict[str, int]:

@@ -24,6 +24,7 @@ from facesets.operations.grouping.gating import (
     dropped_by,
     quality_gates,
     require_ages,
+    say_unmeasured,
 )
 from facesets.operations.grouping.refine_manifest import numbered_anew, refine_manifest
 from facesets.operations.grouping.result_folder import counts_of, open_result, write_result
@@ -107,6 +108,7 @@ def _refine(
     collection, known = folder.begun.collection, folder.known
     faces, taken = collection.faces, years_of_faces(collection)
     require_ages(store.label, faces, options)
+    say_unmeasured(faces, collection.settings, options, progress)
     options = options.for_store(len(collection.images), collection.settings.recogniser)
     progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)

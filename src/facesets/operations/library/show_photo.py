@@ -23,6 +23,7 @@ from facesets.store.postgres.people.photo_faces import LibraryPhoto, faces_on_ph
 from facesets.store.postgres.photo_parts import (
     contents_at,
     contents_beginning,
+    norms_on_photo,
     parts_of_photo,
     stages_of_photo,
 )
@@ -52,11 +53,18 @@ class PhotoStage:
 
 @dataclass(frozen=True, slots=True)
 class PhotoFace:
-    """A face on a photo; its box is left, top, right and bottom in pixels of the upright picture."""
+    """A face on a photo; its box is left, top, right and bottom in pixels of the upright picture.
+
+    Attributes
+    ----------
+    norm : float or None
+        Length of the embedding before it was scaled to 1: how much the face shows; None where unknown.
+    """
 
     face: int
     box: tuple[float, float, float, float]
     quality: float
+    norm: float | None
     person: str
     name: str
     assigned_by: str
@@ -154,7 +162,7 @@ def _photo(connection: Connection, sha256: str) -> LibraryPhoto:
 
 def _shown(connection: Connection, sha256: str) -> ShownPhoto:
     photo = _photo(connection, sha256)
-    found = parts_of_photo(connection, photo.id)
+    found, norms = parts_of_photo(connection, photo.id), norms_on_photo(connection, photo.id)
     return ShownPhoto(
         photo.sha256,
         [PhotoPath(path, size) for path, size in photo.paths],
@@ -169,6 +177,7 @@ def _shown(connection: Connection, sha256: str) -> ShownPhoto:
                 face.id,
                 face.box,
                 face.quality,
+                round(norms[face.id], 2) if face.id in norms else None,
                 "" if face.person is None else str(face.person),
                 face.person_name,
                 face.assigned_by,

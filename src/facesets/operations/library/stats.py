@@ -2,22 +2,44 @@
 
 from dataclasses import dataclass, replace
 
+from facesets.operations.ingest.norms import lack_of_norms, norms_tell
 from facesets.operations.ingest.tag_stages import STAGE_OF
 from facesets.operations.library.tagging import current_version
+from facesets.operations.models.finding import DoctorFinding
 from facesets.operations.options.stages import STAGES
 from facesets.operations.people.review.waiting import waiting
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.models import detectors
 from facesets.store.postgres.photo_stages import StageCounts, detection_counts, stage_counts
 from facesets.store.postgres.queue.job_list import count_jobs
-from facesets.store.postgres.statistics import LibraryStatistics, library_statistics
+from facesets.store.postgres.statistics import LibraryStatistics, faces_without_norm, library_statistics
 
 
 def stats(library: Library) -> LibraryStatistics:
     """Count everything that is in the library."""
     totals = library.database.run(library_statistics)
     queue = {str(state): count for state, count in library.database.run(count_jobs).items()}
-    return replace(totals, questions=waiting(library.database).questions, queue=queue)
+    return replace(
+        totals,
+        questions=waiting(library.database).questions,
+        queue=queue,
+        faces_without_norm=library.database.run(_lacking_norm),
+    )
+
+
+def norms_finding(library: Library) -> DoctorFinding:
+    """What `doctor` says of faces that lack a norm."""
+    lacking = library.database.run(_lacking_norm)
+    level, repair = ("note", "facesets enrich") if lacking else ("ok", "")
+    return DoctorFinding("library", level, lack_of_norms(lacking), repair)
+
+
+def _lacking_norm(connection: Connection) -> int:
+    counts = faces_without_norm(connection)
+    if not counts:
+        return 0
+    return sum(counts.get(each.id, 0) for each in detectors(connection) if norms_tell(each.settings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from facesets.operations.options.shared import (
     MinBlur,
     MinClusterSize,
     MinDetScore,
+    MinNorm,
     MinSamples,
     MinShort,
     Replace,
@@ -227,6 +228,7 @@ class RefineOptions(Checked):
     min_short: MinShort = MIN_SHORT
     min_blur: MinBlur = MIN_BLUR
     min_det_score: MinDetScore = MIN_DET_SCORE
+    min_norm: MinNorm = None
     min_age: MinAge = None
     max_age: MaxAge = None
     age_spreads: Annotated[
@@ -313,6 +315,7 @@ class ExportSwapOptions(Checked):
     )
     out_size: Annotated[int, Option("Pixels of a PNG's edge.", least=64, most=4096)] = 512
     min_face_short: MinShort = 100
+    min_norm: MinNorm = None
     min_age: MinAge = None
     max_age: MaxAge = None
     duplicate_max_bits: int = 48

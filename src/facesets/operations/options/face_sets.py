@@ -12,6 +12,7 @@ from facesets.operations.options.shared import (
     DryRun,
     MinBlur,
     MinDetScore,
+    MinNorm,
     MinShort,
     Replace,
     SameImageOk,
@@ -99,3 +100,4 @@ class SplitErasOptions(Checked):
     min_short: MinShort = MIN_SHORT
     min_blur: MinBlur = MIN_BLUR
     min_det_score: MinDetScore = MIN_DET_SCORE
+    min_norm: MinNorm = None

@@ -54,6 +54,14 @@ Replace = Annotated[bool, Option("Write though OUT is the result of another cach
 
 MinShort = Annotated[float, Option("Fewest pixels of the short edge of the box.", least=0)]
 MinBlur = Annotated[float, Option("Least sharpness, as variance of the Laplacian.", least=0)]
+MinNorm = Annotated[
+    float | None,
+    Option(
+        "Least norm of the embedding, which says how much the face shows; see docs/manifests.md.",
+        least=0,
+        unset="off",
+    ),
+]
 MinDetScore = Annotated[float, Option("Least detector score.", least=0, most=1)]
 
 MinAge = Annotated[

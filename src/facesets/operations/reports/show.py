@@ -8,6 +8,7 @@ import numpy as np
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Store
+from facesets.operations.ingest.norms import lacking_norm
 from facesets.records import CacheSettings, EnrichState
 from facesets.results.counterparts import called_beside
 from facesets.results.duplicates_report import DuplicatesReport
@@ -15,6 +16,9 @@ from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest
 from facesets.results.manifest_json import Manifest, read_any_manifest
 from facesets.results.user_edits import SINGLETONS
+
+WITHOUT_NORM = "faces without norm"
+"""The fact that counts those that `enrich` would measure."""
 
 _OF_NO_PERSON = {"alone", "incoherent", "poor"}
 
@@ -55,10 +59,13 @@ def show_store(store: Store, kind: str) -> Contents:
         "faces": len(faces),
         "faces enriched": int((state == EnrichState.DONE).sum()),
         "faces not found again": int((state == EnrichState.NOT_FOUND_AGAIN).sum()),
+        WITHOUT_NORM: lacking_norm(faces, collection.settings),
     }
     if len(faces):
         facts["median short edge (px)"] = round(float(np.median(faces.face_short)), 1)
         facts["median sharpness"] = round(float(np.median(faces.blur)), 1)
+    if faces.norm is not None and np.isfinite(faces.norm).any():
+        facts["median norm"] = round(float(np.nanmedian(faces.norm)), 1)
     return Contents(kind, facts | _models(collection.settings))
 
 
@@ -140,8 +147,16 @@ def _faces_of(manifest: Manifest, name: str, path: Path) -> tuple[list[str], lis
         raise WrongUsage(
             f"{printable(path)} has no group {printable(name)}. Run it without {Field('group')}."
         )
-    return ["photo", "placement", "quality", "short edge (px)", "sharpness"], [
-        [face.paths[0], placements.get(face.face, ""), face.quality, face.face_short, face.blur]
+    headings = ["photo", "placement", "quality", "short edge (px)", "sharpness", "norm"]
+    return headings, [
+        [
+            face.paths[0],
+            placements.get(face.face, ""),
+            face.quality,
+            face.face_short,
+            face.blur,
+            face.norm if isinstance(face.norm, float) else "",
+        ]
         for face in groups[name]
     ]
 

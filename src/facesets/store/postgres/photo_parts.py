@@ -53,6 +53,14 @@ def parts_of_photo(connection: Connection, image_id: int) -> dict[str, Any]:
     return {stage: part for stage, part in parts.items() if part}
 
 
+def norms_on_photo(connection: Connection, image_id: int) -> dict[int, float]:
+    """The norms of the faces on an image, by their numbers; faces of which it is not known are left out."""
+    rows = connection.execute(
+        "SELECT id, norm FROM face_detections WHERE image_id = %s AND norm <> 'NaN'", (image_id,)
+    ).fetchall()
+    return dict(rows)
+
+
 def has_photos(connection: Connection) -> bool:
     """Whether anything was indexed yet."""
     return connection.execute("SELECT FROM images LIMIT 1").fetchone() is not None

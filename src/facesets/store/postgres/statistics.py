@@ -50,6 +50,8 @@ class LibraryStatistics:
         Of the whole database on its disk.
     queue : mapping of state to number
         Jobs; none where there is no queue.
+    faces_without_norm : int
+        Faces of which `enrich` would measure how much they show.
     """
 
     galleries: int
@@ -71,6 +73,7 @@ class LibraryStatistics:
     models: list[ModelStatistics] = field(default_factory=list)
     clip: list[ClipStatistics] = field(default_factory=list)
     queue: dict[str, int] = field(default_factory=dict)
+    faces_without_norm: int = 0
 
 
 def library_statistics(connection: Connection) -> LibraryStatistics:
@@ -126,6 +129,14 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
         models=_models(connection),
         clip=_clip(connection),
     )
+
+
+def faces_without_norm(connection: Connection) -> dict[int, int]:
+    """How many faces have no norm, by the number of the detector that found them."""
+    rows = connection.execute(
+        "SELECT detector_id, count(*) FROM face_detections WHERE norm = 'NaN' GROUP BY 1"
+    ).fetchall()
+    return dict(rows)
 
 
 def newest_face(connection: Connection) -> int | None:

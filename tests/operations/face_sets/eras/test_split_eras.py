@@ -332,6 +332,19 @@ def test_what_was_said_about_an_era_is_said_about_the_era_that_follows_it(
     assert {path.name for path in out.glob("Hugo*")} == {"Hugo", "Hugo as a man", "Hugo_1998-2001"}
 
 
+def test_faces_that_show_too_little_are_in_no_era_where_that_is_asked(
+    curated: Path, life: Life, tmp_path: Path
+) -> None:
+    norm = life.store.load().faces.norm
+    assert norm is not None
+    request = EraRequest(curated, "Hugo", (), tmp_path / FILE_NAME, 2026)
+    limit = float(np.sort(norm)[3])
+    asked = replace(TASTE, min_norm=limit)
+    probed = probe_eras(life.store, request, asked, dry_run=True, progress=SilentProgress(), stop=Stop())
+    assert probed.dropped_by["min_norm"] == (norm < limit).sum() == 3
+    assert probed.recovered == probed.near - 3
+
+
 def test_a_set_whose_folder_was_renamed_is_split_by_its_new_name(
     curated: Path, done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
 ) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 from facesets.clustering.eras import NO_YEAR, Eras, split_into_eras
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
+from facesets.interfaces import Progress
 from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.face_sets.source_roots import rows_under
-from facesets.operations.grouping.gating import quality_gates
+from facesets.operations.grouping.gating import quality_gates, say_unmeasured
 from facesets.operations.options.centroid_distance import settled
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
@@ -137,7 +138,11 @@ def era_source(source: str) -> str:
 
 
 def recover(
-    collection: Collection, curated: Curated, roots: Sequence[Path], options: SplitErasOptions
+    collection: Collection,
+    curated: Curated,
+    roots: Sequence[Path],
+    options: SplitErasOptions,
+    progress: Progress,
 ) -> Recovered:
     """Find the person's faces below the roots.
 
@@ -158,6 +163,7 @@ def recover(
     near = under[1 - faces.embedding[under] @ curated.seed <= settled(options.recover_threshold)]
     given = np.intersect1d(under, rows_among(collection, curated.given))
     near = np.setdiff1d(near, rows_among(collection, curated.taken_out))
+    say_unmeasured(faces.take(near), collection.settings, options, progress)
     left, dropped = near, dict[str, int]()
     for gate, below, _ in quality_gates(faces, options):
         dropped[gate.name] = int(below[left].sum())

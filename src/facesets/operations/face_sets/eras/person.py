@@ -91,7 +91,7 @@ def find_person(
 ) -> FoundPerson:
     """Find a person's faces and their years, and cut them into eras; errors as `split_eras`."""
     curated = read_curated(earlier, request.name, collection)
-    recovered = recover(collection, curated, request.roots, options)
+    recovered = recover(collection, curated, request.roots, options, progress)
     images, place = np.unique(collection.faces.image[recovered.rows], return_inverse=True)
     cache, latest = request.years_cache, request.latest_year
     years = capture_years(
