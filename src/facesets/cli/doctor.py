@@ -81,13 +81,14 @@ def _tells_that_nothing_is_missing(finding: "DoctorFinding") -> bool:
 def _library(conf: "Settings", database: str | None) -> "list[DoctorFinding]":
     """What is to be said of the library, where there is one."""
     from facesets.assembly.stores import is_library_there
-    from facesets.operations.library.stats import norms_finding
     from facesets.operations.models.finding import DoctorFinding
-    from facesets.store.postgres.library import Library
 
     try:
         if not is_library_there(database, conf, console):
             return []
+        from facesets.operations.library.stats import norms_finding
+        from facesets.store.postgres.library import Library
+
         with opened_library(database) as session:
             return [norms_finding(Library(session))]
     except FacesetsError as error:

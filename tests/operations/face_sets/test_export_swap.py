@@ -655,7 +655,8 @@ def test_faces_that_show_too_little_are_left_out_where_that_is_asked(
     assert exported.dropped_by["min_norm"] == rehearsed.dropped_by["min_norm"] > 0
     sets = set_manifests(out)
     assert {each.made.options["min_norm"] for each in sets} == {limit}
-    assert min(item.face.norm for each in sets for item in each.faces) >= round(limit, 2)
+    norms = [item.face.norm for each in sets for item in each.faces]
+    assert all(isinstance(norm, float) and norm >= round(limit, 2) for norm in norms)
     assert progress.lines == []
     again = export(Unmeasured(pristine.cache), asked)
     assert "min_norm" not in again.dropped_by
@@ -665,6 +666,14 @@ def test_faces_that_show_too_little_are_left_out_where_that_is_asked(
     assert [line.partition(",")[0] for line in progress.lines] == [
         f"{members} of {members} faces have no norm"
     ]
+
+
+def test_candidates_show_as_much_as_is_asked_of_faces(run: Run, pristine: Library, tmp_path: Path) -> None:
+    norm = pristine.store.load().faces.norm
+    assert norm is not None
+    usual = replace(TASTE, dry_run=True)
+    assert run(tmp_path / "swap", usual).candidates > 0
+    assert run(tmp_path / "swap", replace(usual, min_norm=float(norm.max()) + 1)).candidates == 0
 
 
 def test_ages_are_refused_where_no_face_has_one(run: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.program import run
 
@@ -28,13 +29,15 @@ def add(database: Database, name: str, faces: int, settings: CacheSettings, *, m
         library.commit([made_file(f"/{name}.jpg", image)], [image])
 
 
-def test_faces_lack_a_norm_only_where_enrich_would_measure_it(database: Database) -> None:
-    add(database, "new", 2, SETTINGS, measured=True)
-    add(database, "of a service", 2, SERVICE, measured=False)
-    add(database, "of the open pack", 2, DLIB, measured=False)
+@pytest.mark.parametrize(("models", "lacking"), [(SETTINGS, 3), (SERVICE, 0), (DLIB, 0)])
+def test_faces_lack_a_norm_only_where_enrich_would_measure_it(
+    database: Database, models: CacheSettings, lacking: int
+) -> None:
+    add(database, "new", 2, models, measured=True)
+    add(database, "old", 3, models, measured=False)
+    assert stats(Library(database)).faces_without_norm == lacking
+    rows(database, "DELETE FROM image_paths WHERE path = '/old.jpg' RETURNING id")
     assert stats(Library(database)).faces_without_norm == 0
-    add(database, "old", 3, SETTINGS, measured=False)
-    assert stats(Library(database)).faces_without_norm == 3
 
 
 @pytest.mark.parametrize("command", ["stats", "doctor"])

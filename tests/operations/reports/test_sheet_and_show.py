@@ -148,6 +148,7 @@ def test_show_names_the_command_that_measures_faces_where_some_were_not(
     assert "without norm" not in healthy
     facts = json.loads(run("show", pristine.cache, "--json").out)["facts"]
     norm = pristine.store.load().faces.norm
+    assert norm is not None
     assert (facts["faces without norm"], facts["median norm"]) == (0, round(float(np.median(norm)), 1))
     with np.load(library.cache) as arrays:
         left = {name: column for name, column in arrays.items() if name != "face_norm"}

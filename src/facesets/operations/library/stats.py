@@ -10,7 +10,6 @@ from facesets.operations.options.stages import STAGES
 from facesets.operations.people.review.waiting import waiting
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.models import detectors
 from facesets.store.postgres.photo_stages import StageCounts, detection_counts, stage_counts
 from facesets.store.postgres.queue.job_list import count_jobs
 from facesets.store.postgres.statistics import LibraryStatistics, faces_without_norm, library_statistics
@@ -24,22 +23,22 @@ def stats(library: Library) -> LibraryStatistics:
         totals,
         questions=waiting(library.database).questions,
         queue=queue,
-        faces_without_norm=library.database.run(_lacking_norm),
+        faces_without_norm=library.database.run(_lacking_norm, library),
     )
 
 
 def norms_finding(library: Library) -> DoctorFinding:
     """What `doctor` says of faces that lack a norm."""
-    lacking = library.database.run(_lacking_norm)
+    lacking = library.database.run(_lacking_norm, library)
     level, repair = ("note", "facesets enrich") if lacking else ("ok", "")
     return DoctorFinding("library", level, lack_of_norms(lacking), repair)
 
 
-def _lacking_norm(connection: Connection) -> int:
-    counts = faces_without_norm(connection)
-    if not counts:
-        return 0
-    return sum(counts.get(each.id, 0) for each in detectors(connection) if norms_tell(each.settings))
+def _lacking_norm(connection: Connection, library: Library) -> int:
+    """How many of the faces that `enrich` looks at have no norm, and can get one."""
+    detector = library.detector(connection)
+    count = 0 if detector is None else faces_without_norm(connection, detector.id)
+    return count if count and detector is not None and norms_tell(detector.settings) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,12 +131,17 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
     )
 
 
-def faces_without_norm(connection: Connection) -> dict[int, int]:
-    """How many faces have no norm, by the number of the detector that found them."""
-    rows = connection.execute(
-        "SELECT detector_id, count(*) FROM face_detections WHERE norm = 'NaN' GROUP BY 1"
-    ).fetchall()
-    return dict(rows)
+def faces_without_norm(connection: Connection, detector_id: int) -> int:
+    """How many faces of photos that have a path have no norm, of those found in this way."""
+    row = only_row(
+        connection.execute(
+            """SELECT count(*) FROM face_detections f
+                WHERE f.detector_id = %s AND f.norm = 'NaN' AND EXISTS (
+                    SELECT FROM image_paths p WHERE p.image_id = f.image_id AND p.reason = '')""",
+            (detector_id,),
+        )
+    )
+    return int(row[0])
 
 
 def newest_face(connection: Connection) -> int | None:
