@@ -1,6 +1,5 @@
 """`facesets run`."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -255,11 +254,11 @@ def _lines(summary: "RunSummary", out: Path) -> list[str]:
         new = counted(summary.new_images, "new photo")
         lines.append(f"{new}; {counted(summary.joined, 'face')} joined people who were there.")
     if summary.gone:
-        moved_of = printable(shlex.quote(str(cache_of(out))))
+        relocate = Command("relocate", "OLD", "NEW", printable(cache_of(out)))
         which = counted(summary.gone, "of these photos is", "of these photos are")
         lines.append(
             f"{which} no longer in {printable(summary.photos)}; what {printable(out)} has of them stays. If "
-            f"they were moved, follow them: `facesets relocate OLD NEW {moved_of}`. To "
+            f"they were moved, follow them: {relocate}. To "
             f"leave them out, remove {printable(out / PEOPLE)} and {printable(out / SETS)} and run the same "
             "command again: names stay."
         )

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from facesets.errors import Command, FacesetsError
+from facesets.errors import FacesetsError
 from facesets.files import printable
 from facesets.inference.bodies import BodyDetector
 from facesets.inference.body_models import find_body_model
