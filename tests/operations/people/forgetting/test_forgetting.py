@@ -250,6 +250,36 @@ def test_a_step_that_took_one_about_the_person_back_tells_nothing_of_them(librar
     assert anne not in str(rows(database, "SELECT * FROM step_rows"))
 
 
+def test_merges_that_were_undone_leave_no_name_with_the_other_person(library: Library) -> None:
+    database = library.database
+    correcting.merge(database, [NAME], "Ben", drop_names=False, by=BY)
+    naming.set_hidden(database, "Ben", hidden=True, by=BY)
+    for _ in range(2):
+        history.undo(database, by=BY)
+    correcting.merge(database, [NAME], "Ben", drop_names=False, by=BY)
+    history.undo(database, by=BY)
+    history.redo(database, by=BY)
+    cluster(library)
+    history.undo(database, by=BY)
+    cluster(library)
+    summary = forgotten(library)
+    assert summary.proof.names_left == []
+    assert summary.proof.is_clean
+    assert "Ben" in faces_by_person(library)
+    naming.rename(database, "Ben", "Benno", by=BY)
+    assert history.undo(database, by=BY).kind == "rename"
+
+
+def test_what_somebody_unnamed_was_called_while_they_were_merged_goes(library: Library) -> None:
+    database = library.database
+    correcting.merge(database, [NAME], who_is(library, "cleo-0-0"), drop_names=False, by=BY)
+    naming.set_hidden(database, NAME, hidden=True, by=BY)
+    correcting.move(database, [face_of(library, "ben-0-0")], NAME, by=BY)
+    for _ in range(3):
+        history.undo(database, by=BY)
+    assert forgotten(library).proof.is_clean
+
+
 def test_another_person_whose_name_holds_the_word_keeps_it(library: Library) -> None:
     call(library, "cleo-0-0", f"{NAME} junior")
     summary = forgotten(library)

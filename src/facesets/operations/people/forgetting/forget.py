@@ -301,8 +301,9 @@ def _erase(connection: Connection, who: str, person: Person, by: str, forms: Seq
     require_person(connection, person.id)
     now = {*person.faces, *person.loose, *faces_of_persons(connection, person.persons)}
     forget_in_hierarchies(connection, sorted(now))
-    erased = erase(connection, person.persons, sorted(now), by)
-    if forms:
-        erase_words(connection, sql_pattern(forms))
+    pattern = sql_pattern(forms) if forms else None
+    erased = erase(connection, person.persons, sorted(now), pattern, by)
+    if pattern is not None:
+        erase_words(connection, pattern)
     note_erased(connection, who, person.persons, person.names)
     return erased

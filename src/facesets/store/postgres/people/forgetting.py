@@ -92,8 +92,14 @@ def renumbered_ids(connection: Connection, detector_id: int, gone: Sequence[int]
     return Renumbered(changed, boxes)
 
 
-def erase(connection: Connection, persons: Sequence[UUID], faces: Sequence[int], who: str) -> Erased:
-    """Erase people and faces, in this transaction; the faces never come back. Nothing of it can be undone."""
+def erase(
+    connection: Connection, persons: Sequence[UUID], faces: Sequence[int], pattern: str | None, who: str
+) -> Erased:
+    """Erase people and faces, in this transaction; the faces never come back. Nothing of it can be undone.
+
+    What the journal holds of others goes, too, where it holds a name that fits `pattern` and is nobody
+    else's by now: of a merge that was undone, say.
+    """
     # Whoever is writing faces read before what was forgotten, and is waited for; others wait for us.
     connection.execute("LOCK TABLE forgetting_key, forgotten_faces IN ACCESS EXCLUSIVE MODE")
     remember_forgotten(connection, list(places_of(connection, faces).values()))
@@ -101,6 +107,7 @@ def erase(connection: Connection, persons: Sequence[UUID], faces: Sequence[int],
         "persons": list(persons),
         "texts": [str(person) for person in persons],
         "faces": list(faces),
+        "pattern": pattern,
         "what": FORGOTTEN,
         "who": who,
     }
@@ -143,7 +150,12 @@ _ROWS_ABOUT: LiteralString = """FROM step_rows WHERE string_to_array(key, ' ') &
     OR before ->> 'merged_into_id' = ANY(%(texts)s) OR after ->> 'merged_into_id' = ANY(%(texts)s)
     OR (in_table = 'clusters' AND key IN (SELECT id FROM gone_clusters))
     OR (in_table IN ('said_faces', 'said_of_faces', 'said_exemplars')
-        AND string_to_array(key, ' ') && %(faces)s::bigint[]::text[])"""
+        AND string_to_array(key, ' ') && %(faces)s::bigint[]::text[])
+    OR (in_table IN ('person_names', 'said_people') AND EXISTS (
+        SELECT FROM jsonb_array_elements_text(jsonb_build_array(before -> 'name', after -> 'name')
+            || coalesce(before -> 'names', '[]') || coalesce(after -> 'names', '[]')) AS held (name)
+        WHERE held.name ~* %(pattern)s AND NOT EXISTS (SELECT FROM person_names n
+            WHERE lower(n.name) = lower(held.name) AND n.person_id <> ALL(%(persons)s::uuid[]))))"""
 _JOURNAL: tuple[LiteralString, ...] = (
     """CREATE TEMPORARY TABLE about_person ON COMMIT DROP AS
         SELECT step_id FROM step_persons WHERE person_id = ANY(%(persons)s::uuid[])
@@ -163,6 +175,10 @@ _STRIP: tuple[LiteralString, ...] = (
     "UPDATE step_faces SET person_before = NULL WHERE person_before = ANY(%(persons)s::uuid[])",
     "UPDATE step_faces SET person_after = NULL WHERE person_after = ANY(%(persons)s::uuid[])",
     "DELETE FROM step_persons WHERE person_id = ANY(%(persons)s::uuid[])",
+    # Whoever had no name went by theirs while both were one.
+    """UPDATE steps s SET what = %(what)s WHERE s.what ~* %(pattern)s AND NOT EXISTS (
+        SELECT FROM person_names n WHERE n.name ~* %(pattern)s AND n.person_id <> ALL(%(persons)s::uuid[])
+            AND position(lower(n.name) IN lower(s.what)) > 0)""",
 )
 _PEOPLE: tuple[LiteralString, ...] = (
     "DELETE FROM bodies WHERE face_id = ANY(%(faces)s::bigint[])",
