@@ -1,6 +1,7 @@
 """People of the library: named, corrected, and every change taken back exactly."""
 
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ from tests.fixtures.library_people import add_like, add_person, cluster, face_of
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.corrections.naming import NameTaken
+from facesets.operations.people.lists.browsing import seen_person
 from facesets.operations.people.lists.listing import people, person
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -263,3 +265,21 @@ def test_a_person_is_shown_with_the_clusters_and_with_who_resembles_them_most(li
     assert nearest.person == who_is(library, "annika-0-0")[:8]
     assert nearest.cosine_similarity > 0.3
     assert person(library.database, nearest.person, faces=0).nearest[0].person == anna[:8]
+
+
+def test_the_face_that_shows_whoever_has_the_name_goes_on_showing_them_after_a_merge(
+    library: Library,
+) -> None:
+    database = library.database
+    anna, ben, cleo = (who_is(library, f"{label}-0-0") for label in ("anna", "ben", "cleo"))
+    naming.name(database, anna, "Anna", into=False, face=False, by=BY)
+    shown = seen_person(database, UUID(anna)).card.face
+    better = f"UPDATE face_detections SET quality = 0.99 WHERE person_id IN ('{ben}', '{cleo}')"
+    database.run(lambda connection: connection.execute(better.encode()) and None)
+    correcting.merge(database, [ben], "Anna", drop_names=False, by=BY)
+    assert seen_person(database, UUID(anna)).card.face == shown
+    # Who had no name goes by the other's.
+    correcting.merge(database, ["Anna"], cleo, drop_names=False, by=BY)
+    assert seen_person(database, UUID(cleo)).card.face == shown
+    history.undo(database, by=BY)
+    assert seen_person(database, UUID(anna)).card.face == shown

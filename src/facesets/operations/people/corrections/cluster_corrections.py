@@ -6,7 +6,11 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.people.corrections import correcting
 from facesets.operations.people.corrections.contradictions import require_consistent
-from facesets.operations.people.corrections.correcting import correcting_step, keep_known
+from facesets.operations.people.corrections.correcting import (
+    correcting_step,
+    keep_known,
+    keeping_portrait,
+)
 from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.summary import PersonSummary, SaidSummary, kept_step, summary_of
 from facesets.operations.people.corrections.who import called, find, find_person, require_person
@@ -69,7 +73,8 @@ def _add_clusters(connection: Connection, clusters: Sequence[str], into: str, by
             faces = [face for face in every if face not in refused]
             if not faces:
                 raise WrongUsage(f"You said that {printable(cluster)} is not {called(target)}.")
-            give_faces(step, faces, target.id, "auto")
+            with keeping_portrait(step, target):
+                give_faces(step, faces, target.id, "auto")
             verify(step, cluster.strip(), by)
             moved += len(faces)
         keep_known(step, target.id)

@@ -24,6 +24,7 @@ from facesets.operations.people.corrections.who import (
 )
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.people_pages import cards_of
 from facesets.store.postgres.people.person_edits import (
     PersonState,
     add_name,
@@ -46,6 +47,7 @@ from facesets.store.postgres.people.statements import (
     hand_over,
     keep_person,
     load_statements,
+    say_best,
     say_different,
     say_of_faces,
     say_of_pair,
@@ -121,6 +123,16 @@ def merge_into(
     return summary_of(connection, target.id, "; ".join(did), step)
 
 
+@contextmanager
+def keeping_portrait(step: Step, person: PersonState, others: Sequence[PersonState] = ()) -> Iterator[None]:
+    """Let the face that shows whoever the name belongs to go on showing them, of those who become one."""
+    whose = next((state for state in (person, *others) if state.names), person)
+    face = next((card.face for card in cards_of(step.connection, [whose.id])), None)
+    yield
+    if face is not None and persons_of_faces(step.connection, [face])[face] == person.id:
+        say_best(step, face, person.id)
+
+
 def merge_people(step: Step, others: Sequence[PersonState], target: PersonState, *, drop_names: bool) -> int:
     """Make some people one with another; returns how many faces moved; errors as `merge`."""
     connection = step.connection
@@ -133,7 +145,8 @@ def merge_people(step: Step, others: Sequence[PersonState], target: PersonState,
     refused = {each.face for each in together.faces if each.person == target.id and not each.is_person}
     best = exemplars(connection, target.id, EXEMPLARS)
     say_known(step, [face for face in best if face not in refused], target.id)
-    moved = sum(_merge_one(step, state, target.id, refused, drop=drop_names) for state in others)
+    with keeping_portrait(step, target, () if drop_names else others):
+        moved = sum(_merge_one(step, state, target.id, refused, drop=drop_names) for state in others)
     keep_person(step, target.id)
     return moved
 

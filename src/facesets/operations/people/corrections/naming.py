@@ -7,6 +7,7 @@ from facesets.files import printable
 from facesets.operations.people.corrections.correcting import (
     correcting_step,
     keep_known,
+    keeping_portrait,
     merge_into,
     move_faces,
 )
@@ -100,7 +101,8 @@ def name_now(
         if state is not None:
             return merge_into(connection, [state], other, drop_names=False, by=by)
         with correcting_step(connection, "name", by, f"cluster {printable(who)} is {called(other)}") as step:
-            give_faces(step, meant.faces, other.id, "auto")
+            with keeping_portrait(step, other):
+                give_faces(step, meant.faces, other.id, "auto")
             verify(step, who.strip(), by)
             keep_known(step, other.id)
         return summary_of(connection, other.id, f"{counted(len(meant.faces), 'face')} added", step)

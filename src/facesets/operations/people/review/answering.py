@@ -12,6 +12,7 @@ from facesets.operations.people.corrections.correcting import (
     correcting_step,
     keep_apart,
     keep_known,
+    keeping_portrait,
     merge_people,
     move_faces,
     refuse_faces,
@@ -197,7 +198,8 @@ def _say_of_clusters(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> N
         cluster = each.cluster or ""
         best = best_faces_of_cluster(connection, cluster, EXEMPLARS)
         if number in chosen:
-            give_faces(step, faces_of_cluster(connection, cluster), asked.person, "auto")
+            with keeping_portrait(step, require_person(connection, asked.person)):
+                give_faces(step, faces_of_cluster(connection, cluster), asked.person, "auto")
             say_known(step, best, asked.person)
             keep_known(step, asked.person)
         else:
