@@ -34,6 +34,17 @@ _SCHEMA = {
         "detail": {"type": "string", "description": "What is wrong and what to do, in a sentence."},
         "kind": {"type": "string", "enum": ["name-taken", "changed"]},
         "question": {"type": "string", "description": "Whose answer decides, as of two people of one name."},
+        "personId": {"type": "string", "description": "Who has the name."},
+        "faceIds": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "Faces of who was to get the name.",
+        },
+        "otherFaceIds": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "Faces of who has it.",
+        },
     },
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -90,7 +101,13 @@ def _of_ours(request: Request, error: Exception) -> Response:
         _log.error("%s %s: %s", request.method, request.scope["path"], error)
     more: dict[str, Any] = {}
     if isinstance(error, NameTaken):
-        more = {"kind": "name-taken", "question": worded(error.question), "personId": f"{error.other}"}
+        more = {
+            "kind": "name-taken",
+            "question": worded(error.question),
+            "personId": f"{error.other}",
+            "faceIds": list(error.faces),
+            "otherFaceIds": list(error.other_faces),
+        }
     elif isinstance(error, FolderTaken):
         more = {"kind": "name-taken", "question": worded(error.question)}
     elif isinstance(error, Changed):

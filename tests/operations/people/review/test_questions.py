@@ -5,6 +5,7 @@ People are made by connected components, which leave those apart that `auto` wou
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from facesets.clustering.questions import people_who_may_be_one, similarity_to_r
 from facesets.errors import NotFound, WrongUsage
 from facesets.operations.people.corrections import correcting, history, labeling, naming
 from facesets.operations.people.review import looking, looking_at_people
-from facesets.operations.people.review.answering import answer
+from facesets.operations.people.review.answering import answer, ask_again, skip
 from facesets.operations.people.review.open_questions import open_questions
 from facesets.operations.people.review.questions import Question, next_questions, refresh_questions
 from facesets.operations.people.review.waiting import WaitingCounts, waiting
@@ -56,7 +57,8 @@ def ask(library: Library, kind: str = "") -> list[Question]:
     """What is asked, most useful first; what is counted is as much as is found."""
     refresh_questions(library)
     found = [each.kind for each in library.database.run(open_questions)]
-    assert waiting(library.database) == WaitingCounts(len(found) - found.count("name"), found.count("name"))
+    counted = replace(waiting(library.database), skipped=0)
+    assert counted == WaitingCounts(len(found) - found.count("name"), found.count("name"))
     return [each for each in next_questions(library.database) if kind in ("", each.kind)]
 
 
@@ -486,3 +488,40 @@ def test_answers_do_not_wait_while_questions_are_looked_for(
         other.close()
     monkeypatch.undo()
     assert second.id not in {each.id for each in ask(library)}
+
+
+def test_a_skipped_question_is_asked_again_only_when_asked_for_or_when_its_evidence_is_another(
+    library: Library,
+) -> None:
+    add_like(library, "annie", "anna", 0.52, 3)
+    cluster(library, method="components")
+    same, *names = sorted(ask(library), key=lambda each: each.kind == "name")
+    assert (same.kind, len(names)) == ("same", 2)
+    for question in (same, names[0]):
+        skip(library.database, question.id)
+        cluster(library, method="components")
+        refresh_questions(library)
+        assert question.id not in {each.id for each in ask(library)}
+    assert waiting(library.database) == WaitingCounts(0, 1, 2)
+    # Half as many faces again are other evidence.
+    assert (names[0].of_person, same.settles) == (6, 3)
+    add_person(library, "anna", 3, seed=1)
+    cluster(library, method="components")
+    assert names[0].id in {each.id for each in ask(library)}
+    assert same.id not in {each.id for each in ask(library)}
+    ask_again(library.database)
+    assert {same.id, names[0].id} <= {each.id for each in ask(library)}
+    assert waiting(library.database) == WaitingCounts(1, 2)
+    say(library, same, "yes")
+
+
+def test_skipped_faces_stay_away_while_they_are_as_similar(library: Library) -> None:
+    add_like(library, "carl", "anna", 0.45, 1)
+    cluster(library, method="components")
+    question = one(library, "near")
+    skip(library.database, question.id)
+    cluster(library, method="components")
+    assert ask(library, "near") == []
+    assert waiting(library.database).skipped == 1
+    ask_again(library.database, question.id)
+    assert one(library, "near").id == question.id

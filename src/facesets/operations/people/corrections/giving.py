@@ -12,7 +12,7 @@ from facesets.operations.people.corrections.correcting import (
     move_faces,
     to_nobody,
 )
-from facesets.operations.people.corrections.naming import NameTaken
+from facesets.operations.people.corrections.naming import name_taken
 from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.corrections.who import (
     called,
@@ -98,7 +98,7 @@ def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, b
         if taken is not None:
             target = require_person(connection, taken)
             if not into:
-                raise NameTaken(text, target)
+                raise name_taken(connection, text, target, faces)
             return _given(connection, faces, target.id, f"moved to {called(target)}", by)
         return _given(connection, faces, None, f"moved to {printable(text)}", by, name=text)
 

@@ -1,5 +1,6 @@
 """`people name | rename | hide | unhide`: what people are called."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
@@ -29,6 +30,7 @@ from facesets.store.postgres.people.person_edits import (
     PersonState,
     add_name,
     drop_names,
+    exemplars,
     give_faces,
     make_person,
     set_status,
@@ -36,25 +38,60 @@ from facesets.store.postgres.people.person_edits import (
 from facesets.store.postgres.people.statements import keep_person
 from facesets.store.postgres.people.steps import Step, changing
 
+_SHOWN = 6
+"""Faces of each of two people who may be one."""
+
 
 class NameTaken(WrongUsage):
-    """Somebody else has that name, and it was not said that they are one."""
+    """Somebody else has that name, and it was not said that they are one.
+
+    Attributes
+    ----------
+    other : UUID
+        Who has it.
+    faces, other_faces : sequence of int
+        That show who was to get the name, and who has it.
+    """
 
     def __init__(
-        self, name: str, other: PersonState, merge: Command | None = None, another: Command | None = None
+        self,
+        name: str,
+        other: PersonState,
+        faces: Sequence[int] = (),
+        other_faces: Sequence[int] = (),
+        merge: Command | None = None,
+        another: Command | None = None,
     ) -> None:
         facts = f"{short(other.id)}, {counted(other.faces, 'face')}"
         somebody = f"Somebody is called {printable(name)} already ({facts})."
         self.question = f"{somebody} Are they one person?"
+        self.name = name
         self.other = other.id
+        self.faces = faces
+        self.other_faces = other_faces
         otherwise = f" If not, give another name: {another}." if another else ""
         super().__init__(f"{somebody} If they are one person, say so: {merge or Field('into')}.{otherwise}")
 
 
-def _taken(text: str, other: PersonState, who: str, *more: Field) -> NameTaken:
+def name_taken(
+    connection: Connection,
+    name: str,
+    other: PersonState,
+    faces: Sequence[int],
+    merge: Command | None = None,
+    another: Command | None = None,
+) -> NameTaken:
+    """That somebody has a name, with faces of both."""
+    theirs = exemplars(connection, other.id, _SHOWN)
+    return NameTaken(name, other, list(faces[:_SHOWN]), theirs, merge, another)
+
+
+def _taken(
+    connection: Connection, text: str, other: PersonState, faces: Sequence[int], who: str, *more: Field
+) -> NameTaken:
     whom, same, new = (printable(each) for each in (who.strip(), text, f"{text} 2"))
     merge = Command("people name", whom, same, *more, Field("into"))
-    return NameTaken(text, other, merge, Command("people name", whom, new, *more))
+    return name_taken(connection, text, other, faces, merge, Command("people name", whom, new, *more))
 
 
 def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> PersonSummary:
@@ -97,7 +134,8 @@ def name_now(
     if taken is not None and (state is None or taken != state.id):
         other = require_person(connection, taken)
         if not into:
-            raise _taken(text, other, who)
+            faces = meant.faces if state is None else exemplars(connection, state.id, _SHOWN)
+            raise _taken(connection, text, other, faces, who)
         if state is not None:
             return merge_into(connection, [state], other, drop_names=False, by=by)
         with correcting_step(connection, "name", by, f"cluster {printable(who)} is {called(other)}") as step:
@@ -119,7 +157,7 @@ def name_now(
         return PersonSummary(short(state.id), called(state), state.faces, "has that name already", None)
     with correcting_step(connection, "name", by, f"{called(state)} is called {printable(text)}") as step:
         _call(step, state.id, text)
-    did = f"also called {printable(text)}" if state.names else "named"
+    did = f"also called {printable(text)}, a further name" if state.names else "named"
     return summary_of(connection, state.id, did, step)
 
 
@@ -130,7 +168,8 @@ def _name_face(
         show = Command("people show", "WHO", Field("faces", "20"))
         raise WrongUsage(f"{printable(who)} is no number of a face. {show} prints them.")
     if taken is not None and not into:
-        raise _taken(text, require_person(connection, taken), who, Field("face"))
+        other = require_person(connection, taken)
+        raise _taken(connection, text, other, [int(who)], who, Field("face"))
     with correcting_step(connection, "name", by, f"face {int(who)} is {printable(text)}") as step:
         person = make_person(step) if taken is None else require_person(connection, taken).id
         move_faces(step, [int(who)], person)
@@ -165,13 +204,17 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
             other = require_person(connection, taken)
             merge = Command("people merge", short(state.id), Field("into", short(other.id)))
             another = Command("people rename", short(state.id), printable(f"{text} 2"))
-            raise NameTaken(text, other, merge, another)
+            raise name_taken(
+                connection, text, other, exemplars(connection, state.id, _SHOWN), merge, another
+            )
         with correcting_step(
             connection, "rename", by, f"{called(state)} is called {printable(text)} from now on"
         ) as step:
             drop_names(step, state.id)
             _call(step, state.id, text)
-        return summary_of(connection, state.id, "renamed", step)
+        former = ", ".join(printable(each) for each in state.names)
+        did = f"renamed, in place of {former}" if former else "named"
+        return summary_of(connection, state.id, did, step)
 
     return changing(database, work)
 

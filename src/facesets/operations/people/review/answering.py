@@ -34,6 +34,9 @@ from facesets.store.postgres.people.candidates import (
     merged_with,
     note_answered_faces,
     note_answered_people,
+    note_asked_again,
+    note_skipped,
+    row_of_unnamed,
 )
 from facesets.store.postgres.people.person_edits import (
     exemplars,
@@ -118,6 +121,38 @@ def answer(
         return Answered(question, what, kept)
 
     return changing(database, work)
+
+
+def skip(database: Database, question: str) -> None:
+    """Put a question off until its evidence is another, or somebody asks for it. Raises `NotFound`."""
+
+    def work(connection: Connection) -> None:
+        faces, ids, persons = _rows_of(connection, question)
+        note_skipped(connection, faces, persons, ids)
+
+    database.run(work)
+
+
+def ask_again(database: Database, question: str = "") -> None:
+    """Let a question count as not skipped, by default every one. Raises `NotFound`."""
+
+    def work(connection: Connection) -> None:
+        if question:
+            faces, ids, _ = _rows_of(connection, question)
+            note_asked_again(connection, faces, ids)
+        else:
+            note_asked_again(connection)
+
+    database.run(work)
+
+
+def _rows_of(connection: Connection, question: str) -> tuple[list[int], list[int], list[UUID]]:
+    """By what a question is kept: its faces, its rows about people, and whom it is about."""
+    asked = find_question(connection, question)
+    ids = [each.id for each, _ in asked.of_people]
+    if asked.kind == "name":
+        ids = [row_of_unnamed(connection, asked.person, require_person(connection, asked.person).faces)]
+    return [each.face for each in asked.of_faces], ids, merged_with(connection, asked.person)
 
 
 def _say_who(

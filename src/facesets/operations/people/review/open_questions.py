@@ -46,6 +46,7 @@ class UnwordedQuestion:
     """Each with the other person, where there is one."""
 
     unnamed_faces: int = 0
+    is_skipped: bool = False
 
     @property
     def worth(self) -> float:
@@ -61,7 +62,7 @@ class UnwordedQuestion:
 
 
 def open_questions(connection: Connection, *, most: int | None = None) -> list[UnwordedQuestion]:
-    """The questions that are open, those first whose answers settle most.
+    """The questions that are open but for those that were skipped, those first whose answers settle most.
 
     Parameters
     ----------
@@ -73,7 +74,8 @@ def open_questions(connection: Connection, *, most: int | None = None) -> list[U
     others = questions_about_people(
         connection, settled, active, open_people_candidates(connection, most=most)
     )
-    asked = [*_of_faces(connection, settled, active, most), *others]
+    every = [*_of_faces(connection, settled, active, most), *others]
+    asked = [each for each in every if not each.is_skipped]
     return sorted(asked, key=lambda each: (-each.worth, each.person, each.kind))
 
 
@@ -86,8 +88,8 @@ def questions_about_people(
         other for asked in of_people for each, other in asked.of_people if each.uncertainty >= _COVERED
     }
     names = [
-        UnwordedQuestion("name", person, unnamed_faces=faces)
-        for person, faces in unnamed_people(connection, _LEAST_UNNAMED, _MOST_UNNAMED)
+        UnwordedQuestion("name", person, unnamed_faces=faces, is_skipped=is_skipped)
+        for person, faces, is_skipped in unnamed_people(connection, _LEAST_UNNAMED, _MOST_UNNAMED)
         if person not in covered
     ]
     return [*of_people, *names]
@@ -105,23 +107,25 @@ def _of_faces(
 ) -> Iterator[UnwordedQuestion]:
     found = open_face_candidates(connection, most=most)
     persons = as_of_now(connection, [each.person for each in found], active)
-    groups: dict[tuple[Kind, UUID, bool], list[FaceCandidate]] = {}
+    groups: dict[tuple[Kind, UUID, bool, bool], list[FaceCandidate]] = {}
     seen: set[int] = set()
     for each, person in zip(found, persons, strict=True):
         # The likeliest first; what is asked about the same face later depends on the answer.
         if person not in active or each.face in seen or settled.is_settled(each.face, person):
             continue
         seen.add(each.face)
-        groups.setdefault((each.kind, person, each.uncertainty >= LIKELY), []).append(each)
-    for (kind, person, _), faces in groups.items():
+        likely = each.uncertainty >= LIKELY
+        groups.setdefault((each.kind, person, likely, each.is_skipped), []).append(each)
+    for (kind, person, _, is_skipped), faces in groups.items():
         for start in range(0, len(faces), MOST_AT_ONCE):
-            yield UnwordedQuestion(kind, person, of_faces=tuple(faces[start : start + MOST_AT_ONCE]))
+            some = tuple(faces[start : start + MOST_AT_ONCE])
+            yield UnwordedQuestion(kind, person, of_faces=some, is_skipped=is_skipped)
 
 
 def _of_people(
     connection: Connection, settled: Settled, active: set[UUID], found: Sequence[PeopleCandidate]
 ) -> Iterator[UnwordedQuestion]:
-    groups: dict[tuple[Kind, UUID, object], list[tuple[PeopleCandidate, UUID | None]]] = {}
+    groups: dict[tuple[Kind, UUID, object, bool], list[tuple[PeopleCandidate, UUID | None]]] = {}
     named = named_people(connection)
     seen: set[object] = set()
     for each, person, other in _standing(connection, settled, active, named, found):
@@ -132,10 +136,11 @@ def _of_people(
         # Two who have names are asked about by themselves, and so is who may be two.
         alone = each.kind == "split" or other in named
         together = each.id if alone else each.uncertainty >= LIKELY
-        groups.setdefault((each.kind, person, (alone, together)), []).append((each, other))
-    for (kind, person, _), pairs in groups.items():
+        groups.setdefault((each.kind, person, (alone, together), each.is_skipped), []).append((each, other))
+    for (kind, person, _, is_skipped), pairs in groups.items():
         for start in range(0, len(pairs), MOST_AT_ONCE):
-            yield UnwordedQuestion(kind, person, of_people=tuple(pairs[start : start + MOST_AT_ONCE]))
+            some = tuple(pairs[start : start + MOST_AT_ONCE])
+            yield UnwordedQuestion(kind, person, of_people=some, is_skipped=is_skipped)
 
 
 def _standing(

@@ -29,10 +29,11 @@ from facesets.store.postgres.people.statements import Statements, load_statement
 
 @dataclass(frozen=True, slots=True)
 class WaitingCounts:
-    """How many questions wait, and besides how many people for a name."""
+    """How many questions wait, and besides how many people for a name; and how many of both were skipped."""
 
     questions: int
     unnamed: int
+    skipped: int = 0
 
 
 def waiting(database: Database) -> WaitingCounts:
@@ -66,6 +67,8 @@ def _count(connection: Connection) -> WaitingCounts:
     others = questions_about_people(
         connection, settled, active, open_people_candidates(connection, brief=True)
     )
+    skipped = sum(each.is_skipped for each in others)
+    others = [each for each in others if not each.is_skipped]
     unnamed = sum(each.kind == "name" for each in others)
     found = all_open_face_candidates(connection)
     now = as_of_now(connection, found.persons, active)
@@ -78,8 +81,12 @@ def _count(connection: Connection) -> WaitingCounts:
     rows = rows[np.unique(found.face[rows], return_index=True)[1]]
     person = np.array([numbers[who] for who in now], np.int64)[found.person[rows]]
     group = (person * len(FACE_KINDS) + found.kind[rows]) * 2 + (found.uncertainty[rows] >= LIKELY)
-    about_faces = int((-(-np.unique(group, return_counts=True)[1] // MOST_AT_ONCE)).sum())
-    return WaitingCounts(about_faces + len(others) - unnamed, unnamed)
+    is_skipped = found.is_skipped[rows]
+    about_faces, skipped_of_faces = (
+        int((-(-np.unique(each, return_counts=True)[1] // MOST_AT_ONCE)).sum())
+        for each in (group[~is_skipped], group[is_skipped])
+    )
+    return WaitingCounts(about_faces + len(others) - unnamed, unnamed, skipped + skipped_of_faces)
 
 
 def _settled(found: FaceCandidates, now: Sequence[UUID], said: Statements, settled: Settled) -> Bool:

@@ -162,7 +162,7 @@ def propose(
     connection.execute(
         """DELETE FROM face_candidates c USING compared a, face_detections f
             WHERE a.face_id = c.face_id AND f.id = c.face_id AND c.kind = 'near' AND c.status = 'pending'
-                AND (c.uncertainty = 0.5 OR f.person_id IS NOT NULL)"""
+                AND (c.uncertainty = 0.5 AND NOT c.evidence ? 'skipped' OR f.person_id IS NOT NULL)"""
     )
     if not len(face_ids):
         return 0

@@ -7,12 +7,16 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.records import Float32, Int64
+from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT2, INT8, copy_out, distinct_uuids, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.people.candidates import FACE_KINDS, FaceCandidate, PeopleCandidate
 
+# Skipped is what somebody skipped while its evidence was about the same: as similar, or hardly fewer faces.
+_IS_SKIPPED_FACE: LiteralString = """coalesce(
+    abs(c.cosine_similarity - (c.evidence ->> 'skipped')::real) < 0.05, false)"""
+_IS_SKIPPED: LiteralString = "coalesce({faces} <= 1.25 * (c.evidence ->> 'skipped')::int, false)"
 # Open is what is pending, and what was answered in a step that was taken back. OFFSET 0: faces are looked up
 # in the order of the questions, as many as are wanted, rather than all of the library's read.
 _FROM_OPEN_OF_FACES: LiteralString = """
@@ -29,20 +33,22 @@ _FROM_OPEN_OF_FACES: LiteralString = """
 _OPEN_OF_FACES: LiteralString = f"""
     SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty,
         (c.evidence ->> 'age')::float, (c.evidence ->> 'expected')::float,
-        c.evidence ->> 'program' {_FROM_OPEN_OF_FACES}
+        c.evidence ->> 'program', {_IS_SKIPPED_FACE} {_FROM_OPEN_OF_FACES}
     ORDER BY c.uncertainty DESC, c.face_id, c.person_id LIMIT %(most)s"""
 _ALL_OPEN_OF_FACES: LiteralString = f"""COPY (
-    SELECT c.face_id, c.person_id, (array_position(%(kinds)s, c.kind) - 1)::smallint, c.uncertainty
+    SELECT c.face_id, c.person_id, (array_position(%(kinds)s, c.kind) - 1)::smallint, c.uncertainty,
+        {_IS_SKIPPED_FACE}::int::smallint
     {_FROM_OPEN_OF_FACES}
     ORDER BY c.uncertainty DESC, c.face_id, c.person_id) TO STDOUT (FORMAT BINARY)"""
-_OPEN_OF_PEOPLE: LiteralString = """
+_OPEN_OF_PEOPLE: LiteralString = f"""
     SELECT c.id, c.kind, c.person_id, c.other_id, c.cluster_id, c.cosine_similarity, c.faces,
         c.uncertainty,
-        CASE WHEN c.kind <> 'split' THEN '{}' WHEN %(brief)s THEN ARRAY[c.evidence -> 'part' ->> 0]::bigint[]
+        CASE WHEN c.kind <> 'split' THEN '{{}}' WHEN %(brief)s THEN ARRAY[c.evidence -> 'part' ->> 0]::bigint[]
             ELSE ARRAY(SELECT jsonb_array_elements_text(c.evidence -> 'part'))::bigint[] END,
-        coalesce((c.evidence ->> 'rest')::bigint, 0)
+        coalesce((c.evidence ->> 'rest')::bigint, 0), {_IS_SKIPPED.format(faces="c.faces")}
     FROM (SELECT *, c.faces * c.uncertainty AS worth FROM person_candidates c
         WHERE (%(ids)s::bigint[] IS NULL OR c.id = ANY(%(ids)s::bigint[]))
+            AND c.other_id IS DISTINCT FROM c.person_id
             AND (c.cluster_id IS NULL
                 OR EXISTS (SELECT FROM clusters k WHERE k.id = c.cluster_id AND NOT k.hidden))
             AND (c.status = 'pending'
@@ -70,6 +76,7 @@ class FaceCandidates:
     person: Int64
     kind: Int64
     uncertainty: Float32
+    is_skipped: Bool
 
 
 def open_face_candidates(
@@ -89,14 +96,20 @@ def all_open_face_candidates(connection: Connection) -> FaceCandidates:
         connection,
         _ALL_OPEN_OF_FACES,
         {"faces": None, "kinds": list(FACE_KINDS)},
-        {"face": INT8, "person": UUID_FIELD, "kind": INT2, "uncertainty": FLOAT4},
+        {"face": INT8, "person": UUID_FIELD, "kind": INT2, "uncertainty": FLOAT4, "is_skipped": INT2},
     )
     columns = gathered(
         blocks,
-        [("face", np.int64), ("person", UUID_FIELD), ("kind", np.int64), ("uncertainty", np.float32)],
+        [
+            ("face", np.int64),
+            ("person", UUID_FIELD),
+            ("kind", np.int64),
+            ("uncertainty", np.float32),
+            ("is_skipped", np.bool_),
+        ],
     )
     persons, person = distinct_uuids(columns["person"])
-    return FaceCandidates(persons, columns["face"], person, columns["kind"], columns["uncertainty"])
+    return FaceCandidates(persons, columns["face"], person, columns["kind"], columns["uncertainty"], columns["is_skipped"])
 
 
 def open_people_candidates(
@@ -113,13 +126,15 @@ def open_people_candidates(
     return [PeopleCandidate(*row) for row in rows]
 
 
-def unnamed_people(connection: Connection, least: int, limit: int) -> list[tuple[UUID, int]]:
-    """People without a name, those with most faces first, and how many each has as of their prototypes."""
+def unnamed_people(connection: Connection, least: int, limit: int) -> list[tuple[UUID, int, bool]]:
+    """People without a name, those with most faces first: how many as of their prototypes, and if skipped."""
     rows = connection.execute(
-        """SELECT p.id, max(q.faces) AS faces FROM prototype_sources q JOIN persons p ON p.id = q.person_id
+        f"""SELECT p.id, max(q.faces) AS faces, coalesce(bool_or((SELECT {_IS_SKIPPED.format(faces="q.faces")}
+                FROM person_candidates c WHERE c.kind = 'same' AND c.person_id = p.id AND c.other_id = p.id)), false)
+            FROM prototype_sources q JOIN persons p ON p.id = q.person_id
             WHERE p.status = 'active' AND q.faces >= %s
                 AND NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
             GROUP BY p.id ORDER BY faces DESC, p.id LIMIT %s""",
         (least, limit),
     )
-    return [(person, int(faces)) for person, faces in rows]
+    return [(person, int(faces), is_skipped) for person, faces, is_skipped in rows]
