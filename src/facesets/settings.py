@@ -6,6 +6,8 @@ else in the user's configuration directory, or what `FACESETS_CONFIG` names.
 """
 
 import os
+import shutil
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -245,6 +247,15 @@ def inline_pictures(environment: Mapping[str, str] | None = None) -> Literal["ki
     if env.get("TERM_PROGRAM") in {"iTerm.app", "WezTerm"} or env.get("LC_TERMINAL") == "iTerm2":
         return "iterm2"
     return ""
+
+
+def shows_windows(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether there is a desktop on which another program can show a picture: not so by SSH."""
+    env = os.environ if environment is None else environment
+    if sys.platform in {"win32", "darwin"}:
+        return not env.get("SSH_CONNECTION")
+    has_screen = bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY"))
+    return has_screen and shutil.which("xdg-open", path=env.get("PATH")) is not None
 
 
 def prepare_libraries() -> None:

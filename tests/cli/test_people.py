@@ -72,14 +72,18 @@ def test_a_further_name_is_told_as_such_and_what_is_unknown_is_a_dash(
     anna = who_is(library, "anna-0-0")[:8]
     named = ("--database", library_url)
     assert f"Anna ({anna}): named; 4 faces in all. Step" in run("people", "name", anna, "Anna", *named).out
-    further = run("people", "name", anna, "Mother", *named).out
-    assert f"Anna ({anna}): also called Mother; 4 faces in all. Step" in further
+    done = run("people", "label", anna, "Mother", *named)
+    further = done.out
+    assert "They still go by Anna: `facesets people rename` replaces names." in done.err
+    assert f"Anna ({anna}): also called Mother, a further name; 4 faces in all. Step" in further
     log = run("people", "log", *named).out.splitlines()
     assert log[0].split() == ["step", "when", "changed", "who", "what"]
     assert run("people", "undo", *named).out.endswith(f"({log[1].split()[3]} faces changed).\n")
     assert run("people", "redo", *named).status == 0
     first = run("people", "list", *named).out.splitlines()[1]
     assert first.split() == [anna, "Anna,", "Mother", "4", "4", "4", "-", "-"]
+    renamed = run("people", "rename", anna, "Annie", *named).out
+    assert f"Annie ({anna}): renamed, in place of Anna, Mother; 4 faces in all." in renamed
 
 
 def test_a_name_that_is_taken_shows_the_commands_for_one_person_and_for_two(

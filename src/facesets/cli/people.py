@@ -1,6 +1,5 @@
 """`facesets people …`: who is who in the library."""
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -135,7 +134,12 @@ def name(
     into: Annotated[bool, Option("If somebody has that name already, both are one person.")] = False,
     face: Annotated[bool, Option("WHO is the number of a face.")] = False,
 ) -> None:
-    """Give a person, a cluster or a face a name; a person may have several."""
+    """Give a person, a cluster or a face a name; a person may have several, `people rename` replaces them.
+
+    A name that somebody has is asked about, with faces of both, and is refused without a terminal.
+    `people label` is the same command.
+    """
+    from facesets.cli.shown_faces import are_one
     from facesets.operations.people.corrections.naming import NameTaken
     from facesets.operations.people.corrections.naming import name as run
 
@@ -143,14 +147,15 @@ def name(
         try:
             summary = run(session, who, name, into=into, face=face, by=current_user())
         except NameTaken as taken:
-            asked = sys.stdin.isatty() and sys.stderr.isatty()
-            if not asked or not console.agrees(f"{taken} One person?"):
+            if not are_one(session, taken):
                 raise
             summary = run(session, who, name, into=True, face=face, by=current_user())
     show_change(summary)
+    if summary.did.startswith("also called"):
+        console.remark(f"They still go by {summary.name}: `facesets people rename` replaces names.")
 
 
-people.command("label")(name)
+people.command("label", hidden=True)(name)
 
 
 @people.command()
@@ -160,10 +165,18 @@ def rename(
     database: DatabaseOption = None,
 ) -> None:
     """Call a person otherwise; all former names go."""
+    from facesets.cli.shown_faces import are_one
+    from facesets.operations.people.corrections.naming import NameTaken
+    from facesets.operations.people.corrections.naming import name as add
     from facesets.operations.people.corrections.naming import rename as run
 
     with opened_library(database) as session:
-        summary = run(session, who, name, by=current_user())
+        try:
+            summary = run(session, who, name, by=current_user())
+        except NameTaken as taken:
+            if not are_one(session, taken):
+                raise
+            summary = add(session, who, name, into=True, face=False, by=current_user())
     show_change(summary)
 
 

@@ -3,8 +3,8 @@
 import dataclasses
 import json
 import sys
-import tempfile
-from pathlib import Path
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,7 +12,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.terminal import Protocol, ended_by_signals, picture, read_key, read_line
+from facesets.cli.terminal import is_typing_on, read_key, read_name
 from facesets.cli.user import current_user
 from facesets.cli.wording import how_to_undo, worded
 from facesets.errors import FacesetsError, WrongUsage
@@ -21,6 +21,9 @@ from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from facesets.cli.shown_faces import ShownFaces
     from facesets.operations.people.review.answering import Answered, Verdict
     from facesets.operations.people.review.questions import Question
     from facesets.store.postgres.connection import Database
@@ -28,56 +31,96 @@ if TYPE_CHECKING:
 _REFRESHED_EVERY = 20
 """Answers: people who grew by them may resemble others."""
 
-_NONE_LEFT = "No question is open."
+_LISTED = 20
+_IN_JSON = 100
+_ALONE = frozenset("hsuoq")
+"""Keys that where a name is asked for do something else than begin it."""
 _TYPED: "dict[str, Verdict]" = {"y": "yes", "n": "no"}
 
 
 def review(
     database: DatabaseOption = None,
-    limit: Annotated[int, Option("Without a terminal: how many questions.", least=1)] = 100,
+    limit: Annotated[
+        int | None,
+        Option("Without a terminal: how many questions.", least=1, unset="20, with --json 100"),
+    ] = None,
+    skipped: Annotated[bool, Option("Ask again what was skipped.")] = False,
 ) -> None:
     """Answer what runs could not decide: one question at a time, the most useful first.
 
-    Each answer is kept at once, as one step. Without a terminal, or with --json, the questions are printed as
-    lines of JSON; `people answer` takes their answers.
+    One key answers, and each answer is kept at once, as one step. What is skipped is not asked again unless
+    its evidence changes. Without a terminal the questions are listed, with --json as lines of JSON;
+    `people answer` takes their answers.
     """
-    from facesets import settings
+    from facesets.cli.shown_faces import showing_faces
+    from facesets.operations.people.review.answering import ask_again
     from facesets.operations.people.review.questions import next_questions, refresh_questions
     from facesets.store.postgres.library import Library
 
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not console.session.json
     with opened_library(database) as session:
         refresh_questions(Library(session))
-        if not asks:
-            for question in next_questions(session, limit):
+        if skipped:
+            ask_again(session)
+        if asks:
+            with showing_faces() as faces:
+                _Review(session, faces).run()
+        elif console.session.json:
+            for question in next_questions(session, limit or _IN_JSON):
                 console.out(json.dumps(dataclasses.asdict(question)))
-            return
-        with ended_by_signals(), tempfile.TemporaryDirectory(prefix="facesets-") as folder:
-            _Review(session, Path(folder) / "question.png", settings.inline_pictures()).run()
+        else:
+            _list(session, limit or _LISTED)
+
+
+def _list(database: "Database", limit: int) -> None:
+    """A line for each of the first questions, and how many there are."""
+    from facesets.operations.people.review.questions import next_questions
+    from facesets.operations.people.review.waiting import waiting
+
+    found = next_questions(database, limit)
+    count = waiting(database)
+    if not found:
+        console.out(f"No question is open.{_again(count.skipped)}")
+        return
+    rows = [(each.settles, printable(each.text), each.id) for each in found]
+    console.out(console.table(("faces", "question", "id"), rows))
+    waits = counted(count.questions + count.unnamed, "question")
+    console.notice(
+        f"{len(found)} of {waits}. On a terminal, or by `facesets serve --open`, you see faces and answer; "
+        "a script answers by `facesets people answer ID yes`, `no` or `--name NAME`."
+    )
+
+
+def _again(skipped: int) -> str:
+    """What asks again those that were skipped."""
+    was = f"{counted(skipped, 'question')} {'was' if skipped == 1 else 'were'}"
+    return f" {was} skipped: `facesets people review --skipped` asks again." if skipped else ""
 
 
 class _Review:
     """One sitting at the terminal."""
 
-    def __init__(self, database: "Database", sheet: Path, protocol: Protocol) -> None:
+    def __init__(self, database: "Database", faces: "ShownFaces") -> None:
         self._database = database
-        self._sheet = sheet
-        self._protocol = protocol
-        self._skipped: list[str] = []
-        self._steps: list[int] = []
+        self._faces = faces
+        self._skipped = 0
+        self._done: list[int | str] = []
+        """Steps that were made, and questions that were skipped, the latest last."""
         self._given = 0
 
     def run(self) -> None:
         """Ask until there is nothing to ask, or nobody to answer."""
         from facesets.operations.people.review.questions import next_questions, refresh_questions
+        from facesets.operations.people.review.waiting import waiting
         from facesets.store.postgres.library import Library
 
         while True:
             if self._given and self._given % _REFRESHED_EVERY == 0:
                 refresh_questions(Library(self._database), of_steps=True)
-            found = next_questions(self._database, 1, self._skipped)
+            found = next_questions(self._database, 1)
             if not found:
-                console.out(f"{_NONE_LEFT} {self._count()}")
+                skipped = waiting(self._database).skipped
+                console.out(f"No question is open. {self._count()}{_again(skipped)}")
                 return
             self._show(found[0])
             if not self._take_answer(found[0]):
@@ -85,58 +128,75 @@ class _Review:
                 return
 
     def _count(self) -> str:
-        skipped = f", {len(self._skipped)} skipped" if self._skipped else ""
+        skipped = f", {self._skipped} skipped" if self._skipped else ""
         listed = " `facesets people log` lists them." if self._given else ""
         return f"{counted(self._given, 'answer')} kept{skipped}.{listed}"
 
     def _show(self, question: "Question") -> None:
         from facesets.operations.people.review.question_sheet import draw_question
 
-        png = draw_question(self._database, question)
-        self._sheet.write_bytes(png)
-        if shown := picture(png, self._protocol):
-            console.out(f"\n{shown}")
-        settles = f"settles {counted(question.settles, 'face')}"
-        console.out(f"\n{question.text}   ({settles})\n  faces: {printable(self._sheet)}")
+        self._faces.show(draw_question(self._database, question))
+        console.out(f"\n{question.text}   (settles {counted(question.settles, 'face')})")
+        if self._faces.where:
+            console.out(self._faces.where)
         for item in question.items:
             alike = item.note or f"similarity {item.cosine_similarity:.2f}"
             console.out(f"  {item.number}  {printable(item.name)}, {counted(item.settles, 'face')}, {alike}")
-        console.out(f"  {_keys(question)}")
+        console.out(f"  {self._keys(question)}")
+
+    def _keys(self, question: "Question") -> str:
+        """Which keys answer a question."""
+        if question.kind == "name":
+            keys = [
+                "Type the name ([n]: one with a small h, s, u, o or q first)",
+                "[h]ide: does not matter",
+            ]
+        elif len(question.items) > 1:
+            keys = ["[y]es, all", "[n]o, none", f"[1-{len(question.items)}] all but this one"]
+        else:
+            keys = ["[y]es", "[n]o"]
+        if question.nameless and question.kind != "name":
+            who = "" if question.nameless == question.person else f" {question.items[0].name}"
+            keys += [f"[w]ho is{who}: then type a name", "[h]ide: does not matter"]
+        keys += ["[s]kip", "[o]pen faces"] if self._faces.can_open else ["[s]kip"]
+        return "  ".join([*keys, "[u]ndo", "[q]uit"])
 
     def _take_answer(self, question: "Question") -> bool:
         """Read keys until the question is answered or put off; False to end."""
         but: list[int] = []
-        while True:
-            key = _line() if question.kind == "name" else read_key()
-            if key in {"", "q"}:
+        numbers = [str(item.number) for item in question.items if len(question.items) > 1]
+        while key := read_key():
+            if question.kind == "name" and _begins_name(key):
+                start = "" if key == "n" and not is_typing_on() else key
+                is_done = self._answered(question, partial(self._named, question, start))
+            elif key == "q":
                 return False
-            if key == "s":
-                self._skipped.append(question.id)
-                return True
-            if key == "u":
-                if self._undo():
-                    return True
-            elif len(question.items) > 1 and key in map(str, range(1, len(question.items) + 1)):
+            elif key in numbers:
                 but = sorted({int(key)} ^ set(but))
                 console.out(f"  all but {', '.join(map(str, but))}" if but else "  all alike")
-            elif self._answered(question, key, but):
-                return True
-            elif question.kind == "name":
-                console.out(f"  {_keys(question)}")
-
-    def _answered(self, question: "Question", key: str, but: list[int]) -> bool:
-        """Keep the answer that a key gives; False where it gives none."""
-        try:
-            if question.kind == "name" and _is_name(key):
-                answered = self._with_name(question, key)
-            elif key == "w" and question.nameless and question.kind != "name":
-                answered = self._named(question)
-            elif key in {"y", "n"} and question.kind != "name":
-                answered = self._answer(question, _TYPED[key], but)
-            elif key == "h" and question.nameless:
-                answered = self._answer(question, "hide", [])
+                continue
+            elif key in {"s", "u", "o"}:
+                is_done = self._put_off(question, key)
             else:
-                return False
+                is_done = self._answered(question, partial(self._by_key, question, key, but))
+            if is_done:
+                return True
+        return False
+
+    def _put_off(self, question: "Question", key: str) -> bool:
+        """Do what answers nothing; whether another question comes, or this one again."""
+        if key == "s":
+            return self._skip(question)
+        if key == "u":
+            return self._undo()
+        if self._faces.can_open:
+            self._faces.open()
+        return False
+
+    def _answered(self, question: "Question", give: "Callable[[], Answered | None]") -> bool:
+        """Keep an answer; False where there is none, or it is refused."""
+        try:
+            answered = give()
         except FacesetsError as error:
             is_open = self._is_open(question)
             console.out(f"  {worded(f'{error}')}" if is_open else "  That was answered elsewhere meanwhile.")
@@ -145,7 +205,7 @@ class _Review:
             return False
         self._given += 1
         if answered.step is not None:
-            self._steps.append(answered.step)
+            self._done.append(answered.step)
         console.out(f"  kept: {answered.did}")
         return True
 
@@ -159,6 +219,17 @@ class _Review:
             return False
         return True
 
+    def _by_key(self, question: "Question", key: str, but: list[int]) -> "Answered | None":
+        """The answer that a key gives; None where it gives none."""
+        if key == "w" and question.nameless and question.kind != "name":
+            return self._named(question)
+        if key in _TYPED and question.kind != "name":
+            return self._answer(question, _TYPED[key], but)
+        if key == "h" and question.nameless:
+            return self._answer(question, "hide", [])
+        console.out(f"  {self._keys(question)}")
+        return None
+
     def _answer(
         self, question: "Question", verdict: "Verdict", but: list[int], name: str = "", *, into: bool = False
     ) -> "Answered":
@@ -166,56 +237,70 @@ class _Review:
 
         return run(self._database, question.id, verdict, by=current_user(), but=but, name=name, into=into)
 
-    def _named(self, question: "Question") -> "Answered | None":
-        """Ask for the name; None if there is none."""
-        console.out("  name (nothing for none):")
-        name = read_line().strip()
-        return self._with_name(question, name) if name else None
-
-    def _with_name(self, question: "Question", name: str) -> "Answered | None":
-        """Keep a name, after asking whether two who have it are one; None if they are not."""
+    def _named(self, question: "Question", start: str = "") -> "Answered | None":
+        """Ask for the name, whose beginning may be there; None if there is none."""
         from facesets.operations.people.corrections.naming import NameTaken
+        from facesets.operations.people.review.question_sheet import draw_two_people
+
+        while name := read_name("  name: ", start):
+            try:
+                return self._answer(question, "name", [], name)
+            except NameTaken as taken:
+                self._faces.show(draw_two_people(self._database, taken))
+                if self._faces.where:
+                    console.out(self._faces.where)
+                console.out(f"  {worded(taken.question)}  [y]es, merge them  [n]o, another name")
+                if self._is_yes():
+                    return self._answer(question, "name", [], name, into=True)
+                # Two people of one name are told apart by what is added.
+                start = name
+        console.out(f"  {self._keys(question)}")
+        return None
+
+    def _is_yes(self) -> bool:
+        while (key := read_key()) == "o" and self._faces.can_open:
+            self._faces.open()
+        return key == "y"
+
+    def _skip(self, question: "Question") -> bool:
+        from facesets.operations.people.review.answering import skip
 
         try:
-            return self._answer(question, "name", [], name)
-        except NameTaken as taken:
-            console.out(f"  {worded(taken.question)}  [y]es  [n]o")
-            return self._answer(question, "name", [], name, into=True) if read_key() == "y" else None
+            skip(self._database, question.id)
+        except WrongUsage:
+            console.out("  That was answered elsewhere meanwhile.")
+            return True
+        self._skipped += 1
+        self._done.append(question.id)
+        console.out("  skipped")
+        return True
 
     def _undo(self) -> bool:
         from facesets.operations.people.corrections.history import undo
+        from facesets.operations.people.review.answering import ask_again
 
-        if not self._steps:
+        if not self._done:
             console.out("  Nothing was answered yet.")
             return False
-        step = undo(self._database, self._steps.pop(), by=current_user())
+        last = self._done.pop()
+        if isinstance(last, str):
+            self._skipped -= 1
+            # Answered elsewhere meanwhile, it is not asked again.
+            with suppress(WrongUsage):
+                ask_again(self._database, last)
+            console.out("  skipped no more")
+            return True
+        step = undo(self._database, last, by=current_user())
         self._given -= 1
         console.out(f"  taken back: {step.what}")
         return True
 
 
-def _line() -> str:
-    """What is typed up to Enter: a space for nothing, empty once there is no more input."""
-    text = read_line()
-    return (text.strip() or " ") if text else ""
-
-
-def _is_name(text: str) -> bool:
-    """Whether it is a name, rather than a key."""
-    return bool(text.strip()) and (len(text) > 1 or not text.isascii())
-
-
-def _keys(question: "Question") -> str:
-    """Which keys answer a question."""
-    if question.kind == "name":
-        return "Type a name and Enter; or [h]ide: does not matter  [s]kip  [u]ndo  [q]uit, and Enter"
-    keys = ["[y]es", "[n]o"]
-    if len(question.items) > 1:
-        keys = ["[y]es, all", "[n]o, none", f"[1-{len(question.items)}] all but this one"]
-    if question.nameless:
-        who = "" if question.nameless == question.person else f" {question.items[0].name}"
-        keys += [f"[w]ho is{who}: then type a name", "[h]ide: does not matter"]
-    return "  ".join([*keys, "[s]kip", "[u]ndo", "[q]uit"])
+def _begins_name(key: str) -> bool:
+    """Whether a key begins a name: one that does something else alone does if more letters follow at once."""
+    if not key.isprintable() or key.isspace():
+        return False
+    return key not in _ALONE or is_typing_on()
 
 
 def answer(

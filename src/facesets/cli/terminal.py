@@ -4,9 +4,13 @@ import base64
 import os
 import select
 import signal
+import subprocess
 import sys
+import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -20,16 +24,66 @@ _KITTY_PART = 4096
 _LOOKS_EVERY_S = 0.2
 """How often a wait for the user looks whether a signal came."""
 
+_WITHIN_WORD_S = 0.25
+"""Within it who types a word presses the next key."""
+
+_WITHIN_SEQUENCE_S = 0.02
+_ERASES_ALL = "\x15"
+"""Ctrl-U."""
+
 
 def read_key() -> str:
-    """Wait for one key; empty once there is no more input. Ctrl-C raises `KeyboardInterrupt` as usual."""
-    if sys.platform == "win32":
-        import msvcrt
+    """Wait for one key; empty once there is no more input. Ctrl-C raises `KeyboardInterrupt` as usual.
 
-        key = msvcrt.getwch()
-        if key == "\x03":
-            raise KeyboardInterrupt
-        return key
+    What an arrow key sends is one key: ESC.
+    """
+    with _single_keys():
+        return _next_key()
+
+
+def is_typing_on() -> bool:
+    """Whether another key follows at once, as the letters of a word do."""
+    with _single_keys():
+        return _is_there(_WITHIN_WORD_S)
+
+
+def read_name(prompt: str, start: str = "") -> str:
+    """Ask for some words whose beginning is there already; empty for none, by Esc or at the end of input."""
+    text = start
+    _echo(f"{prompt}{text}")
+    with _single_keys():
+        while (key := _next_key()) not in {"", "\r", "\n", "\x1b"}:
+            kept = text
+            if key in {"\x7f", "\b"}:
+                kept = text[:-1]
+            elif key == _ERASES_ALL:
+                kept = ""
+            elif key.isprintable():
+                text = kept = text + key
+                _echo(key)
+            _echo("".join(_over(each) for each in reversed(text[len(kept) :])))
+            text = kept
+    _echo("\n")
+    return text.strip() if key in {"\r", "\n"} else ""
+
+
+def _echo(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _over(letter: str) -> str:
+    """What takes a letter away that is left of the cursor."""
+    cells = 0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
+    return "\b" * cells + " " * cells + "\b" * cells
+
+
+@contextmanager
+def _single_keys() -> Iterator[None]:
+    """Let each key arrive as it is pressed, unseen; afterwards the terminal is as it was, in any case."""
+    if sys.platform == "win32":
+        yield
+        return
     import termios
     import tty
 
@@ -37,16 +91,45 @@ def read_key() -> str:
     before = termios.tcgetattr(number)
     try:
         tty.setcbreak(number, termios.TCSADRAIN)
-        _wait_for_input(number)
-        key = os.read(number, 16)
+        yield
     finally:
         # A terminal that was closed has no modes.
         with suppress(termios.error):
             termios.tcsetattr(number, termios.TCSADRAIN, before)
-    # What an arrow key sends begins with ESC, and is no answer.
-    return (
-        "" if key == b"\x04" else key.decode(errors="replace") if len(key) == 1 or key[0] > 0x7F else "\x1b"
-    )
+
+
+def _next_key() -> str:
+    if sys.platform == "win32":
+        import msvcrt
+
+        key = msvcrt.getwch()
+        if key == "\x03":
+            raise KeyboardInterrupt
+        if key in "\0\xe0":
+            msvcrt.getwch()
+            return "\x1b"
+        return key
+    number = sys.stdin.fileno()
+    _wait_for_input(number)
+    # Byte by byte: what was typed ahead stays for what asks next.
+    first = os.read(number, 1)
+    if first == b"\x1b" and _is_there(_WITHIN_SEQUENCE_S):
+        os.read(number, 16)
+    if first in {b"", b"\x04"}:
+        return ""
+    more = sum(first[0] >= least for least in (0xC0, 0xE0, 0xF0))
+    return (first + b"".join(os.read(number, 1) for _ in range(more))).decode(errors="replace")
+
+
+def _is_there(within_s: float) -> bool:
+    if sys.platform == "win32":
+        import msvcrt
+
+        until = time.monotonic() + within_s
+        while not msvcrt.kbhit() and time.monotonic() < until:
+            time.sleep(0.01)
+        return msvcrt.kbhit()
+    return bool(select.select([sys.stdin.fileno()], [], [], within_s)[0])
 
 
 def read_line(is_stopping: Callable[[], bool] = lambda: False) -> str:
@@ -100,6 +183,20 @@ def ended_by_signals() -> Iterator[None]:
 
     with handling(leave, signal.SIGTERM, *HANGUP):
         yield
+
+
+def open_picture(file: Path) -> None:
+    """Show a picture in the program that the desktop has for it."""
+    if sys.platform == "win32":
+        os.startfile(file)  # noqa: S606 - a file of ours
+        return
+    command = "open" if sys.platform == "darwin" else "xdg-open"
+    # Its own notes would stand among the questions, and Ctrl-C here would end it.
+    nowhere = subprocess.DEVNULL
+    with suppress(OSError):
+        subprocess.Popen(  # noqa: S603 - no shell, a file of ours
+            [command, str(file)], stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True
+        )
 
 
 def picture(png: bytes, protocol: Protocol) -> str:

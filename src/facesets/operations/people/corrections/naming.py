@@ -204,9 +204,7 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
             other = require_person(connection, taken)
             merge = Command("people merge", short(state.id), Field("into", short(other.id)))
             another = Command("people rename", short(state.id), printable(f"{text} 2"))
-            raise name_taken(
-                connection, text, other, exemplars(connection, state.id, _SHOWN), merge, another
-            )
+            raise name_taken(connection, text, other, exemplars(connection, state.id, _SHOWN), merge, another)
         with correcting_step(
             connection, "rename", by, f"{called(state)} is called {printable(text)} from now on"
         ) as step:

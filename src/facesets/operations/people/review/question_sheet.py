@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from facesets.files import printable
 from facesets.imaging.encode import png_bytes
 from facesets.imaging.sheets import draw_sheet
+from facesets.operations.people.corrections.naming import NameTaken
 from facesets.operations.people.lists.person_sheet import face_entry
 from facesets.operations.people.review.questions import Item, Question
 from facesets.plurals import counted
@@ -30,6 +31,18 @@ def draw_question(database: Database, question: Question) -> bytes:
         ]
     progress = SilentProgress()
     return png_bytes(draw_sheet(question.text, question.id, [finished_row(row, progress) for row in rows]))
+
+
+def draw_two_people(database: Database, taken: NameTaken) -> bytes:
+    """A PNG of two people who are to have one name: who is to get it, and below who has it."""
+    lines = database.run(face_lines, [*taken.faces, *taken.other_faces])
+    known = {line.id: line for line in lines}
+    rows = [
+        _row("to get the name", "", taken.faces, known),
+        _row(f"{printable(taken.name)} already", "", taken.other_faces, known),
+    ]
+    progress = SilentProgress()
+    return png_bytes(draw_sheet(taken.question, "", [finished_row(row, progress) for row in rows]))
 
 
 def _alike(item: Item) -> str:

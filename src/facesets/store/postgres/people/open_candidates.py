@@ -16,7 +16,6 @@ from facesets.store.postgres.people.candidates import FACE_KINDS, FaceCandidate,
 # Skipped is what somebody skipped while its evidence was about the same: as similar, or hardly fewer faces.
 _IS_SKIPPED_FACE: LiteralString = """coalesce(
     abs(c.cosine_similarity - (c.evidence ->> 'skipped')::real) < 0.05, false)"""
-_IS_SKIPPED: LiteralString = "coalesce({faces} <= 1.25 * (c.evidence ->> 'skipped')::int, false)"
 # Open is what is pending, and what was answered in a step that was taken back. OFFSET 0: faces are looked up
 # in the order of the questions, as many as are wanted, rather than all of the library's read.
 _FROM_OPEN_OF_FACES: LiteralString = """
@@ -40,12 +39,13 @@ _ALL_OPEN_OF_FACES: LiteralString = f"""COPY (
         {_IS_SKIPPED_FACE}::int::smallint
     {_FROM_OPEN_OF_FACES}
     ORDER BY c.uncertainty DESC, c.face_id, c.person_id) TO STDOUT (FORMAT BINARY)"""
-_OPEN_OF_PEOPLE: LiteralString = f"""
+_OPEN_OF_PEOPLE: LiteralString = """
     SELECT c.id, c.kind, c.person_id, c.other_id, c.cluster_id, c.cosine_similarity, c.faces,
         c.uncertainty,
-        CASE WHEN c.kind <> 'split' THEN '{{}}' WHEN %(brief)s THEN ARRAY[c.evidence -> 'part' ->> 0]::bigint[]
+        CASE WHEN c.kind <> 'split' THEN '{}' WHEN %(brief)s THEN ARRAY[c.evidence -> 'part' ->> 0]::bigint[]
             ELSE ARRAY(SELECT jsonb_array_elements_text(c.evidence -> 'part'))::bigint[] END,
-        coalesce((c.evidence ->> 'rest')::bigint, 0), {_IS_SKIPPED.format(faces="c.faces")}
+        coalesce((c.evidence ->> 'rest')::bigint, 0),
+        coalesce(c.faces <= 1.25 * (c.evidence ->> 'skipped')::int, false)
     FROM (SELECT *, c.faces * c.uncertainty AS worth FROM person_candidates c
         WHERE (%(ids)s::bigint[] IS NULL OR c.id = ANY(%(ids)s::bigint[]))
             AND c.other_id IS DISTINCT FROM c.person_id
@@ -109,7 +109,9 @@ def all_open_face_candidates(connection: Connection) -> FaceCandidates:
         ],
     )
     persons, person = distinct_uuids(columns["person"])
-    return FaceCandidates(persons, columns["face"], person, columns["kind"], columns["uncertainty"], columns["is_skipped"])
+    return FaceCandidates(
+        persons, columns["face"], person, columns["kind"], columns["uncertainty"], columns["is_skipped"]
+    )
 
 
 def open_people_candidates(
@@ -129,8 +131,9 @@ def open_people_candidates(
 def unnamed_people(connection: Connection, least: int, limit: int) -> list[tuple[UUID, int, bool]]:
     """People without a name, those with most faces first: how many as of their prototypes, and if skipped."""
     rows = connection.execute(
-        f"""SELECT p.id, max(q.faces) AS faces, coalesce(bool_or((SELECT {_IS_SKIPPED.format(faces="q.faces")}
-                FROM person_candidates c WHERE c.kind = 'same' AND c.person_id = p.id AND c.other_id = p.id)), false)
+        """SELECT p.id, max(q.faces) AS faces, EXISTS (SELECT FROM person_candidates c
+                WHERE c.kind = 'same' AND c.person_id = p.id AND c.other_id = p.id
+                    AND max(q.faces) <= 1.25 * (c.evidence ->> 'skipped')::int)
             FROM prototype_sources q JOIN persons p ON p.id = q.person_id
             WHERE p.status = 'active' AND q.faces >= %s
                 AND NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
