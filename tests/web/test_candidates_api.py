@@ -43,7 +43,7 @@ def test_questions_come_in_the_order_of_what_answers_settle(asking: Website) -> 
     item = same["items"][0]
     assert (item["number"], item["settles"], item["cosineSimilarity"]) == (1, 6, 0.45)
     assert all(len(face["assetId"]) == 64 for face in [*same["faces"], *item["faces"]])
-    assert asking.get("/candidates/waiting") == {"questions": 7, "unnamed": 4}
+    assert asking.get("/candidates/waiting") == {"questions": 7, "unnamed": 4, "skipped": 0}
 
 
 def test_some_are_fetched_without_those_that_were_skipped(asking: Website) -> None:
@@ -174,3 +174,16 @@ def test_what_another_program_calls_somebody_s_face_is_asked_about(website: Webs
     assert answered["step"] is not None
     assert questions(website, "import") == []
     assert website.get(f"/faces/{face}")["personId"] == question["personId"]
+
+
+def test_what_is_skipped_is_left_out_until_it_is_asked_for(asking: Website) -> None:
+    first, second, third = asking.get("/candidates")["items"][:3]
+    for question in (first, second):
+        asking.post(f"/candidates/{question['id']}/skip")
+    assert asking.get("/candidates")["items"][0]["id"] == third["id"]
+    assert asking.get("/candidates/waiting")["skipped"] == 2
+    asking.post(f"/candidates/{second['id']}/ask-again")
+    assert asking.get("/candidates")["items"][0]["id"] == second["id"]
+    asking.post("/candidates/ask-again")
+    assert asking.get("/candidates")["items"][0]["id"] == first["id"]
+    assert asking.post("/candidates/name-none/skip", status=404)

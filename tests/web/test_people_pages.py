@@ -330,10 +330,25 @@ def test_a_name_that_somebody_has_is_asked_about(website: Website, browser: Brow
     call(website, second["id"], "Ben")
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
         page.keyboard.press("r")
-        page.keyboard.type("ben")
+        page.keyboard.type("Be")
         page.keyboard.press("Enter")
-        page.get_by_role("dialog").get_by_text("one person?").wait_for()
-        page.get_by_role("button", name="One person").click()
+        # It was pressed before anybody was offered: whom nobody has seen is not taken.
+        page.locator("#ask-name").get_by_role("option", name="Ben").wait_for()
+        page.keyboard.press("Enter")
+        question = page.get_by_role("dialog", name=re.compile(r"one person\?"))
+        question.wait_for()
+        for side in ("first", "last"):
+            expect(question.locator(f"figure:{side}-child img").first).to_be_visible()
+        assert not accessibility_findings(page)
+        # Enter alone merges nobody: another name is asked for.
+        expect(question.get_by_role("button", name="Use another name")).to_be_focused()
+        page.keyboard.press("Enter")
+        field = page.get_by_role("combobox", name="Name")
+        expect(field).to_have_value("Ben")
+        field.fill("be")
+        page.locator("#ask-name").get_by_role("option", name="Ben").wait_for()
+        page.keyboard.press("Enter")
+        question.get_by_role("button", name="Merge").click()
         page.wait_for_url(f"**/people/{second['id']}")
 
 

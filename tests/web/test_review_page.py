@@ -190,6 +190,28 @@ def test_a_person_is_chosen_from_the_names_that_there_are(asking: Website, brows
 
 
 @pytest.mark.slow
+def test_what_is_skipped_is_not_asked_at_the_next_visit(asking: Website, browser: Browser) -> None:
+    (first, second, *_) = asking.get("/candidates")["items"]
+    with opened(browser, f"{asking.address}/review") as page:
+        is_asked(page, "Who is this?")
+        for what in ("skip", "skip", "ask-again"):
+            with page.expect_response(f"**/{what}"):
+                page.keyboard.press("Backspace" if what == "ask-again" else "Enter")
+        page.reload()
+        expect(page.locator("#progress")).to_contain_text("10 wait · 1 skipped")
+        assert asking.get("/candidates")["items"][0]["id"] == second["id"]
+        for _ in range(10):
+            expect(page.locator("#question")).to_be_visible()
+            page.keyboard.press("Escape")
+            with page.expect_response("**/skip"):
+                page.keyboard.press("s")
+        page.get_by_role("button", name="Ask the skipped ones again").click()
+        is_asked(page, "Who is this?")
+        expect(page.locator("#progress")).to_contain_text("11 wait")
+    assert asking.get("/candidates")["items"][0]["id"] == first["id"]
+
+
+@pytest.mark.slow
 def test_keys_work_beside_the_field_after_escape(asking: Website, browser: Browser) -> None:
     with opened(browser, f"{asking.address}/review") as page:
         is_asked(page, "Who is this?")
@@ -322,6 +344,9 @@ def test_what_is_on_its_way_is_said_where_nothing_else_can_be_asked(
         text = resting.bounding_box()
         assert text is not None
         assert abs(text["x"] + text["width"] / 2 - page.evaluate("document.body.clientWidth") / 2) < 2
+        # What was skipped before is kept first.
+        while not held:
+            page.wait_for_timeout(10)
         held[0].continue_()
         page.get_by_text("No other question is open.").wait_for()
 

@@ -70,7 +70,8 @@ def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, 
         question = page.get_by_role("group", name=re.compile("one person"))
         question.wait_for()
         page.keyboard.press("ArrowUp")
-        expect(question.get_by_role("button", name="Yes")).to_be_focused()
+        expect(question.get_by_role("button", name="Use another name")).to_be_focused()
+        expect(question.locator("figure")).to_have_count(2)
         assert not accessibility_findings(page)
         page.keyboard.press("n")
         enter(page, "Ben")
@@ -119,7 +120,7 @@ def test_a_question_takes_no_letters_of_the_name_that_somebody_types(
         expect(page.locator(".group").nth(3).get_by_role("combobox")).to_be_focused()
         left(page, "2 groups")
         page.keyboard.press("ArrowUp")
-        expect(question.get_by_role("button", name="Yes")).to_be_focused()
+        expect(question.get_by_role("button", name="Use another name")).to_be_focused()
         page.keyboard.type("Benny")
         expect(question).to_be_visible()
         left(page, "2 groups")
@@ -282,3 +283,41 @@ def test_faces_in_no_group_are_selected_and_named(website: Website, browser: Bro
         expect(page.get_by_role("group", name=re.compile("one person"))).to_be_hidden()
         expect(boxes.filter(visible=True)).to_have_count(2)
     assert names(website)["Dora"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pause_ms", [0, 400], ids=["at once", "once it is shown"])
+def test_enter_takes_whoever_is_offered_and_never_merges(
+    website: Website, browser: Browser, pause_ms: int
+) -> None:
+    with opened(browser, f"{website.address}/unknown") as page:
+        enter(page, "Venus")
+        left(page, "3 groups")
+        page.keyboard.type("Ven")
+        page.wait_for_timeout(pause_ms)
+        page.keyboard.press("Enter")
+        question = page.get_by_role("group", name=re.compile("Venus is there already|one person"))
+        question.wait_for()
+        assert names(website) == {"Venus": 9}
+        page.wait_for_timeout(400)
+        page.keyboard.press("ArrowUp")
+        expect(question.get_by_role("button", name="Use another name")).to_be_focused()
+        page.wait_for_timeout(400)
+        page.keyboard.press("Enter")
+        expect(question).to_be_hidden()
+        left(page, "3 groups")
+    assert names(website) == {"Venus": 9}
+
+
+@pytest.mark.slow
+def test_somebody_new_is_made_by_choosing_so(website: Website, browser: Browser) -> None:
+    with opened(browser, f"{website.address}/unknown") as page:
+        enter(page, "Venus")
+        left(page, "3 groups")
+        page.keyboard.type("Ven")
+        page.get_by_role("option", name="Venus").wait_for()
+        page.get_by_role("option", name="Create “Ven”").wait_for()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Enter")
+        left(page, "2 groups")
+    assert names(website) == {"Venus": 9, "Ven": 6}

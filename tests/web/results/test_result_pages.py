@@ -1,5 +1,7 @@
 """The pages of a result folder in a real browser, by mouse and by keyboard."""
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -60,7 +62,10 @@ def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
         press("r")
         page.keyboard.type("person_003")
         press("Enter")
-        page.get_by_role("button", name="Yes, one person").wait_for()
+        question = page.get_by_role("dialog", name=re.compile("one person"))
+        expect(question.locator("figure:last-child img").first).to_be_visible()
+        expect(question.get_by_role("button", name="Use another name")).to_be_focused()
+        page.keyboard.press("Shift+Tab")
         press("Enter")
         page.get_by_role("heading", name="person_003").wait_for()
     after = result_site.people()

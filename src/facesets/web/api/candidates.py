@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
-from facesets.operations.people.review.answering import Verdict, answer
+from facesets.operations.people.review.answering import Verdict, answer, ask_again, skip
 from facesets.operations.people.review.open_questions import Kind, find_question
 from facesets.operations.people.review.questions import (
     Item,
@@ -80,10 +80,11 @@ class Candidates(Shape):
 
 
 class Waiting(Shape):
-    """How many questions wait, and how many people without a name."""
+    """How many questions wait, how many people without a name, and how many of both were skipped."""
 
     questions: int
     unnamed: int
+    skipped: int
 
 
 class AnswerRequest(Shape):
@@ -121,6 +122,13 @@ class AnsweredShape(Shape):
     step: int | None
 
 
+class SkippedShape(Shape):
+    """Whether a question is skipped now."""
+
+    id: str
+    is_skipped: bool
+
+
 @router.get("")
 def candidates(
     site: SiteDep,
@@ -140,7 +148,7 @@ def waiting(site: SiteDep) -> Waiting:
     """Count what is open."""
     with site.library() as session:
         found = site.waiting.count(session)
-    return Waiting(questions=found.questions, unnamed=found.unnamed)
+    return Waiting(questions=found.questions, unnamed=found.unnamed, skipped=found.skipped)
 
 
 @router.get("/{question}")
@@ -191,6 +199,30 @@ def hide(
 ) -> AnsweredShape:
     """Say that it does not matter who the one without a name is."""
     return _answered(site, question, "hide", asked.version)
+
+
+@router.post("/{question}/skip")
+def skip_question(question: QuestionId, site: SiteDep) -> SkippedShape:
+    """Put it off, also for later visits, until its evidence is another or somebody asks for it."""
+    with site.library() as session:
+        skip(session, question)
+    return SkippedShape(id=question, is_skipped=True)
+
+
+@router.post("/{question}/ask-again")
+def ask_question_again(question: QuestionId, site: SiteDep) -> SkippedShape:
+    """Ask it again though it was skipped."""
+    with site.library() as session:
+        ask_again(session, question)
+    return SkippedShape(id=question, is_skipped=False)
+
+
+@router.post("/ask-again")
+def ask_all_again(site: SiteDep) -> Waiting:
+    """Ask every question again that was skipped."""
+    with site.library() as session:
+        ask_again(session)
+    return waiting(site)
 
 
 def _answered(

@@ -16,6 +16,8 @@ export class Problem extends Error {
     this.kind = answer.kind;
     this.question = answer.question;
     this.personId = answer.personId;
+    this.faces = answer.faceIds ?? [];
+    this.otherFaces = answer.otherFaceIds ?? [];
     this.status = status;
     this.method = method;
   }

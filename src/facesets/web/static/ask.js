@@ -1,16 +1,22 @@
 // A question that y or n answers, in its place on the page: nothing covers what it is about.
 
 import { worded } from "./app.js";
+import { both } from "./both.js";
 import { goesOn, note } from "./typing.js";
 
 /** Nobody reads a question in less: a key that comes sooner was meant for something else. */
 const UNREAD_MS = 350;
 
+/** Ask whether two people of one name are one, with faces of both; nothing is changed by Enter alone. */
+export function askWhetherOne(container, problem, name, options = {}) {
+  return ask(container, problem.question, { yes: "Merge", no: "Use another name", beside: both(problem, name), ...options });
+}
+
 /**
- * Ask in a container; resolves to true or to false. Whoever is in a field elsewhere stays there: letters of a
- * name answer nothing. `reach` says how they come here.
+ * Ask in a container; resolves to true or to false, which changes nothing and has the focus. Whoever is in a field
+ * elsewhere stays there: letters of a name answer nothing. `reach` says how they come here.
  */
-export function ask(container, question, { yes = "Yes", no = "No", reach = "" } = {}) {
+export function ask(container, question, { yes, no, reach = "", beside = "" }) {
   return new Promise((resolve) => {
     const group = document.createElement("div");
     group.className = "ask row";
@@ -25,8 +31,8 @@ export function ask(container, question, { yes = "Yes", no = "No", reach = "" } 
       button.addEventListener("click", () => answer(value));
       return button;
     });
-    buttons[0].className = "primary";
-    group.append(text, ...buttons);
+    buttons[1].dataset.safe = "";
+    group.append(beside, text, ...buttons);
     if (reach) group.append(Object.assign(document.createElement("span"), { className: "hint reach", textContent: reach }));
     let isAnswered = false;
 
@@ -59,7 +65,7 @@ export function ask(container, question, { yes = "Yes", no = "No", reach = "" } 
     });
     container.hidden = false;
     container.replaceChildren(group);
-    if (!isElsewhere) buttons[0].focus();
+    if (!isElsewhere) buttons[1].focus();
   });
 }
 

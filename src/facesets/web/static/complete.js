@@ -1,14 +1,30 @@
-// A field for a name that offers people as one types (ARIA combobox).
+// A field for a name that offers people as one types, and says so where somebody new is made (ARIA combobox).
 
 import { call } from "./app.js";
 
 const WAIT_MS = 80;
+const MOST_MS = 500;
+
+const written = (name) => name.normalize("NFC").toLowerCase();
+const plain = (name) => name.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+const namesOf = (person) => person.names ?? [person.name];
+const fits = (person, text) => namesOf(person).some((name) => plain(name).includes(plain(text)));
+const begins = (person, text) => namesOf(person).some((name) => ` ${plain(name)}`.includes(` ${plain(text)}`));
+const isCalled = (person, text) => namesOf(person).some((name) => written(name) === written(text));
 
 /**
- * Let a field complete names of people. `chosen(name, person)` is called by Enter or a click; `person` is the
- * one that was chosen from the list, else null.
+ * Let a field complete names of people. Enter takes what is marked: whoever's name begins so, else somebody new.
+ *
+ * `chosen(name, person, how)` is called by Enter or a click; `person` is the one that was taken from the list, else
+ * null. `how.isMeant` says that they were chosen by arrow or click, not by Enter alone.
+ *
+ * `fresh()` is what making somebody of a new name is called, empty where only people who are there can be meant;
+ * without it Enter takes what was typed. `without()` is a person who is not offered. `goesOn` is for who types one
+ * name after the other: Enter waits for no list; `how.unseen` is who would have been offered, once that is known.
+ *
+ * Returns what Enter does, for a button.
  */
-export function completeNames(input, chosen) {
+export function completeNames(input, chosen, { fresh, without = () => null, goesOn = false } = {}) {
   const list = document.createElement("ul");
   list.id = `${input.id}-names`;
   list.hidden = true;
@@ -19,17 +35,21 @@ export function completeNames(input, chosen) {
     ["aria-autocomplete", "list"], ["autocomplete", "off"]]) input.setAttribute(name, value);
   let people = [];
   let at = -1;
+  let isMoved = false;
   let timer = 0;
   let asked = 0;
+  /** Whether it is not known yet who fits what is typed. */
+  let isPending = false;
 
   function close() {
     clearTimeout(timer);
     asked += 1;
     people = [];
-    at = -1;
+    isPending = false;
+    list.replaceChildren();
+    mark(-1);
     list.hidden = true;
     input.setAttribute("aria-expanded", "false");
-    input.removeAttribute("aria-activedescendant");
   }
 
   function mark(place) {
@@ -42,56 +62,113 @@ export function completeNames(input, chosen) {
     }
   }
 
-  function show(found) {
-    people = found;
-    list.replaceChildren(...found.map((person, place) => {
-      const item = document.createElement("li");
-      item.id = `${list.id}-${place}`;
-      item.setAttribute("role", "option");
-      item.append(Object.assign(document.createElement("span"), { textContent: person.name }));
-      item.append(Object.assign(document.createElement("span"), { className: "muted", textContent: `${person.faceCount}` }));
-      item.addEventListener("pointerdown", (event) => {
-        event.preventDefault();
-        take(place);
-      });
-      return item;
-    }));
-    list.hidden = found.length === 0;
-    input.setAttribute("aria-expanded", String(found.length > 0));
-    mark(-1);
+  function option(place, words, ...more) {
+    const item = document.createElement("li");
+    item.id = `${list.id}-${place}`;
+    item.setAttribute("role", "option");
+    item.append(Object.assign(document.createElement("span"), { textContent: words }), ...more);
+    item.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      isMoved = true;
+      take(place);
+    });
+    return item;
   }
 
-  function take(place) {
-    const person = place >= 0 ? people[place] : null;
-    const name = person ? person.name : input.value.trim();
+  function show(found) {
+    const text = input.value.trim();
+    people = text ? found.filter((person) => person.id !== without() && fits(person, text)) : [];
+    const faces = (person) => Object.assign(document.createElement("span"), { className: "muted", textContent: `${person.faceCount}` });
+    const items = people.map((person, place) => option(place, person.name, faces(person)));
+    const makes = text && fresh?.() && !people.some((person) => isCalled(person, text));
+    if (makes) items.push(option(items.length, `${fresh()} “${text}”`));
+    list.replaceChildren(...items);
+    list.hidden = items.length === 0;
+    input.setAttribute("aria-expanded", String(items.length > 0));
+    isMoved = false;
+    const same = people.findIndex((person) => isCalled(person, text));
+    const like = same < 0 ? people.findIndex((person) => begins(person, text)) : same;
+    mark(!fresh ? -1 : like < 0 && makes ? items.length - 1 : like);
+  }
+
+  function take(place, unseen = null) {
+    const person = people[place] ?? null;
+    const name = person && (isMoved || !isCalled(person, input.value.trim())) ? person.name : input.value.trim();
+    const isMeant = Boolean(person) && isMoved;
     close();
     if (person) input.value = name;
-    if (name) chosen(name, person);
+    if (name) chosen(name, person, { isMeant, unseen });
   }
+
+  const found = (text) => call("GET", `/persons?pageSize=8&find=${encodeURIComponent(text)}`).then((answer) => answer.items, () => []);
 
   async function look() {
     const number = ++asked;
     const text = input.value.trim();
-    if (!text) return show([]);
-    const answer = await call("GET", `/persons?pageSize=8&find=${encodeURIComponent(text)}`).catch(() => ({ items: [] }));
-    if (number === asked) show(answer.items);
+    const items = text ? await found(text) : [];
+    if (number !== asked) return;
+    isPending = false;
+    show(items);
+  }
+
+  async function enter() {
+    const text = input.value.trim();
+    if (!isPending || people[at] || isMoved || !fresh || !text) return take(at);
+    // Nobody waits long for what nothing answers.
+    const late = new Promise((resolve) => { setTimeout(resolve, MOST_MS, []); });
+    const items = Promise.race([found(text), late]);
+    const unseen = items.then((some) => {
+      const others = some.filter((person) => person.id !== without());
+      return others.some((person) => isCalled(person, text)) ? null : others.find((person) => begins(person, text)) ?? null;
+    });
+    if (goesOn) return take(-1, unseen);
+    input.readOnly = true;
+    const like = await unseen;
+    input.readOnly = false;
+    if (input.value.trim() !== text) return undefined;
+    if (!like) return take(-1);
+    // Whom nobody has seen is not taken: the list shows them now.
+    clearTimeout(timer);
+    asked += 1;
+    isPending = false;
+    return show(await items);
   }
 
   input.addEventListener("input", () => {
     clearTimeout(timer);
-    // Whoever types on means what is typed, also before its names are there.
-    mark(-1);
-    timer = setTimeout(look, WAIT_MS);
+    asked += 1;
+    isPending = true;
+    // Those that still fit are there at once.
+    show(people);
+    timer = setTimeout(look, people.length ? WAIT_MS : 0);
   });
   input.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
-    if (event.key === "ArrowDown" && people.length) mark((at + 1) % people.length);
-    else if (event.key === "ArrowUp" && people.length) mark(at <= 0 ? people.length - 1 : at - 1);
-    else if (event.key === "Tab" && people.length && at < 0) { mark(0); input.value = people[0].name; }
-    else if (event.key === "Escape" && people.length) close();
-    else if (event.key === "Enter") take(at);
+    const count = list.children.length;
+    const go = (place) => {
+      mark(place);
+      isMoved = true;
+    };
+    const marked = people[Math.max(0, at)];
+    if (event.key === "ArrowDown" && count) go(isMoved ? (at + 1) % count : 0);
+    else if (event.key === "ArrowUp" && count) go(isMoved && at > 0 ? at - 1 : count - 1);
+    else if (event.key === "Tab" && marked && !isMoved && input.value !== marked.name) {
+      input.value = marked.name;
+      go(people.indexOf(marked));
+    } else if (event.key === "Escape" && count) close();
+    else if (event.key === "Enter") enter();
     else return;
     event.preventDefault();
   });
-  input.addEventListener("blur", close);
+  // What is pressed stays where it is until then, and a button does what Enter does.
+  input.addEventListener("blur", () => {
+    if (isPressed) document.addEventListener("pointerup", () => setTimeout(close), { once: true });
+    else close();
+  });
+  return enter;
+}
+
+let isPressed = false;
+for (const [name, now] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]]) {
+  document.addEventListener(name, () => { isPressed = now; }, true);
 }

@@ -1,10 +1,11 @@
 // Dialogs that ask for a name or a few words, or whether something is meant. They answer by a promise.
 
 import { worded } from "./app.js";
+import { APART, both } from "./both.js";
 import { completeNames } from "./complete.js";
 
-/** A dialog of the page whose answer is awaited; whoever leaves it answers null. */
-function asking(id) {
+/** A dialog of the page whose answer is awaited; whoever leaves it answers null, or by its button `cancelled`. */
+function asking(id, cancelled = null) {
   const dialog = document.getElementById(id);
   let settle = () => {};
   const answer = (value) => {
@@ -14,7 +15,7 @@ function asking(id) {
     settled(value);
   };
   dialog.addEventListener("close", () => answer(null));
-  dialog.querySelector("[data-cancel]").addEventListener("click", () => answer(null));
+  dialog.querySelector("[data-cancel]").addEventListener("click", () => answer(cancelled));
   return {
     dialog,
     answer,
@@ -27,15 +28,23 @@ function asking(id) {
 
 const name = asking("ask-name");
 const nameField = document.getElementById("ask-name-field");
-completeNames(nameField, (text, person) => name.answer({ name: text, person }));
+let fresh = "";
+let without = null;
+const takeName = completeNames(nameField, (text, person, { isMeant }) => name.answer({ name: text, person, isMeant }), {
+  fresh: () => fresh, without: () => without,
+});
 name.dialog.querySelector("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const text = nameField.value.trim();
-  if (text) name.answer({ name: text, person: null });
+  takeName();
 });
 
-/** Ask for a name: `{name, person}`, where `person` is the one chosen from the list; null for none. */
-export function askName({ title, hint = "", button, value = "" }) {
+/**
+ * Ask for a name: `{name, person, isMeant}`, where `person` is the one taken from the list, by more than Enter if
+ * `isMeant`; null for none. `makes` is what a new name does, and `of` who is named, and not offered.
+ */
+export function askName({ title, hint = "", button, value = "", makes = "Create", of = null }) {
+  fresh = makes;
+  without = of;
   document.getElementById("ask-name-title").replaceChildren(...worded(title));
   document.getElementById("ask-name-hint").replaceChildren(...worded(hint));
   name.dialog.querySelector("[type=submit]").textContent = button;
@@ -66,7 +75,7 @@ export function askText({ title, hint, label, button, pattern, value = "" }) {
   return answer;
 }
 
-const yes = asking("ask-yes");
+const yes = asking("ask-yes", false);
 const yesField = document.getElementById("ask-yes-field");
 const yesSubmit = yes.dialog.querySelector("[type=submit]");
 yes.dialog.querySelector("form").addEventListener("submit", (event) => {
@@ -80,19 +89,32 @@ yesSubmit.addEventListener("click", () => {
   yesField.setCustomValidity(!typed || likeTyped(yesField.value.trim()) === likeTyped(typed) ? "" : `Type ${typed}`);
 });
 
-/** Ask whether something is meant; with `typed`, that has to be typed as proof, and is the answer. */
-export function askYes({ title, hint = "", button, typed = "", danger = false }) {
+/** Ask whether two people of one name are one, with faces of both; false to use another name, null to leave it. */
+export function askWhetherOne(problem, name) {
+  return askYes({
+    title: problem.question, hint: APART, button: "Merge", cancel: "Use another name", more: both(problem, name), isSafe: true,
+  });
+}
+
+/**
+ * Ask whether something is meant; with `typed`, that has to be typed as proof, and is the answer. With `isSafe`
+ * Enter does nothing.
+ */
+export function askYes({ title, hint = "", button, typed = "", danger = false, cancel = "Cancel", more = "", isSafe = false }) {
+  const leave = yes.dialog.querySelector("[data-cancel]");
+  leave.textContent = cancel;
+  document.getElementById("ask-yes-more").replaceChildren(more);
   document.getElementById("ask-yes-title").replaceChildren(...worded(title));
   document.getElementById("ask-yes-hint").replaceChildren(...worded(hint));
   document.getElementById("ask-yes-typed").hidden = !typed;
   document.querySelector("label[for=ask-yes-field]").textContent = `Type ${typed}`;
   yesSubmit.textContent = button;
-  yesSubmit.className = danger ? "danger" : "primary";
+  yesSubmit.className = danger ? "danger" : isSafe ? "" : "primary";
   yesField.dataset.typed = typed;
   yesField.setCustomValidity("");
   yesField.value = "";
   yesField.required = Boolean(typed);
   const answer = yes.open();
-  (typed ? yesField : yesSubmit).focus();
+  (typed ? yesField : isSafe ? leave : yesSubmit).focus();
   return answer;
 }

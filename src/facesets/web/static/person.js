@@ -2,7 +2,7 @@
 
 import { call, complain, counted, onKeys, say } from "./app.js";
 import { report, reportLater, undoByKey } from "./changes.js";
-import { askName, askText, askYes } from "./dialogs.js";
+import { askName, askText, askWhetherOne, askYes } from "./dialogs.js";
 import { fetched, follow } from "./more.js";
 import { selectable } from "./select.js";
 
@@ -100,7 +100,10 @@ function refused(problem) {
 
 let changing = Promise.resolve();
 
-/** Change the person as they were seen, after what is on its way; answers undefined where that was refused. */
+/**
+ * Change the person as they were seen, after what is on its way; answers undefined where that was refused, and null
+ * where another name is wanted.
+ */
 function change(body) {
   const answer = changing.then(() => send(body));
   changing = answer.catch(() => {});
@@ -116,8 +119,8 @@ async function send(body) {
     return answer;
   } catch (problem) {
     if (problem.kind !== "name-taken" || !["rename", "name"].includes(body.action)) return refused(problem);
-    const meant = await askYes({ title: problem.question, button: "One person" });
-    return meant ? send({ action: "name", name: body.name, into: true }) : undefined;
+    const areOne = await askWhetherOne(problem, body.name);
+    return areOne ? send({ action: "name", name: body.name, into: true }) : areOne === false ? null : undefined;
   }
 }
 
@@ -175,18 +178,21 @@ async function best() {
   report(`This face shows ${called()} now`, answer.step, () => location.reload());
 }
 
-async function rename() {
-  const chosen = await askName({ title: root.dataset.name ? `Rename ${called()}` : "Who is this?", button: root.dataset.name ? "Rename" : "Name", value: root.dataset.name });
+async function rename(value = root.dataset.name) {
+  const [title, button, makes] = root.dataset.name ? [`Rename ${called()}`, "Rename", "Rename to"] : ["Who is this?", "Name", "Create"];
+  const chosen = await askName({ title, button, makes, value, of: root.dataset.id });
   if (!chosen || chosen.name === root.dataset.name) return;
   // Somebody without a name loses none: whoever is chosen from the list is the same person.
   const answer = await change({ action: "rename", name: chosen.name });
+  if (answer === null) return rename(chosen.name);
   await afterwards(answer, answer?.personId === root.dataset.id ? `The name is ${answer.personName} now` : "merged");
 }
 
-async function addName() {
-  const chosen = await askName({ title: `A further name of ${called()}`, button: "Add" });
+async function addName(value = "") {
+  const chosen = await askName({ title: `A further name of ${called()}`, button: "Add", makes: "Add", value, of: root.dataset.id });
   if (!chosen) return;
   const answer = await change({ action: "name", name: chosen.name });
+  if (answer === null) return addName(chosen.name);
   await afterwards(answer, answer?.personId === root.dataset.id ? `Also called ${chosen.name} now` : "merged");
 }
 
@@ -221,7 +227,7 @@ async function somebodyCalled(name) {
 }
 
 async function mergeInto() {
-  const chosen = await askName({ title: `Who is ${called()} really?`, hint: "All faces go to them.", button: "Merge" });
+  const chosen = await askName({ title: `Who is ${called()} really?`, hint: "All faces go to them.", button: "Merge", makes: "", of: root.dataset.id });
   if (!chosen) return;
   try {
     const other = chosen.person ?? await somebodyCalled(chosen.name);
@@ -272,8 +278,8 @@ async function forget() {
 }
 
 const deeds = {
-  rename,
-  name: addName,
+  rename: () => rename(),
+  name: () => addName(),
   born,
   hide: () => hide("hide"),
   unhide: () => hide("unhide"),
@@ -341,6 +347,6 @@ onKeys({
   m: ["Move to…", moveTo],
   t: ["Split off", deeds.split],
   b: ["Best face", best],
-  r: ["Rename", rename],
+  r: ["Rename", () => rename()],
 });
 undoByKey(refresh);

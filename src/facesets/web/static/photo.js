@@ -3,7 +3,7 @@
 import { call, complain, onKeys, say, worded } from "./app.js";
 import { fitNames } from "./boxes.js";
 import { reportLater, undoByKey } from "./changes.js";
-import { askName, askYes } from "./dialogs.js";
+import { askName, askWhetherOne } from "./dialogs.js";
 import { fetched } from "./more.js";
 
 const page = document.getElementById("photo");
@@ -53,8 +53,8 @@ function again(row) {
   location.reload();
 }
 
-/** Change the person that a face has, or with `path` something else. */
-async function change(row, words, body, path = `/persons/${row.dataset.person}`) {
+/** Change the person that a face has, or with `path` something else; `ask` asks for another name. */
+async function change(row, words, body, { path = `/persons/${row.dataset.person}`, ask } = {}) {
   const version = row.dataset.version && path !== "/persons" ? { version: Number(row.dataset.version) } : {};
   try {
     const answer = await call("POST", path, { ...body, ...version });
@@ -62,8 +62,9 @@ async function change(row, words, body, path = `/persons/${row.dataset.person}`)
     again(row);
   } catch (problem) {
     if (problem.kind === "name-taken") {
-      const meant = await askYes({ title: problem.question, button: "One person" });
-      if (meant) await change(row, words, { action: "name", name: body.name, into: true });
+      const areOne = await askWhetherOne(problem, body.name);
+      if (areOne) await change(row, words, { ...body, ...(body.action === "rename" ? { action: "name" } : {}), into: true }, { path });
+      else if (areOne === false) await ask(row, body.name);
     } else if (problem.kind === "changed") {
       say(problem.message, { isError: true, act: ["Load again", () => again(row)] });
     } else {
@@ -72,22 +73,23 @@ async function change(row, words, body, path = `/persons/${row.dataset.person}`)
   }
 }
 
-async function move(row) {
+async function move(row, value = "") {
   const owner = row.dataset.person;
-  const chosen = await askName({ title: owner ? "Move this face to…" : "Who is this?", hint: "Somebody who is there, or a new name.", button: owner ? "Move" : "Name" });
-  if (!chosen) return;
+  const chosen = await askName({ title: owner ? "Move this face to…" : "Who is this?", hint: "Somebody who is there, or a new name.", button: owner ? "Move" : "Name", value, of: owner || null });
+  if (!chosen) return undefined;
   const words = (answer) => `The face is ${answer.personName ?? chosen.name} now`;
   const ids = { faceIds: [Number(row.dataset.face)] };
-  if (!owner) return change(row, words, { name: chosen.name, ...ids, into: true, unassigned: true }, "/persons");
+  if (!owner) return change(row, words, { name: chosen.name, ...ids, into: chosen.isMeant, unassigned: true }, { path: "/persons", ask: move });
   const to = chosen.person ? { toPersonId: chosen.person.id } : { name: chosen.name, into: true };
   return change(row, words, { action: "move", ...ids, ...to });
 }
 
-async function rename(row) {
+async function rename(row, value = row.dataset.name) {
   if (!row.dataset.person) return move(row);
-  const chosen = await askName({ title: row.dataset.name ? `Rename ${row.dataset.name}` : "Who is this?", button: row.dataset.name ? "Rename" : "Name", value: row.dataset.name });
+  const [title, button, makes] = row.dataset.name ? [`Rename ${row.dataset.name}`, "Rename", "Rename to"] : ["Who is this?", "Name", "Create"];
+  const chosen = await askName({ title, button, makes, value, of: row.dataset.person });
   if (!chosen || chosen.name === row.dataset.name) return undefined;
-  return change(row, (answer) => `The name is ${answer.personName} now`, { action: "rename", name: chosen.name });
+  return change(row, (answer) => `The name is ${answer.personName} now`, { action: "rename", name: chosen.name }, { ask: rename });
 }
 
 function refuse(row) {

@@ -1,6 +1,7 @@
 // Pages of a result folder: choose faces, say whom they show, name and merge people, take it back.
 
-import { call, complain, onKeys, say, takeBack } from "./app.js";
+import { call, complain, fetchPage, onKeys, say, takeBack } from "./app.js";
+import { both } from "./both.js";
 import { fitNames } from "./boxes.js";
 import { completeNames } from "./complete.js";
 
@@ -43,12 +44,28 @@ async function correct(body) {
   try {
     return await call("POST", path, asked);
   } catch (problem) {
-    if (problem.kind !== "name-taken" || !(await agrees(problem.question))) throw problem;
+    if (problem.kind !== "name-taken" || !(await areOne(problem.question, body.name))) throw problem;
     return call("POST", path, { ...asked, into: true });
   }
 }
 
-function agrees(question) {
+/** The person of a name, as the folder has it. */
+async function called(name) {
+  const found = await call("GET", `/persons?pageSize=100&find=${encodeURIComponent(name)}`);
+  return found.items.find((each) => each.name.toLowerCase() === name.toLowerCase());
+}
+
+/** Pictures of the first faces on somebody's page. */
+function facesIn(page) {
+  return [...page.querySelectorAll(".result-face img")].slice(0, 4).map((image) => image.src.split("/").at(-2));
+}
+
+/** Ask whether two people of one name are one, with faces of both; Enter alone changes nothing. */
+async function areOne(question, name) {
+  const other = await called(name).catch(() => null);
+  const page = other ? await fetchPage(addressOf(other.id)).catch(() => "") : "";
+  const theirs = facesIn(new DOMParser().parseFromString(page, "text/html"));
+  byId("both").replaceChildren(both({ faces: facesIn(document), otherFaces: theirs }, name));
   const dialog = byId("question");
   byId("question-text").textContent = question;
   dialog.returnValue = "no";
@@ -87,8 +104,7 @@ function unassign() {
 }
 
 async function mergeInto(name) {
-  const found = await call("GET", `/persons?pageSize=100&find=${encodeURIComponent(name)}`);
-  const other = found.items.find((each) => each.name.toLowerCase() === name.toLowerCase());
+  const other = await called(name);
   if (!other) throw new Error(`Nobody here is called ${name}.`);
   return call("POST", `/persons/${person.dataset.person}/merge`, {
     intoPersonId: other.id, version: person.dataset.version, intoVersion: other.version,
@@ -96,13 +112,13 @@ async function mergeInto(name) {
 }
 
 /** A form with one field for a name: `run` is called by its button, by Enter, and by a choice from the list. */
-function field(form, run) {
+function field(form, run, options) {
   if (!byId(form)) return;
   const input = byId(form).querySelector("input");
-  completeNames(input, run);
+  const take = completeNames(input, run, { without: () => person.dataset.person, ...options });
   byId(form).addEventListener("submit", (event) => {
     event.preventDefault();
-    if (input.value.trim()) run(input.value.trim());
+    take();
   });
   input.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.defaultPrevented) input.blur();
@@ -150,9 +166,9 @@ function perRow() {
 const focusOn = (name) => () => { byId(name)?.focus(); byId(name)?.select(); };
 
 if (person && person.dataset.sealed === undefined) {
-  field("rename", (name) => change(() => correct({ action: "rename", name })));
-  field("merge", (name) => change(() => mergeInto(name)));
-  field("move", move);
+  field("rename", (name) => change(() => correct({ action: "rename", name })), { fresh: () => "Rename to" });
+  field("merge", (name) => change(() => mergeInto(name)), { fresh: () => "" });
+  field("move", move, { fresh: () => "Create" });
   byId("not")?.addEventListener("click", unassign);
   for (const box of boxes) box.addEventListener("click", (event) => choose(box, event));
   count();

@@ -46,10 +46,10 @@ export function listen(field, { does, keepName, toggle, asksName, hasCommands, l
     event.preventDefault();
     event.stopImmediatePropagation();
   });
-  completeNames(field, keepName);
+  const take = completeNames(field, keepName, { fresh: () => "Create" });
   document.getElementById("naming").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (field.value.trim()) keepName(field.value.trim(), null);
+    take();
   });
   document.querySelectorAll("[data-does]").forEach((button) => {
     button.addEventListener("click", (event) => {

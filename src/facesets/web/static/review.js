@@ -115,7 +115,7 @@ function render() {
   byId("question").hidden = !current;
   const isDone = !current && !unsettled.size && !isLooking && !isCutOff;
   byId("resting").hidden = Boolean(current);
-  byId("skipped-again").hidden = !skipped.size || !isDone;
+  byId("skipped-again").hidden = !(skips() || skipped.size) || !isDone;
   document.querySelectorAll("#resting .row > *").forEach((each) => { if (!each.id) each.hidden = !isDone || (each.dataset.does ? !given.length : nothing !== ""); });
   byId("look-again").hidden = Boolean(current) || !isCutOff;
   rest(isDone);
@@ -138,7 +138,7 @@ function render() {
 function rest(isDone) {
   const unsent = [...unsettled].filter((each) => !each.isSent).length;
   const text = isCutOff ? "The questions could not be fetched."
-    : isDone ? nothing || (skipped.size ? "No other question is open." : "No question is open.")
+    : isDone ? nothing || (skips() || skipped.size ? "No other question is open." : "No question is open.")
       : unsent ? `Keeping ${counted(unsent, "answer")}: what is left may depend on ${unsent === 1 ? "it" : "them"}.` : "Looking for questions…";
   byId("resting-text").replaceChildren(...worded(text));
 }
@@ -148,10 +148,11 @@ function progress() {
   const faces = answers.reduce((sum, each) => sum + each.question.settles, 0);
   const parts = [`${answers.length} answered`, `${faces} ${faces === 1 ? "face" : "faces"} settled`];
   if (waiting) {
-    const counted = waiting.questions + waiting.unnamed - answers.length + waiting.at;
-    const open = current || unsettled.size ? Math.max(1, counted) : skipped.size;
+    const counted = waiting.questions + waiting.unnamed - given.length + waiting.at;
+    const open = current || unsettled.size ? Math.max(1, counted) : 0;
     parts.push(`${open} ${open === 1 ? "waits" : "wait"}`);
   }
+  if (skips()) parts.push(`${skips()} skipped`);
   byId("progress").textContent = parts.join(" · ");
 }
 
@@ -160,7 +161,8 @@ async function refresh() {
   sinceRefresh = 0;
   try {
     const found = await call("POST", "/candidates/refresh");
-    waiting = { ...found, at: given.filter((each) => !each.isSkipped && each.isSent).length };
+    const kept = given.filter((each) => each.isSent);
+    waiting = { ...found, at: kept.length, skips: kept.filter((each) => each.isSkipped).length };
     nothing = "";
   } catch (problem) {
     // A library in which there is nothing to ask about is none that fails.
@@ -229,10 +231,27 @@ function comeBack(kept, problem) {
   return true;
 }
 
+/** How many questions were skipped, in this sitting and before it. */
+function skips() {
+  return given.filter((each) => each.isSkipped).length + (waiting ? waiting.skipped - waiting.skips : 0);
+}
+
 function skip() {
+  const kept = { question: current, people: new Set(), isSkipped: true, isSent: false };
   skipped.add(current.id);
-  given.push({ question: current, people: new Set(), isSkipped: true });
+  given.push(kept);
+  outbox = outbox.then(() => sendSkip(kept, "skip"));
   next();
+}
+
+/** Keep that a question is skipped, or not any more: other visits know it, too. */
+async function sendSkip(kept, what) {
+  try {
+    await call("POST", `/candidates/${kept.question.id}/${what}`);
+    kept.isSent = what === "skip";
+  } catch (problem) {
+    if (problem.status !== 404) complain(problem);
+  }
 }
 
 /** Take the latest answer back, and ask its question again. */
@@ -252,7 +271,8 @@ function undo() {
   render();
   // Beside the field, the next key may take back the one before.
   if (!wasInField) field.blur();
-  if (!last.isSkipped) {
+  if (last.isSkipped) outbox = outbox.then(() => sendSkip(last, "ask-again"));
+  else {
     const place = given.length;
     unsettled.add(last);
     last.isSent = false;
@@ -308,7 +328,7 @@ function openField() {
   field.focus();
 }
 
-async function keepName(name, person) {
+async function keepName(name, person, { isMeant }) {
   if (!current || isAsking) return;
   if (!person && name.length === 1 && name < "\x7f") {
     field.value = "";
@@ -317,7 +337,7 @@ async function keepName(name, person) {
     else say("A name has two letters or more. Alone, s skips, u undoes, h hides.");
     return;
   }
-  if (person) {
+  if (isMeant) {
     answer("name", { name, into: true });
     return;
   }
@@ -355,12 +375,13 @@ async function askWhetherOne(name, problem) {
   byId("naming").hidden = true;
   byId("buttons").hidden = true;
   field.blur();
-  const other = await call("GET", `/clusters/person_${problem.personId}?limit=6`).catch(() => null);
-  if (other) {
-    const theirs = { ...question, kind: "same", asks: `Are both ${name}?`, items: [{ number: 1, name, personId: problem.personId, faces: other.faces, settles: 0, cosineSimilarity: null }] };
+  const facesOf = (person) => call("GET", `/clusters/person_${person}?limit=6`).catch(() => null);
+  const [mine, other] = await Promise.all([question.namelessId, problem.personId].map(facesOf));
+  if (mine && other) {
+    const theirs = { ...question, kind: "same", personId: question.namelessId, personName: null, faces: mine.faces, asks: `Are both ${name}?`, items: [{ number: 1, name, personId: problem.personId, faces: other.faces, settles: 0, cosineSimilarity: null }] };
     show(theirs, new Set(), () => {});
   }
-  const areOne = await ask(byId("taken"), problem.question);
+  const areOne = await ask(byId("taken"), problem.question, { yes: "Merge", no: "Use another name" });
   isAsking = false;
   if (areOne) {
     answer("name", { name, into: true });
@@ -390,9 +411,16 @@ byId("look-again").addEventListener("click", () => {
   fetchQuestions();
   if (!waiting) refresh();
 });
-byId("skipped-again").addEventListener("click", () => {
+byId("skipped-again").addEventListener("click", async () => {
+  await outbox;
+  try {
+    await call("POST", "/candidates/ask-again");
+  } catch (problem) {
+    return complain(problem);
+  }
   skipped.clear();
-  fetchQuestions();
+  for (const place of [...given.keys()].reverse()) if (given[place].isSkipped) given.splice(place, 1);
+  return refresh();
 });
 
 // Whoever leaves before all answers are sent is asked to wait.

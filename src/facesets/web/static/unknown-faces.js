@@ -1,7 +1,7 @@
 // Faces in no group: some are selected and named.
 
 import { call, complain, onKeys, say } from "./app.js";
-import { ask } from "./ask.js";
+import { askWhetherOne } from "./ask.js";
 import { completeNames } from "./complete.js";
 import { growing } from "./growing.js";
 
@@ -37,19 +37,19 @@ function prepare(item) {
   });
 }
 
-async function keep(name, person) {
+async function keep(name, _person, { isMeant } = {}) {
   // Enter again, before the first is answered, says nothing more.
   if (isSending) return;
   const chosen = selected();
   const body = { name, faceIds: chosen.map((box) => Number(box.value)), unassigned: true };
   try {
-    await send(chosen, { ...body, into: Boolean(person) });
+    await send(chosen, { ...body, into: Boolean(isMeant) });
   } catch (problem) {
     if (problem.kind !== "name-taken") {
       complain(problem);
       return;
     }
-    if (await ask(byId("asking"), problem.question)) await send(chosen, { ...body, into: true }).catch(complain);
+    if (await askWhetherOne(byId("asking"), problem, name)) await send(chosen, { ...body, into: true }).catch(complain);
     else {
       byId("name").focus();
       byId("name").select();
@@ -82,11 +82,10 @@ function move(event, by) {
 if (list) {
   growing(list, prepare);
   list.querySelectorAll("li").forEach(prepare);
-  completeNames(byId("name"), keep);
+  const take = completeNames(byId("name"), keep, { fresh: () => "Create" });
   byId("naming").addEventListener("submit", (event) => {
     event.preventDefault();
-    const name = byId("name").value.trim();
-    if (name && selected().length) keep(name, null);
+    if (selected().length) take();
   });
   byId("clear").addEventListener("click", clear);
   onKeys({

@@ -1,7 +1,7 @@
 // Groups without a name: one field each; Enter keeps the name and goes on to the next.
 
 import { call, complain, counted, onKeys, say, takeBack, worded } from "./app.js";
-import { ask } from "./ask.js";
+import { ask, askWhetherOne } from "./ask.js";
 import { completeNames } from "./complete.js";
 import { growing } from "./growing.js";
 import { isTooMany } from "./typing.js";
@@ -41,7 +41,7 @@ async function goOn(group, { by = 1, isArrow = false } = {}) {
   }
   following ??= by > 0 ? groups.find(isAsking) : undefined;
   if (!following) return;
-  (following.querySelector(".asking:not([hidden]) button") ?? fieldOf(following)).focus({ preventScroll: true });
+  (following.querySelector(".asking:not([hidden]) [data-safe]") ?? fieldOf(following)).focus({ preventScroll: true });
   following.scrollIntoView({ block: "nearest" });
 }
 
@@ -53,14 +53,14 @@ function address(group, what) {
   return `/clusters/${encodeURIComponent(group.dataset.cluster)}${what}`;
 }
 
-/** Keep what was said of a group: it is sent after what was said before. */
-function tell(group, what, body, done) {
+/** Keep what was said of a group: it is sent after what was said before, if it still holds then. */
+function tell(group, what, body, done, holds = () => true) {
   // A second click comes before the first is answered.
   if (group.matches(".busy, .done")) return;
   group.classList.add("busy");
   group.classList.remove("unkept");
   trouble(group, "");
-  outbox = outbox.then(() => send(group, what, body, done));
+  outbox = outbox.then(() => (holds() ? send(group, what, body, done) : undefined));
 }
 
 /** Send it, and show what became of the group. */
@@ -70,7 +70,10 @@ async function send(group, what, body, done) {
     finish(group, done(answer), answer.step);
   } catch (problem) {
     group.classList.remove("busy");
-    if (problem.kind === "name-taken") askWhetherOne(group, body.name, problem);
+    if (problem.kind === "name-taken") {
+      const question = (place, options) => askWhetherOne(place, problem, body.name, options);
+      askOfName(group, body.name, question, { into: true });
+    }
     else if (problem.kind === "changed") await lookAgain(group, problem);
     else {
       const isName = what === "/label";
@@ -97,10 +100,26 @@ async function lookAgain(group, problem) {
   finish(group, "Answered elsewhere meanwhile", null);
 }
 
-async function askWhetherOne(group, name, problem) {
-  const areOne = await ask(group.querySelector(".asking"), problem.question, { reach: "↑ and ↓ go here" });
-  if (areOne) {
-    tell(group, "/label", { name, into: true }, named);
+/** Name a group, unless there is somebody whom the name may mean, and who was not offered in time. */
+function nameGroup(group, name, isMeant, unseen) {
+  const before = outbox;
+  let isNew = true;
+  if (unseen) {
+    outbox = before.then(() => unseen).then((like) => {
+      if (!like) return;
+      isNew = false;
+      group.classList.remove("busy");
+      const question = (place, options) => ask(place, `${like.name} is there already. Make somebody new of the name ${name}?`, { yes: `Create “${name}”`, no: "Use another name", ...options });
+      askOfName(group, name, question, {});
+    });
+  }
+  tell(group, "/label", isMeant ? { name, into: true } : { name }, named, () => isNew);
+}
+
+/** Ask something about a name in the group's place; yes keeps it. */
+async function askOfName(group, name, question, more) {
+  if (await question(group.querySelector(".asking"), { reach: "↑ and ↓ go here" })) {
+    tell(group, "/label", { name, ...more }, named);
     goOn(group);
   } else {
     fieldOf(group).focus();
@@ -213,10 +232,10 @@ function prepare(group) {
     event.preventDefault();
     goOn(group, { by, isArrow: true });
   });
-  completeNames(field, (name, person) => {
-    tell(group, "/label", person ? { name, into: true } : { name }, named);
+  completeNames(field, (name, _person, { isMeant, unseen }) => {
+    nameGroup(group, name, isMeant, unseen);
     goOn(group);
-  });
+  }, { fresh: () => "Create", goesOn: true });
   group.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
   group.querySelector("[data-does=hide]").addEventListener("click", () => hide(group));
   group.querySelector("[data-does=all]").addEventListener("click", () => showAll(group));
