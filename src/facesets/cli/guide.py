@@ -135,7 +135,6 @@ GUIDE = {
     "people name": _entry(
         LIBRARY, 'facesets people name 1a2b3c4d "Anna Berg"', "facesets people name --face 812 Anna --into"
     ),
-    "people label": _entry(LIBRARY, "facesets people label 1a2b3c4d Anna"),
     "people rename": _entry(LIBRARY, 'facesets people rename Anna "Anna Berg"'),
     "people hide": _entry(LIBRARY, "facesets people hide 1a2b3c4d"),
     "people unhide": _entry(LIBRARY, "facesets people unhide 1a2b3c4d"),

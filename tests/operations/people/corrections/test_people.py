@@ -275,7 +275,7 @@ def test_the_face_that_shows_whoever_has_the_name_goes_on_showing_them_after_a_m
     naming.name(database, anna, "Anna", into=False, face=False, by=BY)
     shown = seen_person(database, UUID(anna)).card.face
     better = f"UPDATE face_detections SET quality = 0.99 WHERE person_id IN ('{ben}', '{cleo}')"
-    database.run(lambda connection: connection.execute(better.encode()) and None)
+    database.run(lambda connection: connection.execute(better.encode()))
     correcting.merge(database, [ben], "Anna", drop_names=False, by=BY)
     assert seen_person(database, UUID(anna)).card.face == shown
     # Who had no name goes by the other's.

@@ -1,10 +1,29 @@
-"""People without names who turn out to be somebody else, merged as a run may."""
+"""What goes with every merge: the portrait stays; and how a run merges people without names."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from uuid import UUID
 
-from facesets.store.postgres.people.person_edits import faces_of_person, give_faces, set_status
-from facesets.store.postgres.people.statements import are_kept_apart, hand_over, keep_person
+from facesets.store.postgres.people.people_pages import cards_of
+from facesets.store.postgres.people.person_edits import (
+    PersonState,
+    faces_of_person,
+    give_faces,
+    persons_of_faces,
+    set_status,
+)
+from facesets.store.postgres.people.statements import are_kept_apart, hand_over, keep_person, say_best
 from facesets.store.postgres.people.steps import Step
+
+
+@contextmanager
+def keeping_portrait(step: Step, person: PersonState, others: Sequence[PersonState] = ()) -> Iterator[None]:
+    """Let the face that shows whoever the name belongs to go on showing them, of those who become one."""
+    whose = next((state for state in (person, *others) if state.names), person)
+    face = next((card.face for card in cards_of(step.connection, [whose.id])), None)
+    yield
+    if face is not None and persons_of_faces(step.connection, [face])[face] == person.id:
+        say_best(step, face, person.id)
 
 
 def absorb(step: Step, person: UUID, target: UUID) -> bool:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.people.corrections import correcting
+from facesets.operations.people.corrections.absorbing import keeping_portrait
 from facesets.operations.people.corrections.contradictions import require_consistent
 from facesets.operations.people.corrections.correcting import (
     correcting_step,
     keep_known,
-    keeping_portrait,
 )
 from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.summary import PersonSummary, SaidSummary, kept_step, summary_of

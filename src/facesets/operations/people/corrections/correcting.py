@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
+from facesets.operations.people.corrections.absorbing import keeping_portrait
 from facesets.operations.people.corrections.contradictions import Statement, contradiction, require_consistent
 from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.summary import (
@@ -24,7 +25,6 @@ from facesets.operations.people.corrections.who import (
 )
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.people_pages import cards_of
 from facesets.store.postgres.people.person_edits import (
     PersonState,
     add_name,
@@ -47,7 +47,6 @@ from facesets.store.postgres.people.statements import (
     hand_over,
     keep_person,
     load_statements,
-    say_best,
     say_different,
     say_of_faces,
     say_of_pair,
@@ -121,16 +120,6 @@ def merge_into(
     lost = [f"{called(state)} {born[state.id]}" for state in others if born.get(state.id, kept) != kept]
     did += [f"born {kept} is kept, said was also: {', '.join(lost)}"] if lost else []
     return summary_of(connection, target.id, "; ".join(did), step)
-
-
-@contextmanager
-def keeping_portrait(step: Step, person: PersonState, others: Sequence[PersonState] = ()) -> Iterator[None]:
-    """Let the face that shows whoever the name belongs to go on showing them, of those who become one."""
-    whose = next((state for state in (person, *others) if state.names), person)
-    face = next((card.face for card in cards_of(step.connection, [whose.id])), None)
-    yield
-    if face is not None and persons_of_faces(step.connection, [face])[face] == person.id:
-        say_best(step, face, person.id)
 
 
 def merge_people(step: Step, others: Sequence[PersonState], target: PersonState, *, drop_names: bool) -> int:

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
+from facesets.operations.people.corrections.absorbing import keeping_portrait
 from facesets.operations.people.corrections.correcting import (
     correcting_step,
     keep_known,
-    keeping_portrait,
     merge_into,
     move_faces,
 )

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
+from facesets.operations.people.corrections.absorbing import keeping_portrait
 from facesets.operations.people.corrections.correcting import (
     EXEMPLARS,
     correcting_step,
     keep_apart,
     keep_known,
-    keeping_portrait,
     merge_people,
     move_faces,
     refuse_faces,
@@ -34,10 +34,8 @@ from facesets.store.postgres.people.candidates import (
     merged_with,
     note_answered_faces,
     note_answered_people,
-    note_asked_again,
-    note_skipped,
-    row_of_unnamed,
 )
+from facesets.store.postgres.people.open_candidates import note_asked_again, note_skipped, row_of_unnamed
 from facesets.store.postgres.people.person_edits import (
     exemplars,
     faces_of_cluster,

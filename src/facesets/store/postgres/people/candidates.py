@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 from uuid import UUID
 
-from psycopg import sql
-
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import copy_rows
 from facesets.store.postgres.people.changes import ChangedPeople
@@ -264,9 +262,8 @@ def replace_people_candidates(
                 AND (a.cluster_id IS NULL OR EXISTS (SELECT FROM clusters k WHERE k.id = a.cluster_id))
             ON CONFLICT (kind, person_id, coalesce(other_id::text, ''), coalesce(cluster_id, ''))
             DO UPDATE SET cosine_similarity = excluded.cosine_similarity, faces = excluded.faces,
-                uncertainty = excluded.uncertainty,
-                evidence = excluded.evidence || CASE WHEN c.evidence ? 'skipped'
-                    THEN jsonb_build_object('skipped', c.evidence -> 'skipped') ELSE '{}' END,
+                uncertainty = excluded.uncertainty, evidence = excluded.evidence
+                    || jsonb_strip_nulls(jsonb_build_object('skipped', c.evidence -> 'skipped')),
                 status = 'pending', answered_at = NULL, answered_in = NULL
             WHERE c.status = 'pending'
                 OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone)"""
@@ -291,52 +288,6 @@ def note_answered_people(connection: Connection, ids: Sequence[int], outcome: Ou
             WHERE id = ANY(%s::bigint[])""",
         (outcome, step, list(ids)),
     )
-
-
-def note_skipped(
-    connection: Connection, faces: Sequence[int], persons: Sequence[UUID], ids: Sequence[int]
-) -> None:
-    """Keep beside questions about faces and these people, and about people, that somebody skipped them.
-
-    What is kept is the similarity, or how many faces it is about: what has changed since is asked again.
-    """
-    connection.execute(
-        """UPDATE face_candidates
-            SET evidence = evidence || jsonb_build_object('skipped', cosine_similarity)
-            WHERE face_id = ANY(%s::bigint[]) AND person_id = ANY(%s::uuid[])""",
-        (list(faces), list(persons)),
-    )
-    connection.execute(
-        """UPDATE person_candidates SET evidence = evidence || jsonb_build_object('skipped', faces)
-            WHERE id = ANY(%s::bigint[])""",
-        (list(ids),),
-    )
-
-
-def note_asked_again(
-    connection: Connection, faces: Sequence[int] | None = None, ids: Sequence[int] | None = None
-) -> None:
-    """Let questions count as not skipped: those about these faces, and these about people, or all."""
-    for table, column, wanted in (("face_candidates", "face_id", faces), ("person_candidates", "id", ids)):
-        connection.execute(
-            sql.SQL(
-                """UPDATE {} SET evidence = evidence - 'skipped'
-                    WHERE evidence ? 'skipped' AND (%(wanted)s::bigint[] IS NULL OR {} = ANY(%(wanted)s))"""
-            ).format(sql.Identifier(table), sql.Identifier(column)),
-            {"wanted": None if wanted is None else list(wanted)},
-        )
-
-
-def row_of_unnamed(connection: Connection, person: UUID, faces: int) -> int:
-    """The row in which it is kept that somebody skipped who a person is: it pairs them with themselves."""
-    row = connection.execute(
-        """INSERT INTO person_candidates (kind, person_id, other_id, cosine_similarity, faces, uncertainty)
-            VALUES ('same', %s, %s, 1, %s, 0)
-            ON CONFLICT (kind, person_id, coalesce(other_id::text, ''), coalesce(cluster_id, ''))
-            DO UPDATE SET faces = excluded.faces RETURNING id""",
-        (person, person, faces),
-    )
-    return int(only_row(row)[0])
 
 
 def merged_with(connection: Connection, person: UUID) -> list[UUID]:

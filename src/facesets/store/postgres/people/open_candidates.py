@@ -6,9 +6,10 @@ from typing import LiteralString
 from uuid import UUID
 
 import numpy as np
+from psycopg import sql
 
 from facesets.records import Bool, Float32, Int64
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import FLOAT4, INT2, INT8, copy_out, distinct_uuids, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.people.candidates import FACE_KINDS, FaceCandidate, PeopleCandidate
@@ -141,3 +142,49 @@ def unnamed_people(connection: Connection, least: int, limit: int) -> list[tuple
         (least, limit),
     )
     return [(person, int(faces), is_skipped) for person, faces, is_skipped in rows]
+
+
+def note_skipped(
+    connection: Connection, faces: Sequence[int], persons: Sequence[UUID], ids: Sequence[int]
+) -> None:
+    """Keep beside questions about faces and these people, and about people, that somebody skipped them.
+
+    What is kept is the similarity, or how many faces it is about: what has changed since is asked again.
+    """
+    connection.execute(
+        """UPDATE face_candidates
+            SET evidence = evidence || jsonb_build_object('skipped', cosine_similarity)
+            WHERE face_id = ANY(%s::bigint[]) AND person_id = ANY(%s::uuid[])""",
+        (list(faces), list(persons)),
+    )
+    connection.execute(
+        """UPDATE person_candidates SET evidence = evidence || jsonb_build_object('skipped', faces)
+            WHERE id = ANY(%s::bigint[])""",
+        (list(ids),),
+    )
+
+
+def note_asked_again(
+    connection: Connection, faces: Sequence[int] | None = None, ids: Sequence[int] | None = None
+) -> None:
+    """Let questions count as not skipped: those about these faces, and these about people, or all."""
+    for table, column, wanted in (("face_candidates", "face_id", faces), ("person_candidates", "id", ids)):
+        connection.execute(
+            sql.SQL(
+                """UPDATE {} SET evidence = evidence - 'skipped'
+                    WHERE evidence ? 'skipped' AND (%(wanted)s::bigint[] IS NULL OR {} = ANY(%(wanted)s))"""
+            ).format(sql.Identifier(table), sql.Identifier(column)),
+            {"wanted": None if wanted is None else list(wanted)},
+        )
+
+
+def row_of_unnamed(connection: Connection, person: UUID, faces: int) -> int:
+    """The row in which it is kept that somebody skipped who a person is: it pairs them with themselves."""
+    row = connection.execute(
+        """INSERT INTO person_candidates (kind, person_id, other_id, cosine_similarity, faces, uncertainty)
+            VALUES ('same', %s, %s, 1, %s, 0)
+            ON CONFLICT (kind, person_id, coalesce(other_id::text, ''), coalesce(cluster_id, ''))
+            DO UPDATE SET faces = excluded.faces RETURNING id""",
+        (person, person, faces),
+    )
+    return int(only_row(row)[0])
