@@ -11,7 +11,7 @@ from tests.fixtures.library_people import add_like, add_person, cluster, face_of
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.corrections.naming import NameTaken
-from facesets.operations.people.lists.browsing import seen_person
+from facesets.operations.people.lists.browsing import about_person, seen_person
 from facesets.operations.people.lists.listing import people, person
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -264,7 +264,18 @@ def test_a_person_is_shown_with_the_clusters_and_with_who_resembles_them_most(li
     nearest = shown.nearest[0]
     assert nearest.person == who_is(library, "annika-0-0")[:8]
     assert nearest.cosine_similarity > 0.3
-    assert person(library.database, nearest.person, faces=0).nearest[0].person == anna[:8]
+    # Ben and Cleo are as strange to Anna as people are: nobody asks whether they are her.
+    assert len(shown.nearest) == 1
+    assert [each.person for each in person(library.database, nearest.person, faces=0).nearest] == [anna[:8]]
+
+
+def test_nobody_resembles_a_person_whom_all_others_resemble_as_strangers_do(library: Library) -> None:
+    add_like(library, "annika", "anna", 0.22, 3)
+    cluster(library, method="components")
+    anna = who_is(library, "anna-0-0")
+    people(library.database, status="active", unnamed=False, sort="faces")
+    assert person(library.database, anna, faces=0).nearest == []
+    assert about_person(library.database, UUID(anna)).nearest == []
 
 
 def test_the_face_that_shows_whoever_has_the_name_goes_on_showing_them_after_a_merge(

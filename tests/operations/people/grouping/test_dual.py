@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.heads import confusing_head, use
-from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
+from tests.fixtures.library_people import add_like, add_person, cluster, face_of, rows, who_is
 
 from facesets.cli.cluster_dual import cluster_lines
 from facesets.errors import WrongUsage
@@ -282,14 +282,18 @@ def test_plain_cluster_makes_people_of_unknown_clusters(library: Library) -> Non
     assert cluster_of(library, "ben-0-0") == "unknown_cluster_1"
 
 
-def test_a_cluster_is_shown_with_whom_it_is_nearest_to(library: Library) -> None:
+def test_a_cluster_is_shown_with_whom_it_resembles_more_than_strangers_do(library: Library) -> None:
+    add_like(library, "annika", "anna", 0.5, 7)
     run(library)
-    shown = person(library.database, "unknown_cluster_1", faces=20)
-    assert (shown.person.id, shown.person.faces, shown.person.photos) == ("unknown_cluster_1", 6, 6)
+    alike = person(library.database, str(cluster_of(library, "annika-0-0")), faces=0).cluster
+    assert alike is not None
+    assert [each.name for each in alike.nearest] == ["Anna"]
+    assert "Anna" in cluster_lines(alike)[-1]
+    ben = str(cluster_of(library, "ben-0-0"))
+    shown = person(library.database, ben, faces=20)
+    assert (shown.person.id, shown.person.faces, shown.person.photos) == (ben, 6, 6)
     assert len(shown.shown) == 6
     assert shown.cluster is not None
     assert shown.cluster.medoid in {face.id for face in shown.shown}
-    assert [each.name for each in shown.cluster.nearest] == ["Anna"]
-    lines = cluster_lines(shown.cluster)
-    assert lines[0] == "verified   -"
-    assert "Anna" in lines[-1]
+    assert shown.cluster.nearest == []
+    assert cluster_lines(shown.cluster)[0] == "verified   -"

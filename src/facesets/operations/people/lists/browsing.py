@@ -8,6 +8,7 @@ from uuid import UUID
 from facesets.errors import NotFound
 from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.who import folded, require_person, without_accents
+from facesets.operations.people.lists.alike import people_like_person
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_pages import (
@@ -28,7 +29,6 @@ from facesets.store.postgres.people.person_faces import (
     shown_faces,
     spread_of,
 )
-from facesets.store.postgres.people.person_neighbours import nearest_people
 from facesets.store.postgres.people.person_totals import refresh_totals
 from facesets.store.postgres.people.photo_faces import (
     FaceFacts,
@@ -188,7 +188,7 @@ class AboutPerson:
     said : int
         How much was said in all.
     nearest : list of (person, cosine similarity)
-        Who resembles them most.
+        Who resembles them most, of those who do more than strangers.
     age : PersonAge
         When they were born, and of which sex.
     """
@@ -206,7 +206,7 @@ def about_person(database: Database, person: UUID) -> AboutPerson:
 
     def work(connection: Connection) -> AboutPerson:
         found = require_person(connection, person).id
-        similar = nearest_people(connection, found, _NEAREST)
+        similar = people_like_person(connection, found, _NEAREST)
         cards = {card.id: card for card in cards_of(connection, [found, *(other for other, _ in similar)])}
         said = load_statements(connection)
         ours: list[Statement] = [

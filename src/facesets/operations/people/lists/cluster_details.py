@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from facesets.operations.people.corrections.who import called, require_person, short
-from facesets.operations.people.training.heads import active_head
+from facesets.operations.people.lists.alike import people_like
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import detector_of_face
 from facesets.store.postgres.people.clusters import find_cluster, fresh_centers
-from facesets.store.postgres.people.prototypes import fresh_prototypes
+from facesets.store.postgres.people.prototypes import refresh_prototypes
 
 _NEAREST = 3
 
 
 @dataclass(frozen=True, slots=True)
 class NearPerson:
-    """Somebody a cluster is like, by cosine similarity to the nearest of their prototypes."""
+    """Somebody a person or a cluster is like, by the cosine similarity of the nearest two centroids."""
 
     person: str
     name: str
@@ -45,6 +46,14 @@ class ClusterDetails:
     nearest: list[NearPerson] = field(default_factory=list)
 
 
+def near_people(connection: Connection, found: Sequence[tuple[UUID, float]]) -> list[NearPerson]:
+    """People as `people_like` finds them, with what to call them."""
+    return [
+        NearPerson(short(other), called(require_person(connection, other)), similarity)
+        for other, similarity in found
+    ]
+
+
 def cluster_details(connection: Connection, cluster: str, faces: Sequence[int]) -> ClusterDetails:
     """What is known of a cluster with these faces."""
     detector = detector_of_face(connection, faces[0])
@@ -52,19 +61,10 @@ def cluster_details(connection: Connection, cluster: str, faces: Sequence[int]) 
     row = find_cluster(connection, cluster)
     if row is None:
         return ClusterDetails()
-    nearest = []
-    if len(centers.ids):
-        known = fresh_prototypes(connection, detector)
-        head = active_head(connection, detector.model_id)
-        stands, middle = known.embedding, centers.centroid
-        if head is not None:
-            stands, middle = head.project(stands), head.project(middle)
-        best: dict[int, float] = {}
-        for person, similarity in zip(known.person.tolist(), (stands @ middle[0]).tolist(), strict=True):
-            best[person] = max(similarity, best.get(person, -1.0))
-        for person in sorted(best, key=lambda each: -best[each])[:_NEAREST]:
-            state = require_person(connection, known.persons[person])
-            nearest.append(NearPerson(short(state.id), called(state), round(best[person], 4)))
+    refresh_prototypes(connection, detector)
+    nearest = near_people(
+        connection, people_like(connection, detector, centers.centroid, len(faces), _NEAREST)
+    )
     return ClusterDetails(
         row.birth_lambda, row.persistence, row.stability, row.epsilon, row.medoid, row.verified, nearest
     )

@@ -8,8 +8,14 @@ from uuid import UUID
 import numpy as np
 
 from facesets.operations.people.corrections.statement_words import describing
-from facesets.operations.people.corrections.who import called, find, require_person, short
-from facesets.operations.people.lists.cluster_details import ClusterDetails, NearPerson, cluster_details
+from facesets.operations.people.corrections.who import find, require_person
+from facesets.operations.people.lists.alike import people_like_person
+from facesets.operations.people.lists.cluster_details import (
+    ClusterDetails,
+    NearPerson,
+    cluster_details,
+    near_people,
+)
 from facesets.store.postgres.bodies import count_bodies
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
@@ -24,7 +30,7 @@ from facesets.store.postgres.people.people_list import (
     vectors_of,
 )
 from facesets.store.postgres.people.person_ages import PersonAge, ages_of
-from facesets.store.postgres.people.person_neighbours import OwnCluster, clusters_of_person, nearest_people
+from facesets.store.postgres.people.person_neighbours import OwnCluster, clusters_of_person
 from facesets.store.postgres.people.person_totals import refresh_totals
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.statements import load_statements
@@ -55,7 +61,7 @@ class PersonDetails:
     clusters : list of OwnCluster
         Which the faces are in.
     nearest : list of NearPerson
-        Who resembles this person most.
+        Who resembles this person most, of those who do more than strangers.
     age : PersonAge or None
         When the person was born, and of which sex; None for a cluster.
     bodies : int
@@ -123,10 +129,7 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
             list(map(describing(connection), ours)),
             faces_of(connection, state.id, faces),
             clusters=clusters_of_person(connection, state.id),
-            nearest=[
-                NearPerson(short(other), called(require_person(connection, other)), similarity)
-                for other, similarity in nearest_people(connection, state.id, _NEAREST)
-            ],
+            nearest=near_people(connection, people_like_person(connection, state.id, _NEAREST)),
             age=ages_of(connection, [state.id])[state.id],
             bodies=count_bodies(connection, state.id),
         )

@@ -16,7 +16,9 @@ def faces_per_person(connection: Connection, detector: DetectorRow, persons: Seq
     """How many faces each had when their prototypes were made."""
     counted: dict[UUID, int] = dict(
         connection.execute(
-            "SELECT person_id, faces FROM prototype_sources WHERE model_id = %s", (detector.model_id,)
+            """SELECT person_id, faces FROM prototype_sources
+                WHERE model_id = %s AND person_id = ANY(%s::uuid[])""",
+            (detector.model_id, list(persons)),
         ).fetchall()
     )
     return np.array([counted.get(person, 0) for person in persons], np.int64)

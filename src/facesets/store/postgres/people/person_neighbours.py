@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.models import DetectorRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,22 +16,23 @@ class OwnCluster:
     faces: int
 
 
-def nearest_people(connection: Connection, person: UUID, limit: int) -> list[tuple[UUID, float]]:
-    """The active people nearest to one, and the similarity of the nearest two of their kept centroids."""
+def nearest_people(
+    connection: Connection, detector: DetectorRow, vectors: Float32, limit: int, but: UUID | None = None
+) -> list[UUID]:
+    """The active people whose kept centroids are nearest to any of some vectors; `but` is none of them."""
     rows = connection.execute(
         # OFFSET 0: similarities go on, not the vectors, which would be sorted on disk.
-        """SELECT p.id, round(max(q.similarity)::numeric, 4)::float8
+        """SELECT p.id
             FROM (SELECT q.person_id, -(q.embedding <#> mine.embedding) AS similarity
-                    FROM person_prototypes mine JOIN person_prototypes q
-                        ON q.model_id = mine.model_id AND q.kind = 'centroid'
-                            AND q.person_id <> mine.person_id
-                            AND vector_dims(q.embedding) = vector_dims(mine.embedding)
-                    WHERE mine.person_id = %s AND mine.kind = 'centroid' OFFSET 0) AS q
+                    FROM unnest(%s::vector[]) AS mine (embedding) JOIN person_prototypes q
+                        ON q.model_id = %s AND q.kind = 'centroid'
+                            AND q.person_id IS DISTINCT FROM %s::uuid
+                            AND vector_dims(q.embedding) = vector_dims(mine.embedding) OFFSET 0) AS q
                 JOIN persons p ON p.id = q.person_id AND p.status = 'active'
-            GROUP BY p.id ORDER BY 2 DESC, p.id LIMIT %s""",
-        (person, limit),
+            GROUP BY p.id ORDER BY max(q.similarity) DESC, p.id LIMIT %s""",
+        ([str(vector.tolist()) for vector in vectors], detector.model_id, but, limit),
     )
-    return rows.fetchall()
+    return [person for (person,) in rows]
 
 
 def clusters_of_person(connection: Connection, person: UUID) -> list[OwnCluster]:

@@ -1,0 +1,75 @@
+"""The people whom somebody resembles, as far as the resemblance means anything in this library."""
+
+from uuid import UUID
+
+import numpy as np
+
+from facesets.clustering.questions import mean_vectors
+from facesets.operations.people.review.looking import calibration_of
+from facesets.operations.people.training.heads import active_head
+from facesets.records import Float32
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.models import DetectorRow, usual_detector
+from facesets.store.postgres.people.cluster_means import faces_per_person
+from facesets.store.postgres.people.person_neighbours import nearest_people
+from facesets.store.postgres.people.prototypes import kept_prototypes
+
+_COMPARED = 50
+"""Whom a projection head makes the most similar is among so many who are so without it."""
+
+
+def people_like_person(connection: Connection, person: UUID, limit: int) -> list[tuple[UUID, float]]:
+    """As `people_like`, of the others for a person, by the centroids that are kept."""
+    detector = usual_detector(connection)
+    if detector is None:
+        return []
+    mine = kept_prototypes(connection, detector, [person], exemplars=False)
+    faces = int(faces_per_person(connection, detector, [person])[0])
+    return people_like(connection, detector, mine.embedding, faces, limit, but=person)
+
+
+def people_like(
+    connection: Connection,
+    detector: DetectorRow,
+    centroids: Float32,
+    faces: int,
+    limit: int,
+    *,
+    but: UUID | None = None,
+) -> list[tuple[UUID, float]]:
+    """The active people most similar to some faces, of those who are more similar than strangers are.
+
+    Parameters
+    ----------
+    centroids : float32 array of shape (k, d)
+        What stands for the faces, of unit length; several for different years.
+    faces : int
+        How many these stand for.
+    but : UUID, optional
+        A person to leave out.
+
+    Returns
+    -------
+    list of (person, cosine similarity)
+        Of the nearest two centroids. Whether that is more than strangers have is judged by the mean
+        similarity of the faces, which is lower the more these differ.
+    """
+    near = nearest_people(connection, detector, centroids, _COMPARED, but)
+    if not near:
+        return []
+    head = active_head(connection, detector.model_id)
+    measured = calibration_of(connection, detector, head)
+    known = kept_prototypes(connection, detector, near, exemplars=False)
+    theirs = known.embedding
+    if head is not None:
+        centroids, theirs = head.project(centroids), head.project(theirs)
+    of_people = faces_per_person(connection, detector, known.persons)
+    ours = mean_vectors(centroids, np.full(len(centroids), faces), measured)
+    mean = mean_vectors(theirs, of_people[known.person], measured) @ ours.T
+    means_something = (mean >= measured.strangers).any(axis=1)
+    best: dict[UUID, float] = {}
+    for place in np.flatnonzero(means_something).tolist():
+        person = known.persons[int(known.person[place])]
+        best[person] = max(float((theirs[place] @ centroids.T).max()), best.get(person, -1.0))
+    found = sorted(best.items(), key=lambda each: (-each[1], each[0]))
+    return [(person, round(similarity, 4)) for person, similarity in found[:limit]]
