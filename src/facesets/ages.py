@@ -1,4 +1,4 @@
-"""How old people are."""
+"""How old people are, and how guesses of that are said."""
 
 from dataclasses import dataclass
 
@@ -9,3 +9,12 @@ class AgeRange:
 
     youngest: int
     oldest: int
+
+
+_COARSE_FROM = 10
+
+
+def about(years: float) -> str:
+    """How old a model takes somebody to be, in words: to five years, of children to one."""
+    rounded = 5 * round(years / 5) if years >= _COARSE_FROM else max(1, round(years))
+    return f"about {rounded}"

@@ -13,6 +13,7 @@ from facesets.operations.people.forgetting.forget import forget
 from facesets.progress import SilentProgress
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from tests.fixtures.aged_people import look
 from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_person, face_of, forget_prototypes, rows, who_is
 from tests.fixtures.program import run
@@ -309,3 +310,24 @@ def test_on_a_terminal_forgetting_is_asked_about(
         screen.expect("This cannot be undone")
         assert screen.end() == status, screen.text
     assert len(rows(library.database, "SELECT FROM persons")) == left
+
+
+def test_what_a_model_guesses_of_age_and_sex_is_said_so_and_only_where_asked(
+    library: Library, library_url: str
+) -> None:
+    def say(*words: object) -> str:
+        return run(*words, "--database", library_url).out
+
+    look(library, "anna", 1960, male=0.95)
+    look(library, "ben", 1960, [8, 30, 61])
+    anna, ben = (who_is(library, f"{name}-0-0") for name in ("anna", "ben"))
+    assert re.search(r"^looks born uncertain, by 3 dated faces", say("people", "show", ben), re.MULTILINE)
+    shown = say("people", "show", anna)
+    assert "male" not in shown
+    assert re.search(
+        r"^sex +male, a model's guess by the faces$", say("people", "show", anna, "--guesses"), re.MULTILINE
+    )
+    photo = say("show", "/ben-0-0.jpg")
+    assert not re.search(r"about|male|sex", photo)
+    guessed = say("show", "/ben-0-0.jpg", "--guesses").partition("guessed by a model")[2]
+    assert re.match(r"\s+face \d+ +about 8, sex male\n", guessed)

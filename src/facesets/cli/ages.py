@@ -1,15 +1,19 @@
 """How old people are, in words."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.store.postgres.people.person_ages import PersonAge
 
+Guesses = Annotated[bool, Option("Also print the age and the sex that a model guesses from the faces.")]
+SEXES = {"M": "male", "F": "female", "U": "unknown"}
 
-def age_lines(age: "PersonAge | None") -> list[tuple[str, str]]:
-    """When somebody was born, and of which sex, as lines of a table; none where nothing is known."""
+
+def age_lines(age: "PersonAge | None", *, guesses: bool) -> list[tuple[str, str]]:
+    """When somebody was born, as far as that is known, as lines of a table; with `guesses` their sex, too."""
     if age is None:
         return []
     lines = []
@@ -17,10 +21,8 @@ def age_lines(age: "PersonAge | None") -> list[tuple[str, str]]:
         lines.append(("born", f"{age.said} (said)"))
     if age.birth_year is not None:
         faces = counted(age.dated_faces, "dated face")
-        lines.append(
-            ("looks born", f"about {age.birth_year:.0f}, by {faces} that spread {age.spread:.1f} years")
-        )
-    if age.sex_probability is not None:
-        sex = {"M": "male", "F": "female", "U": "unknown"}[age.sex]
-        lines.append(("sex", f"{sex} (probability {age.sex_probability:.2f}, by the faces)"))
+        year = f"about {age.birth_year:.0f}" if age.faces_agree else "uncertain"
+        lines.append(("looks born", f"{year}, by {faces} that spread {age.spread:.1f} years"))
+    if guesses and age.sex_probability is not None:
+        lines.append(("sex", f"{SEXES[age.sex]}, a model's guess by the faces"))
     return lines

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesets.cli import console
-from facesets.cli.ages import age_lines
+from facesets.cli.ages import Guesses, age_lines
 from facesets.cli.cluster_dual import cluster_lines, near_lines
 from facesets.cli.opening import opened_library, work_on_library
 from facesets.cli.params import DatabaseOption
@@ -67,6 +67,7 @@ def show(
     database: DatabaseOption = None,
     faces: Annotated[int, Option("How many of the best faces to list.", least=0)] = 0,
     sheet: Annotated[Path | None, Option("Draw the best faces into a picture.", metavar="FILE.png")] = None,
+    guesses: Guesses = False,
 ) -> None:
     """Show one person, or a cluster: totals, how alike the faces are, what was said, and faces."""
     from facesets.operations.people.lists.listing import person as run
@@ -80,11 +81,11 @@ def show(
     if empty:
         drawn = counted(min(len(found.shown), SHOWN), "face")
         console.notice(f"{empty} of {drawn} are empty: their photos cannot be read. Are they mounted?")
-    lines = _lines(found, faces) + ([f"Drawn into {printable(sheet)}."] if sheet else [])
+    lines = _lines(found, faces, guesses=guesses) + ([f"Drawn into {printable(sheet)}."] if sheet else [])
     console.show(found, lines, asked_for=True)
 
 
-def _lines(found: "PersonDetails", faces: int) -> list[str]:
+def _lines(found: "PersonDetails", faces: int, *, guesses: bool) -> list[str]:
     line = found.person
     rows = [
         ("id", line.id),
@@ -95,7 +96,7 @@ def _lines(found: "PersonDetails", faces: int) -> list[str]:
         ("from, to", f"{line.first or '-'}, {line.last or '-'}"),
         ("spread", "-" if found.spread is None else f"{found.spread:.3f} mean cosine distance to their mean"),
     ]
-    rows += age_lines(found.age)
+    rows += age_lines(found.age, guesses=guesses)
     lines = [f"{name:<10} {value}" for name, value in rows]
     lines += [f"{'said':<10} {said}" for said in found.statements]
     lines += [f"{'cluster':<10} {each.cluster} ({counted(each.faces, 'face')})" for each in found.clusters]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.ages import Guesses
 from facesets.cli.opening import opened_store
 from facesets.cli.params import DatabaseOption
 from facesets.cli.wording import worded
@@ -34,6 +35,7 @@ def show(
         ),
     ] = None,
     database: DatabaseOption = None,
+    guesses: Guesses = False,
 ) -> None:
     """Show what is in a cache, in the library or in a manifest, or all that is known of one photo."""
     from facesets.cli.results import refuse_several_results
@@ -46,7 +48,7 @@ def show(
     if path is not None and group is None and means_photo(str(path)):
         from facesets.cli.show_photo import show_of_library
 
-        show_of_library(database, str(path))
+        show_of_library(database, str(path), guesses=guesses)
         console.finish()
         return
     if path is not None:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from facesets.ages import about
 from facesets.cli import console
+from facesets.cli.ages import SEXES
 from facesets.cli.opening import opened_library
 from facesets.files import printable
 
@@ -21,28 +23,31 @@ _UNITS = {
 }
 
 
-def show_of_library(database: str | None, text: str) -> None:
+def show_of_library(database: str | None, text: str, *, guesses: bool) -> None:
     """Print what the library knows of the photo of a path or a hash; errors as `show_photo`."""
     from facesets.operations.library.show_photo import show_photo
     from facesets.store.postgres.library import Library
 
     with opened_library(database) as session:
         photo = show_photo(Library(session), text)
-    console.show(photo, list(_parts(photo)), asked_for=True)
+    console.show(photo, list(_parts(photo, guesses=guesses)), asked_for=True)
 
 
-def _parts(photo: "ShownPhoto") -> Iterator[str]:
+def _parts(photo: "ShownPhoto", *, guesses: bool) -> Iterator[str]:
     facts = [("path", printable(each.path), f"{each.size} bytes") for each in photo.paths]
     facts += [("content", photo.sha256, ""), ("size", f"{photo.width} x {photo.height}", "pixels")]
     facts += [("taken", photo.taken or "unknown", ""), ("added", photo.added_at, "")]
     yield console.table(("photo", "", ""), facts)
     for stage, found in photo.found.items():
-        rows = list(
-            _tags(found) if stage == "tags" else _each(found) if isinstance(found, list) else _rows(found)
-        )
+        if stage == "attributes":
+            rows = list(_guesses(found)) if guesses else []
+        elif stage == "tags":
+            rows = list(_tags(found))
+        else:
+            rows = list(_each(found) if isinstance(found, list) else _rows(found))
         if rows:
             yield ""
-            yield console.table((stage, ""), rows)
+            yield console.table(("guessed by a model" if stage == "attributes" else stage, ""), rows)
     yield ""
     yield console.table(
         ("stage", "state", "ended", "version", "reason"),
@@ -51,11 +56,12 @@ def _parts(photo: "ShownPhoto") -> Iterator[str]:
     if photo.faces:
         yield ""
         yield console.table(
-            ("face", "person", "by", "quality", "norm", "box"),
+            ("face", "person", "age", "by", "quality", "norm", "box"),
             [
                 (
                     f.face,
                     printable(f.name) or f.person[:8] or "-",
+                    f.age or "-",
                     f.assigned_by or "-",
                     f"{f.quality:.2f}",
                     "-" if f.norm is None else f"{f.norm:.1f}",
@@ -64,6 +70,12 @@ def _parts(photo: "ShownPhoto") -> Iterator[str]:
                 for f in photo.faces
             ],
         )
+
+
+def _guesses(found: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """How old each face looks to a model, and of which sex."""
+    for each in found:
+        yield f"face {each['face']}", f"{about(each['age'])}, sex {SEXES[each['sex']]}"
 
 
 def _tags(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

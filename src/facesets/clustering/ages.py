@@ -27,6 +27,9 @@ LEAST_SPREAD_YEARS = 5.0
 CONTRADICTS_SPREADS = 3.0
 """A face that is off by more is unlikely to be the person."""
 
+MOST_SPREAD_YEARS = 10.0
+"""Where the faces of a person give birth years that are further apart, they do not agree on any."""
+
 _SUREST = 0.99
 """Most that a single face counts for: networks are surer than they are right."""
 

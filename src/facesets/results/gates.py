@@ -101,7 +101,9 @@ def _age_gate(name: str, sign: str) -> Gate:
         age = np.full(len(faces), np.nan, np.float32) if faces.age is None else faces.age
         return np.nan_to_num(age, nan=_NO_AGE[name])
 
-    return Gate(name, "age {}", sign, measure=measure, limit=lambda options: getattr(options, name, None))
+    return Gate(
+        name, "guessed age {}", sign, measure=measure, limit=lambda options: getattr(options, name, None)
+    )
 
 
 MIN_AGE = _age_gate("min_age", "<")
@@ -110,7 +112,7 @@ AGE_GATES = (MIN_AGE, MAX_AGE)
 ASKED_GATES = (MIN_NORM, *AGE_GATES)
 """Those that a face meets only where somebody asks for them."""
 
-AGE_SPREADS = Gate("age_spreads", "age off by {}", ">", limit=lambda options: options.age_spreads)
+AGE_SPREADS = Gate("age_spreads", "guessed age off by {}", ">", limit=lambda options: options.age_spreads)
 """Of faces that look older or younger than the others of their set were on that day."""
 
 OUTLIER = Gate(

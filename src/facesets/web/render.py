@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from facesets import __version__
+from facesets.ages import about
 from facesets.files import name_parts, printable
 from facesets.imaging.metadata.record import exposure
 from facesets.plurals import counted
@@ -82,6 +83,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["about"] = about
     environment.filters["commands"] = commands
     environment.filters["counted"] = _counted
     environment.filters["exposure"] = exposure

@@ -19,7 +19,12 @@ from facesets.operations.options.stages import STAGES
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.image_paths import reasons_at
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.photo_faces import LibraryPhoto, faces_on_photo, find_photo
+from facesets.store.postgres.people.photo_faces import (
+    LibraryPhoto,
+    ages_on_photo,
+    faces_on_photo,
+    find_photo,
+)
 from facesets.store.postgres.photo_parts import (
     contents_at,
     contents_beginning,
@@ -53,12 +58,16 @@ class PhotoStage:
 
 @dataclass(frozen=True, slots=True)
 class PhotoFace:
-    """A face on a photo; its box is left, top, right and bottom in pixels of the upright picture.
+    """A face on a photo.
 
     Attributes
     ----------
+    box : tuple of float
+        Left, top, right and bottom in pixels of the upright picture.
     norm : float or None
         Length of the embedding before it was scaled to 1: how much the face shows; None where unknown.
+    age : str
+        How old its person was, in words, as far as more than this face says it; else empty.
     """
 
     face: int
@@ -68,6 +77,7 @@ class PhotoFace:
     person: str
     name: str
     assigned_by: str
+    age: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +173,7 @@ def _photo(connection: Connection, sha256: str) -> LibraryPhoto:
 def _shown(connection: Connection, sha256: str) -> ShownPhoto:
     photo = _photo(connection, sha256)
     found, norms = parts_of_photo(connection, photo.id), norms_on_photo(connection, photo.id)
+    aged = ages_on_photo(connection, photo)
     return ShownPhoto(
         photo.sha256,
         [PhotoPath(path, size) for path, size in photo.paths],
@@ -181,6 +192,7 @@ def _shown(connection: Connection, sha256: str) -> ShownPhoto:
                 "" if face.person is None else str(face.person),
                 face.person_name,
                 face.assigned_by,
+                "" if face.person is None else aged[face.person],
             )
             for face in faces_on_photo(connection, photo.id, limit=_MOST_FACES)
         ],

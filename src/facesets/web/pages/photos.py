@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from facesets.operations.people.lists.browsing import photo_page, seen_person
 from facesets.operations.people.review.explaining import explain
+from facesets.store.postgres.people.photo_faces import facts_of_faces
 from facesets.store.postgres.photo_parts import parts_of_photo
 from facesets.web.api.faces import FaceId
 from facesets.web.render import Part, render, render_part
@@ -45,6 +46,7 @@ def why(request: Request, site: SiteDep, photo: PhotoId, face: FaceId, part: Par
     with site.library() as session:
         site.prototypes.refresh(session)
         found = explain(session, face, has_prototypes=True)
+        facts = session.run(facts_of_faces, [face])
     return render_part(
         request,
         "photo_why.html",
@@ -53,6 +55,7 @@ def why(request: Request, site: SiteDep, photo: PhotoId, face: FaceId, part: Par
         back=f"/photos/{photo}#face-{face}",
         back_to="The photo",
         why=found,
+        guessed=facts[0] if facts else None,
         face={"id": face, "sha256": photo},
         verdict=worded(found.verdict),
     )

@@ -55,7 +55,7 @@ function words(question) {
   return {
     near: number > 1 ? `Are these ${number} faces ${name}?` : `Is this ${name}?`,
     far: number > 1 ? `Are these ${number} faces really ${name}?` : `Is this really ${name}?`,
-    age: number > 1 ? `Are these ${number} faces really ${name}? Their ages do not fit.` : `Is this really ${name}? The face ${item?.note}.`,
+    age: number > 1 ? `Are these ${number} faces really ${name}? Their guessed ages do not fit.` : `Is this really ${name}? The face ${item?.note}.`,
     import: number > 1 ? `Are these ${number} faces ${name}, as other programs say?` : `Is this ${name}? ${item?.note}.`,
     same: number > 1 ? `Are these ${number} people all ${name}?` : areNamed ? `Are ${name} and ${other} one person?` : "Are these one person?",
     split: `Is ${question.personName ?? "this"} two people? The ${counted(item?.settles ?? 0, "face")} on the right may be somebody else.`,

@@ -49,11 +49,12 @@ def make_a_child(library: Library, place: int = 7) -> int:
 def test_a_child_among_the_faces_of_an_adult_is_asked_about_in_words(library: Library) -> None:
     face = make_a_child(library)
     (question,) = questions(library)
+    expected = FIRST_YEAR + 7 - BORN
     assert (
-        question.text == f"Is face {face} really Anna? The face looks 6, {FIRST_YEAR + 7 - BORN} is expected."
+        question.text == f"Is face {face} really Anna? The face looks about 6, about {expected} is expected."
     )
     (item,) = question.items
-    assert (item.note, item.faces, item.settles) == ("looks 6, 47 is expected", [face], 1)
+    assert (item.note, item.faces, item.settles) == ("looks about 6, about 47 is expected", [face], 1)
     assert item.cosine_similarity > 0.5
     assert draw_question(library.database, question).startswith(b"\x89PNG")
 
@@ -88,7 +89,7 @@ def test_yes_keeps_the_face_and_it_is_not_asked_about_again(library: Library) ->
 def test_several_are_asked_about_together_and_one_of_them_may_be_right(library: Library) -> None:
     wrong, right = make_a_child(library, 6), make_a_child(library, 7)
     (question,) = questions(library)
-    assert question.text == "Are these 2 faces really Anna? Their ages do not fit."
+    assert question.text == "Are these 2 faces really Anna? Their guessed ages do not fit."
     (number,) = [item.number for item in question.items if item.faces == [right]]
     answer(library.database, question.id, "no", by=BY, but=[number])
     assert (who_is(library, "anna-0-6"), who_is(library, "anna-0-7")) == ("", who_is(library, "anna-0-0"))
@@ -101,7 +102,7 @@ def test_what_a_human_says_of_the_birth_decides_which_faces_are_asked_about(libr
     assert questions(library) == []
     make_a_child(library, 3)
     set_birth(library.database, "Anna", Birth(1951), by=BY, today=date(2024, 1, 1))
-    assert [each.items[0].note for each in questions(library)] == ["looks 6, 42 is expected"]
+    assert [each.items[0].note for each in questions(library)] == ["looks about 6, about 42 is expected"]
 
 
 def test_few_faces_and_photos_without_dates_are_not_asked_about(library: Library) -> None:

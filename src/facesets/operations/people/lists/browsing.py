@@ -33,6 +33,7 @@ from facesets.store.postgres.people.person_totals import refresh_totals
 from facesets.store.postgres.people.photo_faces import (
     FaceFacts,
     LibraryPhoto,
+    ages_on_photo,
     faces_on_photo,
     find_photo,
     people_on_photo,
@@ -243,6 +244,8 @@ class BrowsedPhoto:
     ----------
     versions : mapping of UUID to int
         Of the people on it, to be said with changes.
+    ages : mapping of UUID to str
+        How old those people were on that day, in words; empty where that is not known.
     newer, older : str or None
         Content of the photos of the person that one came from.
     """
@@ -250,6 +253,7 @@ class BrowsedPhoto:
     photo: LibraryPhoto
     faces: Sequence[FaceFacts]
     versions: dict[UUID, int]
+    ages: dict[UUID, str]
     newer: str | None
     older: str | None
     tags: PhotoTags
@@ -264,7 +268,8 @@ def photo_page(database: Database, sha256: str, person: UUID | None = None) -> B
         versions = versions_of_people(connection, people_on_photo(connection, photo.id))
         faces = faces_on_photo(connection, photo.id, limit=_MOST_FACES)
         newer, older = (None, None) if person is None else photos_beside(connection, photo.id, person)
-        return BrowsedPhoto(photo, faces, versions, newer, older, of_image(connection, photo.id))
+        ages = ages_on_photo(connection, photo)
+        return BrowsedPhoto(photo, faces, versions, ages, newer, older, of_image(connection, photo.id))
 
     return database.run(work)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from uuid import UUID
 
+from facesets.ages import about
 from facesets.errors import Changed
 from facesets.files import printable
 from facesets.formats.named_photos import PROGRAMS
@@ -257,8 +258,12 @@ def _other_program(face: FaceCandidate, owner: FaceOwner) -> str:
 def _ages(face: FaceCandidate) -> str:
     if face.age is None or face.expected is None:
         return ""
-    then = f"{face.expected:.0f} is expected" if face.expected >= 0 else "the photo is from before the birth"
-    return f"looks {face.age:.0f}, {then}"
+    then = (
+        f"about {face.expected:.0f} is expected"
+        if face.expected >= 0
+        else "the photo is from before the birth"
+    )
+    return f"looks {about(face.age)}, {then}"
 
 
 def _text(asked: UnwordedQuestion, name: str, items: Sequence[Item], faces: int) -> str:
@@ -269,7 +274,7 @@ def _text(asked: UnwordedQuestion, name: str, items: Sequence[Item], faces: int)
     texts: dict[Kind, str] = {
         "near": f"Are these {number} faces {name}?" if several else f"Is {one} {name}?",
         "far": f"Are these {number} faces really {name}?" if several else f"Is {one} really {name}?",
-        "age": f"Are these {number} faces really {name}? Their ages do not fit."
+        "age": f"Are these {number} faces really {name}? Their guessed ages do not fit."
         if several
         else f"Is {one} really {name}? The face {items[0].note if items else ''}.",
         "import": f"Are these {number} faces {name}, as other programs say?"

@@ -6,12 +6,13 @@ were. Ages and dates that change are forgotten by triggers.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import LiteralString
 from uuid import UUID
 
 import numpy as np
 
+from facesets.ages import about
 from facesets.face_attributes import SURE_OF_SEX, Sex
 from facesets.records import Float64, Int64
 from facesets.store.postgres.connection import Connection
@@ -63,6 +64,25 @@ class PersonAge:
     sex: Sex
     sex_probability: float | None
     made_at: str
+
+    @property
+    def faces_agree(self) -> bool:
+        """Whether enough faces say when the person was born, and say nearly the same."""
+        from facesets.clustering.ages import LEAST_FACES, MOST_SPREAD_YEARS
+
+        return self.dated_faces >= LEAST_FACES and (self.spread or 0.0) <= MOST_SPREAD_YEARS
+
+    def at(self, taken: datetime | None) -> str:
+        """How old the person was then, in words, and if that is a guess; empty where nothing says it."""
+        if taken is None:
+            return ""
+        if self.said:
+            year, _, day = self.said.partition("-")
+            years = taken.year - int(year) - (bool(day) and f"{taken:%m-%d}" < day)
+            return f"{years}" if years >= 0 else ""
+        if self.birth_year is None or not self.faces_agree or taken.year < self.birth_year:
+            return ""
+        return f"{about(taken.year - self.birth_year)} by the faces"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 from facesets.face_attributes import Sex
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.paths import from_text
+from facesets.store.postgres.people.person_ages import ages_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,12 @@ def people_on_photo(connection: Connection, photo: int) -> list[UUID]:
         (photo,),
     )
     return [person for (person,) in rows]
+
+
+def ages_on_photo(connection: Connection, photo: LibraryPhoto) -> dict[UUID, str]:
+    """How old those on a photo were, in words (see `PersonAge.at`)."""
+    ages = ages_of(connection, people_on_photo(connection, photo.id))
+    return {person: age.at(photo.taken) for person, age in ages.items()}
 
 
 _FACTS: LiteralString = """
