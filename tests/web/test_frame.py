@@ -85,7 +85,7 @@ def test_a_page_says_that_the_library_is_gone_until_it_is_back(
     people.goto(f"{website.address}/people")
     person.goto(f"{website.address}/people/{website.get('/persons')['items'][0]['id']}")
     faces, told = person.locator("#faces [role=option]"), person.locator(".message.error")
-    person.get_by_role("heading", name="Most alike").wait_for()
+    person.get_by_text("Facts", exact=True).wait_for()
     close_to_all(server, album_url)
     people.get_by_role("searchbox").fill("nobody")
     expect(people.locator(".message.error")).to_contain_text("the database", timeout=15_000)
@@ -117,9 +117,15 @@ def test_who_is_not_logged_in_is_led_nowhere_else(locked: Website) -> None:
 
 
 def test_a_command_in_a_sentence_is_code(website: Website) -> None:
-    page = website.client.get(f"/people/{UUID(int=7)}", headers={"accept": "text/html"}).text
-    assert "<code>facesets people list</code>" in page
+    page = website.page("/search?words=snow").partition("results-title")[2]
+    assert "Run <code>facesets index --target PHOTOS</code>" in page
     assert "`" not in page
+
+
+def test_a_page_that_is_not_there_leads_to_another_page_not_to_a_terminal(website: Website) -> None:
+    page = website.client.get(f"/people/{UUID(int=7)}", headers={"accept": "text/html"}).text
+    assert "The page People shows who there is." in page
+    assert "<code>" not in page
 
 
 def test_the_keys_are_explained_on_every_page(website: Website, browser: Browser) -> None:

@@ -94,7 +94,9 @@ def test_the_page_answers_by_its_address_alone(website: Website, people: dict[st
     assert page.rindex('class="chip-choice"') < page.index(">Search</button>")
     assert 'href="/photos/' in page
     assert "Added last" in website.page("/search")
-    assert "No photo fits." in website.page("/search?until=1900-01-01")
+    early = website.page("/search?until=1900-01-01")
+    assert "No photos found for up to 1900-01-01<" in early
+    assert "Widen the dates." not in early  # It says which days there are instead.
     nothing = website.page(f"/search?person={people['anna']}&until=1900-01-01")
     assert "No photo fits the dates, whatever else is asked for." in nothing
 
@@ -125,6 +127,15 @@ def test_the_page_says_what_is_wrong_and_keeps_what_was_asked(website: Website) 
         page = website.page(f"/search?{address}")
         assert said in page, address
         assert "<script>alert" not in page
+
+
+def test_who_is_not_found_is_named_and_stays_in_the_field(website: Website) -> None:
+    page = website.page("/search?person=Zoe&words=&from=")
+    assert "No photos found for “Zoe”<" in page
+    assert "Added last" not in page
+    assert 'name="person" maxlength="200" value="Zoe"' in page
+    assert "Nobody is called Zoe. The page People shows who there is." in page
+    assert "<code>" not in page.partition("results-title")[2]
 
 
 @pytest.fixture
@@ -186,7 +197,8 @@ _YEARS_OF = """SELECT DISTINCT extract(year FROM i.taken)::int FROM images i
 
 def test_photos_are_found_by_what_was_said_of_them(website: Website, album: Library) -> None:
     empty = website.page("/search?described=cake")
-    assert "No photo fits." in empty
+    assert "No photos found for “cake”<" in empty
+    assert "Ask for fewer words." in empty
     assert "cannot be found by this yet: <code>facesets describe</code>" in empty
     ((sha256,),) = rows(album.database, "SELECT sha256 FROM images ORDER BY id LIMIT 1")
     cake = an_answer(description="A birthday cake with five <b>candles</b>.")

@@ -46,7 +46,7 @@ def test_somebody_is_found_by_name_and_dates_with_the_keyboard(website: Website,
         expect(page.get_by_role("heading", name="3 photos")).to_be_visible()
         page.get_by_label("Until").fill("2014-12-31")
         page.get_by_role("button", name="Search").click()
-        expect(page.get_by_text("No photo fits.")).to_be_visible()
+        expect(page.get_by_role("heading", name="No photos found for Anna")).to_be_visible()
         page.get_by_label("Until").fill("")
         page.get_by_role("button", name="Search").click()
         expect(page.get_by_role("heading", name="9 photos")).to_be_visible()

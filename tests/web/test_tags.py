@@ -40,7 +40,7 @@ def test_a_photo_shows_its_tags_which_lead_to_photos_with_them(website: Website,
     assert found.count('class="photo-link"') == 1
     assert f"/photos/{tagged}" in found
     assert found.count("checked>") == 2
-    assert "No photo fits." in website.page("/search?tag=other")
+    assert "No photos found for other<" in website.page("/search?tag=other")
 
 
 def test_the_call_finds_photos_by_tags(website: Website, tagged: str) -> None:

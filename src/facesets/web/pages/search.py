@@ -62,11 +62,38 @@ class Search:
     tags: Sequence[str] = ()
     described: str = ""
     age: str = ""
+    unknown: Sequence[str] = ()
 
     @property
     def open(self) -> bool:
         """Whether nothing is asked for."""
-        return not (self.words or self.people or self.like or self.first or self.until or self.says_more)
+        return not self.summary
+
+    @property
+    def summary(self) -> str:
+        """What is asked for, in a few words."""
+        names = [each.names[0] if each.names else f"unnamed person {each.id.hex[:8]}" for each in self.people]
+        parts = [f"“{each}”" for each in (self.words, *self.unknown) if each]
+        parts += [*names, *self.tags, "photos like one" if self.like else "", self.age and f"aged {self.age}"]
+        parts += [self.first and f"since {self.first}", self.until and f"up to {self.until}"]
+        parts += [f"the place {self.latitude}, {self.longitude}" if self.latitude or self.longitude else ""]
+        parts += [self.camera, f"“{self.described}”" if self.described else ""]
+        return ", ".join(filter(None, parts))
+
+    @property
+    def advice(self) -> str:
+        """What to change in the form where nothing is found, as far as that may help."""
+        ways = [
+            "leave out a person" if len(self.people) > 1 else "",
+            "leave out a tag" if self.tags else "",
+            "widen the dates" if self.first or self.until else "",
+            "widen the place" if self.latitude or self.longitude else "",
+            "widen the age" if self.age else "",
+            "write less of the camera's name" if self.camera else "",
+            "ask for fewer words" if self.described else "",
+        ]
+        said = ", or ".join(filter(None, ways))
+        return f"{said.capitalize()}." if said else ""
 
     @property
     def says_more(self) -> bool:
@@ -76,6 +103,7 @@ class Search:
     def address(self, page: int) -> str:
         """The address of a page of its results."""
         parts = [("words", self.words), *(("person", str(each.id)) for each in self.people)]
+        parts += [("person", each) for each in self.unknown]
         parts += [("like", self.like), ("from", self.first), ("until", self.until)]
         parts += [("latitude", self.latitude), ("longitude", self.longitude), ("km", self.km)]
         parts += [("camera", self.camera), *(("tag", each) for each in self.tags)]
@@ -126,7 +154,7 @@ def page(
     with site.library() as session:
         library = Library(session)
         knows_looks = bool(library.clip_models())
-        people, sentence = _people(library, person)
+        people, unknown, sentence = _people(library, person)
         asked = Search(
             words=words.strip(),
             people=people,
@@ -140,6 +168,7 @@ def page(
             tags=[each.strip() for each in tag if each.strip()],
             described=described.strip(),
             age=age.strip(),
+            unknown=unknown,
         )
         results = Results(sentence=sentence) if sentence else _results(site, library, asked, page)
     return render(
@@ -161,9 +190,10 @@ def page(
     )
 
 
-def _people(library: Library, who: Sequence[str]) -> tuple[list[PersonState], str]:
-    """Who is meant; where somebody is not known, those who are, and a sentence."""
+def _people(library: Library, who: Sequence[str]) -> tuple[list[PersonState], list[str], str]:
+    """Who is meant; where somebody is not known, what was typed, and a sentence."""
     known: list[PersonState] = []
+    unknown: list[str] = []
     sentence = ""
     for each in who:
         if not each.strip():
@@ -171,8 +201,9 @@ def _people(library: Library, who: Sequence[str]) -> tuple[list[PersonState], st
         try:
             known += people_meant(library, [each])
         except (NotFound, WrongUsage) as error:
+            unknown.append(each.strip())
             sentence = worded(f"{error}")
-    return list({each.id: each for each in known}.values()), sentence
+    return list({each.id: each for each in known}.values()), unknown, sentence
 
 
 def _results(site: Site, library: Library, asked: Search, page: int) -> Results:
