@@ -14,7 +14,8 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import note_progress, note_start
 from facesets.store.postgres.queue.schema import install
-from facesets.web.background import JobProgress
+from facesets.web.background import Job, JobProgress
+from facesets.web.run_view import pace
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.queued import work
@@ -79,6 +80,7 @@ def test_a_run_shows_how_far_it_is_and_is_stopped(
         expect(bar).to_have_js_property("value", 1)
         expect(bar).to_have_js_property("max", 4)
         expect(now.get_by_text("Comparing faces")).to_be_visible()
+        expect(now.get_by_text("1 of 4")).to_be_visible()
         expect(now.get_by_text("One folder is away.")).to_be_visible()
         expect(page.get_by_role("button", name="Cluster")).to_be_disabled()
         assert fits(page)
@@ -89,6 +91,38 @@ def test_a_run_shows_how_far_it_is_and_is_stopped(
         expect(page.get_by_role("button", name="Cluster")).to_be_enabled()
         expect(page.locator(".message")).to_be_visible()
         assert not accessibility_findings(page)
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (Job("1", "index", stage="Reading", done=0, total=50_000), "0 of 50,000"),
+        (
+            Job("1", "index", stage="Reading", done=1_200, total=50_000),
+            "1,200 of 50,000, 20 a second, about 41 min left",
+        ),
+        (Job("1", "index", stage="Reading", done=10, total=20), "10 of 20, 10 a minute, about 1 min left"),
+        (Job("1", "index", stage="Looking", done=7), "7 so far, 7 a minute"),
+        (
+            Job("1", "index", stage="Fetching", done=60_000_000, total=90_000_000, in_bytes=True),
+            "60 MB of 90 MB, 1.0 MB a second, about 30 s left",
+        ),
+        (Job("1", "index", stage="Sorting"), ""),
+        (Job("1", "index", done=7), ""),
+    ],
+)
+def test_a_run_says_how_far_it_is_how_fast_and_how_long_it_takes(job: Job, said: str) -> None:
+    assert pace(job, job.stage_at + 60) == said
+    assert "about" not in pace(job, job.stage_at + 1)
+
+
+def test_every_folder_is_indexed_unless_it_is_left_out(website: Website, album: Library) -> None:
+    with album.recorded_run("index", {"targets": ["/photos/a", "/photos/b"]}):
+        pass
+    page = website.page("/runs")
+    assert (
+        page.count('name="folderIds"') == len(re.findall(r'name="folderIds" value="\w+" checked>', page)) == 2
+    )
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ class Job:
     what : str
         The command that does the same.
     stage : str
-        What is being done; `done` of `total` steps of it, where that is known.
+        What is being done, since `stage_at`; `done` of `total` steps or bytes of it, where that is known.
     lines : tuple of str
         What was said on the way.
     summary : object or None
@@ -49,6 +49,8 @@ class Job:
     stage: str = ""
     done: int = 0
     total: int | None = None
+    in_bytes: bool = False
+    stage_at: float = field(default_factory=time.time)
     lines: tuple[str, ...] = ()
     summary: Any = None
     sentence: str = ""
@@ -195,11 +197,13 @@ class JobProgress:
         self._done = 0
         self._lock = threading.Lock()
 
-    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:  # noqa: ARG002
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
         """Open a stage."""
         with self._lock:
             self._done = 0
-        self._jobs.update(self._number, stage=what, done=0, total=total)
+        self._jobs.update(
+            self._number, stage=what, done=0, total=total, in_bytes=in_bytes, stage_at=time.time()
+        )
 
     def advance(self, count: int = 1) -> None:
         """Count steps."""

@@ -1,5 +1,6 @@
 """Runs as pages and the API show them: jobs of this process, and what the library recorded of all runs."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from facesets.store.postgres.run_list import RunLine, find_run
 from facesets.web.background import Job
 
 _OF_DUAL = "cluster --dual"
+_TOLD_AFTER_S = 3
+"""Before, a stage says little of how fast it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class RunView:
         Where it runs or ran; empty for here.
     can_stop : bool
         Whether it can be stopped from here.
+    pace : str
+        How much of the stage is done, how fast that goes, and how long the rest takes, in words.
     outcome : sequence of str
         What came of it, in words.
     """
@@ -44,6 +49,7 @@ class RunView:
     stage: str = ""
     done: int = 0
     total: int | None = None
+    pace: str = ""
     lines: Sequence[str] = ()
     outcome: Sequence[str] = ()
     sentence: str = ""
@@ -76,11 +82,39 @@ def view_of_job(job: Job) -> RunView:
         stage=job.stage,
         done=job.done,
         total=job.total,
+        pace=pace(job, time.time()),
         lines=job.lines,
         outcome=outcome(command, summary or {}),
         sentence=job.sentence,
         summary=summary,
     )
+
+
+def pace(job: Job, now: float) -> str:
+    """How far a stage is at a time, in words: `1,200 of 50,000, 35 a second, about 23 min left`."""
+    if not job.stage or not (job.total or job.done):
+        return ""
+    done, of = _amount(job.done, job), "" if job.total is None else f" of {_amount(job.total, job)}"
+    seconds = now - job.stage_at
+    if not job.done or seconds < _TOLD_AFTER_S:
+        return done + (of or " so far")
+    rate = job.done / seconds
+    words = [done + (of or " so far"), _speed(rate, job)]
+    if job.total is not None and job.total > job.done:
+        left = (job.total - job.done) / rate
+        step = 60 if left >= 120 else 10 if left >= 20 else 1
+        words.append(f"about {in_words(step * round(left / step))} left")
+    return ", ".join(words)
+
+
+def _amount(count: int, job: Job) -> str:
+    return f"{count / 1e6:,.0f} MB" if job.in_bytes else f"{count:,}"
+
+
+def _speed(rate: float, job: Job) -> str:
+    if job.in_bytes:
+        return f"{rate / 1e6:.1f} MB a second"
+    return f"{rate:,.0f} a second" if rate >= 1 else f"{60 * rate:.0f} a minute"
 
 
 def view_of_run(connection: Connection, run: RunLine) -> RunView:

@@ -50,6 +50,7 @@ function show(panel, job) {
     bar.max = job.total;
     bar.value = job.done;
   } else bar.removeAttribute("value");
+  panel.querySelector(".pace").textContent = job.pace;
   panel.querySelector(".lines").replaceChildren(
     ...job.lines.slice(-5).map((line) => Object.assign(document.createElement("li"), { textContent: line })),
   );
