@@ -59,6 +59,46 @@ def test_a_refused_name_comes_with_the_command_that_lets_it_in(onlooked: Website
     assert "`facesets serve --name NAME`" in json.loads(answer.body)["detail"]
 
 
+_BROWSER = "Accept: text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+def test_a_browser_is_refused_with_a_page_that_says_what_to_do(unchanged: Website, locked: Website) -> None:
+    ours = f"Host: {unchanged.address.partition('//')[2]}"
+    foreign = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate")
+    refused = [
+        (421, "serve --name NAME", asked(unchanged.address, "/people", "Host: evil.example", _BROWSER)),
+        (
+            421,
+            "serve --name NAME",
+            asked(unchanged.address, f"{BASE}/persons", "Host: evil.example", _BROWSER, foreign[1]),
+        ),
+        (
+            403,
+            "Another site sent",
+            asked(unchanged.address, "/people", ours, _BROWSER, *foreign, method="POST"),
+        ),
+        (403, "Load the page again", asked(unchanged.address, "/people", ours, _BROWSER, method="POST")),
+        (
+            401,
+            "Log in",
+            asked(locked.address, "/people", "Host: localhost", _BROWSER, method="POST"),
+        ),
+        (
+            413,
+            "at most",
+            asked(unchanged.address, "/login", ours, _BROWSER, "Content-Length: 9999999", method="POST"),
+        ),
+    ]
+    for status, said, answer in refused:
+        assert answer.status == status
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        page = answer.body.decode()
+        assert said in page
+        assert "<h1>" in page
+        # By a foreign name nothing else of ours is to be had.
+        assert ("/static/" in page) == (status != 421)
+
+
 def test_no_host_name_or_two_are_refused(onlooked: Website) -> None:
     assert asked(onlooked.address, "/people").status == 400
     assert asked(onlooked.address, "/people", "Host: localhost", "Host: evil.example").status == 400
@@ -155,7 +195,7 @@ def test_not_even_the_right_token_helps_another_site(
         answer = client.post(_UNDO, json={}, headers=headers)
     assert (answer.status_code, answer.json()["detail"]) == (
         403,
-        "Another site sent this request. Nothing was done.",
+        "Another site sent this request, so nothing was done. Open the page here, and do it there.",
     )
 
 

@@ -144,15 +144,20 @@ class AccessGuard:
     def _misaddressed(self, scope: Scope, headers: Headers) -> Response | None:
         """An answer to what was never meant for this program, or only by another site."""
         if not scope["path"].startswith("/"):
-            return _refused(HTTPStatus.BAD_REQUEST, "A request names a path that begins with /.")
+            return _refused(scope, HTTPStatus.BAD_REQUEST, "A request names a path that begins with /.")
         if not is_named(headers.get("host", ""), self._access.hosts):
             return _refused(
+                scope,
                 HTTPStatus.MISDIRECTED_REQUEST,
                 f"This program is not called by that name. Use its address in numbers, or start it by "
                 f"{Command('serve', Field('name', 'NAME'))}.",
             )
         if is_foreign(headers, self._access.hosts, changes=scope["method"] not in _SAFE):
-            return _refused(HTTPStatus.FORBIDDEN, "Another site sent this request. Nothing was done.")
+            return _refused(
+                scope,
+                HTTPStatus.FORBIDDEN,
+                "Another site sent this request, so nothing was done. Open the page here, and do it there.",
+            )
         return None
 
     def _refusal(self, scope: Scope, headers: Headers, session: str | None) -> Response | None:
@@ -161,9 +166,11 @@ class AccessGuard:
         if is_program:
             try:
                 if not self._access.opens(token, client_of(scope)):
-                    return _refused(HTTPStatus.UNAUTHORIZED, "That is not the token.")
+                    return _refused(scope, HTTPStatus.UNAUTHORIZED, "That is not the token.")
             except TooManyTries as error:
-                return too_many_tries(error)
+                refusal = _refused(scope, HTTPStatus.TOO_MANY_REQUESTS, error.sentence)
+                refusal.headers["retry-after"] = str(error.wait_s)
+                return refusal
             return None
         path: str = scope["path"]
         is_open = path in _OPEN or path.startswith(_OPEN_BELOW)
@@ -172,13 +179,16 @@ class AccessGuard:
                 query = scope.get("query_string", b"").decode("latin-1")
                 to = quote(f"{path}?{query}" if query else path)
                 return RedirectResponse(f"/login?to={to}", HTTPStatus.SEE_OTHER)
-            return _refused(HTTPStatus.UNAUTHORIZED, "Log in, or send the token: `Authorization: Bearer …`.")
+            return _refused(
+                scope, HTTPStatus.UNAUTHORIZED, "Log in, or send the token: `Authorization: Bearer …`."
+            )
         if scope["method"] in _SAFE or path == "/login":
             return None
         given = headers.get(CSRF_HEADER, "")
         if session is not None and hmac.compare_digest(given.encode(), self._access.csrf.encode()):
             return None
         return _refused(
+            scope,
             HTTPStatus.FORBIDDEN,
             "A change needs a token. Load the page again; programs send `Authorization: Bearer …`.",
         )
@@ -205,17 +215,10 @@ def session_cookie(name: str, value: str, headers: Headers) -> str:
     return f"{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}"
 
 
-def too_many_tries(error: TooManyTries) -> Response:
-    """The answer where none of the client's passwords counts for a while."""
-    response = _refused(HTTPStatus.TOO_MANY_REQUESTS, error.sentence)
-    response.headers["retry-after"] = str(error.wait_s)
-    return response
+def _refused(scope: Scope, status: HTTPStatus, sentence: str) -> Response:
+    from facesets.web.problems import answered
 
-
-def _refused(status: HTTPStatus, sentence: str) -> Response:
-    from facesets.web.problems import problem
-
-    response = problem(status, worded(sentence))
+    response = answered(Request(scope), status, worded(sentence))
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["www-authenticate"] = "Bearer"
     return response

@@ -73,11 +73,15 @@ _STATUS: tuple[tuple[type[FacesetsError], HTTPStatus], ...] = (
 )
 _HEADINGS = {
     HTTPStatus.BAD_REQUEST: "That cannot be read",
+    HTTPStatus.UNAUTHORIZED: "Log in first",
     HTTPStatus.FORBIDDEN: "Refused",
     HTTPStatus.NOT_FOUND: "Not found",
     HTTPStatus.METHOD_NOT_ALLOWED: "Not possible here",
     HTTPStatus.CONFLICT: "Not now",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "That is too large",
+    HTTPStatus.MISDIRECTED_REQUEST: "Another address",
     HTTPStatus.UNPROCESSABLE_ENTITY: "That does not fit",
+    HTTPStatus.TOO_MANY_REQUESTS: "Wait a moment",
     HTTPStatus.SERVICE_UNAVAILABLE: "The library does not answer",
 }
 """What pages say in large letters; of other statuses, that something failed."""
@@ -174,9 +178,13 @@ class Unexpected:
 
 def answered(request: Request, status: HTTPStatus, sentence: str, **more: Any) -> Response:
     """A sentence as an answer of a status, in the form that whoever asked can use."""
-    if request.scope["path"].startswith(API) or "text/html" not in request.headers.get("accept", ""):
+    is_call = request.scope["path"].startswith(API) and request.headers.get("sec-fetch-mode") != "navigate"
+    if is_call or "text/html" not in request.headers.get("accept", ""):
         return problem(status, sentence, **more)
     title = _HEADINGS.get(status, "That failed")
+    if status == HTTPStatus.MISDIRECTED_REQUEST:
+        # By that name there is no style sheet either, and no page to lead to.
+        return render(request, "refused.html", status=status, title=title, sentence=sentence)
     passes = status == HTTPStatus.SERVICE_UNAVAILABLE and request.method == "GET"
     again = request.url.path + f"?{request.url.query}".rstrip("?") if passes else ""
     return render(request, "problem.html", status=status, title=title, sentence=sentence, again=again)

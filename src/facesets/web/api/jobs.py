@@ -47,9 +47,7 @@ class JobShape(Shape):
     stage: str
     done: Annotated[int, Field(description="Steps of the stage, of `total` where that is known.")]
     total: int | None
-    pace: Annotated[
-        str, Field(description="How far the stage is, how fast, and how long it takes.")
-    ]
+    pace: Annotated[str, Field(description="How far the stage is, how fast, and how long it takes.")]
     lines: list[str]
     outcome: Annotated[list[str], Field(description="What came of it, in words.")]
     sentence: Annotated[str, Field(description="Why it failed.")]
