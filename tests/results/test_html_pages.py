@@ -1,9 +1,12 @@
 """Pages of people and photos: text that is safe and links that lead somewhere, at any size."""
 
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import pytest
+from playwright.sync_api import Browser
+from tests.fixtures.chromium import PHONE, WORDS_ON_TWO_LINES, opened
 from tests.fixtures.html import parsed
 
 from facesets.results.html_pages import (
@@ -102,3 +105,17 @@ def test_a_line_ends_between_the_parts_of_a_name_and_not_inside_a_word() -> None
     page = render(replace(EMPTY, people=(named,)))["pages/person/Ann.html"]
     assert b"IMG_<wbr>2020&lt;1&gt;<wbr>.beach.jpg" in page
     assert parsed(page).text.count("IMG_2020<1>.beach.jpg") == 1
+
+
+def test_names_are_broken_between_words_and_not_inside_one_that_a_line_holds(
+    tmp_path: Path, browser: Browser
+) -> None:
+    names = ("Arnold Schwarzenegger", "Bernadette Vandenbroucke-Christophersen", "Megawati_Sukarnoputri")
+    people = tuple(replace(each, cover=replace(each.cover, thumbnail="")) for each in map(person, names))
+    for name, page in render(replace(EMPTY, people=people)).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(page)
+    with opened(browser, (tmp_path / "index.html").as_uri(), PHONE) as shown:
+        for width in (320, 360, 390, 700, 1280):
+            shown.set_viewport_size({"width": width, "height": 800})
+            assert shown.evaluate(WORDS_ON_TWO_LINES) == [], width

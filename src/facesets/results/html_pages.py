@@ -6,6 +6,7 @@ page, so that a folder of results can be moved as a whole. Long lists are cut in
 
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,9 @@ MADE_BY = "<!doctype html>\n<!-- made by facesets -->\n"
 """How each of our pages begins."""
 
 TILES_PER_PAGE = 500
+_WORD = re.compile(r"[^\s/_.\-]+")
+_WIDE_WORD = 12
+"""Letters; longer words are wider than a card."""
 _Html: TypeAlias = Callable[[str], str]
 _POLICY = "default-src 'none'; img-src 'self' file:; style-src 'self' file:"
 _HELP = (
@@ -230,8 +234,10 @@ def _turning(names: Sequence[str], number: int, up: str) -> str:
 def _card(person: PersonPage, page: str, up: str) -> str:
     name = _broken(person.name)
     kind = "card" if person.is_named else "card unnamed"
+    # Small enough for its longest word to be one line of a card.
+    long = ' class="long"' if max(map(len, _WORD.findall(person.name)), default=0) > _WIDE_WORD else ""
     return (
-        f'<a class="{kind}" href="{_url(up, page)}">{_image(person.cover, up)}<b dir="auto">{name}</b>'
+        f'<a class="{kind}" href="{_url(up, page)}">{_image(person.cover, up)}<b dir="auto"{long}>{name}</b>'
         f"<small>{_text(person.facts[0])}</small></a>"
     )
 
