@@ -315,6 +315,9 @@ def test_somebody_is_merged_into_another_by_name(website: Website, browser: Brow
 @pytest.mark.slow
 def test_the_nearest_may_be_the_same_person(website: Website, browser: Browser) -> None:
     first = people(website)[0]
+    with website.site.library() as session:
+        # Strangers of this library are no more alike than that.
+        session.run(lambda c: c.execute("UPDATE question_runs SET middle = -1, spread = 0"))
     with opened(browser, f"{website.address}/people/{first['id']}", PHONE) as page:
         page.get_by_role("button", name="Same person?").first.click()
         page.get_by_role("button", name="One person").click()
@@ -322,6 +325,21 @@ def test_the_nearest_may_be_the_same_person(website: Website, browser: Browser) 
         expect(faces_on(page)).not_to_have_count(9)
         page.locator("#about").get_by_text("Facts").click()
         page.locator("#about").get_by_text("Spread").wait_for()
+
+
+def test_a_phone_shows_the_photo_first_and_bars_leave_room_for_faces(
+    onlooked: Website, browser: Browser
+) -> None:
+    with opened(browser, f"{onlooked.address}/people/{people(onlooked)[0]['id']}", PHONE) as page:
+        faces_on(page).first.click()
+        page.locator("#face-actions").wait_for()
+        page.evaluate("scrollTo(0, 10_000)")
+        covered = page.evaluate("document.querySelector('.select-bar').getBoundingClientRect().bottom")
+        assert covered < PHONE[1] * 0.2
+        page.locator("#face-actions").get_by_role("button", name="Photo").click()
+        expect(page.locator(".face-row.current")).to_be_attached()
+        assert page.evaluate("scrollY") == 0
+        expect(page.locator(".photo-frame")).to_be_in_viewport(ratio=1)
 
 
 @pytest.mark.slow

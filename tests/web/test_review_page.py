@@ -87,6 +87,7 @@ def test_a_telephone_answers_by_touch(asking: Website, browser: Browser) -> None
         for _ in range(4):
             page.get_by_role("button", name="Skip").click()
         page.get_by_role("button", name=re.compile("^Yes, all")).wait_for()
+        is_asked(page, "Are these 2 faces really the person above?")
         assert not accessibility_findings(page)
         page.locator(".choice").nth(1).click()
         page.get_by_role("button", name="Yes, but not 2").click()

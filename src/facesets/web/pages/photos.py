@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from facesets.operations.people.lists.browsing import photo_page, seen_person
 from facesets.operations.people.review.explaining import explain
@@ -21,7 +21,13 @@ PhotoId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
 
 @router.get("/photos/{photo}")
-def page(request: Request, site: SiteDep, photo: PhotoId, person: UUID | None = None) -> Response:
+def page(
+    request: Request,
+    site: SiteDep,
+    photo: PhotoId,
+    person: UUID | None = None,
+    face: Annotated[int | None, Query(ge=1, lt=2**63, description="To be marked.")] = None,
+) -> Response:
     """One photo with the faces on it."""
     with site.library() as session:
         found = photo_page(session, photo, person)
@@ -34,6 +40,7 @@ def page(request: Request, site: SiteDep, photo: PhotoId, person: UUID | None = 
         found=found,
         photo=found.photo,
         came_from=came_from,
+        face=face,
         largest=_LARGEST,
         metadata=parts.get("metadata"),
         description=parts.get("describe"),

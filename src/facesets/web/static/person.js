@@ -38,7 +38,7 @@ function append(part) {
 function showSelection(count) {
   // What was pressed goes away with the selection: the keyboard goes on among the faces.
   const isLeft = count === 0 && document.getElementById("face-actions").contains(document.activeElement);
-  document.getElementById("selected").textContent = count ? `${count} selected` : "Click faces to select them";
+  document.getElementById("selected").textContent = count ? `${count} selected` : "Select faces to correct them";
   document.getElementById("face-actions").hidden = count === 0;
   document.querySelector("[data-do=best]").disabled = count !== 1;
   if (isLeft) select.focus();

@@ -140,4 +140,8 @@ onKeys({
   b: ["Best face", of(best)],
 });
 undoByKey();
-if (location.hash.startsWith("#face-")) document.getElementById(location.hash.slice(1))?.focus({ preventScroll: true });
+
+// The face that one came for. Where its row is below the photo and not beside it, the photo is seen first.
+const wanted = document.getElementById(location.hash.startsWith("#face-") ? location.hash.slice(1) : `face-${page.dataset.face}`);
+wanted?.focus({ preventScroll: true });
+if (!location.hash && getComputedStyle(page.querySelector(".photo")).position === "sticky") wanted?.scrollIntoView({ block: "nearest" });

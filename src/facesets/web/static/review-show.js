@@ -45,9 +45,12 @@ function calling(name, person) {
   return person && person.startsWith(name) ? WITHOUT : name;
 }
 
+/** Whether a window is as narrow as a phone, as in style.css: of many, whom they are about is above them there. */
+const isNarrow = matchMedia("(max-width: 40rem)");
+
 /** The question in words that fit to the pictures beside it. */
 function words(question) {
-  const name = question.personName ?? "the person on the left";
+  const name = question.personName ?? (isNarrow.matches && question.items.length > 1 ? "the person above" : "the person on the left");
   const number = question.items.length;
   const [item] = question.items;
   const other = item && calling(item.name, item.personId);
