@@ -89,7 +89,7 @@ def _norm(faces: Faces) -> Float32:
     return unknown_column("norm", len(faces)) if faces.norm is None else faces.norm
 
 
-MIN_NORM = Gate("min_norm", "norm", measure=_norm, limit=lambda options: options.min_norm)
+MIN_NORM = Gate("min_norm", "norm {}", measure=_norm, limit=lambda options: options.min_norm)
 """A face whose norm is not known passes it."""
 
 _NO_AGE = {"min_age": -1.0, "max_age": 999.0}
