@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ gc.set_threshold(1_000_000)
 pytest_plugins = [
     "tests.fixtures.face_models",
     "tests.fixtures.few_tags",
+    "tests.fixtures.immich_contract",
     "tests.fixtures.networks_once",
     "tests.fixtures.packs",
     "tests.fixtures.postgres",
@@ -47,7 +49,6 @@ _SETTINGS = (
     # Of language models: no test may spend somebody's money.
     *("ANTHROPIC_", "LLM_", "AWS_", "BEDROCK_", "BATCH_", "MIN_BATCH_"),
 )
-INSIGHTFACE_PACK = SHARED / "models" / "buffalo_test"
 
 
 def pytest_report_header() -> list[str]:
@@ -67,7 +68,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files, so that no process is left with one when the others have ended."""
+    """Mark tests by what they use, and begin with the longest files, so that no process is left with one."""
+    for item in items:
+        for name in {"shared", "torch"}.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(name)
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
@@ -110,58 +114,77 @@ def nobodys_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 @pytest.fixture(scope="session")
-def shared_dir() -> Path:
-    """The directory of models and photos."""
-    if not SHARED.is_dir():
-        pytest.skip(f"needs models and photos in {SHARED} (set FACESETS_TEST_SHARED)")
+def shared() -> Path:
+    """Where models and photos are, on machines that have them. All that uses them takes them from here."""
     return SHARED
 
 
 @pytest.fixture(scope="session")
-def pack_dir(request: pytest.FixtureRequest) -> Path:
+def torch() -> None:
+    """Skips where there is no PyTorch."""
+    if find_spec("torch") is None:
+        pytest.skip("`scripts/install --train` installs what training needs")
+
+
+@pytest.fixture(scope="session")
+def shared_dir(shared: Path) -> Path:
+    """The directory of models and photos."""
+    if not shared.is_dir():
+        pytest.skip(f"needs models and photos in {shared} (set FACESETS_TEST_SHARED)")
+    return shared
+
+
+@pytest.fixture(scope="session")
+def small_insightface_pack(shared: Path) -> Path:
+    """Where a small pack of InsightFace's is, on machines that have it."""
+    return shared / "models" / "buffalo_test"
+
+
+@pytest.fixture(scope="session")
+def pack_dir(small_insightface_pack: Path, request: pytest.FixtureRequest) -> Path:
     """A real model pack: a small one of InsightFace's, or where that is missing the open one."""
-    if INSIGHTFACE_PACK.is_dir():
-        return INSIGHTFACE_PACK
+    if small_insightface_pack.is_dir():
+        return small_insightface_pack
     open_pack: Path = request.getfixturevalue("open_pack")
     return open_pack
 
 
 @pytest.fixture(scope="session")
-def insightface_pack() -> Path:
+def insightface_pack(small_insightface_pack: Path) -> Path:
     """A small pack of InsightFace's, for landmarks and for comparing with InsightFace itself."""
-    if not INSIGHTFACE_PACK.is_dir():
-        pytest.skip(f"needs InsightFace's models in {INSIGHTFACE_PACK} (set FACESETS_TEST_SHARED)")
-    return INSIGHTFACE_PACK
+    if not small_insightface_pack.is_dir():
+        pytest.skip(f"needs InsightFace's models in {small_insightface_pack} (set FACESETS_TEST_SHARED)")
+    return small_insightface_pack
 
 
 @pytest.fixture(scope="session")
-def small_pack(run_dir: Path) -> Path:
+def small_pack(small_insightface_pack: Path, run_dir: Path) -> Path:
     """A small pack of InsightFace's or, where that is missing, one of its shape that knows no faces."""
-    if INSIGHTFACE_PACK.is_dir():
-        return INSIGHTFACE_PACK
+    if small_insightface_pack.is_dir():
+        return small_insightface_pack
     return made_once(run_dir / "small_pack", make_small_pack)
 
 
 @pytest.fixture(scope="session")
-def landmark_pack(pack_dir: Path, run_dir: Path) -> Path:
+def landmark_pack(small_insightface_pack: Path, pack_dir: Path, run_dir: Path) -> Path:
     """A real model pack with landmarks, which are made up where InsightFace's models are missing."""
-    if pack_dir == INSIGHTFACE_PACK:
+    if pack_dir == small_insightface_pack:
         return pack_dir
     return made_once(run_dir / "landmark_pack", lambda folder: make_landmark_pack(folder, pack_dir))
 
 
 @pytest.fixture(scope="session")
-def lfw_dir(run_dir: Path) -> Path:
+def lfw_dir(shared: Path, run_dir: Path) -> Path:
     """Photos, a folder a person: LFW's, or where that is missing made ones under the same names."""
-    lfw = SHARED / "faces" / "lfw_dev"
+    lfw = shared / "faces" / "lfw_dev"
     return lfw if lfw.is_dir() else made_once(run_dir / "people", make_people)
 
 
 @pytest.fixture(scope="session")
-def real_lfw(lfw_dir: Path) -> Path:
+def real_lfw(shared: Path, lfw_dir: Path) -> Path:
     """As `lfw_dir`, for what made photos of eight people cannot show."""
-    if not lfw_dir.is_relative_to(SHARED):
-        pytest.skip(f"needs LFW's many people in {SHARED / 'faces'} (set FACESETS_TEST_SHARED)")
+    if not lfw_dir.is_relative_to(shared):
+        pytest.skip(f"needs LFW's many people in {shared / 'faces'} (set FACESETS_TEST_SHARED)")
     return lfw_dir
 
 
@@ -172,9 +195,9 @@ def lfw_photos(lfw_dir: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def real_people() -> People:
+def real_people(shared: Path) -> People:
     """Vectors of LFW's many people, or where those are missing of made-up ones."""
-    file = SHARED / "faces" / "lfw_dev_embeddings.npz"
+    file = shared / "faces" / "lfw_dev_embeddings.npz"
     if not file.exists():
         return many_people()
     with np.load(file) as arrays:

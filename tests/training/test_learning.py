@@ -1,7 +1,6 @@
 """Training a head: the loss, the batches, and a kill that changes nothing of the result."""
 
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +22,7 @@ from tests.fixtures.soak import mostly_slow
 from tests.fixtures.taught_people import blurred_people
 
 # Each test imports what loads PyTorch or scikit-learn: else every process would, for this one file.
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        find_spec("torch") is None, reason="`scripts/install --train` installs what training needs"
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("torch")]
 
 PLAN = TrainingPlan(epochs=10, margin=0.2, batch_size=32, learning_rate=1e-3, seed=0)
 

@@ -100,10 +100,10 @@ def test_a_known_folder_is_indexed_again_and_its_new_faces_are_given_to_people(
     assert jobs[0]["outcome"][0].startswith("1 new photo, ")
 
 
+@pytest.mark.usefixtures("torch")
 def test_training_on_real_faces_says_what_it_learnt_and_whether_it_is_used(
     database: Database, library_url: str, real_people: People, tmp_path: Path
 ) -> None:
-    pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
     _, whose, faces = np.unique(real_people.name, return_inverse=True, return_counts=True)
     some = np.flatnonzero(np.isin(whose, np.argsort(-faces)[:12]))
     often = np.concatenate([some[whose[some] == person][:10] for person in np.unique(whose[some])])

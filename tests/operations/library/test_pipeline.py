@@ -48,8 +48,8 @@ def test_a_stopped_run_goes_on_at_the_step_that_it_was_stopped_in(database: Data
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("torch")
 def test_the_library_is_taught_between_two_rounds(database: Database, tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
     library = fill(database, *blurred_people(20, 8))
     settings = Settings(model_roots=(), state_dir=tmp_path)
     request = PipelineRequest(

@@ -36,10 +36,6 @@ pytestmark = pytest.mark.slow
 QUICK = TrainOptions(epochs=10, learning_rate=1e-3)
 
 
-def needs_torch() -> None:
-    pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
-
-
 def train(library: Library, directory: Path, options: TrainOptions = QUICK, **reported: Any) -> TrainSummary:
     known: dict[str, Any] = {
         "progress": SilentProgress(),
@@ -74,8 +70,6 @@ def trained(embedding: Float32, person: Int64) -> Any:
     def template(
         server: Server, empty_template: str, tmp_path_factory: pytest.TempPathFactory
     ) -> Iterator[str]:
-        needs_torch()
-
         def teach(database: Database) -> None:
             train(fill(database, embedding, person), tmp_path_factory.mktemp("heads"))
 
@@ -89,7 +83,7 @@ unhelped = trained(*two_faced_people(10, 6))
 
 
 @pytest.fixture
-def with_heads(server: Server, request: pytest.FixtureRequest) -> Iterator[Library]:
+def with_heads(server: Server, torch: None, request: pytest.FixtureRequest) -> Iterator[Library]:  # noqa: ARG001
     """A library for whose people heads were trained."""
     for url in temporary(server, request.getfixturevalue(request.param)):
         with opened(Database(url)) as database:
@@ -97,8 +91,8 @@ def with_heads(server: Server, request: pytest.FixtureRequest) -> Iterator[Libra
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("torch")
 def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database, tmp_path: Path) -> None:
-    needs_torch()
     library = fill(database, BLURRED, BLURRED_PERSON)
     assert head_in_use(library) is None
     summary = train(library, tmp_path)
@@ -134,10 +128,10 @@ def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", ["two looks", "wrong names"])
+@pytest.mark.usefixtures("torch")
 def test_a_head_that_only_learnt_its_people_by_heart_is_refused(
     database: Database, tmp_path: Path, noise: str
 ) -> None:
-    needs_torch()
     if noise == "two looks":
         embedding, person = two_faced_people(30, 10)
     else:
@@ -225,8 +219,8 @@ def test_two_phases_compare_by_the_head_in_use(with_heads: Library) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("torch")
 def test_a_stopped_training_stores_nothing_and_goes_on(database: Database, tmp_path: Path) -> None:
-    needs_torch()
     library = fill(database, *blurred_people(10, 6))
     undisturbed = train(library, tmp_path / "undisturbed")
     rows(database, "DELETE FROM projection_heads RETURNING id")
@@ -300,8 +294,8 @@ def test_a_head_is_used_without_torch(with_heads: Library) -> None:
     assert done.stdout == "(64, 128)\nset()\n"
 
 
+@pytest.mark.usefixtures("torch")
 def test_the_command_trains_lists_and_switches(database: Database, library_url: str, tmp_path: Path) -> None:
-    needs_torch()
     fill(database, *blurred_people(20, 8))
     variables = {"DATABASE_URL": library_url, "FACESETS_DATA": str(tmp_path / "data")}
     reported = run("train", "--epochs", "10", "--learning-rate", "0.001", env=variables)
