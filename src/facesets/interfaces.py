@@ -3,7 +3,7 @@
 Operations take these and never name an implementation; the command line chooses one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -286,6 +286,23 @@ class LibraryStore(Store, Protocol):
         Parameters
         ----------
         gallery_numbers : mapping of path to number of its gallery, optional
+        """
+        ...
+
+    def note_missing(
+        self,
+        roots: Sequence[str] | None,
+        gone: Callable[[Sequence[str]], Sequence[str]],
+        is_there: Callable[[FoundFile], bool],
+    ) -> int:
+        """Note which photos, of all or below some folders, have no file any more; return how many have none.
+
+        Parameters
+        ----------
+        gone : function
+            Those of some paths where surely nothing is any more.
+        is_there : function
+            Whether a file of a missing photo is there again.
         """
         ...
 

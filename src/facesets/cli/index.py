@@ -231,7 +231,7 @@ def index_line(label: str, summary: "IndexSummary", *, dry_run: bool) -> str:
         + f", {summary.unchanged} unchanged, "
         + (f"{summary.ignored} ignored, " if summary.ignored else "")
         + f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
-        f"{as_before(summary.failures)}.{left}"
+        f"{as_before(summary.failures)}.{left}{missing_words(summary.missing)}"
         + (
             f" {summary.assigned} given to people, {summary.to_review} to be asked about."
             if summary.assigned is not None
@@ -240,6 +240,11 @@ def index_line(label: str, summary: "IndexSummary", *, dry_run: bool) -> str:
         + (" Nothing was stored." if dry_run else "")
         + (f" {GO_ON}" if summary.stopped else "")
     )
+
+
+def missing_words(count: int) -> str:
+    """That photos are missing, and where they are named; empty where none is."""
+    return f" {counted(count, 'photo is', 'photos are')} missing: `facesets check`." if count else ""
 
 
 def pack_lines(summary: "IndexSummary") -> list[str]:

@@ -13,7 +13,7 @@ from facesets.cli.cluster import configured_grouping, grouped_lines
 from facesets.cli.cluster_dual import dual_lines
 from facesets.cli.configured import configured, configured_flags, configured_value
 from facesets.cli.flags import options_of
-from facesets.cli.index import finish_index, index_line, pack_lines, require_faces
+from facesets.cli.index import finish_index, index_line, missing_words, pack_lines, require_faces
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption, StrictOption
 from facesets.cli.people_prototypes import centroids_line
@@ -161,7 +161,7 @@ def _line(label: str, summary: "PipelineSummary") -> str:
     line = (
         f"{label}: {counted(summary.new_images, 'new image')} with {counted(summary.new_faces, 'new face')}, "
         f"{summary.assigned} given to known people, {counted(summary.new_people, *words)}, "
-        f"{summary.failed} failed.{left}{before}"
+        f"{summary.failed} failed.{left}{missing_words(summary.missing)}{before}"
     )
     totals = summary.library
     if totals is not None:

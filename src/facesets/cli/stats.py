@@ -43,6 +43,7 @@ def _lines(totals: "LibraryStatistics") -> list[str]:
             "paths",
             f"{totals.paths} ({counted(totals.aliases, 'copy', 'copies')}, {totals.unreadable} unreadable)",
         ),
+        *([("missing", f"{totals.missing} (`facesets check` names them)")] if totals.missing else []),
         ("galleries", totals.galleries),
         ("faces", f"{totals.faces} ({totals.assigned} with a person, {totals.unassigned} without)"),
         ("clustered", totals.clustered),

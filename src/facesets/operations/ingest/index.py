@@ -20,6 +20,7 @@ from facesets.operations.ingest.changed_files import (
 from facesets.operations.ingest.galleries import renew_galleries
 from facesets.operations.ingest.intake import LISTING, Pipeline
 from facesets.operations.ingest.library_intake import LibraryIntake
+from facesets.operations.ingest.missing_photos import note_missing
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import unavailable_targets
@@ -70,6 +71,8 @@ class IndexSummary:
         A sentence about each unavailable target.
     passed_over : dict of str to int
         How many RAW files, videos and linked folders are below the targets: they are not indexed.
+    missing : int
+        Photos of the library of which no file is left; they count nowhere. 0 after a dry run.
     assigned, to_review : int or None
         New faces that were given to people, and those that are to be asked about; None where that was not
         asked for.
@@ -94,6 +97,7 @@ class IndexSummary:
     stopped: bool = False
     away: list[str] = field(default_factory=list)
     passed_over: dict[str, int] = field(default_factory=dict)
+    missing: int = 0
     assigned: int | None = None
     to_review: int | None = None
     pack_note: str = ""
@@ -147,6 +151,8 @@ def index(
             )
             pipeline = Pipeline(intake, describer, options, stages=stages, stopwatch=stopwatch, clock=clock)
             summary = worked_through(pipeline, intake, listing, summary, progress, stop)
+        if not options.dry_run and not summary.stopped:
+            summary = replace(summary, missing=note_missing(library, source, listing.stamps))
         run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
         run.stopped = summary.stopped
     return summary

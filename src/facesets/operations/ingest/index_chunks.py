@@ -16,6 +16,7 @@ from facesets.operations.ingest.galleries import renew_galleries
 from facesets.operations.ingest.index import IndexSummary, worked_through
 from facesets.operations.ingest.intake import Pipeline
 from facesets.operations.ingest.library_intake import LibraryIntake
+from facesets.operations.ingest.missing_photos import note_missing
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import belongs, unavailable_targets
@@ -38,7 +39,7 @@ class ChunksSummary:
 
     Attributes
     ----------
-    galleries, listed, ignored, unchanged, failed, passed_over, away
+    galleries, listed, ignored, unchanged, failed, passed_over, away, missing
         As those of `IndexSummary`.
     failures : list of FileFailure
         The first of those that are known not to be readable, each with its reason.
@@ -57,6 +58,7 @@ class ChunksSummary:
     queued: int = 0
     chunks: int = 0
     away: list[str] = field(default_factory=list)
+    missing: int = 0
     passed_over: dict[str, int] = field(default_factory=dict)
     stopped: bool = False
 
@@ -145,6 +147,7 @@ def _finish_listing(
         if gallery.problem:
             progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
     renew_galleries(source, library, linked)
+    summary.missing = note_missing(library, source)
 
 
 def _in_batches(source: GallerySource) -> Iterator[list[str]]:

@@ -77,6 +77,8 @@ class PipelineSummary:
         Files that cannot be read, those of earlier runs included, with `failures` to say why.
     away : list of str
         A sentence about each unavailable target.
+    missing : int
+        Photos of which no file is left.
     library : LibraryStatistics or None
         As `stats` gives it; None where the run did not come to its end.
     """
@@ -91,6 +93,7 @@ class PipelineSummary:
     failed: int = 0
     failures: list[FileFailure] = field(default_factory=list)
     away: list[str] = field(default_factory=list)
+    missing: int = 0
     library: LibraryStatistics | None = None
     seconds: float = 0.0
     dry_run: bool = False
@@ -210,6 +213,7 @@ def _summed(steps: Sequence[StepDone]) -> PipelineSummary:
                     failed=found.failed,
                     failures=found.failures,
                     away=found.away,
+                    missing=found.missing,
                 )
             case ClusterLibrarySummary() as found:
                 summary = _plus(summary, found.joined, found.new_persons)

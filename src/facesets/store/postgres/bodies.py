@@ -171,7 +171,7 @@ def _name(connection: Connection, person: UUID | None) -> str:
 def count_bodies(connection: Connection, person: UUID) -> int:
     """How many bodies have a face of somebody."""
     counted = connection.execute(
-        "SELECT count(*) FROM bodies b JOIN face_detections f ON f.id = b.face_id WHERE f.person_id = %s",
+        "SELECT count(*) FROM bodies b JOIN present_faces f ON f.id = b.face_id WHERE f.person_id = %s",
         (person,),
     )
     return int(only_row(counted)[0])
@@ -246,7 +246,7 @@ def _load(connection: Connection, day: date) -> tuple[list[int], list[UUID], Day
         """SELECT b.id, b.image_id, extract(epoch FROM i.taken)::bigint, b.x1 / i.width, b.y1 / i.height,
                 b.x2 / i.width, b.y2 / i.height, b.colours, p.id,
                 b.face_id IS NULL AND EXISTS (SELECT FROM face_scans s WHERE s.image_id = i.id)
-            FROM bodies b JOIN images i ON i.id = b.image_id
+            FROM bodies b JOIN present_images i ON i.id = b.image_id
                 LEFT JOIN face_detections f ON f.id = b.face_id
                 LEFT JOIN persons p ON p.id = f.person_id AND p.status = 'active'
             WHERE i.taken >= %(begin)s AND i.taken < %(end)s AND b.x1 IS NOT NULL ORDER BY b.id""",

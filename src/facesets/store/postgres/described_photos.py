@@ -50,7 +50,7 @@ _BEST = sql.SQL(
         FROM (SELECT i.id, i.taken, d.description, ts_rank(d.words, {words}) AS rank
             FROM images i JOIN descriptions d ON d.image_id = i.id
             WHERE i.id = ANY(%(images)s::bigint[])
-                AND EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '') {conditions}
+                AND i.missing_since IS NULL {conditions}
             ORDER BY rank DESC, i.taken DESC NULLS LAST, i.id DESC LIMIT %(limit)s) AS best
         ORDER BY best.rank DESC, best.taken DESC NULLS LAST, best.id DESC"""
 )

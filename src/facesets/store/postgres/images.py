@@ -103,8 +103,7 @@ def load_images(connection: Connection, detector_id: int) -> tuple[Int64, Images
     blocks = copy_out(
         connection,
         """COPY (SELECT i.id, i.sha256, i.width, i.height, coalesce(i.taken, '-infinity'), i.fingerprint
-            FROM images i JOIN face_scans s ON s.image_id = i.id AND s.detector_id = %(detector)s
-            WHERE EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')
+            FROM present_images i JOIN face_scans s ON s.image_id = i.id AND s.detector_id = %(detector)s
             ORDER BY i.id) TO STDOUT (FORMAT BINARY)""",
         {"detector": detector_id},
         {

@@ -26,6 +26,7 @@ from facesets.store.postgres import (
     image_paths,
     images,
     known_files,
+    missing_photos,
     models,
     photo_stages,
     relocating,
@@ -253,13 +254,7 @@ class Library:
         images: Sequence[ImageRecord],
         gallery_numbers: Mapping[str, int] | None = None,
     ) -> None:
-        """As `commit`, but an image that is there already stays as it is.
-
-        Parameters
-        ----------
-        files, images : as in `commit`
-        gallery_numbers : mapping of path to number of its gallery, optional
-        """
+        """As `commit`, but an image that is there already stays as it is; with numbers of galleries by path."""
         self._write(files, images, gallery_numbers, replace=False)
 
     def _write(
@@ -335,6 +330,12 @@ class Library:
     def paths_with(self, sha256: Sequence[str]) -> dict[str, list[str]]:
         """The paths that lead to each of these images."""
         return self._database.run(image_paths.paths_with, sha256)
+
+    def note_missing(
+        self, roots: Sequence[str] | None, gone: missing_photos.Gone, is_there: missing_photos.IsThere
+    ) -> int:
+        """As `missing_photos.note_missing`."""
+        return missing_photos.note_missing(self._database, roots, gone, is_there)
 
     def keep_galleries(self, rows: Sequence[GalleryRow]) -> dict[str, int]:
         """Insert or replace galleries that differ; return the number of each by its path."""

@@ -25,9 +25,13 @@ _FEWEST_MET = 75
 _LISTED_TAKES = 2
 """A photo of a place that is asked, in times of one of a tag that is listed."""
 
-HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
-ANY_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')")
-"""The same where PostgreSQL may begin with the paths: where most files are gone, they are few."""
+HAS_FILE = sql.SQL(
+    """NOT EXISTS (SELECT FROM images m WHERE m.id = i.id AND m.missing_since IS NOT NULL OFFSET 0)"""
+)
+ANY_FILE = sql.SQL(
+    """NOT EXISTS (SELECT FROM images m WHERE m.id = i.id AND m.missing_since IS NOT NULL)"""
+)
+"""The same where PostgreSQL may read all that are missing at once."""
 
 _OF_ALL = sql.SQL("SELECT i.id, i.taken FROM images i WHERE {conditions}")
 _OF_TAG = sql.SQL("SELECT i.id, i.taken FROM {photos} i WHERE {conditions}")

@@ -15,7 +15,8 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.paths import escaped, from_text, range_below
 
 _HAS_FILE = sql.SQL(
-    "EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' AND ({below}))"
+    """i.missing_since IS NULL AND
+    EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' AND ({below}))"""
 )
 
 OF_FACES = ("attributes", "bodies", "face-tags")
@@ -290,7 +291,7 @@ def stage_counts(connection: Connection, stage: str, current: str = "") -> Stage
         """SELECT v.version, s.status, count(*) FROM image_stages s JOIN stage_versions v
                 ON v.id = s.version_id
             WHERE s.stage = %s AND (s.status = 'processing' OR EXISTS (
-                SELECT FROM image_paths p WHERE p.image_id = s.image_id AND p.reason = ''))
+                SELECT FROM present_images i WHERE i.id = s.image_id))
             GROUP BY 1, 2""",
         (stage,),
     ).fetchall()
@@ -302,7 +303,7 @@ def stage_counts(connection: Connection, stage: str, current: str = "") -> Stage
     reasons = connection.execute(
         """SELECT s.reason, count(*) FROM image_stages s JOIN stage_versions v ON v.id = s.version_id
             WHERE s.stage = %s AND v.version = %s AND s.status = 'failed' AND EXISTS (
-                SELECT FROM image_paths p WHERE p.image_id = s.image_id AND p.reason = '')
+                SELECT FROM present_images i WHERE i.id = s.image_id)
             GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %s""",
         (stage, version, _REASONS),
     ).fetchall()
@@ -320,9 +321,8 @@ def stage_counts(connection: Connection, stage: str, current: str = "") -> Stage
 def detection_counts(connection: Connection, detector: DetectorRow | None) -> StageCounts:
     """Count the images that were searched for faces by a detector, and the paths that could not be read."""
     row = connection.execute(
-        """SELECT count(*) FILTER (WHERE s.image_id IS NULL), count(s.image_id) FROM images i
-            LEFT JOIN face_scans s ON s.image_id = i.id AND s.detector_id = %s
-            WHERE EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')""",
+        """SELECT count(*) FILTER (WHERE s.image_id IS NULL), count(s.image_id) FROM present_images i
+            LEFT JOIN face_scans s ON s.image_id = i.id AND s.detector_id = %s""",
         (None if detector is None else detector.id,),
     )
     pending, completed = only_row(row)

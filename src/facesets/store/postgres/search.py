@@ -316,14 +316,14 @@ _FACES = sql.SQL(
         JOIN face_detections f ON f.id = e.face_id
         JOIN images i ON i.id = f.image_id
         WHERE e.model_id = %(model)s
-            AND EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')"""
+            AND i.missing_since IS NULL"""
 )
 IMAGES = sql.SQL(
     """SELECT e.image_id, i.sha256, i.width, i.height, i.taken, e.embedding
         FROM {embeddings} e
         JOIN images i ON i.id = e.image_id
         WHERE e.model_id = %(model)s
-            AND EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')"""
+            AND i.missing_since IS NULL"""
 )
 
 

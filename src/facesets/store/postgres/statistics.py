@@ -1,6 +1,7 @@
 """How much there is of everything."""
 
 from dataclasses import dataclass, field
+from typing import LiteralString
 
 from facesets.store.postgres.connection import Connection, only_row
 
@@ -52,6 +53,8 @@ class LibraryStatistics:
         Jobs; none where there is no queue.
     faces_without_norm : int
         Faces of which `enrich` would measure how much they show.
+    missing : int
+        Images of which no file is left; nothing else counts them.
     """
 
     galleries: int
@@ -74,24 +77,28 @@ class LibraryStatistics:
     clip: list[ClipStatistics] = field(default_factory=list)
     queue: dict[str, int] = field(default_factory=dict)
     faces_without_norm: int = 0
+    missing: int = 0
 
 
 def library_statistics(connection: Connection) -> LibraryStatistics:
     """Count everything, as of one moment."""
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    galleries, images, named, prototypes, candidates, size = only_row(
+    galleries, images, named, prototypes, candidates, missing, size = only_row(
         connection.execute(
-            """SELECT (SELECT count(*) FROM galleries), (SELECT count(*) FROM images),
+            """SELECT (SELECT count(*) FROM galleries), (SELECT count(*) FROM present_images),
                 (SELECT count(DISTINCT person_id) FROM person_names),
                 (SELECT count(*) FROM person_prototypes),
-                (SELECT count(DISTINCT face_id) FROM face_candidates WHERE status = 'pending'),
+                (SELECT count(DISTINCT c.face_id) FROM face_candidates c
+                    JOIN present_faces f ON f.id = c.face_id WHERE c.status = 'pending'),
+                (SELECT count(*) FROM images WHERE missing_since IS NOT NULL),
                 pg_database_size(current_database())"""
         )
     )
     paths, linked, unreadable = only_row(
         connection.execute(
             """SELECT count(*), count(DISTINCT image_id), count(*) FILTER (WHERE reason <> '')
-                FROM image_paths"""
+                FROM image_paths p WHERE image_id IS NULL
+                    OR EXISTS (SELECT FROM present_images i WHERE i.id = p.image_id)"""
         )
     )
     faces, assigned, clustered = only_row(
@@ -99,7 +106,7 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
             """SELECT count(*), count(person_id), count(*) FILTER (
                     WHERE CASE WHEN person_id IS NULL THEN cluster LIKE 'unknown%'
                         ELSE assigned_by = 'auto' END)
-                FROM face_detections"""
+                FROM present_faces"""
         )
     )
     return LibraryStatistics(
@@ -113,9 +120,10 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
         unassigned=faces - assigned,
         clustered=clustered,
         persons=dict(
-            connection.execute("SELECT status, count(*) FROM persons GROUP BY 1 ORDER BY 1").fetchall()
+            connection.execute(_PERSONS).fetchall()
         ),
         named=named,
+        missing=missing,
         prototypes=prototypes,
         candidates=candidates,
         megabytes=round(size / 1e6, 1),
@@ -144,6 +152,14 @@ def faces_without_norm(connection: Connection, detector_id: int) -> int:
     return int(row[0])
 
 
+# Nobody whose photos are all missing counts, unless they have a name.
+_PERSONS: LiteralString = """SELECT status, count(*) FROM persons p
+    WHERE EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
+        OR EXISTS (SELECT FROM present_faces f WHERE f.person_id = p.id)
+        OR NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id)
+    GROUP BY 1 ORDER BY 1"""
+
+
 def newest_face(connection: Connection) -> int | None:
     """The number of the face that was stored last; None where there is none."""
     number: int | None = only_row(connection.execute("SELECT max(id) FROM face_detections"))[0]
@@ -153,7 +169,8 @@ def newest_face(connection: Connection) -> int | None:
 def _clip(connection: Connection) -> list[ClipStatistics]:
     rows = connection.execute(
         """SELECT m.name, e.images FROM models m
-            JOIN (SELECT model_id, count(*) AS images FROM image_embeddings GROUP BY 1) e
+            JOIN (SELECT c.model_id, count(*) AS images FROM image_embeddings c
+                    JOIN present_images i ON i.id = c.image_id GROUP BY 1) e
                 ON e.model_id = m.id
             ORDER BY m.id"""
     )
@@ -165,9 +182,10 @@ def _models(connection: Connection) -> list[ModelStatistics]:
         """SELECT d.pack, m.name, d.det_size, d.min_det_score, coalesce(s.images, 0), coalesce(f.faces, 0)
             FROM detectors d
             JOIN models m ON m.id = d.model_id
-            LEFT JOIN (SELECT detector_id, count(*) AS images FROM face_scans GROUP BY 1) s
+            LEFT JOIN (SELECT c.detector_id, count(*) AS images FROM face_scans c
+                    JOIN present_images i ON i.id = c.image_id GROUP BY 1) s
                 ON s.detector_id = d.id
-            LEFT JOIN (SELECT detector_id, count(*) AS faces FROM face_detections GROUP BY 1) f
+            LEFT JOIN (SELECT detector_id, count(*) AS faces FROM present_faces GROUP BY 1) f
                 ON f.detector_id = d.id
             ORDER BY d.id"""
     ).fetchall()

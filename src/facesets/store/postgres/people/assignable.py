@@ -41,7 +41,7 @@ class Some:
 
 
 _COUNT: LiteralString = """
-    SELECT count(*) FROM face_detections f
+    SELECT count(*) FROM present_faces f
     WHERE f.person_id IS NULL AND f.detector_id = %(detector)s
         AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
         AND (%(taken)s::date IS NULL OR EXISTS (
@@ -50,7 +50,7 @@ _COUNT: LiteralString = """
 # CASE: of `vector_dims` alone PostgreSQL expects that hardly any row fits, and puts all vectors on disk.
 _VECTORS: LiteralString = """
     COPY (SELECT e.face_id, e.embedding FROM (
-            SELECT f.id FROM face_detections f
+            SELECT f.id FROM present_faces f
             WHERE f.person_id IS NULL AND f.detector_id = %(detector)s
                 AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
                 AND (%(taken)s::date IS NULL OR EXISTS (

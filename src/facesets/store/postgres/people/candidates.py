@@ -317,7 +317,7 @@ def people_in_one_photo(connection: Connection, pairs: Sequence[tuple[UUID, UUID
 def best_faces_of_cluster(connection: Connection, cluster: str, count: int) -> list[int]:
     """The faces of a cluster that show best who it is, of those without a person."""
     rows = connection.execute(
-        """SELECT id FROM face_detections WHERE cluster = %s AND person_id IS NULL
+        """SELECT id FROM present_faces WHERE cluster = %s AND person_id IS NULL
             ORDER BY quality DESC, id LIMIT %s""",
         (cluster, count),
     )

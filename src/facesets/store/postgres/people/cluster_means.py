@@ -48,7 +48,7 @@ def means_of_clusters(connection: Connection, detector: DetectorRow) -> ClusterM
     dimension = detector.settings.dimension
     rows: list[tuple[Any, ...]] = connection.execute(
         """SELECT f.cluster, count(*), min(f.id), avg(e.embedding)::real[]
-            FROM face_detections f JOIN clusters c ON c.id = f.cluster
+            FROM present_faces f JOIN clusters c ON c.id = f.cluster
                 JOIN face_embeddings e ON e.face_id = f.id
             WHERE f.person_id IS NULL AND NOT c.hidden AND c.model_id = %s AND vector_dims(e.embedding) = %s
             GROUP BY f.cluster ORDER BY f.cluster""",

@@ -80,14 +80,14 @@ class LooseFace:
 
 _SIZES: LiteralString = """
     SELECT 'person_' || p.id, p.id, f.faces
-    FROM (SELECT person_id, count(*) AS faces FROM face_detections WHERE person_id IS NOT NULL
+    FROM (SELECT person_id, count(*) AS faces FROM present_faces WHERE person_id IS NOT NULL
             AND (%(all)s OR person_id = ANY(%(persons)s::uuid[])) GROUP BY person_id) AS f
         JOIN persons p ON p.id = f.person_id
     WHERE p.status = 'active'
         AND (%(labeled)s OR NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id))
     UNION ALL
     SELECT c.cluster, NULL, CASE WHEN p.id IS NULL THEN c.faces ELSE 0 END
-    FROM (SELECT cluster, count(*) AS faces FROM face_detections
+    FROM (SELECT cluster, count(*) AS faces FROM present_faces
             WHERE person_id IS NULL AND cluster IS NOT NULL
                 AND (%(all)s OR cluster = ANY(%(clusters)s::text[])) GROUP BY cluster) AS c
         LEFT JOIN clusters k ON k.id = c.cluster LEFT JOIN persons p ON c.cluster = 'person_' || p.id
@@ -139,7 +139,7 @@ _OF_PEOPLE: LiteralString = """
         SELECT count(*) AS faces, avg(quality) AS quality,
             (array_agg(id ORDER BY quality DESC, id))[1:5] AS sample,
             (array_agg(image_id ORDER BY quality DESC, id))[1:5] AS images
-        FROM face_detections WHERE person_id = w.id) AS best
+        FROM present_faces WHERE person_id = w.id) AS best
     WHERE best.faces > 0"""
 _OF_CLUSTERS: LiteralString = """
     SELECT w.id, NULL, NULL, total.faces, round(total.quality::numeric, 4)::float8, total.version,
@@ -147,11 +147,11 @@ _OF_CLUSTERS: LiteralString = """
     FROM unnest(%s::text[]) AS w (id) CROSS JOIN LATERAL (
         SELECT count(*) AS faces, avg(quality) AS quality,
             coalesce(sum(hashint8(id)::bigint), 0)::bigint AS version
-        FROM face_detections WHERE person_id IS NULL AND cluster = w.id) AS total
+        FROM present_faces WHERE person_id IS NULL AND cluster = w.id) AS total
     CROSS JOIN LATERAL (
         SELECT array_agg(s.id ORDER BY s.quality DESC, s.id) AS sample,
             array_agg(i.sha256 ORDER BY s.quality DESC, s.id) AS photos
-        FROM (SELECT id, quality, image_id FROM face_detections WHERE person_id IS NULL AND cluster = w.id
+        FROM (SELECT id, quality, image_id FROM present_faces WHERE person_id IS NULL AND cluster = w.id
                 ORDER BY quality DESC, id LIMIT 5) AS s JOIN images i ON i.id = s.image_id) AS best
     WHERE total.faces > 0"""
 
@@ -159,8 +159,8 @@ _OF_CLUSTERS: LiteralString = """
 def faces_in_cluster(connection: Connection, cluster: str, *, limit: int, offset: int = 0) -> list[int]:
     """The faces that were grouped so, the best first: those of nobody, or all where everybody has one."""
     rows = connection.execute(
-        """SELECT id FROM face_detections WHERE cluster = %(cluster)s AND (person_id IS NULL OR NOT EXISTS (
-                SELECT FROM face_detections WHERE cluster = %(cluster)s AND person_id IS NULL))
+        """SELECT id FROM present_faces WHERE cluster = %(cluster)s AND (person_id IS NULL OR NOT EXISTS (
+                SELECT FROM present_faces WHERE cluster = %(cluster)s AND person_id IS NULL))
             ORDER BY quality DESC, id LIMIT %(limit)s OFFSET %(offset)s""",
         {"cluster": cluster, "limit": limit, "offset": offset},
     )
@@ -170,7 +170,7 @@ def faces_in_cluster(connection: Connection, cluster: str, *, limit: int, offset
 def best_of_person(connection: Connection, person: UUID, *, limit: int, offset: int = 0) -> list[int]:
     """The faces of a person, the best first."""
     rows = connection.execute(
-        """SELECT id FROM face_detections WHERE person_id = %s ORDER BY quality DESC, id
+        """SELECT id FROM present_faces WHERE person_id = %s ORDER BY quality DESC, id
             LIMIT %s OFFSET %s""",
         (person, limit, offset),
     )
@@ -203,12 +203,12 @@ def loose_faces(
 # In the order of its index, which PostgreSQL takes only where the cluster, that is null, leads.
 _LOOSE: LiteralString = """
     WITH loose AS (
-        (SELECT id, image_id, quality FROM face_detections
+        (SELECT id, image_id, quality FROM present_faces
             WHERE person_id IS NULL AND cluster IS NULL AND quality <= %(quality)s::real
                 AND (quality < %(quality)s::real OR id > %(face)s)
             ORDER BY cluster, quality DESC, id LIMIT %(limit)s)
         UNION ALL
-        (SELECT id, image_id, quality FROM face_detections
+        (SELECT id, image_id, quality FROM present_faces
             WHERE person_id IS NULL AND cluster = ANY(%(clusters)s::text[]) AND quality <= %(quality)s::real
                 AND (quality < %(quality)s::real OR id > %(face)s)
             ORDER BY quality DESC, id LIMIT %(limit)s))

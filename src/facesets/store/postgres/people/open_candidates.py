@@ -21,7 +21,7 @@ _IS_SKIPPED_FACE: LiteralString = """coalesce(
 # in the order of the questions, as many as are wanted, rather than all of the library's read.
 _FROM_OPEN_OF_FACES: LiteralString = """
     FROM face_candidates c CROSS JOIN LATERAL (
-        SELECT person_id, assigned_by FROM face_detections WHERE id = c.face_id OFFSET 0) AS f
+        SELECT person_id, assigned_by FROM present_faces WHERE id = c.face_id OFFSET 0) AS f
     WHERE (%(faces)s::bigint[] IS NULL OR c.face_id = ANY(%(faces)s::bigint[]))
         AND CASE c.kind WHEN 'near' THEN f.person_id IS NULL
             WHEN 'import' THEN f.person_id IS DISTINCT FROM coalesce(
@@ -55,8 +55,12 @@ _OPEN_OF_PEOPLE: LiteralString = """
             AND (c.status = 'pending'
                 OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
         ORDER BY worth DESC, c.id OFFSET 0) c
-    WHERE c.kind <> 'split' OR 2 = (SELECT count(*) FROM face_detections f
-        WHERE f.id IN ((c.evidence -> 'part' ->> 0)::bigint, (c.evidence ->> 'rest')::bigint))
+    WHERE CASE c.kind WHEN 'cluster' THEN EXISTS (
+            SELECT FROM present_faces f WHERE f.cluster = c.cluster_id AND f.person_id IS NULL)
+        WHEN 'same' THEN EXISTS (SELECT FROM present_faces f WHERE f.person_id = c.person_id)
+            AND EXISTS (SELECT FROM present_faces f WHERE f.person_id = c.other_id)
+        ELSE 2 = (SELECT count(*) FROM present_faces f
+        WHERE f.id IN ((c.evidence -> 'part' ->> 0)::bigint, (c.evidence ->> 'rest')::bigint)) END
     ORDER BY c.worth DESC, c.id LIMIT %(most)s"""
 
 
@@ -138,6 +142,7 @@ def unnamed_people(connection: Connection, least: int, limit: int) -> list[tuple
             FROM prototype_sources q JOIN persons p ON p.id = q.person_id
             WHERE p.status = 'active' AND q.faces >= %s
                 AND NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
+                AND EXISTS (SELECT FROM present_faces f WHERE f.person_id = p.id)
             GROUP BY p.id ORDER BY faces DESC, p.id LIMIT %s""",
         (least, limit),
     )

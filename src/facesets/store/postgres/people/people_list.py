@@ -115,6 +115,8 @@ def list_people(
         WHERE (%(person)s::uuid IS NULL OR p.id = %(person)s)
             AND (%(status)s = 'all' OR p.status = %(status)s)
             AND NOT (%(unnamed)s AND cardinality(names) > 0)
+            AND (cardinality(names) > 0 OR t.faces > 0 OR %(person)s::uuid IS NOT NULL
+                OR NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id))
         ORDER BY {order}""").format(order=sql.SQL(_ORDER[sort]))
     rows = connection.execute(statement, {"person": person, "status": status, "unnamed": unnamed})
     return [PersonLine(*row) for row in rows]
@@ -143,7 +145,7 @@ def cluster_line(connection: Connection, cluster: str) -> PersonLine:
         connection.execute(
             """SELECT count(*), count(DISTINCT f.image_id), coalesce(to_char(min(i.taken), 'YYYY-MM-DD'), ''),
                     coalesce(to_char(max(i.taken), 'YYYY-MM-DD'), '')
-                FROM face_detections f JOIN images i ON i.id = f.image_id
+                FROM present_faces f JOIN images i ON i.id = f.image_id
                 WHERE f.cluster = %s AND f.person_id IS NULL""",
             (cluster,),
         )

@@ -127,10 +127,13 @@ def _some(wanted: PeopleWanted) -> sql.Composed:
             else "JOIN unnest(%(found)s::uuid[], %(ranks)s::int[]) AS found (id, rank) ON found.id = p.id"
         ),
         named=sql.SQL("true" if wanted.named is None else "named" if wanted.named else "NOT named"),
-        empty=sql.SQL("true" if wanted.empty else "(named OR t.faces > 0)"),
+        empty=sql.SQL(_ANYBODY if wanted.empty else "(named OR t.faces > 0)"),
     )
 
 
+# Nobody who has faces, but on photos that are missing.
+_ANYBODY: LiteralString = """(named OR t.faces > 0
+    OR NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id))"""
 _SOME: LiteralString = """
     SELECT p.id, p.status, p.created_at, p.updated_at, coalesce(t.faces, 0) AS faces,
         coalesce(t.photos, 0) AS photos, t.taken_from, t.taken_until, named, {rank} AS rank
@@ -151,13 +154,13 @@ _CARDS: LiteralString = """
     -- face. Only where there is neither, all faces are read.
     LEFT JOIN LATERAL (SELECT s.face_id AS id FROM said_exemplars s
         WHERE s.person_id = p.id AND s.pinned
-            AND (SELECT f.person_id FROM face_detections f WHERE f.id = s.face_id) = p.id
+            AND (SELECT f.person_id FROM present_faces f WHERE f.id = s.face_id) = p.id
         ORDER BY s.said_at DESC, s.face_id LIMIT 1) AS chosen ON true
     LEFT JOIN LATERAL (SELECT q.face_id AS id FROM person_prototypes q
         WHERE q.person_id = p.id AND q.kind = 'exemplar' AND chosen.id IS NULL
-            AND (SELECT f.person_id FROM face_detections f WHERE f.id = q.face_id) = p.id
+            AND (SELECT f.person_id FROM present_faces f WHERE f.id = q.face_id) = p.id
         ORDER BY q.id LIMIT 1) AS exemplar ON true
-    LEFT JOIN LATERAL (SELECT f.id FROM face_detections f
+    LEFT JOIN LATERAL (SELECT f.id FROM present_faces f
         WHERE f.person_id = p.id AND chosen.id IS NULL AND exemplar.id IS NULL
         ORDER BY f.quality DESC, f.id LIMIT 1) AS any_face ON true
     LEFT JOIN face_detections best ON best.id = coalesce(chosen.id, exemplar.id, any_face.id)

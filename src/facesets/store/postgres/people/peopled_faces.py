@@ -63,7 +63,7 @@ def load_peopled_faces(
     blocks = copy_out(
         connection,
         """COPY (SELECT id, image_id, coalesce(person_id, '00000000-0000-0000-0000-000000000000'::uuid)
-            FROM face_detections WHERE detector_id = %(detector)s ORDER BY id) TO STDOUT (FORMAT BINARY)""",
+            FROM comparable_faces WHERE detector_id = %(detector)s ORDER BY id) TO STDOUT (FORMAT BINARY)""",
         {"detector": detector.id},
         {"id": INT8, "image": INT8, "person": UUID_FIELD},
     )
@@ -97,7 +97,7 @@ def people_now(connection: Connection, faces: PeopledFaces) -> PeopledFaces:
     blocks = copy_out(
         connection,
         """COPY (SELECT id, coalesce(person_id, '00000000-0000-0000-0000-000000000000'::uuid)
-            FROM face_detections WHERE detector_id = %(detector)s ORDER BY id) TO STDOUT (FORMAT BINARY)""",
+            FROM comparable_faces WHERE detector_id = %(detector)s ORDER BY id) TO STDOUT (FORMAT BINARY)""",
         {"detector": faces.detector_id},
         {"id": INT8, "person": UUID_FIELD},
     )

@@ -40,7 +40,7 @@ def person_states(connection: Connection, persons: Sequence[UUID]) -> dict[UUID,
     rows = connection.execute(
         """SELECT p.id, p.status, p.merged_into_id,
                 array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
-                (SELECT count(*) FROM face_detections f WHERE f.person_id = p.id)
+                (SELECT count(*) FROM present_faces f WHERE f.person_id = p.id)
             FROM persons p WHERE p.id = ANY(%s::uuid[])""",
         (list(persons),),
     )
@@ -96,7 +96,7 @@ def persons_by_prefix(connection: Connection, prefix: str) -> list[UUID]:
 def faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
     """The faces of a cluster that is no person."""
     rows = connection.execute(
-        "SELECT id FROM face_detections WHERE cluster = %s AND person_id IS NULL ORDER BY id", (cluster,)
+        "SELECT id FROM present_faces WHERE cluster = %s AND person_id IS NULL ORDER BY id", (cluster,)
     )
     return [int(face) for (face,) in rows]
 

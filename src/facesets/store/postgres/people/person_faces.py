@@ -58,7 +58,7 @@ _BY_DATE: LiteralString = """
     SELECT s.id, (SELECT sha256 FROM images WHERE id = s.image_id), s.taken,
         (SELECT coalesce(assigned_by, '') FROM face_detections WHERE id = s.id), NULL
     FROM (SELECT f.id, f.image_id, i.taken
-        FROM face_detections f CROSS JOIN LATERAL (
+        FROM present_faces f CROSS JOIN LATERAL (
             SELECT taken FROM images WHERE id = f.image_id OFFSET 0) AS i
         WHERE f.person_id = %(person)s AND (%(after)s::bigint IS NULL
             OR (coalesce(i.taken, '{undated}'), f.image_id, f.id) {beyond} (
@@ -77,7 +77,7 @@ _FAR: LiteralString = """
         FROM face_detections f LEFT JOIN face_embeddings e ON e.face_id = f.id
             LEFT JOIN middle m ON m.model_id = e.model_id WHERE f.id = %(after)s),
     theirs AS MATERIALIZED (
-        SELECT id, image_id FROM face_detections WHERE person_id = %(person)s),
+        SELECT id, image_id FROM present_faces WHERE person_id = %(person)s),
     compared AS MATERIALIZED (
         SELECT e.face_id, e.embedding <=> m.embedding AS distance
         FROM face_embeddings e JOIN middle m ON m.model_id = e.model_id
@@ -114,7 +114,7 @@ def spread_of(connection: Connection, person: UUID) -> float | None:
     row = only_row(
         connection.execute(
             """SELECT 1 - vector_norm(avg(e.embedding)) FROM (
-                    SELECT f.id FROM face_detections f
+                    SELECT f.id FROM present_faces f
                     WHERE f.person_id = %s ORDER BY f.quality DESC, f.id LIMIT 2000) AS best
                 JOIN face_embeddings e ON e.face_id = best.id
                 GROUP BY e.model_id UNION ALL SELECT NULL LIMIT 1""",

@@ -44,7 +44,7 @@ def _recount(connection: Connection, persons: Sequence[UUID] | None) -> dict[UUI
 _CHANGED: LiteralString = """
     WITH now AS (
         SELECT person_id, count(*) AS faces, bit_xor(hashint8extended(id, 0)) AS fingerprint
-        FROM face_detections
+        FROM present_faces
         WHERE person_id IS NOT NULL AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))
         GROUP BY person_id),
     kept AS (
@@ -56,7 +56,7 @@ _COUNT: LiteralString = """
     INSERT INTO person_totals (person_id, faces, fingerprint, photos, taken_from, taken_until)
     SELECT f.person_id, count(*), bit_xor(hashint8extended(f.id, 0)), count(DISTINCT f.image_id),
         min(i.taken), max(i.taken)
-    FROM face_detections f JOIN images i ON i.id = f.image_id
+    FROM present_faces f JOIN images i ON i.id = f.image_id
     WHERE f.person_id = ANY(%(persons)s::uuid[]) GROUP BY f.person_id ORDER BY f.person_id
     ON CONFLICT (person_id) DO UPDATE SET faces = excluded.faces, fingerprint = excluded.fingerprint,
         photos = excluded.photos, taken_from = excluded.taken_from, taken_until = excluded.taken_until"""

@@ -146,7 +146,7 @@ def photos_beside(connection: Connection, photo: int, person: UUID) -> tuple[str
 _BESIDE: LiteralString = """
     WITH theirs AS MATERIALIZED (
         SELECT coalesce(i.taken, '-infinity') AS taken, i.id
-        FROM face_detections f CROSS JOIN LATERAL (
+        FROM present_faces f CROSS JOIN LATERAL (
             SELECT id, taken FROM images WHERE id = f.image_id OFFSET 0) AS i
         WHERE f.person_id = %(person)s),
     this AS (SELECT coalesce(taken, '-infinity') AS taken, id FROM images WHERE id = %(photo)s),

@@ -78,7 +78,7 @@ def load_nodes(connection: Connection, detector: DetectorRow, *, same_image_ok: 
                     OR EXISTS (SELECT FROM said_births s WHERE s.person_id = f.person_id)
                     AS is_vouched,
                 bool_or(c.verified_at IS NOT NULL) AS is_verified
-            FROM face_detections f LEFT JOIN clusters c ON c.id = f.cluster
+            FROM comparable_faces f LEFT JOIN clusters c ON c.id = f.cluster
                 LEFT JOIN persons p ON p.id = f.person_id
             WHERE f.detector_id = %s AND (f.cluster IS NOT NULL OR f.person_id IS NOT NULL)
                 AND NOT coalesce(c.hidden, false) AND coalesce(p.status, 'active') = 'active'
@@ -87,7 +87,7 @@ def load_nodes(connection: Connection, detector: DetectorRow, *, same_image_ok: 
     )
     connection.execute(
         b"""CREATE TEMPORARY TABLE node_faces ON COMMIT DROP AS
-            SELECT f.id, f.image_id, n.number FROM face_detections f JOIN nodes n ON n.key = """
+            SELECT f.id, f.image_id, n.number FROM comparable_faces f JOIN nodes n ON n.key = """
         + _KEY.encode()
         + b" WHERE f.detector_id = %s",
         (detector.id,),
@@ -210,7 +210,7 @@ def delete_persons(step: Step, persons: Sequence[UUID]) -> None:
 def left_over(connection: Connection, days: int) -> list[tuple[int, int]]:
     """Faces that are unassigned and in no cluster for so many days, each with the number of its model."""
     rows = connection.execute(
-        """SELECT f.id, d.model_id FROM face_detections f JOIN detectors d ON d.id = f.detector_id
+        """SELECT f.id, d.model_id FROM present_faces f JOIN detectors d ON d.id = f.detector_id
             LEFT JOIN unassigned_faces u ON u.face_id = f.id
             WHERE f.person_id IS NULL AND f.cluster IS NULL
                 AND coalesce(u.since, f.created_at) <= now() - make_interval(days => %s)
@@ -277,7 +277,7 @@ def library_health(connection: Connection) -> ClusterHealth:
         connection.execute(
             """SELECT count(*), count(*) FILTER (WHERE person_id IS NULL AND cluster IS NULL),
                 count(*) FILTER (WHERE person_id IS NULL AND (cluster IS NULL OR cluster NOT LIKE %s))
-            FROM face_detections""",
+            FROM present_faces""",
             (SINGLE.replace("_", "\\_") + "%",),
         )
     )

@@ -30,7 +30,7 @@ def version_of_cluster(connection: Connection, cluster: str) -> int:
     """A number that changes when faces of nobody come into a cluster or leave it."""
     row = only_row(
         connection.execute(
-            """SELECT coalesce(sum(hashint8(id)::bigint), 0)::bigint FROM face_detections
+            """SELECT coalesce(sum(hashint8(id)::bigint), 0)::bigint FROM present_faces
                 WHERE cluster = %s AND person_id IS NULL""",
             (cluster,),
         )

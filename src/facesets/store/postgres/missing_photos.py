@@ -1,0 +1,148 @@
+"""Photos of which no file is left: `images.missing_since`. What lists or counts leaves them out.
+
+A trigger notes photos that lose their last path, or get one; that the files at known paths are gone or there
+again is noted here, by whoever looked.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import LiteralString, TypeAlias
+
+from facesets.file_records import FoundFile
+from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.paths import from_text, range_below, to_text
+
+_AT_ONCE = 20_000
+
+Gone: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+IsThere: TypeAlias = Callable[[FoundFile], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPhoto:
+    """A photo of which no file is left.
+
+    Attributes
+    ----------
+    path : str
+        Where it was seen first, of the paths that are known; empty where none is.
+    faces : int
+        On it.
+    people : list of str
+        The names of the people on it.
+    since : str
+        Day on which that was noticed.
+    """
+
+    sha256: str
+    path: str
+    faces: int
+    people: list[str]
+    since: str
+
+
+def note_missing(
+    database: Database,
+    roots: Sequence[str] | None,
+    gone: Gone,
+    is_there: IsThere,
+) -> int:
+    """Note which photos, of all or below some folders, have no file any more; return how many have none.
+
+    Parameters
+    ----------
+    gone : function
+        Those of some paths where surely nothing is any more.
+    is_there : function
+        Whether a file of a missing photo is there again, as it was.
+    """
+    back = [file.path for file in database.run(_files_of_missing) if is_there(file)]
+    if back:
+        database.run(_note_back, back)
+    for root in [None] if roots is None else dict.fromkeys(roots):
+        bounds = {"root": None, "below": "", "beyond": None} if root is None else range_below(root)
+        after = ""
+        while rows := database.run(_some_paths, bounds | {"after": after, "limit": _AT_ONCE}):
+            after = rows[-1]
+            if paths := gone([from_text(path) for path in rows]):
+                database.run(_note_gone, [*paths, *gone(database.run(_paths_beside, paths))])
+    return database.run(count_missing)
+
+
+def _some_paths(connection: Connection, given: dict[str, object]) -> list[str]:
+    rows = connection.execute(
+        """SELECT p.path FROM image_paths p JOIN present_images i ON i.id = p.image_id
+            WHERE p.path > %(after)s AND (p.path = %(root)s OR (p.path >= %(below)s
+                AND (%(beyond)s::text IS NULL OR p.path < %(beyond)s)))
+            ORDER BY p.path LIMIT %(limit)s""",
+        given,
+    )
+    return [path for (path,) in rows]
+
+
+def _paths_beside(connection: Connection, paths: Sequence[str]) -> list[str]:
+    """The other paths of the photos at some paths."""
+    rows = connection.execute(
+        """SELECT o.path FROM image_paths o WHERE o.image_id IN (
+                SELECT p.image_id FROM image_paths p WHERE p.path = ANY(%(paths)s) AND p.image_id IS NOT NULL)
+            AND o.path <> ALL(%(paths)s)""",
+        {"paths": [to_text(path) for path in paths]},
+    )
+    return [from_text(path) for (path,) in rows]
+
+
+def _files_of_missing(connection: Connection) -> list[FoundFile]:
+    """Where missing photos were, and the files as they were seen there."""
+    rows = connection.execute(
+        """SELECT p.path, p.size, p.mtime_ns FROM image_paths p
+            JOIN images i ON i.id = p.image_id AND i.missing_since IS NOT NULL ORDER BY p.path"""
+    )
+    return [FoundFile(from_text(path), size, mtime_ns) for path, size, mtime_ns in rows]
+
+
+def _note_gone(connection: Connection, paths: Sequence[str]) -> None:
+    """Let photos be missing that have no other path than some of these, where no file is any more."""
+    connection.execute(
+        """UPDATE images SET missing_since = now() WHERE id IN (
+                SELECT p.image_id FROM image_paths p WHERE p.path = ANY(%(paths)s))
+            AND missing_since IS NULL AND NOT EXISTS (SELECT FROM image_paths o
+                WHERE o.image_id = images.id AND o.path <> ALL(%(paths)s))""",
+        {"paths": [to_text(path) for path in paths]},
+    )
+
+
+def _note_back(connection: Connection, paths: Sequence[str]) -> None:
+    """Let photos not be missing any more, whose files are at these paths again."""
+    connection.execute(
+        """UPDATE images SET missing_since = NULL WHERE missing_since IS NOT NULL
+            AND id IN (SELECT image_id FROM image_paths WHERE path = ANY(%s))""",
+        ([to_text(path) for path in paths],),
+    )
+
+
+def count_missing(connection: Connection) -> int:
+    """How many photos are missing."""
+    row = only_row(connection.execute("SELECT count(*) FROM images WHERE missing_since IS NOT NULL"))
+    return int(row[0])
+
+
+def missing_photos(
+    connection: Connection, *, after: int = 0, limit: int | None = None
+) -> list[tuple[int, MissingPhoto]]:
+    """Missing photos with their numbers beyond `after`, ascending."""
+    rows = connection.execute(_MISSING, {"after": after, "limit": limit})
+    return [
+        (number, MissingPhoto(sha256, from_text(path), faces, people, since))
+        for number, sha256, path, faces, people, since in rows
+    ]
+
+
+_MISSING: LiteralString = """
+    SELECT i.id, i.sha256,
+        coalesce((SELECT p.path FROM image_paths p WHERE p.image_id = i.id ORDER BY p.id LIMIT 1), ''),
+        (SELECT count(*) FROM face_detections f WHERE f.image_id = i.id),
+        ARRAY(SELECT DISTINCT n.name FROM face_detections f CROSS JOIN LATERAL (
+                SELECT m.name FROM person_names m WHERE m.person_id = f.person_id ORDER BY m.id LIMIT 1) AS n
+            WHERE f.image_id = i.id ORDER BY 1),
+        to_char(i.missing_since, 'YYYY-MM-DD')
+    FROM images i WHERE i.missing_since IS NOT NULL AND i.id > %(after)s ORDER BY i.id LIMIT %(limit)s"""
