@@ -4,7 +4,8 @@
 
 ALTER TABLE images ADD COLUMN missing_since timestamptz;
 CREATE INDEX images_missing ON images (id) WHERE missing_since IS NOT NULL;
-UPDATE images i SET missing_since = now() WHERE NOT EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id);
+UPDATE images i SET missing_since = now()
+    WHERE NOT EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '');
 
 -- Hardly any photo is missing: who is, is read from an index that holds nothing else.
 CREATE VIEW present_images AS SELECT * FROM images WHERE missing_since IS NULL;
@@ -24,19 +25,19 @@ BEGIN
         lost := ARRAY(SELECT DISTINCT image_id FROM before WHERE image_id IS NOT NULL);
     ELSIF TG_OP = 'UPDATE' THEN
         lost := ARRAY(SELECT DISTINCT b.image_id FROM before b JOIN after a ON a.id = b.id
-            WHERE b.image_id IS NOT NULL AND a.image_id IS DISTINCT FROM b.image_id);
+            WHERE b.image_id IS NOT NULL AND (a.image_id, a.reason) IS DISTINCT FROM (b.image_id, b.reason));
         -- Read again or relocated: a file is there, or is said to be.
         back := ARRAY(SELECT DISTINCT i.id FROM before b JOIN after a ON a.id = b.id
             JOIN images i ON i.id = a.image_id AND i.missing_since IS NOT NULL
-            WHERE a.mtime_ns >= 0 AND (a.image_id, a.path, a.size, a.mtime_ns)
-                IS DISTINCT FROM (b.image_id, b.path, b.size, b.mtime_ns));
+            WHERE a.mtime_ns >= 0 AND a.reason = '' AND (a.image_id, a.path, a.size, a.mtime_ns, a.reason)
+                IS DISTINCT FROM (b.image_id, b.path, b.size, b.mtime_ns, b.reason));
     ELSE
         back := ARRAY(SELECT DISTINCT i.id FROM after a
-            JOIN images i ON i.id = a.image_id AND i.missing_since IS NOT NULL);
+            JOIN images i ON i.id = a.image_id AND i.missing_since IS NOT NULL WHERE a.reason = '');
     END IF;
     IF lost <> '{}' THEN
         lost := ARRAY(SELECT i.id FROM images i WHERE i.id = ANY(lost) AND i.missing_since IS NULL
-            AND NOT EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id));
+            AND NOT EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = ''));
     END IF;
     -- An update of no row counts as a change just the same.
     IF lost <> '{}' THEN
@@ -59,4 +60,7 @@ CREATE TRIGGER images_missing_changed AFTER UPDATE OF missing_since ON images
     FOR EACH STATEMENT EXECUTE FUNCTION note_change_without_step();
 CREATE TRIGGER images_missing_asked AFTER UPDATE OF missing_since ON images
     FOR EACH STATEMENT EXECUTE FUNCTION note_change_of_questions();
+-- What a path led to before another content lay there, until its names have passed on.
+ALTER TABLE image_paths ADD COLUMN held_id bigint;
+
 DELETE FROM kept_states WHERE what = 'totals';

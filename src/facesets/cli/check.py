@@ -1,5 +1,6 @@
 """`facesets check`."""
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,23 +16,35 @@ from facesets.cli.params import (
 )
 from facesets.cli.user import current_user
 from facesets.cli.wording import local_time, worded
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
+from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from facesets.assembly.describing import Asked
     from facesets.interfaces import Describer
     from facesets.operations.library.check import Repair
+    from facesets.operations.library.erase_missing import EraseMissing
     from facesets.operations.people.grouping.staleness import Staleness
     from facesets.settings import Settings
     from facesets.store.postgres.library import Library
+    from facesets.store.postgres.missing_photos import MissingPhoto
 
 _WHAT_IS_LOST = (
     "Some photos must be read again and are not there. Bring them back, run `facesets index`, then `facesets "
     "check --fix`; or forget them: images by `DELETE FROM images WHERE id = …;` in `facesets db psql`, paths "
     "without an image by `facesets index --prune`."
+)
+
+
+_NAMED = 5
+_WHAT_IS_MISSING = (
+    "No file of them is left, and they count nowhere. Put the files back and run `facesets index`, or erase "
+    "them with their faces: `facesets check --erase-missing`."
 )
 
 
@@ -44,8 +57,16 @@ def check(
     staleness: Annotated[
         bool, Option("Say instead whether the kept hierarchy is due to be made again, and why.")
     ] = False,
+    erase_missing: Annotated[
+        bool, Option("Erase instead the photos of which no file is left, with their faces, for good.")
+    ] = False,
+    dry_run: Annotated[bool, Option("With --erase-missing: show what would be erased.")] = False,
+    yes: Annotated[bool, Option("With --erase-missing: do not ask.")] = False,
 ) -> None:
-    """Look for what changes by hand have broken in the library. Status 1 if something is left broken."""
+    """Look for what changes by hand have broken in the library. Status 1 if something is left broken.
+
+    Photos of which no file is left are named, too. They count nowhere, and are back when their files are.
+    """
     from facesets import settings
     from facesets.assembly.describing import Asked
     from facesets.operations.library.check import Repair
@@ -54,7 +75,14 @@ def check(
 
     if staleness and fix:
         raise WrongUsage("--staleness repairs nothing: leave out --fix, or run `facesets check` for each.")
+    if erase_missing and (fix or staleness):
+        raise WrongUsage("--erase-missing goes alone: leave out --fix and --staleness.")
+    if (dry_run or yes) and not erase_missing:
+        raise WrongUsage("--dry-run and --yes belong to --erase-missing.")
     conf = settings.load()
+    if erase_missing:
+        _erase_missing(database, conf, dry_run=dry_run, yes=yes)
+        return
     with opened_library(database) as session:
         library = Library(session)
         if staleness:
@@ -72,6 +100,59 @@ def check(
     _tell(library.label, done, fix=fix)
     if done.left.problems:
         raise typer.Exit(1)
+
+
+def _erase_missing(database: str | None, conf: "Settings", *, dry_run: bool, yes: bool) -> None:
+    from facesets.operations.library.erase_missing import erase_missing, plan_erasing
+    from facesets.store.kept_pictures import FOLDER
+    from facesets.store.postgres.library import Library
+
+    with opened_library(database) as session:
+        library = Library(session)
+        plan = plan_erasing(library)
+        if plan.photos and not dry_run:
+            if not yes:
+                _ask(plan)
+            plan = erase_missing(library, plan, pictures=conf.cache_dir / FOLDER)
+    console.show(plan, _erased_lines(plan), asked_for=dry_run)
+
+
+def _ask(plan: "EraseMissing") -> None:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        what = f"{counted(len(plan.photos), 'photo')} with {counted(plan.faces, 'face')}"
+        raise WrongUsage(
+            f"This erases {what} for good. See what with {Field('dry_run')}, and say {Field('yes')} if you "
+            "mean it."
+        )
+    for line in _erased_lines(plan):
+        console.notice(line)
+    if not console.agrees("Erase all of that for good? This cannot be undone."):
+        raise WrongUsage("Nothing was erased.")
+
+
+def _erased_lines(plan: "EraseMissing") -> list[str]:
+    if not plan.photos:
+        return ["No photo is missing whose file is surely gone."]
+    did = "Erased" if plan.erased else "To be erased for good"
+    lines = [f"{did}: {counted(len(plan.photos), 'photo')} with {counted(plan.faces, 'face')}."]
+    lines += _named(plan.photos)
+    for person in plan.people:
+        rest = f"{person.left} left" if person.left else "none is left; the name stays"
+        lines.append(f"{printable(person.name)}: {counted(person.faces, 'face')}, {rest}.")
+    if plan.corrections:
+        lines.append("Corrections that no other face has:")
+    return [*lines, *(f"  {printable(each)}" for each in plan.corrections)]
+
+
+def _named(photos: "Sequence[MissingPhoto]") -> list[str]:
+    """The first of some photos, by where they were."""
+    lines = []
+    for photo in photos[:_NAMED]:
+        who = f": {', '.join(map(printable, photo.people))}" if photo.people else ""
+        lines.append(f"  {printable(photo.path) or photo.sha256[:16]}{who}")
+    return (
+        [*lines, f"  … and {len(photos) - _NAMED} more (--json lists all)"] if len(photos) > _NAMED else lines
+    )
 
 
 def _repaired(library: "Library", asked: "Asked", conf: "Settings") -> "Repair":
@@ -100,9 +181,13 @@ def _tell(label: str, done: "Repair", *, fix: bool) -> None:
         lines.append("Run `facesets check --fix` to repair it.")
     if left.lost:
         lines.append(_WHAT_IS_LOST)
+    lines = lines or [f"{label} is sound."]
+    if left.missing:
+        lines.append(f"Missing: {counted(len(left.missing), 'photo')}. {_WHAT_IS_MISSING}")
+        lines += _named(left.missing)
     console.show(
-        replace(summary, problems=problems, lost=left.lost),
-        lines or [f"{label} is sound."],
+        replace(summary, problems=problems, lost=left.lost, missing=left.missing),
+        lines,
         asked_for=bool(left.problems),
     )
     console.failures([(photo.path, photo.reason) for photo in [*done.failures, *left.lost]])

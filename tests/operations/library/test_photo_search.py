@@ -223,9 +223,9 @@ def add_photos_of_anna(library: Library) -> None:
     rows(
         library.database,
         """WITH anna AS (SELECT person_id AS id FROM person_names WHERE name = 'Anna'),
-            made AS (INSERT INTO images (sha256, width, height, taken, fingerprint)
+            made AS (INSERT INTO images (sha256, width, height, taken, fingerprint, missing_since)
                 SELECT encode(sha256(n::text::bytea), 'hex'), 10, 10,
-                    timestamp '2000-01-01' + n * interval '1 day', '' FROM generate_series(1, 3000) n
+                    timestamp '2000-01-01' + n * interval '1 day', '', now() FROM generate_series(1, 3000) n
                 RETURNING id)
             INSERT INTO face_detections (image_id, detector_id, ordinal, x1, y1, x2, y2, kps, det_score,
                     quality, face_short, blur, pose, person_id, assigned_by, assigned_at)

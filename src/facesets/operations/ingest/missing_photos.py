@@ -16,8 +16,8 @@ def note_missing(
 ) -> int:
     """Note which photos of the library, or below the targets of a source, are missing; return how many.
 
-    Photos that are known to be missing are looked for wherever they were. A file that is there and has changed
-    is for `index` to read.
+    Photos that are known to be missing are looked for wherever they were. A file that is there, but otherwise
+    than it was, is for `index` to read.
 
     Parameters
     ----------

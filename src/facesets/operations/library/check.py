@@ -12,6 +12,7 @@ from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.metadata import metadata_stage
+from facesets.operations.ingest.missing_photos import note_missing
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.people.forgetting.finishing import finish_what_was_cut_off
 from facesets.remote.service_embedder import service_model
@@ -19,6 +20,7 @@ from facesets.sources.galleries import GallerySource, thumbnails_of
 from facesets.stop import Stop
 from facesets.store.postgres.integrity import Place, Problem, find_problems, places_to_read, repair_rows
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.missing_photos import MissingPhoto, missing_photos
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class CheckSummary:
         A repair would put some of it right as things are.
     out_of_reach : list of str
         What may still hold people who were forgotten.
+    missing : list of MissingPhoto
+        Photos of which no file is left: they are no problem, and count nowhere.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -45,6 +49,7 @@ class CheckSummary:
     lost: list[FileFailure] = field(default_factory=list)
     can_be_mended: bool = False
     out_of_reach: list[str] = field(default_factory=list)
+    missing: list[MissingPhoto] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +75,20 @@ Prepare = Callable[[Skip], tuple[Describer, IndexOptions]]
 
 def check(library: Library, *, fix: bool, by: str = "") -> CheckSummary:
     """Look for what hand-made changes broke; with `fix`, repair what SQL can; `by` is who does it."""
+    note_missing(library)
+    missing = [photo for _, photo in library.database.run(missing_photos)]
     problems = library.database.run(find_problems)
     if not problems:
-        return CheckSummary()
+        return CheckSummary(missing=missing)
     if fix:
         to_index = library.database.run(repair_rows, by)
         reach = finish_what_was_cut_off(library.database)
-        return CheckSummary(problems, to_index, out_of_reach=reach)
+        return CheckSummary(problems, to_index, out_of_reach=reach, missing=missing)
     places = library.database.run(places_to_read)
     lost = _lost(places)
     by_sql = any(problem.by_sql for problem in problems)
-    return CheckSummary(problems, lost=lost, can_be_mended=by_sql or len(lost) < len(places))
+    can_be_mended = by_sql or len(lost) < len(places)
+    return CheckSummary(problems, lost=lost, can_be_mended=can_be_mended, missing=missing)
 
 
 def repair(library: Library, prepare: Prepare, *, by: str, progress: Progress, stop: Stop) -> Repair:

@@ -187,7 +187,10 @@ def _update_paths(connection: Connection, rows: Sequence[tuple[object, ...]]) ->
     names = ("path", "size", "mtime_ns", "sha256", "reason", "image", "gallery")
     connection.execute(
         """UPDATE image_paths p SET size = new.size, mtime_ns = new.mtime_ns, sha256 = new.sha256,
-                reason = new.reason, image_id = new.image, gallery_id = coalesce(new.gallery, p.gallery_id)
+                reason = new.reason, image_id = new.image,
+                held_id = CASE WHEN p.image_id IS DISTINCT FROM new.image
+                    THEN coalesce(p.held_id, p.image_id) ELSE p.held_id END,
+                gallery_id = coalesce(new.gallery, p.gallery_id)
             FROM unnest(%(path)s::text[], %(size)s::bigint[], %(mtime_ns)s::bigint[], %(sha256)s::text[],
                 %(reason)s::text[], %(image)s::bigint[], %(gallery)s::bigint[])
                 AS new (path, size, mtime_ns, sha256, reason, image, gallery)

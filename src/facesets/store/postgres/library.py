@@ -254,7 +254,7 @@ class Library:
         images: Sequence[ImageRecord],
         gallery_numbers: Mapping[str, int] | None = None,
     ) -> None:
-        """As `commit`, but an image that is there already stays as it is; with numbers of galleries by path."""
+        """As `commit`, but an image that is there already stays; with the numbers of galleries by path."""
         self._write(files, images, gallery_numbers, replace=False)
 
     def _write(

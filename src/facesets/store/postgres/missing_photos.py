@@ -146,3 +146,58 @@ _MISSING: LiteralString = """
             WHERE f.image_id = i.id ORDER BY 1),
         to_char(i.missing_since, 'YYYY-MM-DD')
     FROM images i WHERE i.missing_since IS NOT NULL AND i.id > %(after)s ORDER BY i.id LIMIT %(limit)s"""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonLoss:
+    """A person with a name who has faces on missing photos: how many, and how many on others."""
+
+    name: str
+    faces: int
+    left: int
+
+
+def losses_of_people(connection: Connection, images: Sequence[int]) -> list[PersonLoss]:
+    """The people with a name who are on some photos, by name."""
+    rows = connection.execute(
+        """SELECT n.name, count(*), (SELECT count(*) FROM face_detections o
+                WHERE o.person_id = f.person_id AND o.image_id <> ALL(%(images)s::bigint[]))
+            FROM face_detections f CROSS JOIN LATERAL (SELECT m.name FROM person_names m
+                WHERE m.person_id = f.person_id ORDER BY m.id LIMIT 1) AS n
+            WHERE f.image_id = ANY(%(images)s::bigint[]) GROUP BY f.person_id, n.name ORDER BY 1""",
+        {"images": list(images)},
+    )
+    return [PersonLoss(*row) for row in rows]
+
+
+def faces_on(connection: Connection, images: Sequence[int]) -> set[int]:
+    """The faces on some photos."""
+    rows = connection.execute(
+        "SELECT id FROM face_detections WHERE image_id = ANY(%s::bigint[])", (list(images),)
+    )
+    return {int(face) for (face,) in rows}
+
+
+def places_of_missing(connection: Connection) -> dict[int, list[str]]:
+    """Of each missing photo the paths that are known; without those whose names are yet to pass on."""
+    rows = connection.execute(
+        """SELECT i.id, ARRAY(SELECT p.path FROM image_paths p WHERE p.image_id = i.id) FROM images i
+            WHERE i.missing_since IS NOT NULL
+                AND NOT EXISTS (SELECT FROM image_paths p WHERE p.held_id = i.id) ORDER BY i.id"""
+    )
+    return {number: [from_text(path) for path in paths] for number, paths in rows}
+
+
+def erase_images(connection: Connection, images: Sequence[int]) -> list[str]:
+    """Delete missing photos with all that is known of them; return the contents that went."""
+    gone = connection.execute(
+        """DELETE FROM images WHERE id = ANY(%s::bigint[]) AND missing_since IS NOT NULL
+            RETURNING id, sha256""",
+        (list(images),),
+    ).fetchall()
+    contents = [sha256 for _, sha256 in gone]
+    connection.execute(
+        "DELETE FROM imported_names WHERE image_id = ANY(%s::bigint[])", ([number for number, _ in gone],)
+    )
+    connection.execute("DELETE FROM descriptions WHERE sha256 = ANY(%s)", (contents,))
+    return contents

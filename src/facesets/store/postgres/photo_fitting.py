@@ -28,9 +28,7 @@ _LISTED_TAKES = 2
 HAS_FILE = sql.SQL(
     """NOT EXISTS (SELECT FROM images m WHERE m.id = i.id AND m.missing_since IS NOT NULL OFFSET 0)"""
 )
-ANY_FILE = sql.SQL(
-    """NOT EXISTS (SELECT FROM images m WHERE m.id = i.id AND m.missing_since IS NOT NULL)"""
-)
+ANY_FILE = sql.SQL("""NOT EXISTS (SELECT FROM images m WHERE m.id = i.id AND m.missing_since IS NOT NULL)""")
 """The same where PostgreSQL may read all that are missing at once."""
 
 _OF_ALL = sql.SQL("SELECT i.id, i.taken FROM images i WHERE {conditions}")

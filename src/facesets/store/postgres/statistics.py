@@ -119,9 +119,7 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
         assigned=assigned,
         unassigned=faces - assigned,
         clustered=clustered,
-        persons=dict(
-            connection.execute(_PERSONS).fetchall()
-        ),
+        persons=dict(connection.execute(_PERSONS).fetchall()),
         named=named,
         missing=missing,
         prototypes=prototypes,

@@ -17,6 +17,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.descriptions.returning import recall
 from facesets.store.postgres.named_times import follow_names
 from facesets.store.postgres.people.forgotten_faces import without_forgotten
+from facesets.store.postgres.people.replaced_photos import pass_names_on
 
 
 def write(
@@ -60,6 +61,7 @@ def write(
     if new_files:
         image_paths.store_paths(connection, new_files, ids, gallery_numbers)
         follow_names(connection, new_files, fresh)
+        pass_names_on(connection, [file.path for file in new_files])
 
 
 def write_findings(connection: Connection, new: Sequence[ImageRecord], detector_id: int | None) -> set[str]:

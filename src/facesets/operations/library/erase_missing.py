@@ -1,0 +1,101 @@
+"""`check --erase-missing`: photos of which no file is left, erased with their faces."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from facesets.errors import Changed
+from facesets.operations.ingest.missing_photos import note_missing
+from facesets.operations.people.corrections.statement_words import describing
+from facesets.sources.missing import removed
+from facesets.store.kept_pictures import remove_pictures
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.missing_photos import (
+    MissingPhoto,
+    PersonLoss,
+    erase_images,
+    faces_on,
+    losses_of_people,
+    missing_photos,
+    places_of_missing,
+)
+from facesets.store.postgres.people.statements import load_statements
+from facesets.store.postgres.people.steps import changing
+
+
+@dataclass(frozen=True, slots=True)
+class EraseMissing:
+    """What erasing missing photos takes, or took.
+
+    Attributes
+    ----------
+    photos : list of MissingPhoto
+        Those with a path where something is again, or that may be on a drive, are left out.
+    people : list of PersonLoss
+        Of each person with a name who is on them.
+    corrections : list of str
+        All that was said by hand of their faces and went to no other face, in words.
+    numbers : list of int
+        Of the photos.
+    """
+
+    photos: list[MissingPhoto] = field(default_factory=list)
+    faces: int = 0
+    people: list[PersonLoss] = field(default_factory=list)
+    corrections: list[str] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    erased: bool = False
+
+
+def plan_erasing(library: Library) -> EraseMissing:
+    """What `erase_missing` would take; erases nothing."""
+    note_missing(library)
+    places = library.database.run(places_of_missing)
+    gone = set(removed(path for paths in places.values() for path in paths))
+    numbers = [number for number, paths in places.items() if gone.issuperset(paths)]
+    return library.database.run(_plan, numbers)
+
+
+def _plan(connection: Connection, numbers: list[int]) -> EraseMissing:
+    chosen = set(numbers)
+    faces = faces_on(connection, numbers)
+    said, describe = load_statements(connection), describing(connection)
+    return EraseMissing(
+        [photo for number, photo in missing_photos(connection) if number in chosen],
+        len(faces),
+        losses_of_people(connection, numbers),
+        [
+            *(describe(each) for each in said.faces if each.face in faces),
+            *(describe(each) for each in said.face_pairs if faces & {each.first, each.second}),
+        ],
+        numbers,
+    )
+
+
+def erase_missing(library: Library, plan: EraseMissing, *, pictures: Path | None = None) -> EraseMissing:
+    """Erase what was planned; it cannot be undone.
+
+    Parameters
+    ----------
+    pictures : Path, optional
+        Where pictures are kept that were made to look at: those of these photos go.
+
+    Raises
+    ------
+    Changed
+        It would take something else by now.
+    AlreadyRunning
+        A run groups the library's faces.
+    """
+
+    def work(connection: Connection) -> list[str]:
+        if _plan(connection, plan.numbers) != plan:
+            raise Changed("The missing photos changed meanwhile, and nothing was erased. Look again.")
+        return erase_images(connection, plan.numbers)
+
+    with RunLock(library.database, "cluster"):
+        contents = changing(library.database, work)
+    if pictures is not None:
+        remove_pictures(pictures, contents)
+    return replace(plan, erased=True)

@@ -1,0 +1,163 @@
+"""Photos of which no file is left count nowhere, and are back with all that is known of them."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import cluster, heart_of, rows
+
+from facesets.file_records import FileRecord
+from facesets.files import mtime_ns_of
+from facesets.operations.ingest.missing_photos import note_missing
+from facesets.operations.library.stats import stats
+from facesets.operations.people.corrections import naming
+from facesets.operations.people.lists.listing import people, person
+from facesets.sources.galleries import GallerySource
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.people_pages import PeopleWanted, people_cards
+from tests.fixtures.made_faces import SETTINGS, made_image
+
+
+def add(library: Library, path: Path, *who: str, content: str = "") -> None:
+    """A file that shows somebody, or several, and what the library knows of it."""
+    path.parent.mkdir(exist_ok=True)
+    name = content or path.name
+    path.write_text(name)
+    image = made_image(name, len(who))
+    noise = np.random.default_rng(len(name) + sum(name.encode()))
+    vectors = np.array([heart_of(each) + noise.standard_normal(512) * 0.02 for each in who])
+    embedding = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    status = path.stat()
+    record = FileRecord(str(path), status.st_size, mtime_ns_of(status), image.sha256)
+    with library.writing(SETTINGS):
+        library.commit([record], [replace(image, faces=replace(image.faces, embedding=embedding))])
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    return Library(database)
+
+
+@pytest.fixture
+def photos(library: Library, tmp_path: Path) -> Path:
+    """Six photos of Anna, and four of somebody without a name."""
+    folder = tmp_path / "photos"
+    for number in range(6):
+        add(library, folder / f"anna-{number}.jpg", "anna")
+    for number in range(4):
+        add(library, folder / f"ben-{number}.jpg", "ben")
+    cluster(library)
+    first = rows(library.database, "SELECT min(person_id::text) FROM face_detections WHERE id = 1")[0][0]
+    naming.name(library.database, first, "Anna", into=False, face=False, by="anna@home")
+    return folder
+
+
+def shown(library: Library) -> dict[str, tuple[int, int]]:
+    """Names, and how many faces and photos the list of people gives them."""
+    listed = people(library.database, status="active", unnamed=False, sort="faces")
+    return {"".join(line.names): (line.faces, line.photos) for line in listed}
+
+
+def remove(folder: Path, pattern: str) -> dict[Path, tuple[bytes, int]]:
+    gone = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob(pattern)}
+    for path in gone:
+        path.unlink()
+    return gone
+
+
+def put_back(files: dict[Path, tuple[bytes, int]]) -> None:
+    for path, (content, mtime_ns) in files.items():
+        path.write_bytes(content)
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+
+
+def test_photos_without_a_file_count_nowhere_until_they_are_back(library: Library, photos: Path) -> None:
+    assert note_missing(library) == 0
+    assert shown(library) == {"Anna": (6, 6), "": (4, 4)}
+    before = stats(library)
+    gone = remove(photos, "*-[01].jpg")
+    assert note_missing(library) == 4
+    assert shown(library) == {"Anna": (4, 4), "": (2, 2)}
+    now = stats(library)
+    assert (now.images, now.paths, now.faces, now.assigned, now.missing) == (6, 6, 6, 6, 4)
+    assert len(person(library.database, "Anna", faces=10).shown) == 4
+    assert len(library.load().images) == 6
+    put_back(gone)
+    assert note_missing(library) == 0
+    assert shown(library) == {"Anna": (6, 6), "": (4, 4)}
+    assert replace(stats(library), megabytes=0) == replace(before, megabytes=0)
+
+
+def test_somebody_without_a_name_is_gone_with_all_photos_and_a_name_stays(
+    library: Library, photos: Path
+) -> None:
+    gone = remove(photos, "ben-*.jpg") | remove(photos, "anna-*.jpg")
+    (photos / "note.txt").touch()
+    assert note_missing(library) == 10
+    assert shown(library) == {"Anna": (0, 0)}
+    assert stats(library).persons == {"active": 1}
+    (card,) = library.database.run(lambda c: people_cards(c, PeopleWanted(empty=False), limit=9))
+    assert (card.name, card.faces, card.sha256) == ("Anna", 0, "")
+    put_back(gone)
+    assert note_missing(library) == 0
+    assert shown(library) == {"Anna": (6, 6), "": (4, 4)}
+
+
+def test_a_folder_that_may_be_on_a_drive_is_not_missing(library: Library, photos: Path) -> None:
+    remove(photos, "*.jpg")
+    assert note_missing(library) == 0
+    source = GallerySource([photos])
+    (photos.parent / "elsewhere.txt").touch()
+    photos.rmdir()
+    assert note_missing(library, source) == 0
+    assert note_missing(library) == 10
+
+
+def test_a_photo_is_missing_when_its_last_copy_is(library: Library, photos: Path) -> None:
+    add(library, photos / "copy.jpg", "anna", content="anna-0.jpg")
+    (photos / "anna-0.jpg").unlink()
+    assert note_missing(library, GallerySource([photos])) == 0
+    (photos / "copy.jpg").unlink()
+    assert note_missing(library, GallerySource([photos])) == 1
+
+
+def test_a_photo_is_missing_once_no_path_leads_to_it_and_back_with_the_next(
+    library: Library, photos: Path
+) -> None:
+    library.forget_paths([str(photos / "anna-0.jpg")])
+    assert stats(library).missing == 1
+    assert shown(library)["Anna"] == (5, 5)
+    add(library, photos / "new name.jpg", "anna", content="anna-0.jpg")
+    assert (stats(library).missing, shown(library)["Anna"]) == (0, (6, 6))
+    library.database.run(lambda connection: connection.execute("DELETE FROM image_paths"))
+    assert stats(library).missing == 10
+
+
+def test_missing_faces_found_nobody_and_are_not_asked_about(library: Library, tmp_path: Path) -> None:
+    for number in range(4):
+        add(library, tmp_path / "photos" / f"carl-{number}.jpg", "carl")
+    add(library, tmp_path / "photos" / "dora.jpg", "dora")
+    remove(tmp_path / "photos", "carl-*.jpg")
+    assert note_missing(library) == 4
+    assert cluster(library).new_persons == 0
+    assert rows(library.database, "SELECT count(*) FROM face_detections WHERE person_id IS NOT NULL") == [
+        (0,)
+    ]
+
+
+def test_looking_again_without_news_changes_nothing(library: Library, photos: Path) -> None:
+    remove(photos, "anna-0.jpg")
+    note_missing(library)
+    shown(library)
+
+    def state(connection: Connection) -> list[object]:
+        tables = ("images", "image_paths", "changes_without_step", "changes_of_questions", "kept_states")
+        return [connection.execute(f"TABLE {table}".encode()).fetchall() for table in tables]
+
+    before = library.database.run(state)
+    assert (note_missing(library), note_missing(library, GallerySource([photos]))) == (1, 1)
+    shown(library)
+    assert library.database.run(state) == before
