@@ -2,7 +2,9 @@
 -- whatever lists or counts looks at these views. `index`, `pipeline` and `check` note which files are gone; a photo
 -- that no path leads to any more is missing as well, however its paths went.
 
-ALTER TABLE images ADD COLUMN missing_since timestamptz;
+ALTER TABLE images
+    ADD COLUMN missing_since timestamptz,
+    ADD COLUMN replaced_by bigint;            -- the image whose content took its place, at the same path
 CREATE INDEX images_missing ON images (id) WHERE missing_since IS NOT NULL;
 UPDATE images i SET missing_since = now()
     WHERE NOT EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '');
@@ -15,6 +17,14 @@ CREATE VIEW present_faces AS SELECT * FROM face_detections f
 CREATE VIEW comparable_faces AS SELECT * FROM face_detections f
     WHERE f.person_id IS NOT NULL
         OR NOT EXISTS (SELECT FROM images m WHERE m.id = f.image_id AND m.missing_since IS NOT NULL);
+
+-- What is missed: not a former content of a file that was changed, once all that was known of it has passed on.
+CREATE VIEW missing_images AS SELECT * FROM images i
+    WHERE missing_since IS NOT NULL AND (replaced_by IS NULL OR EXISTS (
+        SELECT FROM face_detections f WHERE f.image_id = i.id AND (f.person_id IS NOT NULL
+            OR EXISTS (SELECT FROM said_faces s WHERE s.face_id = f.id)
+            OR EXISTS (SELECT FROM said_of_faces s WHERE f.id IN (s.face_a, s.face_b))
+            OR EXISTS (SELECT FROM said_exemplars s WHERE s.face_id = f.id))));
 
 CREATE FUNCTION follow_paths() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -44,7 +54,7 @@ BEGIN
         UPDATE images SET missing_since = now() WHERE id = ANY(lost);
     END IF;
     IF back <> '{}' THEN
-        UPDATE images SET missing_since = NULL WHERE id = ANY(back);
+        UPDATE images SET missing_since = NULL, replaced_by = NULL WHERE id = ANY(back);
     END IF;
     RETURN NULL;
 END $$;

@@ -1,6 +1,7 @@
 """`facesets pipeline`: one line in a crontab, whatever happens to its runs."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -134,6 +135,29 @@ def test_one_command_makes_people_of_photos_and_says_so_in_one_line(
     assert again["steps"][1]["summary"]["new_persons"] == 0
     assert people(library_url) == found
     assert rows(library_url, b"SELECT count(*) FROM person_prototypes")[0][0] > 0
+
+
+def test_photos_whose_files_are_gone_count_nowhere_until_they_are_back(
+    pipeline: Call, photos: Path, library_url: str
+) -> None:
+    pipeline(photos)
+    before = people(library_url)
+    gone = {path: path.read_bytes() for path in sorted(photos.rglob("*.jpg"))[::2]}
+    times = {path: path.stat() for path in gone}
+    for path in gone:
+        path.unlink()
+    done = pipeline(photos)
+    assert (done.status, done.err) == (0, "")
+    assert "3 photos are missing: `facesets check`. In all 3 images" in done.out
+    for _ in range(2):
+        again = reported(pipeline(photos, "--json"))
+        assert (again["missing"], again["library"]["images"], again["library"]["missing"]) == (3, 3, 3)
+    for path, content in gone.items():
+        path.write_bytes(content)
+        os.utime(path, ns=(times[path].st_mtime_ns, times[path].st_mtime_ns))
+    back = reported(pipeline(photos, "--json"))
+    assert (back["missing"], back["library"]["images"]) == (0, 6)
+    assert people(library_url) == before
 
 
 def test_quiet_says_nothing_and_verbose_what_each_step_did(pipeline: Call, photos: Path) -> None:

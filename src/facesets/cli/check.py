@@ -110,7 +110,7 @@ def _erase_missing(database: str | None, conf: "Settings", *, dry_run: bool, yes
     with opened_library(database) as session:
         library = Library(session)
         plan = plan_erasing(library)
-        if plan.photos and not dry_run:
+        if plan.numbers and not dry_run:
             if not yes:
                 _ask(plan)
             plan = erase_missing(library, plan, pictures=conf.cache_dir / FOLDER)
@@ -119,10 +119,9 @@ def _erase_missing(database: str | None, conf: "Settings", *, dry_run: bool, yes
 
 def _ask(plan: "EraseMissing") -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        what = f"{counted(len(plan.photos), 'photo')} with {counted(plan.faces, 'face')}"
         raise WrongUsage(
-            f"This erases {what} for good. See what with {Field('dry_run')}, and say {Field('yes')} if you "
-            "mean it."
+            f"This erases {_what(plan)} for good. See what with {Field('dry_run')}, and say {Field('yes')} if "
+            "you mean it."
         )
     for line in _erased_lines(plan):
         console.notice(line)
@@ -131,10 +130,10 @@ def _ask(plan: "EraseMissing") -> None:
 
 
 def _erased_lines(plan: "EraseMissing") -> list[str]:
-    if not plan.photos:
+    if not plan.numbers:
         return ["No photo is missing whose file is surely gone."]
     did = "Erased" if plan.erased else "To be erased for good"
-    lines = [f"{did}: {counted(len(plan.photos), 'photo')} with {counted(plan.faces, 'face')}."]
+    lines = [f"{did}: {_what(plan)}."]
     lines += _named(plan.photos)
     for person in plan.people:
         rest = f"{person.left} left" if person.left else "none is left; the name stays"
@@ -142,6 +141,11 @@ def _erased_lines(plan: "EraseMissing") -> list[str]:
     if plan.corrections:
         lines.append("Corrections that no other face has:")
     return [*lines, *(f"  {printable(each)}" for each in plan.corrections)]
+
+
+def _what(plan: "EraseMissing") -> str:
+    versions = f" and {counted(plan.replaced, 'former version')} of photos" if plan.replaced else ""
+    return f"{counted(len(plan.photos), 'photo')}{versions} with {counted(plan.faces, 'face')}"
 
 
 def _named(photos: "Sequence[MissingPhoto]") -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.fixtures.library_people import cluster, heart_of, rows
+from tests.fixtures.made_faces import SETTINGS, made_image
 
 from facesets.file_records import FileRecord
 from facesets.files import mtime_ns_of
@@ -18,7 +19,6 @@ from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.people_pages import PeopleWanted, people_cards
-from tests.fixtures.made_faces import SETTINGS, made_image
 
 
 def add(library: Library, path: Path, *who: str, content: str = "") -> None:

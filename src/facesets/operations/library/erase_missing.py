@@ -14,6 +14,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.missing_photos import (
     MissingPhoto,
     PersonLoss,
+    best_faces_on,
     erase_images,
     faces_on,
     losses_of_people,
@@ -36,14 +37,17 @@ class EraseMissing:
         Of each person with a name who is on them.
     corrections : list of str
         All that was said by hand of their faces and went to no other face, in words.
+    replaced : int
+        Former contents of changed files besides, from which all names and corrections have passed on.
     numbers : list of int
-        Of the photos.
+        Of all these images.
     """
 
     photos: list[MissingPhoto] = field(default_factory=list)
     faces: int = 0
     people: list[PersonLoss] = field(default_factory=list)
     corrections: list[str] = field(default_factory=list)
+    replaced: int = 0
     numbers: list[int] = field(default_factory=list)
     erased: bool = False
 
@@ -61,14 +65,20 @@ def _plan(connection: Connection, numbers: list[int]) -> EraseMissing:
     chosen = set(numbers)
     faces = faces_on(connection, numbers)
     said, describe = load_statements(connection), describing(connection)
+    photos = [photo for number, photo in missing_photos(connection) if number in chosen]
     return EraseMissing(
-        [photo for number, photo in missing_photos(connection) if number in chosen],
+        photos,
         len(faces),
         losses_of_people(connection, numbers),
         [
             *(describe(each) for each in said.faces if each.face in faces),
             *(describe(each) for each in said.face_pairs if faces & {each.first, each.second}),
+            *(
+                f"face {face} {'is a' if pinned else 'is no'} reference face of {name}"
+                for face, name, pinned in best_faces_on(connection, numbers)
+            ),
         ],
+        len(numbers) - len(photos),
         numbers,
     )
 

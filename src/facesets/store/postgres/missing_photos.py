@@ -114,7 +114,7 @@ def _note_gone(connection: Connection, paths: Sequence[str]) -> None:
 def _note_back(connection: Connection, paths: Sequence[str]) -> None:
     """Let photos not be missing any more, whose files are at these paths again."""
     connection.execute(
-        """UPDATE images SET missing_since = NULL WHERE missing_since IS NOT NULL
+        """UPDATE images SET missing_since = NULL, replaced_by = NULL WHERE missing_since IS NOT NULL
             AND id IN (SELECT image_id FROM image_paths WHERE path = ANY(%s))""",
         ([to_text(path) for path in paths],),
     )
@@ -122,7 +122,7 @@ def _note_back(connection: Connection, paths: Sequence[str]) -> None:
 
 def count_missing(connection: Connection) -> int:
     """How many photos are missing."""
-    row = only_row(connection.execute("SELECT count(*) FROM images WHERE missing_since IS NOT NULL"))
+    row = only_row(connection.execute("SELECT count(*) FROM missing_images"))
     return int(row[0])
 
 
@@ -145,7 +145,7 @@ _MISSING: LiteralString = """
                 SELECT m.name FROM person_names m WHERE m.person_id = f.person_id ORDER BY m.id LIMIT 1) AS n
             WHERE f.image_id = i.id ORDER BY 1),
         to_char(i.missing_since, 'YYYY-MM-DD')
-    FROM images i WHERE i.missing_since IS NOT NULL AND i.id > %(after)s ORDER BY i.id LIMIT %(limit)s"""
+    FROM missing_images i WHERE i.id > %(after)s ORDER BY i.id LIMIT %(limit)s"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +178,19 @@ def faces_on(connection: Connection, images: Sequence[int]) -> set[int]:
     return {int(face) for (face,) in rows}
 
 
+def best_faces_on(connection: Connection, images: Sequence[int]) -> list[tuple[int, str, bool]]:
+    """The faces on some photos that were fixed as reference faces of a person by hand, or dropped."""
+    return connection.execute(
+        """SELECT s.face_id, coalesce((SELECT n.name FROM person_names n WHERE n.person_id = s.person_id
+                ORDER BY n.id LIMIT 1), left(s.person_id::text, 8)), s.pinned
+            FROM said_exemplars s JOIN face_detections f ON f.id = s.face_id
+            WHERE f.image_id = ANY(%s::bigint[]) ORDER BY 1, 2""",
+        (list(images),),
+    ).fetchall()
+
+
 def places_of_missing(connection: Connection) -> dict[int, list[str]]:
-    """Of each missing photo the paths that are known; without those whose names are yet to pass on."""
+    """Of each image without a file the paths that are known; without those whose names are yet to pass on."""
     rows = connection.execute(
         """SELECT i.id, ARRAY(SELECT p.path FROM image_paths p WHERE p.image_id = i.id) FROM images i
             WHERE i.missing_since IS NOT NULL

@@ -90,7 +90,7 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
                 (SELECT count(*) FROM person_prototypes),
                 (SELECT count(DISTINCT c.face_id) FROM face_candidates c
                     JOIN present_faces f ON f.id = c.face_id WHERE c.status = 'pending'),
-                (SELECT count(*) FROM images WHERE missing_since IS NOT NULL),
+                (SELECT count(*) FROM missing_images),
                 pg_database_size(current_database())"""
         )
     )

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from facesets.operations.people.lists.browsing import PeoplePage, people_page
+from facesets.store.postgres.missing_photos import count_missing
 from facesets.store.postgres.people.people_pages import PeoplePlace, PeopleWanted
 from facesets.store.postgres.photo_parts import has_photos
 from facesets.web.render import render
@@ -48,12 +49,14 @@ def _rendered(request: Request, site: Site, template: str, status: Status, find:
             after=_place(after) if after else None,
         )
         is_empty = not found.people and not session.run(has_photos)
+        missing = 0 if after else session.run(count_missing)
     return render(
         request,
         template,
         title="People",
         found=found,
         is_empty=is_empty,
+        missing=missing,
         shown=status,
         find=find,
         is_first=not after,

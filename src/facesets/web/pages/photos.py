@@ -1,4 +1,4 @@
-"""`/photos/{sha256}`: one photo, who is on it, and why."""
+"""`/photos/{sha256}`: one photo, who is on it, and why; `/missing`: those of which no file is left."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from facesets.operations.people.lists.browsing import photo_page, seen_person
 from facesets.operations.people.review.explaining import explain
+from facesets.store.postgres.missing_photos import count_missing, missing_photos
 from facesets.store.postgres.people.photo_faces import facts_of_faces
 from facesets.store.postgres.photo_parts import parts_of_photo
 from facesets.web.api.faces import FaceId
@@ -15,6 +16,8 @@ from facesets.web.site import SiteDep
 from facesets.web.wording import worded
 
 router = APIRouter()
+
+_LISTED = 100
 
 _LARGEST = 1600
 PhotoId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
@@ -44,6 +47,27 @@ def page(
         largest=_LARGEST,
         metadata=parts.get("metadata"),
         description=parts.get("describe"),
+    )
+
+
+@router.get("/missing")
+def missing(
+    request: Request,
+    site: SiteDep,
+    after: Annotated[int, Query(ge=0, lt=2**63, description="The number of the last photo before.")] = 0,
+) -> Response:
+    """Some photos of which no file is left."""
+    with site.library() as session:
+        found = session.run(lambda connection: missing_photos(connection, after=after, limit=_LISTED + 1))
+        total = session.run(count_missing)
+    return render(
+        request,
+        "missing.html",
+        title="Missing",
+        photos=[photo for _, photo in found[:_LISTED]],
+        total=total,
+        is_first=not after,
+        last=found[_LISTED - 1][0] if len(found) > _LISTED else None,
     )
 
 

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.fixtures.library_people import heart_of, rows
+from tests.fixtures.made_faces import SETTINGS, made_faces, made_image
 
 from facesets.file_records import FileRecord
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.missing_photos import count_missing
 from facesets.store.postgres.people.statements import say_best, say_of_pair
 from facesets.store.postgres.people.steps import making_step
-from tests.fixtures.made_faces import SETTINGS, made_faces, made_image
 
 BY = "anna@home"
 BOXES = np.array([[20, 20, 120, 120], [300, 40, 400, 140]], np.float32)
@@ -121,6 +122,7 @@ def test_names_and_corrections_pass_to_the_same_faces(
     assert now["said_faces"] == {(first, True), (second, True)}
     assert now["said_of_faces"] == {(first, second, False)}
     assert now["said_exemplars"] == {(first, True)}
+    assert library.database.run(count_missing) == 0
     (step,) = [step for step in history.log(library.database) if step.kind == "replace"]
     history.undo(library.database, step.id, by=BY)
     undone = said(library)
@@ -128,6 +130,7 @@ def test_names_and_corrections_pass_to_the_same_faces(
         table: before[table] for table in before if table != "face_detections"
     }
     assert before["face_detections"] < undone["face_detections"]
+    assert library.database.run(count_missing) == 1
 
 
 def test_what_finds_no_such_face_stays_with_the_photo_as_it_was(library: Library, old: ImageRecord) -> None:
@@ -136,13 +139,13 @@ def test_what_finds_no_such_face_stays_with_the_photo_as_it_was(library: Library
     put(library, new)
     assert owners(library, [*faces(library, new), anna, ben]) == ["Anna", None, None, "Ben"]
     assert (ben, True) in said(library)["said_faces"]
+    assert library.database.run(count_missing) == 1
     assert said(library)["said_of_faces"] == {(*sorted((ben, faces(library, new)[0])), False)}
 
 
+@pytest.mark.usefixtures("old")
 @pytest.mark.parametrize(("similarity", "moved"), [(0.6, 0), (0.75, 90)])
-def test_faces_that_are_less_similar_get_nothing(
-    library: Library, old: ImageRecord, similarity: float, moved: float
-) -> None:
+def test_faces_that_are_less_similar_get_nothing(library: Library, similarity: float, moved: float) -> None:
     before = said(library)
     put(library, content("new", ("anna", similarity), ("ben", similarity), moved=moved))
     now = said(library)

@@ -26,6 +26,8 @@ class LibraryPhoto:
         By the camera's clock.
     paths : tuple of (path, bytes)
         Where it was seen, and how large the file is.
+    is_missing : bool
+        No file is left.
     """
 
     id: int
@@ -35,6 +37,7 @@ class LibraryPhoto:
     taken: datetime | None
     added_at: datetime
     paths: tuple[tuple[str, int], ...]
+    is_missing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +73,16 @@ class FaceFacts:
 def find_photo(connection: Connection, sha256: str) -> LibraryPhoto | None:
     """The photo of that content."""
     row = connection.execute(
-        "SELECT id, sha256, width, height, taken, added_at FROM images WHERE sha256 = %s", (sha256,)
+        """SELECT id, sha256, width, height, taken, added_at, missing_since IS NOT NULL
+            FROM images WHERE sha256 = %s""",
+        (sha256,),
     ).fetchone()
     if row is None:
         return None
     paths = connection.execute("SELECT path, size FROM image_paths WHERE image_id = %s ORDER BY id", row[:1])
     places = tuple((from_text(path), int(size)) for path, size in paths)
-    photo, content, width, height, taken, added_at = row
-    return LibraryPhoto(photo, content, width, height, taken, added_at, places)
+    photo, content, width, height, taken, added_at, is_missing = row
+    return LibraryPhoto(photo, content, width, height, taken, added_at, places, is_missing)
 
 
 def facts_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceFacts]:

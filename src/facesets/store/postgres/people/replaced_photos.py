@@ -54,6 +54,11 @@ def pass_names_on(connection: Connection, paths: Sequence[str]) -> None:
     replaced = connection.execute(_REPLACED, ([to_text(path) for path in paths],)).fetchall()
     if not replaced:
         return
+    connection.execute(
+        """UPDATE images i SET replaced_by = m.new FROM unnest(%s::bigint[], %s::bigint[]) AS m (old, new)
+            WHERE i.id = m.old AND i.missing_since IS NOT NULL""",
+        ([old for old, *_ in replaced], [new for _, new, _ in replaced]),
+    )
     same = _same_faces(connection, replaced)
     if not same:
         return
