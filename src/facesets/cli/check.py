@@ -120,8 +120,8 @@ def _erase_missing(database: str | None, conf: "Settings", *, dry_run: bool, yes
 def _ask(plan: "EraseMissing") -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise WrongUsage(
-            f"This erases {_what(plan)} for good. See what with {Field('dry_run')}, and say {Field('yes')} if "
-            "you mean it."
+            f"This erases {_what(plan)} for good. {Field('dry_run')} shows what; say {Field('yes')} if you "
+            "mean it."
         )
     for line in _erased_lines(plan):
         console.notice(line)

@@ -38,7 +38,7 @@ def nearest_people(
 def clusters_of_person(connection: Connection, person: UUID) -> list[OwnCluster]:
     """The clusters that a person's faces are in, the largest share first."""
     rows = connection.execute(
-        """SELECT cluster, count(*) FROM face_detections WHERE person_id = %s AND cluster IS NOT NULL
+        """SELECT cluster, count(*) FROM present_faces WHERE person_id = %s AND cluster IS NOT NULL
             GROUP BY cluster ORDER BY count(*) DESC, cluster""",
         (person,),
     )
