@@ -13,7 +13,6 @@ from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.imaging.encode import png_bytes
-from facesets.operations.library.check import check
 from facesets.operations.library.photo_filter import filter_of, people_meant
 from facesets.operations.library.search import (
     FaceSearch,
@@ -28,6 +27,7 @@ from facesets.operations.library.search_index import build_index, drop_index, wa
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, ClipModel, Faces, Float32, Pixels, Wanted
 from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_dates import Dates
 from facesets.store.postgres.photo_filter import PhotoFilter
@@ -284,7 +284,7 @@ def test_a_small_library_wants_no_index(embedded: Library) -> None:
 def test_images_that_were_only_embedded_are_no_problem_and_get_their_faces_later(
     embedded: Library, database: Database
 ) -> None:
-    assert not check(embedded, fix=False).problems
+    assert not database.run(find_problems)
     image = made_image("i0", 2)
     assert embedded.lacking(image.sha256) == (True, Wanted(faces=False, clip=False))
     later = Library(database).looking_for(SETTINGS, MODEL)

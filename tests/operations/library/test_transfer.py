@@ -109,7 +109,7 @@ def test_stats_count_what_is_there(cache: Cache, database: Database) -> None:
         "DELETE FROM face_embeddings WHERE face_id = (SELECT min(id) FROM face_detections)",
         "UPDATE face_embeddings SET embedding = '[1,2,3]'",
         "DELETE FROM face_scans",
-        "UPDATE image_paths SET image_id = NULL WHERE path = '/0.jpg'",
+        "UPDATE image_paths SET image_id = NULL WHERE path = '/mnt/away/0.jpg'",
         "UPDATE face_detections SET ordinal = 0",
     ],
 )
@@ -118,6 +118,8 @@ def test_check_finds_what_hands_broke_and_faces_keep_their_people_when_it_is_men
 ) -> None:
     library = Library(database, SETTINGS)
     transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    with psycopg.connect(library_url) as connection:
+        connection.execute("UPDATE image_paths SET path = '/mnt/away' || path")
     assert check(library, fix=False).problems == []
     before = library.load()
     with psycopg.connect(library_url) as connection:
@@ -126,9 +128,9 @@ def test_check_finds_what_hands_broke_and_faces_keep_their_people_when_it_is_men
         connection.execute(damage.encode())
     assert check(library, fix=False).problems
     repaired = check(library, fix=True)
-    assert "/0.jpg" in repaired.to_index
+    assert "/mnt/away/0.jpg" in repaired.to_index
     images = [made_image("a", 2, "2020-02-03T04:05:06"), made_image("b", 0), made_image("c", 3)]
-    library.add([made_file(f"/{i}.jpg", image) for i, image in enumerate(images)], images)
+    library.add([made_file(f"/mnt/away/{i}.jpg", image) for i, image in enumerate(images)], images)
     assert check(library, fix=False).problems == []
     assert stats(library).assigned == 5
     np.testing.assert_array_equal(library.load().faces.embedding, before.faces.embedding)

@@ -12,7 +12,6 @@ from psycopg import sql
 
 from facesets.errors import FacesetsError, SchemaOutdated, WrongUsage
 from facesets.file_records import FileRecord
-from facesets.operations.library.check import check
 from facesets.operations.library.stats import stages
 from facesets.operations.options.stages import STAGES
 from facesets.records import ImageRecord
@@ -20,6 +19,7 @@ from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.faces import insert_faces
 from facesets.store.postgres.image_paths import store_paths
 from facesets.store.postgres.images import store_images
+from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import (
     Migration,
@@ -59,7 +59,7 @@ def test_photos_of_an_older_library_are_pending_for_what_is_new_and_for_nothing_
             stage: (0, 1) if stage == "detection" else (1, 0) for stage in STAGES
         }
         assert library.has_images([image.sha256]) == {image.sha256}
-        assert check(library, fix=False).problems == []
+        assert database.run(find_problems) == []
         library.keep_findings([with_metadata(image, METADATA)])
         counts = {each.stage: each.pending for each in stages(library).stages}
         assert (counts["metadata"], counts["scene"]) == (0, 1)
