@@ -9,7 +9,6 @@ import pytest
 from tests.fixtures.library_people import cluster, rows
 
 from facesets.errors import WrongUsage
-from facesets.operations.library.check import check
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import history, naming
@@ -18,6 +17,7 @@ from facesets.operations.people.lists.listing import person
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
 
@@ -74,7 +74,7 @@ def library(empty_url: str) -> Iterator[Library]:
 
 
 def test_names_and_statements_hold(library: Library) -> None:
-    assert check(library, fix=False).problems == []
+    assert library.database.run(find_problems) == []
     assert person(library.database, "anna änderung", faces=0).person.faces == 8
     last = state(library.database)
     # Whom a human spoke of keeps every face.
@@ -119,4 +119,4 @@ def test_who_is_forgotten_is_gone_from_the_steps_of_then(library: Library) -> No
         assert rows(database, f"SELECT 1 FROM {table} t WHERE t::text LIKE '%{cleo}%'") == [], table
     for table in ("steps", "step_rows", "said_people"):
         assert rows(database, f"SELECT 1 FROM {table} t WHERE t::text ~* 'cleo|dora'") == [], table
-    assert check(library, fix=False).problems == []
+    assert library.database.run(find_problems) == []
