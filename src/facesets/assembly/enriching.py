@@ -54,7 +54,7 @@ def enrich_store(
             landmarks,
             options,
             attributes=attributes,
-            recogniser=finder if norms_tell(known) else None,
+            norms=norms_tell(known),
             progress=progress,
             stop=stop,
         )

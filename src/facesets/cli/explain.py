@@ -13,7 +13,8 @@ from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 
 if TYPE_CHECKING:
-    from facesets.operations.people.review.explaining import Explanation, Likeness
+    from facesets.operations.people.review.explaining import Explanation
+    from facesets.operations.people.review.verdict import Likeness
 
 
 def explain(

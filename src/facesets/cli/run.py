@@ -125,7 +125,7 @@ def _if_moved_here(photos: Path, out: Path) -> str:
     gone = [source for source in sources if not is_there(Path(source))]
     if not gone or str(plain_path(photos)) in sources or not photos.exists():
         return ""
-    relocate = Command("relocate", *map(printable, (gone[0], photos, cache_of(out))))
+    relocate = Command("relocate", printable(gone[0]), printable(photos), printable(cache_of(out)))
     return f"{printable(gone[0])} is gone. If its photos were moved here, say so first: {relocate}."
 
 

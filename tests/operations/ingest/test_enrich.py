@@ -10,7 +10,7 @@ from facesets.errors import SourceGone
 from facesets.inference.landmarks import Landmarks
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.operations.ingest.enrich import EnrichSummary, _record, enrich, match_boxes
+from facesets.operations.ingest.enrich import EnrichSummary, _record, enrich
 from facesets.operations.options.cache import EnrichOptions
 from facesets.progress import SilentProgress
 from facesets.records import EnrichState, PoseSource
@@ -149,23 +149,6 @@ def test_a_dry_run_changes_nothing(library: Library, embedder: LocalEmbedder, la
     assert library.cache.read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        ([], [False, False]),
-        ([[0, 0, 10, 10]], [True, False]),
-        ([[1, 0, 11, 10], [4, 0, 14, 10]], [True, True]),
-        ([[50, 50, 60, 60]], [False, False]),
-    ],
-)
-def test_each_box_found_again_belongs_to_one_cached_face(
-    found: list[list[float]], expected: list[bool]
-) -> None:
-    cached = np.array([[0, 0, 10, 10], [3, 0, 13, 10]], np.float32)
-    boxes = np.array(found, np.float32).reshape(-1, 4)
-    assert match_boxes(cached, boxes, min_overlap=0.5).tolist() == expected
-
-
 def test_how_much_a_face_shows_is_kept_from_the_first_and_filled_in_where_it_is_missing(
     library: Library, embedder: LocalEmbedder, landmarks: Landmarks
 ) -> None:
@@ -190,7 +173,7 @@ def test_how_much_a_face_shows_is_kept_from_the_first_and_filled_in_where_it_is_
             embedder,
             landmarks,
             EnrichOptions(),
-            recogniser=embedder,
+            norms=True,
             progress=SilentProgress(),
             stop=Stop(),
         )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facesets.errors import Field, RecogniserMismatch, UnreadableImage
 from facesets.files import printable
-from facesets.imaging.boxes import iou
+from facesets.imaging.boxes import best_partners
 from facesets.imaging.originals import read_row
 from facesets.imaging.pose import pose_from_keypoints
 from facesets.inference.decoders import Detections
@@ -35,23 +35,16 @@ from facesets.results.photo_sources import PhotoSources
 from facesets.stop import Stop
 
 _COLUMNS = ("landmark_2d_106", "landmark_3d_68", "pose", "pose_source", "enrich_state")
-_SAME_FACE = 0.9
-"""Cosine similarity from which on what lies at a face's keypoints is that face."""
+_SAME_FACE = 0.9  # Cosine similarity
 
 
 class FaceFinder(Protocol):
-    """Detects the faces of a picture."""
+    """Detects the faces of a picture, and recognises them."""
 
-    def detect(self, pixels: Pixels) -> Detections:
-        """Find the faces of one picture."""
-        ...
-
-
-class FaceRecogniser(Protocol):
-    """The recogniser that the store's embeddings come from."""
+    def detect(self, pixels: Pixels) -> Detections: ...  # noqa: D102 - as its name says
 
     def raw_embeddings(self, pixels: Pixels, kps: Float32) -> Float32:
-        """Return its own output (n, d) for the faces of a picture given by keypoints (n, 5, 2)."""
+        """Return the recogniser's own output (n, d) for faces given by keypoints (n, 5, 2)."""
         ...
 
 
@@ -75,10 +68,8 @@ class EnrichSummary:
         Of those faces.
     pose_from_keypoints : int
         Of the enriched faces, those whose pose comes from the five keypoints.
-    aged : int
-        Faces that got age and sex.
-    norms : int
-        Faces that got the norm of their embedding.
+    aged, norms : int
+        Faces that got age and sex, and the norm of their embedding.
     already : int
         Faces that earlier runs dealt with.
     """
@@ -104,7 +95,7 @@ def enrich(
     options: EnrichOptions,
     *,
     attributes: AttributeModel | None = None,
-    recogniser: FaceRecogniser | None = None,
+    norms: bool = False,
     progress: Progress,
     stop: Stop,
 ) -> EnrichSummary:
@@ -118,8 +109,8 @@ def enrich(
         With the detection settings of the store.
     attributes : AttributeModel, optional
         Says age and sex of the faces where they are, whether they are found again or not.
-    recogniser : FaceRecogniser, optional
-        Measures the norm of the faces where they are.
+    norms : bool
+        Whether the norms of the finder's recogniser tell how much a face shows, so that they are kept.
 
     Raises
     ------
@@ -134,7 +125,7 @@ def enrich(
     if options.again:
         wanted |= state == EnrichState.NOT_FOUND_AGAIN
     lacking = wanted.copy()
-    for name, is_asked in (("age", attributes is not None), ("norm", recogniser is not None)):
+    for name, is_asked in (("age", attributes is not None), ("norm", norms)):
         lacking |= _unknown(collection.faces, name) & is_asked
     images = np.unique(collection.faces.image[lacking])
     already = int((~lacking).sum())
@@ -143,7 +134,7 @@ def enrich(
         return EnrichSummary(to_do, len(images), 0, 0, 0, 0, 0, already, 0, dry_run=True)
     sources = PhotoSources.of(store, collection.images) if len(images) else PhotoSources()
     sources.require()
-    run = _EnrichRun(store, collection, wanted, finder, landmarker, attributes, recogniser, options, sources)
+    run = _EnrichRun(store, collection, wanted, finder, landmarker, attributes, options, sources, norms=norms)
     progress.begin("Enriching", len(images))
     try:
         for image in images:
@@ -185,23 +176,6 @@ def refuse_other_models(store: Store, settings: CacheSettings) -> None:
         )
 
 
-def match_boxes(cached: Float32, found: Float32, *, min_overlap: float) -> Bool:
-    """Whether each cached box (n, 4) has a box found again (m, 4) to itself.
-
-    Pairs are taken by falling overlap, so that two faces side by side do not share one.
-    """
-    overlap = iou(cached, found)
-    matched = np.zeros(len(cached), bool)
-    for _ in range(min(overlap.shape)):
-        row, column = np.unravel_index(int(np.argmax(overlap)), overlap.shape)
-        if overlap[row, column] < min_overlap:
-            break
-        matched[row] = True
-        overlap[row, :] = -1
-        overlap[:, column] = -1
-    return matched
-
-
 def landmarks_stage(landmarker: Landmarker) -> Stage:
     """The stage that adds landmarks and pose to new faces, as `enrich` does later."""
 
@@ -231,9 +205,10 @@ class _EnrichRun:
         finder: FaceFinder,
         landmarker: Landmarker,
         attributes: AttributeModel | None,
-        recogniser: FaceRecogniser | None,
         options: EnrichOptions,
         sources: PhotoSources,
+        *,
+        norms: bool,
     ) -> None:
         self._store = store
         self._sources = sources
@@ -242,7 +217,7 @@ class _EnrichRun:
         self._finder = finder
         self._landmarker = landmarker
         self._attributes = attributes
-        self._recogniser = recogniser
+        self._keeps_norms = norms
         self._options = options
         self._order = np.argsort(collection.faces.image, kind="stable")
         self._starts = np.searchsorted(
@@ -272,7 +247,7 @@ class _EnrichRun:
 
     def _enrich(self, pixels: Pixels, faces: Faces, wanted: Bool) -> Faces:
         found = self._finder.detect(pixels)
-        again = match_boxes(faces.box, found.box, min_overlap=self._options.min_overlap)
+        again = best_partners(faces.box, found.box, min_iou=self._options.min_overlap) >= 0
         rows = np.flatnonzero(again & wanted)
         bare = Faces(**{n: c[rows] for n, c in faces.columns().items() if n not in _COLUMNS})
         more = self._landmarker.add(pixels, bare) if len(rows) else bare
@@ -295,11 +270,11 @@ class _EnrichRun:
     def _measured(self, pixels: Pixels, faces: Faces) -> Faces:
         """The faces of a picture with their norms."""
         rows = np.flatnonzero(_unknown(faces, "norm"))
-        if self._recogniser is None or not len(rows):
+        if not self._keeps_norms or not len(rows):
             return faces
-        raw = self._recogniser.raw_embeddings(pixels, faces.kps[rows])
+        raw = self._finder.raw_embeddings(pixels, faces.kps[rows])
         length = np.linalg.norm(raw, axis=1)
-        # In a file that was replaced since there may be something else where the face was.
+        # Something else may be there by now, in a file that was replaced.
         same = np.einsum("ij,ij->i", raw, faces.embedding[rows]) >= _SAME_FACE * np.maximum(length, 1e-12)
         norm = unknown_column("norm", len(faces)) if faces.norm is None else faces.norm.copy()
         norm[rows[same]] = length[same]

@@ -64,8 +64,7 @@ def library_quality(faces: Faces) -> Float32:
     """Rank of a face in [0, 1]: half its area, up to 40 000 px², half the detector's score."""
     edges = faces.box[:, 2:] - faces.box[:, :2]
     area = np.clip(edges.prod(axis=1) / _FULL_AREA_PX2, 0, 1)
-    rating: Float32 = (area / 2 + np.clip(faces.det_score, 0, 1) / 2).astype(np.float32)
-    return rating
+    return np.asarray(area / 2 + np.clip(faces.det_score, 0, 1) / 2, np.float32)
 
 
 def insert_faces(
@@ -259,8 +258,7 @@ def _update_faces(
 
 def _exact(embedding: Float32) -> list[float]:
     """Numbers whose decimal text reads back as the same float32."""
-    exact: list[float] = embedding.astype(np.float64).tolist()
-    return exact
+    return list(embedding.astype(np.float64).tolist())
 
 
 def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) -> Faces:
@@ -285,7 +283,6 @@ def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) 
         there = image_ids[row] == columns["image_id"]
     embedding, found = load_embeddings(connection, detector, columns["id"][there])
     kept = np.flatnonzero(there)[found]
-    optional = _optional(connection, columns, kept)
     return Faces(
         image=row[kept].astype(np.int64),
         box=np.stack([columns[name][kept] for name in _BOX], axis=1),
@@ -294,7 +291,7 @@ def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) 
         embedding=embedding if found.all() else embedding[found],
         face_short=columns["face_short"][kept],
         blur=columns["blur"][kept],
-        **optional,
+        **_optional(connection, columns, kept),
     )
 
 

@@ -12,7 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from facesets.errors import NotFound
 from facesets.face_attributes import Sex
 from facesets.imaging.originals import Picture
-from facesets.operations.people.review.explaining import Explanation, Likeness, explain
+from facesets.operations.people.review.explaining import Explanation, explain
+from facesets.operations.people.review.verdict import Likeness
 from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
 from facesets.store.postgres.pictures import pictures_of_faces
 from facesets.web.api.shapes import Shape

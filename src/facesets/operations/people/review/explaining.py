@@ -6,13 +6,13 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.assigning import measured_threshold, usual_review
-from facesets.clustering.poor_faces import Shows
 from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, NotFound
 from facesets.operations.options.assign import USUAL_MARGIN
 from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.who import called, find_person, require_person, short
 from facesets.operations.people.review.looking import calibration_of
+from facesets.operations.people.review.verdict import Likeness, of_what_shows, turning_point, verdict_of
 from facesets.operations.people.training.heads import Head, active_head
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
@@ -27,7 +27,6 @@ from facesets.store.postgres.people.face_story import (
 from facesets.store.postgres.people.face_vectors import vectors_of_faces
 from facesets.store.postgres.people.people_list import face_lines
 from facesets.store.postgres.people.person_edits import faces_of_person
-from facesets.store.postgres.people.poor_faces import how_much_they_show, library_norm_limits
 from facesets.store.postgres.people.prototypes import (
     Prototypes,
     count_prototypes,
@@ -42,26 +41,6 @@ from facesets.store.postgres.runs import last_summary
 _NEAREST = 5
 _RIVALS = 4
 """Those who are most similar: two of them are neither whose the face is nor who is asked about."""
-
-
-@dataclass(frozen=True, slots=True)
-class Likeness:
-    """How like somebody a face is.
-
-    Attributes
-    ----------
-    person, name : str
-        The number as it is printed, and what to call them.
-    cosine_similarity : float
-        With the most similar of what stands for them (see `people prototypes`); the face itself left out.
-    nearest : list of (face, cosine similarity)
-        Their most similar faces.
-    """
-
-    person: str
-    name: str
-    cosine_similarity: float
-    nearest: list[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +127,12 @@ def _explain(connection: Connection, number: int, who: str | None, *, has_protot
     (line,) = face_lines(connection, [number])
     step = last_step_of_face(connection, number)
     owner = None if face.person is None else require_person(connection, face.person)
-    turning = _turning_point(about, runner_up, thresholds)
-    verdict = _refused(connection, number, about) or _verdict(
+    turning = turning_point(about, runner_up, thresholds)
+    verdict = _refused(connection, number, about) or verdict_of(
         face, about, runner_up, turning, thresholds["margin"], bound=bool(statements)
     )
     if owner is None:
-        verdict = _of_what_shows(connection, detector, face, verdict)
+        verdict = of_what_shows(connection, detector, face, verdict)
     return Explanation(
         face=number,
         photo=line.paths[0] if line.paths else "",
@@ -171,24 +150,6 @@ def _explain(connection: Connection, number: int, who: str | None, *, has_protot
         verdict=verdict,
         head="" if head is None else head.name,
     )
-
-
-def _of_what_shows(connection: Connection, detector: DetectorRow, face: FaceRow, verdict: str) -> str:
-    """The verdict about an unassigned face, with what it shows of who it is where that is too little."""
-    limits = library_norm_limits(connection, detector)
-    shows = how_much_they_show(connection, detector, np.array([face.id]), limits)[0]
-    measured = limits is not None and np.isfinite(face.norm)
-    if shows == Shows.NOTHING and limits is not None:
-        return (
-            f"It shows too little to tell who it is (norm {face.norm:.1f}, needs {limits.joining:g}): no run "
-            "assigns it, and nobody is asked about it."
-        )
-    if shows == Shows.LITTLE:
-        why = f"norm {face.norm:.1f}, needs {limits.founding:g}" if measured and limits else "by its pixels"
-        return (
-            f"{verdict} It shows too little for a new person ({why}): `cluster` makes nobody of such faces."
-        )
-    return verdict
 
 
 def _likenesses(
@@ -323,45 +284,3 @@ def _refused(connection: Connection, face: int, about: Likeness | None) -> str:
     if about is None or about.person not in {short(each.person) for each in of_it}:
         return ""
     return f"A human said that it is not {about.name}: no run gives it to them."
-
-
-def _turning_point(
-    about: Likeness | None, runner_up: Likeness | None, thresholds: dict[str, float]
-) -> float | None:
-    """The least similarity with the person at which `assign` gives the face to them."""
-    if about is None:
-        return None
-    least = thresholds["assign"]
-    if runner_up is not None:
-        least = max(least, runner_up.cosine_similarity + thresholds["margin"])
-    return round(least, 4)
-
-
-def _verdict(
-    face: FaceRow,
-    about: Likeness | None,
-    runner_up: Likeness | None,
-    turning: float | None,
-    margin: float,
-    *,
-    bound: bool,
-) -> str:
-    """What would have changed the answer, in a sentence."""
-    if about is None or turning is None:
-        return "It cannot be compared: it has no vector, or there is nobody to compare it with."
-    if bound and face.assigned_by in {"manual", "constrained"}:
-        return "A human said so: no similarity changes that."
-    rival = f", because of {runner_up.name}" if runner_up and _by_rival(runner_up, turning, margin) else ""
-    if about.cosine_similarity >= turning:
-        return (
-            f"`assign` gives it to {about.name} at {about.cosine_similarity:.2f}, and would not below "
-            f"{turning:.2f}{rival}."
-        )
-    return (
-        f"`assign` gives it to {about.name} from {turning:.2f} on{rival}; it has "
-        f"{about.cosine_similarity:.2f}."
-    )
-
-
-def _by_rival(runner_up: Likeness, turning: float, margin: float) -> bool:
-    return round(runner_up.cosine_similarity + margin, 4) >= turning

@@ -1,0 +1,91 @@
+"""What `explain` concludes about a face, in a sentence: what decided, and what would change the answer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.clustering.poor_faces import Shows
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.face_story import FaceRow
+from facesets.store.postgres.people.poor_faces import how_much_they_show, library_norm_limits
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How like somebody a face is.
+
+    Attributes
+    ----------
+    person, name : str
+        The number as it is printed, and what to call them.
+    cosine_similarity : float
+        With the most similar of what stands for them (see `people prototypes`); the face itself left out.
+    nearest : list of (face, cosine similarity)
+        Their most similar faces.
+    """
+
+    person: str
+    name: str
+    cosine_similarity: float
+    nearest: list[tuple[int, float]]
+
+
+def turning_point(
+    about: Likeness | None, runner_up: Likeness | None, thresholds: dict[str, float]
+) -> float | None:
+    """The least similarity with the person at which `assign` gives the face to them."""
+    if about is None:
+        return None
+    least = thresholds["assign"]
+    if runner_up is not None:
+        least = max(least, runner_up.cosine_similarity + thresholds["margin"])
+    return round(least, 4)
+
+
+def verdict_of(
+    face: FaceRow,
+    about: Likeness | None,
+    runner_up: Likeness | None,
+    turning: float | None,
+    margin: float,
+    *,
+    bound: bool,
+) -> str:
+    """What would have changed the answer, in a sentence."""
+    if about is None or turning is None:
+        return "It cannot be compared: it has no vector, or there is nobody to compare it with."
+    if bound and face.assigned_by in {"manual", "constrained"}:
+        return "A human said so: no similarity changes that."
+    rival = f", because of {runner_up.name}" if runner_up and _by_rival(runner_up, turning, margin) else ""
+    if about.cosine_similarity >= turning:
+        return (
+            f"`assign` gives it to {about.name} at {about.cosine_similarity:.2f}, and would not below "
+            f"{turning:.2f}{rival}."
+        )
+    return (
+        f"`assign` gives it to {about.name} from {turning:.2f} on{rival}; it has "
+        f"{about.cosine_similarity:.2f}."
+    )
+
+
+def of_what_shows(connection: Connection, detector: DetectorRow, face: FaceRow, verdict: str) -> str:
+    """The verdict about an unassigned face, with what it shows of who it is where that is too little."""
+    limits = library_norm_limits(connection, detector)
+    shows = how_much_they_show(connection, detector, np.array([face.id]), limits)[0]
+    measured = limits is not None and np.isfinite(face.norm)
+    if shows == Shows.NOTHING and limits is not None:
+        return (
+            f"It shows too little to tell who it is (norm {face.norm:.1f}, needs {limits.joining:g}): no run "
+            "assigns it, and nobody is asked about it."
+        )
+    if shows == Shows.LITTLE:
+        why = f"norm {face.norm:.1f}, needs {limits.founding:g}" if measured and limits else "by its pixels"
+        return (
+            f"{verdict} It shows too little for a new person ({why}): `cluster` makes nobody of such faces."
+        )
+    return verdict
+
+
+def _by_rival(runner_up: Likeness, turning: float, margin: float) -> bool:
+    return round(runner_up.cosine_similarity + margin, 4) >= turning
