@@ -48,6 +48,7 @@ def doctor(
         find_pack(pack, roots)
     if benchmark:
         _benchmark(conf, pack, provider)
+        _show_norm_limits(conf, database)
         return
     findings = [_settings(conf)]
     written = [Path.cwd(), *(path.absolute() for path in directories or [])]
@@ -93,6 +94,20 @@ def _library(conf: "Settings", database: str | None) -> "list[DoctorFinding]":
             return [norms_finding(Library(session))]
     except FacesetsError as error:
         return [DoctorFinding(_LIBRARY, "note", f"{error}")]
+
+
+def _show_norm_limits(conf: "Settings", database: str | None) -> None:
+    """Say how much faces of the library have to show, where there is one."""
+    from facesets.assembly.stores import is_library_there
+
+    if not is_library_there(database, conf, console):
+        return
+    from facesets.operations.library.stats import norm_limits_in_words
+    from facesets.store.postgres.library import Library
+
+    with opened_library(database) as session:
+        if words := norm_limits_in_words(Library(session)):
+            console.remark(words)
 
 
 def _settings(conf: "Settings") -> "DoctorFinding":

@@ -8,7 +8,7 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.program import run
 
-from facesets.operations.library.stats import stats
+from facesets.operations.library.stats import norm_limits_in_words, stats
 from facesets.records import CacheSettings
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -66,3 +66,20 @@ def test_doctor_goes_on_where_the_library_does_not_answer() -> None:
     done = run("doctor", "--database", "postgresql://nobody@127.0.0.1:1/none")
     assert "--  library: Cannot reach the database none at 127.0.0.1:1." in done.out
     assert "ok  cv2" in done.out
+
+
+@pytest.mark.parametrize(
+    ("recogniser", "words"),
+    [
+        ("w600k_mbf.onnx", "norm of 16 to found a person, 14 to join one (measured beforehand"),
+        ("w600k_r50.onnx", "judged by its pixels"),
+        ("dlib_resnet.onnx", "judged by its pixels"),
+    ],
+)
+def test_the_benchmark_tells_how_much_a_face_has_to_show(
+    database: Database, recogniser: str, words: str
+) -> None:
+    assert norm_limits_in_words(Library(database)) == ""
+    models = replace(SETTINGS, recogniser=recogniser, recogniser_sha256="dd" * 32)
+    add(database, "new", 2, models, measured=True)
+    assert words in norm_limits_in_words(Library(database))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from facesets.clustering.recognisers import recogniser_named
+from facesets.files import printable
 from facesets.operations.ingest.norms import lack_of_norms, norms_tell
 from facesets.operations.ingest.tag_stages import STAGE_OF
 from facesets.operations.library.tagging import current_version
@@ -10,6 +12,7 @@ from facesets.operations.options.stages import STAGES
 from facesets.operations.people.review.waiting import waiting
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.poor_faces import library_norm_limits
 from facesets.store.postgres.photo_stages import StageCounts, detection_counts, stage_counts
 from facesets.store.postgres.queue.job_list import count_jobs
 from facesets.store.postgres.statistics import LibraryStatistics, faces_without_norm, library_statistics
@@ -32,6 +35,27 @@ def norms_finding(library: Library) -> DoctorFinding:
     lacking = library.database.run(_lacking_norm, library)
     level, repair = ("note", "facesets enrich") if lacking else ("ok", "")
     return DoctorFinding("library", level, lack_of_norms(lacking), repair)
+
+
+def norm_limits_in_words(library: Library) -> str:
+    """From which norms on the faces show enough, and where that is from; empty where there are no faces."""
+
+    def work(connection: Connection) -> str:
+        detector = library.detector(connection)
+        if detector is None:
+            return ""
+        name, limits = printable(detector.settings.recogniser), library_norm_limits(connection, detector)
+        if limits is None:
+            return (
+                f"How much a face shows is judged by its pixels: {name} has no norms that tell, or too few."
+            )
+        known = recogniser_named(detector.settings.recogniser).norm_limits is not None
+        return (
+            f"A face needs a norm of {limits.founding:g} to found a person, {limits.joining:g} to join one "
+            f"({'measured beforehand' if known else 'measured on the library'}, {name})."
+        )
+
+    return library.database.run(work)
 
 
 def _lacking_norm(connection: Connection, library: Library) -> int:
