@@ -50,7 +50,6 @@ def test_both_phases_are_told_and_the_environment_speaks_by_either_name(
     assert re.fullmatch(r"Step \d+: `facesets people undo` takes both back\.", step)
     shown = run("people", "show", "unknown_cluster_1", "--database", library_url)
     assert "unknown_cluster_1" in shown.out
-    assert "near" in shown.out
     assert run("people", "name", "unknown_cluster_1", "Ben", "--database", library_url).status == 0
     assert who_is(library, "ben-1-0") == who_is(library, "ben-1-4") != ""
 

@@ -13,7 +13,7 @@ from tests.fixtures.program import run
 def test_an_error_that_ends_a_command_names_the_command_as_it_is_typed(tmp_path: Path) -> None:
     cache = tmp_path / "{nothing}.npz"
     done = run("cluster", cache, tmp_path / "out")
-    said = f"facesets: There is no cache at {cache}. Make one with `facesets embed PHOTOS {cache}`.\n"
+    said = f"facesets: There is no cache at {cache}. Make one with `facesets embed PHOTOS '{cache}'`.\n"
     assert (done.status, done.err) == (2, said)
 
 
@@ -32,11 +32,14 @@ def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_pa
 
 @pytest.mark.slow
 def test_doctor_names_flags_and_commands_as_they_are_typed(tmp_path: Path) -> None:
-    surroundings = {"FACESETS_MODELS": str(tmp_path), "FACESETS_DATA": str(tmp_path)}
-    missing = "Run `facesets models pull buffalo_l`, or use one that is here: --pack PATH."
-    assert missing in run("doctor", cwd=tmp_path, env=surroundings).out
-    findings = json.loads(run("doctor", "--json", cwd=tmp_path, env=surroundings).out)["findings"]
-    assert any(missing in finding["state"] for finding in findings)
+    broken = tmp_path / "models" / "broken"
+    broken.mkdir(parents=True)
+    (broken / "a.onnx").write_bytes(b"no model")
+    surroundings = {"FACESETS_PACK": str(broken), "FACESETS_DATA": str(tmp_path)}
+    again = "Fetch the pack again: `facesets models pull broken --force`."
+    assert again in run("doctor", cwd=tmp_path, env=surroundings).out
+    said = run("doctor", "--json", cwd=tmp_path, env=surroundings).out
+    assert any(again in finding["state"] for finding in json.loads(said)["findings"])
 
 
 def test_an_undo_says_that_photos_may_have_moved_and_what_of_that_it_leaves() -> None:

@@ -173,7 +173,7 @@ def test_doctor_tells_what_a_body_model_is_and_why_one_does_not_fit(
     good = facesets("doctor", "--body-model", model).out
     assert f"ok  body model {model}: finds people in 512 x 512 pixels (YOLOv8's layout)" in good
     missing = facesets("doctor").out
-    assert "repair it with: facesets models pull yolox_s" in missing
+    assert "body model yolox_s: missing: no bodies are found on photos" in missing
     cats = make_body_network(root / "models" / "body" / "cats.onnx", Made(names=("cat",)))
     bad = facesets("doctor", status=1).out
     assert f"!!  body model {cats}" in bad

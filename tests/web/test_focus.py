@@ -120,6 +120,7 @@ def test_what_was_taken_back_by_its_key_is_not_offered_again(website: Website, b
 
 
 def test_who_has_no_name_gets_one_and_two_without_are_asked_about(website: Website, browser: Browser) -> None:
+    website.let_all_be_alike()
     with opened(browser, first_person(website)) as page:
         page.get_by_role("button", name="Same person?").first.click()
         page.get_by_role("dialog", name="Are these two one person?").wait_for()

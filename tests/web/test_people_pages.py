@@ -315,9 +315,7 @@ def test_somebody_is_merged_into_another_by_name(website: Website, browser: Brow
 @pytest.mark.slow
 def test_the_nearest_may_be_the_same_person(website: Website, browser: Browser) -> None:
     first = people(website)[0]
-    with website.site.library() as session:
-        # Strangers of this library are no more alike than that.
-        session.run(lambda c: c.execute("UPDATE question_runs SET middle = -1, spread = 0"))
+    website.let_all_be_alike()
     with opened(browser, f"{website.address}/people/{first['id']}", PHONE) as page:
         page.get_by_role("button", name="Same person?").first.click()
         page.get_by_role("button", name="One person").click()
@@ -559,6 +557,7 @@ def test_the_pages_can_be_used_by_everybody(
 ) -> None:
     first = people(website)[0]
     call(website, first["id"], "Anna")
+    website.let_all_be_alike()
     photo = website.get(f"/faces/{first['faceId']}")["assetId"]
     with opened(browser, f"{website.address}/people", size) as page:
         assert not findings_of_both_colours(page)

@@ -14,6 +14,7 @@ from facesets.cli.opening import agrees_to_open_pack
 from facesets.cli.params import PackOption
 from facesets.cli.results import hint_lines, learned_lines, report
 from facesets.cli.thresholds import said_threshold
+from facesets.cli.wording import worded
 from facesets.errors import Command, MissingModelPack, RecogniserMismatch, WrongUsage
 from facesets.files import is_there, plain_path, printable
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
@@ -64,7 +65,7 @@ def run(
     if out is None:
         out = _default_place(photos)
     elif advice := _if_moved_here(photos, out):
-        console.notice(advice)
+        console.notice(worded(advice))
     flags = configured_flags(context, "embed")
     flags["pack"] = pack or flags["pack"]
     _refuse_other_pack(out, flags["pack"])
@@ -258,7 +259,7 @@ def _lines(summary: "RunSummary", out: Path) -> list[str]:
         which = counted(summary.gone, "of these photos is", "of these photos are")
         lines.append(
             f"{which} no longer in {printable(summary.photos)}; what {printable(out)} has of them stays. If "
-            f"they were moved, follow them: {relocate}. To "
+            f"they were moved, follow them: `{relocate.line}`. To "
             f"leave them out, remove {printable(out / PEOPLE)} and {printable(out / SETS)} and run the same "
             "command again: names stay."
         )

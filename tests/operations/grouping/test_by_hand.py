@@ -224,7 +224,7 @@ def test_a_photo_never_takes_the_place_of_another(company: MadeStore, tmp_path: 
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "a/b", "..", ".hidden", "_noface", "con", "a\0b", "a:b", "x" * 300, "an\u200dna", "a\u202eb"],
+    ["", " ", "a/b", "..", ".hidden", "_noface", "con", "a\0b", "a:b", "x" * 300, "\u200d", "a\u202eb"],
 )
 def test_names_that_no_folder_can_have_are_refused(company: MadeStore, tmp_path: Path, name: str) -> None:
     raw, _ = make(company, tmp_path)

@@ -166,7 +166,7 @@ def test_every_face_that_auto_placed_says_how(pristine: Library, tmp_path: Path)
     together = [face.face for group in manifest.persons for face in group.faces]
     alone = [face.face for face in manifest.singletons]
     assert {manifest.placements[face] for face in together} <= {"core", "joined", "linked", "satellite"}
-    assert {manifest.placements[face] for face in alone} <= {"alone", "incoherent"}
+    assert {manifest.placements[face] for face in alone} <= {"alone", "incoherent", "poor"}
     first = manifest.persons[0]
     contents = show_manifest(tmp_path / "auto", first.name)
     assert contents.headings[-2:] == ["sharpness", "norm"]

@@ -127,7 +127,10 @@ def _some(wanted: PeopleWanted) -> sql.Composed:
             else "JOIN unnest(%(found)s::uuid[], %(ranks)s::int[]) AS found (id, rank) ON found.id = p.id"
         ),
         named=sql.SQL("true" if wanted.named is None else "named" if wanted.named else "NOT named"),
-        empty=sql.SQL(_ANYBODY if wanted.empty else "(named OR t.faces > 0)"),
+        # Whoever is asked for by id is shown, though the totals may be out of date.
+        empty=sql.SQL(
+            "true" if wanted.found is not None else _ANYBODY if wanted.empty else "(named OR t.faces > 0)"
+        ),
     )
 
 

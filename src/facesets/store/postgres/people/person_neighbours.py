@@ -19,17 +19,22 @@ class OwnCluster:
 def nearest_people(
     connection: Connection, detector: DetectorRow, vectors: Float32, limit: int, but: UUID | None = None
 ) -> list[UUID]:
-    """The active people whose kept centroids are nearest to any of some vectors; `but` is none of them."""
+    """The active people whose kept centroids are nearest to any of some vectors; `but` is none of them.
+
+    Without those all of whose photos are missing.
+    """
     rows = connection.execute(
         # OFFSET 0: similarities go on, not the vectors, which would be sorted on disk.
-        """SELECT p.id
+        """SELECT id FROM (SELECT p.id, max(q.similarity) AS similarity
             FROM (SELECT q.person_id, -(q.embedding <#> mine.embedding) AS similarity
                     FROM unnest(%s::vector[]) AS mine (embedding) JOIN person_prototypes q
                         ON q.model_id = %s AND q.kind = 'centroid'
                             AND q.person_id IS DISTINCT FROM %s::uuid
                             AND vector_dims(q.embedding) = vector_dims(mine.embedding) OFFSET 0) AS q
                 JOIN persons p ON p.id = q.person_id AND p.status = 'active'
-            GROUP BY p.id ORDER BY max(q.similarity) DESC, p.id LIMIT %s""",
+            GROUP BY p.id ORDER BY 2 DESC, p.id LIMIT %s) AS near
+            WHERE EXISTS (SELECT FROM present_faces f WHERE f.person_id = near.id)
+            ORDER BY similarity DESC, id""",
         ([str(vector.tolist()) for vector in vectors], detector.model_id, but, limit),
     )
     return [person for (person,) in rows]
