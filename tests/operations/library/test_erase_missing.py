@@ -14,6 +14,7 @@ from tests.fixtures.program import Result, run
 from facesets.errors import Changed
 from facesets.operations.library.erase_missing import erase_missing, plan_erasing
 from facesets.operations.people.corrections import correcting, naming
+from facesets.operations.people.lists.listing import people
 from facesets.store.kept_pictures import file_of
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -118,3 +119,22 @@ def test_nothing_is_erased_that_was_not_listed(library: Library, tmp_path: Path)
     assert left(library)["images"] == 7
     assert erase_missing(library, plan, pictures=pictures).erased
     assert not kept.exists()
+
+
+def test_nothing_is_erased_whose_file_is_back_before_the_yes(library: Library, tmp_path: Path) -> None:
+    plan = plan_erasing(library)
+    (tmp_path / "ben-0-0.jpg").write_text("restored, and not indexed yet")
+    with pytest.raises(Changed):
+        erase_missing(library, plan)
+    assert left(library)["images"] == 7
+
+
+def test_nobody_stays_listed_of_whom_all_was_erased(library: Library) -> None:
+    add_person(library, "carl", 3)
+    cluster(library)
+    assert left(library)["persons"] == 3
+    library.forget_paths([f"/carl-0-{number}.jpg" for number in range(3)])
+    erase_missing(library, plan_erasing(library))
+    assert left(library)["persons"] == 2
+    listed = people(library.database, status="active", unnamed=False, sort="faces")
+    assert [line.names for line in listed] == [["Anna"], ["Ben"]]

@@ -21,8 +21,11 @@ from facesets.store.postgres.missing_photos import (
     missing_photos,
     places_of_missing,
 )
+from facesets.store.postgres.people.peopled_faces import drop_empty_persons
+from facesets.store.postgres.people.person_edits import persons_of_faces
 from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import changing
+from facesets.store.postgres.people.upkeep import empty_persons
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,14 @@ class EraseMissing:
 def plan_erasing(library: Library) -> EraseMissing:
     """What `erase_missing` would take; erases nothing."""
     note_missing(library)
+    return library.database.run(_plan, _surely_gone(library))
+
+
+def _surely_gone(library: Library) -> list[int]:
+    """The missing images, without those with a path where something may be."""
     places = library.database.run(places_of_missing)
     gone = set(removed(path for paths in places.values() for path in paths))
-    numbers = [number for number, paths in places.items() if gone.issuperset(paths)]
-    return library.database.run(_plan, numbers)
+    return [number for number, paths in places.items() if gone.issuperset(paths)]
 
 
 def _plan(connection: Connection, numbers: list[int]) -> EraseMissing:
@@ -100,11 +107,17 @@ def erase_missing(library: Library, plan: EraseMissing, *, pictures: Path | None
     """
 
     def work(connection: Connection) -> list[str]:
-        if _plan(connection, plan.numbers) != plan:
+        if not gone.issuperset(plan.numbers) or _plan(connection, plan.numbers) != plan:
             raise Changed("The missing photos changed meanwhile, and nothing was erased. Look again.")
-        return erase_images(connection, plan.numbers)
+        people = set(persons_of_faces(connection, sorted(faces_on(connection, plan.numbers))).values())
+        contents = erase_images(connection, plan.numbers)
+        # Somebody who never had a name was nothing but these faces.
+        drop_empty_persons(connection, [person for person in empty_persons(connection) if person in people])
+        return contents
 
     with RunLock(library.database, "cluster"):
+        # Files may have come back while somebody was asked.
+        gone = set(_surely_gone(library))
         contents = changing(library.database, work)
     if pictures is not None:
         remove_pictures(pictures, contents)
