@@ -33,6 +33,7 @@ from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.photo_dates import times_of_photos
 from facesets.store.postgres.photo_tags import of_image
 
 SCALE = 10.0
@@ -291,6 +292,21 @@ def test_without_categories_of_its_own_a_library_gets_those_that_ship(
     listed = list_tags(library)
     assert not listed.is_shipped
     assert [each.name for each in listed.categories] == [each.name for each in shipped_categories()]
+
+
+def test_tags_and_times_of_missing_photos_do_not_count(library: Library, photos: Path, pack: Path) -> None:
+    take_in(library, photos, pack)
+
+    def colours() -> int:
+        return sum(sum(each.tags.values()) for each in list_tags(library).categories)
+
+    before = colours()
+    rows(library.database, "UPDATE images SET taken = '2020-01-01' RETURNING 1")
+    library.forget_paths([str(photos / "red.png")])
+    assert 0 < colours() < before
+    rows(library.database, "UPDATE images SET missing_since = now() RETURNING 1")
+    assert colours() == 0
+    assert library.database.run(times_of_photos) is None
 
 
 def test_what_is_known_of_a_photo_names_source_and_model(library: Library, photos: Path, pack: Path) -> None:

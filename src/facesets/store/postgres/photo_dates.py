@@ -41,5 +41,5 @@ def taken_on(dates: Dates) -> Conditions:
 
 def times_of_photos(connection: Connection) -> tuple[datetime, datetime] | None:
     """When the first and the last photo was taken; None where none says when."""
-    first, last = only_row(connection.execute("SELECT min(taken), max(taken) FROM images"))
+    first, last = only_row(connection.execute("SELECT min(taken), max(taken) FROM present_images"))
     return None if first is None else (first, last)

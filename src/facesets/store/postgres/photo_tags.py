@@ -210,7 +210,10 @@ def tag_counts(connection: Connection) -> dict[int, int]:
     """How many photos or faces have each tag, by the tags' numbers; tags that none has are left out."""
     return dict(
         connection.execute(
-            """SELECT tag_id, count(*) FROM image_tags GROUP BY 1
-                UNION ALL SELECT tag_id, count(*) FROM face_tags GROUP BY 1"""
+            """SELECT tag_id, count(*) FROM image_tags t WHERE NOT EXISTS (
+                    SELECT FROM images m WHERE m.id = t.image_id AND m.missing_since IS NOT NULL) GROUP BY 1
+                UNION ALL SELECT tag_id, count(*) FROM face_tags t WHERE NOT EXISTS (
+                    SELECT FROM face_detections f JOIN images m ON m.id = f.image_id
+                    WHERE f.id = t.face_id AND m.missing_since IS NOT NULL) GROUP BY 1"""
         ).fetchall()
     )
