@@ -9,6 +9,7 @@ import pytest
 from tests.fixtures.library_people import heart_of, rows
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_image
 
+from facesets.errors import WrongUsage
 from facesets.file_records import FileRecord
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.records import ImageRecord
@@ -42,7 +43,7 @@ def put(library: Library, image: ImageRecord, path: str = "/a.jpg", reason: str 
     """Let a file have this content."""
     with library.writing(SETTINGS):
         record = FileRecord(path, 1000, 1, "" if reason else image.sha256, reason)
-        library.commit([record], [] if reason else [image])
+        library.add([record], [] if reason else [image])
 
 
 def faces(library: Library, image: ImageRecord) -> list[int]:
@@ -184,4 +185,25 @@ def test_what_a_human_said_of_the_new_face_stands(library: Library, old: ImageRe
     put(library, new, "/b.jpg")
     call(library, faces(library, new)[0], "Carla")
     put(library, new)
-    assert owners(library, [*faces(library, new), *faces(library, old)]) == ["Carla", "Ben", "Anna", None]
+    assert owners(library, [*faces(library, new), *faces(library, old)]) == ["Carla", "Ben", "Anna", "Ben"]
+
+
+def test_a_photo_that_another_one_was_renamed_to_keeps_its_names(library: Library, old: ImageRecord) -> None:
+    before = said(library)
+    other = content("other", ("anna", 0.9), ("ben", 0.9))
+    put(library, other, "/b.jpg")
+    library.forget_paths(["/b.jpg"])
+    put(library, other)
+    assert owners(library, faces(library, old)) == ["Anna", "Ben"]
+    assert before["said_faces"] <= said(library)["said_faces"]
+    assert library.database.run(count_missing) == 1
+
+
+def test_names_are_not_taken_back_to_faces_that_were_erased(library: Library, old: ImageRecord) -> None:
+    new = content("new", ("anna", 0.9), ("ben", 0.9))
+    put(library, new)
+    (step,) = [step for step in history.log(library.database) if step.kind == "replace"]
+    rows(library.database, f"DELETE FROM images WHERE sha256 = '{old.sha256}' RETURNING 1")
+    with pytest.raises(WrongUsage, match="erased"):
+        history.undo(library.database, step.id, by=BY)
+    assert owners(library, faces(library, new)) == ["Anna", "Ben"]

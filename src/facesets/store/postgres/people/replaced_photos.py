@@ -28,7 +28,7 @@ or in grey; 0.93 and more for 19 of 20 after a crop of a tenth or a third; 0.2 a
 
 @dataclass(frozen=True, slots=True)
 class _Same:
-    """Two faces that are the same; `copied` where the photo of the old one still has a file."""
+    """Two faces that are the same; `copied` where the old one is to keep what it has, too."""
 
     old: int
     new: int
@@ -57,7 +57,10 @@ def pass_names_on(connection: Connection, paths: Sequence[str]) -> None:
     connection.execute(
         """UPDATE images i SET replaced_by = m.new FROM unnest(%s::bigint[], %s::bigint[]) AS m (old, new)
             WHERE i.id = m.old AND i.missing_since IS NOT NULL""",
-        ([old for old, *_ in replaced], [new for _, new, _ in replaced]),
+        (
+            [old for old, *_, is_other in replaced if not is_other],
+            [new for _, new, _, is_other in replaced if not is_other],
+        ),
     )
     same = _same_faces(connection, replaced)
     if not same:
@@ -69,7 +72,8 @@ def pass_names_on(connection: Connection, paths: Sequence[str]) -> None:
         _pass_pairs(step, same)
 
 
-# What lay at a path before is noted until then; a photo that lies elsewhere still keeps its names, too.
+# What lay at a path before is noted until then. A photo that lies elsewhere still keeps its names, too; so
+# does one over which another was moved: that was searched before, and is no former content that is back.
 _REPLACED: LiteralString = """
     WITH done AS (
         UPDATE image_paths p SET held_id = NULL
@@ -77,10 +81,15 @@ _REPLACED: LiteralString = """
             ORDER BY id FOR UPDATE) AS held
         WHERE p.id = held.id AND EXISTS (SELECT FROM face_scans s WHERE s.image_id = p.image_id)
         RETURNING held.held_id, p.image_id)
-    SELECT held_id, image_id,
-        EXISTS (SELECT FROM images i WHERE i.id = held_id AND i.missing_since IS NULL)
-            OR image_id <> max(image_id) OVER (PARTITION BY held_id)
-    FROM done WHERE held_id <> image_id GROUP BY held_id, image_id ORDER BY 1, 2"""
+    SELECT held_id, image_id, is_other
+            OR EXISTS (SELECT FROM images i WHERE i.id = held_id AND i.missing_since IS NULL)
+            OR image_id <> max(image_id) OVER (PARTITION BY held_id), is_other
+    FROM (SELECT DISTINCT held_id, image_id, EXISTS (
+                SELECT FROM face_scans s WHERE s.image_id = d.image_id AND s.scanned_at < now())
+            AND NOT EXISTS (SELECT FROM steps s JOIN step_faces t ON t.step_id = s.id
+                JOIN face_detections f ON f.id = t.face_id
+                WHERE s.kind = 'replace' AND t.person_after IS NULL AND f.image_id = d.image_id) AS is_other
+        FROM done d WHERE held_id <> image_id) AS pairs ORDER BY 1, 2"""
 _FACES: LiteralString = """
     SELECT f.image_id, f.id, f.detector_id, f.x1 / i.width, f.y1 / i.height, f.x2 / i.width, f.y2 / i.height,
         e.embedding::real[],
@@ -91,11 +100,11 @@ _FACES: LiteralString = """
     WHERE f.image_id = ANY(%s::bigint[]) ORDER BY f.id"""
 
 
-def _same_faces(connection: Connection, replaced: Sequence[tuple[int, int, bool]]) -> list[_Same]:
-    faces = _seen(connection, sorted({image for old, new, _ in replaced for image in (old, new)}))
+def _same_faces(connection: Connection, replaced: Sequence[tuple[int, int, bool, bool]]) -> list[_Same]:
+    faces = _seen(connection, sorted({image for old, new, *_ in replaced for image in (old, new)}))
     found: list[_Same] = []
     taken: set[int] = set()
-    for old, new, copied in replaced:
+    for old, new, copied, _ in replaced:
         # Of whom a human said something by now, that stands.
         free = [face for face in faces.get(new, ()) if face.is_open and face.id not in taken]
         pairs = _pairs(faces.get(old, []), free)

@@ -93,6 +93,11 @@ _PUT_BACK: LiteralString = """INSERT INTO {table} ({columns}) OVERRIDING SYSTEM 
 def _require_unchanged(connection: Connection, step: StepRow) -> None:
     """Make sure that nothing builds on a step: all is as it left it."""
     parameters = {"step": step.id}
+    if step.kind == "replace" and connection.execute(_FACES_GONE, parameters).rowcount:
+        raise WrongUsage(
+            f"Step {step.id} ({step.what}) cannot be taken back: the faces that had the names before were "
+            "erased, and nobody would have them."
+        )
     statements = [sql.SQL(each).format() for each in (_BY_FACES, _BY_MERGES, _BY_PERSONS, _BY_NAMES)]
     statements += [table.query(_BY_ROWS) for table in TABLES.values()]
     later = {int(number) for each in statements for (number,) in connection.execute(each, parameters)}
@@ -133,6 +138,8 @@ def _stands_on(connection: Connection, step: StepRow, last: int) -> WrongUsage:
     )
 
 
+_FACES_GONE: LiteralString = """SELECT FROM step_faces s WHERE s.step_id = %(step)s AND s.person_after IS NULL
+    AND NOT EXISTS (SELECT FROM face_detections f WHERE f.id = s.face_id) LIMIT 1"""
 # Each gives the number of a later step that changed what the step left, or 0 for another change.
 _BY_FACES: LiteralString = """
     WITH changed AS (
