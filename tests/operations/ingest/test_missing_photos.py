@@ -150,6 +150,8 @@ def test_missing_faces_found_nobody_and_are_not_asked_about(library: Library, tm
 
 def test_looking_again_without_news_changes_nothing(library: Library, photos: Path) -> None:
     remove(photos, "anna-0.jpg")
+    add(library, photos / "copy.jpg", "anna", content="anna-1.jpg")
+    remove(photos, "anna-1.jpg")
     note_missing(library)
     shown(library)
 

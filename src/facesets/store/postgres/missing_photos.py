@@ -102,13 +102,20 @@ def _files_of_missing(connection: Connection) -> list[FoundFile]:
 
 def _note_gone(connection: Connection, paths: Sequence[str]) -> None:
     """Let photos be missing that have no other path than some of these, where no file is any more."""
-    connection.execute(
-        """UPDATE images SET missing_since = now() WHERE id IN (
+    gone = connection.execute(
+        """SELECT i.id FROM present_images i WHERE i.id IN (
                 SELECT p.image_id FROM image_paths p WHERE p.path = ANY(%(paths)s))
-            AND missing_since IS NULL AND NOT EXISTS (SELECT FROM image_paths o
-                WHERE o.image_id = images.id AND o.path <> ALL(%(paths)s))""",
+            AND NOT EXISTS (SELECT FROM image_paths o
+                WHERE o.image_id = i.id AND o.path <> ALL(%(paths)s))
+            ORDER BY i.id FOR NO KEY UPDATE""",
         {"paths": [to_text(path) for path in paths]},
-    )
+    ).fetchall()
+    # An update of no row counts as a change just the same.
+    if gone:
+        connection.execute(
+            "UPDATE images SET missing_since = now() WHERE id = ANY(%s::bigint[])",
+            ([image for (image,) in gone],),
+        )
 
 
 def _note_back(connection: Connection, paths: Sequence[str]) -> None:
