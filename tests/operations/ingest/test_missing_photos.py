@@ -18,7 +18,9 @@ from facesets.operations.people.lists.listing import people, person
 from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.face_story import nearest_of_person
 from facesets.store.postgres.people.people_pages import PeopleWanted, people_cards
+from facesets.store.postgres.people.person_edits import exemplars
 
 
 def add(library: Library, path: Path, *who: str, content: str = "") -> None:
@@ -163,3 +165,15 @@ def test_looking_again_without_news_changes_nothing(library: Library, photos: Pa
     assert (note_missing(library), note_missing(library, GallerySource([photos]))) == (1, 1)
     shown(library)
     assert library.database.run(state) == before
+
+
+def test_questions_and_reasons_show_no_missing_photo(library: Library, photos: Path) -> None:
+    (face, who), *others = rows(
+        library.database,
+        """SELECT f.id, person_id FROM face_detections f JOIN image_paths p USING (image_id)
+            WHERE path LIKE '%anna%' ORDER BY path""",
+    )
+    remove(photos, "anna-[1-4].jpg")
+    assert note_missing(library) == 4
+    assert set(library.database.run(exemplars, who, 9)) == {face, others[-1][0]}
+    assert [near for near, _ in library.database.run(nearest_of_person, face, who, 9)] == [others[-1][0]]

@@ -73,7 +73,7 @@ def _said(birth: Birth, today: date) -> SaidBirth | None:
 def _against(connection: Connection, person: UUID, said: SaidBirth) -> list[str]:
     """What does not go with a birth, in words."""
     rows = connection.execute(
-        """SELECT count(*) FROM face_detections f JOIN images i ON i.id = f.image_id
+        """SELECT count(*) FROM present_faces f JOIN images i ON i.id = f.image_id
             WHERE f.person_id = %s AND i.taken < make_date(%s, %s, %s)""",
         (person, said.year, *((1, 1) if said.day is None else (said.day.month, said.day.day))),
     )

@@ -69,7 +69,7 @@ def nearest_of_person(connection: Connection, face: int, person: UUID, limit: in
     rows = connection.execute(
         """SELECT f.id, (1 - (e.embedding <=> own.embedding))::real AS similarity
             FROM face_embeddings own JOIN face_embeddings e ON e.model_id = own.model_id
-                JOIN face_detections f ON f.id = e.face_id
+                JOIN present_faces f ON f.id = e.face_id
             WHERE own.face_id = %(face)s AND f.person_id = %(person)s AND f.id <> %(face)s
             ORDER BY similarity DESC, f.id LIMIT %(limit)s""",
         {"face": face, "person": person, "limit": limit},

@@ -207,7 +207,7 @@ def exemplars_of_people(connection: Connection, persons: Sequence[UUID], count: 
     """As `exemplars`, of each of these people."""
     rows = connection.execute(
         """SELECT p.id, array(SELECT id FROM (
-                SELECT DISTINCT ON (image_id) id, quality FROM face_detections
+                SELECT DISTINCT ON (image_id) id, quality FROM present_faces
                 WHERE person_id = p.id ORDER BY image_id, quality DESC, id) AS best
             ORDER BY quality DESC, id LIMIT %s)
             FROM unnest(%s::uuid[]) AS p (id)""",
