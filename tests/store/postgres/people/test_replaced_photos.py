@@ -15,7 +15,7 @@ from facesets.operations.people.corrections import correcting, history, naming
 from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.missing_photos import count_missing
+from facesets.store.postgres.missing_photos import count_missing, places_of_missing
 from facesets.store.postgres.people.statements import say_best, say_of_pair
 from facesets.store.postgres.people.steps import making_step
 
@@ -207,3 +207,10 @@ def test_names_are_not_taken_back_to_faces_that_were_erased(library: Library, ol
     with pytest.raises(WrongUsage, match="erased"):
         history.undo(library.database, step.id, by=BY)
     assert owners(library, faces(library, new)) == ["Anna", "Ben"]
+
+
+def test_a_photo_that_nobody_searched_is_not_missing_when_its_file_is_changed(library: Library) -> None:
+    for name in ("old", "new"):
+        put(library, replace(made_image(name, 0), searched=False))
+    assert library.database.run(count_missing) == 0
+    assert len(library.database.run(places_of_missing)) == 1

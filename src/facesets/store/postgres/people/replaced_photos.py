@@ -79,7 +79,9 @@ _REPLACED: LiteralString = """
         UPDATE image_paths p SET held_id = NULL
         FROM (SELECT id, held_id FROM image_paths WHERE path = ANY(%s) AND held_id IS NOT NULL
             ORDER BY id FOR UPDATE) AS held
-        WHERE p.id = held.id AND EXISTS (SELECT FROM face_scans s WHERE s.image_id = p.image_id)
+        WHERE p.id = held.id AND (EXISTS (SELECT FROM face_scans s WHERE s.image_id = p.image_id)
+            OR (p.image_id IS NOT NULL
+                AND NOT EXISTS (SELECT FROM face_detections f WHERE f.image_id = held.held_id)))
         RETURNING held.held_id, p.image_id)
     SELECT held_id, image_id, is_other
             OR EXISTS (SELECT FROM images i WHERE i.id = held_id AND i.missing_since IS NULL)
