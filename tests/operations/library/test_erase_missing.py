@@ -138,3 +138,17 @@ def test_nobody_stays_listed_of_whom_all_was_erased(library: Library) -> None:
     assert left(library)["persons"] == 2
     listed = people(library.database, status="active", unnamed=False, sort="faces")
     assert [line.names for line in listed] == [["Anna"], ["Ben"]]
+
+
+def test_no_photo_is_erased_below_a_target_that_is_not_there(library: Library, tmp_path: Path) -> None:
+    assert len(plan_erasing(library).photos) == 3
+    drive = tmp_path / "drive"
+    rows(
+        library.database,
+        f"""UPDATE image_paths SET path = '{drive}/ben.jpg' WHERE path LIKE '%ben-0-0.jpg' RETURNING 1""",
+    )
+    with library.recorded_run("index", {"targets": [str(drive)]}, dry_run=False):
+        pass
+    assert len(plan_erasing(library).photos) == 2
+    library.forget_paths([f"{drive}/ben.jpg"])
+    assert len(plan_erasing(library).photos) == 3

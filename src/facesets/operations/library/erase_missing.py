@@ -4,7 +4,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import Changed
+from facesets.files import has_something
 from facesets.operations.ingest.missing_photos import note_missing
+from facesets.operations.ingest.unavailable_sources import is_below
 from facesets.operations.people.corrections.statement_words import describing
 from facesets.sources.missing import removed
 from facesets.store.kept_pictures import remove_pictures
@@ -20,6 +22,7 @@ from facesets.store.postgres.missing_photos import (
     losses_of_people,
     missing_photos,
     places_of_missing,
+    targets_of_runs,
 )
 from facesets.store.postgres.people.peopled_faces import drop_empty_persons
 from facesets.store.postgres.people.person_edits import persons_of_faces
@@ -62,10 +65,20 @@ def plan_erasing(library: Library) -> EraseMissing:
 
 
 def _surely_gone(library: Library) -> list[int]:
-    """The missing images, without those with a path where something may be."""
+    """The missing images, without those with a path where something may be.
+
+    A target of `index` that is not there may be a drive, wherever it was mounted.
+    """
     places = library.database.run(places_of_missing)
     gone = set(removed(path for paths in places.values() for path in paths))
-    return [number for number, paths in places.items() if gone.issuperset(paths)]
+    targets = library.database.run(targets_of_runs)
+    there = [root for root in targets if has_something(Path(root))]
+    away = [root for root in set(targets).difference(there) if not any(is_below(root, top) for top in there)]
+    return [
+        number
+        for number, paths in places.items()
+        if gone.issuperset(paths) and not any(is_below(path, root) for path in paths for root in away)
+    ]
 
 
 def _plan(connection: Connection, numbers: list[int]) -> EraseMissing:

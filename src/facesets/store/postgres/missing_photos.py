@@ -206,6 +206,15 @@ def places_of_missing(connection: Connection) -> dict[int, list[str]]:
     return {number: [from_text(path) for path in paths] for number, paths in rows}
 
 
+def targets_of_runs(connection: Connection) -> list[str]:
+    """The targets of all runs of `index` that are on record."""
+    rows = connection.execute(
+        """SELECT DISTINCT json_array_elements_text(options -> 'targets') FROM runs
+            WHERE command = 'index' AND json_typeof(options -> 'targets') = 'array'"""
+    )
+    return [target for (target,) in rows]
+
+
 def erase_images(connection: Connection, images: Sequence[int]) -> list[str]:
     """Delete missing photos with all that is known of them; return the contents that went."""
     gone = connection.execute(
