@@ -34,7 +34,7 @@ _REFRESHED_EVERY = 20
 _LISTED = 20
 _IN_JSON = 100
 _ALONE = frozenset("hsuoq")
-"""Keys that where a name is asked for do something else than begin it."""
+"""Keys that where a name is asked for do something else than begin it, also with Enter after them."""
 _TYPED: "dict[str, Verdict]" = {"y": "yes", "n": "no"}
 
 
@@ -166,9 +166,10 @@ class _Review:
         but: list[int] = []
         numbers = [str(item.number) for item in question.items if len(question.items) > 1]
         while key := read_key():
-            if question.kind == "name" and _begins_name(key):
-                start = "" if key == "n" and not is_typing_on() else key
-                is_done = self._answered(question, partial(self._named, question, start))
+            is_name = question.kind == "name" and _begins_name(key)
+            name = _read_name("" if key == "n" and not is_typing_on() else key) if is_name else ""
+            if is_name and not (name == key and key in _ALONE):
+                is_done = self._answered(question, partial(self._named, question, name))
             elif key == "q":
                 return False
             elif key in numbers:
@@ -222,7 +223,7 @@ class _Review:
     def _by_key(self, question: "Question", key: str, but: list[int]) -> "Answered | None":
         """The answer that a key gives; None where it gives none."""
         if key == "w" and question.nameless and question.kind != "name":
-            return self._named(question)
+            return self._named(question, _read_name())
         if key in _TYPED and question.kind != "name":
             return self._answer(question, _TYPED[key], but)
         if key == "h" and question.nameless:
@@ -237,12 +238,12 @@ class _Review:
 
         return run(self._database, question.id, verdict, by=current_user(), but=but, name=name, into=into)
 
-    def _named(self, question: "Question", start: str = "") -> "Answered | None":
-        """Ask for the name, whose beginning may be there; None if there is none."""
+    def _named(self, question: "Question", name: str) -> "Answered | None":
+        """Give a name, or another one while it is somebody else's; None if there is none."""
         from facesets.operations.people.corrections.naming import NameTaken
         from facesets.operations.people.review.question_sheet import draw_two_people
 
-        while name := read_name("  name: ", start):
+        while name:
             try:
                 return self._answer(question, "name", [], name)
             except NameTaken as taken:
@@ -253,7 +254,7 @@ class _Review:
                 if self._is_yes():
                     return self._answer(question, "name", [], name, into=True)
                 # Two people of one name are told apart by what is added.
-                start = name
+                name = _read_name(name)
         console.out(f"  {self._keys(question)}")
         return None
 
@@ -294,6 +295,10 @@ class _Review:
         self._given -= 1
         console.out(f"  taken back: {step.what}")
         return True
+
+
+def _read_name(start: str = "") -> str:
+    return read_name("  name: ", start)
 
 
 def _begins_name(key: str) -> bool:
