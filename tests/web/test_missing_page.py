@@ -1,5 +1,9 @@
 """The page of photos of which no file is left."""
 
+import pytest
+from playwright.sync_api import Browser
+
+from tests.fixtures.chromium import PHONE, accessibility_findings, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.waiting import wait_for
 from tests.fixtures.website import Website
@@ -23,3 +27,26 @@ def test_missing_photos_are_shown_on_a_page_of_their_own_alone(website: Website)
     assert "/missing" in website.page(f"/photos/{gone[0][0]}")
     assert first["clusterId"] not in [each["clusterId"] for each in website.get("/clusters")["items"]]
     wait_for(lambda: who not in website.page("/people"))
+
+
+@pytest.mark.slow
+def test_words_beside_a_long_path_stay_whole_on_a_phone(website: Website, browser: Browser) -> None:
+    with website.site.library() as session:
+        rows(session, "UPDATE images SET missing_since = now() RETURNING id")
+    with opened(browser, f"{website.address}/missing", PHONE) as page:
+        page.locator("tbody td").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        broken = """() => {
+          const words = [...document.querySelectorAll("th, td:nth-child(2), td:nth-child(3)")]
+            .flatMap((cell) => [...cell.childNodes].filter((node) => node.nodeType === 3))
+            .flatMap((text) => [...text.data.matchAll(/[^\\s]+/g)].map((word) => [text, word]));
+          const lines = ([text, word]) => {
+            const range = document.createRange();
+            range.setStart(text, word.index);
+            range.setEnd(text, word.index + word[0].length);
+            return range.getClientRects().length;
+          };
+          return words.filter((word) => lines(word) > 1).map(([, word]) => word[0]);
+        }"""
+        assert page.evaluate(broken) == []
+        assert not accessibility_findings(page)
