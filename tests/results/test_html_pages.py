@@ -119,3 +119,18 @@ def test_names_are_broken_between_words_and_not_inside_one_that_a_line_holds(
         for width in (320, 360, 390, 700, 1280):
             shown.set_viewport_size({"width": width, "height": 800})
             assert shown.evaluate(WORDS_ON_TWO_LINES) == [], width
+
+
+def test_a_name_longer_than_a_line_scrolls_no_page_sideways(tmp_path: Path, browser: Browser) -> None:
+    long = "Donaudampfschifffahrt" * 4
+    who = person(long)
+    cover = replace(who.cover, thumbnail="")
+    who = replace(who, facts=(f"3 faces in {long}",), cover=cover, pictures=(cover,))
+    pages = render(replace(EMPTY, people=(who,), photos=(f"/photos/{long}",)))
+    for name, page in pages.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(page)
+    for name in pages:
+        if name != STYLE:
+            with opened(browser, (tmp_path / name).as_uri(), PHONE) as shown:
+                assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth"), name

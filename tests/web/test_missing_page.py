@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser
 
-from tests.fixtures.chromium import PHONE, accessibility_findings, opened
+from tests.fixtures.chromium import PHONE, WORDS_ON_TWO_LINES, accessibility_findings, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.waiting import wait_for
 from tests.fixtures.website import Website
@@ -36,17 +36,5 @@ def test_words_beside_a_long_path_stay_whole_on_a_phone(website: Website, browse
     with opened(browser, f"{website.address}/missing", PHONE) as page:
         page.locator("tbody td").first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        broken = """() => {
-          const words = [...document.querySelectorAll("th, td:nth-child(2), td:nth-child(3)")]
-            .flatMap((cell) => [...cell.childNodes].filter((node) => node.nodeType === 3))
-            .flatMap((text) => [...text.data.matchAll(/[^\\s]+/g)].map((word) => [text, word]));
-          const lines = ([text, word]) => {
-            const range = document.createRange();
-            range.setStart(text, word.index);
-            range.setEnd(text, word.index + word[0].length);
-            return range.getClientRects().length;
-          };
-          return words.filter((word) => lines(word) > 1).map(([, word]) => word[0]);
-        }"""
-        assert page.evaluate(broken) == []
+        assert page.evaluate(WORDS_ON_TWO_LINES) == []
         assert not accessibility_findings(page)
