@@ -118,7 +118,7 @@ def test_who_is_not_logged_in_is_led_nowhere_else(locked: Website) -> None:
 
 def test_a_command_in_a_sentence_is_code(website: Website) -> None:
     page = website.page("/search?words=snow").partition("results-title")[2]
-    assert "Run <code>facesets index --target PHOTOS</code>" in page
+    assert "Run <code>facesets index PHOTOS</code>" in page
     assert "`" not in page
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from facesets.errors import Command, Field, NotFound, WrongUsage
+from facesets.errors import Command, NotFound, WrongUsage
 from facesets.files import printable, read_regular_file
 from facesets.imaging.decode import SUFFIXES
 from facesets.imaging.limits import MAX_FILE_BYTES
@@ -151,7 +151,7 @@ def _content(connection: Connection, text: str) -> str:
     for reason in reasons_at(connection, places).values():
         raise NotFound(
             f"{printable(text)} is not in the library, for it could not be read: {printable(reason)}. "
-            f"Repair the file, and run {Command('index', Field('target', 'PHOTOS'))} again."
+            f"Repair the file, and run {Command('index', 'PHOTOS')} again."
         )
     try:
         return hashlib.sha256(read_regular_file(path, max_bytes=MAX_FILE_BYTES)).hexdigest()
@@ -164,9 +164,7 @@ def _content(connection: Connection, text: str) -> str:
 def _photo(connection: Connection, sha256: str) -> LibraryPhoto:
     photo = find_photo(connection, sha256)
     if photo is None:
-        raise NotFound(
-            f"This photo is not in the library. {Command('index', Field('target', 'PHOTOS'))} takes it in."
-        )
+        raise NotFound(f"This photo is not in the library. {Command('index', 'PHOTOS')} takes it in.")
     return photo
 
 

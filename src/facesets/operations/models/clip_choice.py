@@ -88,7 +88,7 @@ def pack_for_search(
         raise RecogniserMismatch(
             f"The CLIP pack {path} is not the model that the images of {label} were embedded by "
             f"({names(local)}). Search with that one, or embed the images again: "
-            f"{Command('index', Field('clip_pack', path), Field('target', 'PHOTOS'))}."
+            f"{Command('index', 'PHOTOS', Field('clip_pack', path))}."
         )
     if given is not None:
         find_clip(given, roots)
@@ -125,7 +125,7 @@ def require_embeddings(known: Sequence[ClipRow], label: str) -> None:
     """Refuse to search where no image was embedded. Raises `WrongUsage`."""
     if not known:
         raise WrongUsage(
-            f"No image of {label} has an embedding yet. Run {Command('index', Field('target', 'PHOTOS'))}; "
+            f"No image of {label} has an embedding yet. Run {Command('index', 'PHOTOS')}; "
             f"if it misses a CLIP pack, {Command('models pull', DEFAULT_CLIP)} fetches one."
         )
 

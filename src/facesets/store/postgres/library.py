@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from facesets.errors import Command, Field, WrongUsage
+from facesets.errors import Command, WrongUsage
 from facesets.file_records import FileRecord
 from facesets.library_records import (
     ClipRow,
@@ -158,9 +158,7 @@ class Library:
         """As `detector`. Raises `WrongUsage` where no image was searched in it yet."""
         detector = self.detector(connection)
         if detector is None:
-            raise WrongUsage(
-                f"There are no faces in {self.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
-            )
+            raise WrongUsage(f"There are no faces in {self.label} yet. Run {Command('index', 'PHOTOS')}.")
         return detector
 
     def require(self, settings: CacheSettings) -> None:

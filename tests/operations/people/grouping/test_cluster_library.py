@@ -220,7 +220,7 @@ def test_runs_are_recorded(library: Library) -> None:
 
 
 def test_an_empty_library_is_a_sentence(empty_database: Database) -> None:
-    with pytest.raises(WrongUsage, match="`index target PHOTOS`"):
+    with pytest.raises(WrongUsage, match="`index PHOTOS`"):
         cluster(Library(empty_database))
 
 

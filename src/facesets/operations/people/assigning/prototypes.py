@@ -153,9 +153,7 @@ def centroids(database: Database) -> CentroidsSummary:
     def work(connection: Connection) -> CentroidsSummary:
         detector = usual_detector(connection)
         if detector is None:
-            raise WrongUsage(
-                f"There are no faces in the library yet. Run {Command('index', Field('target', 'PHOTOS'))}."
-            )
+            raise WrongUsage(f"There are no faces in the library yet. Run {Command('index', 'PHOTOS')}.")
         before = _by_person(kept_prototypes(connection, detector))
         remake_prototypes(connection, detector)
         made = kept_prototypes(connection, detector)
