@@ -57,7 +57,7 @@ class KnownOwners:
         What humans said of pairs of faces.
     shows : uint8 array of shape (n,), optional
         How much each face shows (`Shows`): nobody is made of too little. Those of people for whom a human
-        vouches count as any.
+        vouches count as any if they show anything; else they stay theirs, and draw nobody.
     """
 
     person: Int64
@@ -125,10 +125,11 @@ def regroup(
     """
     if not len(seeds):
         return Regrouped.nothing(known.person)
-    # Of whom a human vouches for it is said whom their faces show, however little that is.
+    # Of whom a human vouches for it is said whom their faces show, if they show anything.
     shows = known.shows
     if shows is not None:
-        shows = np.where(np.append(known.fixed, False)[known.person], Shows.ENOUGH, shows).astype(np.uint8)
+        vouched = np.append(known.fixed, False)[known.person] & (shows > Shows.NOTHING)
+        shows = np.where(vouched, Shows.ENOUGH, shows).astype(np.uint8)
     near, large = _concerned(rows, known, seeds, calibration, most_faces)
     while True:
         some, weight = _representatives(near, known.person, large)

@@ -1,5 +1,6 @@
 """Faces that show too little to tell who somebody is: they make nobody, whatever is run how often."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -7,15 +8,21 @@ import pytest
 from tests.fixtures.library_people import cluster, face_of, heart_of, rows, who_is
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
 
+from facesets.clustering.poor_faces import Shows
 from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.assigning.assigning import AssignSummary, assign
 from facesets.operations.people.corrections import history, naming
+from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.review.explaining import explain
+from facesets.operations.people.review.looking import look_at_people
 from facesets.operations.people.review.questions import next_questions
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.poor_faces import how_much_they_show
 
 MBF = replace(SETTINGS, recogniser="w600k_mbf.onnx", recogniser_sha256="dd" * 32)
 """Whose limits were measured: 16 for founding, 14 for joining."""
@@ -159,3 +166,63 @@ def test_reference_faces_show_who_somebody_is_as_soon_as_that_is_known(library: 
     chosen = rows(library.database, "SELECT face_id FROM person_prototypes WHERE face_id IS NOT NULL")
     assert len(chosen) == 3
     assert (worst,) not in chosen
+
+
+def test_faces_that_go_while_a_run_looks_at_them_show_nothing(library: Library) -> None:
+    add(library, "anna", 3, 23)
+    gone = rows(
+        library.database,
+        "DELETE FROM face_detections WHERE id = (SELECT max(id) FROM face_detections) RETURNING id",
+    )[0][0]
+    kept = [face for (face,) in rows(library.database, "SELECT id FROM face_detections ORDER BY id")]
+    detector = library.database.run(library.require_detector)
+    shows = library.database.run(how_much_they_show, detector, np.array([*kept, gone]))
+    assert shows.tolist() == [Shows.ENOUGH, Shows.ENOUGH, Shows.NOTHING]
+
+
+def test_whom_only_smudges_show_gets_no_new_faces_from_cluster(library: Library) -> None:
+    add(library, "shadow", 5, float("nan"))
+    cluster(library)
+    call(library, who_is(library, "shadow-0-0"), "Shadow")
+    rows(library.database, "UPDATE face_detections SET norm = 11 RETURNING id")
+    add(library, "shadow", 4, 20, seed=1)
+    cluster(library)
+    assert who_is(library, "shadow-0-0") != who_is(library, "shadow-1-0") != ""
+    everything = everybody(library)
+    assert cluster(library).step is None
+    assert everybody(library) == everything
+
+
+@pytest.mark.parametrize("run", [cluster, given])
+def test_nobody_is_asked_any_more_about_faces_that_turn_out_to_show_nothing(
+    library: Library, run: Callable[[Library], object]
+) -> None:
+    add(library, "anna", 5, 23)
+    cluster(library)
+    call(library, who_is(library, "anna-0-0"), "Anna")
+    add(library, "anna", 1, float("nan"), seed=1)
+    given(library, 0.99)
+    assert [each.kind for each in next_questions(library.database)] == ["near"]
+    rows(library.database, "UPDATE face_detections SET norm = 11 WHERE norm = 'NaN' RETURNING id")
+    run(library)
+    assert next_questions(library.database) == []
+
+
+def test_nobody_is_asked_about_a_cluster_of_smudges_that_an_earlier_run_made(library: Library) -> None:
+    add(library, "anna", 5, 23)
+    cluster(library)
+    call(library, who_is(library, "anna-0-0"), "Anna")
+    add(library, "anna", 6, 23, seed=1)
+    dual = DualOptions(person_threshold=0.999, unknown_method="components")
+    asked = "SELECT DISTINCT kind FROM person_candidates WHERE status = 'pending'"
+    run_dual(library, dual)
+    assert rows(library.database, asked) == [("cluster",)]
+    rows(library.database, "UPDATE face_detections SET norm = 11 WHERE person_id IS NULL RETURNING id")
+    run_dual(library, replace(dual, dual_max_faces=100))
+    assert rows(library.database, asked) == []
+    look_at_people(library.database, library.database.run(library.require_detector))
+    assert rows(library.database, asked) == []
+
+
+def run_dual(library: Library, dual: DualOptions) -> None:
+    cluster_dual(library, ClusterLibraryOptions(), dual, progress=SilentProgress(), stop=Stop())

@@ -238,7 +238,7 @@ def compare_with_people(
     seconds = {"reading": round(read - began, 3), "comparing": round(time.monotonic() - read, 3)}
     return Comparison(
         replace(summary, faces=len(compared.faces), seconds=seconds),
-        Assignment(detector, known.persons, compared, limits, options.same_image_ok),
+        Assignment(detector, known.persons, compared, limits, options.same_image_ok, some.least_norm),
     )
 
 

@@ -16,7 +16,7 @@ from facesets.records import Bool, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people import peopled_faces as people
-from facesets.store.postgres.people.assignable import hidden_people, propose, rejected_people
+from facesets.store.postgres.people.assignable import ask_no_more, hidden_people, propose, rejected_people
 from facesets.store.postgres.people.peopled_faces import PeopledFaces, load_peopled_faces, merged_into
 from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import Step, making_step
@@ -83,6 +83,8 @@ class Assignment:
     ----------
     persons : sequence of UUID
         Whom they were compared with.
+    least_norm : float or None
+        Faces whose norm is lower show nothing: they were not compared.
     """
 
     detector: DetectorRow
@@ -90,6 +92,7 @@ class Assignment:
     compared: Compared
     limits: Thresholds
     same_image_ok: bool
+    least_norm: float | None = None
 
     def store(self, connection: Connection, by: str, run_id: int) -> AssignedCounts:
         """Give the faces away as one step, and keep what is to be asked."""
@@ -108,6 +111,8 @@ class Assignment:
                 who = decided.person[some]
                 nobody = np.full(len(who), -1, np.int64)
                 given += people.assign(step, decided.face[some], nobody, who, decided.persons, how)
+        if self.least_norm is not None:
+            ask_no_more(connection, self.detector, self.least_norm)
         asked = propose(
             connection, self.compared.faces, review.face, review.person, review.similarity, decided.persons
         )

@@ -155,7 +155,11 @@ class Others:
         """Clusters that are nobody yet besides these, where not all faces take part."""
         if self.dual.dual_max_faces is None:
             return []
-        return [each for each in self.loaded.clusters.ids if each.startswith(PREFIX) and each not in ids]
+        clusters = self.loaded.clusters
+        showing = {
+            clusters.ids[each] for each in clusters.number[self.loaded.shows > Shows.NOTHING] if each >= 0
+        }
+        return [each for each in clusters.ids if each.startswith(PREFIX) and each in showing.difference(ids)]
 
 
 def _among(place: Int64, pairs: Int64) -> Int64:

@@ -48,7 +48,7 @@ def keep_questions_about_people(
     if limits is not None:
         prototypes = prototypes.without(people_shown_by_nothing(connection, detector, limits))
     persons, person = prototypes.persons, prototypes.person
-    clusters = means_of_clusters(connection, detector)
+    clusters = means_of_clusters(connection, detector, None if limits is None else limits.joining)
     of_people = faces_per_person(connection, detector, persons)
     faces = np.concatenate([of_people, clusters.faces])
     middle, of_clusters = prototypes.embedding, clusters.mean

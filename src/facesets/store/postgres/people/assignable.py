@@ -132,6 +132,16 @@ def hidden_people(connection: Connection) -> set[UUID]:
     return {person for (person,) in connection.execute("SELECT id FROM persons WHERE status = 'hidden'")}
 
 
+def ask_no_more(connection: Connection, detector: DetectorRow, least_norm: float) -> None:
+    """Drop open questions about whose faces of a lower norm are: those of earlier runs, that knew no norm."""
+    connection.execute(
+        """DELETE FROM face_candidates c USING face_detections f
+            WHERE f.id = c.face_id AND f.detector_id = %s AND f.norm < %s::real
+                AND c.kind IN ('near', 'far') AND c.status = 'pending'""",
+        (detector.id, least_norm),
+    )
+
+
 def propose(
     connection: Connection,
     compared: Int64,

@@ -43,16 +43,22 @@ class ClusterMeans:
     mean: Float32
 
 
-def means_of_clusters(connection: Connection, detector: DetectorRow) -> ClusterMeans:
-    """The mean face of each cluster that is nobody yet and is not hidden."""
+def means_of_clusters(
+    connection: Connection, detector: DetectorRow, least_norm: float | None = None
+) -> ClusterMeans:
+    """The mean face of each cluster that is nobody yet and is not hidden.
+
+    With `least_norm` without faces whose norm is known to be lower.
+    """
     dimension = detector.settings.dimension
     rows: list[tuple[Any, ...]] = connection.execute(
         """SELECT f.cluster, count(*), min(f.id), avg(e.embedding)::real[]
             FROM present_faces f JOIN clusters c ON c.id = f.cluster
                 JOIN face_embeddings e ON e.face_id = f.id
             WHERE f.person_id IS NULL AND NOT c.hidden AND c.model_id = %s AND vector_dims(e.embedding) = %s
+                AND (f.norm < %s::real) IS NOT TRUE
             GROUP BY f.cluster ORDER BY f.cluster""",
-        (detector.model_id, dimension),
+        (detector.model_id, dimension, least_norm),
     ).fetchall()
     return ClusterMeans(
         ids=[row[0] for row in rows],

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.poor_faces import HowMuch, how_much_faces_show, norm_limits
+from facesets.clustering.poor_faces import HowMuch, Shows, how_much_faces_show, norm_limits
 from facesets.clustering.recognisers import NormLimits, recogniser_named
 from facesets.imaging.poor_faces import face_limits, poor_faces
 from facesets.records import Int64
@@ -29,7 +29,7 @@ def library_norm_limits(connection: Connection, detector: DetectorRow) -> NormLi
 def how_much_they_show(
     connection: Connection, detector: DetectorRow, face_ids: Int64, limits: NormLimits | None = None
 ) -> HowMuch:
-    """How much each of these faces (ascending numbers) shows (`Shows`). Shape (n,).
+    """How much each of these faces shows (`Shows`): nothing where it is gone by now. Shape (n,).
 
     `limits` are those of the library where they are known already.
     """
@@ -53,7 +53,8 @@ def how_much_they_show(
     )
     columns = [(name, np.float32) for name in ("norm", "short", "kps")]
     found = gathered(blocks, [*columns, *((name, np.int64) for name in ("id", "width", "height"))])
-    place = np.searchsorted(found["id"], face_ids)
+    there = np.isin(face_ids, found["id"])
+    place = np.searchsorted(found["id"], face_ids[there])
     found = {name: column[place] for name, column in found.items()}
     poor = poor_faces(
         face_limits(detector.settings.recogniser),
@@ -62,7 +63,9 @@ def how_much_they_show(
         found["width"],
         found["height"],
     )
-    return how_much_faces_show(found["norm"], limits, poor)
+    shows = np.full(len(face_ids), Shows.NOTHING, np.uint8)
+    shows[there] = how_much_faces_show(found["norm"], limits, poor)
+    return shows
 
 
 def people_shown_by_nothing(connection: Connection, detector: DetectorRow, limits: NormLimits) -> list[UUID]:
