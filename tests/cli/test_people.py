@@ -331,3 +331,8 @@ def test_what_a_model_guesses_of_age_and_sex_is_said_so_and_only_where_asked(
     assert not re.search(r"about|male|sex", photo)
     guessed = say("show", "/ben-0-0.jpg", "--guesses").partition("guessed by a model")[2]
     assert re.match(r"\s+face \d+ +about 8, sex male\n", guessed)
+
+
+def test_a_variable_of_the_environment_holds_the_whole_name_of_one_person(library_url: str) -> None:
+    found = run("search", "--database", library_url, env={"FACESETS_SEARCH_PERSON": "Anna Berg"})
+    assert "Nobody is called Anna Berg." in found.err

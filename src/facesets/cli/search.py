@@ -1,5 +1,6 @@
 """`facesets search`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -33,6 +34,7 @@ _Hit = TypeVar("_Hit")
 
 
 def search(
+    context: typer.Context,
     text: Annotated[
         str | None,
         typer.Argument(metavar="[TEXT]", help="What the photos show, in words.", show_default=False),
@@ -46,6 +48,10 @@ def search(
     provider: ProviderOption = "cpu",
 ) -> None:
     """Find photos in the library by words, another photo, a face, a person, time, place, camera or tags."""
+    source = context.get_parameter_source("person")
+    if source is not None and source.name == "ENVIRONMENT":
+        # Of a variable words are made values; it held one name before there could be several.
+        options = replace(options, person=(" ".join(options.person),))
     _require_what_fits(text, options)
     from facesets import settings
     from facesets.assembly.describing import Asked, encoders, face_embedder
