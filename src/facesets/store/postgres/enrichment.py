@@ -26,10 +26,10 @@ def annotate_faces(connection: Connection, detector: DetectorRow, images: Sequen
                 %(pitch)s::real[], %(yaw)s::real[], %(roll)s::real[], %(source)s::smallint[],
                 %(state)s::smallint[], %(norm)s::real[]) WITH ORDINALITY
                 AS new (sha256, x1, y1, x2, y2, pitch, yaw, roll, source, state, norm, place)
-            JOIN images i ON i.sha256 = new.sha256
-            WHERE f.image_id = i.id AND f.detector_id = %(detector)s AND f.x1 = new.x1 AND f.y1 = new.y1
+            JOIN images i ON i.sha256 = new.sha256 JOIN face_detections old ON old.image_id = i.id
+            WHERE f.id = old.id AND f.detector_id = %(detector)s AND f.x1 = new.x1 AND f.y1 = new.y1
                 AND f.x2 = new.x2 AND f.y2 = new.y2
-            RETURNING new.place - 1, f.id""",
+            RETURNING new.place - 1, f.id, old.norm = 'NaN' AND f.norm <> 'NaN'""",
         {
             "sha256": [image.sha256 for image in images for _ in range(len(image.faces))],
             **{name: faces.box[:, i].tolist() for i, name in enumerate(("x1", "y1", "x2", "y2"))},
@@ -40,7 +40,12 @@ def annotate_faces(connection: Connection, detector: DetectorRow, images: Sequen
             "detector": detector.id,
         },
     ).fetchall()
-    found = np.array(sorted(rows), np.int64).reshape(-1, 2)
+    found = np.array(sorted(rows), np.int64).reshape(-1, 3)
+    # What was left over as too small may show enough after all.
+    connection.execute(
+        "DELETE FROM unassigned_faces WHERE face_id = ANY(%s::bigint[])",
+        (found[found[:, 2] > 0, 1].tolist(),),
+    )
     insert_landmarks(connection, found[:, 1], faces.take(found[:, 0]))
 
 

@@ -237,9 +237,9 @@ def _update_faces(
         cursor.executemany(
             """UPDATE face_detections SET ordinal = %(ordinal)s, x1 = %(x1)s::real, y1 = %(y1)s::real,
                     x2 = %(x2)s::real, y2 = %(y2)s::real, kps = %(kps)s::real[],
-                    det_score = %(det_score)s::real, quality = %(quality)s::real,
-                    face_short = %(face_short)s::real, blur = %(blur)s::real, pose = %(pose)s::real[],
-                    pose_source = %(pose_source)s, enrich_state = %(enrich_state)s, norm = %(norm)s::real,
+                    det_score = %(det_score)s::real, quality = %(quality)s::real, blur = %(blur)s::real,
+                    face_short = %(face_short)s::real, pose = %(pose)s::real[], pose_source = %(pose_source)s,
+                    enrich_state = %(enrich_state)s, norm = coalesce(nullif(%(norm)s::real, 'NaN'), norm),
                     age = coalesce(nullif(%(age)s::real, 'NaN'), age),
                     male = coalesce(nullif(%(male)s::real, 'NaN'), male),
                     sex = coalesce(nullif(convert_from(%(sex)s, 'UTF8'), ''), sex)

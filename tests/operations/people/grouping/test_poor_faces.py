@@ -1,6 +1,6 @@
 """Faces that show too little to tell who somebody is: they make nobody, whatever is run how often."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from facesets.operations.people.review.explaining import explain
 from facesets.operations.people.review.looking import look_at_people
 from facesets.operations.people.review.questions import next_questions
 from facesets.progress import SilentProgress
+from facesets.records import CacheSettings, Float64
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -26,6 +27,7 @@ from facesets.store.postgres.people.poor_faces import how_much_they_show
 
 MBF = replace(SETTINGS, recogniser="w600k_mbf.onnx", recogniser_sha256="dd" * 32)
 """Whose limits were measured: 16 for founding, 14 for joining."""
+UNKNOWN = replace(SETTINGS, recogniser="unknown.onnx", recogniser_sha256="ee" * 32)
 
 
 @pytest.fixture
@@ -33,13 +35,28 @@ def library(database: Database) -> Library:
     return Library(database)
 
 
-def add(library: Library, who: str, images: int, norm: float, *, seed: int = 0) -> None:
+def add(
+    library: Library,
+    who: str,
+    images: int,
+    norm: float,
+    *,
+    seed: int = 0,
+    models: CacheSettings = MBF,
+) -> None:
     """Images of one face each, at `/WHO-SEED-NUMBER.jpg`; faces of smudges are alike as one person's."""
     rng = np.random.default_rng(seed)
+    vectors = {
+        f"{who}-{seed}-{number}": (heart_of(who) + rng.standard_normal(512) * 0.3, norm)
+        for number in range(images)
+    }
+    add_all(library, vectors, models)
+
+
+def add_all(library: Library, vectors: Mapping[str, tuple[Float64, float]], models: CacheSettings) -> None:
+    """Images of one face each, with vectors and norms."""
     files, found = [], []
-    for number in range(images):
-        label = f"{who}-{seed}-{number}"
-        vector = heart_of(who) + rng.standard_normal(512) * 0.3
+    for label, (vector, norm) in vectors.items():
         face = replace(
             made_faces(1),
             box=np.array([[10, 10, 210, 210]], np.float32),
@@ -50,7 +67,7 @@ def add(library: Library, who: str, images: int, norm: float, *, seed: int = 0) 
         image = replace(made_image(label, 1), faces=face)
         files.append(made_file(f"/{label}.jpg", image))
         found.append(image)
-    with library.writing(MBF):
+    with library.writing(models):
         library.commit(files, found)
 
 
@@ -137,6 +154,23 @@ def test_people_made_of_smudges_are_dissolved_once_that_is_known_but_not_those_o
     history.undo(library.database, by="")
     assert everybody(library) == before
     assert who_is(library, "smudge-0-0") == smudge
+
+
+def test_limits_of_an_unknown_recogniser_are_measured_and_stay_until_a_tenth_more_is_there(
+    library: Library,
+) -> None:
+    vectors = np.random.default_rng(5).standard_normal((520, 512))
+    norms = np.where(np.arange(520) % 2, 23, 21)
+    strangers = {f"p{number}": pair for number, pair in enumerate(zip(vectors, norms.tolist(), strict=True))}
+    add_all(library, strangers, UNKNOWN)
+    add(library, "smudge", 25, 9, models=UNKNOWN)
+    assert cluster(library).new_persons == 0
+    measured = rows(library.database, "SELECT norm_founding, norm_joining, norm_faces FROM models")
+    assert [round(each, 1) for each in measured[0]] == [14.5, 12.6, 545]
+    add(library, "anna", 4, 30, models=UNKNOWN)
+    assert cluster(library).new_persons == 1
+    assert rows(library.database, "SELECT norm_founding, norm_joining, norm_faces FROM models") == measured
+    assert cluster(library).step is None
 
 
 def test_whoever_has_only_smudges_draws_no_new_faces(library: Library) -> None:

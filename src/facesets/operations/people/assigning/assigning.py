@@ -38,7 +38,11 @@ from facesets.store.postgres.people.assignable import (
     sample_vectors,
     unassigned_vectors,
 )
-from facesets.store.postgres.people.poor_faces import library_norm_limits, people_shown_by_nothing
+from facesets.store.postgres.people.poor_faces import (
+    keep_norm_limits,
+    library_norm_limits,
+    people_shown_by_nothing,
+)
 from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes
 from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.runs import recorded_run
@@ -207,6 +211,7 @@ def compare_with_people(
     detector = database.run(library.require_detector)
     restored = 0 if options.dry_run else database.run(lambda connection: _restore(connection, by, run_id))
     progress.begin("Reading people")
+    database.run(keep_norm_limits, detector)
     known = database.run(lambda connection: fresh_prototypes(connection, detector))
     shown = database.run(library_norm_limits, detector)
     if shown is not None:

@@ -32,6 +32,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.poor_faces import keep_norm_limits
 from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.runs import recorded_run
@@ -90,6 +91,7 @@ def _cluster(
         restored = database.run(_restore, writing)
     progress.begin("Reading faces")
     said = database.run(load_statements)
+    database.run(lambda connection: keep_norm_limits(connection, library.require_detector(connection)))
     loaded = database.run(load_faces, library, options)
     progress.end()
     read = time.monotonic()

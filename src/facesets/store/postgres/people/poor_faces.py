@@ -1,5 +1,6 @@
 """How much the library's faces show of who somebody is."""
 
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -8,22 +9,54 @@ from facesets.clustering.poor_faces import HowMuch, Shows, how_much_faces_show, 
 from facesets.clustering.recognisers import NormLimits, recogniser_named
 from facesets.imaging.poor_faces import face_limits, poor_faces
 from facesets.records import Int64
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import FLOAT4, INT4, INT8, copy_out, float4_array, gathered
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.assignable import sample_vectors
 
 _SAMPLE_FACES = 8000
+_MORE = 1.1
+"""Limits are measured again once so many times as many faces have a norm."""
 
 
 def library_norm_limits(connection: Connection, detector: DetectorRow) -> NormLimits | None:
-    """From which norms on faces of this detector show enough; as `norm_limits`."""
+    """From which norms on faces of this detector show enough, as known or kept; see `norm_limits`."""
+    known = recogniser_named(detector.settings.recogniser)
+    if known.norm_limits is not None or not known.norm_tells:
+        return known.norm_limits
+    founding, joining, _ = _kept_limits(connection, detector)
+    return None if founding is None else NormLimits(round(founding, 1), round(joining, 1))
+
+
+def keep_norm_limits(connection: Connection, detector: DetectorRow) -> None:
+    """Measure and keep the limits of a recogniser that nobody measured, unless what is kept is current."""
     name = detector.settings.recogniser
     known = recogniser_named(name)
     if known.norm_limits is not None or not known.norm_tells:
-        return known.norm_limits
+        return
+    faces = only_row(
+        connection.execute(
+            "SELECT count(*) FROM face_detections WHERE detector_id = %s AND norm <> 'NaN'", (detector.id,)
+        )
+    )[0]
+    if faces <= _MORE * _kept_limits(connection, detector)[2]:
+        return
     image, norm, vectors = sample_vectors(connection, detector, _SAMPLE_FACES)
-    return norm_limits(name, vectors, norm, image)
+    # Limits that were seen once stay, should a few faces hide them again.
+    found = norm_limits(name, vectors, norm, image)
+    connection.execute(
+        """UPDATE models SET norm_faces = %s, norm_founding = coalesce(%s, norm_founding),
+                norm_joining = coalesce(%s, norm_joining) WHERE id = %s""",
+        (faces, *((None, None) if found is None else (found.founding, found.joining)), detector.model_id),
+    )
+
+
+def _kept_limits(connection: Connection, detector: DetectorRow) -> tuple[Any, ...]:
+    return only_row(
+        connection.execute(
+            "SELECT norm_founding, norm_joining, norm_faces FROM models WHERE id = %s", (detector.model_id,)
+        )
+    )
 
 
 def how_much_they_show(

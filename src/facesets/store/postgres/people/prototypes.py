@@ -17,6 +17,7 @@ from facesets.store.postgres.copying import INT8, copy_out, distinct_uuids, gath
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.kept_states import due_since_kept, note_kept
+from facesets.store.postgres.people.poor_faces import library_norm_limits
 from facesets.store.postgres.people.prototype_making import PrototypeSource, make_prototypes
 from facesets.store.postgres.people.steps import one_at_a_time
 
@@ -84,7 +85,7 @@ def refresh_prototypes(
     """Make the prototypes again that are stale; returns of how many people they were."""
     if persons is not None:
         return _remake_stale(connection, detector, persons)
-    what = _kept_as(detector)
+    what = _kept_as(connection, detector)
     due = due_since_kept(connection, what)
     made = _remake_stale(connection, detector, due.persons)
     note_kept(connection, what, due)
@@ -103,7 +104,7 @@ def _remake_stale(connection: Connection, detector: DetectorRow, persons: Sequen
 
 def stale_faces(connection: Connection, detector: DetectorRow) -> int:
     """How many faces those have whose prototypes are stale."""
-    due = due_since_kept(connection, _kept_as(detector))
+    due = due_since_kept(connection, _kept_as(connection, detector))
     return sum(each.faces for each in _stale(connection, detector, due.persons))
 
 
@@ -115,8 +116,14 @@ def count_prototypes(connection: Connection, detector: DetectorRow) -> int:
     return int(only_row(counted)[0])
 
 
-def _kept_as(detector: DetectorRow) -> str:
-    return f"prototypes of model {detector.model_id}, version {_VERSION}"
+def _kept_as(connection: Connection, detector: DetectorRow) -> str:
+    return f"prototypes of model {detector.model_id}, version {_version(connection, detector)}"
+
+
+def _version(connection: Connection, detector: DetectorRow) -> int:
+    """Another one where faces stand for people by other limits of their norms."""
+    limits = library_norm_limits(connection, detector)
+    return 1000 * _VERSION + (0 if limits is None else round(10 * limits.joining))
 
 
 def similar_people(
@@ -200,7 +207,7 @@ def _sources(
         {
             "model": detector.model_id,
             "persons": None if persons is None else list(persons),
-            "version": _VERSION,
+            "version": _version(connection, detector),
             "changed": changed,
         },
     )
