@@ -96,7 +96,7 @@ def test_a_merge_hands_pinned_faces_over_and_undo_gives_them_back(library: Libra
     prototypes(database, pin=[face], by=BY)
     before = exemplars(database, ben)
     correcting.merge(database, [ben], anna, drop_names=False, by=BY)
-    assert exemplars(database, anna)[0] == face
+    assert face in exemplars(database, anna)
     history.undo(database, by=BY)
     assert exemplars(database, ben) == before
     assert face not in exemplars(database, anna)
