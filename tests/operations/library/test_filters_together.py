@@ -16,6 +16,7 @@ from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.made_metadata import with_metadata
+from tests.fixtures.soak import soaking
 
 from facesets.ages import AgeRange
 from facesets.imaging.metadata.record import PhotoMetadata
@@ -273,6 +274,7 @@ def by_index(database: Database, monkeypatch: pytest.MonkeyPatch, way: str) -> N
         monkeypatch.setattr(vector_index, "_MOST_TUPLES_SCANNED", 1)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "walked", "few"),
@@ -283,7 +285,7 @@ def by_index(database: Database, monkeypatch: pytest.MonkeyPatch, way: str) -> N
             for each in (
                 ("", 2000, 10),
                 ("", 4, 1000),
-                ("gathered", 2000, 10),
+                *soaking([("gathered", 2000, 10)], else_=[]),
                 ("gathered", 4, 1000),
                 ("all lists", 4, 1000),
                 ("one list", 4, 1000),
