@@ -84,12 +84,12 @@ def reported(result: Result) -> dict[str, Any]:
 
 
 @pytest.fixture
-def smudges(lfw_dir: Path, photos: Path) -> Path:
+def smudges(shared_dir: Path, photos: Path) -> Path:
     """Blurred heads of seven people from the background of news photos, as pictures of their own."""
     folder = photos / "smudges"
     folder.mkdir()
     for name, (x1, y1, x2, y2) in SMUDGES.items():
-        photo = Image.open(lfw_dir / name.rsplit("_", 1)[0] / f"{name}.jpg")
+        photo = Image.open(shared_dir / "faces/lfw_dev" / name.rsplit("_", 1)[0] / f"{name}.jpg")
         x, y, reach = (x1 + x2) // 2, (y1 + y2) // 2, 2 * max(x2 - x1, y2 - y1)
         crop = photo.crop((max(0, x - reach), max(0, y - reach), min(250, x + reach), min(250, y + reach)))
         crop.resize((8 * crop.width, 8 * crop.height)).save(folder / f"{name}.png")

@@ -255,6 +255,7 @@ def aged(library: Library) -> Library:
     return library
 
 
+@pytest.mark.usefixtures("shared_dir")  # The open pack has no norms that tell.
 def test_a_face_that_shows_too_little_is_left_out_where_that_is_asked(
     library: Library, tmp_path: Path
 ) -> None:
@@ -279,6 +280,7 @@ def test_a_face_that_shows_too_little_is_left_out_where_that_is_asked(
     assert said.endswith("`facesets enrich` measures them.")
 
 
+@pytest.mark.usefixtures("shared_dir")
 def test_norms_are_not_spoken_of_where_nobody_asks_or_all_are_known(library: Library, tmp_path: Path) -> None:
     progress = RecordingProgress()
     unmeasured = Measured(library.cache, None)
