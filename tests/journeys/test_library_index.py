@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import re
+import shlex
 import shutil
 import signal
 import string
@@ -622,3 +624,25 @@ def test_the_account_of_a_run_tells_where_its_time_went(
     wrong = index(photos, "--profile", str(tmp_path / "p.txt"))
     assert wrong.status == 2
     assert ".json" in wrong.err
+
+
+def test_a_library_that_began_with_the_open_pack_says_first_and_last_how_to_change_that(
+    library_url: str, open_pack: Path, lfw_dir: Path, tmp_path: Path
+) -> None:
+    """As where the default pack cannot be fetched; what is suggested is run by a real shell."""
+    photos = copy_photos(sorted(lfw_dir.glob("*/*_0001.jpg"))[:2], tmp_path / "photos")
+    packs = tmp_path / "models" / "models"
+    packs.mkdir(parents=True)
+    (packs / "open").symlink_to(open_pack)
+    env = {"DATABASE_URL": library_url, "FACESETS_MODELS": f"{packs.parent}", "FACESETS_PACK": ""}
+    done = run("index", photos, "--skip-clip", "--stages", "detection", env=env)
+    last = done.out.splitlines()[-1]
+    assert "model pack open" in last
+    assert "0.992" in last
+    commands = re.findall("`facesets ([^`]+)`", last)
+    assert shlex.split(commands[0]) == ["db", "psql", "-c", "DELETE FROM images; DELETE FROM persons"]
+    assert shlex.split(commands[1]) == ["index", "PHOTOS", "--pack", "buffalo_l"]
+    assert commands[0] in done.err
+    # A library that holds faces has its pack, and nothing to say of it.
+    again = run("index", photos, "--skip-clip", "--stages", "detection", env=env)
+    assert "model pack" not in again.out + again.err

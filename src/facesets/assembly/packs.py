@@ -100,7 +100,7 @@ def pack_to_begin_with(
 
 def how_to_change_pack() -> Sentence:
     """What gives a library the default pack in place of the one that it was begun with."""
-    empty = Command("db psql", "-c", "'DELETE FROM images; DELETE FROM persons'")
+    empty = Command("db psql", "-c", "DELETE FROM images; DELETE FROM persons")
     again = Command("index", "PHOTOS", Field("pack", DEFAULT_PACK))
     return Sentence(
         f"To take {DEFAULT_PACK} instead while the library is small, forget all that was found and named "
