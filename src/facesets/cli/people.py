@@ -137,7 +137,7 @@ def name(
 ) -> None:
     """Give a person, a cluster or a face a name; a person may have several, `people rename` replaces them.
 
-    A name that somebody has is asked about, with faces of both, and is refused without a terminal.
+    If the name exists, both people are shown and you are asked; without a terminal the name is refused.
     `people label` is the same command.
     """
     from facesets.cli.shown_faces import are_one

@@ -213,10 +213,9 @@ def compare_with_people(
     progress.begin("Reading people")
     database.run(keep_norm_limits, detector)
     known = database.run(lambda connection: fresh_prototypes(connection, detector))
-    shown = database.run(library_norm_limits, detector)
-    if shown is not None:
+    known = known.without(database.run(people_shown_by_nothing, detector))
+    if (shown := database.run(library_norm_limits, detector)) is not None:
         some = replace(some, least_norm=shown.joining)
-        known = known.without(database.run(people_shown_by_nothing, detector, shown))
     head = database.run(lambda connection: active_head(connection, detector.model_id))
     if head is not None:
         known = replace(known, embedding=head.project(known.embedding))

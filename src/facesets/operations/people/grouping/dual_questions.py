@@ -10,7 +10,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.assignable import hidden_people
 from facesets.store.postgres.people.clusters import Centers
-from facesets.store.postgres.people.poor_faces import library_norm_limits, people_shown_by_nothing
+from facesets.store.postgres.people.poor_faces import people_shown_by_nothing
 from facesets.store.postgres.people.prototypes import fresh_prototypes
 from facesets.store.postgres.people.unknown_clusters import ClusterQuestion, rejected_for_clusters
 
@@ -28,10 +28,8 @@ def cluster_questions(
 
     With a head in use they are compared by what it makes of their vectors.
     """
-    known = fresh_prototypes(connection, detector)
-    shown = library_norm_limits(connection, detector)
-    if shown is not None:
-        known = known.without(people_shown_by_nothing(connection, detector, shown))
+    nobody = people_shown_by_nothing(connection, detector)
+    known = fresh_prototypes(connection, detector).without(nobody)
     if not len(known.person) or not len(centers.ids):
         return []
     limits = _limits(detector, head)

@@ -43,10 +43,9 @@ def keep_questions_about_people(
     changed : ChangedPeople, optional
         The others are as they were when questions were looked for last, and so are questions about them.
     """
-    prototypes = kept_prototypes(connection, detector, exemplars=False)
+    nobody = people_shown_by_nothing(connection, detector)
+    prototypes = kept_prototypes(connection, detector, exemplars=False).without(nobody)
     limits = library_norm_limits(connection, detector)
-    if limits is not None:
-        prototypes = prototypes.without(people_shown_by_nothing(connection, detector, limits))
     persons, person = prototypes.persons, prototypes.person
     clusters = means_of_clusters(connection, detector, None if limits is None else limits.joining)
     of_people = faces_per_person(connection, detector, persons)

@@ -77,13 +77,11 @@ def of_what_shows(connection: Connection, detector: DetectorRow, face: FaceRow, 
     if shows == Shows.NOTHING and limits is not None:
         return (
             f"It shows too little to tell who it is (norm {face.norm:.1f}, needs {limits.joining:g}): no run "
-            "assigns it, and nobody is asked about it."
+            "assigns it, and it is in no suggestion."
         )
     if shows == Shows.LITTLE:
         why = f"norm {face.norm:.1f}, needs {limits.founding:g}" if measured and limits else "by its pixels"
-        return (
-            f"{verdict} It shows too little for a new person ({why}): `cluster` makes nobody of such faces."
-        )
+        return f"{verdict} It shows too little for a new person ({why}): `cluster` makes none of such faces."
     return verdict
 
 

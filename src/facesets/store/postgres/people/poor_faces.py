@@ -101,8 +101,11 @@ def how_much_they_show(
     return shows
 
 
-def people_shown_by_nothing(connection: Connection, detector: DetectorRow, limits: NormLimits) -> list[UUID]:
-    """People all of whose faces show nothing of who they are."""
+def people_shown_by_nothing(connection: Connection, detector: DetectorRow) -> list[UUID]:
+    """People all of whose faces show nothing of who they are: they draw no new faces."""
+    limits = library_norm_limits(connection, detector)
+    if limits is None:
+        return []
     rows = connection.execute(
         """SELECT person_id FROM face_detections WHERE detector_id = %s AND person_id IS NOT NULL
             GROUP BY 1 HAVING bool_and(norm < %s::real)""",

@@ -95,9 +95,8 @@ def _require_unchanged(connection: Connection, step: StepRow) -> None:
     parameters = {"step": step.id}
     if step.kind == "replace" and connection.execute(_FACES_GONE, parameters).rowcount:
         raise WrongUsage(
-            f"Step {step.id} ({step.what}) cannot be taken back: the faces that had the names before were "
-            f"erased, and none would have them. Another, from {Command('people log')}, can be: "
-            f"{Command('people undo', 'NUMBER')}."
+            f"Step {step.id} ({step.what}) cannot be undone: the photos that had the names before were "
+            f"erased. {Command('people log')} lists all steps; {Command('people undo', 'NUMBER')} undoes one."
         )
     statements = [sql.SQL(each).format() for each in (_BY_FACES, _BY_MERGES, _BY_PERSONS, _BY_NAMES)]
     statements += [table.query(_BY_ROWS) for table in TABLES.values()]
