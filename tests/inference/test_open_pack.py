@@ -104,6 +104,11 @@ def test_cosine_similarity_falls_with_dlibs_distance_as_a_gaussian(
     assert np.abs(vectors[:people] - vectors[people:]).max() < 1e-5
 
 
+def test_how_much_a_face_shows_is_not_known_as_its_vectors_come_at_unit_length(faces: Faces) -> None:
+    assert faces.norm is not None
+    assert np.isnan(faces.norm).all()
+
+
 def test_a_file_cut_short_or_changed_is_no_network(dlibs_file: bytes) -> None:
     rng = np.random.default_rng(0)
     for end in [0, 1, 16, 300, 5000, len(dlibs_file) - 1]:

@@ -17,6 +17,9 @@ from facesets.inference.rewrite import PixelInput
 from facesets.inference.session import CPU, TAKES_PIXELS, Session
 from facesets.records import Float32, Pixels
 
+_SCALED = 1e-3
+"""As near to 1 only a network comes that scales its output itself."""
+
 
 class Recognizer:
     """A loaded recogniser."""
@@ -59,11 +62,14 @@ class Recognizer:
         return self.embeddings_and_norms(crops)[0]
 
     def embeddings_and_norms(self, crops: Sequence[Pixels]) -> tuple[Float32, Float32]:
-        """Embeddings of unit length, and the length (n,) of each before: how much the face shows."""
+        """Embeddings of unit length, and the length (n,) of each before: how much the face shows.
+
+        NaN where the network scales its output itself, so that its length says nothing.
+        """
         raw = self.raw_embeddings(crops)
         norm = np.linalg.norm(raw, axis=1).astype(np.float32)
         unit: Float32 = raw / np.maximum(norm[:, None], np.float32(1e-12))
-        return unit, norm
+        return unit, np.where(np.abs(norm - 1) < _SCALED, np.float32(np.nan), norm)
 
     def _run(self, crops: Sequence[Pixels]) -> Float32:
         blob = np.stack(crops) if self._takes_pixels else self._scaled(crops)
