@@ -325,6 +325,7 @@ def test_empty_sets_of_an_earlier_version_go_and_their_faces_are_found(
     assert contents(out).keys() == made.keys()
 
 
+@pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
 def test_people_whose_faces_show_too_little_are_not_found_where_that_is_asked(
     pristine: Library, two_known: Path, checker: Embedder
 ) -> None:

@@ -633,6 +633,7 @@ def test_faces_of_other_ages_are_left_out_but_for_those_that_the_user_put_there(
     }
 
 
+@pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
 def test_faces_that_show_too_little_are_left_out_where_that_is_asked(
     pristine: Library, manifests: Path, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -668,6 +669,7 @@ def test_faces_that_show_too_little_are_left_out_where_that_is_asked(
     ]
 
 
+@pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
 def test_candidates_show_as_much_as_is_asked_of_faces(run: Run, pristine: Library, tmp_path: Path) -> None:
     norm = pristine.store.load().faces.norm
     assert norm is not None

@@ -255,7 +255,7 @@ def aged(library: Library) -> Library:
     return library
 
 
-@pytest.mark.usefixtures("shared_dir")  # The open pack has no norms that tell.
+@pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
 def test_a_face_that_shows_too_little_is_left_out_where_that_is_asked(
     library: Library, tmp_path: Path
 ) -> None:

@@ -149,7 +149,7 @@ def test_a_dry_run_changes_nothing(library: Library, embedder: LocalEmbedder, la
     assert library.cache.read_bytes() == before
 
 
-@pytest.mark.usefixtures("shared_dir")  # The open pack has no norms.
+@pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
 def test_how_much_a_face_shows_is_kept_from_the_first_and_filled_in_where_it_is_missing(
     library: Library, embedder: LocalEmbedder, landmarks: Landmarks
 ) -> None:

@@ -140,7 +140,7 @@ def test_show_counts_what_a_cache_holds(pristine: Library, pack_dir: Path) -> No
     assert contents.facts["model pack"] == pack_dir.name
 
 
-@pytest.mark.usefixtures("shared_dir")  # The open pack has no norms that tell.
+@pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
 def test_show_names_the_command_that_measures_faces_where_some_were_not(
     pristine: Library, library: Library
 ) -> None:

@@ -332,7 +332,7 @@ def test_what_was_said_about_an_era_is_said_about_the_era_that_follows_it(
     assert {path.name for path in out.glob("Hugo*")} == {"Hugo", "Hugo as a man", "Hugo_1998-2001"}
 
 
-@pytest.mark.usefixtures("shared_dir")  # The open pack has no norms that tell.
+@pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
 def test_faces_that_show_too_little_are_in_no_era_where_that_is_asked(
     curated: Path, life: Life, tmp_path: Path
 ) -> None:
