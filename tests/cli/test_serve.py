@@ -1,21 +1,28 @@
 """`facesets serve` starts, says where it is, and ends at once."""
 
+import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from facesets.cli import serve
+from facesets import settings
+from facesets.web.token import kept_token
 from tests.fixtures.forked import ForkedRun, forked
 from tests.fixtures.program import run
 from tests.fixtures.raw_http import connected
+from tests.fixtures.terminal import Terminal
 from tests.fixtures.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -24,9 +31,9 @@ PASSWORD = "a long password of ours"
 
 
 @contextmanager
-def started(url: str, *arguments: object) -> Iterator[tuple[ForkedRun, str]]:
+def started(url: str, *arguments: object, **how: Any) -> Iterator[tuple[ForkedRun, str]]:
     """The program as a process, and the address that it prints."""
-    with forked("serve", "--database", url, "--port", 0, *arguments) as process:
+    with forked("serve", "--database", url, "--port", 0, *arguments, **how) as process:
         wait_for(lambda: process.written()[0].endswith("\n") or process.poll() is not None, every_s=0.01)
         address = process.written()[0].strip()
         assert address, process.written()
@@ -56,7 +63,12 @@ def test_it_prints_its_address_once_and_ends_at_once(album_url: str, number: sig
 def test_two_of_them_work_on_one_library(album_url: str) -> None:
     with started(album_url) as (_, first), started(album_url) as (_, second):
         assert first != second
-        people = [httpx.get(f"{each}/api/v1/faces/persons").json()["total"] for each in (first, second)]
+        token = (settings.load().state_dir / "serve-token").read_text().strip()
+        headers = {"authorization": f"Bearer {token}"}
+        people = [
+            httpx.get(f"{each}/api/v1/faces/persons", headers=headers).json()["total"]
+            for each in (first, second)
+        ]
         assert people[0] == people[1] > 0
 
 
@@ -64,10 +76,10 @@ def test_a_port_in_use_is_said_in_a_sentence(album_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         done = run("serve", "--database", album_url, "--port", port)
-    assert done.status == 2
-    assert done.err.splitlines() == [
-        f"facesets: Cannot listen on 127.0.0.1 port {port}: Address already in use. Choose another port."
-    ]
+    # No restart by a supervisor repairs that.
+    assert done.status == 75
+    said = f"Port {port} of 127.0.0.1 is in use, perhaps by another `facesets serve`. Give --port PORT."
+    assert done.err == f"facesets: {said}\n"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
@@ -120,14 +132,79 @@ def test_it_is_reached_by_the_new_kind_of_address_by_password_and_by_a_name(
 def test_programs_on_one_machine_share_a_token_that_nobody_else_can_read(tmp_path: Path) -> None:
     path = tmp_path / "state" / "serve-token"
     found: set[str] = set()
-    threads = [threading.Thread(target=lambda: found.add(serve._made_token(path))) for _ in range(8)]
+    said: list[str] = []
+    threads = [threading.Thread(target=lambda: found.add(kept_token(path, said.append))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == {path.read_text()}
+    assert found == {path.read_text().strip()}
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [path]
+    assert not said
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can act as another account")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl (Debian: apt-get install curl)")
+def test_other_accounts_of_the_machine_see_nothing_and_find_no_token(album_url: str) -> None:
+    def other(*words: object) -> str:
+        """What another account gets to see."""
+        line = [str(word) for word in words]
+        done = subprocess.run(line, user=65534, cwd="/", capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        token, shown, browser = folder / "data" / "serve-token", folder / "shown", folder / "browser"
+        browser.write_text(f'#!/bin/sh\necho "$@" >{shown}\n')
+        browser.chmod(0o755)
+        env = {"FACESETS_DATA": str(token.parent), "BROWSER": str(browser)}
+        with started(album_url, "--open", env=env) as (process, address):
+            assert process.written()[1] == f"The token for browsers and programs is in {token}.\n"
+            assert other("cat", token) == f"cat: {token}: Permission denied\n"
+            for path in ("/people", "/api/v1/faces/persons", "/api/v1/faces/faces/1/crop", "/?token=guess"):
+                assert '"status":401' in other("curl", "--silent", address + path)
+            wait_for(lambda: shown.is_file() and shown.read_text())
+            # What a browser is started with is in the list of processes.
+            secret, page = token.read_text().strip(), shown.read_text().strip().removeprefix("file://")
+            assert secret not in page
+            assert "Permission denied" in other("cat", page)
+            assert f"{address}/?token={secret}" in Path(page).read_text()
+            with httpx.Client(headers={"accept": "text/html"}, follow_redirects=True) as visitor:
+                assert 'id="people"' in visitor.get(f"{address}/?token={secret}").text
+            process.send_signal(signal.SIGTERM)
+            process.wait(10)
+            assert not Path(page).exists()
+
+
+def test_on_a_terminal_the_link_has_the_token(album_url: str) -> None:
+    with Terminal("serve", "--database", album_url, "--port", 0) as window:
+        link = window.expect(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{32,}").strip()
+        answer = httpx.get(link, headers={"accept": "text/html"})
+        assert answer.headers["location"] == "/"
+        assert "set-cookie" in answer.headers
+        window.send(signal.SIGTERM)
+        assert window.end() == 143
+
+
+def test_without_a_token_it_is_said_who_can_look(album_url: str) -> None:
+    with started(album_url, "--no-token", "--name", "photos.home") as (process, address):
+        wait_for(lambda: process.written()[1].endswith("\n"))
+        assert process.written()[1] == (
+            "Every account of this machine, and whoever reaches photos.home, can see and change what is "
+            "shown there.\n"
+        )
+        assert httpx.get(f"{address}/people").status_code == 200
+        assert httpx.post(f"{address}/api/v1/faces/undo", json={}).status_code == 403
+
+
+def test_no_token_goes_with_no_file_and_no_network(album_url: str, tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text(PASSWORD)
+    base = ("serve", "--database", album_url, "--port", 0, "--no-token")
+    assert "Give either --token-file or --no-token." in run(*base, "--token-file", password).err
+    assert "everybody in the network" in run(*base, "--host", "0.0.0.0").err
 
 
 @pytest.mark.parametrize("missing", ["fastapi", "opentelemetry"])
@@ -141,20 +218,3 @@ def test_without_the_extra_or_a_part_of_it_it_says_what_to_install(
     done = run("serve")
     assert done.status == 2
     assert done.err == "facesets: This needs an optional part: run `pip install 'facesets[serve]'`.\n"
-
-
-def test_open_shows_it_in_a_browser(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shown: list[str] = []
-
-    def show(address: str) -> bool:
-        shown.append(address)
-        return True
-
-    monkeypatch.setattr("webbrowser.open", show)
-    serve._open("http://127.0.0.1:1")
-    assert shown == ["http://127.0.0.1:1"]
-    monkeypatch.setattr("webbrowser.open", lambda _address: False)
-    serve._open("http://127.0.0.1:1")
-    assert "No browser could be opened" in capsys.readouterr().err

@@ -50,7 +50,10 @@ def test_a_folder_is_served_without_a_library(pristine: Library, tmp_path: Path)
         address = program.stdout.readline().strip()
         try:
             assert httpx.get(f"{address}/health").json()["status"] == "ok"
-            assert "person_001" in httpx.get(f"{address}/people").text
+            assert httpx.get(f"{address}/people").status_code == 401
+            token = (tmp_path / "serve-token").read_text().strip()
+            page = httpx.get(f"{address}/people", headers={"authorization": f"Bearer {token}"})
+            assert "person_001" in page.text
         finally:
             program.send_signal(signal.SIGINT)
         program.wait(20)

@@ -1,20 +1,18 @@
 """`facesets serve`."""
 
-import secrets
+import sys
 import threading
-import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
-from facesets.cli import console
+from facesets.cli import browser, console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.errors import CannotWrite, Command, FacesetsError, Field, MissingExtra, WrongUsage
+from facesets.errors import Command, FacesetsError, Field, MissingExtra, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from facesets.web.serving import App
     from facesets.web.site import Site
 
-_FEWEST_CHARACTERS = 12
 _MEGABYTE = 1_000_000
 _SESSIONS = 6
 _JOBS_END_WITHIN_S = 0.3
@@ -42,7 +39,7 @@ def serve(
         Option("Show this folder of `cluster` or `refine`, and correct it; needs no library.", metavar="DIR"),
     ] = None,
     host: Annotated[
-        str, Option("Where to listen; another address than this machine's own needs a token.")
+        str, Option("Where to listen; another address than this machine's own needs a token file.")
     ] = ("127.0.0.1"),
     port: Annotated[int, Option("The port; 0 for any that is free.", least=0, most=65535)] = 8765,
     open_: Annotated[bool, Option("Show it in the browser.", flag="--open")] = False,
@@ -51,9 +48,12 @@ def serve(
         Option(
             "A file with the password for the browser, which is also the token of programs.",
             metavar="FILE",
-            unset="looking needs none; programs that change something take one that is made",
+            unset="a token that is made once, and is in the link that is printed",
         ),
     ] = None,
+    no_token: Annotated[
+        bool, Option("Let every account of this machine look and change, without a token.")
+    ] = False,
     name: Annotated[
         tuple[str, ...], Option("Further host names: it may be called by any of them.", metavar="HOST...")
     ] = (),
@@ -70,7 +70,9 @@ def serve(
     from facesets.web.serving import serve as run
 
     with bound_socket(host, port) as bound, ExitStack() as stack:
-        access = _access(token_file, settings, (*name, host), of_machine=not is_loopback(bound))
+        access = _access(
+            token_file, settings, name, host, of_machine=not is_loopback(bound), is_open=no_token
+        )
         from facesets.store.kept_pictures import FOLDER
         from facesets.web.background import Jobs
         from facesets.web.crops import CropStore
@@ -87,7 +89,12 @@ def serve(
 
             sessions = stack.enter_context(open_sessions(database, settings, console, most=_SESSIONS))
             app = _app_of_library(Site(sessions, crops, jobs, settings, current_user()), access, cookie)
-        ended_by = _answer(partial(run, app, bound), address_of(bound), jobs, shows=open_)
+        address = address_of(bound)
+        link = access.link(address)
+        secrets = settings.state_dir if link != address else None
+        opens = stack.enter_context(browser.opener(link, secrets)) if open_ else None
+        told = partial(_tell, link if sys.stdout.isatty() else address, access, name, opens)
+        ended_by = _answer(partial(run, app, bound), jobs, told)
     # Threads in the middle of a question or a picture would be waited for.
     console.leave(ended_by)
 
@@ -102,21 +109,39 @@ def _require_extra() -> None:
 
 
 def _access(
-    token_file: Path | None, settings: "Settings", names: Sequence[str], *, of_machine: bool
+    token_file: Path | None,
+    settings: "Settings",
+    names: Sequence[str],
+    host: str,
+    *,
+    of_machine: bool,
+    is_open: bool,
 ) -> "Access":
     """Who may look, and under which names; whole networks by a password only. Raises `WrongUsage`."""
     from facesets.web.access import Access
     from facesets.web.hosts import host_names
+    from facesets.web.token import exposed, given_token, kept_token
 
     if token_file is None and of_machine:
         raise WrongUsage(
-            f"On {printable(names[-1])} everybody in the network could see the photos. Give "
+            f"On {printable(host)} everybody in the network could see the photos. Give "
             f"{Field('token_file', 'FILE')} with a password in it."
         )
-    token, path = _token(token_file, settings)
-    console.detail(f"The token of programs is in {printable(path)}.")
-    hosts = host_names(names, of_machine=of_machine)
-    return Access(token, must_log_in=token_file is not None, hosts=hosts)
+    if token_file is not None and is_open:
+        raise WrongUsage(f"Give either {Field('token_file')} or {Field('no_token')}.")
+    path = token_file or settings.state_dir / "serve-token"
+    token = given_token(path) if token_file is not None else kept_token(path, console.notice)
+    if warning := exposed(path):
+        console.notice(warning)
+    is_made = token_file is None
+    if is_made:
+        # On a terminal the link has it; a log or a pipe is not for the user's eyes only.
+        say = console.detail if is_open or sys.stdout.isatty() else console.remark
+        say(f"The token for browsers and programs is in {printable(path)}.")
+    hosts = host_names((*names, host), of_machine=of_machine)
+    # By a further name a proxy may be asked from anywhere: strangers learn nothing of this machine's folders.
+    kept_in = printable(path.absolute()) if is_made and not names else ""
+    return Access(token, must_log_in=not is_open, hosts=hosts, is_made=is_made, kept_in=kept_in)
 
 
 def _app_of_results(results: Path, crops: "CropStore", access: "Access", cookie: str) -> "App":
@@ -143,27 +168,22 @@ def _warm(site: "Site") -> None:
     site.is_counted.set()
 
 
-def _answer(run: Callable[..., int], address: str, jobs: "Jobs", *, shows: bool) -> int:
+def _answer(run: Callable[..., int], jobs: "Jobs", told: Callable[[], None]) -> int:
     """Answer until a signal comes; returns its number."""
-
-    def ready() -> None:
-        console.out(address)
-        if shows:
-            # Aside: a browser in a terminal would run until somebody leaves it.
-            threading.Thread(target=_open, args=[address], daemon=True).start()
-
     try:
-        return run(when_ready=ready)
+        return run(when_ready=told)
     finally:
         jobs.close(_JOBS_END_WITHIN_S)
 
 
-def _open(address: str) -> None:
-    """Show an address in a browser, if there is one."""
-    with suppress(webbrowser.Error):
-        if webbrowser.open(address):
-            return
-    console.remark("No browser could be opened: open the address above in one.")
+def _tell(address: str, access: "Access", names: Sequence[str], opens: Callable[[], None] | None) -> None:
+    """Say where it can be seen, and by whom where no token keeps others out."""
+    console.out(address)
+    if not access.must_log_in:
+        others = f", and whoever reaches {printable(', '.join(names))}," if names else ""
+        console.notice(f"Every account of this machine{others} can see and change what is shown there.")
+    if opens is not None:
+        opens()
 
 
 def _require_people(results: Path, database: str | None) -> None:
@@ -185,42 +205,3 @@ def _require_people(results: Path, database: str | None) -> None:
             f"{printable(results)} is a folder of {Command('run')}; its people are in a folder below. Give "
             f"{Field('results', printable(people))}."
         ) from error
-
-
-def _token(given: Path | None, settings: "Settings") -> tuple[str, Path]:
-    """The token, and the file that holds it; one that nobody gave is made once."""
-    path = given or settings.state_dir / "serve-token"
-    try:
-        token = path.read_text().strip()
-    except FileNotFoundError:
-        if given is not None:
-            raise WrongUsage(f"There is no file {printable(path)}. Write a password into it.") from None
-        token = _made_token(path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise WrongUsage(f"{printable(path)} cannot be read: {reason}. Write a password into it.") from None
-    if len(token) < _FEWEST_CHARACTERS:
-        raise WrongUsage(
-            f"The password in {printable(path)} is too short. Write at least {_FEWEST_CHARACTERS} characters."
-        )
-    return token, path
-
-
-def _made_token(path: Path) -> str:
-    """Make a token and keep it where nobody else can read it; two programs at once keep the same."""
-    text = secrets.token_urlsafe(24)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # As `tempfile` makes files, nobody else may read them.
-        with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(text)
-        made = Path(file.name)
-        try:
-            path.hardlink_to(made)
-        except FileExistsError:
-            text = path.read_text().strip()
-        finally:
-            made.unlink()
-    except OSError as error:
-        raise CannotWrite(f"{printable(path)} cannot be written: {error.strerror}.") from None
-    return text

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
@@ -60,23 +60,54 @@ class Access:
         Whether looking needs it, too; else only changes by programs do.
     hosts : frozenset of str
         Names under which this may be addressed, besides addresses in numbers.
+    is_made : bool
+        Whether the program made the secret: nobody guesses that, so it may be tried as often as one likes,
+        and a link may carry it.
+    kept_in : str
+        The file that holds it, where everybody who is refused may hear of that; else empty.
     """
 
     secret: str = field(repr=False)
     must_log_in: bool
     hosts: frozenset[str] = frozenset()
+    is_made: bool = False
+    kept_in: str = ""
     attempts: Attempts = field(default_factory=Attempts, repr=False, compare=False)
 
     def opens(self, password: str, client: str) -> bool:
         """Whether a client knows the secret. Raises `TooManyTries`."""
+        is_right = hmac.compare_digest(password.strip().encode(errors="replace"), self.secret.encode())
+        if self.is_made:
+            # Nobody else on this machine is to shut out its owner by wrong ones.
+            return is_right
         wait = self.attempts.wait_s(client)
         if wait:
             raise TooManyTries(wait)
-        if hmac.compare_digest(password.strip().encode(errors="replace"), self.secret.encode()):
+        if is_right:
             self.attempts.succeeded(client)
-            return True
-        self.attempts.failed(client)
-        return False
+        else:
+            self.attempts.failed(client)
+        return is_right
+
+    def link(self, address: str) -> str:
+        """What to open at an address of this server, with the token where that is in links."""
+        return f"{address}/?token={self.secret}" if self.must_log_in and self.is_made else address
+
+    @property
+    def whereabouts(self) -> str:
+        """Where the token is, as a further sentence."""
+        return f" The token is in {self.kept_in}." if self.kept_in else ""
+
+    def session_cookie(self, name: str, headers: Headers, *, logged_in: bool) -> str:
+        """The header that keeps a new session in a browser: no script reads it, no other site sends it.
+
+        Where a proxy says that the browser talks to it by TLS, it is sent by TLS only. Of a token that was
+        made it outlives the browser's end: nobody types that each time.
+        """
+        lasting = f"; Max-Age={_SESSION_S}" if logged_in and self.is_made else ""
+        secure = "; Secure" if headers.get("x-forwarded-proto", "").lower() == "https" else ""
+        session = self.new_session(logged_in=logged_in)
+        return f"{name}={session}; Path=/; HttpOnly; SameSite=Strict{lasting}{secure}"
 
     def new_session(self, *, logged_in: bool) -> str:
         """A session, as its cookie holds it."""
@@ -121,18 +152,21 @@ class AccessGuard:
             return
         headers = Headers(scope=scope)
         session = self._session(headers)
-        refusal = self._misaddressed(scope, headers) or self._refusal(scope, headers, session)
-        if refusal is not None:
-            await refusal(scope, receive, send)
+        answer = (
+            self._misaddressed(scope, headers)
+            or self._by_link(scope, headers)
+            or self._refusal(scope, headers, session)
+        )
+        if answer is not None:
+            await answer(scope, receive, send)
             return
-        new = None
-        if session is None and not self._access.must_log_in:
-            session = new = self._access.new_session(logged_in=False)
-        scope.setdefault("state", {})["csrf"] = self._access.csrf if session else ""
+        is_new = session is None and not self._access.must_log_in
+        scope.setdefault("state", {})["csrf"] = self._access.csrf if session or is_new else ""
 
         async def with_cookie(message: Message) -> None:
-            if new is not None and message["type"] == "http.response.start" and _is_page(message):
-                MutableHeaders(scope=message).append("set-cookie", session_cookie(self._cookie, new, headers))
+            if is_new and message["type"] == "http.response.start" and _is_page(message):
+                cookie = self._access.session_cookie(self._cookie, headers, logged_in=False)
+                MutableHeaders(scope=message).append("set-cookie", cookie)
             await send(message)
 
         await self._app(scope, receive, with_cookie)
@@ -160,13 +194,33 @@ class AccessGuard:
             )
         return None
 
+    def _by_link(self, scope: Scope, headers: Headers) -> Response | None:
+        """The answer to a link with a token: the page without it, and a session for the right one.
+
+        So the token is in no history, in no address that a page passes on, and in no message about it.
+        """
+        if not _opens_page(scope, headers):
+            return None
+        fields = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        tokens = [value for name, value in fields if name == "token"]
+        if not tokens:
+            return None
+        others = urlencode([(name, value) for name, value in fields if name != "token"])
+        to = quote(scope["path"]) + f"?{others}".rstrip("?")
+        answer = RedirectResponse(own_address(to), HTTPStatus.SEE_OTHER)
+        if self._access.is_made and self._access.opens(tokens[0], client_of(scope)):
+            cookie = self._access.session_cookie(self._cookie, headers, logged_in=True)
+            answer.headers.append("set-cookie", cookie)
+        return answer
+
     def _refusal(self, scope: Scope, headers: Headers, session: str | None) -> Response | None:
         kind, _, token = headers.get("authorization", "").partition(" ")
         is_program = kind.lower() == "bearer"
         if is_program:
             try:
                 if not self._access.opens(token, client_of(scope)):
-                    return _refused(scope, HTTPStatus.UNAUTHORIZED, "That is not the token.")
+                    sentence = f"That is not the token.{self._access.whereabouts}"
+                    return _refused(scope, HTTPStatus.UNAUTHORIZED, sentence)
             except TooManyTries as error:
                 refusal = _refused(scope, HTTPStatus.TOO_MANY_REQUESTS, error.sentence)
                 refusal.headers["retry-after"] = str(error.wait_s)
@@ -175,13 +229,12 @@ class AccessGuard:
         path: str = scope["path"]
         is_open = path in _OPEN or path.startswith(_OPEN_BELOW)
         if session is None and self._access.must_log_in and not is_open:
-            if scope["method"] in {"GET", "HEAD"} and "text/html" in headers.get("accept", ""):
+            if _opens_page(scope, headers):
                 query = scope.get("query_string", b"").decode("latin-1")
                 to = quote(f"{path}?{query}" if query else path)
                 return RedirectResponse(f"/login?to={to}", HTTPStatus.SEE_OTHER)
-            return _refused(
-                scope, HTTPStatus.UNAUTHORIZED, "Log in, or send the token: `Authorization: Bearer …`."
-            )
+            sentence = f"Log in, or send the token: `Authorization: Bearer TOKEN`.{self._access.whereabouts}"
+            return _refused(scope, HTTPStatus.UNAUTHORIZED, sentence)
         if scope["method"] in _SAFE or path == "/login":
             return None
         given = headers.get(CSRF_HEADER, "")
@@ -190,7 +243,8 @@ class AccessGuard:
         return _refused(
             scope,
             HTTPStatus.FORBIDDEN,
-            "A change needs a token. Load the page again; programs send `Authorization: Bearer …`.",
+            "A change needs a token. Load the page again; programs send `Authorization: Bearer TOKEN`."
+            f"{self._access.whereabouts}",
         )
 
 
@@ -206,13 +260,15 @@ def _is_page(message: Message) -> bool:
     return MutableHeaders(scope=message).get("content-type", "").startswith("text/html")
 
 
-def session_cookie(name: str, value: str, headers: Headers) -> str:
-    """The header that keeps a session in a browser: no script reads it, no other site sends it.
+def _opens_page(scope: Scope, headers: Headers) -> bool:
+    """Whether somebody asks for a page, to look at it."""
+    return scope["method"] in {"GET", "HEAD"} and "text/html" in headers.get("accept", "")
 
-    Where a proxy says that the browser talks to it by TLS, it is sent by TLS only.
-    """
-    secure = "; Secure" if headers.get("x-forwarded-proto", "").lower() == "https" else ""
-    return f"{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}"
+
+def own_address(address: str) -> str:
+    """An address of ours: others would lead whoever logs in to a foreign site."""
+    is_own = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
+    return address if is_own else "/people"
 
 
 def _refused(scope: Scope, status: HTTPStatus, sentence: str) -> Response:

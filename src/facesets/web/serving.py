@@ -1,6 +1,7 @@
 """The server: one process, one socket, and an end as soon as somebody wants one."""
 
 import asyncio
+import errno
 import gc
 import ipaddress
 import signal
@@ -12,7 +13,7 @@ from typing import TypeAlias
 import uvicorn
 from starlette.types import ASGIApp
 
-from facesets.errors import WrongUsage
+from facesets.errors import AlreadyRunning, Command, Field, WrongUsage
 from facesets.files import printable
 from facesets.web.connections import PatientConnection
 
@@ -25,7 +26,15 @@ _SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, 
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket that nobody else has; port 0 takes any that is free. Raises `WrongUsage`."""
+    """A socket that nobody else has; port 0 takes any that is free.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another program has the port.
+    WrongUsage
+        The address is none of this machine, or the port is not for this user.
+    """
     try:
         (family, kind, _, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         # Without the protocol's number asyncio leaves Nagle's algorithm on: 40 ms for every answer.
@@ -41,6 +50,11 @@ def bound_socket(host: str, port: int) -> socket.socket:
         bound.listen(_BACKLOG)
     except OSError as error:
         bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise AlreadyRunning(
+                f"Port {port} of {printable(host)} is in use, perhaps by another {Command('serve')}. Give "
+                f"{Field('port', 'PORT')}."
+            ) from error
         raise WrongUsage(
             f"Cannot listen on {printable(host)} port {port}: {error.strerror or error}. Choose another port."
         ) from error

@@ -1,0 +1,103 @@
+"""The secret that opens `serve`: in a file of the user's, or a token that is made once and kept."""
+
+import os
+import secrets
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from facesets.errors import Field, Sentence, WrongUsage, quoted
+from facesets.files import FileLock, printable, writing
+
+_FEWEST_CHARACTERS = 12
+_MOUNTED = (Path("/run/credentials"), Path("/run/secrets"))
+"""Where systemd and containers put secrets of one service; the rights there say not who reaches them."""
+
+
+def given_token(path: Path) -> str:
+    """The content of a file that the user named.
+
+    Raises
+    ------
+    WrongUsage
+        There is no password in it.
+    """
+    try:
+        token = path.read_text().strip()
+    except FileNotFoundError:
+        raise WrongUsage(f"There is no file {printable(path)}. Write a password into it.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise WrongUsage(f"{printable(path)} cannot be read: {reason}. Write a password into it.") from None
+    if len(token) < _FEWEST_CHARACTERS:
+        raise WrongUsage(
+            f"The password in {printable(path)} is too short. Write at least {_FEWEST_CHARACTERS} characters."
+        )
+    return token
+
+
+def kept_token(path: Path, say: Callable[[str], None]) -> str:
+    """The token that was made here, made now where there is none; `say` hears of one that was replaced.
+
+    Programs that start at once have the same.
+
+    Raises
+    ------
+    CannotWrite
+        It cannot be kept.
+    """
+    if token := _read(path):
+        return token
+    with FileLock(path.with_name(f"{path.name}.lock"), what=printable(path), waits=_pause):
+        if token := _read(path):
+            return token
+        if os.path.lexists(path):
+            say(
+                f"{printable(path)} held no token, so a new one was made: links and programs with the old "
+                "one no longer work."
+            )
+        return _made(path)
+
+
+def _read(path: Path) -> str:
+    try:
+        token = path.read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+    return token if len(token) >= _FEWEST_CHARACTERS and token.isprintable() else ""
+
+
+def _pause() -> bool:
+    time.sleep(0.01)
+    return True
+
+
+def _made(path: Path) -> str:
+    token = secrets.token_urlsafe(32)
+    with writing(path):
+        # As `tempfile` makes files, only their owner may read them.
+        with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            file.write(f"{token}\n")
+        Path(file.name).replace(path)
+    return token
+
+
+def exposed(path: Path) -> str:
+    """What to say of a file of a secret that other accounts of this machine can read; empty of others."""
+    status = path.stat()
+    if os.name == "nt" or not stat.S_ISREG(status.st_mode):
+        return ""
+    if any(path.absolute().is_relative_to(each) for each in _MOUNTED):
+        return ""
+    if status.st_uid not in (0, os.geteuid()):
+        return Sentence(
+            f"{printable(path)} belongs to another account, which can read and change it. Give "
+            f"{Field('token_file', 'FILE')} with a file of your own."
+        )
+    if status.st_mode & 0o077:
+        return (
+            f"Other accounts of this machine can read {printable(path)}: run `chmod 600 {quoted(f'{path}')}`."
+        )
+    return ""
