@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from facesets.errors import AlreadyRunning, Unreachable, WrongUsage
+from facesets.web.serving import bound_socket
 from tests.fixtures.parsing import parse
 from tests.fixtures.program import REPOSITORY
 
@@ -29,6 +32,28 @@ def test_a_unit_starts_a_command_that_the_program_understands(unit: Path) -> Non
     program, *words = shlex.split(line)
     assert program.endswith("/facesets")
     parse(words)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_is_not_started_again_while_another_program_has_its_port(unit: Path) -> None:
+    line = f"RestartPreventExitStatus={AlreadyRunning.exit_status}"
+    assert line in unit.read_text().splitlines()
+    assert AlreadyRunning.exit_status not in {WrongUsage.exit_status, Unreachable.exit_status}
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(AlreadyRunning):
+        bound_socket("127.0.0.1", other.getsockname()[1])
+
+
+def test_each_user_of_the_system_unit_has_a_port_and_a_token_of_their_own() -> None:
+    unit = (DEPLOY / "facesets@.service").read_text()
+    settings = dict(re.findall(r"^(\w+)=(.*)$", unit, re.MULTILINE))
+    assert settings["EnvironmentFile"] == "-/etc/facesets/%i.env"
+    assert settings["StateDirectory"] == "facesets/%i"
+    assert settings["StateDirectoryMode"] == "0700"
+    assert "XDG_DATA_HOME=%S/facesets/%i" in settings["Environment"].split()
+    known = (REPOSITORY / "docs" / "cli.md").read_text()
+    named = set(re.findall(r"FACESETS_\w+", unit))
+    assert "FACESETS_SERVE_PORT" in named
+    assert [each for each in named if f"`{each}`" not in known] == []
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")

@@ -157,7 +157,7 @@ def serving(conninfo: str, home: Path) -> Iterator[tuple[str, int]]:
     """The program in a process of its own: its address and its number."""
     environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home), "XDG_DATA_HOME": str(home)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "facesets", "serve", "--port", "0", "--database", conninfo],
+        [sys.executable, "-m", "facesets", "serve", "--no-token", "--port", "0", "--database", conninfo],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,

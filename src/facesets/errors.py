@@ -17,7 +17,7 @@
     ├── CannotInfer               1   a model does not run on this machine
     ├── UnreadableImage           -   one picture; recorded with its reason, never ends a run
     ├── UnreadableXmp             -   what one file says in XMP; likewise
-    └── AlreadyRunning            75  another run holds the lock
+    └── AlreadyRunning            75  another run holds the lock, or another program the port
 
 An error's message is one plain sentence that says what is wrong and what to do. What it names of ours,
 an option or a command, it holds as data: a terminal words it as a flag, a browser as a field. Programming
@@ -230,6 +230,6 @@ class UnreadableXmp(FacesetsError):
 
 
 class AlreadyRunning(FacesetsError):
-    """Another run holds the lock."""
+    """Another run holds the lock, or another program the port."""
 
     exit_status = 75

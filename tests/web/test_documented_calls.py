@@ -9,7 +9,7 @@ import pytest
 
 from facesets.store.postgres.connection import only_row
 from tests.fixtures.program import REPOSITORY
-from tests.fixtures.website import TOKEN, Website
+from tests.fixtures.website import TOKEN, Website, served
 
 DOCUMENTS = sorted((REPOSITORY / "docs").glob("serve*.md"))
 _ADDRESS = "http://localhost:8765"
@@ -32,15 +32,24 @@ def _numbers(website: Website) -> dict[str, str]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl (Debian: apt-get install curl)")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_call_in_a_document_works(document: Path, website: Website, tmp_path: Path) -> None:
+def test_every_call_in_a_document_works(document: Path, album_url: str, tmp_path: Path) -> None:
     (tmp_path / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")
-    environment = {"PATH": "/usr/bin:/bin", "CURL_HOME": str(tmp_path), "TOKEN": TOKEN, **_numbers(website)}
-    for line in _lines(document):
-        call = line.replace(_ADDRESS, website.address)
-        done = subprocess.run(
-            ["bash", "-c", call], env=environment, cwd=tmp_path, capture_output=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, (line, done.stdout, done.stderr)
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "CURL_HOME": str(tmp_path),
+        "AUTH": f"Authorization: Bearer {TOKEN}",
+    }
+    with served(album_url, tmp_path / "crops", must_log_in=True) as website:
+        for line in _lines(document):
+            done = subprocess.run(
+                ["bash", "-c", line.replace(_ADDRESS, website.address)],
+                env=environment | _numbers(website),
+                cwd=tmp_path,
+                capture_output=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, (line, done.stdout, done.stderr)
 
 
 def test_there_are_calls_to_try() -> None:

@@ -162,9 +162,10 @@ def test_a_link_without_a_token_is_opened_as_it_is(
     assert "No browser could be opened" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [b"", b"short", b"\xff\xfe" * 10, b"two\nlines of some text\n"])
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff\xfe" * 10, b"a password, which one can guess\n"])
 def test_a_damaged_token_is_made_anew_with_a_word(tmp_path: Path, content: bytes) -> None:
-    path, said = tmp_path / "serve-token", []
+    path = tmp_path / "serve-token"
+    said: list[str] = []
     path.write_bytes(content)
     path.chmod(0o644)
     token = kept_token(path, said.append)

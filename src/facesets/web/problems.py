@@ -51,6 +51,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     int(status): {"description": said, "content": {"application/problem+json": {"schema": _SCHEMA}}}
     for status, said in (
         (HTTPStatus.BAD_REQUEST, "The request is malformed."),
+        (HTTPStatus.UNAUTHORIZED, "The token is missing or wrong."),
         (HTTPStatus.NOT_FOUND, "It does not exist."),
         (HTTPStatus.CONFLICT, "Somebody else changed it, or has that name; or other work is going on."),
         (HTTPStatus.UNPROCESSABLE_ENTITY, "What is asked for does not fit."),

@@ -1,6 +1,7 @@
 """The secret that opens `serve`: in a file of the user's, or a token that is made once and kept."""
 
 import os
+import re
 import secrets
 import stat
 import time
@@ -12,6 +13,8 @@ from facesets.errors import Field, Sentence, WrongUsage, quoted
 from facesets.files import FileLock, printable, writing
 
 _FEWEST_CHARACTERS = 12
+_MADE = re.compile(r"[\w-]{32,}", re.ASCII)
+"""What `_made` writes: too much to guess."""
 _MOUNTED = (Path("/run/credentials"), Path("/run/secrets"))
 """Where systemd and containers put secrets of one service; the rights there say not who reaches them."""
 
@@ -55,8 +58,8 @@ def kept_token(path: Path, say: Callable[[str], None]) -> str:
             return token
         if os.path.lexists(path):
             say(
-                f"{printable(path)} held no token, so a new one was made: links and programs with the old "
-                "one no longer work."
+                f"{printable(path)} held no token that was made here, so a new one was made: links and "
+                "programs with the old one no longer work."
             )
         return _made(path)
 
@@ -66,7 +69,7 @@ def _read(path: Path) -> str:
         token = path.read_text("ascii").strip()
     except (OSError, ValueError):
         return ""
-    return token if len(token) >= _FEWEST_CHARACTERS and token.isprintable() else ""
+    return token if _MADE.fullmatch(token) else ""
 
 
 def _pause() -> bool:
