@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -14,7 +15,7 @@ from facesets.files import printable
 from facesets.store.postgres.connection import Connection, Database
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-_TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
+_MADE = re.compile(r"^CREATE (TABLE|VIEW|SEQUENCE|FUNCTION) (\w+)", re.MULTILINE)
 _LOCK = 0x66616365_73657473
 """Key of the advisory lock: `facesets` in ASCII."""
 
@@ -34,6 +35,10 @@ class Migration:
     def checksum(self) -> str:
         """Hex digest of the file's text, whatever its line ends."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    def made(self, *kinds: str) -> list[str]:
+        """Names of what it makes of these kinds: TABLE, VIEW, SEQUENCE, FUNCTION."""
+        return [name for kind, name in _MADE.findall(self.sql) if kind in kinds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,13 @@ def migrate(database: Database, migrations: list[Migration]) -> list[MigrationSt
     return done
 
 
+def migrate_within(connection: Connection, migrations: list[Migration]) -> None:
+    """Apply what is pending as a part of the transaction that is going on; errors as `migrate`."""
+    _prepare(connection)
+    for migration in migrations:
+        _apply(connection, migration, migrations)
+
+
 def status(database: Database, migrations: list[Migration]) -> list[MigrationState]:
     """What is applied and what is pending. Raises `SchemaOutdated` and `WrongUsage` as `migrate`."""
     applied = database.run(_applied, migrations, database.label)
@@ -125,16 +137,21 @@ def require_current(database: Database, migrations: list[Migration]) -> None:
         )
 
 
-def _prepare(connection: Connection) -> None:
+def check_database(connection: Connection) -> None:
+    """Make sure that a database can hold a library; make the extension if it is missing. As `migrate`."""
     _check_encoding(connection)
+    _ensure_vector(connection)
+
+
+def _prepare(connection: Connection) -> None:
     take_schema_lock(connection)
+    check_database(connection)
     if not _exists(connection, "schema_migrations"):
         connection.execute(
             """CREATE TABLE schema_migrations (
                 number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
                 applied_at timestamptz NOT NULL DEFAULT now())"""
         )
-    _ensure_vector(connection)
 
 
 def _check_encoding(connection: Connection) -> None:
@@ -205,6 +222,13 @@ def _applied(
     connection: Connection, migrations: list[Migration], label: str
 ) -> dict[int, tuple[str, str, str]]:
     """Number to name, checksum and time of what was applied, once it is sure that it is what these made."""
+    applied = _noted(connection)
+    _check(applied, migrations, label)
+    _check_tables(connection, [m for m in migrations if m.number in applied], label)
+    return applied
+
+
+def _noted(connection: Connection) -> dict[int, tuple[str, str, str]]:
     if not _exists(connection, "schema_migrations"):
         return {}
     try:
@@ -217,18 +241,26 @@ def _applied(
             "The table schema_migrations in this database is another program's. Name a database of its own "
             "for the library."
         ) from error
-    applied = {number: (name, checksum, when) for number, name, checksum, when in rows}
-    _check(applied, migrations, label)
-    _check_tables(connection, [m for m in migrations if m.number in applied], label)
-    return applied
+    return {number: (name, checksum, when) for number, name, checksum, when in rows}
 
 
-def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration], label: str) -> None:
-    for number, (name, checksum, _) in applied.items():
+def applied_names(connection: Connection) -> dict[int, str]:
+    """What is applied, by number, fit for this program or not. Raises `WrongUsage` for another program's."""
+    return {number: name for number, (name, _, _) in _noted(connection).items()}
+
+
+def refuse_later(applied: Mapping[int, str], migrations: list[Migration], label: str) -> None:
+    """Make sure that no migration was applied that this program lacks. Raises `WrongUsage`."""
+    for number, name in applied.items():
         if number > len(migrations):
             raise WrongUsage(
                 f"The schema of {label} was made by a later facesets (migration {name}). Upgrade facesets."
             )
+
+
+def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration], label: str) -> None:
+    refuse_later({number: name for number, (name, _, _) in applied.items()}, migrations, label)
+    for number, (name, checksum, _) in applied.items():
         if migrations[number - 1].checksum != checksum:
             raise WrongUsage(
                 f"Migration {name} was edited after it had been applied to {label}. Restore the file; "
@@ -237,7 +269,7 @@ def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration]
 
 
 def _check_tables(connection: Connection, applied: list[Migration], label: str) -> None:
-    tables = [table for migration in applied for table in _TABLE.findall(migration.sql)]
+    tables = [table for migration in applied for table in migration.made("TABLE")]
     gone = connection.execute(
         "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL ORDER BY name", (tables,)
     ).fetchall()
