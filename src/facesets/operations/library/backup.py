@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesets.errors import Field, WrongUsage
+from facesets.operations.library.migrate import migrate
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.migrate import shipped_migrations
 from facesets.store.postgres.planner import analyze_grown
@@ -94,5 +95,6 @@ def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> RestoreSu
             )
         if not dry_run:
             database.run_alone(restoring.restore, path, migrations, database.label, replace=replace)
+            migrate(database)
             database.run(analyze_grown)
     return RestoreSummary(str(path), there, dry_run)
