@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 from psycopg import errors
 
-from facesets.errors import Command, DamagedFile, FacesetsError, Field, SchemaOutdated, WrongUsage
+from facesets.errors import Command, DamagedFile, FacesetsError, Field, SchemaOutdated, Sentence, WrongUsage
 from facesets.files import printable
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Connection, Database, only_row
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _MADE = re.compile(r"^CREATE (TABLE|VIEW|SEQUENCE|FUNCTION) (\w+)", re.MULTILINE)
@@ -20,6 +20,14 @@ _LOCK = 0x66616365_73657473
 """Key of the advisory lock: `facesets` in ASCII."""
 
 _LEAST_VECTOR = (0, 7)
+_NO_PACKAGE = Sentence(
+    "The server has no pgvector. Whoever runs it installs the package (on Debian "
+    f"postgresql-<version>-pgvector), then run {Command('migrate')} again."
+)
+_NO_RIGHT = Sentence(
+    "This database user may not create the extension vector. Have a superuser run "
+    f"`CREATE EXTENSION vector;` in this database, then run {Command('migrate')} again."
+)
 _ENCODINGS = ("UTF8", "SQL_ASCII")
 
 
@@ -169,22 +177,45 @@ def _ensure_vector(connection: Connection) -> None:
             with connection.transaction():
                 connection.execute("CREATE EXTENSION vector")
         except (errors.UndefinedFile, errors.FeatureNotSupported) as error:
-            raise WrongUsage(
-                "The server has no pgvector. Whoever runs it installs the package (on Debian "
-                f"postgresql-<version>-pgvector), then run {Command('migrate')} again."
-            ) from error
+            raise WrongUsage(_NO_PACKAGE) from error
         except errors.InsufficientPrivilege as error:
-            raise WrongUsage(
-                "This database user may not create the extension vector. Have a superuser run "
-                f"`CREATE EXTENSION vector;` in this database, then run {Command('migrate')} again."
-            ) from error
-    found = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
-    text = str(found[0]) if found else "0"
-    if tuple(int(part) for part in re.findall(r"\d+", text)[:2]) < _LEAST_VECTOR:
+            raise WrongUsage(_NO_RIGHT) from error
+    vector_version(connection)
+
+
+def vector_version(connection: Connection) -> str:
+    """The version of the extension `vector` in this database. Raises `WrongUsage` where it is of no use."""
+    found = connection.execute(
+        """SELECT extversion, quote_ident(nspname), to_regtype('vector') IS NOT NULL
+            FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"""
+    ).fetchone()
+    if found is None:
+        raise WrongUsage(_why_no_vector(connection))
+    version, schema, is_found = found
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < _LEAST_VECTOR:
         raise WrongUsage(
-            f"The database has pgvector {text}, and facesets needs 0.7 or later. Have it upgraded, run "
+            f"The database has pgvector {version}, and facesets needs 0.7 or later. Have it upgraded, run "
             f"`ALTER EXTENSION vector UPDATE;`, then {Command('migrate')} again."
         )
+    if not is_found:
+        raise WrongUsage(
+            f"The extension vector is in the schema {schema}, which is not in this user's search path. Have "
+            "its owner run `ALTER EXTENSION vector SET SCHEMA public;`."
+        )
+    return str(version)
+
+
+def _why_no_vector(connection: Connection) -> str:
+    is_there, may_be_made = only_row(
+        connection.execute(
+            """SELECT count(*) > 0, coalesce(bool_or(current_setting('is_superuser')::boolean OR (
+                    trusted AND has_database_privilege(current_database(), 'CREATE'))), false)
+                FROM pg_available_extension_versions WHERE name = 'vector'"""
+        )
+    )
+    if may_be_made:
+        return Sentence(f"The database lacks the extension vector. Run {Command('migrate')}, which makes it.")
+    return _NO_RIGHT if is_there else _NO_PACKAGE
 
 
 def _apply(

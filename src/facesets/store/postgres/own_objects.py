@@ -1,6 +1,7 @@
 """What of a database is the library's, which may share it with other programs: their objects survive."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.migrate import Migration, applied_names, refuse_later
@@ -85,3 +86,50 @@ _OTHERS = """
     )
     SELECT EXISTS (SELECT FROM objects o WHERE NOT EXISTS (
         SELECT FROM pg_depend WHERE classid = o.catalog AND objid = o.oid AND deptype = 'e'))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a database's user may do with the library there.
+
+    Attributes
+    ----------
+    schema : str
+        Where tables would be made; empty where the search path names no schema that is there.
+    forbidden : sequence of str
+        Tables that it may not read, or not change.
+    owners : sequence of str
+        Who has tables that it is no owner of.
+    """
+
+    user: str
+    schema: str
+    may_create: bool
+    is_read_only: bool
+    tables: int
+    forbidden: list[str]
+    owners: list[str]
+
+
+def rights_of(connection: Connection, migrations: list[Migration]) -> Rights:
+    """What the user of this session may do with the tables that the migrations made."""
+    row = only_row(
+        connection.execute(
+            """WITH tables AS (
+                SELECT oid, relowner, relkind FROM pg_class
+                WHERE oid IN (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name) AND relkind <> 'S'
+            )
+            SELECT quote_ident(current_user), coalesce(quote_ident(current_schema()), ''),
+                coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+                current_setting('transaction_read_only')::boolean, count(*),
+                coalesce(array_agg(oid::regclass::text ORDER BY oid) FILTER (WHERE NOT (
+                    has_table_privilege(oid, 'SELECT') AND (relkind = 'v' OR (
+                        has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE')
+                        AND has_table_privilege(oid, 'DELETE'))))), '{}'),
+                coalesce(array_agg(DISTINCT pg_get_userbyid(relowner)::text)
+                    FILTER (WHERE NOT pg_has_role(relowner, 'USAGE')), '{}')
+            FROM tables""",
+            (names_of(migrations)[0],),
+        )
+    )
+    return Rights(*row)

@@ -239,8 +239,8 @@ def make_private(directory: Path, account: Account) -> None:
         )
 
 
-def check_version(data: Path, programs: Programs) -> None:
-    """Make sure that these programs can work on a database.
+def check_version(data: Path, programs: Programs) -> str:
+    """Make sure that these programs can work on a database; returns its major version.
 
     Raises
     ------
@@ -268,3 +268,4 @@ def check_version(data: Path, programs: Programs) -> None:
             f"{Command('db backup', _BACKUP)}. Then move {printable(data.parent)} away, and run "
             f"{Command('db restore', _BACKUP)} with this one."
         )
+    return found

@@ -27,7 +27,7 @@ from facesets.store.postgres.migrate import (
 )
 from facesets.store.postgres.own_objects import drop_library, holds_others, names_of
 from facesets.store.postgres.queue.schema import SCHEMA, install_within
-from facesets.store.postgres.server.tools import first_error, is_backup, program
+from facesets.store.postgres.server.tools import client_program, first_error, is_backup
 
 _MIGRATIONS = "schema_migrations"
 _WAITS_FOR_OTHERS = "30s"
@@ -36,12 +36,12 @@ _DAMAGED = re.compile(rb"pg_restore: error: (?!unsupported|could not (?:open|wri
 _ENTRY = re.compile(r"\d+; \d+ \d+ ([A-Z ]+) (\S+) (.+) \S*")
 _PART = re.compile(
     r"^CREATE (?:UNIQUE )?INDEX (?P<index>\S+) ON (?:ONLY )?(?P<indexed>\S+)"
-    r"|^ALTER TABLE (?P<table>\S+) ALTER COLUMN .+ AS IDENTITY \(\n +SEQUENCE NAME (?P<sequence>\S+)",
+    r"|^ALTER TABLE (?P<table>\S+) ALTER COLUMN .+ AS IDENTITY \(\r?\n +SEQUENCE NAME (?P<sequence>\S+)",
     re.MULTILINE,
 )
 _COPY = re.compile(rb"COPY .+ FROM stdin;\r?\n")
 _EXTENSION = re.compile(rb"CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA (\S+);")
-_COLUMN_OPTIONS = re.compile(rb"(ALTER TABLE (?:ONLY )?.+ ALTER COLUMN .+ SET \()(.+)(\);\n)")
+_COLUMN_OPTIONS = re.compile(rb"(ALTER TABLE (?:ONLY )?.+ ALTER COLUMN .+ SET \()(.+)(\);\r?\n)")
 # For psql, and what servers before 17 do not know.
 _NOT_FOR_ALL = (b"\\restrict ", b"\\unrestrict ", b"SET transaction_timeout = ")
 
@@ -146,7 +146,7 @@ def _in_use(label: str) -> AlreadyRunning:
 
 def _load(connection: Connection, path: Path, only: Iterable[str] | None) -> None:
     """Run the script of a backup: all of it, or only these lines of its table of contents."""
-    command = [program("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-"]
+    command = [client_program("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-"]
     with TemporaryDirectory() as folder, TemporaryFile() as said:
         if only is not None:
             contents = Path(folder) / "contents"
@@ -272,7 +272,7 @@ def _entries(path: Path) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _said(path: Path, *options: str) -> str:
-    command = [program("pg_restore"), *options, str(path)]
+    command = [client_program("pg_restore"), *options, str(path)]
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
     if done.returncode:
         raise _unreadable(done.stderr, path)

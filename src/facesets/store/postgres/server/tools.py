@@ -55,7 +55,7 @@ def masked(text: str) -> str:
 def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run psql on the terminal; returns its exit status."""
     with _without_secrets(text, environment) as (named, variables):
-        command = [program("psql"), "-d", named, *arguments]
+        command = [client_program("psql"), "-d", named, *arguments]
         return subprocess.run(command, env=variables, check=False).returncode  # noqa: S603
 
 
@@ -79,7 +79,7 @@ def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
     FacesetsError
         PostgreSQL's pg_dump failed; the sentence holds what it said.
     """
-    command = [program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d"]
+    command = [client_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d"]
     private = partial(Path.chmod, mode=_OWNER_ONLY)
     with (
         FileLock(path.with_name(path.name + ".lock"), what=f"the backup {printable(path)}"),
@@ -162,7 +162,7 @@ def _holds_images(connection: Connection) -> bool:
     return bool(only_row(connection.execute("SELECT EXISTS (SELECT FROM images)"))[0])
 
 
-def program(name: str) -> str:
+def client_program(name: str) -> str:
     """Where one of PostgreSQL's client programs lies: ours, else the system's. Raises `WrongUsage`."""
     directory = client_programs()
     path = str(directory / name) if directory else shutil.which(name)
