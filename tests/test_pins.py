@@ -1,7 +1,8 @@
 """The pinned libraries are installed without resolving: what each needs must be among them."""
 
 import re
-from importlib.metadata import PackageNotFoundError, requires
+import tomllib
+from importlib.metadata import PackageNotFoundError, requires, version
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -16,6 +17,14 @@ def test_what_a_pinned_library_needs_is_pinned() -> None:
     text = (REPOSITORY / "scripts" / "constraints.txt").read_text()
     pinned = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
     assert _needed(pinned) - pinned == _REPLACED
+
+
+def test_the_embedded_server_is_of_the_major_version_that_opens_the_libraries_there_are() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    wanted = next(each for each in map(Requirement, project["dependencies"]) if "postgres" in each.name)
+    major = int(version(wanted.name).split(".")[0])
+    assert wanted.specifier.contains(f"{major}.99")
+    assert not wanted.specifier.contains(f"{major + 1}.0")
 
 
 def _needed(names: set[NormalizedName]) -> set[NormalizedName]:

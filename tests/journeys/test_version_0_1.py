@@ -24,6 +24,7 @@ from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.refine import refine
 from facesets.operations.immich.push_journal import journals
 from facesets.operations.immich.stage_state import Heading, StageRecord
+from facesets.operations.library.backup import restore
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.options.library import ClusterLibraryOptions
@@ -37,8 +38,6 @@ from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.store.postgres.server.tools import restore
 
 pytestmark = pytest.mark.usefixtures("networks_once")
 
@@ -225,10 +224,9 @@ def test_what_was_staged_and_pushed_is_known(before: Path) -> None:
 
 
 def test_a_library_is_restored_and_grows(before: Path, empty_url: str) -> None:
-    restore(empty_url, before / "library.dump", {}, replace=False)
+    restore(empty_url, before / "library.dump", replace=False, dry_run=False)
     database = Database(empty_url)
     try:
-        migrate(database, shipped_migrations())
         given = database.run(lambda c: c.execute("SELECT count(person_id) FROM face_detections").fetchone())
         library = Library(database)
         take_photo(library, before / "photos" / "photo_99.png", person=1, number=99)

@@ -12,6 +12,7 @@ from facesets.settings import Settings
 
 if TYPE_CHECKING:
     from facesets.interfaces import Store
+    from facesets.operations.models.finding import DoctorFinding
     from facesets.store.npz.cache import Cache
     from facesets.store.postgres.connection import Database
     from facesets.store.postgres.server.embedded import EmbeddedServer
@@ -43,10 +44,27 @@ def embedded_server(settings: Settings, notices: Notices) -> "EmbeddedServer":
             f"On Windows a library needs a PostgreSQL server: name one with {Field('database')} or "
             f"DATABASE_URL. Caches ({Command('embed')}) need none."
         )
-    from facesets.store.postgres.server.embedded import EmbeddedServer, default_directory
+    from facesets.store.postgres.server.embedded import EmbeddedServer
 
-    directory = settings.data / "postgres" if settings.data else default_directory()
+    directory = _embedded_directory(settings)
     return EmbeddedServer(directory, say=notices.notice, is_stopping=notices.is_stopping)
+
+
+def _embedded_directory(settings: Settings) -> Path:
+    from facesets.store.postgres.server.embedded import default_directory
+
+    return settings.data / "postgres" if settings.data else default_directory()
+
+
+def database_findings(database: str | None, settings: Settings, notices: Notices) -> "list[DoctorFinding]":
+    """What `doctor` says of the library's database, where there is one; no server is started."""
+    from facesets.operations.library.doctor_database import look_at, look_at_embedded
+
+    if text := named_database(database, settings):
+        return look_at(text)
+    server = embedded_server(settings, notices)
+    directory = _embedded_directory(settings)
+    return look_at_embedded(server, directory, _EMBEDDED_LABEL) if server.is_made else []
 
 
 def named_database(database: str | None, settings: Settings) -> str:

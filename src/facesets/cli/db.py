@@ -94,7 +94,7 @@ def restore(
     from facesets.operations.library.backup import restore as run
 
     with database_url(database, settings.load(), console) as text:
-        summary = run(text, file, os.environ, replace=replace, dry_run=dry_run)
+        summary = run(text, file, replace=replace, dry_run=dry_run)
     console.show(
         summary, [f"{printable(file)} would be restored." if dry_run else f"Restored {printable(file)}."]
     )

@@ -80,20 +80,14 @@ def _tells_that_nothing_is_missing(finding: "DoctorFinding") -> bool:
 
 
 def _library(conf: "Settings", database: str | None) -> "list[DoctorFinding]":
-    """What is to be said of the library, where there is one."""
-    from facesets.assembly.stores import is_library_there
+    """What is to be said of the library and its database, where there is one."""
+    from facesets.assembly.stores import database_findings
     from facesets.operations.models.finding import DoctorFinding
 
     try:
-        if not is_library_there(database, conf, console):
-            return []
-        from facesets.operations.library.stats import norms_finding
-        from facesets.store.postgres.library import Library
-
-        with opened_library(database) as session:
-            return [norms_finding(Library(session))]
+        return database_findings(database, conf, console)
     except FacesetsError as error:
-        return [DoctorFinding(_LIBRARY, "note", f"{error}")]
+        return [DoctorFinding("database", "problem", error.sentence)]
 
 
 def _show_norm_limits(conf: "Settings", database: str | None) -> None:

@@ -64,7 +64,8 @@ def test_the_command_that_measures_faces_is_named_where_some_were_not(
 
 def test_doctor_goes_on_where_the_library_does_not_answer() -> None:
     done = run("doctor", "--database", "postgresql://nobody@127.0.0.1:1/none")
-    assert "--  library: Cannot reach the database none at 127.0.0.1:1." in done.out
+    assert done.status == 1
+    assert "!!  database: Cannot reach the database none at 127.0.0.1:1." in done.out
     assert "ok  cv2" in done.out
 
 

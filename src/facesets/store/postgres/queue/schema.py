@@ -86,11 +86,26 @@ def install(database: Database, of: Shipped | None = None) -> int:
     return done
 
 
-def may_be_made(database: Database) -> bool:
+def install_within(connection: Connection, label: str) -> None:
+    """As `install`, as a part of the transaction that is going on, where the optional part is installed.
+
+    Without it, or without the right to make the schema, nothing is done.
+    """
+    if not (is_installed() and may_be_made(connection)):
+        return
+    program = shipped()
+    _make(connection, program)
+    for name, sql in (*program.steps, *program.ours):
+        _apply(connection, name, sql)
+    _refuse_later(connection, program, label)
+
+
+def may_be_made(connection: Connection) -> bool:
     """Whether its schema is there, or this user may make one in the database."""
-    statement = """SELECT to_regnamespace('queue') IS NOT NULL
+    row = connection.execute(
+        """SELECT to_regnamespace('queue') IS NOT NULL
             OR has_database_privilege(current_database(), 'CREATE')"""
-    row = database.run(lambda connection: connection.execute(statement).fetchone())
+    ).fetchone()
     return bool(row and row[0])
 
 

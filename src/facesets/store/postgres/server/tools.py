@@ -1,20 +1,20 @@
-"""PostgreSQL's client programs on a library: psql, backup, restore."""
+"""PostgreSQL's client programs on a library: psql, and pg_dump for a backup; the way back is `restoring`."""
 
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
-from typing import IO, cast
+from tempfile import TemporaryDirectory
 
 from psycopg import conninfo
 
-from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, Sentence, WrongUsage
+from facesets.errors import CannotWrite, FacesetsError, Field, Sentence, WrongUsage
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
 from facesets.store.postgres.connection import Connection, Database, check_conninfo, only_row
+from facesets.store.postgres.migrate import applied_names
 from facesets.store.postgres.server.package import client_programs
 
 _MASK = "*" * 4
@@ -55,19 +55,13 @@ def masked(text: str) -> str:
 def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run psql on the terminal; returns its exit status."""
     with _without_secrets(text, environment) as (named, variables):
-        command = [_program("psql"), "-d", named, *arguments]
+        command = [client_program("psql"), "-d", named, *arguments]
         return subprocess.run(command, env=variables, check=False).returncode  # noqa: S603
 
 
 _DUMP = b"PGDMP"
-_OURS = re.compile(rb"^\d+; .* TABLE \S+ schema_migrations ", re.MULTILINE)
-_DAMAGED = re.compile(rb"pg_restore: error: (?!unsupported|could not (?:open|write))")
 _OWNER_ONLY = 0o600
 _NAME_ANOTHER = Sentence(f"Name the right one with {Field('database')}, DATABASE_URL or FACESETS_DATA")
-_NO_TIMEOUT = b"SET transaction_timeout = 0;\n"
-_NO_TIMEOUT_IF_KNOWN = (
-    b"SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';\n"
-)
 
 
 def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
@@ -85,7 +79,7 @@ def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
     FacesetsError
         PostgreSQL's pg_dump failed; the sentence holds what it said.
     """
-    command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d"]
+    command = [client_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d"]
     private = partial(Path.chmod, mode=_OWNER_ONLY)
     with (
         FileLock(path.with_name(path.name + ".lock"), what=f"the backup {printable(path)}"),
@@ -97,7 +91,7 @@ def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
                 [*command, named], stdout=file, stderr=subprocess.PIPE, env=variables, check=False
             )
             if done.returncode:
-                said = _first_error(done.stderr)
+                said = first_error(done.stderr)
                 if "No space left" in said:
                     raise CannotWrite(f"No space left to write {printable(path)}.")
                 raise FacesetsError(f"The backup failed: pg_dump says “{said}”.")
@@ -120,7 +114,7 @@ def require_free(path: Path, *, replace: bool) -> None:
         )
     if not path.exists():
         return
-    if not path.is_file() or _beginning(path) != _DUMP:
+    if not path.is_file() or not is_backup(path):
         raise CannotWrite(f"{printable(path)} is no backup, and is not overwritten. Choose another name.")
     if not replace:
         raise WrongUsage(
@@ -151,95 +145,25 @@ def database_bytes(connection: Connection) -> int:
     return int(only_row(connection.execute("SELECT pg_database_size(current_database())"))[0])
 
 
-def _beginning(path: Path) -> bytes:
+def is_backup(path: Path) -> bool:
+    """Whether a file begins as backups do."""
     with path.open("rb") as file:
-        return file.read(len(_DUMP))
-
-
-def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: bool) -> None:
-    """Fill a database from a backup, in one transaction; the server may be older than the one backed up.
-
-    The extension `vector` stays if it is there: it may be somebody else's, who alone may touch it.
-
-    Raises
-    ------
-    DamagedFile
-        The file is not whole, and nothing was changed.
-    FacesetsError
-        PostgreSQL's pg_restore or psql failed, and nothing was changed.
-    """
-    script = [_program("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-"]
-    script += ["--clean", "--if-exists"] if replace else []
-    run = [_program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-d"]
-    with (
-        _without_secrets(text, environment) as (named, variables),
-        TemporaryFile() as said,
-        subprocess.Popen([*script, str(path)], stdout=subprocess.PIPE, stderr=said) as source,  # noqa: S603
-        subprocess.Popen(  # noqa: S603
-            [*run, named],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-            env=variables,
-        ) as target,
-    ):
-        statements, into = cast("IO[bytes]", source.stdout), cast("IO[bytes]", target.stdin)
-        with suppress(BrokenPipeError), statements, into:
-            # Not psql's own single transaction: that would commit also what a killed pg_restore left off.
-            into.write(b"BEGIN;\n")
-            _copy_script(statements, into)
-            if source.wait() == 0:
-                into.write(b"COMMIT;\n")
-        if source.wait() or target.wait():
-            said.seek(0)
-            raise _not_restored(said.read(), path)
-
-
-def _copy_script(source: IO[bytes], target: IO[bytes]) -> None:
-    """Pass a script of pg_restore on, without what servers before 17 do not know, and what is not ours."""
-    for line in source:
-        if not line.startswith(b"DROP EXTENSION"):
-            target.write(_NO_TIMEOUT_IF_KNOWN if line == _NO_TIMEOUT else line)
-        if line.startswith(b"CREATE "):
-            break
-    shutil.copyfileobj(source, target)
-
-
-def require_backup(path: Path) -> None:
-    """Check that a file is the backup of a library, as far as its table of contents goes.
-
-    Raises
-    ------
-    WrongUsage
-        There is no such file.
-    DamagedFile
-        It is no backup, not whole, or one of something else.
-    FacesetsError
-        PostgreSQL's pg_restore cannot read it.
-    """
-    if not path.is_file():
-        raise WrongUsage(f"There is no file {printable(path)}.")
-    if _beginning(path) != _DUMP:
-        raise DamagedFile(f"{printable(path)} is no backup made by {Command('db backup')}.")
-    command = [_program("pg_restore"), "--list", str(path)]
-    listed = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
-    if listed.returncode:
-        raise _not_restored(listed.stderr, path)
-    if not _OURS.search(listed.stdout):
-        raise DamagedFile(f"{printable(path)} holds no library. Choose another backup.")
+        return file.read(len(_DUMP)) == _DUMP
 
 
 def holds_library(connection: Connection) -> bool:
-    """Whether there are tables of ours already."""
-    row = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
-    return bool(row and row[0])
+    """Whether there are tables of ours already. Raises `WrongUsage` for another program's in their place."""
+    applied = applied_names(connection)
+    there = only_row(connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL"))
+    return bool(applied) or bool(there[0])
 
 
 def _holds_images(connection: Connection) -> bool:
     return bool(only_row(connection.execute("SELECT EXISTS (SELECT FROM images)"))[0])
 
 
-def _program(name: str) -> str:
+def client_program(name: str) -> str:
+    """Where one of PostgreSQL's client programs lies: ours, else the system's. Raises `WrongUsage`."""
     directory = client_programs()
     path = str(directory / name) if directory else shutil.which(name)
     if path is None:
@@ -247,18 +171,8 @@ def _program(name: str) -> str:
     return path
 
 
-def _not_restored(said: bytes, path: Path) -> FacesetsError:
-    error = _first_error(said)
-    # What psql says comes first where the database refuses; a file that cannot be read, only pg_restore sees.
-    if _DAMAGED.match(said):
-        return DamagedFile(
-            f"{printable(path)} is incomplete or damaged, and nothing was restored (PostgreSQL says "
-            f"“{error}”). Copy it again from where it was made, or choose another backup."
-        )
-    return FacesetsError(f"Nothing was restored: PostgreSQL says “{error}”.")
-
-
-def _first_error(said: bytes) -> str:
+def first_error(said: bytes) -> str:
+    """The first error of what one of these programs said."""
     text = said.decode("utf-8", "replace")
     errors = re.findall(r"error: *(.+)", text, re.IGNORECASE)
     return printable(errors[0].strip() if errors else text[:200])

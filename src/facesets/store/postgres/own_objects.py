@@ -1,0 +1,135 @@
+"""What of a database is the library's, which may share it with other programs: their objects survive."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.migrate import Migration, applied_names, refuse_later
+from facesets.store.postgres.queue.schema import is_made
+
+_RELATIONS = ("TABLE", "VIEW", "SEQUENCE")
+
+
+def names_of(migrations: Iterable[Migration]) -> tuple[list[str], list[str]]:
+    """Names of the tables, views and sequences that these make, and of the functions."""
+    relations, functions = ["schema_migrations"], []
+    for migration in migrations:
+        relations += migration.made(*_RELATIONS)
+        functions += migration.made("FUNCTION")
+    return relations, functions
+
+
+def drop_library(connection: Connection, migrations: list[Migration], label: str) -> None:
+    """Drop what the migrations made that were applied here, and the queue; nothing that belongs to others.
+
+    What is ours is known by its name: a name of a later migration may be another program's. Nothing cascades,
+    so that the server refuses where an object of others depends on ours.
+
+    Raises
+    ------
+    WrongUsage
+        A later program made the library, or the tables are another program's.
+    """
+    applied = applied_names(connection)
+    refuse_later(applied, migrations, label)
+    relations, functions = names_of(m for m in migrations if m.number in applied)
+    named = {"relations": relations, "functions": functions, "queue": is_made(connection)}
+    for (statement,) in connection.execute(_DROPS, named).fetchall():
+        # Names are quoted by the server.
+        connection.execute(statement.encode())
+
+
+# Triggers first: functions of a queue need its tables, whose triggers need its functions.
+_DROPS = """
+    WITH relations AS (
+        SELECT oid, oid::regclass AS name, relkind FROM pg_class
+        WHERE oid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS name)
+            OR (%(queue)s AND relnamespace = to_regnamespace('queue'))
+    ), routines AS (
+        SELECT oid::regprocedure AS name FROM pg_proc
+        WHERE oid IN (SELECT to_regproc(name) FROM unnest(%(functions)s::text[]) AS name)
+            OR (%(queue)s AND pronamespace = to_regnamespace('queue'))
+    ), drops AS (
+        SELECT 1 AS place, format('DROP TRIGGER %%I ON %%s', tgname, r.name) AS statement
+        FROM pg_trigger JOIN relations r ON r.oid = tgrelid WHERE NOT tgisinternal
+        UNION ALL SELECT 2, 'DROP ROUTINE ' || string_agg(name::text, ', ') FROM routines
+        UNION ALL SELECT 3, 'DROP VIEW ' || string_agg(name::text, ', ') FROM relations WHERE relkind = 'v'
+        UNION ALL SELECT 4, 'DROP TABLE ' || string_agg(name::text, ', ') FROM relations
+            WHERE relkind IN ('r', 'p')
+        UNION ALL SELECT 5, 'DROP SEQUENCE IF EXISTS ' || string_agg(name::text, ', ') FROM relations
+            WHERE relkind = 'S'
+        UNION ALL SELECT 6, 'DROP TYPE ' || string_agg(t.oid::regtype::text, ', ')
+            FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+            WHERE %(queue)s AND typnamespace = to_regnamespace('queue')
+                AND (typtype IN ('e', 'd') OR relkind = 'c')
+        UNION ALL SELECT 7, 'DROP SCHEMA queue' WHERE %(queue)s
+    )
+    SELECT statement FROM drops WHERE statement IS NOT NULL ORDER BY place, statement"""
+
+
+def holds_others(connection: Connection) -> bool:
+    """Whether there is an object or a schema in the database besides those of extensions and the server's."""
+    return bool(only_row(connection.execute(_OTHERS))[0])
+
+
+_OTHERS = """
+    WITH schemas AS (
+        SELECT oid, nspname FROM pg_namespace
+        WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'
+    ), objects AS (
+        SELECT 'pg_class'::regclass AS catalog, c.oid
+            FROM pg_class c JOIN schemas s ON s.oid = relnamespace WHERE relkind <> 'i'
+        UNION ALL SELECT 'pg_proc'::regclass, p.oid FROM pg_proc p JOIN schemas s ON s.oid = pronamespace
+        UNION ALL SELECT 'pg_type'::regclass, t.oid
+            FROM pg_type t JOIN schemas s ON s.oid = typnamespace WHERE typtype IN ('e', 'd', 'r')
+        UNION ALL SELECT 'pg_namespace'::regclass, oid FROM schemas WHERE nspname <> 'public'
+    )
+    SELECT EXISTS (SELECT FROM objects o WHERE NOT EXISTS (
+        SELECT FROM pg_depend WHERE classid = o.catalog AND objid = o.oid AND deptype = 'e'))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a database's user may do with the library there.
+
+    Attributes
+    ----------
+    schema : str
+        Where tables would be made; empty where the search path names no schema that is there.
+    forbidden : sequence of str
+        Tables that it may not read, or not change.
+    owners : sequence of str
+        Who has tables that it is no owner of.
+    """
+
+    user: str
+    schema: str
+    may_create: bool
+    is_read_only: bool
+    tables: int
+    forbidden: list[str]
+    owners: list[str]
+
+
+def rights_of(connection: Connection, migrations: list[Migration]) -> Rights:
+    """What the user of this session may do with the tables that the migrations made."""
+    row = only_row(
+        connection.execute(
+            """WITH tables AS (
+                SELECT oid, relowner, relkind FROM pg_class
+                WHERE oid IN (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name) AND relkind <> 'S'
+            )
+            SELECT quote_ident(current_user), coalesce(quote_ident(current_schema()), ''),
+                coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+                current_setting('transaction_read_only')::boolean, count(*),
+                coalesce(array_agg(oid::regclass::text ORDER BY oid) FILTER (WHERE NOT (
+                    has_table_privilege(oid, 'SELECT') AND (relkind = 'v' OR (
+                        has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE')
+                        AND has_table_privilege(oid, 'DELETE'))))), '{}'),
+                coalesce(array_agg(DISTINCT pg_get_userbyid(relowner)::text)
+                    FILTER (WHERE NOT pg_has_role(relowner, 'USAGE')), '{}')
+            FROM tables""",
+            (names_of(migrations)[0],),
+        )
+    )
+    return Rights(*row)

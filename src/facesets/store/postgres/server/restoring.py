@@ -1,0 +1,294 @@
+"""From a backup to a library again, in one transaction: whatever fails leaves all as it was.
+
+pg_restore makes the script, and the session runs it: so what migrates the library afterwards is a part of the
+same transaction, and a backup can give no command to psql.
+"""
+
+import re
+import subprocess
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, cast
+
+import psycopg
+from psycopg import errors
+
+from facesets.errors import AlreadyRunning, Command, DamagedFile, FacesetsError, WrongUsage
+from facesets.files import printable
+from facesets.store.postgres.connection import Connection, only_row, translated
+from facesets.store.postgres.migrate import (
+    Migration,
+    check_database,
+    migrate_within,
+    refuse_later,
+    take_schema_lock,
+)
+from facesets.store.postgres.own_objects import drop_library, holds_others, names_of
+from facesets.store.postgres.queue.schema import SCHEMA, install_within
+from facesets.store.postgres.server.tools import client_program, first_error, is_backup
+
+_MIGRATIONS = "schema_migrations"
+_WAITS_FOR_OTHERS = "30s"
+_COPY_AT_ONCE = 1 << 16
+_DAMAGED = re.compile(rb"pg_restore: error: (?!unsupported|could not (?:open|write))")
+_ENTRY = re.compile(r"\d+; \d+ \d+ ([A-Z ]+) (\S+) (.+) \S*")
+_PART = re.compile(
+    r"^CREATE (?:UNIQUE )?INDEX (?P<index>\S+) ON (?:ONLY )?(?P<indexed>\S+)"
+    r"|^ALTER TABLE (?P<table>\S+) ALTER COLUMN .+ AS IDENTITY \(\r?\n +SEQUENCE NAME (?P<sequence>\S+)",
+    re.MULTILINE,
+)
+_COPY = re.compile(rb"COPY .+ FROM stdin;\r?\n")
+_EXTENSION = re.compile(rb"CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA (\S+);")
+_COLUMN_OPTIONS = re.compile(rb"(ALTER TABLE (?:ONLY )?.+ ALTER COLUMN .+ SET \()(.+)(\);\r?\n)")
+# For psql, and what servers before 17 do not know.
+_NOT_FOR_ALL = (b"\\restrict ", b"\\unrestrict ", b"SET transaction_timeout = ")
+
+
+def require_backup(path: Path, migrations: list[Migration]) -> None:
+    """Check that a file is the backup of a library which this program can bring up to date.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such file, or a later program made it.
+    DamagedFile
+        It is no backup, not whole, or one of something else.
+    FacesetsError
+        PostgreSQL's pg_restore cannot read it.
+    """
+    if not path.is_file():
+        raise WrongUsage(f"There is no file {printable(path)}.")
+    if not is_backup(path):
+        raise DamagedFile(f"{printable(path)} is no backup made by {Command('db backup')}.")
+    if not any((kind, name) == ("TABLE", _MIGRATIONS) for kind, _, name, _ in _entries(path)):
+        raise DamagedFile(f"{printable(path)} holds no library. Choose another backup.")
+    rows = _said(path, "--data-only", f"--table={_MIGRATIONS}", "--file=-").splitlines()
+    applied = {int(row[0]): row[1] for line in rows if (row := line.split("\t"))[0].isdecimal()}
+    refuse_later(applied, migrations, printable(path))
+
+
+def restore(
+    connection: Connection, path: Path, migrations: list[Migration], label: str, *, replace: bool
+) -> None:
+    """Fill a database from a backup, and bring that up to date; the server may be older than the backup's.
+
+    What others have in the database is left alone, the extension `vector` included. Where there is any of
+    that, only what is the library's is taken from the backup.
+
+    Raises
+    ------
+    WrongUsage
+        An object of others depends on the library's, the schema or the queue is a later program's, or the
+        extension `vector` is missing or in another schema than the backup's.
+    AlreadyRunning
+        Others work on the library.
+    DamagedFile
+        The file is not whole.
+    CannotWrite, Unreachable, FacesetsError
+        PostgreSQL refused.
+    """
+    with _refusals(label), connection.transaction():
+        connection.execute("SELECT set_config('lock_timeout', %s, true)", (_WAITS_FOR_OTHERS,))
+        take_schema_lock(connection)
+        _require_idle(connection, label)
+        if replace:
+            drop_library(connection, migrations, label)
+        check_database(connection)
+        only = _list_of_ours(path, migrations) if holds_others(connection) else None
+        _load(connection, path, only)
+        # As the session was before the script set it for itself.
+        connection.execute("RESET ALL")
+        migrate_within(connection, migrations)
+        # Servers before 17 use no value in the transaction that adds it to an enum: then `migrate` does it.
+        with suppress(errors.UnsafeNewEnumValueUsage), connection.transaction():
+            install_within(connection, label)
+
+
+@contextmanager
+def _refusals(label: str) -> Iterator[None]:
+    """What the server's errors mean here."""
+    try:
+        yield
+    except errors.LockNotAvailable as error:
+        raise _in_use(label) from error
+    except errors.DependentObjectsStillExist as error:
+        why = (error.diag.message_detail or str(error)).splitlines()[0].rstrip(".")
+        raise WrongUsage(
+            f"Nothing was restored, because in {label} {printable(why)}. Drop that first, and make it again "
+            "afterwards."
+        ) from error
+    except (psycopg.OperationalError, errors.InsufficientPrivilege) as error:
+        raise translated(error, label) from error
+    except psycopg.Error as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FacesetsError(f"Nothing was restored: PostgreSQL says “{printable(said)}”.") from error
+
+
+def _require_idle(connection: Connection, label: str) -> None:
+    """Refuse while a command works on the library: it would write what it read of the old one to the new."""
+    working = connection.execute(
+        """SELECT EXISTS (SELECT FROM pg_locks
+            WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
+    )
+    if only_row(working)[0]:
+        raise _in_use(label)
+
+
+def _in_use(label: str) -> AlreadyRunning:
+    return AlreadyRunning(
+        f"Another program is working on {label}, and nothing was changed. End it or wait for it to end, then "
+        "try again."
+    )
+
+
+def _load(connection: Connection, path: Path, only: Iterable[str] | None) -> None:
+    """Run the script of a backup: all of it, or only these lines of its table of contents."""
+    command = [client_program("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-"]
+    with TemporaryDirectory() as folder, TemporaryFile() as said:
+        if only is not None:
+            contents = Path(folder) / "contents"
+            contents.write_text("\n".join(only) + "\n", "utf-8")
+            command.append(f"--use-list={contents}")
+        with subprocess.Popen([*command, str(path)], stdout=subprocess.PIPE, stderr=said) as source:  # noqa: S603
+            try:
+                _run_script(connection, cast("IO[bytes]", source.stdout))
+                is_whole = source.wait() == 0
+            except _CutOff:
+                is_whole = False
+        if not is_whole:
+            said.seek(0)
+            raise _unreadable(said.read(), path)
+
+
+def _run_script(connection: Connection, script: IO[bytes]) -> None:
+    """Run a script of pg_restore. Raises `_CutOff`."""
+    # The server may be one that ends long transactions.
+    connection.execute(
+        "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
+    )
+    statements: list[bytes] = []
+    for line in script:
+        if _COPY.fullmatch(line):
+            connection.execute(b"".join(statements))
+            statements.clear()
+            _copy(connection, line, script)
+        else:
+            statements.append(_understood(connection, line))
+    connection.execute(b"".join(statements))
+
+
+def _understood(connection: Connection, line: bytes) -> bytes:
+    """A line without what not every server knows, and without the extension, which is there already.
+
+    Servers with the security updates of November 2026 keep a number of their own with every column,
+    `pg_attver`, which a pg_dump from before them puts into a backup as if it were an option.
+    """
+    if line.startswith(_NOT_FOR_ALL):
+        return b""
+    if extension := _EXTENSION.match(line):
+        _require_extension_in(connection, extension[1].decode())
+        return b""
+    if column := _COLUMN_OPTIONS.fullmatch(line):
+        known = [option for option in column[2].split(b", ") if option.startswith(b"n_distinct")]
+        return column[1] + b", ".join(known) + column[3] if known else b""
+    return line
+
+
+def _require_extension_in(connection: Connection, schema: str) -> None:
+    found = connection.execute(
+        "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace"
+        " WHERE extname = 'vector'"
+    ).fetchone()
+    if found is None or found[0] == schema:
+        return
+    raise WrongUsage(
+        f"The backup expects the extension vector in the schema {printable(schema)}, and the database has it "
+        f"in {printable(found[0])}. Have its owner run `ALTER EXTENSION vector SET SCHEMA "
+        f"{printable(schema)};`, then try again."
+    )
+
+
+class _CutOff(Exception):
+    """The script ends within rows."""
+
+
+def _copy(connection: Connection, statement: bytes, script: IO[bytes]) -> None:
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for block in _blocks(script):
+            copy.write(block)
+
+
+def _blocks(script: IO[bytes]) -> Iterator[bytes]:
+    """Rows up to the line that ends them. Raises `_CutOff`."""
+    lines: list[bytes] = []
+    size = 0
+    for line in script:
+        if line.rstrip(b"\r\n") == b"\\.":
+            yield b"".join(lines)
+            return
+        lines.append(line)
+        size += len(line)
+        if size >= _COPY_AT_ONCE:
+            yield b"".join(lines)
+            lines.clear()
+            size = 0
+    raise _CutOff
+
+
+def _list_of_ours(path: Path, migrations: list[Migration]) -> list[str]:
+    """The lines of a backup's table of contents that are about the library and its queue."""
+    entries = list(_entries(path))
+    home = next(schema for kind, schema, name, _ in entries if (kind, name) == ("TABLE", _MIGRATIONS))
+    has_queue = any(entry[:3] == ("TABLE", SCHEMA, "applied") for entry in entries)
+    relations, functions = names_of(migrations)
+    tables = {f"{home}.{name}" for name in relations}
+    names = {*relations, *functions, *_parts(_said(path, "--schema-only", "--file=-"), tables)}
+
+    def is_ours(kind: str, schema: str, name: str) -> bool:
+        if schema == "-":
+            return (kind, name) == ("EXTENSION", "vector") or (
+                has_queue and (kind, name) == ("SCHEMA", SCHEMA)
+            )
+        return (schema == home and name in names) or (has_queue and schema == SCHEMA)
+
+    return [line for kind, schema, name, line in entries if is_ours(kind, schema, name)]
+
+
+def _parts(script: str, tables: Container[str]) -> Iterator[str]:
+    """Names of the indexes and sequences of some tables, of which the table of contents does not tell."""
+    for part in _PART.finditer(script):
+        if (part["indexed"] or part["table"]) in tables:
+            yield part["index"] or part["sequence"].rpartition(".")[2]
+
+
+def _entries(path: Path) -> Iterator[tuple[str, str, str, str]]:
+    """Kind, schema and name of what is in a backup, each with its line; a table's parts go by its name."""
+    for line in _said(path, "--list").splitlines():
+        if entry := _ENTRY.fullmatch(line):
+            yield entry[1], entry[2], re.split(r"[ (]", entry[3])[0], line
+
+
+def _said(path: Path, *options: str) -> str:
+    command = [client_program("pg_restore"), *options, str(path)]
+    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise _unreadable(done.stderr, path)
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _unreadable(said: bytes, path: Path) -> FacesetsError:
+    error = first_error(said)
+    if "unsupported version" in error:
+        return WrongUsage(
+            f"{printable(path)} was written by a later pg_dump than the pg_restore of this machine can read. "
+            "Install PostgreSQL's client programs of that version, or dump with those of this machine."
+        )
+    if _DAMAGED.match(said) or not said:
+        return DamagedFile(
+            f"{printable(path)} is incomplete or damaged, and nothing was restored (PostgreSQL says "
+            f"“{error}”). Copy it again from where it was made, or choose another backup."
+        )
+    return FacesetsError(f"Nothing was restored: PostgreSQL says “{error}”.")

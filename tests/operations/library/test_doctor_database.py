@@ -1,0 +1,142 @@
+"""`doctor` looks at the library's database, starts no server, and tells with each fault what to do."""
+
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import conninfo
+from tests.fixtures.program import run
+
+from facesets.operations.library.doctor_database import look_at
+from facesets.operations.library.migrate import migrate
+from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.migrate import migrate as migrate_schema
+from facesets.store.postgres.migrate import shipped_migrations
+
+Levels = dict[str, str]
+
+
+def levels(url: str) -> Levels:
+    return {finding.subject: finding.level for finding in look_at(url)}
+
+
+def state(url: str, subject: str) -> str:
+    return next(finding.state for finding in look_at(url) if finding.subject == subject)
+
+
+def execute(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def told(sentence: str) -> str:
+    """The statement in a sentence."""
+    return str(re.findall("`(.+;)`", sentence)[0])
+
+
+def as_nobody(url: str) -> str:
+    """The same database for a role that every server has, and that owns nothing."""
+    return conninfo.make_conninfo(url, options="-c role=pg_monitor")
+
+
+def test_a_library_in_order_says_what_it_is_and_what_is_needed_at_least(library_url: str) -> None:
+    with opened(Database(library_url)) as database:
+        migrate(database)
+    assert set(levels(library_url).values()) == {"ok"}
+    found = {finding.subject: finding.state for finding in look_at(library_url)}
+    assert re.match(r"PostgreSQL \d+\.\d+ \(15 or later is needed\), the database \w+ at ", found["database"])
+    assert re.match(r"pgvector 0\.\d+\.\d+ \(0.7 or later is needed\)", found["extension vector"])
+    assert (found["schema"], found["job queue"]) == (
+        f"up to date ({len(shipped_migrations())} steps)",
+        "up to date",
+    )
+    assert "may use and migrate" in found["rights"]
+
+
+def test_rights_that_lack_are_those_that_the_sentence_gives(library_url: str) -> None:
+    nobody = as_nobody(library_url)
+    execute(library_url, "GRANT SELECT ON schema_migrations TO pg_monitor")
+    assert levels(nobody)["rights"] == "problem"
+    execute(library_url, told(state(nobody, "rights")))
+    assert levels(nobody)["rights"] == "note"
+    execute(library_url, told(state(nobody, "rights")))
+    assert "not migrate it: its tables belong to" in state(nobody, "rights")
+    read_only = conninfo.make_conninfo(library_url, options="-c default_transaction_read_only=on")
+    assert state(read_only, "rights").endswith("is read-only. Name the primary server.")
+
+
+def test_an_empty_database_says_who_makes_what_is_missing(empty_url: str) -> None:
+    nobody = as_nobody(empty_url)
+    assert levels(empty_url) == {
+        "database": "ok",
+        "extension vector": "problem",
+        "schema": "problem",
+        "rights": "ok",
+    }
+    assert "Run `migrate`, which makes it." in state(empty_url, "extension vector")
+    execute(empty_url, told(state(nobody, "extension vector")))
+    assert levels(nobody)["extension vector"] == "ok"
+    assert levels(nobody)["rights"] == "problem"
+    execute(empty_url, told(state(nobody, "rights")))
+    assert levels(nobody)["rights"] == "ok"
+
+
+def test_an_extension_that_the_search_path_does_not_find_is_named(empty_url: str) -> None:
+    execute(empty_url, "CREATE SCHEMA tools")
+    execute(empty_url, "CREATE EXTENSION vector SCHEMA tools")
+    for said in (state(empty_url, "extension vector"), run("migrate", "--database", empty_url).err):
+        assert "in the schema tools, which is not in this user's search path" in said
+    execute(empty_url, told(state(empty_url, "extension vector")))
+    assert levels(empty_url)["extension vector"] == "ok"
+
+
+def test_a_schema_of_before_and_one_of_later_are_told_apart(empty_url: str) -> None:
+    with opened(Database(empty_url)) as database:
+        migrate_schema(database, shipped_migrations()[:16])
+    assert "steps are to be done. Run `migrate`." in state(empty_url, "schema")
+    with opened(Database(empty_url)) as database:
+        migrate_schema(database, shipped_migrations())
+    execute(
+        empty_url, "INSERT INTO schema_migrations (number, name, checksum) VALUES (9999, '9999_later', '')"
+    )
+    assert "made by a later facesets (migration 9999_later). Upgrade facesets." in state(empty_url, "schema")
+
+
+@pytest.mark.parametrize("way", ["flag", "variable", "file"])
+def test_a_database_that_does_not_answer_is_a_fault_whichever_way_it_is_named(
+    tmp_path: Path, way: str
+) -> None:
+    url = "postgresql://anna:secret@127.0.0.1:1/photos"
+    (tmp_path / "facesets.toml").write_text(f'database = "{url}"\n' if way == "file" else "")
+    flags = ["--database", url] if way == "flag" else []
+    done = run("doctor", *flags, cwd=tmp_path, env={"DATABASE_URL": url} if way == "variable" else None)
+    assert done.status == 1
+    assert "!!  database: Cannot reach the database photos at 127.0.0.1:1." in done.out
+    assert "secret" not in done.out + done.err
+
+
+@pytest.mark.slow
+def test_the_embedded_server_is_looked_at_and_not_started(data_home: dict[str, str]) -> None:
+    place = Path(data_home["FACESETS_DATA"]) / "postgres"
+    assert "database" not in run("doctor", env=data_home).out
+    assert not place.exists()
+    assert run("migrate", env=data_home).status == 0
+    assert run("db", "url", env=data_home).status == 0
+    running = run("doctor", env=data_home).out
+    assert f"the embedded server in {place}, running" in running
+    assert "ok  schema: up to date" in running
+    assert run("db", "stop", env=data_home).status == 0
+    assert (
+        f"the embedded server in {place}; it is not running, and commands start it"
+        in run("doctor", env=data_home).out
+    )
+    assert "was not running" in run("db", "stop", env=data_home).out
+    (place / "data" / "PG_VERSION").write_text("17\n")
+    other = run("doctor", env=data_home)
+    assert (
+        other.status,
+        "!!  database: The library in" in other.out,
+        "made by PostgreSQL 17" in other.out,
+    ) == (1, True, True)
+    (place / "data" / "PG_VERSION").write_text("18\n")
