@@ -365,7 +365,7 @@ def test_a_setup_that_was_killed_is_begun_again(fresh: Path) -> None:
 
 def test_only_its_account_reaches_the_data(fresh: Path) -> None:
     with EmbeddedServer(fresh, durable=False) as server:
-        for directory in (fresh / "data", server.socket_directory):
+        for directory in (fresh / "data", server.endpoint.directory):
             assert directory.stat().st_mode & 0o077 == 0
 
 
@@ -546,4 +546,4 @@ def test_a_path_too_long_for_a_socket_is_no_obstacle(fresh: Path) -> None:
         psycopg.connect(server.conninfo).close()
     EmbeddedServer(deep).stop()
     wait_until_unused(deep)
-    shutil.rmtree(server.socket_directory)
+    shutil.rmtree(server.endpoint.directory)

@@ -15,7 +15,7 @@ from psycopg import conninfo
 from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, Sentence, WrongUsage
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
 from facesets.store.postgres.connection import Connection, Database, check_conninfo, only_row
-from facesets.store.postgres.server.package import client_programs
+from facesets.store.postgres.server.package import client_programs, program
 
 _MASK = "*" * 4
 _SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
@@ -199,7 +199,8 @@ def _copy_script(source: IO[bytes], target: IO[bytes]) -> None:
     """Pass a script of pg_restore on, without what servers before 17 do not know, and what is not ours."""
     for line in source:
         if not line.startswith(b"DROP EXTENSION"):
-            target.write(_NO_TIMEOUT_IF_KNOWN if line == _NO_TIMEOUT else line)
+            # On Windows lines end otherwise, and psql takes both.
+            target.write(_NO_TIMEOUT_IF_KNOWN if line.rstrip() == _NO_TIMEOUT.rstrip() else line)
         if line.startswith(b"CREATE "):
             break
     shutil.copyfileobj(source, target)
@@ -241,7 +242,7 @@ def _holds_images(connection: Connection) -> bool:
 
 def _program(name: str) -> str:
     directory = client_programs()
-    path = str(directory / name) if directory else shutil.which(name)
+    path = str(program(directory, name)) if directory else shutil.which(name)
     if path is None:
         raise WrongUsage(f"There is no {name} on this machine. Install PostgreSQL's client programs.")
     return path
