@@ -195,8 +195,9 @@ class LoopbackEndpoint:
         """PostgreSQL does that itself, for it knows who is alive."""
 
     def leave_to_others(self) -> None:
-        """Let the next start choose another port."""
-        self._port_file.unlink(missing_ok=True)
+        """Let the next start choose another port, if somebody else has this one."""
+        if not _is_free(self._port()):
+            self._port_file.unlink(missing_ok=True)
 
     def refusal(self, error: psycopg.OperationalError) -> FacesetsError:
         """That the password is wrong, and how to get another."""

