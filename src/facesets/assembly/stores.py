@@ -1,13 +1,12 @@
 """From a file name, a connection string, or none, to a cache or library that can be worked on."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
-from facesets.errors import Command, Field, WrongUsage
+from facesets.errors import Command, WrongUsage
 from facesets.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,18 +31,7 @@ def open_cache(path: Path) -> "Cache":
 
 
 def embedded_server(settings: Settings, notices: Notices) -> "EmbeddedServer":
-    """The user's own server; nothing is started yet.
-
-    Raises
-    ------
-    WrongUsage
-        There is none for this system.
-    """
-    if os.name == "nt":  # pragma: no cover
-        raise WrongUsage(
-            f"On Windows a library needs a PostgreSQL server: name one with {Field('database')} or "
-            f"DATABASE_URL. Caches ({Command('embed')}) need none."
-        )
+    """The user's own server; nothing is started yet."""
     from facesets.store.postgres.server.embedded import EmbeddedServer
 
     directory = _embedded_directory(settings)

@@ -1,6 +1,7 @@
 """The data of a new embedded server, and the settings that it keeps for life."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from facesets.store.postgres.server.programs import Programs, make_private, placing
@@ -23,8 +24,8 @@ _SETTINGS = {
 }
 
 
-def make_data(data: Path, programs: Programs, *, durable: bool) -> None:
-    """Make the data aside and give it its name when it is whole.
+def make_data(data: Path, programs: Programs, authentication: Sequence[str], *, durable: bool) -> None:
+    """Make the data aside and give it its name when it is whole; `authentication` says whom it lets in.
 
     Raises
     ------
@@ -38,6 +39,6 @@ def make_data(data: Path, programs: Programs, *, durable: bool) -> None:
     make_private(fresh, programs.account)
     durability = [] if durable else ["--no-sync", "-c", "fsync=off", "-c", "full_page_writes=off"]
     settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    programs.run("initdb", ["-D", fresh, "-U", USER, "-A", "trust", *_INITDB, *durability, *settings])
+    programs.run("initdb", ["-D", fresh, "-U", USER, *authentication, *_INITDB, *durability, *settings])
     with placing(data):
         fresh.replace(data)

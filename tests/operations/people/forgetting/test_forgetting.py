@@ -550,7 +550,7 @@ def test_tables_that_the_user_of_the_server_may_not_rewrite_are_reported(databas
 
 
 def _files_with(server: OwnServer, wanted: Sequence[bytes]) -> list[str]:
-    files = [path for path in server.socket_directory.parent.rglob("*") if path.is_file()]
+    files = [path for path in server.endpoint.directory.parent.rglob("*") if path.is_file()]
     held = {str(path): path.read_bytes() for path in files}
     return [path for path, content in held.items() if any(each in content for each in wanted)]
 

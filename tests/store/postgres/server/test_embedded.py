@@ -15,8 +15,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.fixtures.embedded_server import (
+    USERS,
+    answers,
+    copy_data,
+    end,
+    holder,
+    place,
+    server_pid,
+)
 from tests.fixtures.forked import Forked
-from tests.fixtures.postgres import open_directory, wait_until_unused
+from tests.fixtures.postgres import wait_until_unused
 from tests.fixtures.program import environment
 from tests.fixtures.waiting import PATIENCE_S, wait_for
 
@@ -36,9 +45,6 @@ with EmbeddedServer(Path(sys.argv[1]), durable=False):
     print("up", flush=True)
     signal.pause()
 """
-
-HOLDERS: "list[Forked | subprocess.Popen[str]]" = []
-"""Those that a test began, and maybe did not come to end."""
 
 NAMELESS = 54321
 
@@ -88,39 +94,6 @@ def base(made: Path) -> Iterator[Path]:
         yield directory
 
 
-def copy_data(made: Path, directory: Path) -> None:
-    directory.mkdir(mode=0o755, exist_ok=True)
-    subprocess.run(["cp", "-a", made / "data", directory / "data"], check=True)
-
-
-def place() -> Iterator[Path]:
-    directory = open_directory(in_memory=True)
-    yield directory
-    while HOLDERS:
-        end(HOLDERS.pop())
-    EmbeddedServer(directory).stop()
-    wait_until_unused(directory)
-    shutil.rmtree(directory)
-
-
-def holder(base: Path) -> Forked:
-    """A process that uses the server until it is killed or asked to end, once it is up."""
-
-    def hold() -> int:
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        with EmbeddedServer(base, durable=False):
-            print("up", flush=True)
-            signal.sigwait([signal.SIGTERM])
-        return 0
-
-    with tempfile.TemporaryFile() as out, Path(os.devnull).open("rb") as nothing:
-        process = Forked(hold, (nothing.fileno(), out.fileno(), 2))
-        HOLDERS.append(process)
-        wait_for(lambda: os.pread(out.fileno(), 3, 0) == b"up\n" or process.poll() is not None, every_s=0.01)
-        assert process.poll() is None
-    return process
-
-
 def holder_within(base: Path, within: Sequence[str]) -> "subprocess.Popen[str]":
     """As `holder`, with a command to run it by, and not waited for."""
     process = subprocess.Popen(
@@ -129,34 +102,13 @@ def holder_within(base: Path, within: Sequence[str]) -> "subprocess.Popen[str]":
         text=True,
         env=environment(),
     )
-    HOLDERS.append(process)
+    USERS.append(process)
     return process
 
 
 def wait_until_up(process: "subprocess.Popen[str]") -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
-
-
-def end(process: "Forked | subprocess.Popen[str]") -> None:
-    process.kill()
-    process.wait()
-    if isinstance(process, subprocess.Popen) and process.stdout is not None:
-        process.stdout.close()
-
-
-def answers(base: Path) -> bool:
-    try:
-        psycopg.connect(EmbeddedServer(base).conninfo, connect_timeout=5).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def server_pid(base: Path) -> int:
-    pid = postmaster.alive_pid(base / "data")
-    assert pid is not None
-    return pid
 
 
 def test_it_starts_on_demand_and_stops_after_its_last_user(fresh: Path) -> None:
@@ -365,7 +317,7 @@ def test_a_setup_that_was_killed_is_begun_again(fresh: Path) -> None:
 
 def test_only_its_account_reaches_the_data(fresh: Path) -> None:
     with EmbeddedServer(fresh, durable=False) as server:
-        for directory in (fresh / "data", server.socket_directory):
+        for directory in (fresh / "data", server.endpoint.directory):
             assert directory.stat().st_mode & 0o077 == 0
 
 
@@ -565,4 +517,4 @@ def test_a_path_too_long_for_a_socket_is_no_obstacle(fresh: Path) -> None:
         psycopg.connect(server.conninfo).close()
     EmbeddedServer(deep).stop()
     wait_until_unused(deep)
-    shutil.rmtree(server.socket_directory)
+    shutil.rmtree(server.endpoint.directory)

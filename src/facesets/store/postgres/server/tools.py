@@ -15,7 +15,7 @@ from facesets.errors import CannotWrite, FacesetsError, Field, Sentence, WrongUs
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
 from facesets.store.postgres.connection import Connection, Database, check_conninfo, only_row
 from facesets.store.postgres.migrate import applied_names
-from facesets.store.postgres.server.package import client_programs
+from facesets.store.postgres.server.package import client_programs, program
 
 _MASK = "*" * 4
 _SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
@@ -165,7 +165,7 @@ def _holds_images(connection: Connection) -> bool:
 def client_program(name: str) -> str:
     """Where one of PostgreSQL's client programs lies: ours, else the system's. Raises `WrongUsage`."""
     directory = client_programs()
-    path = str(directory / name) if directory else shutil.which(name)
+    path = str(program(directory, name)) if directory else shutil.which(name)
     if path is None:
         raise WrongUsage(f"There is no {name} on this machine. Install PostgreSQL's client programs.")
     return path
