@@ -209,7 +209,7 @@ def walk(trial: Trial) -> None:
     trial.run("index", "/photos")
     trial.run("cluster")
     second = json.loads(trial.run("stats", "--json"))
-    if not first["assigned"] or any(first[name] != second[name] for name in _COUNTS):
+    if not first["faces"] or any(first[name] != second[name] for name in _COUNTS):
         sys.exit("The second time brought news, or the first time brought none.")
     trial.run("db", "backup", "library.dump", status=2, says="--replace")
     trial.run("db", "backup", "--replace", "library.dump")
@@ -289,7 +289,8 @@ def main() -> None:
             trial.services.close()
         commands += trial.commands
     took = time.monotonic() - began
-    print(f"The image works: {commands} commands as {len(accounts)} accounts in {took:.0f} s, by {how}.")
+    engine = "with Docker" if how == "docker" else "without Docker"
+    print(f"The image works: {commands} commands as {len(accounts)} accounts in {took:.0f} s, {engine}.")
 
 
 if __name__ == "__main__":
