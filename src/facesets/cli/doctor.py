@@ -107,7 +107,8 @@ def _show_norm_limits(conf: "Settings", database: str | None) -> None:
 def _settings(conf: "Settings") -> "DoctorFinding":
     from facesets.operations.models.finding import DoctorFinding
 
-    nowhere = "no facesets.toml in this folder or in ~/.config/facesets (FACESETS_CONFIG names another place)"
+    places = f"this folder or in {printable(conf.config_dir)}"
+    nowhere = f"no facesets.toml in {places} (FACESETS_CONFIG names another place)"
     return DoctorFinding("settings", "ok", printable(conf.file) if conf.file else nowhere)
 
 
