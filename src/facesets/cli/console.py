@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from facesets.cli.progress import BarProgress, PlainProgress, bars, reminding
-from facesets.cli.terminal import HANGUP, handling, read_line
+from facesets.cli.terminal import handling, read_line
 from facesets.cli.wording import worded
 from facesets.errors import CannotWrite
 from facesets.files import printable
-from facesets.stop import Stop
+from facesets.stop import HANGUP, Stop
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -10,6 +10,7 @@ flush nor memory grows with what is there, and files do not depend on who finish
 """
 
 import json
+import os
 import uuid
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from facesets.errors import Command, DamagedFile, Field, NewerFormat, WrongUsage
+from facesets.file_system import patiently
 from facesets.files import atomic_write, printable, sweep_temporaries, writing
 from facesets.json_lines import append_lines, cut_torn_line, json_line, json_object
 from facesets.records import Int64
@@ -124,7 +126,7 @@ class StageRecord:
             sweep_temporaries(path)
         self._fold()
         with writing(self._journal):
-            self._journal.unlink()
+            patiently(os.unlink, self._journal)
 
     def _fold(self) -> None:
         with ExitStack() as stack:

@@ -1,8 +1,10 @@
 """The data of a new embedded server, and the settings that it keeps for life."""
 
+import os
 import shutil
 from pathlib import Path
 
+from facesets.file_system import patiently
 from facesets.store.postgres.server.programs import Programs, make_private, placing
 
 USER = "facesets"
@@ -40,4 +42,4 @@ def make_data(data: Path, programs: Programs, *, durable: bool) -> None:
     settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
     programs.run("initdb", ["-D", fresh, "-U", USER, "-A", "trust", *_INITDB, *durability, *settings])
     with placing(data):
-        fresh.replace(data)
+        patiently(os.replace, fresh, data)
