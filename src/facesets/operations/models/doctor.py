@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -103,7 +104,7 @@ def _directory(directory: Path) -> DoctorFinding:
             subject,
             "problem",
             f"cannot be written to ({error.strerror})",
-            f'sudo chown "$USER" {quoted(printable(existing))}',
+            _how_to_write_to(existing),
         )
     if free < _LEAST_FREE_BYTES:
         return DoctorFinding(
@@ -113,3 +114,9 @@ def _directory(directory: Path) -> DoctorFinding:
             "free some space",
         )
     return DoctorFinding(f"directory {printable(directory)}", "ok", f"writable, {free / 1e9:.0f} GB free")
+
+
+def _how_to_write_to(directory: Path) -> str:
+    if sys.platform == "win32":
+        return "give yourself the right to write there: the folder's Properties, Security"
+    return f'sudo chown "$USER" {quoted(printable(directory))}'
