@@ -32,7 +32,7 @@ from facesets.cli.app import main
 
 def run(*line):
     sys.argv = ["facesets", *line]
-    vars(console.session).update(vars(console.ConsoleSession()))
+    vars(console.session).update(vars(type(console.session)()))
     try:
         main()
     except SystemExit as end:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from facesets.cli import serve
+from facesets.web.serving import bound_socket
 from tests.fixtures.forked import ForkedRun, forked
 from tests.fixtures.program import run
 from tests.fixtures.raw_http import connected
@@ -68,6 +69,14 @@ def test_a_port_in_use_is_said_in_a_sentence(album_url: str) -> None:
     assert done.err.splitlines() == [
         f"facesets: Cannot listen on 127.0.0.1 port {port}: Address already in use. Choose another port."
     ]
+
+
+def test_no_second_program_takes_a_port_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A port that is reused can be taken there from who listens. Another option stands for that of Windows.
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
+    with bound_socket("127.0.0.1", 0) as bound:
+        assert bound.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert not bound.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

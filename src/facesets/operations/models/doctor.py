@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -104,7 +103,7 @@ def _directory(directory: Path) -> DoctorFinding:
             subject,
             "problem",
             f"cannot be written to ({error.strerror})",
-            _how_to_write_to(existing),
+            f'sudo chown "$USER" {quoted(printable(existing))}',
         )
     if free < _LEAST_FREE_BYTES:
         return DoctorFinding(
@@ -114,9 +113,3 @@ def _directory(directory: Path) -> DoctorFinding:
             "free some space",
         )
     return DoctorFinding(f"directory {printable(directory)}", "ok", f"writable, {free / 1e9:.0f} GB free")
-
-
-def _how_to_write_to(directory: Path) -> str:
-    if sys.platform == "win32":
-        return "give yourself the right to write there: the folder's Properties, Security"
-    return f'sudo chown "$USER" {quoted(printable(directory))}'
