@@ -129,14 +129,17 @@ class StageRecord:
             patiently(os.unlink, self._journal)
 
     def _fold(self) -> None:
-        with ExitStack() as stack:
+        # What is read is closed before the state is replaced, which Windows asks for.
+        with (
+            atomic_write(self._state) as state,
+            atomic_write(self._queue) as queue,
+            atomic_write(self._aliases) as aliases,
+            ExitStack() as stack,
+        ):
             sources = [
                 stack.enter_context(path.open("rb")) for path in (self._journal, self._state) if path.exists()
             ]
             latest = _latest(sources, [self._journal, self._state])
-            state = stack.enter_context(atomic_write(self._state))
-            queue = stack.enter_context(atomic_write(self._queue))
-            aliases = stack.enter_context(atomic_write(self._aliases))
             copied = {row["sha1"] for row in _rows(latest, sources, "alias")}
             paths = {
                 row["sha1"]: row["path"]
