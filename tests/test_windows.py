@@ -105,7 +105,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_a_file_that_another_program_has_open_is_replaced_a_moment_later(
     winerror: int, tmp_path: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files.os, "replace", refused(os.replace, 5, winerror))
+    monkeypatch.setattr(os, "replace", refused(os.replace, 5, winerror))
     with atomic_write(tmp_path / "file") as file:
         file.write(b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
@@ -117,7 +117,7 @@ def test_who_keeps_a_file_open_is_asked_to_close_it_after_two_seconds(
     tmp_path: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_bytes(b"old")
-    monkeypatch.setattr(files.os, "replace", refused(os.replace, 99, 32))
+    monkeypatch.setattr(os, "replace", refused(os.replace, 99, 32))
     with (
         pytest.raises(CannotWrite, match=r"open in another program\. Close it"),
         atomic_write(tmp_path / "file"),

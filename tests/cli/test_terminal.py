@@ -65,7 +65,7 @@ def test_what_is_typed_ahead_waits_for_its_question(keyboard: int) -> None:
 def test_keys_are_read_from_the_console_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     pressed = list("ö\xe0H\x03")
     console = SimpleNamespace(getwch=lambda: pressed.pop(0), kbhit=lambda: bool(pressed))
-    monkeypatch.setitem(sys.modules, "msvcrt", console)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "msvcrt", console)
     monkeypatch.setattr(sys, "platform", "win32")
     assert is_typing_on()
     assert [read_key(), read_key()] == ["ö", "\x1b"]
