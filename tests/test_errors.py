@@ -155,3 +155,4 @@ def test_on_windows_paths_are_quoted_as_its_programs_read_them(monkeypatch: pyte
         '"a&b"',
     ]
     assert list2cmdline([r"a\"b c"]) == quoted(r"a\"b c")
+    assert [quoted(word) for word in ("a,b", "@a", "a$b", "")] == ['"a,b"', '"@a"', "'a$b'", '""']

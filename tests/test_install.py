@@ -1,6 +1,7 @@
-"""`scripts/install` as far as it goes without an index: what it says to who runs it first."""
+"""`scripts/install` as far as it goes without an index, and its twin for PowerShell as far as it is read."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -27,3 +28,29 @@ def test_installing_ends_with_what_to_do_next_and_says_nothing_the_second_time(t
 
     assert install().splitlines()[-1] == f"Installed. Next: source {bin_}/activate; facesets run PHOTOS"
     assert install() == ""
+
+
+def test_the_script_of_windows_takes_the_same_options_pins_and_marks() -> None:
+    script, of_windows = ((REPOSITORY / "scripts" / name).read_text() for name in ("install", "install.ps1"))
+
+    def named(pattern: str, text: str) -> set[str]:
+        return set(re.findall(pattern, text))
+
+    options = named(r"(?m)^ +--(\w+)\)", script)
+    assert {option.capitalize() for option in options} == named(r"\[switch\]\$(\w+)", of_windows)
+    assert named(r"cpu \| (\w+) \| (\w+)\)", script) == named(r"'cpu', '(\w+)', '(\w+)'", of_windows)
+    for pattern in (
+        r"constraints-\w+\.txt",
+        r"onnxruntime[\w-]*",
+        r"opencv-[\w-]+",
+        r"installed-\w+",
+        r"--no-deps",
+        r"Python 3\.\d+ or later",
+        r"3, \d+",
+    ):
+        assert named(pattern, script) == named(pattern, of_windows)
+
+
+def test_the_script_of_windows_is_read_alike_by_every_powershell() -> None:
+    # The one that comes with Windows takes a script without a mark for one in the encoding of the system.
+    assert (REPOSITORY / "scripts" / "install.ps1").read_bytes().isascii()

@@ -4,6 +4,7 @@ import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires, version
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -13,10 +14,17 @@ from tests.fixtures.program import REPOSITORY
 _REPLACED = {canonicalize_name("opencv-python")}
 
 
-def test_what_a_pinned_library_needs_is_pinned() -> None:
+@pytest.mark.parametrize(
+    "system",
+    [
+        pytest.param({}, id="here"),
+        pytest.param({"os_name": "nt", "platform_system": "Windows", "sys_platform": "win32"}, id="Windows"),
+    ],
+)
+def test_what_a_pinned_library_needs_is_pinned(system: dict[str, str]) -> None:
     text = (REPOSITORY / "scripts" / "constraints.txt").read_text()
     pinned = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
-    assert _needed(pinned) - pinned == _REPLACED
+    assert _needed(pinned, system) - pinned == _REPLACED
 
 
 def test_the_embedded_server_is_of_the_major_version_that_opens_the_libraries_there_are() -> None:
@@ -27,7 +35,7 @@ def test_the_embedded_server_is_of_the_major_version_that_opens_the_libraries_th
     assert not wanted.specifier.contains(f"{major + 1}.0")
 
 
-def _needed(names: set[NormalizedName]) -> set[NormalizedName]:
+def _needed(names: set[NormalizedName], system: dict[str, str]) -> set[NormalizedName]:
     needed: set[NormalizedName] = set()
     for name in names:
         try:
@@ -37,6 +45,6 @@ def _needed(names: set[NormalizedName]) -> set[NormalizedName]:
         needed.update(
             canonicalize_name(each.name)
             for each in wanted
-            if each.marker is None or each.marker.evaluate({"extra": ""})
+            if each.marker is None or each.marker.evaluate({"extra": "", **system})
         )
     return needed

@@ -33,11 +33,13 @@ from typing import ClassVar, Self
 
 def quoted(word: str) -> str:
     """A word as it is typed in a shell of this system: as it is where that is safe, else in quotes."""
-    plain = shlex.quote(word)
-    if os.name != "nt" or plain == word:
-        return plain
-    if re.fullmatch(r"[\w@+=:,./\\-]+", word, re.ASCII):
+    if os.name != "nt":
+        return shlex.quote(word)
+    # PowerShell makes a list of what has commas, and looks for variables unless the quotes are single ones.
+    if re.fullmatch(r"[\w+=:./\\-]+", word, re.ASCII):
         return word  # A backslash only parts folders there.
+    if re.search(r"[$`]", word) and "'" not in word:
+        return f"'{word}'"
     # The backslashes before a quotation mark, and before the one at the end, count twice.
     return '"' + re.sub(r'(\\+)($|")', r"\1\1\2", word).replace('"', '\\"') + '"'
 

@@ -13,13 +13,8 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
+from facesets.file_system import IN_USE, REMOVES_OPEN_FILES, lock, patiently, unlock
 from facesets.joiners import made_printable
-
-if os.name == "nt":  # pragma: no cover
-    import msvcrt
-else:
-    import fcntl
-
 
 LONGEST_STEM = 80
 """Characters of a name that the temporary file has which is to take it."""
@@ -63,6 +58,11 @@ def writing(path: Path) -> Iterator[None]:
             raise CannotWrite(
                 f"The name {printable(path)} is too long for the disk. Choose a shorter one."
             ) from error
+        if getattr(error, "winerror", 0) in IN_USE:
+            raise CannotWrite(
+                f"{printable(path)} is open in another program. Close it there, then run the same command "
+                "again."
+            ) from error
         raise CannotWrite(
             f"Cannot write {printable(path)} ({error.strerror}). Choose a place that you may write to."
         ) from error
@@ -96,10 +96,10 @@ def atomic_write(
             temporary.chmod(0o666 & ~_UMASK)
             if before_replacing is not None:
                 before_replacing(temporary)
-            temporary.replace(path)
+            patiently(os.replace, temporary, path)
         except BaseException:
             with suppress(FileNotFoundError):
-                temporary.unlink()
+                patiently(os.unlink, temporary)
             raise
         sync_directory(path.parent)
 
@@ -116,7 +116,7 @@ _UMASK = _read_umask()
 
 def sync_directory(path: Path) -> None:
     """Make names in a directory durable, where the system has that notion."""
-    if os.name == "nt":  # pragma: no cover
+    if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -130,7 +130,7 @@ def sync_files() -> None:
 
     A thousand files together take no longer than a few by `fsync`.
     """
-    if hasattr(os, "sync"):  # pragma: no branch
+    if hasattr(os, "sync"):
         os.sync()
 
 
@@ -144,7 +144,7 @@ def sweep_temporaries(*paths: Path) -> None:
             if leftover.name[1:].removesuffix(".tmp").rpartition(".")[0] in stems:
                 # One that may not be removed does no harm, and whoever writes there says why it cannot.
                 with suppress(OSError):
-                    leftover.unlink()
+                    patiently(os.unlink, leftover)
 
 
 def json_bytes(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
@@ -280,7 +280,7 @@ class FileLock:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 file = open(self._path, "ab", opener=_no_link)
             try:
-                _lock(file)
+                lock(file)
             except OSError as error:
                 file.close()
                 if error.errno not in _HELD:
@@ -309,22 +309,22 @@ class FileLock:
     def __exit__(self, *_: object) -> None:
         if self._file is None:
             return
-        if os.name != "nt":
+        if REMOVES_OPEN_FILES:
             self._path.unlink(missing_ok=True)
+        unlock(self._file)
         self._file.close()
         self._file = None
+        if not REMOVES_OPEN_FILES:
+            # Who waits for it may have it open by now, and keeps it then.
+            with suppress(OSError):
+                self._path.unlink()
 
 
 def _no_link(path: str, flags: int) -> int:
     """Open a file, but nothing that a link leads to."""
+    if not hasattr(os, "O_NOFOLLOW") and os.path.islink(path):  # noqa: PTH114 - its text
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
-
-
-def _lock(file: IO[bytes]) -> None:
-    if os.name == "nt":  # pragma: no cover
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def has_something(root: Path) -> bool:

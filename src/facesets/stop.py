@@ -1,6 +1,10 @@
 """The flag that long loops ask and that the command line's signal handler sets."""
 
+import signal
 import threading
+
+HANGUP = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGBREAK") if hasattr(signal, name))
+"""The terminal is closed; of Windows, its window, or Ctrl-Break is pressed."""
 
 
 class Stop:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from facesets import settings
+from facesets.web.serving import bound_socket
 from facesets.web.token import kept_token
 from tests.fixtures.forked import ForkedRun, forked
 from tests.fixtures.program import run
@@ -84,6 +85,14 @@ def test_a_port_in_use_is_said_in_a_sentence(album_url: str) -> None:
     assert done.status == 75
     said = f"Port {port} of 127.0.0.1 is in use, perhaps by another `facesets serve`. Give --port PORT."
     assert done.err == f"facesets: {said}\n"
+
+
+def test_no_second_program_takes_a_port_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A port that is reused can be taken there from who listens. Another option stands for that of Windows.
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
+    with bound_socket("127.0.0.1", 0) as bound:
+        assert bound.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert not bound.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

@@ -161,3 +161,13 @@ def test_what_is_no_warning_is_said_once_and_not_with_q(
         assert said(unasked, quiet=True) == []
     # What nobody asked for stands in a log, what was asked for does not.
     assert (len(said(True, only_result=True)), said(False, only_result=True)) == (1, [])
+
+
+def test_files_get_utf_8_on_windows_whatever_its_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "cp1252", newline=""))
+    console.prepare_streams()
+    console.out("花子 \N{GRINNING FACE}")
+    sys.stdout.flush()
+    assert written.getvalue().decode() == "花子 \N{GRINNING FACE}\n"

@@ -1,15 +1,18 @@
 """What is read from a terminal, and how a wait for it ends."""
 
+import io
 import os
 import pty
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
-from facesets.cli.terminal import ended_by_signals, read_key, read_line
+from facesets.cli.terminal import ended_by_signals, is_typing_on, read_key, read_line
 
 
 @pytest.fixture
@@ -57,3 +60,17 @@ def test_what_is_typed_ahead_waits_for_its_question(keyboard: int) -> None:
     assert [read_line(), read_line(), read_key()] == ["Zoë\n", "Ben\n", "y"]
     os.write(keyboard, b"\x04")
     assert read_line() == ""
+
+
+def test_keys_are_read_from_the_console_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    pressed = list("ö\xe0H\x03")
+    console = SimpleNamespace(getwch=lambda: pressed.pop(0), kbhit=lambda: bool(pressed))
+    monkeypatch.setitem(sys.modules, "msvcrt", console)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert is_typing_on()
+    assert [read_key(), read_key()] == ["ö", "\x1b"]
+    with pytest.raises(KeyboardInterrupt):
+        read_key()
+    assert not is_typing_on()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Zoë\nBen"))
+    assert [read_line(), read_line()] == ["Zoë\n", "Ben"]

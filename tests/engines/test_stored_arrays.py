@@ -38,6 +38,34 @@ def test_arrays_are_written_once_and_their_files_go_with_them(folder: ArrayFolde
     assert not Path(copied.path).exists()
     del rows
     assert not Path(stored.path).exists()
+
+
+def test_a_file_goes_when_it_is_mapped_no_more(folder: ArrayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows removes none before."""
+    mapped = []
+    remove = Path.unlink
+
+    def unlink(path: Path, **how: bool) -> None:
+        mapped.append(str(path) in Path("/proc/self/maps").read_text("utf-8"))
+        remove(path, **how)
+
+    rows = folder.empty((4, 2), np.float32)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    del rows
+    assert mapped == [False]
+    assert list(folder.path.iterdir()) == []
+
+
+def test_a_folder_whose_files_are_mapped_yet_goes_with_the_last(
+    folder: ArrayFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = folder.empty((4, 2), np.float32)
+    with monkeypatch.context() as refusing:
+        refusing.setattr("shutil.rmtree", lambda *_, **__: None)
+        folder.close()
+    assert folder.path.exists()
+    del rows
+    assert not folder.path.exists()
     folder.close()
     assert not folder.path.exists()
 

@@ -1,5 +1,6 @@
 """Workers take what their host can do; of what waits it is said why."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -59,6 +60,16 @@ def worked_off_beside(queue: Database, is_back: Event) -> Iterator[Host]:
             yield here
         finally:
             is_back.set()
+
+
+def test_a_worker_runs_in_the_loop_that_the_database_s_driver_can_use(
+    queue: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another() -> asyncio.AbstractEventLoop:
+        raise AssertionError("on Windows it is one that psycopg refuses")
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", another)
+    work(queue)
 
 
 @pytest.mark.slow

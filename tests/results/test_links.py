@@ -13,6 +13,7 @@ from tests.fixtures.trees import files_in
 
 from facesets.errors import CannotWrite, WrongUsage
 from facesets.files import FileLock
+from facesets.results import inside, safe_folder
 from facesets.results.folder_diff import read_edits
 from facesets.results.folder_runs import finish, writing_results
 from facesets.results.lock import locked
@@ -174,6 +175,34 @@ def test_a_journal_that_names_something_outside_takes_nothing_back(
     assert (out / "Anna/0.jpg").is_file()
 
 
+@pytest.fixture(params=[True, False], ids=["opened", "looked at"])
+def opens_folders(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the system can open a folder, and a file without following a link; Windows cannot."""
+    if not request.param:
+        monkeypatch.setattr(inside, "_HAS_DIR_FD", False)
+        monkeypatch.setattr(safe_folder, "_FILE", 0)
+    return bool(request.param)
+
+
+@pytest.mark.usefixtures("opens_folders")
+def test_a_link_to_a_file_is_neither_read_nor_written_to(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "linked").symlink_to(tmp_path / "theirs")
+    folder = SafeFolder(tmp_path / "out")
+    for reach in (folder.read, folder.append, folder.create):
+        with pytest.raises(OSError, match=r"link|File exists"):
+            reach("linked")
+    assert folder.link_target("linked") == str(tmp_path / "theirs")
+    folder.append("new").close()
+    folder.make_folder("below/deeper")
+    folder.remove("linked")
+    assert folder.names_in() == ["below", "new"]
+    folder.sync("below")
+    assert (tmp_path / "theirs").read_text() == "theirs"
+
+
+@pytest.mark.usefixtures("opens_folders")
 @pytest.mark.parametrize("name", ["linked/x", "../x", "/x", "linked/sub/x"])
 def test_nothing_is_reached_outside_of_a_safe_folder(tmp_path: Path, name: str) -> None:
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"

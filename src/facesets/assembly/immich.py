@@ -1,6 +1,5 @@
 """From settings to an Immich server that can be reached, and to what is known here of its photos."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -93,7 +92,7 @@ def _has_library(database: str | None, settings: Settings, notices: Notices) -> 
     """Whether a library is named, or this user has one."""
     if named_database(database, settings):
         return True
-    return os.name != "nt" and embedded_server(settings, notices).is_made
+    return embedded_server(settings, notices).is_made
 
 
 @contextmanager

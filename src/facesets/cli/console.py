@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from facesets.cli.progress import BarProgress, PlainProgress, bars, reminding
-from facesets.cli.terminal import HANGUP, handling, read_line
+from facesets.cli.terminal import handling, read_line
 from facesets.cli.wording import worded
 from facesets.errors import CannotWrite
 from facesets.files import printable
-from facesets.stop import Stop
+from facesets.stop import HANGUP, Stop
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -159,13 +159,15 @@ def ctrl_c_is_for_another() -> Iterator[None]:
 def prepare_streams() -> None:
     """Let no file name stop the printing: what the terminal cannot show comes out escaped.
 
-    Streams that were closed by whoever started the program lead to nowhere.
+    Streams that were closed by whoever started the program lead to nowhere. Files and pipes get UTF-8 on
+    Windows, too, whose own encodings know few names, and no JSON.
     """
+    encoding = "utf-8" if sys.platform == "win32" else None
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def notice(line: str) -> None:

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from facesets.stop import HANGUP
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -157,10 +159,6 @@ def _wait_for_input(number: int, is_stopping: Callable[[], bool] = lambda: False
         if select.select([number], [], [], _LOOKS_EVERY_S)[0]:
             return True
     return False
-
-
-HANGUP = (signal.SIGHUP,) if sys.platform != "win32" else ()
-"""Where there is one: the terminal is closed."""
 
 
 @contextmanager

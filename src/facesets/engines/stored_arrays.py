@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from math import prod
@@ -63,9 +63,11 @@ class ArrayFolder:
         # Workers may belong to another user.
         self.path.chmod(0o755)
         self._numbers = count()
+        self._is_closed = False
 
     def close(self) -> None:
-        """Remove the folder."""
+        """Remove the folder; where files that are still mapped cannot go, with the last of these."""
+        self._is_closed = True
         shutil.rmtree(self.path, ignore_errors=True)
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -86,8 +88,15 @@ class ArrayFolder:
         except OSError as error:
             path.unlink(missing_ok=True)
             raise _cannot_write(self.path, error) from error
-        weakref.finalize(array, path.unlink, missing_ok=True)
+        # With the mapping rather than the array: it is closed then, as Windows asks for before a file goes.
+        weakref.finalize(array.base, self._remove, path)
         return array
+
+    def _remove(self, path: Path) -> None:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+            if self._is_closed:
+                self.path.rmdir()
 
     @contextmanager
     def lent(self, arrays: Sequence[NDArray[Any]], *, flushed: bool) -> Iterator[tuple[StoredArray, ...]]:

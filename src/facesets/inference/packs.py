@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import Command, DamagedFile, FacesetsError, Field, MissingModelPack
+from facesets.file_system import patiently, remove_tree
 from facesets.files import printable, writing
 from facesets.inference.body_models import PART as BODIES
 from facesets.inference.catalog import CONVERTED, PUBLISHED
@@ -177,5 +178,5 @@ def unpack(archive: Path, destination: Path) -> None:
 def replace_by(fresh: Path, destination: Path) -> None:
     """Put a complete directory in the place of another, or of none."""
     if destination.exists():
-        shutil.rmtree(destination)
-    fresh.replace(destination)
+        remove_tree(destination)
+    patiently(os.replace, fresh, destination)

@@ -105,8 +105,12 @@ def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop
         host.notices.remark(line)
     runner = Runner(host, session, models, stop, Claims(session, JOB_CLAIM))
     worker = _Worker(session, host, runner, rhythm, stop)
-    with _present(session, worker.name):
-        asyncio.run(worker.run())
+    # On Windows asyncio has another loop by default, which psycopg cannot use.
+    with (
+        _present(session, worker.name),
+        asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as loop,
+    ):
+        loop.run(worker.run())
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def parts_of(name: str) -> list[str]:
 
 def opened(root: Path, parts: Sequence[str], *, make: bool = False) -> int | None:
     """A folder, open; None where the system cannot."""
-    if not _HAS_DIR_FD:  # pragma: no cover
+    if not _HAS_DIR_FD:
         return None
     folder = os.open(root, _ON_THE_WAY)
     for part in parts:
@@ -68,15 +68,20 @@ def _entered(part: str, folder: int, *, make: bool) -> int:
         raise
 
 
-def looked_at(folder: Path, parts: Sequence[str], *, make: bool) -> Path:  # pragma: no cover
+def looked_at(folder: Path, parts: Sequence[str], *, make: bool) -> Path:
     """The same by looking at each folder, for systems that cannot open one; a link may come in between."""
     for part in parts:
         folder /= part
         if make:
             folder.mkdir(exist_ok=True)
-        if is_link(folder.lstat()):
-            raise OSError(errno.ELOOP, "is a link")
+        refuse_link(folder)
     return folder
+
+
+def refuse_link(path: Path) -> None:
+    """Raise `ELOOP` for a link, as opening it without following does."""
+    if is_link(path.lstat()):
+        raise OSError(errno.ELOOP, "is a link")
 
 
 def is_link(status: os.stat_result) -> bool:

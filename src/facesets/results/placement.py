@@ -15,6 +15,8 @@ from facesets.results.safe_folder import SafeFolder
 
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409
+_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EINVAL)
+"""Between two disks, or where there are no links, or (the last, on Windows) none for this user."""
 
 Puts = tuple[PlacedFile, ...]
 """What may lie under a name of ours: a run that was cut off has replaced it or not. Empty for no photo."""
@@ -103,7 +105,7 @@ def produce(folder: SafeFolder, temporary: str, file: IO[bytes], source: str, ho
         else:
             folder.symlink_to(source, temporary)
     except OSError as error:
-        if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+        if error.errno in _NO_LINKS:
             raise CannotWrite(
                 f"{printable(path.parent)} cannot hold a {how} to {printable(source)} "
                 f"({error.strerror}). Use {Field('materialize', 'copy')}."
@@ -135,10 +137,10 @@ def _clone(source: IO[bytes], target: IO[bytes]) -> bool:
     """Share the bytes copy-on-write (Btrfs, XFS, bcachefs); False where that is not possible."""
     if sys.platform != "linux":
         return False
-    import fcntl
-
     try:
+        import fcntl
+
         fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
-    except OSError:
+    except (ImportError, OSError):
         return False
     return True

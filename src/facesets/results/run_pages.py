@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesets.errors import CannotWrite
+from facesets.file_system import patiently
 from facesets.files import PAGES, atomic_write, printable, writing
 from facesets.interfaces import Progress
 from facesets.plurals import counted, people
@@ -211,7 +212,7 @@ def _remove_leftovers(folder: Path, wanted: set[Path]) -> None:
         unfinished = path.suffix == ".tmp"
         if path not in wanted and not path.is_symlink() and (unfinished or _is_ours(path)):
             with writing(path):
-                path.unlink()
+                patiently(os.unlink, path)
 
 
 def _is_ours(path: Path) -> bool:

@@ -22,8 +22,18 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from facesets.errors import CannotWrite
+from facesets.file_system import link_text, mode_of_copy, patiently, remove_tree
 from facesets.files import LONGEST_STEM, json_bytes, printable, writing
-from facesets.results.inside import NO_LINK, is_inside, is_link, looked_at, opened, parts_of, unusable
+from facesets.results.inside import (
+    NO_LINK,
+    is_inside,
+    is_link,
+    looked_at,
+    opened,
+    parts_of,
+    refuse_link,
+    unusable,
+)
 
 # Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
 _FILE = NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -93,13 +103,13 @@ class SafeFolder:
     def link_target(self, name: str) -> str:
         """Where a link leads."""
         with self._at(name) as (last, folder):
-            return os.readlink(last, dir_fd=folder)
+            return link_text(os.readlink(last, dir_fd=folder))
 
     def names_in(self, name: str = "") -> list[str]:
         """The last parts of all names in a folder, in order; none if there is no such folder."""
         try:
             with self._folder(name) as (path, handle):
-                if handle is None:  # pragma: no cover
+                if handle is None:
                     return sorted(os.listdir(path))  # noqa: PTH208
                 listed = os.open(".", os.O_RDONLY, dir_fd=handle)
                 try:
@@ -116,7 +126,7 @@ class SafeFolder:
     def open(self, name: str) -> IO[bytes]:
         """Open a regular file for reading, without waiting on a pipe."""
         try:
-            with self._at(name) as (last, folder):
+            with self._at(name, is_followed=True) as (last, folder):
                 file = os.fdopen(os.open(last, os.O_RDONLY | _FILE, dir_fd=folder), "rb")
         except PermissionError as error:
             raise _refused(self.path(name), error) from error
@@ -139,7 +149,7 @@ class SafeFolder:
     def append(self, name: str) -> IO[bytes]:
         """Open a file for reading and writing, such as a list of lines, which is made if it is not there."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _FILE
-        with self._at(name) as (last, folder):
+        with self._at(name, is_followed=True) as (last, folder):
             return os.fdopen(os.open(last, flags, 0o666, dir_fd=folder), "a+b")
 
     def make_folder(self, name: str) -> None:
@@ -156,12 +166,12 @@ class SafeFolder:
     def remove(self, name: str) -> None:
         """Remove a file or a link, if it is there."""
         with suppress(FileNotFoundError), self._at(name) as (last, folder):
-            os.unlink(last, dir_fd=folder)
+            patiently(os.unlink, last, dir_fd=folder)
 
     def remove_tree(self, name: str) -> None:
         """Remove a folder with all that is in it."""
         with self._at(name) as (last, folder):
-            shutil.rmtree(last, dir_fd=folder)
+            remove_tree(last, dir_fd=folder)
 
     def remove_empty_folder(self, name: str) -> None:
         """Remove a folder, if it is one and empty."""
@@ -176,7 +186,7 @@ class SafeFolder:
     def rename(self, name: str, place: str) -> None:
         """Give a file another name, in place of what is there."""
         with self._at(name) as (old, source), self._at(place) as (new, target):
-            os.replace(old, new, src_dir_fd=source, dst_dir_fd=target)
+            patiently(os.replace, old, new, src_dir_fd=source, dst_dir_fd=target)
 
     def link(self, name: str, place: str) -> None:
         """Let a file appear at a free place too, with its times: as a hard link if that is possible."""
@@ -197,7 +207,7 @@ class SafeFolder:
     def hardlink_to(self, source: str, name: str) -> None:
         """Make a hard link to a file somewhere else."""
         with self._at(name) as (last, folder):
-            os.link(source, last, dst_dir_fd=folder, follow_symlinks=True)
+            os.link(os.path.realpath(source), last, dst_dir_fd=folder)
 
     def symlink_to(self, source: str, name: str) -> None:
         """Make a link to a file somewhere else."""
@@ -208,12 +218,12 @@ class SafeFolder:
         """Give a file of our own the mode and the times of another."""
         with self._at(name) as (last, folder):
             os.utime(last, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=folder)
-            os.chmod(last, stat.S_IMODE(status.st_mode), dir_fd=folder)
+            os.chmod(last, mode_of_copy(status.st_mode), dir_fd=folder)
 
     def sync(self, name: str = "") -> None:
         """Make the names in a folder durable, where the system has that notion."""
         with self._folder(name) as (_, handle):
-            if handle is None:  # pragma: no cover
+            if handle is None:
                 return
             synced = os.open(".", os.O_RDONLY, dir_fd=handle)
             try:
@@ -288,14 +298,20 @@ class SafeFolder:
                 )
 
     @contextmanager
-    def _at(self, name: str) -> Iterator[tuple[str, int | None]]:
-        """The last part of a name, and the folder that it is in, open; on Windows the path alone."""
+    def _at(self, name: str, *, is_followed: bool = False) -> Iterator[tuple[str, int | None]]:
+        """The last part of a name, and the folder that it is in, open; on Windows the path alone.
+
+        Where the system would follow a link there unasked (`is_followed`), it is looked for before.
+        """
         if not is_inside(name):
             raise unusable(name)
         *above, last = parts_of(name)
         folder = opened(self.root, above)
-        if folder is None:  # pragma: no cover
-            yield str(looked_at(self.root, above, make=False) / last), None
+        if folder is None:
+            path = looked_at(self.root, above, make=False) / last
+            if is_followed and os.path.lexists(path):
+                refuse_link(path)
+            yield str(path), None
             return
         try:
             yield last, folder
@@ -309,7 +325,7 @@ class SafeFolder:
         if parts and not is_inside(name):
             raise unusable(name)
         folder = opened(self.root, parts, make=make)
-        if folder is None:  # pragma: no cover
+        if folder is None:
             yield looked_at(self.root, parts, make=make), None
             return
         try:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from facesets.errors import CannotWrite
+from facesets.file_system import patiently
 from facesets.files import printable
 
 FOLDER = "crops"
@@ -39,7 +40,7 @@ def remove_pictures(directory: Path, photos: Iterable[str]) -> int:
         folder = directory / sha256[:2] / sha256
         try:
             for path in list(folder.glob("*")):
-                path.unlink(missing_ok=True)
+                patiently(Path.unlink, path, missing_ok=True)
                 removed += 1
         except OSError as error:
             raise CannotWrite(f"{printable(folder)} cannot be removed: {error.strerror}.") from error

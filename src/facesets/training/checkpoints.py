@@ -5,6 +5,7 @@ Each checkpoint is two files, `face_projection_epoch_<n>.safetensors` with the a
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from facesets.file_system import patiently
 from facesets.files import atomic_write, sync_directory, write_json, writing
 from facesets.records import Float32
 
@@ -90,7 +92,7 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint, training: str) -> 
     for other in directory.iterdir():
         if _PATTERN.fullmatch(other.name) and other.stem != path.stem:
             with writing(other):
-                other.unlink()
+                patiently(os.unlink, other)
 
 
 def newest_checkpoint(directory: Path, training: str) -> Checkpoint | None:

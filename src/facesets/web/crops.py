@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from facesets.file_system import patiently
 from facesets.imaging.originals import Picture, read_decoded
 from facesets.records import Pixels
 from facesets.store.kept_pictures import SUFFIX, file_of
@@ -154,7 +155,7 @@ def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(exist_ok=True, mode=0o700)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     temporary.write_bytes(content)
-    temporary.replace(path)
+    patiently(os.replace, temporary, path)
 
 
 def _least_edge(what: str, picture: Picture, size: int) -> int | None:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from facesets.errors import AlreadyRunning, Command, Field, WrongUsage
 from facesets.files import printable
+from facesets.stop import HANGUP
 from facesets.web.connections import PatientConnection
 
 # What is served, for callers that know no web framework.
@@ -22,7 +23,7 @@ App: TypeAlias = ASGIApp
 
 _BACKLOG = 256
 _ANSWERS_END_WITHIN_S = 0.3
-_SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *HANGUP)
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -44,7 +45,9 @@ def bound_socket(host: str, port: int) -> socket.socket:
         reason = getattr(error, "strerror", None) or "it is no name of a machine"
         raise WrongUsage(f"{printable(host)} is no address of this machine: {reason}.") from error
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # On Windows a second program could take the port of a socket that is reusable as elsewhere.
+        alone = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+        bound.setsockopt(socket.SOL_SOCKET, alone, 1)
         bound.bind(address)
         # At once: until somebody listens, the system lets a second program have the same port.
         bound.listen(_BACKLOG)

@@ -90,7 +90,7 @@ def _made(path: Path) -> str:
 def exposed(path: Path) -> str:
     """What to say of a file of a secret that other accounts of this machine can read; empty of others."""
     status = path.stat()
-    if os.name == "nt" or not stat.S_ISREG(status.st_mode):
+    if not hasattr(os, "geteuid") or not stat.S_ISREG(status.st_mode):
         return ""
     if any(path.absolute().is_relative_to(each) for each in _MOUNTED):
         return ""

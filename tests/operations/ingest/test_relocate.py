@@ -64,6 +64,20 @@ def test_paths_follow_their_folder_and_back(store: AnyStore, tmp_path: Path) -> 
     assert list(again(store).files()) == before
 
 
+def test_a_cache_of_windows_is_worked_on_here(tmp_path: Path) -> None:
+    store = Cache(tmp_path / "c.npz")
+    fill(store, tmp_path / "photos")
+    with store.writing(SETTINGS):
+        of_windows = {
+            path: f"Z:\\photos{path[len(f'{tmp_path}/photos') :]}".replace("/", "\\")
+            for path in store.files()
+        }
+        store.relocate_paths("", "", of_windows)
+    assert "Z:\\photos\\sub\\b.jpg" in again(store).files()
+    assert move(store, Path("Z:\\photos"), tmp_path / "photos") == (3, 0)
+    assert all(Path(path).is_file() for path in again(store).files())
+
+
 def test_a_folder_may_move_into_itself(store: AnyStore, tmp_path: Path) -> None:
     before = fill(store, tmp_path / "old", ("a", "old/a", "old/old/a"))
     (tmp_path / "old").rename(tmp_path / "between")

@@ -338,6 +338,17 @@ def test_a_sidecar_stays_its_owner_s(library: Library, photos: Path) -> None:
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1000, 1001, 0o600)
 
 
+def test_a_sidecar_is_replaced_where_files_have_no_owners(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "chown")
+    photo = picture(photos / "a.jpg")
+    sidecar(photo).write_bytes(packet_of("", ' xmp:Rating="4"'))
+    add(library, photo, "Anna")
+    assert export(library).changed == 1
+    assert names(sidecar(photo)) == ["Anna"]
+
+
 def test_an_edit_of_ours_is_left_and_named(library: Library, photos: Path) -> None:
     photo, other = picture(photos / "a.jpg"), picture(photos / "b.jpg", colour="red")
     add(library, photo, "Anna")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeVar
 
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
+from facesets.file_system import patiently
 from facesets.files import printable, sync_directory, writing
 from facesets.json_lines import append_lines, cut_torn_line, json_object, whole_lines
 from facesets.operations.immich.push_changes import Outcome, PushChange, from_json, to_json
@@ -127,7 +128,7 @@ class PushJournal:
         """Remove the journal of a run that changed nothing: there is nothing to take back."""
         if not self.has_effect:
             with writing(self.path):
-                self.path.unlink(missing_ok=True)
+                patiently(Path.unlink, self.path, missing_ok=True)
                 with suppress(OSError):
                     self.path.parent.rmdir()
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import FacesetsError
+from facesets.file_system import patiently
 from facesets.files import FileLock, printable, writing
 from facesets.interfaces import Progress
 from facesets.operations.immich.server import check_server, estimate, stage_permissions
@@ -252,7 +253,7 @@ class _Run:
         """Remove a file whose bytes are staged under another name, and the folders that held nothing else."""
         path = self._folder / name
         with writing(self._folder):
-            path.unlink(missing_ok=True)
+            patiently(Path.unlink, path, missing_ok=True)
             for parent in path.parents[: len(PurePosixPath(name).parts) - 1]:
                 try:
                     parent.rmdir()

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from facesets.file_system import patiently
 from facesets.files import sync_directory, writing
 from facesets.operations.immich.face_boxes import StagedFace, scaled
 from facesets.operations.options.immich import StageOptions
@@ -88,7 +89,7 @@ class PartialDownloads:
         if self._directory.is_dir():
             with writing(self._directory):
                 for path in self._directory.iterdir():
-                    path.unlink()
+                    patiently(os.unlink, path)
                 self._directory.rmdir()
 
 
@@ -169,11 +170,11 @@ def _fetch(
                 os.fsync(file.fileno())
             if not any(is_known(content.sha256) for is_known in known):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                partial.replace(target)
+                patiently(os.replace, partial, target)
                 sync_directory(target.parent)
         finally:
             with suppress(FileNotFoundError):
-                partial.unlink()
+                patiently(os.unlink, partial)
     return content, False
 
 

@@ -10,6 +10,7 @@ flush nor memory grows with what is there, and files do not depend on who finish
 """
 
 import json
+import os
 import uuid
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from facesets.errors import Command, DamagedFile, Field, NewerFormat, WrongUsage
+from facesets.file_system import patiently
 from facesets.files import atomic_write, printable, sweep_temporaries, writing
 from facesets.json_lines import append_lines, cut_torn_line, json_line, json_object
 from facesets.records import Int64
@@ -124,17 +126,20 @@ class StageRecord:
             sweep_temporaries(path)
         self._fold()
         with writing(self._journal):
-            self._journal.unlink()
+            patiently(os.unlink, self._journal)
 
     def _fold(self) -> None:
-        with ExitStack() as stack:
+        # What is read is closed before the state is replaced, which Windows asks for.
+        with (
+            atomic_write(self._state) as state,
+            atomic_write(self._queue) as queue,
+            atomic_write(self._aliases) as aliases,
+            ExitStack() as stack,
+        ):
             sources = [
                 stack.enter_context(path.open("rb")) for path in (self._journal, self._state) if path.exists()
             ]
             latest = _latest(sources, [self._journal, self._state])
-            state = stack.enter_context(atomic_write(self._state))
-            queue = stack.enter_context(atomic_write(self._queue))
-            aliases = stack.enter_context(atomic_write(self._aliases))
             copied = {row["sha1"] for row in _rows(latest, sources, "alias")}
             paths = {
                 row["sha1"]: row["path"]

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from facesets.errors import SourceGone, WrongUsage
 from facesets.file_records import FileRecord
@@ -82,18 +82,19 @@ def relocate(
     AlreadyRunning
         A run writes to `results`.
     """
-    before, after = _absolute(old), _absolute(new)
+    (before, separator), (after, _) = _named(old), _named(new)
     if before == after:
         raise WrongUsage(
             f"{printable(before)} is the same folder twice. Name the old place, then the new one."
         )
     known = store.files()
-    paths = _below(store, known, before)
+    paths = _below(store, known, before, separator)
     if not is_there(Path(after)):
         raise SourceGone(
             f"There is nothing at {printable(after)} that one can see. Check the path, or mount it."
         )
-    places = {path: after.rstrip(os.sep) + path[len(before.rstrip(os.sep)) :] for path in paths}
+    start, begin = len(before.rstrip(separator)), after.rstrip(os.sep)
+    places = {path: begin + path[start:].replace(separator, os.sep) for path in paths}
     if is_library(store) and not all(map(store.fits, places.values())):
         raise WrongUsage(
             f"Some paths below {printable(after)} are too long for a library. Choose a shorter one."
@@ -122,8 +123,8 @@ def forget_folder(store: Store, old: Path, *, dry_run: bool) -> RelocateSummary:
     WrongUsage
         Nothing is known below it, or photos are still there.
     """
-    before = _absolute(old)
-    paths = _below(store, store.files(), before)
+    before, separator = _named(old)
+    paths = _below(store, store.files(), before, separator)
     left = next((path for path in paths if not is_gone(path)), None)
     if left is not None:
         raise WrongUsage(
@@ -142,12 +143,17 @@ def _recorded(store: Store, summary: RelocateSummary) -> AbstractContextManager[
     return nullcontext()
 
 
-def _absolute(path: Path) -> str:
-    return os.path.normpath(path.absolute())
+def _named(folder: Path) -> tuple[str, str]:
+    """A folder as stores name it, and what parts its paths; a cache may come from Windows, or go there."""
+    if os.sep == "/" and PureWindowsPath(folder).is_absolute() and not folder.is_absolute():
+        return str(PureWindowsPath(folder)), "\\"
+    if os.sep == "\\" and folder.root and not folder.drive:
+        return folder.as_posix(), "/"
+    return os.path.normpath(folder.absolute()), os.sep
 
 
-def _below(store: Store, known: Mapping[str, FileRecord], folder: str) -> list[str]:
-    below = folder.rstrip(os.sep) + os.sep
+def _below(store: Store, known: Mapping[str, FileRecord], folder: str, separator: str) -> list[str]:
+    below = folder.rstrip(separator) + separator
     paths = [path for path in known if path == folder or path.startswith(below)]
     if not paths:
         raise WrongUsage(f"{store.label} knows no photos below {printable(folder)}. Check the path.")

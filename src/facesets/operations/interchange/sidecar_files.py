@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from facesets.errors import CannotWrite, UnreadableXmp
+from facesets.file_system import patiently
 from facesets.files import atomic_write, mtime_ns_of, read_regular_file, writing
 from facesets.formats.xmp.merging import EditedSince
 from facesets.formats.xmp.packet import MAX_BYTES
@@ -50,7 +51,7 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None) -> None:
         raise EditedSince("somebody changed it just now")
     if content is None:
         with writing(sidecar):
-            sidecar.unlink(missing_ok=True)
+            patiently(Path.unlink, sidecar, missing_ok=True)
         return
 
     def like_before(temporary: Path) -> None:
@@ -58,8 +59,9 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None) -> None:
             shutil.copymode(sidecar, temporary)
             status = os.lstat(sidecar)
             # Run by root, as in a container, whoever owns it is to write it still.
-            with suppress(PermissionError):
-                os.chown(temporary, status.st_uid, status.st_gid)
+            if hasattr(os, "chown"):
+                with suppress(PermissionError):
+                    os.chown(temporary, status.st_uid, status.st_gid)
 
     with atomic_write(sidecar, before_replacing=like_before) as file:
         file.write(content)

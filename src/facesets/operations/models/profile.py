@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -52,9 +53,10 @@ def profile_of(stopwatch: Stopwatch, meter: Meter, *, workers: int, path: Path |
 
 
 def _peak_mb() -> float | None:
-    if sys.platform == "win32":
-        return None
-    import resource
+    if sys.platform != "win32":
+        with suppress(ImportError):
+            import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return None

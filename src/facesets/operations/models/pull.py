@@ -1,5 +1,6 @@
 """`models pull`: fetching a published pack, and what is taken where that cannot be had."""
 
+import os
 import shutil
 import tempfile
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from facesets.errors import Command, DamagedFile, Field, MissingModelPack, Sentence, Unreachable, WrongUsage
+from facesets.file_system import patiently
 from facesets.files import FileLock, printable, writing
 from facesets.inference.body_models import body_models, pulled_to
 from facesets.inference.catalog import (
@@ -195,7 +197,7 @@ def _pull_body(
     size, sha256 = published.size, published.sha256
     download(published.url, fresh, size=size, sha256=sha256, progress=progress, stop=stop)
     with writing(destination):
-        fresh.replace(destination)
+        patiently(os.replace, fresh, destination)
 
 
 def _pull_converted(

@@ -8,6 +8,7 @@ between, the parts say the same when they are read again.
 from collections.abc import Sequence
 from pathlib import Path
 
+from facesets.file_system import patiently
 from facesets.files import atomic_write, sweep_temporaries, writing
 from facesets.store.npz.columns import Column, write_columns
 from facesets.store.npz.merge import plan, write_merged
@@ -55,7 +56,7 @@ class CacheJournal:
         """
         with writing(self._directory):
             for path in reversed(paths):
-                path.unlink(missing_ok=True)
+                patiently(Path.unlink, path, missing_ok=True)
             if self._directory.is_dir():
                 for path in self._directory.glob("*.npz"):
                     sweep_temporaries(path)

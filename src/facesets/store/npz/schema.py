@@ -7,7 +7,7 @@ So applying a part twice is applying it once.
 
 import hashlib
 import json
-import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -134,7 +134,7 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
     """
     try:
         # Windows cannot replace a file that is mapped.
-        at_once = os.name == "nt" or path.stat().st_size < _READ_AT_ONCE_BYTES
+        at_once = sys.platform == "win32" or path.stat().st_size < _READ_AT_ONCE_BYTES
         arrays = map_columns(path, verify=verify or at_once, in_memory=at_once)
         meta = _parsed(arrays["meta"])
         version = meta["version"] if meta.get("format") == "facesets/cache" else None

@@ -1,9 +1,11 @@
 """The data of a new embedded server, and the settings that it keeps for life."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from facesets.file_system import patiently
 from facesets.store.postgres.server.programs import Programs, make_private, placing
 
 USER = "facesets"
@@ -41,4 +43,4 @@ def make_data(data: Path, programs: Programs, authentication: Sequence[str], *, 
     settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
     programs.run("initdb", ["-D", fresh, "-U", USER, *authentication, *_INITDB, *durability, *settings])
     with placing(data):
-        fresh.replace(data)
+        patiently(os.replace, fresh, data)
