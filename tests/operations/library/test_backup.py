@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import conninfo
 from tests.fixtures.library_people import rows
 from tests.fixtures.postgres import Server, filled, temporary
 
@@ -166,6 +167,25 @@ def test_a_backup_with_what_others_kept_fills_a_database_of_its_own_with_it(
     _execute(library_url, OTHERS)
     restore(empty_url, _backup(library_url, tmp_path), replace=False, dry_run=False)
     assert _rows(empty_url, "SELECT greet(mood) FROM glad") == [("I am glad",)]
+
+
+def test_tables_of_others_that_the_library_s_user_may_not_read_are_in_nobody_s_way(
+    older_url: str, empty_url: str, tmp_path: Path
+) -> None:
+    for url in (older_url, empty_url):
+        _execute(url, "CREATE EXTENSION vector; GRANT ALL ON SCHEMA public TO pg_monitor")
+    _execute(older_url, 'CREATE TABLE "Al""bums" (secret text); CREATE VIEW seen AS TABLE "Al""bums"')
+    _execute(older_url, "GRANT SELECT ON seen TO pg_monitor")
+    shared, own = (
+        conninfo.make_conninfo(url, options="-c role=pg_monitor") for url in (older_url, empty_url)
+    )
+    with opened(Database(shared)) as database:
+        _at_schema(database, 16)
+    path, names = _backup(shared, tmp_path), _rows(shared, NAMES)
+    for url, replace in ((shared, True), (own, False)):
+        restore(url, path, replace=replace, dry_run=False)
+        assert _rows(url, NAMES) == names
+    assert _rows(older_url, "TABLE seen") == []
 
 
 @pytest.mark.parametrize(

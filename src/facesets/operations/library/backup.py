@@ -8,6 +8,7 @@ from facesets.errors import Field, WrongUsage
 from facesets.operations.library.migrate import migrate
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.migrate import shipped_migrations
+from facesets.store.postgres.own_objects import closed_tables
 from facesets.store.postgres.planner import analyze_grown
 from facesets.store.postgres.server import restoring, tools
 
@@ -69,8 +70,9 @@ def backup(
     with opened(Database(text)) as database:
         tools.require_worth(database, path)
         size = database.run(tools.database_bytes)
+        closed = database.run(closed_tables, shipped_migrations())
     if not dry_run:
-        size = tools.backup(text, path, environment)
+        size = tools.backup(text, path, environment, closed)
     return BackupSummary(str(path), round(size / 1e6, 1), dry_run)
 
 

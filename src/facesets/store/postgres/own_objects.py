@@ -88,6 +88,21 @@ _OTHERS = """
         SELECT FROM pg_depend WHERE classid = o.catalog AND objid = o.oid AND deptype = 'e'))"""
 
 
+def closed_tables(connection: Connection, migrations: list[Migration]) -> list[str]:
+    """Tables of others that this user may not read, as patterns that mean these alone."""
+    rows = connection.execute(
+        """SELECT format('"%%s"."%%s"', replace(nspname, '"', '""'), replace(relname, '"', '""'))
+            FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+            WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND nspname NOT IN ('information_schema', 'queue')
+                AND nspname NOT LIKE 'pg\\_%%'
+                AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
+                AND c.oid NOT IN (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name
+                    WHERE to_regclass(name) IS NOT NULL)""",
+        (names_of(migrations)[0],),
+    )
+    return [name for (name,) in rows.fetchall()]
+
+
 @dataclass(frozen=True, slots=True)
 class Rights:
     """What a database's user may do with the library there.

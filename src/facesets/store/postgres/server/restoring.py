@@ -96,8 +96,7 @@ def restore(
         if replace:
             drop_library(connection, migrations, label)
         check_database(connection)
-        only = _list_of_ours(path, migrations) if holds_others(connection) else None
-        _load(connection, path, only)
+        _load_library(connection, path, migrations)
         # As the session was before the script set it for itself.
         connection.execute("RESET ALL")
         migrate_within(connection, migrations)
@@ -142,6 +141,15 @@ def _in_use(label: str) -> AlreadyRunning:
         f"Another program is working on {label}, and nothing was changed. End it or wait for it to end, then "
         "try again."
     )
+
+
+def _load_library(connection: Connection, path: Path, migrations: list[Migration]) -> None:
+    if not holds_others(connection):
+        # What others kept may need what the backup lacks, as their user might not read it.
+        with suppress(psycopg.ProgrammingError), connection.transaction():
+            _load(connection, path, None)
+            return
+    _load(connection, path, _list_of_ours(path, migrations))
 
 
 def _load(connection: Connection, path: Path, only: Iterable[str] | None) -> None:

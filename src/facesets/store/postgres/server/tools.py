@@ -3,7 +3,7 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -64,11 +64,11 @@ _OWNER_ONLY = 0o600
 _NAME_ANOTHER = Sentence(f"Name the right one with {Field('database')}, DATABASE_URL or FACESETS_DATA")
 
 
-def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
+def backup(text: str, path: Path, environment: Mapping[str, str], without: Iterable[str] = ()) -> int:
     """Write the whole library into one file, whole or not at all; returns its size in bytes.
 
-    Only its owner may read the file, for it holds people's faces. What is there is replaced: see
-    `require_free` and `require_worth`.
+    It comes with all that is in the database, but for tables of these patterns. Only its owner may read the
+    file, for it holds people's faces. What is there is replaced: see `require_free` and `require_worth`.
 
     Raises
     ------
@@ -79,7 +79,8 @@ def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
     FacesetsError
         PostgreSQL's pg_dump failed; the sentence holds what it said.
     """
-    command = [client_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d"]
+    command = [client_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges"]
+    command += [f"--exclude-table={pattern}" for pattern in without]
     private = partial(Path.chmod, mode=_OWNER_ONLY)
     with (
         FileLock(path.with_name(path.name + ".lock"), what=f"the backup {printable(path)}"),
@@ -88,7 +89,7 @@ def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
         sweep_temporaries(path)
         with atomic_write(path, before_replacing=private) as file:
             done = subprocess.run(  # noqa: S603
-                [*command, named], stdout=file, stderr=subprocess.PIPE, env=variables, check=False
+                [*command, "-d", named], stdout=file, stderr=subprocess.PIPE, env=variables, check=False
             )
             if done.returncode:
                 said = first_error(done.stderr)
