@@ -9,6 +9,7 @@ import pytest
 
 from facesets.cli import console
 from facesets.cli.next_step import NEXT, last_lines
+from facesets.cli.session import ConsoleSession
 from facesets.operations.run import RunSummary
 from tests.fixtures.parsing import commands, parse
 
@@ -125,7 +126,7 @@ def test_every_next_step_belongs_to_a_command() -> None:
 def test_asides_are_for_terminals_only(
     state: dict[str, Any], said: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(console, "session", console.ConsoleSession(**state))
+    monkeypatch.setattr(console, "session", ConsoleSession(**state))
     console.aside("Next: facesets stats")
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)

@@ -92,7 +92,7 @@ def _library(conf: "Settings", database: str | None) -> "list[DoctorFinding]":
 
         with opened_library(database) as session:
             return [norms_finding(Library(session))]
-    except FacesetsError as error:
+    except (FacesetsError, ImportError) as error:  # what cannot be imported is a finding of its own
         return [DoctorFinding(_LIBRARY, "note", f"{error}")]
 
 
