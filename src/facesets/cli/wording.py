@@ -31,7 +31,7 @@ def with_library(line: str, database: str) -> str:
     is_usual = database == settings.load().database
     if not database or is_usual or "--database" in line or not _takes_library(line.split()[1:]):
         return line
-    may_tell = "@" in database or "password" in database
+    may_tell = re.search("://.*:.*@", database) or "password" in database
     return f"{line} {Field('database', 'URL' if may_tell else database).flag}"
 
 
