@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Whether the pins can be installed on every system that README names, without downloading them.
 
-scripts/try_pins [PYTHON_VERSION...]    needs a package index; a name or a version that a system lacks is listed
+    scripts/try_pins.py [PYTHON_VERSION...]
 
-pip tells which wheels fit another system, but takes that system's markers for those of this one: markers are
-evaluated here. What is pinned must also be all that is needed, for it is installed without resolving.
+It needs a package index, and lists each pin that a system lacks. pip tells which wheels fit another system, but
+evaluates markers for this one: that is done here. What is pinned must also be all that is needed, for it is installed without resolving.
 """
 
 import json
@@ -16,16 +16,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pip._vendor.packaging.markers import Marker
-from pip._vendor.packaging.requirements import Requirement
-from pip._vendor.packaging.utils import canonicalize_name
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 SCRIPTS = Path(__file__).parent
 LINUX = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_26", "manylinux_2_24", "manylinux_2_17")
 OLD_LINUX = ("manylinux2014", "manylinux_2_12", "manylinux2010", "manylinux_2_5", "manylinux1")
 SYSTEMS = {
-    "Linux x86-64": ([f"{each}_x86_64" for each in (*LINUX, *OLD_LINUX)], ("linux", "Linux", "x86_64", "posix")),
-    "Linux ARM": ([f"{each}_aarch64" for each in (*LINUX, "manylinux2014")], ("linux", "Linux", "aarch64", "posix")),
+    "Linux x86-64": (
+        [f"{each}_x86_64" for each in (*LINUX, *OLD_LINUX)],
+        ("linux", "Linux", "x86_64", "posix"),
+    ),
+    "Linux ARM": (
+        [f"{each}_aarch64" for each in (*LINUX, "manylinux2014")],
+        ("linux", "Linux", "aarch64", "posix"),
+    ),
     "Windows": (["win_amd64"], ("win32", "Windows", "AMD64", "nt")),
     "macOS": (["macosx_14_0_arm64"], ("darwin", "Darwin", "arm64", "posix")),
 }
@@ -48,9 +54,15 @@ def environment(system: str, version: str) -> dict[str, str]:
     """What markers ask about."""
     platform, name, machine, os_name = SYSTEMS[system][1]
     return {
-        **{"sys_platform": platform, "platform_system": name, "platform_machine": machine, "os_name": os_name},
-        **{"python_version": version, "python_full_version": f"{version}.0", "extra": ""},
-        **{"implementation_name": "cpython", "platform_python_implementation": "CPython"},
+        "sys_platform": platform,
+        "platform_system": name,
+        "platform_machine": machine,
+        "os_name": os_name,
+        "python_version": version,
+        "python_full_version": f"{version}.0",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "extra": "",
     }
 
 
@@ -63,12 +75,13 @@ def resolved(wanted: Iterable[str], system: str, version: str) -> list[dict[str,
         line = [
             *(sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--dry-run"),
             *("--no-deps", "--ignore-installed", "--only-binary=:all:", "--target", folder, *tags),
-            *("--python-version", version, "--report", report, "-r", requirements),
+            *("--python-version", version, "--report", str(report), "-r", str(requirements)),
         ]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         if done.returncode:
             return next(iter(re.findall(r"ERROR: (No matching .*|.*)", done.stderr)[-1:]), done.stderr)
-        return [each["metadata"] for each in json.loads(report.read_text())["install"]]
+        found: list[dict[str, Any]] = json.loads(report.read_text())["install"]
+        return [each["metadata"] for each in found]
 
 
 def lacking(provider: str, system: str, version: str) -> list[str]:
@@ -87,7 +100,11 @@ def lacking(provider: str, system: str, version: str) -> list[str]:
         for need in map(Requirement, each.get("requires_dist", ()))
         if _holds(need.marker, where)
     }
-    return [f"{name}, which {by} needs, is not pinned" for name, by in sorted(needed) if name not in pinned | REPLACED]
+    return [
+        f"{name}, which {by} needs, is not pinned"
+        for name, by in sorted(needed)
+        if name not in pinned | REPLACED
+    ]
 
 
 def _holds(marker: Marker | None, where: dict[str, str]) -> bool:
