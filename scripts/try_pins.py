@@ -3,8 +3,9 @@
 
     scripts/try_pins.py [PYTHON_VERSION...]
 
-It needs a package index, and lists each pin that a system lacks. pip tells which wheels fit another system, but
-evaluates markers for this one: that is done here. What is pinned must also be all that is needed, for it is installed without resolving.
+It needs a package index, and lists each pin that a system lacks. pip tells which wheels fit another system,
+but evaluates markers for this one: that is done here. What is pinned must also be all that is needed, for it
+is installed without resolving.
 """
 
 import json
