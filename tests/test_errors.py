@@ -16,7 +16,7 @@ import pytest
 import facesets
 from facesets import errors
 from facesets.cli.wording import worded
-from facesets.errors import CannotWrite, Command, Field, MissingExtra, RecogniserMismatch, Sentence, quoted
+from facesets.errors import CannotWrite, Command, Field, RecogniserMismatch, Sentence, quoted
 from tests.fixtures.parsing import commands
 
 SOURCE = Path(facesets.__file__).parent
@@ -28,14 +28,6 @@ TERMINAL = ("cli/",)
 def error() -> RecogniserMismatch:
     pull = Command("models pull", "x y", Field("force"))
     return RecogniserMismatch(f"Use {Field('det_size', '640')} or {Field('pack')}, or run {pull}.")
-
-
-@pytest.mark.parametrize("extra", ["train", "scale"])
-def test_a_missing_part_that_scripts_install_can_add_is_named_with_its_flag(extra: str) -> None:
-    install = (Path(__file__).parent.parent / "scripts" / "install").read_text()
-    assert f"        --{extra}) " in install
-    assert str(MissingExtra(extra)).endswith(f"[{extra}]'`, or in a checkout `scripts/install --{extra}`.")
-    assert "checkout" not in str(MissingExtra("serve"))
 
 
 def test_a_sentence_is_neutral_until_it_is_worded_for_a_terminal() -> None:

@@ -8,7 +8,8 @@
     │   ├── SchemaOutdated        2
     │   ├── NotFound              2   nobody and nothing is called so
     │   ├── Changed               2   somebody else changed it since it was seen
-    │   └── MissingExtra          2
+    │   ├── MissingExtra          2
+    │   └── BrokenLibrary         2   a library that the program needs cannot be loaded
     ├── Unreachable               2   something that the command depends on does not answer
     │   ├── SourceGone            2
     │   └── ServiceFailed         -   a service failed for one picture; tried again next time
@@ -27,8 +28,11 @@ errors are not in this tree: they surface as tracebacks.
 import os
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Self
+
+from facesets.installation import adding, repairing
 
 
 def quoted(word: str) -> str:
@@ -42,6 +46,11 @@ def quoted(word: str) -> str:
         return f"'{word}'"
     # The backslashes before a quotation mark, and before the one at the end, count twice.
     return '"' + re.sub(r'(\\+)($|")', r"\1\1\2", word).replace('"', '\\"') + '"'
+
+
+def typed(words: Iterable[str]) -> str:
+    """A command of another program as it is typed."""
+    return " ".join(map(quoted, words))
 
 
 @dataclass(frozen=True)
@@ -184,9 +193,14 @@ class MissingExtra(WrongUsage):
     """An optional part of the program is not installed."""
 
     def __init__(self, extra: str) -> None:
-        # In a checkout pip would bring a second OpenCV along.
-        checkout = f", or in a checkout `scripts/install --{extra}`" if extra in ("train", "scale") else ""
-        super().__init__(f"This needs an optional part: run `pip install 'facesets[{extra}]'`{checkout}.")
+        super().__init__(f"This needs the optional part {extra}. Install it: `{typed(adding(extra))}`.")
+
+
+class BrokenLibrary(WrongUsage):
+    """A library that the program needs cannot be loaded as it is installed."""
+
+    def __init__(self, module: str, reason: object) -> None:
+        super().__init__(f"{module} cannot be loaded ({reason}). Repair it: `{typed(repairing(module))}`.")
 
 
 class Unreachable(FacesetsError):

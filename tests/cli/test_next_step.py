@@ -9,6 +9,7 @@ import pytest
 
 from facesets.cli import console
 from facesets.cli.next_step import NEXT, last_lines
+from facesets.cli.session import ConsoleSession
 from facesets.operations.run import RunSummary
 from tests.fixtures.parsing import commands, parse
 
@@ -65,6 +66,9 @@ def lines(line: str, summary: object = None) -> list[str]:
             "cluster --database postgresql://db/photos",
         ),
         ("index --target pics --database postgresql://me:secret@db/photos", "cluster --database URL"),
+        ("dedup --database service=photos", "cluster out/raw --database service=photos"),
+        ("export-cache faces.npz --database service=photos", "cluster faces.npz out/raw"),
+        ("import-cache faces.npz --database service=photos", "cluster --database service=photos"),
         ("immich-stage --user anna", "immich-finish anna"),
         ("immich-push immich/anna", "immich-push immich/anna --apply"),
         ("undo out/raw 2", "show out/raw"),
@@ -125,7 +129,7 @@ def test_every_next_step_belongs_to_a_command() -> None:
 def test_asides_are_for_terminals_only(
     state: dict[str, Any], said: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(console, "session", console.ConsoleSession(**state))
+    monkeypatch.setattr(console, "session", ConsoleSession(**state))
     console.aside("Next: facesets stats")
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)

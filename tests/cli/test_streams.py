@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from facesets.cli import console
+from facesets.cli.session import ConsoleSession
 from tests.fixtures.program import environment
 from tests.fixtures.soak import mostly_slow
 
@@ -105,7 +106,7 @@ class _Interrupted(io.RawIOBase):
 def test_a_signal_in_the_middle_of_printing_stops_cleanly(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(console, "session", console.ConsoleSession())
+    monkeypatch.setattr(console, "session", ConsoleSession())
     with (tmp_path / "screen").open("wb") as screen, console.stoppable() as stop:
         raw = _Interrupted(signal.SIGTERM, screen.fileno())
         monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BufferedWriter(raw)))
@@ -119,7 +120,7 @@ def test_a_signal_in_the_middle_of_printing_stops_cleanly(
 def test_what_is_said_once_is_kept_in_mind_for_a_while_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(console, "session", console.ConsoleSession(verbose=True))
+    monkeypatch.setattr(console, "session", ConsoleSession(verbose=True))
     for number in range(3000):
         console.detail(f"Job {number}: index photos.")
         console.detail("Models: here")
@@ -150,7 +151,7 @@ def test_what_is_no_warning_is_said_once_and_not_with_q(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def said(unasked: bool, *, quiet: bool = False, only_result: bool = False) -> list[str]:
-        session = console.ConsoleSession(quiet=quiet, only_result=only_result)
+        session = ConsoleSession(quiet=quiet, only_result=only_result)
         monkeypatch.setattr(console, "session", session)
         for _ in range(3):
             console.remark_once("It is the open pack.", unasked=unasked)

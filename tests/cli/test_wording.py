@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from facesets.cli.undo import _lines
+from facesets.cli.wording import with_library
 from facesets.operations.undo import UndoneFolder
 from tests.fixtures.program import run
 
@@ -15,6 +16,52 @@ def test_an_error_that_ends_a_command_names_the_command_as_it_is_typed(tmp_path:
     done = run("cluster", cache, tmp_path / "out")
     said = f"facesets: There is no cache at {cache}. Make one with `facesets embed PHOTOS '{cache}'`.\n"
     assert (done.status, done.err) == (2, said)
+
+
+def test_commands_are_named_with_the_library_that_was_given(empty_url: str) -> None:
+    done = run("stats", "--database", empty_url)
+    assert done.status == 2
+    assert done.err.endswith(f"Run `facesets migrate --database '{empty_url}'`.\n")
+    done = run("stats", env={"DATABASE_URL": empty_url})
+    assert done.err.endswith("Run `facesets migrate`.\n")
+
+
+def test_what_is_printed_names_the_library_too(library_url: str) -> None:
+    named = f"`facesets cluster --database '{library_url}'`"
+    assert named in run("people", "list", "--database", library_url).out
+    assert "`facesets cluster`" in run("people", "list", env={"DATABASE_URL": library_url}).out
+
+
+@pytest.mark.parametrize(
+    ("database", "shown"),
+    [
+        ("postgresql://me@db:5432/photos", "postgresql://me@db:5432/photos"),
+        ("service=photos", "service=photos"),
+        ("host=db dbname=my", "'host=db dbname=my'"),
+        ("postgresql://me:secret@db/photos", "URL"),
+        ("postgresql://me:se@cr/et@db/photos", "URL"),
+        ("postgresql://me@db/photos?password=secret", "URL"),
+        ("host=db password=secret", "URL"),
+    ],
+)
+def test_a_library_is_named_without_its_password(database: str, shown: str) -> None:
+    assert with_library("facesets migrate", database) == f"facesets migrate --database {shown}"
+
+
+@pytest.mark.parametrize(
+    ("line", "with_it"),
+    [
+        ("facesets people list", "facesets people list --database mine"),
+        ("facesets index PHOTOS", "facesets index PHOTOS --database mine"),
+        ("facesets models pull open", "facesets models pull open"),
+        ("facesets run PHOTOS", "facesets run PHOTOS"),
+        ("facesets check --database other", "facesets check --database other"),
+        ("facesets db psql -c SQL", "facesets db psql -c SQL --database mine"),
+    ],
+)
+def test_only_commands_on_a_library_are_given_one(line: str, with_it: str) -> None:
+    assert with_library(line, "mine") == with_it
+    assert with_library(line, "") == line
 
 
 def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_path: Path) -> None:

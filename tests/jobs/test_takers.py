@@ -221,7 +221,7 @@ def test_it_is_said_what_else_a_job_waits_for(queue: Database, library_url: str)
     # The server ends a session that was closed a moment later.
     wait_for(lambda: waits(queue, third) == "No worker runs. The last one left it. there: it rains.")
     work(queue)
-    last = "here: facesets[none-such] is not installed."
+    last = "here: the optional part none-such is not installed."
     assert waits(queue, third) == f"No worker runs. The last one left it. {last}"
 
     def age(connection: Connection) -> None:

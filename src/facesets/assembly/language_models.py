@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from facesets.errors import Field, MissingExtra, WrongUsage
 from facesets.files import printable
+from facesets.installation import page
 from facesets.settings import LlmSettings, Secret, Settings
 from facesets.stop import Stop
 
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
 
 _PROVIDERS = ("anthropic", "bedrock", "openai")
 _USUAL_MODEL = "claude-haiku-5-5"
-_NONE = (
-    f"No language model is configured, so that no photo is sent anywhere. Give {Field('llm_uri', 'URL')} for "
-    "a model on your own machine, or set LLM_PROVIDER to anthropic or bedrock (see docs/describe.md)."
-)
 
 
 def chosen_provider(llm: LlmSettings, uri: str | None) -> str:
@@ -66,7 +63,11 @@ def language_model(
     """
     name = chosen_provider(llm, uri)
     if not name and needed:
-        raise WrongUsage(_NONE)
+        raise WrongUsage(
+            "No language model is configured, so that no photo is sent anywhere. Give "
+            f"{Field('llm_uri', 'URL')} for a model on your own machine, or set LLM_PROVIDER to anthropic or "
+            f"bedrock (see {page('describe.md')})."
+        )
     if not name:
         yield None
         return

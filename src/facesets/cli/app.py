@@ -3,6 +3,7 @@
 import errno
 import signal
 import sys
+from typing import NoReturn
 
 import typer
 from typer.main import get_command
@@ -58,7 +59,8 @@ from facesets.cli.transfer import export_cache, import_cache
 from facesets.cli.undo import undo
 from facesets.cli.verify_bundle import verify_bundle
 from facesets.cli.worker import worker
-from facesets.errors import FacesetsError
+from facesets.errors import BrokenLibrary, FacesetsError
+from facesets.installation import module_at_fault
 from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
@@ -156,6 +158,15 @@ def _root(
     console.start(quiet=quiet, verbose=verbose)
 
 
+def _end(error: FacesetsError) -> NoReturn:
+    """Say what is wrong, and end with its status."""
+    if console.session.debug:
+        raise error
+    console.notice(f"facesets: {error}")
+    by = console.session.stopped_by
+    sys.exit(128 + by if by else error.exit_status)
+
+
 def main() -> None:
     """Run the program; never returns."""
     try:
@@ -167,11 +178,12 @@ def main() -> None:
             default_map=by_parameter(get_command(app), load()),
         )
     except FacesetsError as error:
-        if console.session.debug:
+        _end(error)
+    except (ImportError, AttributeError) as error:
+        # Whatever loads the libraries of photos and models: two packages may bring the same one.
+        if not (module := module_at_fault(error)):
             raise
-        console.notice(f"facesets: {error}")
-        by = console.session.stopped_by
-        sys.exit(128 + by if by else error.exit_status)
+        _end(BrokenLibrary(module, error))
     except OSError as error:
         # Typer prints help itself.
         if error.errno not in _NO_SPACE or console.session.debug:

@@ -19,6 +19,7 @@ from facesets.cli.next_step import last_lines
 from facesets.cli.params import EPILOG, DebugOption, JsonOption, QueueOption
 from facesets.errors import Command
 from facesets.files import printable
+from facesets.installation import with_pages
 from facesets.settings import load
 
 if TYPE_CHECKING:
@@ -206,6 +207,11 @@ class ExampleCommand(TyperCommand):
                 formatter.write_dl(arguments)
         _write_options(self, ctx, formatter)
 
+    def format_help_text(self, ctx: "Context", formatter: "HelpFormatter") -> None:
+        """What it does."""
+        self.help = with_pages(self.help or "")
+        super().format_help_text(ctx, formatter)
+
     def format_epilog(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         """Examples, and what the exit statuses mean."""
         path = ctx.command_path.split(" ", 1)[-1]
@@ -243,7 +249,7 @@ def _write_options(command: "AnyCommand", ctx: "Context", formatter: "HelpFormat
             # Names of variables that follow the rule would be half of the text.
             param.show_envvar = param.envvar is not None
             if record := param.get_help_record(ctx):
-                records.append(record)
+                records.append((record[0], with_pages(record[1])))
     with formatter.section("Options"):
         formatter.write_dl(records)
 
@@ -307,7 +313,8 @@ def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None
     def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
         talk = {name: values.pop(name) for name in flags}
         typed = Command(path, *_arguments(command, values)).line
-        console.speak(quiet=talk["quiet"], verbose=talk["verbose"], doing=typed)
+        named = values.get("database") or ""
+        console.speak(quiet=talk["quiet"], verbose=talk["verbose"], doing=typed, database=named)
         if console.session.verbose and (file := load().file):
             console.detail(f"Settings: {printable(file)}")
         began = time.monotonic()

@@ -12,12 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 import typer
 
 from facesets.cli.progress import BarProgress, PlainProgress, bars, reminding
+from facesets.cli.session import session as session
 from facesets.cli.terminal import handling, read_line
 from facesets.cli.wording import worded
 from facesets.errors import CannotWrite
@@ -42,41 +42,19 @@ _LEAST_COLUMN = 20
 """Characters of a column that goes on in further lines, however narrow the terminal."""
 
 
-@dataclass
-class ConsoleSession:
-    """How this run of the program talks: set by the options that every command shares."""
-
-    json: bool = False
-    debug: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    only_result: bool = False
-    queue: bool = False
-    doing: str = ""
-    began: float = 0.0
-    stopped_by: int = 0
-    summary: object = None
-    reported: dict[str, None] = dataclasses.field(default_factory=dict)
-
-    @property
-    def terse(self) -> bool:
-        """Whether progress and remarks are left out."""
-        return not self.verbose and (self.quiet or self.only_result)
-
-
-session = ConsoleSession()
-
-
 def start(*, quiet: bool, verbose: bool) -> None:
     """Begin a run of the program in which flags before the command say how much to print."""
     session.quiet, session.verbose, session.only_result, session.summary = quiet, verbose, False, None
     session.reported = {}
 
 
-def speak(*, quiet: bool, verbose: bool, doing: str) -> None:
-    """Print as much as the flags of a command ask for, beside those before it; `doing` is what was typed."""
+def speak(*, quiet: bool, verbose: bool, doing: str, database: str = "") -> None:
+    """Print as much as the flags of a command ask for, beside those before it.
+
+    `doing` is what was typed, and `database` what names the library to the command.
+    """
     session.quiet, session.verbose = session.quiet or quiet, session.verbose or verbose
-    session.doing, session.began = doing, time.monotonic()
+    session.doing, session.database, session.began = doing, database, time.monotonic()
 
 
 def is_watched() -> bool:
@@ -239,7 +217,7 @@ def aside(line: str) -> None:
     if sys.stderr.isatty():
         notice(line)
     elif sys.stdout.isatty():
-        out(line)
+        out(worded(line))
 
 
 def out(text: str) -> None:
@@ -280,7 +258,7 @@ def show(summary: object, lines: Sequence[str], *, asked_for: bool = False) -> N
     if session.json:
         out(json.dumps(dataclasses.asdict(summary), ensure_ascii=True))  # type: ignore[call-overload]
     elif asked_for or not session.quiet:
-        out("\n".join(lines))
+        out(worded("\n".join(lines)))
 
 
 def show_list(name: str, items: Sequence[object], text: str) -> None:
@@ -288,7 +266,7 @@ def show_list(name: str, items: Sequence[object], text: str) -> None:
     if session.json:
         out(json.dumps({name: [dataclasses.asdict(item) for item in items]}))  # type: ignore[call-overload]
     else:
-        out(text)
+        out(worded(text))
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> str:

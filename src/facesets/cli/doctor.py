@@ -88,6 +88,8 @@ def _library(conf: "Settings", database: str | None) -> "list[DoctorFinding]":
         return database_findings(database, conf, console)
     except FacesetsError as error:
         return [DoctorFinding("database", "problem", error.sentence)]
+    except ImportError as error:  # what cannot be imported is a finding of its own
+        return [DoctorFinding("database", "note", f"{error}")]
 
 
 def _show_norm_limits(conf: "Settings", database: str | None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from facesets.cli.wording import with_library
 from facesets.errors import Command
 from facesets.files import is_there, printable
 from facesets.operations.options.cache import ExportSwapOptions
@@ -30,13 +31,15 @@ def last_lines(command: str, values: Values, summary: object) -> list[str]:
     """
     if values.get("dry_run"):
         return ["Next: the same command without --dry-run"]
-    from facesets.results.contact_sheets import SHEET_NAME
+    from facesets.results.manifest import SHEET_NAME
 
     sheets = [out / SHEET_NAME for out in _folders(command, values) if values.get("sheet", True)]
     words = NEXT[command](values, summary) if command in NEXT else ()
+    # A step with a cache is none with the library, such as one after `export-cache`.
+    library = "" if values.get("cache") in words else values.get("database") or ""
     return [
         *(f"Contact sheet: {printable(path)}" for path in sheets if is_there(path)),
-        *([f"Next: {Command(*map(str, words)).line}"] if words else []),
+        *([f"Next: {with_library(Command(*map(str, words)).line, library)}"] if words else []),
         *(_after_run(summary) if command == "run" else []),
     ]
 
@@ -82,16 +85,6 @@ def _of_cache(cache: Path | None) -> Words:
     return ("extend", *named, base / _RAW, "--refine-out", base / _SETS)
 
 
-def _database(values: Values) -> Words:
-    """The library that was named, by a placeholder where it may hold a password."""
-    from facesets import settings
-
-    text = values.get("database")
-    if not text or text == settings.load().database:
-        return ()
-    return ("--database", "URL" if "@" in text or "password" in text else text)
-
-
 def _after_embed(values: Values, _summary: object) -> Words:
     return _of_cache(values["cache"] or values["source"])
 
@@ -99,13 +92,13 @@ def _after_embed(values: Values, _summary: object) -> Words:
 def _after_cluster(values: Values, summary: object) -> Words:
     first, second = values["first"], values["second"]
     if first is None and any(getattr(summary, name, 0) for name in ("questions", "new_persons")):
-        return ("people", "review", *_database(values))
+        return ("people", "review")
     if first is None:
-        return ("refine", _SETS, *_database(values))
+        return ("refine", _SETS)
     if not getattr(summary, "faces", 0):
         return ()
     cache = () if second is None else (first,)
-    return ("refine", *cache, _beside(second or first, "facesets"), *_database(values))
+    return ("refine", *cache, _beside(second or first, "facesets"))
 
 
 def _after_refine(values: Values, summary: object) -> Words:
@@ -117,7 +110,7 @@ def _after_refine(values: Values, summary: object) -> Words:
     # Smaller faces that were asked for are to come into the export, too.
     is_asked_for = least != MIN_SHORT and least < ExportSwapOptions().min_face_short
     smaller = ("--min-face-short", f"{least:g}") if is_asked_for else ()
-    return ("export-swap", *cache, out, _beside(out, "swap"), *smaller, *_database(values))
+    return ("export-swap", *cache, out, _beside(out, "swap"), *smaller)
 
 
 def _after_export(values: Values, summary: object) -> Words:
@@ -136,16 +129,16 @@ def _after_eras(values: Values, summary: object) -> Words:
     if not getattr(getattr(summary, "evidence", None), "splits", True):
         return ()
     cache, out = ((), first) if second is None else ((first,), second)
-    return ("split-eras", *cache, out, "--set", values["name"], *_database(values))
+    return ("split-eras", *cache, out, "--set", values["name"])
 
 
-def _after_index(values: Values, _summary: object) -> Words:
-    return ("cluster", *_database(values))
+def _after_index(_values: Values, _summary: object) -> Words:
+    return ("cluster",)
 
 
-def _after_pipeline(values: Values, summary: object) -> Words:
+def _after_pipeline(_values: Values, summary: object) -> Words:
     questions = getattr(getattr(summary, "library", None), "questions", 0)
-    return ("people", "review", *_database(values)) if questions else ()
+    return ("people", "review") if questions else ()
 
 
 def _after_stage(values: Values, summary: object) -> Words:
@@ -197,13 +190,13 @@ NEXT: dict[str, Step] = {
     "import-folders": _show_what_was_written("import-folders"),
     "split-eras": _after_eras,
     "undo": _after_undo,
-    "people list": lambda values, _: ("people", "review", *_database(values)),
+    "people list": lambda _values, _: ("people", "review"),
     "index": _after_index,
     "pipeline": _after_pipeline,
-    "migrate": lambda values, _: ("index", "PHOTOS", *_database(values)),
+    "migrate": lambda _values, _: ("index", "PHOTOS"),
     "import-cache": _after_index,
     "export-cache": lambda values, _: _of_cache(values["cache"]),
-    "db restore": lambda values, _: ("check", *_database(values)),
+    "db restore": lambda _values, _: ("check",),
     "immich-stage": _after_stage,
     "immich-push": _after_push,
     "models pull": _after_pull,

@@ -80,7 +80,7 @@ def _list(database: "Database", limit: int) -> None:
     found = next_questions(database, limit)
     count = waiting(database)
     if not found:
-        console.out(f"No question is open.{_again(count.skipped)}")
+        console.out(worded(f"No question is open.{_again(count.skipped)}"))
         return
     rows = [(each.settles, printable(each.text), each.id) for each in found]
     console.out(console.table(("faces", "question", "id"), rows))
@@ -120,7 +120,7 @@ class _Review:
             found = next_questions(self._database, 1)
             if not found:
                 skipped = waiting(self._database).skipped
-                console.out(f"No question is open. {self._count()}{_again(skipped)}")
+                console.out(worded(f"No question is open. {self._count()}{_again(skipped)}"))
                 return
             self._show(found[0])
             if not self._take_answer(found[0]):

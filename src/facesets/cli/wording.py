@@ -1,8 +1,14 @@
 """Options as flags and commands as they are typed, wherever a sentence reaches the terminal."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
+from typer.main import get_command
+
+from facesets import settings
+from facesets.cli.session import session
 from facesets.errors import Command, Field, Sentence
 
 GO_ON = "Stopped early: run the same command again to go on."
@@ -11,7 +17,31 @@ GO_ON = "Stopped early: run the same command again to go on."
 
 def worded(sentence: str) -> str:
     """Return a sentence as the user of a terminal reads it; plain text as it is."""
-    return "".join(map(_worded, Sentence(sentence).parts))
+    text = "".join(map(_worded, Sentence(sentence).parts))
+    if not session.database:
+        return text
+    return re.sub("(?<=`)facesets [^`]+(?=`)", lambda line: with_library(line[0], session.database), text)
+
+
+def with_library(line: str, database: str) -> str:
+    """A command as it is typed, for the library that was named, where the command takes one.
+
+    A placeholder stands for a name that may hold a password.
+    """
+    is_usual = database == settings.load().database
+    if not database or is_usual or "--database" in line or not _takes_library(line.split()[1:]):
+        return line
+    may_tell = re.search("://.*:.*@", database) or "password" in database
+    return f"{line} {Field('database', 'URL' if may_tell else database).flag}"
+
+
+def _takes_library(words: list[str]) -> bool:
+    from facesets.cli.app import app
+
+    command: Any = get_command(app)
+    for word in words:
+        command = getattr(command, "commands", {}).get(word, command)
+    return any(param.name == "database" for param in command.params)
 
 
 def _worded(part: str | Field | Command) -> str:

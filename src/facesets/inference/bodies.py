@@ -21,6 +21,7 @@ from facesets.imaging.bodies import Boxes, SeenBodies
 from facesets.imaging.boxes import unsuppressed
 from facesets.inference.body_outputs import FACE, PERSON, BodyCandidates, candidates, layout_of
 from facesets.inference.session import CPU, Session
+from facesets.installation import page
 from facesets.records import Float32, Pixels
 
 MIN_SCORE = 0.5
@@ -247,6 +248,6 @@ def _why_not_onnx(path: Path) -> str | None:
 
 def _unfit(path: Path, reason: str) -> DamagedFile:
     return DamagedFile(
-        f"{printable(path)} cannot be used as a body model: {printable(reason)}. docs/photos-bodies.md says "
-        "what a body model has to be."
+        f"{printable(path)} cannot be used as a body model: {printable(reason)}. What a body model has "
+        f"to be is in {page('photos-bodies.md')}."
     )

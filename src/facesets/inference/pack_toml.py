@@ -23,6 +23,7 @@ from facesets.inference.model_files import (
     Triple,
     model_of_graph,
 )
+from facesets.installation import page
 
 FILE_NAME = "pack.toml"
 
@@ -58,7 +59,7 @@ def read_description(directory: Path) -> PackDescription:
         return PackDescription()
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedFile(
-            f"{printable(path)} does not describe a model pack: {error}. Repair it (see docs/packs.md)."
+            f"{printable(path)} does not describe a model pack: {error}. Repair it (see {page('packs.md')})."
         ) from error
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 
-from facesets.errors import CannotInfer, Field, Sentence, WrongUsage
+from facesets.errors import CannotInfer, Field, Sentence, WrongUsage, typed
 from facesets.inference.model_files import ModelFile
 from facesets.inference.recognizer import Recognizer
 from facesets.inference.session import CPU
+from facesets.installation import RUNTIMES, adding, installed, repairing
 
 PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
@@ -100,7 +101,7 @@ def why_not(name: str, model: ModelFile) -> str | None:
         return None
     provider = PROVIDERS[name]
     if provider not in onnxruntime.get_available_providers():
-        return f"not in this ONNX Runtime, `scripts/install {name}` installs one that has it"
+        return _lacking(name)
     try:
         tried = Recognizer(model, provider=provider, batch_size=_TRIED)
         if tried.provider != provider:
@@ -108,6 +109,22 @@ def why_not(name: str, model: ModelFile) -> str | None:
         return _differs(tried, Recognizer(model))
     except CannotInfer as error:
         return error.sentence
+
+
+def repair_of(name: str) -> tuple[str, ...]:
+    """The command that installs an ONNX Runtime with a provider that this one lacks, if there is such."""
+    if name not in RUNTIMES:
+        return ()
+    return repairing("onnxruntime") if RUNTIMES[name] in installed("onnxruntime") else adding(name)
+
+
+def _lacking(name: str) -> str:
+    there = installed("onnxruntime")
+    if RUNTIMES.get(name) not in there:
+        how = f", `{typed(repair_of(name))}` installs one that has it" if name in RUNTIMES else ""
+        return f"not in this ONNX Runtime{how}"
+    others = " and ".join(each for each in there if each != RUNTIMES[name])
+    return f"{RUNTIMES[name]} is overwritten by {others or 'another'}, `{typed(repair_of(name))}` repairs it"
 
 
 def _differs(tried: Recognizer, reference: Recognizer) -> str | None:

@@ -2,8 +2,11 @@
 
 import threading
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +87,15 @@ def in_turn(provider: str) -> AbstractContextManager[object]:
     return threading.Lock() if provider == DIRECTML else nullcontext()
 
 
+@cache
+def load_cuda_packages() -> None:
+    """Load CUDA's libraries where they come from packages, which nothing else finds; once."""
+    if find_spec("nvidia") is not None:
+        # It prints what it does not find; whether CUDA works is tried, and told, by us.
+        with redirect_stdout(StringIO()):
+            onnxruntime.preload_dlls()
+
+
 class Session:
     """One loaded model. May be run from several threads at once."""
 
@@ -128,6 +140,8 @@ class Session:
             options.enable_mem_pattern = False
         providers = [(provider, _OPTIONS.get(provider, {})), (CPU, {})][: 1 if provider == CPU else 2]
         named = "of the library" if isinstance(path, bytes) else printable(path)
+        if provider == CUDA:
+            load_cuda_packages()
         try:
             model: str | bytes = path if isinstance(path, bytes) else str(path)
             if isinstance(path, Path) and (free_batch or pixels or (rewrite and provider == CPU)):

@@ -78,7 +78,7 @@ class Host:
                 return lacking
         parts = _MODULES_OF.get(needs.extra, (needs.extra,)) if needs.extra else ()
         if any(find_spec(part) is None for part in parts):
-            return f"facesets[{needs.extra}] is not installed"
+            return f"the optional part {needs.extra} is not installed"
         if needs.language_model and not self._has_language_model():
             return "no language model is configured"
         return self.lacks_models(needs, library) if needs.models or needs.service else ""

@@ -24,10 +24,9 @@ from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.plurals import counted
-from facesets.results.contact_sheets import SHEET_NAME
 from facesets.results.html_pages import START
 from facesets.results.lock import reserved
-from facesets.results.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, Failure
+from facesets.results.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, SHEET_NAME, Failure
 from facesets.results.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.results.run_records import WRITING, read_runs
 from facesets.results.run_sources import keep_sources, sources_of

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesets.errors import DamagedFile, Unreachable
+from facesets.errors import DamagedFile, Unreachable, typed
 from facesets.files import printable, writing
 from facesets.interfaces import Progress
 from facesets.plurals import counted
@@ -83,7 +83,7 @@ def fetch_releases(
     if importlib.util.find_spec("pip") is None:
         raise Unreachable(
             f"{printable(sys.executable)} has no pip, which fetches from the package index. Install it: "
-            "python -m ensurepip, or uv pip install pip."
+            f"`{typed((sys.executable, '-m', 'ensurepip'))}`."
         )
     total = sum(release.size for release in releases)
     progress.begin(

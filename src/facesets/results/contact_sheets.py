@@ -23,6 +23,7 @@ from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.gates import reason
 from facesets.results.manifest import (
     SET_MANIFEST,
+    SHEET_NAME,
     ClusterManifest,
     DroppedFace,
     FaceEntry,
@@ -45,8 +46,6 @@ _WORDS = {
     "no_face": ("image without a face", "images without a face"),
 }
 """What a manifest counts, in words."""
-
-SHEET_NAME = "contact_sheet.png"
 
 _YEAR, _DAY = len("2019"), len("2019-07-04")
 

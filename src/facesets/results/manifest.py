@@ -23,6 +23,8 @@ EXPORT_MANIFEST = "manifest.json"
 SET_MANIFEST = "manifest.json"
 MANIFEST_NAMES = (CLUSTER_MANIFEST, REFINE_MANIFEST)
 """What a result's manifest may be called."""
+SHEET_NAME = "contact_sheet.png"
+"""What a result's contact sheet is called."""
 
 
 @dataclass(frozen=True, slots=True)

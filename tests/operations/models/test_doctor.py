@@ -1,35 +1,51 @@
 """`doctor` finds what is wrong and says which command repairs it."""
 
+import errno
+import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from facesets.installation import installed
+from facesets.operations.models import doctor as libraries
 from facesets.operations.models import doctor_inference
-from facesets.operations.models.doctor import doctor, installed_names, one_of
+from facesets.operations.models.doctor import directory_finding, doctor, library_finding
+from facesets.operations.models.finding import DoctorFinding
 from facesets.operations.models.pull import can_be_fetched
 
-RIVALS = ("opencv-python-headless", "opencv-python")
 
+def test_two_distributions_of_one_module_are_a_clash_unless_the_right_one_is_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = ["opencv-python-headless", "opencv-python"]
+    monkeypatch.setattr(libraries, "installed", lambda module: both if module == "cv2" else ["onnxruntime"])
 
-def test_two_distributions_of_one_module_are_a_clash() -> None:
-    finding = one_of(["numpy", *RIVALS], RIVALS, "cv2", keep=RIVALS[0])
-    assert finding.level == "problem"
-    assert finding.repair == (
-        "pip uninstall -y opencv-python opencv-python-headless "
-        "&& pip install --no-deps opencv-python-headless"
+    def finding(*, whole: bool) -> DoctorFinding:
+        monkeypatch.setattr(libraries, "is_whole", lambda _name: whole)
+        return library_finding("cv2")
+
+    clash = finding(whole=False)
+    assert (clash.level, clash.state) == (
+        "problem",
+        "opencv-python and opencv-python-headless overwrite each other",
     )
+    assert clash.repair.startswith(
+        f"{sys.executable} -m pip install --force-reinstall --no-deps opencv-python-headless=="
+    )
+    assert finding(whole=True).level == "ok"
 
 
-def test_none_and_one_are_told_apart() -> None:
-    assert one_of([], RIVALS, "cv2", keep=RIVALS[0]).repair == "pip install opencv-python-headless"
-    assert one_of([RIVALS[1]], RIVALS, "cv2", keep=RIVALS[0]).level == "ok"
+def test_a_library_that_is_missing_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libraries, "installed", lambda _module: [])
+    missing = library_finding("cv2")
+    assert (missing.level, missing.state) == ("problem", "not installed")
 
 
 def test_this_environment_has_one_of_each() -> None:
-    levels = {finding.subject: finding.level for finding in doctor([Path("/nowhere")], [])}
-    assert (levels["cv2"], levels["onnxruntime"]) == ("ok", "ok")
+    assert [library_finding(module).level for module in ("cv2", "onnxruntime")] == ["ok", "ok"]
 
 
 def test_a_download_is_named_only_where_it_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,12 +88,24 @@ def test_a_missing_pack_is_a_problem_with_its_command_and_another_pack_a_note(
 
 
 def test_a_directory_that_cannot_be_written_is_a_problem() -> None:
-    # No user may create files in procfs, not even root.
-    (finding,) = (
-        f for f in doctor([Path("/nowhere")], [Path("/proc/x/y")]) if f.subject.startswith("directory")
-    )
+    # No user may create files in procfs, not even root: no command repairs that.
+    finding = directory_finding(Path("/proc/x/y"))
     assert finding.level == "problem"
-    assert finding.repair
+    assert finding.state.endswith("take a folder of your own")
+    assert finding.repair == ""
+
+
+def test_only_a_folder_of_ones_own_is_opened_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    (folder := tmp_path / "my photos").mkdir()
+    assert directory_finding(folder).repair == f"chmod u+rwx '{folder}'"
+    monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
+    assert directory_finding(folder).repair == ""
 
 
 def test_the_cpu_always_works(pack_dir: Path) -> None:
@@ -90,7 +118,7 @@ def test_what_an_interrupted_uninstall_left_behind_has_no_name(
 ) -> None:
     (tmp_path / "broken-1.0.dist-info").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert "numpy" in installed_names()
+    assert installed("cv2") == ["opencv-python-headless"]
 
 
 @pytest.mark.parametrize("broken", [None, "hollow"])

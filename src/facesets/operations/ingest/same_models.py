@@ -2,6 +2,7 @@
 
 from facesets.errors import Field, RecogniserMismatch, Sentence
 from facesets.files import printable
+from facesets.installation import page
 from facesets.interfaces import LibraryStore
 from facesets.records import CacheSettings
 from facesets.remote.service_embedder import service_model
@@ -19,7 +20,8 @@ def require_way_of_library(library: LibraryStore, settings: CacheSettings) -> No
         raise RecogniserMismatch(
             f"The faces of {library.label} were found with {_options(ours)}; those found with "
             f"{_options(settings)} would be unassigned, and every person would begin again. Do as before, "
-            f"take another library ({Field('database')}), or start this one over (docs/library.md)."
+            f"take another library ({Field('database')}), or start this one over "
+            f"({page('library.md')})."
         )
 
 

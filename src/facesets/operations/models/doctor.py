@@ -1,24 +1,20 @@
 """`doctor`: what is wrong with this installation, each with the command that repairs it."""
 
-import importlib.metadata
+import errno
+import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from facesets.blas_kernel import cpu_flags, recommended_blas_coretype
 from facesets.clustering import measure_sgemm_gflops
-from facesets.errors import quoted
+from facesets.errors import typed
 from facesets.files import printable
+from facesets.installation import RIVALS, installed, is_whole, kept, module_at_fault, repairing
 from facesets.operations.models.finding import DoctorFinding
 
-_CV2 = (
-    "opencv-python-headless",
-    "opencv-python",
-    "opencv-contrib-python",
-    "opencv-contrib-python-headless",
-)
-_ONNXRUNTIME = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
 _LEAST_FREE_BYTES = 1_000_000_000
 
 
@@ -29,60 +25,43 @@ def doctor(
     body_model: Path | None = None,
 ) -> list[DoctorFinding]:
     """Look at libraries, accelerators, models and the directories that will be written to."""
-    names = installed_names()
-    libraries = [
-        one_of(names, _CV2, "cv2", keep=_CV2[0]),
-        one_of(names, _ONNXRUNTIME, "onnxruntime", keep=_preferred_runtime(names)),
-    ]
     return [
-        *libraries,
+        *map(library_finding, RIVALS),
         _matrix_kernel(),
         *_inference(model_roots, pack, body_model),
-        *(_directory(directory) for directory in directories),
+        *(directory_finding(directory) for directory in directories),
     ]
 
 
-def installed_names() -> list[str]:
-    """Names of all distributions; what an interrupted uninstall left behind has none."""
-    metadata = [distribution.metadata for distribution in importlib.metadata.distributions()]
-    return [str(name).lower() for fields in metadata if fields and (name := fields["Name"])]
+def library_finding(module: str) -> DoctorFinding:
+    """Whether one distribution provides a module, whole, and it can be loaded."""
+    there, keep = installed(module), kept(module)
+    problem = ""
+    if len(there) > 1 and not (keep in there and is_whole(keep)):
+        problem = f"{' and '.join(sorted(there))} overwrite each other"
+    elif not there:
+        problem = "not installed"
+    else:
+        try:
+            import_module(module)
+        except (ImportError, AttributeError) as error:
+            problem = f"cannot be loaded ({error})"
+    if problem:
+        return DoctorFinding(module, "problem", problem, typed(repairing(module)))
+    by_name = [name for name in there if len(there) > 1 and name != keep]
+    state = f"{keep}; {' and '.join(by_name)} by name only" if by_name else there[0]
+    return DoctorFinding(module, "ok", state)
 
 
 def _inference(model_roots: Sequence[Path], pack: str, body_model: Path | None) -> list[DoctorFinding]:
-    """Model packs and accelerators; needs ONNX Runtime to be whole, which is what may be wrong."""
+    """Model packs and accelerators; needs the libraries to be whole, which is what may be wrong."""
     try:
         from facesets.operations.models.doctor_inference import inference_findings
     except (ImportError, AttributeError) as error:
-        keep = _preferred_runtime(installed_names())
-        return [
-            DoctorFinding(
-                "inference",
-                "problem",
-                f"cannot be loaded ({error})",
-                f"pip install --force-reinstall --no-deps {keep}",
-            )
-        ]
+        module = module_at_fault(error)
+        repair = typed(repairing(module)) if module else ""
+        return [DoctorFinding("inference", "problem", f"cannot be loaded ({error})", repair)]
     return inference_findings(model_roots, pack, body_model)
-
-
-def one_of(names: Iterable[str], rivals: Sequence[str], module: str, *, keep: str) -> DoctorFinding:
-    """Whether exactly one distribution provides a module: two overwrite each other file by file."""
-    there = sorted(set(rivals) & set(names))
-    if len(there) == 1:
-        return DoctorFinding(module, "ok", there[0])
-    if not there:
-        return DoctorFinding(module, "problem", "not installed", f"pip install {keep}")
-    return DoctorFinding(
-        module,
-        "problem",
-        f"{' and '.join(there)} overwrite each other",
-        f"pip uninstall -y {' '.join(there)} && pip install --no-deps {keep}",
-    )
-
-
-def _preferred_runtime(names: Sequence[str]) -> str:
-    accelerated = [name for name in _ONNXRUNTIME[1:] if name in names]
-    return accelerated[0] if accelerated else _ONNXRUNTIME[0]
 
 
 def _matrix_kernel() -> DoctorFinding:
@@ -91,7 +70,7 @@ def _matrix_kernel() -> DoctorFinding:
     return DoctorFinding("matrix products", "ok", f"{rate:.0f} GFLOP/s (kernel: {kernel})")
 
 
-def _directory(directory: Path) -> DoctorFinding:
+def directory_finding(directory: Path) -> DoctorFinding:
     """Whether a directory, or the nearest one above it that exists, can be written to."""
     subject = f"directory {printable(directory)}"
     existing = next(path for path in (directory, *directory.parents) if path.exists())
@@ -99,12 +78,12 @@ def _directory(directory: Path) -> DoctorFinding:
         with tempfile.NamedTemporaryFile(dir=existing, prefix=".facesets-doctor."):
             free = shutil.disk_usage(existing).free
     except OSError as error:
-        return DoctorFinding(
-            subject,
-            "problem",
-            f"cannot be written to ({error.strerror})",
-            f'sudo chown "$USER" {quoted(printable(existing))}',
-        )
+        is_own = os.name != "nt" and existing.stat().st_uid == os.getuid()
+        if is_own and error.errno == errno.EACCES:
+            repair = typed(("chmod", "u+rwx", printable(existing)))
+            return DoctorFinding(subject, "problem", f"cannot be written to ({error.strerror})", repair)
+        state = f"cannot be written to ({error.strerror}): take a folder of your own"
+        return DoctorFinding(subject, "problem", state)
     if free < _LEAST_FREE_BYTES:
         return DoctorFinding(
             f"directory {printable(directory)}",

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from facesets.errors import FacesetsError
+from facesets.errors import FacesetsError, typed
 from facesets.files import printable
 from facesets.inference.bodies import BodyDetector
 from facesets.inference.body_models import find_body_model
@@ -19,7 +19,7 @@ from facesets.inference.packs import (
     read_pack,
     usual_pack,
 )
-from facesets.inference.providers import candidates, why_not
+from facesets.inference.providers import candidates, repair_of, why_not
 from facesets.operations.models.finding import DoctorFinding
 from facesets.operations.models.pull import both_ways, can_be_fetched
 
@@ -124,5 +124,5 @@ def _providers(model: ModelFile) -> list[DoctorFinding]:
 
 def _gpu_repair(name: str) -> str:
     if name == "cuda" and shutil.which("nvidia-smi"):
-        return "scripts/install cuda"
+        return typed(repair_of(name))
     return ""

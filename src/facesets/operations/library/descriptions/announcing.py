@@ -6,6 +6,7 @@ from decimal import Decimal
 from facesets.descriptions.asking import EDGE, Provider, money
 from facesets.descriptions.estimates import Estimate
 from facesets.errors import Field
+from facesets.installation import page
 from facesets.operations.library.descriptions.questions import Allowed
 from facesets.plurals import counted
 
@@ -95,7 +96,7 @@ def lines_of(said: Announcement, cost: Estimate) -> list[str]:
     if cost.expected is None or cost.most is None:
         lines.append(
             f"The price of {said.model or 'this model'} is not known, and so the cost is not. facesets.toml "
-            "can say it (see docs/describe.md)."
+            f"can say it (see {page('describe.md')})."
         )
     elif cost.most:
         limit = (

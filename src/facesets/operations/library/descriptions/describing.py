@@ -9,6 +9,7 @@ from facesets.descriptions.asking import STAGE, STAGE_VERSION, Provider
 from facesets.descriptions.estimates import Estimate, estimate, most_of
 from facesets.descriptions.prices import FREE
 from facesets.errors import Command, Field, Sentence, WrongUsage
+from facesets.installation import page
 from facesets.interfaces import Progress
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
@@ -158,7 +159,7 @@ def _require_a_bound(provider: Provider) -> None:
         what = "price" if lacks == "price" else "greatest count of tokens for a picture (picture_tokens)"
         raise WrongUsage(
             f"The {what} of {model.name or 'this model'} is not known, so that {Field('max_cost')} cannot be "
-            "held. Say it in facesets.toml (see docs/describe.md), or leave the limit out."
+            f"held. Say it in facesets.toml (see {page('describe.md')}), or leave the limit out."
         )
 
 

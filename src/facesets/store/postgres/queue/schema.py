@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesets.errors import Command, MissingExtra, SchemaOutdated, WrongUsage
+from facesets.errors import Command, MissingExtra, SchemaOutdated, WrongUsage, typed
+from facesets.installation import pip
 from facesets.store.postgres.connection import Connection, Database, with_search_path
 from facesets.store.postgres.migrate import migrations_directory, take_schema_lock
 
@@ -190,8 +191,8 @@ def _applied(connection: Connection) -> set[str]:
 
 
 def _refuse_later(connection: Connection, program: Shipped, label: str) -> None:
+    upgrade = typed(pip("install", "--upgrade", "procrastinate"))
     if _applied(connection).difference(program.names):
         raise WrongUsage(
-            f"The queue of {label} was made by a later procrastinate. Install the same here: "
-            "`pip install --upgrade procrastinate`."
+            f"The queue of {label} was made by a later procrastinate. Install the same here: `{upgrade}`."
         )
