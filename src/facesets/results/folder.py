@@ -68,6 +68,8 @@ class ResultFolder:
         Photos in whose place a file of the user's lies.
     unreadable : dict
         Reason by photo, of those that could not be read.
+    rights : int
+        What groups and others may do with what is written.
     linked : dict
         Folders of names that are reached through a link, and that link: nothing is done there.
     """
@@ -75,6 +77,7 @@ class ResultFolder:
     root: Path
     owned: dict[str, Puts]
     journal: RunJournal
+    rights: int
     kept: dict[str, PlacedFile | None] = field(default_factory=dict)
     copied: int = 0
     unchanged: int = 0
@@ -89,7 +92,7 @@ class ResultFolder:
     @property
     def inside(self) -> SafeFolder:
         """The output folder, for what is done there."""
-        return SafeFolder(self.root)
+        return SafeFolder(self.root, self.rights)
 
     @property
     def links(self) -> list[str]:

@@ -14,6 +14,7 @@ from facesets.operations.options.immich import StageOptions
 from facesets.remote.immich import Downloaded, Immich
 from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_records import Asset
+from facesets.rights import make_private_folder, private
 
 IsKnown = Callable[[str], bool]
 """Whether content with this sha256 is somewhere already. Asked from several threads."""
@@ -80,7 +81,7 @@ class PartialDownloads:
     def path(self, asset_id: str) -> Path:
         """A place for a download."""
         with writing(self._directory):
-            self._directory.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._directory)
         return self._directory / asset_id
 
     def sweep(self) -> None:
@@ -163,12 +164,12 @@ def _fetch(
             return there, True
         partial = partials.path(asset.id)
         try:
-            with partial.open("wb") as file:
+            with open(partial, "wb", opener=private) as file:
                 content = server.download(asset, file)
                 file.flush()
                 os.fsync(file.fileno())
             if not any(is_known(content.sha256) for is_known in known):
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make_private_folder(target.parent)
                 partial.replace(target)
                 sync_directory(target.parent)
         finally:
