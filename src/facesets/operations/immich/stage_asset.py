@@ -14,7 +14,6 @@ from facesets.operations.options.immich import StageOptions
 from facesets.remote.immich import Downloaded, Immich
 from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_records import Asset
-from facesets.rights import make_private_folder, private
 
 IsKnown = Callable[[str], bool]
 """Whether content with this sha256 is somewhere already. Asked from several threads."""
@@ -81,7 +80,7 @@ class PartialDownloads:
     def path(self, asset_id: str) -> Path:
         """A place for a download."""
         with writing(self._directory):
-            make_private_folder(self._directory)
+            self._directory.mkdir(parents=True, exist_ok=True)
         return self._directory / asset_id
 
     def sweep(self) -> None:
@@ -164,12 +163,12 @@ def _fetch(
             return there, True
         partial = partials.path(asset.id)
         try:
-            with open(partial, "wb", opener=private) as file:
+            with partial.open("wb") as file:
                 content = server.download(asset, file)
                 file.flush()
                 os.fsync(file.fileno())
             if not any(is_known(content.sha256) for is_known in known):
-                make_private_folder(target.parent)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 partial.replace(target)
                 sync_directory(target.parent)
         finally:
