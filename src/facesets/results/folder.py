@@ -35,11 +35,17 @@ from facesets.results.placement import (
 from facesets.results.run_journal import RunJournal
 from facesets.results.run_records import JOURNAL
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.set_aside import EDITED, WITHOUT_ORIGINAL, place_for_edited, place_for_last_copy
+from facesets.results.set_aside import (
+    DRAWINGS,
+    EDITED,
+    WITHOUT_ORIGINAL,
+    place_for_edited,
+    place_for_last_copy,
+)
 
 TEMPORARY = ".facesets-copying-"
 
-OWN_NAMES = (ANNOUNCEMENT, JOURNAL, WITHOUT_ORIGINAL, EDITED, *MANIFEST_NAMES)
+OWN_NAMES = (ANNOUNCEMENT, JOURNAL, WITHOUT_ORIGINAL, EDITED, DRAWINGS, *MANIFEST_NAMES)
 """What only the program makes in a result folder: links under these names are refused."""
 
 # Photos that get their names together, after one wait for the disk. On an SSD (ext4, 200 kB photos) that

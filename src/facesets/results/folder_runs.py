@@ -14,7 +14,7 @@ from facesets.results.placement import may_remove
 from facesets.results.run_journal import RunJournal
 from facesets.results.run_records import sweep_journal
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.set_aside import EDITED, WITHOUT_ORIGINAL
+from facesets.results.set_aside import DRAWINGS, EDITED, WITHOUT_ORIGINAL
 from facesets.rights import SHARED, narrow, rights_in, rights_of, tell_tightened
 
 
@@ -83,7 +83,7 @@ def _tighten(folder: ResultFolder) -> None:
     if not any((rights_in(mark) or 0) & ~folder.rights for mark in marks):
         return
     above = {parent for name in folder.owned for parent in PurePosixPath(name).parents[:-1]}
-    for name in [*map(str, above), *folder.owned, WITHOUT_ORIGINAL, EDITED]:
+    for name in [*map(str, above), *folder.owned, WITHOUT_ORIGINAL, EDITED, DRAWINGS]:
         narrow(inside.path(name), folder.rights)
     for name in hidden:
         narrow(root / name)
