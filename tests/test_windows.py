@@ -11,7 +11,7 @@ import pytest
 
 from facesets import file_system, files
 from facesets.errors import AlreadyRunning, CannotWrite
-from facesets.file_system import link_text, mode_of_copy, patiently, remove_tree
+from facesets.file_system import link_text, patiently, remove_tree
 from facesets.files import FileLock, atomic_write
 from tests.fixtures.no_posix import windows_locks
 from tests.fixtures.photos import copy_photos
@@ -153,12 +153,6 @@ def test_a_copy_that_is_marked_as_read_only_goes_all_the_same(
     remove_tree(tmp_path / "folder")
     assert list(tmp_path.iterdir()) == []
     assert waits == []
-
-
-def test_a_copy_is_not_marked_as_read_only_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert mode_of_copy(0o100444) == 0o444
-    monkeypatch.setattr(file_system, "REMOVES_OPEN_FILES", False)
-    assert mode_of_copy(0o100444) == 0o644
 
 
 def test_a_lock_of_windows_keeps_others_out_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

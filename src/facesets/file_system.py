@@ -86,11 +86,6 @@ def _made_writable(path: _AnyPath) -> bool:
     return True
 
 
-def mode_of_copy(mode: int) -> int:
-    """The rights that a copy gets of a file with this mode: on Windows it can be replaced and removed."""
-    return stat.S_IMODE(mode) if REMOVES_OPEN_FILES else stat.S_IMODE(mode) | stat.S_IWRITE
-
-
 def lock(file: IO[bytes]) -> None:
     """Lock an open file until it is closed; raises `OSError` at once where that cannot be."""
     if _fcntl is not None:

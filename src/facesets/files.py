@@ -70,12 +70,13 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_write(
-    path: Path, *, before_replacing: Callable[[Path], object] | None = None
+    path: Path, *, rights: int = 0, before_replacing: Callable[[Path], object] | None = None
 ) -> Iterator[IO[bytes]]:
     """Open a file that replaces `path` when the block ends well and leaves no trace otherwise.
 
-    The bytes are on the disk before the name points to them. `before_replacing` is called with the finished
-    file, just before it gets its name.
+    The bytes are on the disk before the name points to them. Groups and others get these `rights`, within
+    the umask and those that they have to what is there. `before_replacing` is called with the finished file,
+    just before it gets its name.
 
     Raises
     ------
@@ -93,7 +94,9 @@ def atomic_write(
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_UMASK)
+            with suppress(FileNotFoundError):
+                rights &= path.lstat().st_mode
+            temporary.chmod(0o600 | rights)
             if before_replacing is not None:
                 before_replacing(temporary)
             patiently(os.replace, temporary, path)
@@ -102,16 +105,6 @@ def atomic_write(
                 patiently(os.unlink, temporary)
             raise
         sync_directory(path.parent)
-
-
-def _read_umask() -> int:
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
-
-
-# The umask can only be read by setting it, which is safe once at import, not among threads.
-_UMASK = _read_umask()
 
 
 def sync_directory(path: Path) -> None:
@@ -153,9 +146,9 @@ def json_bytes(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
     return text.encode("utf-8", errors="backslashreplace") + b"\n"
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
-    """Write a JSON file, whole or not at all."""
-    with atomic_write(path) as file:
+def write_json(path: Path, value: Any, *, rights: int = 0) -> None:  # noqa: ANN401 - whatever JSON can hold
+    """Write a JSON file, whole or not at all; `rights` as `atomic_write` takes them."""
+    with atomic_write(path, rights=rights) as file:
         file.write(json_bytes(value))
 
 

@@ -70,6 +70,13 @@ def test_a_folder_whose_files_are_mapped_yet_goes_with_the_last(
     assert not folder.path.exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="modes protect nothing on Windows")
+def test_nobody_else_can_read_them(folder: ArrayFolder) -> None:
+    _array = folder.empty((3,), np.float32)
+    [file] = folder.path.iterdir()
+    assert {path.stat().st_mode & 0o077 for path in (folder.path, file)} == {0}
+
+
 def test_nothing_is_an_array_too(folder: ArrayFolder) -> None:
     with folder.lent((folder.empty((0, 5), np.float32),), flushed=True) as (stored,):
         assert stored[:].shape == (0, 5)

@@ -106,9 +106,8 @@ def test_a_kept_picture_that_is_damaged_is_made_again(tmp_path: Path, left: byte
 
 def test_nobody_else_can_look_at_what_is_kept(tmp_path: Path) -> None:
     CropStore(tmp_path / "cache" / "crops", 10_000_000).face(_photo(tmp_path / "a.jpg"), 96)
-    folders = [path for path in (tmp_path / "cache" / "crops").rglob("*") if path.is_dir()]
-    assert folders
-    assert {path.stat().st_mode & 0o077 for path in folders} == {0}
+    kept = list((tmp_path / "cache" / "crops").rglob("*"))
+    assert {(path.is_dir(), path.stat().st_mode & 0o077) for path in kept} == {(True, 0), (False, 0)}
 
 
 def test_a_disk_that_cannot_be_written_hides_no_face(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from facesets.errors import CannotWrite, Field
 from facesets.files import printable
+from facesets.rights import file_mode, private
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,6 @@ class ArrayFolder:
             self.path = Path(tempfile.mkdtemp(prefix="run-", dir=parent)).resolve()
         except OSError as error:
             raise _cannot_write(parent, error) from error
-        # Workers may belong to another user.
-        self.path.chmod(0o755)
         self._numbers = count()
         self._is_closed = False
 
@@ -119,7 +118,7 @@ class ArrayFolder:
                 array.flush()
             return StoredArray(str(array.filename), array.shape, array.dtype.str)
         nothing = self.path / "empty.bin"
-        nothing.touch()
+        nothing.touch(file_mode())
         return StoredArray(str(nothing), array.shape, array.dtype.str)
 
     def _is_whole(self, array: NDArray[Any]) -> bool:
@@ -132,7 +131,7 @@ class ArrayFolder:
 
 def _reserve(path: Path, size: int) -> None:
     """Make a file of this size; to write to a mapped one for which there is no room would end the process."""
-    with path.open("wb") as file:
+    with open(path, "wb", opener=private) as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
             return

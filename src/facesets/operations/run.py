@@ -6,14 +6,7 @@ from pathlib import Path
 
 from facesets.errors import Command, SourceGone, WrongUsage
 from facesets.file_records import FileRecord
-from facesets.files import (
-    PAGES,
-    RUN_RECORD,
-    path_of_cache,
-    plain_path,
-    printable,
-    sweep_temporaries,
-)
+from facesets.files import PAGES, RUN_RECORD, path_of_cache, plain_path, printable, sweep_temporaries
 from facesets.interfaces import Embedder, Progress, Source
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
@@ -27,9 +20,12 @@ from facesets.plurals import counted
 from facesets.results.html_pages import START
 from facesets.results.lock import reserved
 from facesets.results.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, SHEET_NAME, Failure
+from facesets.results.ownership import rights_of_result
 from facesets.results.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.results.run_records import WRITING, read_runs
 from facesets.results.run_sources import keep_sources, sources_of
+from facesets.results.safe_folder import SafeFolder
+from facesets.rights import keep_private, narrow
 from facesets.sources.folders import FolderSource
 from facesets.sources.listed_once import ListedOnce
 from facesets.sources.missing import is_gone
@@ -156,6 +152,7 @@ def run(
             return start
         refuse_foreign_pages(out)
         sweep_temporaries(out / RUN_RECORD, out / START)
+        keep_private(cache.path, cache.names_file)
         prepared = prepare(cache, source) if has_changed else None
         if sources_of(out) != list(roots):
             keep_sources(out, roots)
@@ -222,6 +219,7 @@ def _sorted(
     collection = cache.load()
     shown = Shown(out, people, sets, roots, failed)
     counts = write_pages(shown, collection, workers=options.workers, progress=progress, stop=stop)
+    _narrow(out, rights_of_result(people) or 0)
     sheet = people / SHEET_NAME
     return _ended(
         replace(
@@ -239,6 +237,14 @@ def _sorted(
         ),
         stopped=stop.requested,
     )
+
+
+def _narrow(out: Path, rights: int) -> None:
+    """Give others no more rights to the folder of all results than to these, unless more lies in it."""
+    ours = {PEOPLE, SETS, PAGES, START, RUN_RECORD}
+    if all(name in ours or name.startswith((CACHE, ".facesets")) for name in SafeFolder(out).names_in()):
+        narrow(out.resolve(), rights)
+    narrow(out / RUN_RECORD, rights)
 
 
 def _ended(summary: RunSummary, *, stopped: bool) -> RunSummary:

@@ -10,6 +10,7 @@ from facesets.errors import DamagedFile, Unreachable
 from facesets.files import atomic_write
 from facesets.interfaces import Progress
 from facesets.remote.retry import Stopped, TransientError, doubling, pausing, retrying
+from facesets.rights import SHARED
 from facesets.stop import Stop
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -72,7 +73,7 @@ def _attempt(
                 raise Unreachable(f"The server refuses {url} (status {response.status_code}).")
             announced = int(response.headers.get("content-length", 0)) or size
             progress.begin(f"Fetching {path.name}", announced, in_bytes=True)
-            with atomic_write(path) as file:
+            with atomic_write(path, rights=SHARED) as file:
                 for chunk in response.iter_bytes(1 << 20):
                     if stop.requested:
                         raise Unreachable(f"The download of {path.name} was stopped.")

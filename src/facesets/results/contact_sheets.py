@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from facesets.errors import UnreadableImage
+from facesets.files import atomic_write
 from facesets.imaging.align import align
 from facesets.imaging.decode import decode
 from facesets.imaging.encode import png_bytes
@@ -31,6 +32,7 @@ from facesets.results.manifest import (
     RefineManifest,
 )
 from facesets.results.manifest_json import read_manifest
+from facesets.rights import rights_of
 from facesets.stop import Stop
 
 FacesManifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest
@@ -84,6 +86,13 @@ def plan_rows(manifest: FacesManifest, folder: Path) -> list[PlannedRow]:
     sets = [folder / PurePosixPath(entry.name) for entry in manifest.sets]
     there = [path for path in sets if (path / SET_MANIFEST).is_file()]
     return [_set_row(read_manifest(path / SET_MANIFEST, SetManifest), path) for path in there]
+
+
+def write_sheet(path: Path, content: bytes, rows: Iterable[PlannedRow]) -> None:
+    """Write a page, for those who may see the photos of its rows. Raises `CannotWrite`."""
+    photos = {path for row in rows for tile in (*row.faces, *row.dropped) for path in tile.face.paths}
+    with atomic_write(path, rights=rights_of(photos, path.parent)) as file:
+        file.write(content)
 
 
 def draw_sheets(

@@ -35,11 +35,17 @@ from facesets.results.placement import (
 from facesets.results.run_journal import RunJournal
 from facesets.results.run_records import JOURNAL
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.set_aside import EDITED, WITHOUT_ORIGINAL, place_for_edited, place_for_last_copy
+from facesets.results.set_aside import (
+    DRAWINGS,
+    EDITED,
+    WITHOUT_ORIGINAL,
+    place_for_edited,
+    place_for_last_copy,
+)
 
 TEMPORARY = ".facesets-copying-"
 
-OWN_NAMES = (ANNOUNCEMENT, JOURNAL, WITHOUT_ORIGINAL, EDITED, *MANIFEST_NAMES)
+OWN_NAMES = (ANNOUNCEMENT, JOURNAL, WITHOUT_ORIGINAL, EDITED, DRAWINGS, *MANIFEST_NAMES)
 """What only the program makes in a result folder: links under these names are refused."""
 
 # Photos that get their names together, after one wait for the disk. On an SSD (ext4, 200 kB photos) that
@@ -68,6 +74,8 @@ class ResultFolder:
         Photos in whose place a file of the user's lies.
     unreadable : dict
         Reason by photo, of those that could not be read.
+    rights : int
+        What groups and others may do with what is written.
     linked : dict
         Folders of names that are reached through a link, and that link: nothing is done there.
     """
@@ -75,6 +83,7 @@ class ResultFolder:
     root: Path
     owned: dict[str, Puts]
     journal: RunJournal
+    rights: int
     kept: dict[str, PlacedFile | None] = field(default_factory=dict)
     copied: int = 0
     unchanged: int = 0
@@ -89,7 +98,7 @@ class ResultFolder:
     @property
     def inside(self) -> SafeFolder:
         """The output folder, for what is done there."""
-        return SafeFolder(self.root)
+        return SafeFolder(self.root, self.rights)
 
     @property
     def links(self) -> list[str]:

@@ -9,11 +9,13 @@ from facesets.results.folder import OWN_NAMES, TEMPORARY, ResultFolder
 from facesets.results.inside import is_inside
 from facesets.results.lock import locked
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
-from facesets.results.ownership import ANNOUNCEMENT, linked_folders, ours_in
+from facesets.results.ownership import ANNOUNCEMENT, linked_folders, ours_in, rights_of_result
 from facesets.results.placement import may_remove
 from facesets.results.run_journal import RunJournal
 from facesets.results.run_records import sweep_journal
 from facesets.results.safe_folder import SafeFolder
+from facesets.results.set_aside import DRAWINGS, EDITED, WITHOUT_ORIGINAL
+from facesets.rights import SHARED, narrow, rights_in, rights_of, tell_tightened
 
 
 @contextmanager
@@ -22,6 +24,7 @@ def writing_results(
     earlier: Mapping[str, PlacedFile | None],
     command: str,
     *,
+    photos: Iterable[str] | None = None,
     also: Sequence[Path] = (),
     run: str = "",
 ) -> Iterator[ResultFolder]:
@@ -33,6 +36,9 @@ def writing_results(
         Relative names that the folder's own manifest lists, with what was put there.
     command : str
         What runs, for the journal.
+    photos : iterable of str, optional
+        What the result shows: nobody gets more rights to it than to these, nor more than to an earlier
+        manifest that is there. If not given, that manifest decides alone.
     also, run
         Of a run that writes to several folders: the others, and the name that it has there already.
 
@@ -46,15 +52,45 @@ def writing_results(
     sweep_journal(root)
     journal = RunJournal(root, command, also=also, run=run)
     linked = linked_folders(inside, filter(is_inside, earlier))
-    folder = ResultFolder(root, ours_in(inside, earlier), journal, linked=linked)
+    rights = rights_of_result(root)
+    if photos is not None:
+        rights = rights_of(photos, root) & (SHARED if rights is None else rights)
+    folder = ResultFolder(root, ours_in(inside, earlier), journal, rights or 0, linked=linked)
     # What lies behind a link is still of this result, for the time when the link is gone.
     folder.kept |= {n: put for n, put in earlier.items() if PurePosixPath(n).parent in linked}
     sweep_interrupted(inside, folder.owned)
+    if photos is not None:
+        _tighten(folder)
     try:
         yield folder
         folder.flush()
     finally:
         _sweep_copying(inside)
+
+
+def _tighten(folder: ResultFolder) -> None:
+    """Take from groups and others what earlier runs gave them beyond the rights of this one.
+
+    The user's own files keep theirs, and so does the folder that they lie in.
+    """
+    root, inside = folder.root, folder.inside
+    there = inside.names_in()
+    hidden = [name for name in there if name.startswith(".facesets")]
+    tops = {*OWN_NAMES, *hidden, *(name.partition("/")[0] for name in folder.owned)}
+    if tops.issuperset(there):
+        narrow(root.resolve(), folder.rights)
+    marks = [root / name for name in (ANNOUNCEMENT, *MANIFEST_NAMES)]
+    if not any((rights_in(mark) or 0) & ~folder.rights for mark in marks):
+        return
+    above = {parent for name in folder.owned for parent in PurePosixPath(name).parents[:-1]}
+    for name in [*map(str, above), *folder.owned, WITHOUT_ORIGINAL, EDITED, DRAWINGS]:
+        narrow(inside.path(name), folder.rights)
+    for name in hidden:
+        narrow(root / name)
+    # These come last: they tell a run that an earlier one was cut off here.
+    for mark in marks:
+        narrow(mark, folder.rights)
+    tell_tightened(root)
 
 
 def _sweep_copying(folder: SafeFolder) -> None:

@@ -28,7 +28,7 @@ from facesets.results.manifest import (
     groups_of,
 )
 from facesets.results.manifest_json import manifest_bytes, manifest_file, read_any_manifest
-from facesets.results.ownership import announced_names
+from facesets.results.ownership import announced_names, in_result
 from facesets.results.placement import may_remove
 from facesets.results.run_records import JOURNAL
 from facesets.results.safe_folder import SafeFolder
@@ -83,7 +83,7 @@ def forget_in_result(root: Path, whom: Whom, *, apply: bool) -> ResultForgotten 
     left = list(found.left)
     if apply:
         with locked(root):
-            left += _remove(SafeFolder(root), found)
+            left += _remove(in_result(root), found)
             _remove_pages(root)
     return ResultForgotten(str(root), found.groups, found.faces, len(found.files), left, apply)
 

@@ -22,6 +22,7 @@ from facesets.errors import Changed, DamagedFile
 from facesets.files import printable, writing
 from facesets.json_lines import append_lines, cut_torn_line, whole_lines
 from facesets.results.manifest_values import Place, Text
+from facesets.results.ownership import in_result
 from facesets.results.safe_folder import SafeFolder
 
 NOTES = ".facesets-moves.jsonl"
@@ -154,7 +155,7 @@ def settle(root: Path) -> None:
 
 
 def _move(root: Path, old: str, new: str) -> None:
-    folder = SafeFolder(root)
+    folder = in_result(root)
     with writing(folder.path(new)):
         if not folder.exists(old):
             raise Changed(

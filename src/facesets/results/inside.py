@@ -35,8 +35,8 @@ def parts_of(name: str) -> list[str]:
     return [part for part in name.split("/") if part and part != "."]
 
 
-def opened(root: Path, parts: Sequence[str], *, make: bool = False) -> int | None:
-    """A folder, open; None where the system cannot."""
+def opened(root: Path, parts: Sequence[str], *, make: int = 0) -> int | None:
+    """A folder, open; None where the system cannot. With a mode to `make`, missing ones are made with it."""
     if not _HAS_DIR_FD:
         return None
     folder = os.open(root, _ON_THE_WAY)
@@ -56,10 +56,10 @@ def unusable(name: str) -> OSError:
     return OSError(errno.ELOOP, "leads out of its folder")
 
 
-def _entered(part: str, folder: int, *, make: bool) -> int:
+def _entered(part: str, folder: int, *, make: int) -> int:
     if make:
         with suppress(FileExistsError):
-            os.mkdir(part, dir_fd=folder)
+            os.mkdir(part, make, dir_fd=folder)
     try:
         return os.open(part, _ON_THE_WAY | NO_LINK, dir_fd=folder)
     except NotADirectoryError as error:

@@ -275,6 +275,14 @@ def every_face(manifest: ClusterManifest | RefineManifest) -> Iterator[FaceEntry
     yield from sorted_faces(manifest)
 
 
+def photos_of(manifest: ClusterManifest | RefineManifest) -> set[str]:
+    """Where all images lie that a manifest names."""
+    photos = {path for face in every_face(manifest) for path in face.paths}
+    if isinstance(manifest, ClusterManifest):
+        photos.update(path for image in manifest.no_face for path in image.paths)
+    return photos
+
+
 def face_describer(collection: Collection, quality: Float32) -> Callable[[int], FaceEntry]:
     """Return a function that describes the face in a row of a store.
 

@@ -17,6 +17,7 @@ from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat
 from facesets.files import FileLock, atomic_write, json_bytes, printable, sweep_temporaries
 from facesets.results.inside import is_inside
 from facesets.results.manifest_values import is_sound_text
+from facesets.rights import keep_private
 
 _FORMAT, _VERSION = "facesets/names", 1
 _PATIENCE_S = 30.0
@@ -132,6 +133,7 @@ def update_names(path: Path, change: Callable[[PeopleNames], PeopleNames]) -> No
     """
     with _patient_lock(path):
         sweep_temporaries(path)
+        keep_private(path)
         before = path.read_bytes() if path.exists() else b""
         after = _content(change(read_names(path)))
         if after != before:

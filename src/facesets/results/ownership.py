@@ -8,9 +8,10 @@ from typing import TypeVar
 from facesets.errors import CannotWrite
 from facesets.files import printable
 from facesets.results.inside import is_inside
-from facesets.results.manifest import PlacedFile
+from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
 from facesets.results.placement import Puts
 from facesets.results.safe_folder import SafeFolder
+from facesets.rights import rights_in
 
 ANNOUNCEMENT = ".facesets-writing.json"
 _T = TypeVar("_T")
@@ -52,6 +53,16 @@ def _placed(source: object, size: object, mtime_ns: object) -> PlacedFile:
 def with_puts(puts: Puts, *more: PlacedFile) -> Puts:
     """What may lie under a name, with more that may."""
     return tuple(dict.fromkeys([*puts, *more]))
+
+
+def rights_of_result(root: Path) -> int | None:
+    """What groups and others may do with a result, as its manifest tells; None where there is none."""
+    return next((found for name in MANIFEST_NAMES if (found := rights_in(root / name)) is not None), None)
+
+
+def in_result(root: Path) -> SafeFolder:
+    """A result, for what is done there outside of runs."""
+    return SafeFolder(root, rights_of_result(root) or 0)
 
 
 def believed(folder: SafeFolder, names: Mapping[str, _T]) -> dict[str, _T]:

@@ -15,7 +15,7 @@ from facesets.results.file_names import flatten_all
 from facesets.results.folder import ResultFolder
 from facesets.results.folder_diff import folder_of
 from facesets.results.folder_runs import finish, would_remove, writing_results
-from facesets.results.manifest import ClusterManifest, Failure, PlacedFile, RefineManifest
+from facesets.results.manifest import ClusterManifest, Failure, PlacedFile, RefineManifest, photos_of
 from facesets.results.manifest_json import manifest_bytes, read_manifest, refuse_other_results
 from facesets.results.materialize import Materialize
 from facesets.results.moved_photos import in_folder, new_names, with_sources_today, without_old_names
@@ -208,9 +208,22 @@ def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, 
     journal stays open.
     """
     earlier = _files_of_earlier_run(plan, type(manifest))
-    with writing_results(plan.out, earlier, plan.command, also=plan.also, run=plan.run) as folder:
+    shown = photos_of(manifest)
+    with writing_results(
+        plan.out, earlier, plan.command, photos=shown, also=plan.also, run=plan.run
+    ) as folder:
         folder.kept |= plan.keep
         return _fill(folder, plan, manifest, progress, stop)
+
+
+def tighten(plan: PhotoFolders, manifest: ClusterManifest | RefineManifest) -> None:
+    """Give others no more rights to a result that is right as it is than to its photos.
+
+    Errors as `writing_results`.
+    """
+    earlier = {**manifest.files, **dict.fromkeys(manifest.sheets)}
+    with writing_results(plan.out, earlier, plan.command, photos=photos_of(manifest)):
+        pass
 
 
 def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progress, stop: Stop) -> Written:

@@ -19,7 +19,7 @@ from facesets.results.folder_runs import sweep_interrupted
 from facesets.results.inside import is_inside
 from facesets.results.lock import LOCK, locked
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
-from facesets.results.ownership import ANNOUNCEMENT, announced_names, linked_folders
+from facesets.results.ownership import ANNOUNCEMENT, announced_names, in_result, linked_folders
 from facesets.results.placement import Puts, is_last_copy
 from facesets.results.run_records import DONE, UNDOING, NameChange, Run, State, read_runs
 from facesets.results.safe_folder import SafeFolder
@@ -182,7 +182,7 @@ def _clear(root: Path) -> None:
 
 
 def _take_back(plan: Undoing) -> None:
-    run, folder = plan.run, plan.run.folder
+    run, folder = plan.run, in_result(plan.run.root)
     touched = {_folder_of(_keep_aside(folder, name)) for name in plan.last_copies}
     for name, kept in plan.restore.items():
         _put(folder, kept, name)

@@ -23,7 +23,10 @@ from facesets.results.manifest import (
     RefineManifest,
 )
 from facesets.results.manifest_json import read_manifest
+from facesets.results.ownership import rights_of_result
+from facesets.results.safe_folder import SafeFolder
 from facesets.results.thumbnails import Thumbnail, make_thumbnails, of_face, of_photo
+from facesets.rights import narrow, tell_tightened
 from facesets.stop import Stop
 
 _THUMBNAILS = f"{PAGES}/thumbnails"
@@ -96,9 +99,11 @@ def write_pages(
         digest.decode(): int(max(width, height))
         for digest, width, height in zip(images.sha256, images.width, images.height, strict=True)
     }
-    drawn = make_thumbnails(
-        shown.out / _THUMBNAILS, thumbnails, longer, workers=workers, progress=progress, stop=stop
-    )
+    # The face sets are of these people.
+    rights = rights_of_result(shown.people) or 0
+    _make_folders(shown.out, rights)
+    folder = SafeFolder(shown.out / _THUMBNAILS, rights)
+    drawn = make_thumbnails(folder, thumbnails, longer, workers=workers, progress=progress, stop=stop)
     images_shown = {face.image for face in (*faces, *found.singletons)}.union(i.sha256 for i in found.no_face)
     gone = len(images_shown.difference(longer))
     counts = {**found.counts, "facesets": len(refined.facesets), "gone": gone}
@@ -106,7 +111,7 @@ def write_pages(
         return counts
     pages = render(_site(shown, found, refined, drawn))
     for name, content in pages.items():
-        _write(shown.out / name, content)
+        _write(shown.out / name, content, rights)
     _remove_leftovers(shown.out / PAGES, {shown.out / name for name in pages})
     return counts
 
@@ -200,9 +205,21 @@ def _relative(path: str, out: Path) -> str:
         return ""
 
 
-def _write(path: Path, content: bytes) -> None:
+def _make_folders(out: Path, rights: int) -> None:
+    """Make the folders of the pages; what an earlier run made of them gets no more rights than these."""
+    start, pages = out / START, out / PAGES
+    if any([narrow(start, rights), narrow(pages, rights)]):
+        for each in pages.rglob("*"):
+            narrow(each, rights)
+        tell_tightened(pages)
+    with writing(pages):
+        for name in (_THUMBNAILS, f"{PAGES}/person"):
+            SafeFolder(out, rights).make_folder(name)
+
+
+def _write(path: Path, content: bytes, rights: int) -> None:
     if not path.is_file() or path.read_bytes() != content:
-        with atomic_write(path) as file:
+        with atomic_write(path, rights=rights) as file:
             file.write(content)
 
 

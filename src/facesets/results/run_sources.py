@@ -8,6 +8,7 @@ from pathlib import Path
 from facesets.errors import DamagedFile
 from facesets.files import RUN_RECORD, printable, write_json
 from facesets.results.lock import reserved
+from facesets.rights import rights_of
 
 _FORMAT, _VERSION = "facesets/run", 1
 
@@ -37,7 +38,8 @@ def sources_of(out: Path) -> list[str]:
 
 def keep_sources(out: Path, photos: Sequence[str]) -> None:
     """Write down where the photos lie."""
-    write_json(out / RUN_RECORD, {"format": _FORMAT, "version": _VERSION, "photos": list(photos)})
+    record = {"format": _FORMAT, "version": _VERSION, "photos": list(photos)}
+    write_json(out / RUN_RECORD, record, rights=rights_of(photos, out))
 
 
 def relocate_sources(out: Path, old: str, new: str) -> None:

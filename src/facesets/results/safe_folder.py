@@ -5,6 +5,9 @@ may link a sub-folder to another disk, and a name may come from a file that some
 folder on the way to a name is opened without following a link, and the last part of the name is used in the
 folder that was opened. Where the system has no such calls (Windows), each folder is looked at instead.
 
+What is made there gives groups and others the folder's `rights`, by themselves none: whoever writes what
+photos allow them to see says so.
+
 Names are relative, with `/` between their parts. Every function raises `OSError` where the system refuses,
 with `ELOOP` for a name that a link or `..` would lead elsewhere; what may not be looked at raises
 `CannotWrite`.
@@ -22,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from facesets.errors import CannotWrite
-from facesets.file_system import link_text, mode_of_copy, patiently, remove_tree
+from facesets.file_system import link_text, patiently, remove_tree
 from facesets.files import LONGEST_STEM, json_bytes, printable, writing
 from facesets.results.inside import (
     NO_LINK,
@@ -34,6 +37,7 @@ from facesets.results.inside import (
     refuse_link,
     unusable,
 )
+from facesets.rights import file_mode, folder_mode
 
 # Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
 _FILE = NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -45,6 +49,7 @@ class SafeFolder:
     """A folder by its path, which may itself be a link."""
 
     root: Path
+    rights: int = 0
 
     def path(self, name: str) -> Path:
         """Where a name lies, for messages and for reading what the program may follow."""
@@ -140,17 +145,18 @@ class SafeFolder:
         with self.open(name) as file:
             return file.read()
 
-    def create(self, name: str) -> IO[bytes]:
-        """Open a file for writing that is not there yet."""
+    def create(self, name: str, *, instead_of: os.stat_result | None = None) -> IO[bytes]:
+        """Open a file for writing that is not there yet, with no more rights than one that it replaces."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE
+        rights = self.rights if instead_of is None else self.rights & instead_of.st_mode
         with self._at(name) as (last, folder):
-            return os.fdopen(os.open(last, flags, 0o666, dir_fd=folder), "wb")
+            return os.fdopen(os.open(last, flags, file_mode(rights), dir_fd=folder), "wb")
 
     def append(self, name: str) -> IO[bytes]:
         """Open a file for reading and writing, such as a list of lines, which is made if it is not there."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _FILE
         with self._at(name, is_followed=True) as (last, folder):
-            return os.fdopen(os.open(last, flags, 0o666, dir_fd=folder), "a+b")
+            return os.fdopen(os.open(last, flags, file_mode(self.rights), dir_fd=folder), "a+b")
 
     def make_folder(self, name: str) -> None:
         """Make a folder and those above it, as far as they are not there."""
@@ -215,10 +221,10 @@ class SafeFolder:
             os.symlink(source, last, dir_fd=folder)
 
     def make_like(self, name: str, status: os.stat_result) -> None:
-        """Give a file of our own the mode and the times of another."""
+        """Give a file of our own the times of another, and of its rights those of this folder."""
         with self._at(name) as (last, folder):
             os.utime(last, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=folder)
-            os.chmod(last, mode_of_copy(status.st_mode), dir_fd=folder)
+            os.chmod(last, file_mode(status.st_mode & self.rights), dir_fd=folder)
 
     def sync(self, name: str = "") -> None:
         """Make the names in a folder durable, where the system has that notion."""
@@ -250,7 +256,7 @@ class SafeFolder:
         temporary = f"{above}/{temporary}" if above else temporary
         with writing(self.path(name)):
             self.make_folder_of(name)
-            file = self.create(temporary)
+            file = self.create(temporary, instead_of=self.status(name))
             try:
                 with file:
                     yield file
@@ -324,7 +330,7 @@ class SafeFolder:
         parts = parts_of(name)
         if parts and not is_inside(name):
             raise unusable(name)
-        folder = opened(self.root, parts, make=make)
+        folder = opened(self.root, parts, make=folder_mode(self.rights) if make else 0)
         if folder is None:
             yield looked_at(self.root, parts, make=make), None
             return

@@ -8,6 +8,8 @@ from facesets.results.safe_folder import SafeFolder
 
 WITHOUT_ORIGINAL = "_without_original"
 EDITED = "_edited"
+DRAWINGS = "_eras"
+"""Pictures of `split-eras --probe`, which are no part of an export."""
 
 
 def place_for_edited(folder: SafeFolder, name: str) -> str:

@@ -64,7 +64,7 @@ def of_photo(image: ImageEntry) -> Thumbnail:
 
 
 def make_thumbnails(
-    folder: Path,
+    folder: SafeFolder,
     wanted: Collection[Thumbnail],
     longer_edges: Mapping[str, int],
     *,
@@ -92,10 +92,10 @@ def make_thumbnails(
         The folder cannot be written.
     """
     names = {thumbnail.name for thumbnail in wanted}
-    there = set(_existing(folder))
-    with writing(folder):
+    there = set(_existing(folder.root))
+    with writing(folder.root):
         for name in there - names:
-            SafeFolder(folder).remove(name)
+            folder.remove(name)
     missing: dict[str, list[Thumbnail]] = defaultdict(list)
     for thumbnail in dict.fromkeys(wanted):
         if thumbnail.name not in there:
@@ -117,8 +117,8 @@ def make_thumbnails(
             there |= pictures.keys()
             if stop.requested:
                 break
-    with writing(folder):
-        _remove_unfinished(SafeFolder(folder))
+    with writing(folder.root):
+        _remove_unfinished(folder)
     progress.end()
     return there
 
@@ -140,20 +140,18 @@ def _entries(folder: str | Path) -> list["os.DirEntry[str]"]:
         return []
 
 
-def _keep(folder: Path, pictures: Mapping[str, bytes]) -> None:
+def _keep(folder: SafeFolder, pictures: Mapping[str, bytes]) -> None:
     """Give pictures their names together, once they are on the disk."""
-    inside = SafeFolder(folder)
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_unfinished(inside)
-        inside.make_folder(_UNFINISHED)
+    with writing(folder.root):
+        _remove_unfinished(folder)
+        folder.make_folder(_UNFINISHED)
         for number, content in enumerate(pictures.values()):
-            with inside.create(f"{_UNFINISHED}/{number}") as file:
+            with folder.create(f"{_UNFINISHED}/{number}") as file:
                 file.write(content)
         sync_files()
         for number, name in enumerate(pictures):
-            inside.make_folder_of(name)
-            inside.rename(f"{_UNFINISHED}/{number}", name)
+            folder.make_folder_of(name)
+            folder.rename(f"{_UNFINISHED}/{number}", name)
 
 
 def _remove_unfinished(folder: SafeFolder) -> None:

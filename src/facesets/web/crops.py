@@ -16,6 +16,7 @@ from PIL import Image
 from facesets.file_system import patiently
 from facesets.imaging.originals import Picture, read_decoded
 from facesets.records import Pixels
+from facesets.rights import make_private_folder, private
 from facesets.store.kept_pictures import SUFFIX, file_of
 
 _SIZES = (96, 160, 320, 640, 1600)
@@ -151,10 +152,10 @@ def _read(path: Path) -> bytes | None:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all. Nobody waits for the disk: it can be made again."""
-    path.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.parent.mkdir(exist_ok=True, mode=0o700)
+    make_private_folder(path.parent)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    temporary.write_bytes(content)
+    with open(temporary, "wb", opener=private) as file:
+        file.write(content)
     patiently(os.replace, temporary, path)
 
 

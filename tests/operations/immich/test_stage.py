@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,8 @@ def test_photos_with_a_large_face_are_staged_under_their_own_paths(tmp_path: Pat
     assert (folder / "IMG_00001.jpg").read_bytes() == photos[0].content
     assert (folder / "IMG_00004.jpg").read_bytes() == photos[3].content
     assert sorted(queue(tmp_path)) == staged_photos(tmp_path)
+    lists = [path for path in (tmp_path / "ana").iterdir() if path.is_file()]
+    assert os.name == "nt" or {path.stat().st_mode & 0o077 for path in (tmp_path / "ana", *lists)} == {0}
 
 
 def test_a_queue_names_each_file_with_its_digests_its_asset_and_its_faces(tmp_path: Path) -> None:

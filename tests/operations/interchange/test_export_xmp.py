@@ -34,6 +34,7 @@ from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.progress import SilentProgress
+from facesets.rights import SHARED
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -326,6 +327,24 @@ def test_the_sidecar_that_is_there_is_used(library: Library, photos: Path) -> No
         assert names(sidecar(photo)) == ["Anna"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="modes protect nothing on Windows")
+def test_a_sidecar_gives_no_right_that_its_photo_does_not(library: Library, photos: Path) -> None:
+    shared, private, closed = (
+        picture(photos / f"{name}.jpg", colour=name) for name in ("red", "lime", "blue")
+    )
+    photos.chmod(0o755)
+    shared.chmod(0o644)
+    for photo in (private, closed):
+        photo.chmod(0o600)
+    sidecar(closed).write_bytes(packet_of("", ' xmp:Rating="4"'))
+    sidecar(closed).chmod(0o644)
+    for photo in (shared, private, closed):
+        add(library, photo, "Anna")
+    assert export(library).new == 2
+    modes = [sidecar(photo).stat().st_mode & 0o777 for photo in (shared, private, closed)]
+    assert modes == [0o600 | SHARED & 0o044, 0o600, 0o600]
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 def test_a_sidecar_stays_its_owner_s(library: Library, photos: Path) -> None:
     photo = picture(photos / "a.jpg")
@@ -579,7 +598,7 @@ def test_a_sidecar_that_cannot_be_written_is_as_before(
     for photo in (closed, other):
         add(library, photo, "Anna")
 
-    def put(path: Path, *contents: bytes | None) -> None:
+    def put(path: Path, *contents: Any) -> None:
         if path == sidecar(closed):
             raise CannotWrite(f"Cannot write {path} (Read-only file system).")
         sidecar_files.put(path, *contents)

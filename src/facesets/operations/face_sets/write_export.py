@@ -1,5 +1,6 @@
 """A planned export written: its sets one by one, its sheets, and its manifest last."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +40,7 @@ def export_planned(run: ExportRun, plan: ExportPlan, *, command: str) -> ExportS
     say_unmeasured(run.collection.faces.take(rows), run.collection.settings, run.options, run.progress)
     if run.options.dry_run:
         return rehearsed(run, plan)
-    with writing_results(run.out, plan.earlier, command) as folder:
+    with writing_results(run.out, plan.earlier, command, photos=_photos(run, plan)) as folder:
         return _export(folder, run, plan)
 
 
@@ -67,6 +68,17 @@ def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> ExportSwa
     removed = finish(folder, EXPORT_MANIFEST, manifest_bytes(complete))
     clear_pardons(folder.root)
     return summary_of(run, plan, sets, removed=removed, stopped=False)
+
+
+def _photos(run: ExportRun, plan: ExportPlan) -> Iterator[str]:
+    """Where the images lie whose faces the export shows."""
+    images = run.collection.images
+    rows = [rows for planned in plan.sets for rows in (planned.rows, planned.candidates)]
+    for image in np.unique(run.collection.faces.image[np.concatenate([np.empty(0, np.int64), *rows])]):
+        yield from images.paths[image]
+    for said in filter(None, (run.earlier.sets.find(entry.name) for entry in plan.kept_sets)):
+        for item in (*said.faces, *said.candidates):
+            yield from item.face.paths
 
 
 def _prepare(folder: ResultFolder, writer: SetWriter, run: ExportRun, plan: ExportPlan) -> None:

@@ -34,7 +34,7 @@ from facesets.results.manifest import (
 from facesets.results.manifest_json import read_manifest
 from facesets.results.membership import GroupMembership
 from facesets.results.naming import Naming
-from facesets.results.photo_folders import Written, rehearse, write_photo_folders
+from facesets.results.photo_folders import Written, rehearse, tighten, write_photo_folders
 from facesets.results.preflight import readable_sources, refuse_of_another_store, refuse_of_other_photos
 from facesets.results.provenance import provenance
 from facesets.results.run_records import close_run, open_run
@@ -217,6 +217,8 @@ def _tally(joined: Int64, known: GroupMembership) -> dict[str, int]:
 def _write(grown: Grown, options: ExtendOptions, progress: Progress, stop: Stop) -> Written:
     manifest = grown.manifest
     if grown.changes_nothing:
+        if not options.dry_run:
+            tighten(grown.plan, grown.before)
         return Written(0, 0, 0)
     if isinstance(manifest, ClusterManifest):
         if options.dry_run:

@@ -20,6 +20,7 @@ from facesets.operations.immich.staged_paths import safe_label
 from facesets.operations.ingest.embed import EmbedSummary
 from facesets.plurals import counted
 from facesets.results.manifest import EXPORT_MANIFEST
+from facesets.rights import keep_private, private
 from facesets.sources.queue import QueueSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
@@ -305,7 +306,8 @@ class _Finish:
 def _logging(path: Path) -> Iterator[IO[str]]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        keep_private(path)
+        file = open(path, "a", encoding="utf-8", errors="backslashreplace", opener=private)  # noqa: SIM115
     with file:
         yield file
 

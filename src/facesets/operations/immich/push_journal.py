@@ -15,6 +15,7 @@ from facesets.file_system import patiently
 from facesets.files import printable, sync_directory, writing
 from facesets.json_lines import append_lines, cut_torn_line, json_object, whole_lines
 from facesets.operations.immich.push_changes import Outcome, PushChange, from_json, to_json
+from facesets.rights import keep_private, private
 
 FORMAT = "facesets/immich-push"
 VERSION = 1
@@ -62,7 +63,8 @@ class PushJournal:
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             is_new = not self.path.exists()
-            self._file = self.path.open("a+b")
+            keep_private(self.path)
+            self._file = open(self.path, "a+b", opener=private)  # noqa: SIM115 - closed below
         try:
             if is_new:
                 self._append(self.heading)

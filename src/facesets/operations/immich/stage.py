@@ -28,6 +28,7 @@ from facesets.operations.options.immich import StageOptions
 from facesets.remote.immich import Immich
 from facesets.remote.immich_records import Asset
 from facesets.remote.retry import Stopped
+from facesets.rights import make_private_folder
 from facesets.stop import Stop
 
 _AHEAD_PER_WORKER = 8
@@ -85,6 +86,10 @@ def _stage(
     scope = scope_of(server, options)
     record = StageRecord(folder, Heading(user, owner.id if owner else ""))
     listing = StageListing(server, options, owner, scope)
+    if not options.dry_run:
+        with writing(folder):
+            # Photos in it are as open as the folder: new ones are nobody else's until their owner opens it.
+            make_private_folder(folder)
     lock = nullcontext() if options.dry_run else FileLock(folder / "stage.lock", what=printable(folder))
     with lock:
         listing.load_records(record.records())

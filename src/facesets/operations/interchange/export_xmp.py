@@ -330,7 +330,7 @@ def _announced(plan: Plan) -> KnownSidecar:
 def _write(plan: Plan) -> Plan:
     """The plan, carried out; or why it could not be."""
     try:
-        put(plan.path, plan.before, plan.after)
+        put(plan.path, plan.before, plan.after, plan.photo.path)
     except EditedSince as error:
         return replace(plan, outcome="edited", reason=str(error))
     except CannotWrite as error:

@@ -2,7 +2,7 @@
 
 import errno
 import os
-import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from facesets.file_system import patiently
 from facesets.files import atomic_write, mtime_ns_of, read_regular_file, writing
 from facesets.formats.xmp.merging import EditedSince
 from facesets.formats.xmp.packet import MAX_BYTES
+from facesets.rights import rights_of
 
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -33,8 +34,8 @@ def content_of(sidecar: Path) -> bytes | None:
         return None
 
 
-def put(sidecar: Path, before: bytes | None, content: bytes | None) -> None:
-    """Let a sidecar hold something else, or let it go.
+def put(sidecar: Path, before: bytes | None, content: bytes | None, photo: str) -> None:
+    """Let the sidecar of a photo hold something else, or let it go; it gives no right beyond the photo's.
 
     Raises
     ------
@@ -56,14 +57,18 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None) -> None:
 
     def like_before(temporary: Path) -> None:
         if before is not None:
-            shutil.copymode(sidecar, temporary)
             status = os.lstat(sidecar)
+            temporary.chmod(stat.S_IMODE(status.st_mode) & given)
             # Run by root, as in a container, whoever owns it is to write it still.
             if hasattr(os, "chown"):
                 with suppress(PermissionError):
                     os.chown(temporary, status.st_uid, status.st_gid)
 
-    with atomic_write(sidecar, before_replacing=like_before) as file:
+    given = 0o777
+    with suppress(OSError):
+        given = Path(photo).stat().st_mode | 0o700
+    rights = rights_of([photo], sidecar.parent)
+    with atomic_write(sidecar, rights=rights, before_replacing=like_before) as file:
         file.write(content)
 
 

@@ -158,7 +158,7 @@ def _put_back(change: Change, *, expected: Collection[str], dry_run: bool) -> tu
         if (None if there is None else sha256(there).digest()) != change.after_sha256:
             return "edited", f"somebody {'removed' if there is None else 'changed'} it since"
         if not dry_run:
-            put(sidecar, there, before)
+            put(sidecar, there, before, change.path)
     except EditedSince as error:
         return "edited", str(error)
     except CannotWrite as error:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from facesets.files import atomic_write
 from facesets.imaging.encode import png_bytes
 from facesets.imaging.quality import quality
 from facesets.imaging.sheets import MAX_CROPS, draw_sheet
@@ -11,7 +10,7 @@ from facesets.interfaces import Progress
 from facesets.operations.reports.evaluate import Evaluation, WrongMerge, WrongSplit
 from facesets.plurals import counted, people
 from facesets.records import Collection
-from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row
+from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row, write_sheet
 from facesets.results.manifest import FaceEntry, face_describer
 from facesets.stop import Stop
 
@@ -47,8 +46,7 @@ def draw_errors(
     subtitle = (
         f"{best.method}{at}   ·   {people(len(evaluation.merges))} merged, {len(evaluation.splits)} split"
     )
-    with atomic_write(path) as file:
-        file.write(png_bytes(draw_sheet("Worst errors", subtitle, finished)))
+    write_sheet(path, png_bytes(draw_sheet("Worst errors", subtitle, finished)), rows)
 
 
 def _merge_title(merge: WrongMerge) -> str:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesets.errors import WrongUsage
-from facesets.files import atomic_write, printable, require_suffix
+from facesets.files import printable, require_suffix
 from facesets.interfaces import Progress
-from facesets.results.contact_sheets import draw_sheets, page_name, plan_rows
+from facesets.results.contact_sheets import draw_sheets, page_name, plan_rows, write_sheet
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.manifest_json import read_any_manifest
 from facesets.stop import Stop
@@ -55,7 +55,6 @@ def sheet(
     written = []
     for number, content in enumerate(pages.values(), start=1):
         path = first.with_name(page_name(first.name, number))
-        with atomic_write(path) as file:
-            file.write(content)
+        write_sheet(path, content, rows)
         written.append(str(path))
     return SheetSummary(written, len(rows), dry_run=False, stopped=False)

@@ -23,6 +23,7 @@ from facesets.records import (
     Int64,
     ordinals_in_image,
 )
+from facesets.rights import keep_private
 from facesets.store.npz.cache_journal import CacheJournal
 from facesets.store.npz.merge import collapse, plan, write_merged
 from facesets.store.npz.schema import Part, identity_of, part_of, read_part
@@ -135,6 +136,7 @@ class Cache:
         lock = self._path.with_name(self._path.name + ".lock")
         with FileLock(lock, what=f"the cache {self.label}"):
             sweep_temporaries(self._path)
+            keep_private(self._path, self.names_file, self._journal.directory)
             self._files = self._settings = None
             self.require(settings)
             try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from facesets.file_system import patiently
 from facesets.files import atomic_write, sweep_temporaries, writing
+from facesets.rights import make_private_folder
 from facesets.store.npz.columns import Column, write_columns
 from facesets.store.npz.merge import plan, write_merged
 from facesets.store.npz.schema import Part, face_arrays, image_arrays, read_part, small_arrays
@@ -23,11 +24,11 @@ class CacheJournal:
 
     def __init__(self, cache: Path) -> None:
         """Name the journal of this cache; nothing is read or written yet."""
-        self._directory = cache.with_name(cache.name + ".journal")
+        self.directory = cache.with_name(cache.name + ".journal")
 
     def paths(self) -> list[Path]:
         """Its files, oldest first."""
-        return sorted(self._directory.glob("[0-9]*.npz"))
+        return sorted(self.directory.glob("[0-9]*.npz"))
 
     def append(self, part: Part) -> None:
         """Add a part, durably. Raises `CannotWrite`."""
@@ -36,7 +37,9 @@ class CacheJournal:
         arrays = (
             small_arrays(part.settings, part.files, part.identity) | image_arrays(part) | face_arrays(part)
         )
-        with atomic_write(self._directory / f"{number:08d}.npz") as file:
+        with writing(self.directory):
+            make_private_folder(self.directory)
+        with atomic_write(self.directory / f"{number:08d}.npz") as file:
             write_columns(file, {name: Column.of(array) for name, array in arrays.items()})
         small = [path for path in paths if not path.stem.endswith(_GATHERED)]
         if len(small) >= _GATHER_AT:
@@ -54,11 +57,11 @@ class CacheJournal:
 
         The newest goes first: what a kill leaves is then a beginning, which keeps its order.
         """
-        with writing(self._directory):
+        with writing(self.directory):
             for path in reversed(paths):
                 patiently(Path.unlink, path, missing_ok=True)
-            if self._directory.is_dir():
-                for path in self._directory.glob("*.npz"):
+            if self.directory.is_dir():
+                for path in self.directory.glob("*.npz"):
                     sweep_temporaries(path)
-                if not any(self._directory.iterdir()):
-                    self._directory.rmdir()
+                if not any(self.directory.iterdir()):
+                    self.directory.rmdir()

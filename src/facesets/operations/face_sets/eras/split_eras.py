@@ -33,12 +33,12 @@ from facesets.results.folder_runs import write_drawings
 from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.results.preflight import begin
 from facesets.results.provenance import provenance
+from facesets.results.set_aside import DRAWINGS
 from facesets.stop import Stop
 
 THIN = "_thin"
 THIN_MARKER = "THIN.txt"
 ERA_MARKER = "ERA.txt"
-_DRAWINGS = "_eras"
 
 
 def probe_eras(
@@ -62,7 +62,7 @@ def probe_eras(
     evidence = probe(person.embeddings, person.of_face, person.eras, person.named, options)
     facts = facts_line(person.recovered, person.curated, person.years.sources)
     text = probe_text(request.name, facts, evidence, options)
-    folder = request.out / _DRAWINGS
+    folder = request.out / DRAWINGS
     text_file, chart = folder / f"{request.name}.txt", folder / f"{request.name}.png"
     if not dry_run and not stop.requested:
         picture = probe_png(
@@ -78,7 +78,7 @@ def probe_eras(
         )
         drawings = {chart.name: picture, text_file.name: text.encode()}
         write_drawings(
-            request.out, {f"{_DRAWINGS}/{n}": content for n, content in drawings.items()}, "split-eras-probe"
+            request.out, {f"{DRAWINGS}/{n}": content for n, content in drawings.items()}, "split-eras-probe"
         )
     return ProbeSummary(
         set=request.name,

@@ -12,6 +12,7 @@ import numpy as np
 
 from facesets.files import atomic_write
 from facesets.records import Int64
+from facesets.rights import keep_private
 
 # The rules by which a year is read from a header. Another number is another file: nothing old is believed.
 FILE_NAME = "capture-years-2.npz"
@@ -55,6 +56,7 @@ class YearCache:
             return
         self._known = self._load() | self._known
         digests = sorted(self._known)
+        keep_private(self._path)
         with atomic_write(self._path) as file:
             np.savez(
                 file,

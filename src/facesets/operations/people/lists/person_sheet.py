@@ -7,13 +7,13 @@ from pathlib import Path
 
 from msgspec import UNSET
 
-from facesets.files import atomic_write, printable
+from facesets.files import printable
 from facesets.imaging.encode import png_bytes
 from facesets.imaging.sheets import MAX_CROPS, draw_sheet
 from facesets.interfaces import Progress
 from facesets.operations.people.lists.listing import PersonDetails
 from facesets.plurals import counted
-from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row
+from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row, write_sheet
 from facesets.results.manifest import FaceEntry
 from facesets.stop import Stop
 from facesets.store.postgres.people.people_list import FaceLine
@@ -47,8 +47,7 @@ def draw_person(details: PersonDetails, path: Path, *, progress: Progress, stop:
     subtitle = f"{counted(line.faces, 'face')} on {counted(line.photos, 'photo')}"
     if line.names:
         subtitle += f"   ·   {line.id}"
-    with atomic_write(path) as file:
-        file.write(png_bytes(draw_sheet(title, subtitle, finished)))
+    write_sheet(path, png_bytes(draw_sheet(title, subtitle, finished)), rows)
     return sum(not any(os.access(path, os.R_OK) for path in face.paths) for face in shown)
 
 
@@ -63,8 +62,7 @@ def draw_parts(
     progress.begin("Drawing faces", len(rows))
     finished = [finished_row(row, progress) for row in rows if not stop.requested]
     progress.end()
-    with atomic_write(path) as file:
-        file.write(png_bytes(draw_sheet(title, counted(len(parts), "part"), finished)))
+    write_sheet(path, png_bytes(draw_sheet(title, counted(len(parts), "part"), finished)), rows)
 
 
 def _row(faces: Sequence[FaceLine], start: int) -> PlannedRow:

@@ -1,0 +1,163 @@
+"""What groups and others may do with what is made from photos: never more than with the photos.
+
+Rights are mode bits of groups and others to read and write (`0o066`). What holds faces or names of nobody's
+photos in particular, such as caches and journals, gives them none. On Windows modes protect nothing, and all
+of this leaves them alone.
+"""
+
+import logging
+import os
+import stat
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from facesets.files import printable
+
+
+def _read_umask() -> int:
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
+
+
+# The umask can only be read by setting it, which is safe once at import, not among threads.
+SHARED = 0o066 & ~_read_umask()
+"""The most that groups and others may do with a file."""
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+_ACL = "system.posix_acl_access"
+_log = logging.getLogger("facesets")
+
+
+def file_mode(rights: int = 0) -> int:
+    """The mode of a file that gives these rights; its owner may always write."""
+    return 0o600 | rights
+
+
+def folder_mode(rights: int = 0) -> int:
+    """The mode of a folder: who may read in it may enter it."""
+    return 0o700 | rights | (rights & 0o44) >> 2
+
+
+def rights_of(photos: Iterable[str | os.PathLike[str]], place: Path) -> int:
+    """The rights that all of these photos and their folders give, for what is written to `place`.
+
+    Folders above count as far as they are not above `place`, too. A photo that is not there tells nothing; if
+    none is, nobody has a right.
+    """
+    if not hasattr(os, "getegid"):
+        return SHARED
+    group = _group_at(place)
+    whole = Path(os.path.realpath(place))
+    common = {str(whole), *map(str, whole.parents)}
+    folders: dict[str, int] = {}
+
+    def of_folder(path: str) -> int:
+        if path not in folders:
+            real = os.path.realpath(path)
+            given = _given(Path(real).stat(), group, has_acl=_has_acl(real))
+            folders[path] = given & _where_entered(given)
+            while (real := os.path.dirname(real)) not in common:  # noqa: PTH120 - of 100 000 photos
+                folders[path] &= _where_entered(_given(Path(real).stat(), group))
+        return folders[path]
+
+    rights, is_any = SHARED, False
+    for photo in photos:
+        with suppress(OSError, ValueError):
+            path = os.fspath(photo)
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                path = os.path.realpath(path)
+                status = Path(path).stat()
+            rights &= _given(status, group) & of_folder(os.path.dirname(path))  # noqa: PTH120
+            is_any = True
+            if not rights:
+                break
+    return rights if is_any else 0
+
+
+def _given(status: os.stat_result, group: int, *, has_acl: bool = False) -> int:
+    """The bits for the group that files at the place have, and for others; these never have more."""
+    of_group, of_others = status.st_mode >> 3 & 7, status.st_mode & 7
+    of_others &= of_group
+    # With an access list, the bits of the group say what any entry of the list may give.
+    if status.st_gid != group or has_acl:
+        of_group = of_others
+    return of_group << 3 | of_others
+
+
+def _where_entered(given: int) -> int:
+    return (given & 0o11) * 0o6
+
+
+def _has_acl(path: str) -> bool:
+    try:
+        return hasattr(os, "listxattr") and _ACL in os.listxattr(path)
+    except OSError:
+        return False
+
+
+def _group_at(place: Path) -> int:
+    """The group that a file gets there."""
+    there = next(each for each in (place, *place.absolute().parents) if each.is_dir()).stat()
+    from_folder = there.st_mode & stat.S_ISGID or sys.platform == "darwin"
+    return there.st_gid if from_folder or not hasattr(os, "getegid") else os.getegid()
+
+
+def rights_in(path: Path) -> int | None:
+    """The rights that a file gives; None where it is not there."""
+    try:
+        return path.stat().st_mode & SHARED
+    except OSError:
+        return None
+
+
+def narrow(path: Path, rights: int = 0) -> bool:
+    """Take what groups and others have beyond these rights from a file or folder; whether there was any.
+
+    A link, and a file with several names, which may be a photo, stays as it is; so does what is not ours.
+    """
+    change = getattr(os, "fchmod", None) if hasattr(os, "getegid") else None
+    if change is None:
+        return False
+    with suppress(OSError):
+        status = path.lstat()
+        is_folder = stat.S_ISDIR(status.st_mode)
+        beyond = status.st_mode & 0o077 & ~(folder_mode(rights) if is_folder else file_mode(rights))
+        if beyond and (is_folder or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)):
+            # Not by its name: a link may have come in between.
+            handle = os.open(path, os.O_RDONLY | _NO_WAIT | _NO_LINK)
+            try:
+                change(handle, stat.S_IMODE(status.st_mode) & ~beyond)
+            finally:
+                os.close(handle)
+            return True
+    return False
+
+
+def keep_private(path: Path, *more: Path) -> None:
+    """Take from groups and others what an earlier version gave them, and say so if it was anything."""
+    if any([narrow(each) for each in (path, *more)]):  # noqa: C419 - all of them
+        tell_tightened(path)
+
+
+def tell_tightened(path: Path) -> None:
+    """Say that others may do less from now on."""
+    _log.warning(
+        "Tightened the rights of %s: others may do no more with it than with its photos.", printable(path)
+    )
+
+
+def private(path: str, flags: int) -> int:
+    """For `open(opener=…)`: a file that is made gives nobody else a right."""
+    return os.open(path, flags, file_mode())
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder, and those above it that are not there, for nobody but their owner."""
+    for folder in reversed((path, *path.parents)):
+        if not folder.exists():
+            folder.mkdir(folder_mode(), exist_ok=True)
