@@ -75,11 +75,11 @@ if (-not (Test-Path -LiteralPath $python)) {
 [Console]::Error.WriteLine("Installing into $venv (a minute or two the first time)...")
 $runtimes = @{ cpu = 'onnxruntime'; cuda = 'onnxruntime-gpu'; directml = 'onnxruntime-directml' }
 $runtime = $runtimes[$kind]
-$pinned = @(Get-Content -LiteralPath (Join-Path $PSScriptRoot 'constraints.txt')) -replace '^onnxruntime==', "$runtime=="
-$own = Join-Path $PSScriptRoot "constraints-$kind.txt"
-if (Test-Path -LiteralPath $own) {
-    # That build of ONNX Runtime has versions of its own.
-    $pinned = @($pinned | Where-Object { $_ -notmatch "^$runtime==" }) + @(Get-Content -LiteralPath $own)
+$pinned = @(Get-Content -LiteralPath (Join-Path $PSScriptRoot 'constraints.txt'))
+if ($kind -ne 'cpu') {
+    # Another build of ONNX Runtime takes the place of the usual one; its file also has what only it needs.
+    $pinned = @($pinned | Where-Object { $_ -notmatch '^onnxruntime==' })
+    $pinned += @(Get-Content -LiteralPath (Join-Path $PSScriptRoot "constraints-$kind.txt"))
 }
 if ($Dev) { $pinned += @(Get-Content -LiteralPath (Join-Path $PSScriptRoot 'constraints-dev.txt')) }
 if ($training) { $pinned += @(Get-Content -LiteralPath (Join-Path $PSScriptRoot 'constraints-train.txt')) }

@@ -78,7 +78,7 @@ def directory_finding(directory: Path) -> DoctorFinding:
         with tempfile.NamedTemporaryFile(dir=existing, prefix=".facesets-doctor."):
             free = shutil.disk_usage(existing).free
     except OSError as error:
-        is_own = os.name != "nt" and existing.stat().st_uid == os.getuid()
+        is_own = hasattr(os, "getuid") and existing.stat().st_uid == os.getuid()
         if is_own and error.errno == errno.EACCES:
             repair = typed(("chmod", "u+rwx", printable(existing)))
             return DoctorFinding(subject, "problem", f"cannot be written to ({error.strerror})", repair)
