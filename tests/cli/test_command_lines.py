@@ -35,6 +35,7 @@ _OF_OTHER_PROGRAMS |= {
     "--recursive",
     "--rm",
     "--volume",
+    "--no-preserve",
 }
 
 

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from facesets import settings
+from facesets.errors import MissingExtra
 from facesets.web.serving import bound_socket
 from facesets.web.token import kept_token
 from tests.fixtures.forked import ForkedRun, forked
@@ -230,4 +231,4 @@ def test_without_the_extra_or_a_part_of_it_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, missing, None)
     done = run("serve")
     assert done.status == 2
-    assert done.err == "facesets: This needs an optional part: run `pip install 'facesets[serve]'`.\n"
+    assert done.err == f"facesets: {MissingExtra('serve')}\n"

@@ -19,7 +19,7 @@ def test_an_error_that_ends_a_command_names_the_command_as_it_is_typed(tmp_path:
 
 
 def test_commands_are_named_with_the_library_that_was_given(empty_url: str) -> None:
-    done = run("stats", "--database", empty_url)
+    done = run("stats", "--database", empty_url, as_printed=True)
     assert done.status == 2
     assert done.err.endswith(f"Run `facesets migrate --database '{empty_url}'`.\n")
     done = run("stats", env={"DATABASE_URL": empty_url})
@@ -28,7 +28,7 @@ def test_commands_are_named_with_the_library_that_was_given(empty_url: str) -> N
 
 def test_what_is_printed_names_the_library_too(library_url: str) -> None:
     named = f"`facesets cluster --database '{library_url}'`"
-    assert named in run("people", "list", "--database", library_url).out
+    assert named in run("people", "list", "--database", library_url, as_printed=True).out
     assert "`facesets cluster`" in run("people", "list", env={"DATABASE_URL": library_url}).out
 
 
@@ -41,6 +41,7 @@ def test_what_is_printed_names_the_library_too(library_url: str) -> None:
         ("postgresql://me:secret@db/photos", "URL"),
         ("postgresql://me:se@cr/et@db/photos", "URL"),
         ("postgresql://me@db/photos?password=secret", "URL"),
+        ("postgresql://me@db/photos?oauth_client_secret=secret", "URL"),
         ("host=db password=secret", "URL"),
     ],
 )

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from facesets.errors import AlreadyRunning, NotFound, WrongUsage
+from facesets.errors import AlreadyRunning, NotFound, WrongUsage, typed
+from facesets.installation import adding
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import Needs, Order
 from facesets.jobs.queueing import cancel, put, retry
@@ -218,7 +219,8 @@ def test_a_queued_clustering_has_the_engine_that_was_asked_for(
     workers = {"engine": {"scheduler": "10.0.0.5:8786"}, "shards": str(tmp_path / "here")}
     assert jobs(library_url)[0]["options"]["workers"] == workers
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert any("facesets[scale]" in line for line in work(queue).remarks)
+    remarks = work(queue).remarks
+    assert any("the optional part scale is not installed" in line for line in remarks), remarks
 
 
 def test_what_does_not_exist_or_has_ended_cannot_be_changed(queue: Database) -> None:
@@ -352,4 +354,4 @@ def test_where_the_queue_or_half_of_it_is_not_installed_its_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     done = run(*command, "--database", "postgresql://127.0.0.1:9/none")
-    assert (done.status, "facesets[jobs]" in done.err) == (2, True)
+    assert (done.status, typed(adding("jobs")) in done.err) == (2, True)

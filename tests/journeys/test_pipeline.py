@@ -17,6 +17,8 @@ from tests.fixtures.postgres import Server, temporary
 from tests.fixtures.program import Result, run
 from tests.fixtures.waiting import wait_for
 
+from facesets.errors import typed
+from facesets.installation import adding
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
 
@@ -230,7 +232,7 @@ def test_what_training_needs_is_asked_for_before_anything_is_done(
     monkeypatch.setattr("facesets.operations.people.training.training._EXTRA", ("no_such_module",))
     refused = pipeline(photos, "--full")
     assert refused.status == 2
-    assert "facesets[train]" in refused.err
+    assert typed(adding("train")) in refused.err
     assert rows(library_url, b"SELECT count(*) FROM images") == [(0,)]
 
 
@@ -258,7 +260,7 @@ def test_the_engine_of_cluster_is_that_of_the_settings(
     by = {"FACESETS_CLUSTER_ENGINE": "local", "FACESETS_CLUSTER_METHOD": "components"}
     refused = pipeline(photos, **by)
     assert refused.status == 2
-    assert "facesets[scale]" in refused.err
+    assert typed(adding("scale")) in refused.err
     assert rows(library_url, b"SELECT count(*) FROM images") == [(0,)]
     assert pipeline(photos, "--dual", "--dry-run", **by).status == 0
 

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from facesets.errors import typed
+from facesets.installation import adding
 from facesets.operations.library.look_again import Looked
 from facesets.operations.people.corrections.naming import name
 from facesets.stop import Stop
@@ -140,7 +142,7 @@ def test_training_without_its_extra_says_what_to_install(
     for queue in (False, True):
         answer = website.client.post(f"{BASE}/train", json={"queue": queue})
         assert answer.status_code == 422
-        assert "facesets[train]" in answer.json()["detail"]
+        assert typed(adding("train")) in answer.json()["detail"]
     assert website.get("/jobs")["total"] == 1
 
 

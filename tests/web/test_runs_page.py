@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from facesets.errors import typed
+from facesets.installation import adding
 from facesets.jobs.orders import Order
 from facesets.jobs.queueing import cancel, put
 from facesets.stop import Stop
@@ -260,7 +262,7 @@ def test_what_cannot_be_started_is_said(
         train = page.get_by_role("form", name="Train").get_by_role("button")
         latest = page.locator("#history li").first
         train.click()
-        expect(page.locator(".message.error")).to_contain_text("pip install 'facesets[train]'")
+        expect(page.locator(".message.error")).to_contain_text(typed(adding("train")))
         expect(latest).to_contain_text("Cluster")
         found[0] = "the extra"
         train.click()

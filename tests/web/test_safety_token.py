@@ -171,7 +171,7 @@ def test_a_damaged_token_is_made_anew_with_a_word(tmp_path: Path, content: bytes
     token = kept_token(path, said.append)
     assert len(token) >= 40
     assert len(said) == 1
-    assert "so a new one was made" in said[0]
+    assert "There is a new one now" in said[0]
     assert kept_token(path, said.append) == token
     assert len(said) == 1
     assert path.stat().st_mode & 0o777 == 0o600
@@ -190,3 +190,16 @@ def test_a_password_that_others_can_read_is_warned_about(tmp_path: Path) -> None
         path.chmod(0o600)
         os.chown(path, 65534, 65534)
         assert "belongs to another account" in exposed(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_file_of_roots_that_is_read_through_its_group_is_only_closed_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("a password of a service")
+    path.chmod(0o640)
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    assert exposed(path) == ""
+    path.chmod(0o644)
+    assert f"`chmod o= {path}`" in exposed(path)

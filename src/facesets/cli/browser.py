@@ -12,8 +12,10 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from facesets.cli import console
+from facesets.file_system import patiently
 
 _READ_WITHIN_S = 60.0
+_PREFIX = "facesets-link-"
 _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="referrer" content="no-referrer">
@@ -39,13 +41,14 @@ def opener(link: str, secrets: Path | None) -> Iterator[Callable[[], None]]:
     # Browsers that are snaps, as Ubuntu has them, read nothing in hidden folders.
     if Path("/snap").is_dir() and os.access(Path.home(), os.W_OK):
         secrets = Path.home()
-    with NamedTemporaryFile("w", dir=secrets, prefix="facesets-", suffix=".html", delete=False) as file:
+    _sweep(secrets)
+    with NamedTemporaryFile("w", dir=secrets, prefix=_PREFIX, suffix=".html", delete=False) as file:
         file.write(_PAGE.format(link=html.escape(link)))
     page = Path(file.name)
     try:
         yield partial(_aside, partial(_lead, page))
     finally:
-        page.unlink(missing_ok=True)
+        _remove(page)
 
 
 def _aside(work: Callable[[], object]) -> None:
@@ -57,7 +60,21 @@ def _lead(page: Path) -> None:
     """Open a page that leads on, and remove it once the browser has had the time to read it."""
     if _open(page.as_uri()):
         time.sleep(_READ_WITHIN_S)
-    page.unlink(missing_ok=True)
+    _remove(page)
+
+
+def _remove(page: Path) -> None:
+    # A browser of Windows that has it open keeps it; the next run removes it.
+    with suppress(OSError):
+        patiently(os.unlink, page)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the pages that killed runs left behind."""
+    for page in folder.glob(f"{_PREFIX}????????.html"):
+        with suppress(OSError):
+            if time.time() - page.stat().st_mtime > _READ_WITHIN_S:
+                _remove(page)
 
 
 def _open(address: str) -> bool:

@@ -9,7 +9,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.opening import opened_library
 from facesets.cli.params import BodyModelOption, DatabaseOption, PackOption, ProviderOption
-from facesets.cli.wording import worded
+from facesets.cli.wording import with_library, worded
 from facesets.errors import FacesetsError
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -63,7 +63,7 @@ def doctor(
             continue
         lines.append(f"{_MARKS[finding.level]}  {finding.subject}: {finding.state}")
         if finding.repair:
-            lines.append(f"      repair it with: {finding.repair}")
+            lines.append(f"      repair it with: {with_library(finding.repair, console.session.database)}")
     console.show_list("findings", findings, "\n".join(lines))
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)

@@ -14,25 +14,29 @@ from facesets.errors import Command, Field, Sentence
 GO_ON = "Stopped early: run the same command again to go on."
 """What is said of a run that a signal ended."""
 
+# Of another run that is going on, a sentence tells; nobody is to type that.
+_ADVICE = re.compile("(?<!nother `)(?<=`)facesets [^`]+(?=`)")
+
 
 def worded(sentence: str) -> str:
     """Return a sentence as the user of a terminal reads it; plain text as it is."""
     text = "".join(map(_worded, Sentence(sentence).parts))
     if not session.database:
         return text
-    return re.sub("(?<=`)facesets [^`]+(?=`)", lambda line: with_library(line[0], session.database), text)
+    return _ADVICE.sub(lambda line: with_library(line[0], session.database), text)
 
 
 def with_library(line: str, database: str) -> str:
     """A command as it is typed, for the library that was named, where the command takes one.
 
-    A placeholder stands for a name that may hold a password.
+    A placeholder stands for a name that holds a password.
     """
     is_usual = database == settings.load().database
     if not database or is_usual or "--database" in line or not _takes_library(line.split()[1:]):
         return line
-    may_tell = re.search("://.*:.*@", database) or "password" in database
-    return f"{line} {Field('database', 'URL' if may_tell else database).flag}"
+    from facesets.store.postgres.server.tools import holds_secret
+
+    return f"{line} {Field('database', 'URL' if holds_secret(database) else database).flag}"
 
 
 def _takes_library(words: list[str]) -> bool:

@@ -7,10 +7,9 @@ import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from facesets.errors import Field, Sentence, WrongUsage, quoted
-from facesets.files import FileLock, printable, writing
+from facesets.files import FileLock, atomic_write, printable
 
 _FEWEST_CHARACTERS = 12
 _MADE = re.compile(r"[\w-]{32,}", re.ASCII)
@@ -58,8 +57,8 @@ def kept_token(path: Path, say: Callable[[str], None]) -> str:
             return token
         if os.path.lexists(path):
             say(
-                f"{printable(path)} held no token that was made here, so a new one was made: links and "
-                "programs with the old one no longer work."
+                f"{printable(path)} did not hold a token that facesets made. There is a new one now: links "
+                "and programs with the old one no longer work."
             )
         return _made(path)
 
@@ -79,11 +78,8 @@ def _pause() -> bool:
 
 def _made(path: Path) -> str:
     token = secrets.token_urlsafe(32)
-    with writing(path):
-        # As `tempfile` makes files, only their owner may read them.
-        with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(f"{token}\n")
-        Path(file.name).replace(path)
+    with atomic_write(path) as file:
+        file.write(f"{token}\n".encode())
     return token
 
 
@@ -99,8 +95,11 @@ def exposed(path: Path) -> str:
             f"{printable(path)} belongs to another account, which can read and change it. Give "
             f"{Field('token_file', 'FILE')} with a file of your own."
         )
-    if status.st_mode & 0o077:
+    # A file of root's may be for whoever is in its group.
+    strangers, change = (0o077, "600") if status.st_uid == os.geteuid() else (0o007, "o=")
+    if status.st_mode & strangers:
         return (
-            f"Other accounts of this machine can read {printable(path)}: run `chmod 600 {quoted(f'{path}')}`."
+            f"Other accounts of this machine can read {printable(path)}: "
+            f"run `chmod {change} {quoted(f'{path}')}`."
         )
     return ""

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from psycopg import conninfo
+from psycopg import ProgrammingError, conninfo
 
 from facesets.errors import CannotWrite, FacesetsError, Field, Sentence, WrongUsage
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
@@ -50,6 +50,15 @@ def masked(text: str) -> str:
     """The connection string with all secrets made unreadable."""
     parts = conninfo.conninfo_to_dict(check_conninfo(text))
     return _joined({name: _MASK if value and name in _SECRETS else value for name, value in parts.items()})
+
+
+def holds_secret(text: str) -> bool:
+    """Whether there may be a secret in a connection string."""
+    try:
+        parts = conninfo.conninfo_to_dict(text)
+    except ProgrammingError:
+        return "@" in text or "password" in text
+    return any(parts.get(name) for name in _SECRETS)
 
 
 def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
