@@ -24,8 +24,11 @@ REASON = "libGL.so.1: cannot open shared object file: No such file or directory"
 REPAIR = f"{sys.executable} -m pip install --force-reinstall --no-deps opencv-python-headless=="
 
 EVERY_COMMAND = """
-import contextlib, io, json, sys
+import contextlib, functools, io, json, sys
+import typer.main
 from facesets.__main__ import main
+
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 ended = {}
 for words in json.load(sys.stdin):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from typer.main import get_command
@@ -39,10 +40,15 @@ def with_library(line: str, database: str) -> str:
     return f"{line} {Field('database', 'URL' if holds_secret(database) else database).flag}"
 
 
-def _takes_library(words: list[str]) -> bool:
+@cache
+def _commands() -> Any:  # noqa: ANN401 - typer's own kind
     from facesets.cli.app import app
 
-    command: Any = get_command(app)
+    return get_command(app)
+
+
+def _takes_library(words: list[str]) -> bool:
+    command = _commands()
     for word in words:
         command = getattr(command, "commands", {}).get(word, command)
     return any(param.name == "database" for param in command.params)
