@@ -30,6 +30,9 @@ from facesets.store.postgres.queue.schema import SCHEMA, install_within
 from facesets.store.postgres.server.tools import client_program, first_error, is_backup
 
 _MIGRATIONS = "schema_migrations"
+_COLUMNS = 4
+"""Of that table: number, name, checksum, time."""
+
 _WAITS_FOR_OTHERS = "30s"
 _COPY_AT_ONCE = 1 << 16
 _DAMAGED = re.compile(rb"pg_restore: error: (?!unsupported|could not (?:open|write))")
@@ -62,10 +65,12 @@ def require_backup(path: Path, migrations: list[Migration]) -> None:
         raise WrongUsage(f"There is no file {printable(path)}.")
     if not is_backup(path):
         raise DamagedFile(f"{printable(path)} is no backup made by {Command('db backup')}.")
-    if not any((kind, name) == ("TABLE", _MIGRATIONS) for kind, _, name, _ in _entries(path)):
-        raise DamagedFile(f"{printable(path)} holds no library. Choose another backup.")
-    rows = _said(path, "--data-only", f"--table={_MIGRATIONS}", "--file=-").splitlines()
-    applied = {int(row[0]): row[1] for line in rows if (row := line.split("\t"))[0].isdecimal()}
+    home = _home(path, migrations)
+    script = _said(path, "--data-only", f"--schema={home}", f"--table={_MIGRATIONS}", "--file=-")
+    rows = [row for line in script.splitlines() if len(row := line.split("\t")) == _COLUMNS]
+    applied = {int(row[0]): row[1] for row in rows if row[0].isdecimal()}
+    if not applied:
+        raise _no_library(path)
     refuse_later(applied, migrations, printable(path))
 
 
@@ -80,8 +85,9 @@ def restore(
     Raises
     ------
     WrongUsage
-        An object of others depends on the library's, the schema or the queue is a later program's, or the
-        extension `vector` is missing or in another schema than the backup's.
+        An object of others depends on the library's, the schema or the queue is a later program's, the
+        extension `vector` is missing or in another schema than the backup's, or the search path does not
+        lead to the library's schema.
     AlreadyRunning
         Others work on the library.
     DamagedFile
@@ -99,6 +105,7 @@ def restore(
         _load_library(connection, path, migrations)
         # As the session was before the script set it for itself.
         connection.execute("RESET ALL")
+        _require_found(connection, _home(path, migrations))
         migrate_within(connection, migrations)
         # Servers before 17 use no value in the transaction that adds it to an enum: then `migrate` does it.
         with suppress(errors.UnsafeNewEnumValueUsage), connection.transaction():
@@ -115,8 +122,8 @@ def _refusals(label: str) -> Iterator[None]:
     except errors.DependentObjectsStillExist as error:
         why = (error.diag.message_detail or str(error)).splitlines()[0].rstrip(".")
         raise WrongUsage(
-            f"Nothing was restored, because in {label} {printable(why)}. Drop that first, and make it again "
-            "afterwards."
+            f"Nothing was restored, because in {label} {printable(why)}. What depends on the "
+            "library is another program's: drop it, restore, then make it again."
         ) from error
     except (psycopg.OperationalError, errors.InsufficientPrivilege) as error:
         raise translated(error, label) from error
@@ -246,10 +253,47 @@ def _blocks(script: IO[bytes]) -> Iterator[bytes]:
     raise _CutOff
 
 
+def _require_found(connection: Connection, home: str) -> None:
+    """Make sure that what is migrated next is the library that was loaded, and that no new one is made."""
+    found, schema, user = only_row(
+        connection.execute(
+            "SELECT coalesce(to_regclass(%s) = to_regclass(format('%%I.%%I', %s::text, %s::text)), false),"
+            " quote_ident(%s), quote_ident(current_user)",
+            (_MIGRATIONS, home, _MIGRATIONS, home),
+        )
+    )
+    if not found:
+        raise WrongUsage(
+            f"Nothing was restored: the backup has its library in the schema {printable(schema)}, where this "
+            "user's search path does not find it. Have the database's owner run "
+            f"`ALTER ROLE {printable(user)} SET search_path = {printable(schema)}, public;`, then try again."
+        )
+
+
+def _home(path: Path, migrations: list[Migration]) -> str:
+    """The schema that has the library: another program's may have a table of the migrations' name as well.
+
+    Raises `DamagedFile` where there is none.
+    """
+    tables: dict[str, set[str]] = {}
+    for kind, schema, name, _ in _entries(path):
+        if kind == "TABLE":
+            tables.setdefault(schema, set()).add(name)
+    first = {_MIGRATIONS, *migrations[0].made("TABLE")}
+    home = next((schema for schema, names in tables.items() if first <= names), None)
+    if home is None:
+        raise _no_library(path)
+    return home
+
+
+def _no_library(path: Path) -> DamagedFile:
+    return DamagedFile(f"{printable(path)} holds no library. Choose another backup.")
+
+
 def _list_of_ours(path: Path, migrations: list[Migration]) -> list[str]:
     """The lines of a backup's table of contents that are about the library and its queue."""
     entries = list(_entries(path))
-    home = next(schema for kind, schema, name, _ in entries if (kind, name) == ("TABLE", _MIGRATIONS))
+    home = _home(path, migrations)
     has_queue = any(entry[:3] == ("TABLE", SCHEMA, "applied") for entry in entries)
     relations, functions = names_of(migrations)
     tables = {f"{home}.{name}" for name in relations}
