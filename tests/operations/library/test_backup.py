@@ -188,6 +188,16 @@ def test_tables_of_others_that_the_library_s_user_may_not_read_are_in_nobody_s_w
     assert _rows(older_url, "TABLE seen") == []
 
 
+def test_an_extension_of_others_that_the_server_lacks_is_in_nobody_s_way(
+    library_url: str, empty_url: str, tmp_path: Path
+) -> None:
+    _execute(library_url, "CREATE EXTENSION citext; CREATE TABLE albums (name citext)")
+    path, names = _backup(library_url, tmp_path), _rows(library_url, NAMES)
+    path.write_bytes(path.read_bytes().replace(b"citext", b"absent"))
+    restore(empty_url, path, replace=False, dry_run=False)
+    assert _rows(empty_url, NAMES) == names
+
+
 @pytest.mark.parametrize(
     ("statement", "said"),
     [

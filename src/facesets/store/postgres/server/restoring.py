@@ -152,8 +152,10 @@ def _in_use(label: str) -> AlreadyRunning:
 
 def _load_library(connection: Connection, path: Path, migrations: list[Migration]) -> None:
     if not holds_others(connection):
-        # What others kept may need what the backup lacks, as their user might not read it.
-        with suppress(psycopg.ProgrammingError), connection.transaction():
+        # What others kept may need what the backup lacks, as their user might not read it, or an extension
+        # that the server lacks, which is another error before PostgreSQL 15.
+        lacking = (psycopg.ProgrammingError, errors.FeatureNotSupported, errors.UndefinedFile)
+        with suppress(*lacking), connection.transaction():
             _load(connection, path, None)
             return
     _load(connection, path, _list_of_ours(path, migrations))
