@@ -329,6 +329,14 @@ def test_a_later_program_s_backup_and_library_are_refused(
             restore(empty_url, path, replace=False, dry_run=dry_run)
 
 
+def test_the_session_has_the_same_settings_afterwards(library_url: str, backed_up: Path) -> None:
+    query = "SELECT name, setting FROM pg_settings WHERE source = 'session' ORDER BY name"
+    with opened(Database(library_url)) as database:
+        before = rows(database, query)
+        database.run_alone(restoring.restore, backed_up, MIGRATIONS, "it", replace=True)
+        assert rows(database, query) == before
+
+
 def test_while_somebody_works_on_the_library_nothing_changes(
     library_url: str, backed_up: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

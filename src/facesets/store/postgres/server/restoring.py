@@ -17,7 +17,7 @@ from psycopg import errors
 
 from facesets.errors import AlreadyRunning, Command, DamagedFile, FacesetsError, WrongUsage
 from facesets.files import printable
-from facesets.store.postgres.connection import Connection, only_row, translated
+from facesets.store.postgres.connection import Connection, only_row, set_up_session, translated
 from facesets.store.postgres.migrate import (
     Migration,
     check_database,
@@ -105,6 +105,7 @@ def restore(
         _load_library(connection, path, migrations)
         # As the session was before the script set it for itself.
         connection.execute("RESET ALL")
+        set_up_session(connection)
         _require_found(connection, _home(path, migrations))
         migrate_within(connection, migrations)
         # Servers before 17 use no value in the transaction that adds it to an enum: then `migrate` does it.
