@@ -58,7 +58,18 @@ def test_rights_that_lack_are_those_that_the_sentence_gives(library_url: str) ->
     nobody = as_nobody(library_url)
     execute(library_url, "GRANT SELECT ON schema_migrations TO pg_monitor")
     assert levels(nobody)["rights"] == "problem"
+    execute(library_url, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO pg_monitor")
+    assert levels(nobody)["rights"] == "problem"
+    execute(library_url, "GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO pg_monitor")
+    assert "(such as models_id_seq)" in state(nobody, "rights")
+    execute(library_url, "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM pg_monitor")
     execute(library_url, told(state(nobody, "rights")))
+    for statement in (
+        "SELECT nextval('images_id_seq')",
+        "SELECT nextval('unknown_cluster_numbers')",
+        "TRUNCATE unfinished_forgetting",
+    ):
+        execute(nobody, statement)
     assert levels(nobody)["rights"] == "note"
     execute(library_url, told(state(nobody, "rights")))
     assert "not migrate it: its tables belong to" in state(nobody, "rights")

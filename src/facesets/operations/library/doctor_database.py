@@ -10,7 +10,7 @@ from facesets.operations.models.finding import DoctorFinding
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import shipped_migrations, status, vector_version
-from facesets.store.postgres.own_objects import rights_of
+from facesets.store.postgres.own_objects import privileges_of
 from facesets.store.postgres.queue import schema as queue
 from facesets.store.postgres.server.embedded import EmbeddedServer
 from facesets.store.postgres.server.programs import check_version
@@ -109,14 +109,16 @@ def _queue(database: Database) -> str:
 
 
 def _rights(database: Database) -> DoctorFinding | str:
-    found = database.run(rights_of, shipped_migrations())
+    found = database.run(privileges_of, shipped_migrations())
     if found.is_read_only:
         raise WrongUsage(f"{database.label} is read-only. Name the primary server.")
     if found.forbidden:
+        of_all = f"IN SCHEMA {found.schema or 'public'} TO {found.user};"
         raise WrongUsage(
-            f"The user {found.user} may not read and change all tables of the library (such as "
+            f"The user {found.user} may not read and change all tables and sequences of the library (such as "
             f"{found.forbidden[0]}). Have {' and '.join(found.owners) or 'their owner'} run `GRANT SELECT, "
-            f"INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {found.schema or 'public'} TO {found.user};`."
+            f"INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES {of_all} GRANT USAGE, SELECT, UPDATE ON ALL "
+            f"SEQUENCES {of_all}`."
         )
     if not found.schema:
         raise WrongUsage(
