@@ -77,6 +77,14 @@ def test_rights_that_lack_are_those_that_the_sentence_gives(library_url: str) ->
     assert state(read_only, "rights").endswith("is read-only. Name the primary server.")
 
 
+def test_a_queue_that_the_user_may_not_see_hides_no_other_finding(library_url: str) -> None:
+    with opened(Database(library_url)) as database:
+        migrate(database)
+    found = levels(as_nobody(library_url))
+    assert (found["database"], found["rights"], found["job queue"]) == ("ok", "problem", "problem")
+    assert "permission denied for schema queue" in state(as_nobody(library_url), "job queue")
+
+
 def test_an_empty_database_says_who_makes_what_is_missing(empty_url: str) -> None:
     nobody = as_nobody(empty_url)
     assert levels(empty_url) == {

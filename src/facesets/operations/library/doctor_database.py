@@ -56,9 +56,9 @@ def _findings(database: Database, place: str, *, migrates_itself: bool = False) 
     ]
     if findings[2].level == "ok":
         findings.append(_finding("library", lambda: norms_finding(Library(database))))
-    if queue.is_installed() and database.run(queue.is_made):
+    if queue.is_installed():
         findings.append(_finding("job queue", lambda: _queue(database)))
-    return findings
+    return [finding for finding in findings if finding.state]
 
 
 def _finding(subject: str, look: Callable[[], DoctorFinding | str]) -> DoctorFinding:
@@ -104,6 +104,8 @@ def _schema(database: Database, *, migrates_itself: bool) -> DoctorFinding | str
 
 
 def _queue(database: Database) -> str:
+    if not database.run(queue.is_made):
+        return ""
     queue.require_queue(database)
     return "up to date"
 
