@@ -19,7 +19,7 @@ from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.migrate import Migration, migrate, require_current, shipped_migrations
 from facesets.store.postgres.queue.schema import Shipped, install, is_made, require_queue, shipped
-from facesets.store.postgres.server import restoring, tools
+from facesets.store.postgres.server import contents, restoring, tools
 
 MIGRATIONS = shipped_migrations()
 TODAY = len(MIGRATIONS)
@@ -165,7 +165,7 @@ def test_a_backup_with_what_others_kept_fills_a_database_of_its_own_with_it(
     library_url: str, empty_url: str, tmp_path: Path
 ) -> None:
     _execute(library_url, OTHERS)
-    restore(empty_url, _backup(library_url, tmp_path), replace=False, dry_run=False)
+    assert restore(empty_url, _backup(library_url, tmp_path), replace=False, dry_run=False).left_out == []
     assert _rows(empty_url, "SELECT greet(mood) FROM glad") == [("I am glad",)]
 
 
@@ -181,9 +181,10 @@ def test_tables_of_others_that_the_library_s_user_may_not_read_are_in_nobody_s_w
     )
     with opened(Database(shared)) as database:
         _at_schema(database, 16)
-    path, names = _backup(shared, tmp_path), _rows(shared, NAMES)
+    path, names = tmp_path / "library.backup", _rows(shared, NAMES)
+    assert backup(shared, path, {}, replace=False, dry_run=False).left_out == ['public.Al"bums']
     for url, replace in ((shared, True), (own, False)):
-        restore(url, path, replace=replace, dry_run=False)
+        assert restore(url, path, replace=replace, dry_run=False).left_out == ["public.seen"]
         assert _rows(url, NAMES) == names
     assert _rows(older_url, "TABLE seen") == []
 
@@ -194,7 +195,8 @@ def test_an_extension_of_others_that_the_server_lacks_is_in_nobody_s_way(
     _execute(library_url, "CREATE EXTENSION citext; CREATE TABLE albums (name citext)")
     path, names = _backup(library_url, tmp_path), _rows(library_url, NAMES)
     path.write_bytes(path.read_bytes().replace(b"citext", b"absent"))
-    restore(empty_url, path, replace=False, dry_run=False)
+    summary = restore(empty_url, path, replace=False, dry_run=False)
+    assert sorted(summary.left_out) == ["absent", "public.albums"]
     assert _rows(empty_url, NAMES) == names
 
 
@@ -263,7 +265,7 @@ def test_a_backup_without_a_library_is_named(empty_url: str, tmp_path: Path) -> 
         _execute(empty_url, statement)
         tools.backup(empty_url, path, {})
         with pytest.raises(DamagedFile, match="holds no library"):
-            restoring.require_backup(path, MIGRATIONS)
+            contents.require_backup(path, MIGRATIONS)
 
 
 def test_a_library_that_the_search_path_does_not_find_is_not_left_for_a_new_one(

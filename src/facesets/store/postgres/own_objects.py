@@ -88,10 +88,11 @@ _OTHERS = """
         SELECT FROM pg_depend WHERE classid = o.catalog AND objid = o.oid AND deptype = 'e'))"""
 
 
-def closed_tables(connection: Connection, migrations: list[Migration]) -> list[str]:
-    """Tables of others that this user may not read, as patterns that mean these alone."""
+def closed_tables(connection: Connection, migrations: list[Migration]) -> dict[str, str]:
+    """Tables of others that this user may not read: patterns that mean these alone, to names."""
     rows = connection.execute(
-        """SELECT format('"%%s"."%%s"', replace(nspname, '"', '""'), replace(relname, '"', '""'))
+        """SELECT format('"%%s"."%%s"', replace(nspname, '"', '""'), replace(relname, '"', '""')),
+                nspname || '.' || relname
             FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
             WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND nspname NOT IN ('information_schema', 'queue')
                 AND nspname NOT LIKE 'pg\\_%%'
@@ -100,7 +101,7 @@ def closed_tables(connection: Connection, migrations: list[Migration]) -> list[s
                     WHERE to_regclass(name) IS NOT NULL)""",
         (names_of(migrations)[0],),
     )
-    return [name for (name,) in rows.fetchall()]
+    return dict(rows.fetchall())
 
 
 @dataclass(frozen=True, slots=True)
