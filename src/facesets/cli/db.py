@@ -78,7 +78,11 @@ def backup(
     with database_url(database, settings.load(), console) as text:
         summary = run(text, file.absolute(), os.environ, replace=replace, dry_run=dry_run)
     would = "would hold the library of" if dry_run else "holds"
-    console.show(summary, [f"{printable(file)} {would} {summary.megabytes} MB."])
+    lines = [f"{printable(file)} {would} {summary.megabytes} MB."]
+    if summary.left_out:
+        names = printable(", ".join(summary.left_out))
+        lines.append(f"Left out, because the database's user may not read it: {names}.")
+    console.show(summary, lines)
 
 
 @db.command()
@@ -95,9 +99,11 @@ def restore(
 
     with database_url(database, settings.load(), console) as text:
         summary = run(text, file, replace=replace, dry_run=dry_run)
-    console.show(
-        summary, [f"{printable(file)} would be restored." if dry_run else f"Restored {printable(file)}."]
-    )
+    lines = [f"{printable(file)} would be restored." if dry_run else f"Restored {printable(file)}."]
+    if summary.left_out:
+        names = printable(", ".join(summary.left_out))
+        lines.append(f"Left out, because it is not the library's: {names}.")
+    console.show(summary, lines)
 
 
 @db.command()

@@ -10,6 +10,7 @@ import pytest
 from psycopg import conninfo
 from tests.fixtures.library_people import rows
 from tests.fixtures.postgres import Server, filled, temporary
+from tests.fixtures.program import run
 
 from facesets.errors import AlreadyRunning, DamagedFile, FacesetsError, Unreachable, WrongUsage
 from facesets.operations.library.backup import backup, restore
@@ -19,7 +20,7 @@ from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.migrate import Migration, migrate, require_current, shipped_migrations
 from facesets.store.postgres.queue.schema import Shipped, install, is_made, require_queue, shipped
-from facesets.store.postgres.server import restoring
+from facesets.store.postgres.server import contents, restoring, tools
 
 MIGRATIONS = shipped_migrations()
 TODAY = len(MIGRATIONS)
@@ -100,9 +101,9 @@ def _execute(url: str, statements: str) -> None:
 
 
 @contextmanager
-def unchanged(url: str) -> Iterator[None]:
-    """Whatever the block does, the library stays as it was, its own names and those of others' objects."""
-    queries = (NAMES, "SELECT oid, relname FROM pg_class ORDER BY oid", "SELECT oid, proname FROM pg_proc")
+def unchanged(url: str, *further: str) -> Iterator[None]:
+    """Whatever the block does, the database stays as it was, with all objects, and with what these give."""
+    queries = (*further, "SELECT oid, relname FROM pg_class ORDER BY oid", "SELECT oid, proname FROM pg_proc")
     before = [_rows(url, query) for query in queries]
     yield
     assert [_rows(url, query) for query in queries] == before
@@ -165,7 +166,7 @@ def test_a_backup_with_what_others_kept_fills_a_database_of_its_own_with_it(
     library_url: str, empty_url: str, tmp_path: Path
 ) -> None:
     _execute(library_url, OTHERS)
-    restore(empty_url, _backup(library_url, tmp_path), replace=False, dry_run=False)
+    assert restore(empty_url, _backup(library_url, tmp_path), replace=False, dry_run=False).left_out == []
     assert _rows(empty_url, "SELECT greet(mood) FROM glad") == [("I am glad",)]
 
 
@@ -181,11 +182,23 @@ def test_tables_of_others_that_the_library_s_user_may_not_read_are_in_nobody_s_w
     )
     with opened(Database(shared)) as database:
         _at_schema(database, 16)
-    path, names = _backup(shared, tmp_path), _rows(shared, NAMES)
+    path, names = tmp_path / "library.backup", _rows(shared, NAMES)
+    assert backup(shared, path, {}, replace=False, dry_run=False).left_out == ['public.Al"bums']
     for url, replace in ((shared, True), (own, False)):
-        restore(url, path, replace=replace, dry_run=False)
+        assert restore(url, path, replace=replace, dry_run=False).left_out == ["public.seen"]
         assert _rows(url, NAMES) == names
     assert _rows(older_url, "TABLE seen") == []
+
+
+def test_an_extension_of_others_that_the_server_lacks_is_in_nobody_s_way(
+    library_url: str, empty_url: str, tmp_path: Path
+) -> None:
+    _execute(library_url, "CREATE EXTENSION citext; CREATE TABLE albums (name citext)")
+    path, names = _backup(library_url, tmp_path), _rows(library_url, NAMES)
+    path.write_bytes(path.read_bytes().replace(b"citext", b"absent"))
+    said = run("db", "restore", path, "--database", empty_url).out
+    assert said.endswith("\nLeft out, because it is not the library's: absent, public.albums.\n")
+    assert _rows(empty_url, NAMES) == names
 
 
 @pytest.mark.parametrize(
@@ -204,7 +217,7 @@ def test_an_object_of_others_that_needs_the_library_is_named_and_nothing_changes
     library_url: str, backed_up: Path, statement: str, said: str
 ) -> None:
     _execute(library_url, statement)
-    with unchanged(library_url), pytest.raises(WrongUsage, match=said):
+    with unchanged(library_url, NAMES), pytest.raises(WrongUsage, match=said):
         restore(library_url, backed_up, replace=True, dry_run=False)
 
 
@@ -214,7 +227,7 @@ def test_a_table_of_others_with_the_name_of_a_later_one_of_ours_is_not_dropped(
     with opened(Database(empty_url)) as database:
         _at_schema(database, 3)
     _execute(empty_url, "CREATE TABLE tags (mine text)")
-    with unchanged(empty_url), pytest.raises(FacesetsError, match='"tags" already exists'):
+    with unchanged(empty_url, NAMES), pytest.raises(FacesetsError, match='"tags" already exists'):
         restore(empty_url, backed_up, replace=True, dry_run=False)
 
 
@@ -226,6 +239,49 @@ def test_the_database_of_another_program_is_left_alone(empty_url: str, backed_up
         with pytest.raises(WrongUsage, match="another program's"):
             restore(empty_url, backed_up, replace=replace, dry_run=False)
     assert _rows(empty_url, "SELECT * FROM schema_migrations") == [("1",)]
+
+
+@pytest.mark.parametrize("columns", ["version text", "version bigint, dirty bool"])
+@pytest.mark.parametrize("replace", [False, True])
+def test_migrations_of_another_program_are_not_taken_for_the_library_s(
+    library_url: str, empty_url: str, tmp_path: Path, columns: str, replace: bool
+) -> None:
+    _execute(library_url, f"CREATE SCHEMA app; CREATE TABLE app.schema_migrations ({columns})")
+    _execute(library_url, "INSERT INTO app.schema_migrations VALUES (20260101120000)")
+    path, names = _backup(library_url, tmp_path), _rows(library_url, NAMES)
+    url = library_url if replace else empty_url
+    if not replace:
+        _execute(url, "CREATE SCHEMA app")
+    assert restore(url, path, replace=replace, dry_run=False).replaced == replace
+    assert _rows(url, NAMES) == names
+
+
+def test_a_backup_without_a_library_is_named(empty_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.backup"
+    for statement in (
+        "CREATE TABLE schema_migrations (version bigint, dirty bool)",
+        "DROP TABLE schema_migrations; CREATE EXTENSION vector; " + MIGRATIONS[0].sql,
+        "CREATE TABLE schema_migrations (number int, name text, checksum text, applied_at timestamptz)",
+    ):
+        _execute(empty_url, statement)
+        tools.backup(empty_url, path, {})
+        with pytest.raises(DamagedFile, match="holds no library"):
+            contents.require_backup(path, MIGRATIONS)
+
+
+def test_a_library_that_the_search_path_does_not_find_is_not_left_for_a_new_one(
+    older_url: str, empty_url: str, tmp_path: Path
+) -> None:
+    _execute(older_url, "CREATE SCHEMA photos; CREATE EXTENSION vector")
+    home = conninfo.make_conninfo(older_url, options="-c search_path=photos,public")
+    with opened(Database(home)) as database:
+        _at_schema(database, 1)
+    path = _backup(home, tmp_path)
+    with unchanged(empty_url), pytest.raises(WrongUsage, match="in the schema photos"):
+        restore(empty_url, path, replace=False, dry_run=False)
+    there = conninfo.make_conninfo(empty_url, options="-c search_path=photos,public")
+    restore(there, path, replace=False, dry_run=False)
+    assert _rows(there, NAMES) == _rows(home, NAMES)
 
 
 def test_a_backup_that_is_cut_off_changes_nothing(library_url: str, tmp_path: Path) -> None:
@@ -240,7 +296,7 @@ def test_a_backup_that_is_cut_off_changes_nothing(library_url: str, tmp_path: Pa
     # In the table of contents, and in the rows of a table.
     for kept in (0.02, 0.5):
         path.write_bytes(whole[: int(len(whole) * kept)])
-        with unchanged(library_url), pytest.raises(DamagedFile, match="incomplete or damaged"):
+        with unchanged(library_url, NAMES), pytest.raises(DamagedFile, match="incomplete or damaged"):
             restore(library_url, path, replace=True, dry_run=False)
 
 
@@ -255,7 +311,7 @@ def test_a_backup_that_is_cut_off_changes_nothing(library_url: str, tmp_path: Pa
 def test_what_goes_wrong_at_the_very_end_changes_nothing(
     library_url: str, backed_up: Path, last: str, error: type[FacesetsError]
 ) -> None:
-    with unchanged(library_url), opened(Database(library_url)) as database, pytest.raises(error):
+    with unchanged(library_url, NAMES), opened(Database(library_url)) as database, pytest.raises(error):
         migrations = [*MIGRATIONS, Migration(TODAY + 1, "broken", last)]
         database.run_alone(restoring.restore, backed_up, migrations, "it", replace=True)
 
@@ -265,12 +321,23 @@ def test_a_later_program_s_backup_and_library_are_refused(
 ) -> None:
     later = f"INSERT INTO schema_migrations (number, name, checksum) VALUES ({TODAY + 1}, 'more', '')"
     _execute(library_url, later)
-    with unchanged(library_url), pytest.raises(WrongUsage, match=r"made by a later facesets .*more.*Upgrade"):
+    with (
+        unchanged(library_url, NAMES),
+        pytest.raises(WrongUsage, match=r"made by a later facesets .*more.*Upgrade"),
+    ):
         restore(library_url, backed_up, replace=True, dry_run=False)
     path = _backup(library_url, tmp_path)
     for dry_run in (True, False):
         with pytest.raises(WrongUsage, match=r"library.backup was made by a later facesets"):
             restore(empty_url, path, replace=False, dry_run=dry_run)
+
+
+def test_the_session_has_the_same_settings_afterwards(library_url: str, backed_up: Path) -> None:
+    query = "SELECT name, setting FROM pg_settings WHERE source = 'session' ORDER BY name"
+    with opened(Database(library_url)) as database:
+        before = rows(database, query)
+        database.run_alone(restoring.restore, backed_up, MIGRATIONS, "it", replace=True)
+        assert rows(database, query) == before
 
 
 def test_while_somebody_works_on_the_library_nothing_changes(
@@ -281,7 +348,7 @@ def test_while_somebody_works_on_the_library_nothing_changes(
     def again() -> None:
         restore(library_url, backed_up, replace=True, dry_run=False)
 
-    with unchanged(library_url), opened(Database(library_url)) as other:
+    with unchanged(library_url, NAMES), opened(Database(library_url)) as other:
         with RunLock(other, "cluster"), pytest.raises(AlreadyRunning, match="Another program is working"):
             again()
         with psycopg.connect(library_url) as reading:
@@ -336,5 +403,5 @@ def test_the_file_of_a_later_pg_dump_says_what_to_install(
 ) -> None:
     content, later = backed_up.read_bytes(), tmp_path / "later.backup"
     later.write_bytes(content[:6] + b"\x63" + content[7:])
-    with unchanged(library_url), pytest.raises(WrongUsage, match="later pg_dump"):
+    with unchanged(library_url, NAMES), pytest.raises(WrongUsage, match="later pg_dump"):
         restore(library_url, later, replace=True, dry_run=False)

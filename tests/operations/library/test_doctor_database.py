@@ -58,12 +58,31 @@ def test_rights_that_lack_are_those_that_the_sentence_gives(library_url: str) ->
     nobody = as_nobody(library_url)
     execute(library_url, "GRANT SELECT ON schema_migrations TO pg_monitor")
     assert levels(nobody)["rights"] == "problem"
+    execute(library_url, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO pg_monitor")
+    assert levels(nobody)["rights"] == "problem"
+    execute(library_url, "GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO pg_monitor")
+    assert "(such as models_id_seq)" in state(nobody, "rights")
+    execute(library_url, "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM pg_monitor")
     execute(library_url, told(state(nobody, "rights")))
+    for statement in (
+        "SELECT nextval('images_id_seq')",
+        "SELECT nextval('unknown_cluster_numbers')",
+        "TRUNCATE unfinished_forgetting",
+    ):
+        execute(nobody, statement)
     assert levels(nobody)["rights"] == "note"
     execute(library_url, told(state(nobody, "rights")))
     assert "not migrate it: its tables belong to" in state(nobody, "rights")
     read_only = conninfo.make_conninfo(library_url, options="-c default_transaction_read_only=on")
     assert state(read_only, "rights").endswith("is read-only. Name the primary server.")
+
+
+def test_a_queue_that_the_user_may_not_see_hides_no_other_finding(library_url: str) -> None:
+    with opened(Database(library_url)) as database:
+        migrate(database)
+    found = levels(as_nobody(library_url))
+    assert (found["database"], found["rights"], found["job queue"]) == ("ok", "problem", "problem")
+    assert "permission denied for schema queue" in state(as_nobody(library_url), "job queue")
 
 
 def test_an_empty_database_says_who_makes_what_is_missing(empty_url: str) -> None:

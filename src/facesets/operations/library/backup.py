@@ -10,7 +10,7 @@ from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.migrate import shipped_migrations
 from facesets.store.postgres.own_objects import closed_tables
 from facesets.store.postgres.planner import analyze_grown
-from facesets.store.postgres.server import restoring, tools
+from facesets.store.postgres.server import contents, restoring, tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,21 @@ class SearchIndexSummary:
 
 @dataclass(frozen=True, slots=True)
 class BackupSummary:
-    """The file, and its size; of a dry run that of the database."""
+    """The file, its size (of a dry run that of the database), and tables of others that it lacks."""
 
     file: str
     megabytes: float
+    left_out: list[str]
     dry_run: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreSummary:
-    """The file that was restored or would be, and whether a library gave way to it."""
+    """The file that was restored or would be, whether a library gave way, and what of others was not."""
 
     file: str
     replaced: bool
+    left_out: list[str]
     dry_run: bool
 
 
@@ -73,7 +75,7 @@ def backup(
         closed = database.run(closed_tables, shipped_migrations())
     if not dry_run:
         size = tools.backup(text, path, environment, closed)
-    return BackupSummary(str(path), round(size / 1e6, 1), dry_run)
+    return BackupSummary(str(path), round(size / 1e6, 1), list(closed.values()), dry_run)
 
 
 def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> RestoreSummary:
@@ -84,10 +86,11 @@ def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> RestoreSu
     WrongUsage
         There is no such file; or a library in the database already, and it is not to be replaced.
     FacesetsError
-        As `restoring.require_backup` and `restoring.restore`.
+        As `contents.require_backup` and `restoring.restore`.
     """
     migrations = shipped_migrations()
-    restoring.require_backup(path, migrations)
+    contents.require_backup(path, migrations)
+    left_out: list[str] = []
     with opened(Database(text)) as database:
         there = database.run(tools.holds_library)
         if there and not replace:
@@ -96,7 +99,9 @@ def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> RestoreSu
                 "to lose it."
             )
         if not dry_run:
-            database.run_alone(restoring.restore, path, migrations, database.label, replace=replace)
+            left_out = database.run_alone(
+                restoring.restore, path, migrations, database.label, replace=replace
+            )
             migrate(database)
             database.run(analyze_grown)
-    return RestoreSummary(str(path), there, dry_run)
+    return RestoreSummary(str(path), there, left_out, dry_run)

@@ -10,7 +10,7 @@ from facesets.operations.models.finding import DoctorFinding
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import shipped_migrations, status, vector_version
-from facesets.store.postgres.own_objects import rights_of
+from facesets.store.postgres.own_objects import privileges_of
 from facesets.store.postgres.queue import schema as queue
 from facesets.store.postgres.server.embedded import EmbeddedServer
 from facesets.store.postgres.server.programs import check_version
@@ -56,9 +56,9 @@ def _findings(database: Database, place: str, *, migrates_itself: bool = False) 
     ]
     if findings[2].level == "ok":
         findings.append(_finding("library", lambda: norms_finding(Library(database))))
-    if queue.is_installed() and database.run(queue.is_made):
+    if queue.is_installed():
         findings.append(_finding("job queue", lambda: _queue(database)))
-    return findings
+    return [finding for finding in findings if finding.state]
 
 
 def _finding(subject: str, look: Callable[[], DoctorFinding | str]) -> DoctorFinding:
@@ -104,19 +104,23 @@ def _schema(database: Database, *, migrates_itself: bool) -> DoctorFinding | str
 
 
 def _queue(database: Database) -> str:
+    if not database.run(queue.is_made):
+        return ""
     queue.require_queue(database)
     return "up to date"
 
 
 def _rights(database: Database) -> DoctorFinding | str:
-    found = database.run(rights_of, shipped_migrations())
+    found = database.run(privileges_of, shipped_migrations())
     if found.is_read_only:
         raise WrongUsage(f"{database.label} is read-only. Name the primary server.")
     if found.forbidden:
+        of_all = f"IN SCHEMA {found.schema or 'public'} TO {found.user};"
         raise WrongUsage(
-            f"The user {found.user} may not read and change all tables of the library (such as "
+            f"The user {found.user} may not read and change all tables and sequences of the library (such as "
             f"{found.forbidden[0]}). Have {' and '.join(found.owners) or 'their owner'} run `GRANT SELECT, "
-            f"INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {found.schema or 'public'} TO {found.user};`."
+            f"INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES {of_all} GRANT USAGE, SELECT, UPDATE ON ALL "
+            f"SEQUENCES {of_all}`."
         )
     if not found.schema:
         raise WrongUsage(

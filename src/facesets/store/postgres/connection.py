@@ -246,7 +246,7 @@ class Database:
                 application_name="facesets",
                 client_encoding="UTF8",
             )
-            connection.execute(_SESSION)
+            set_up_session(connection)
         except psycopg.OperationalError as error:
             raise refusal(error, self.label) from None
         return connection
@@ -274,6 +274,11 @@ class Database:
             f"Lost the connection to {self.label}, and it did not come back. What was committed "
             "is kept: do the same again when the server is up."
         )
+
+
+def set_up_session(connection: Connection) -> None:
+    """Give a session the settings that all of ours have."""
+    connection.execute(_SESSION)
 
 
 def refusal(error: psycopg.OperationalError, label: str) -> FacesetsError:

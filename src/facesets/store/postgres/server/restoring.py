@@ -6,7 +6,7 @@ same transaction, and a backup can give no command to psql.
 
 import re
 import subprocess
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -15,30 +15,22 @@ from typing import IO, cast
 import psycopg
 from psycopg import errors
 
-from facesets.errors import AlreadyRunning, Command, DamagedFile, FacesetsError, WrongUsage
+from facesets.errors import AlreadyRunning, FacesetsError, WrongUsage
 from facesets.files import printable
-from facesets.store.postgres.connection import Connection, only_row, translated
+from facesets.store.postgres.connection import Connection, only_row, set_up_session, translated
 from facesets.store.postgres.migrate import (
     Migration,
     check_database,
     migrate_within,
-    refuse_later,
     take_schema_lock,
 )
-from facesets.store.postgres.own_objects import drop_library, holds_others, names_of
-from facesets.store.postgres.queue.schema import SCHEMA, install_within
-from facesets.store.postgres.server.tools import client_program, first_error, is_backup
+from facesets.store.postgres.own_objects import drop_library, holds_others
+from facesets.store.postgres.queue.schema import install_within
+from facesets.store.postgres.server.contents import MIGRATIONS, home_of, ours_and_others, unreadable
+from facesets.store.postgres.server.tools import client_program
 
-_MIGRATIONS = "schema_migrations"
 _WAITS_FOR_OTHERS = "30s"
 _COPY_AT_ONCE = 1 << 16
-_DAMAGED = re.compile(rb"pg_restore: error: (?!unsupported|could not (?:open|write))")
-_ENTRY = re.compile(r"\d+; \d+ \d+ ([A-Z ]+) (\S+) (.+) \S*")
-_PART = re.compile(
-    r"^CREATE (?:UNIQUE )?INDEX (?P<index>\S+) ON (?:ONLY )?(?P<indexed>\S+)"
-    r"|^ALTER TABLE (?P<table>\S+) ALTER COLUMN .+ AS IDENTITY \(\r?\n +SEQUENCE NAME (?P<sequence>\S+)",
-    re.MULTILINE,
-)
 _COPY = re.compile(rb"COPY .+ FROM stdin;\r?\n")
 _EXTENSION = re.compile(rb"CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA (\S+);")
 _COLUMN_OPTIONS = re.compile(rb"(ALTER TABLE (?:ONLY )?.+ ALTER COLUMN .+ SET \()(.+)(\);\r?\n)")
@@ -46,42 +38,25 @@ _COLUMN_OPTIONS = re.compile(rb"(ALTER TABLE (?:ONLY )?.+ ALTER COLUMN .+ SET \(
 _NOT_FOR_ALL = (b"\\restrict ", b"\\unrestrict ", b"SET transaction_timeout = ")
 
 
-def require_backup(path: Path, migrations: list[Migration]) -> None:
-    """Check that a file is the backup of a library which this program can bring up to date.
-
-    Raises
-    ------
-    WrongUsage
-        There is no such file, or a later program made it.
-    DamagedFile
-        It is no backup, not whole, or one of something else.
-    FacesetsError
-        PostgreSQL's pg_restore cannot read it.
-    """
-    if not path.is_file():
-        raise WrongUsage(f"There is no file {printable(path)}.")
-    if not is_backup(path):
-        raise DamagedFile(f"{printable(path)} is no backup made by {Command('db backup')}.")
-    if not any((kind, name) == ("TABLE", _MIGRATIONS) for kind, _, name, _ in _entries(path)):
-        raise DamagedFile(f"{printable(path)} holds no library. Choose another backup.")
-    rows = _said(path, "--data-only", f"--table={_MIGRATIONS}", "--file=-").splitlines()
-    applied = {int(row[0]): row[1] for line in rows if (row := line.split("\t"))[0].isdecimal()}
-    refuse_later(applied, migrations, printable(path))
-
-
 def restore(
     connection: Connection, path: Path, migrations: list[Migration], label: str, *, replace: bool
-) -> None:
+) -> list[str]:
     """Fill a database from a backup, and bring that up to date; the server may be older than the backup's.
 
     What others have in the database is left alone, the extension `vector` included. Where there is any of
-    that, only what is the library's is taken from the backup.
+    that, or the server cannot take what others kept, only what is the library's is taken from the backup.
+
+    Returns
+    -------
+    list of str
+        Tables, views and extensions of others in the backup that were left out.
 
     Raises
     ------
     WrongUsage
-        An object of others depends on the library's, the schema or the queue is a later program's, or the
-        extension `vector` is missing or in another schema than the backup's.
+        An object of others depends on the library's, the schema or the queue is a later program's, the
+        extension `vector` is missing or in another schema than the backup's, or the search path does not
+        lead to the library's schema.
     AlreadyRunning
         Others work on the library.
     DamagedFile
@@ -96,13 +71,16 @@ def restore(
         if replace:
             drop_library(connection, migrations, label)
         check_database(connection)
-        _load_library(connection, path, migrations)
+        left_out = _load_library(connection, path, migrations)
         # As the session was before the script set it for itself.
         connection.execute("RESET ALL")
+        set_up_session(connection)
+        _require_found(connection, home_of(path, migrations))
         migrate_within(connection, migrations)
         # Servers before 17 use no value in the transaction that adds it to an enum: then `migrate` does it.
         with suppress(errors.UnsafeNewEnumValueUsage), connection.transaction():
             install_within(connection, label)
+    return left_out
 
 
 @contextmanager
@@ -115,8 +93,8 @@ def _refusals(label: str) -> Iterator[None]:
     except errors.DependentObjectsStillExist as error:
         why = (error.diag.message_detail or str(error)).splitlines()[0].rstrip(".")
         raise WrongUsage(
-            f"Nothing was restored, because in {label} {printable(why)}. Drop that first, and make it again "
-            "afterwards."
+            f"Nothing was restored, because in {label} {printable(why)}. What depends on the "
+            "library is another program's: drop it, restore, then make it again."
         ) from error
     except (psycopg.OperationalError, errors.InsufficientPrivilege) as error:
         raise translated(error, label) from error
@@ -143,13 +121,17 @@ def _in_use(label: str) -> AlreadyRunning:
     )
 
 
-def _load_library(connection: Connection, path: Path, migrations: list[Migration]) -> None:
+def _load_library(connection: Connection, path: Path, migrations: list[Migration]) -> list[str]:
     if not holds_others(connection):
-        # What others kept may need what the backup lacks, as their user might not read it.
-        with suppress(psycopg.ProgrammingError), connection.transaction():
+        # What others kept may need what the backup lacks, as their user might not read it, or an extension
+        # that the server lacks, which is another error before PostgreSQL 15.
+        lacking = (psycopg.ProgrammingError, errors.FeatureNotSupported, errors.UndefinedFile)
+        with suppress(*lacking), connection.transaction():
             _load(connection, path, None)
-            return
-    _load(connection, path, _list_of_ours(path, migrations))
+            return []
+    ours, others = ours_and_others(path, migrations)
+    _load(connection, path, ours)
+    return others
 
 
 def _load(connection: Connection, path: Path, only: Iterable[str] | None) -> None:
@@ -168,7 +150,7 @@ def _load(connection: Connection, path: Path, only: Iterable[str] | None) -> Non
                 is_whole = False
         if not is_whole:
             said.seek(0)
-            raise _unreadable(said.read(), path)
+            raise unreadable(said.read(), path)
 
 
 def _run_script(connection: Connection, script: IO[bytes]) -> None:
@@ -246,57 +228,18 @@ def _blocks(script: IO[bytes]) -> Iterator[bytes]:
     raise _CutOff
 
 
-def _list_of_ours(path: Path, migrations: list[Migration]) -> list[str]:
-    """The lines of a backup's table of contents that are about the library and its queue."""
-    entries = list(_entries(path))
-    home = next(schema for kind, schema, name, _ in entries if (kind, name) == ("TABLE", _MIGRATIONS))
-    has_queue = any(entry[:3] == ("TABLE", SCHEMA, "applied") for entry in entries)
-    relations, functions = names_of(migrations)
-    tables = {f"{home}.{name}" for name in relations}
-    names = {*relations, *functions, *_parts(_said(path, "--schema-only", "--file=-"), tables)}
-
-    def is_ours(kind: str, schema: str, name: str) -> bool:
-        if schema == "-":
-            return (kind, name) == ("EXTENSION", "vector") or (
-                has_queue and (kind, name) == ("SCHEMA", SCHEMA)
-            )
-        return (schema == home and name in names) or (has_queue and schema == SCHEMA)
-
-    return [line for kind, schema, name, line in entries if is_ours(kind, schema, name)]
-
-
-def _parts(script: str, tables: Container[str]) -> Iterator[str]:
-    """Names of the indexes and sequences of some tables, of which the table of contents does not tell."""
-    for part in _PART.finditer(script):
-        if (part["indexed"] or part["table"]) in tables:
-            yield part["index"] or part["sequence"].rpartition(".")[2]
-
-
-def _entries(path: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Kind, schema and name of what is in a backup, each with its line; a table's parts go by its name."""
-    for line in _said(path, "--list").splitlines():
-        if entry := _ENTRY.fullmatch(line):
-            yield entry[1], entry[2], re.split(r"[ (]", entry[3])[0], line
-
-
-def _said(path: Path, *options: str) -> str:
-    command = [client_program("pg_restore"), *options, str(path)]
-    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise _unreadable(done.stderr, path)
-    return done.stdout.decode("utf-8", "surrogateescape")
-
-
-def _unreadable(said: bytes, path: Path) -> FacesetsError:
-    error = first_error(said)
-    if "unsupported version" in error:
-        return WrongUsage(
-            f"{printable(path)} was written by a later pg_dump than the pg_restore of this machine can read. "
-            "Install PostgreSQL's client programs of that version, or dump with those of this machine."
+def _require_found(connection: Connection, home: str) -> None:
+    """Make sure that what is migrated next is the library that was loaded, and that no new one is made."""
+    found, schema, user = only_row(
+        connection.execute(
+            "SELECT coalesce(to_regclass(%s) = to_regclass(format('%%I.%%I', %s::text, %s::text)), false),"
+            " quote_ident(%s), quote_ident(current_user)",
+            (MIGRATIONS, home, MIGRATIONS, home),
         )
-    if _DAMAGED.match(said) or not said:
-        return DamagedFile(
-            f"{printable(path)} is incomplete or damaged, and nothing was restored (PostgreSQL says "
-            f"“{error}”). Copy it again from where it was made, or choose another backup."
+    )
+    if not found:
+        raise WrongUsage(
+            f"Nothing was restored: the backup has its library in the schema {printable(schema)}, where this "
+            "user's search path does not find it. Have the database's owner run "
+            f"`ALTER ROLE {printable(user)} SET search_path = {printable(schema)}, public;`, then try again."
         )
-    return FacesetsError(f"Nothing was restored: PostgreSQL says “{error}”.")

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -69,7 +68,6 @@ def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) ->
 
 
 _DUMP = b"PGDMP"
-_OWNER_ONLY = 0o600
 _NAME_ANOTHER = Sentence(f"Name the right one with {Field('database')}, DATABASE_URL or FACESETS_DATA")
 
 
@@ -90,13 +88,12 @@ def backup(text: str, path: Path, environment: Mapping[str, str], without: Itera
     """
     command = [client_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges"]
     command += [f"--exclude-table={pattern}" for pattern in without]
-    private = partial(Path.chmod, mode=_OWNER_ONLY)
     with (
         FileLock(path.with_name(path.name + ".lock"), what=f"the backup {printable(path)}"),
         _without_secrets(text, environment) as (named, variables),
     ):
         sweep_temporaries(path)
-        with atomic_write(path, before_replacing=private) as file:
+        with atomic_write(path) as file:
             done = subprocess.run(  # noqa: S603
                 [*command, "-d", named], stdout=file, stderr=subprocess.PIPE, env=variables, check=False
             )
