@@ -23,7 +23,7 @@ from facesets.results.materialize import Materialize
 from facesets.results.names_file import PeopleNames, update_names
 from facesets.results.rollback import take_back, undoing
 from facesets.results.run_records import JOURNAL
-from facesets.rights import SHARED, narrow, rights_of
+from facesets.rights import SHARED, keep_private, narrow, rights_of
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
@@ -139,6 +139,21 @@ def test_a_result_that_was_open_is_tightened_and_that_is_said_once(
         assert rights(raw)[JOURNAL] == 0
 
 
+@pytest.mark.parametrize("mode", [0o2775, 0o700])
+def test_a_folder_that_the_user_made_for_a_result_keeps_its_rights(
+    store: DrawnStore, tmp_path: Path, mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    raw.chmod(mode)
+    let(store.root, 0o600 if mode & 0o077 else 0o644, 0o755)
+    for _ in range(2):
+        cluster(store, raw, ClusterOptions(sheet=False), **QUIET)
+        assert raw.stat().st_mode & 0o7777 == mode
+    assert (raw / "person_001").stat().st_mode & 0o077 == (0 if mode & 0o077 else READ | READ >> 2)
+    assert not caplog.records
+
+
 def test_the_user_s_own_files_in_a_result_and_their_folder_keep_their_rights(
     store: DrawnStore, tmp_path: Path
 ) -> None:
@@ -202,7 +217,8 @@ def test_caches_and_names_are_their_owner_s_alone_and_existing_ones_become_so(
         with cache.writing(SETTINGS):
             pass
     assert open_ones(tmp_path) == []
-    assert len(caplog.records) == 1
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"Only you can read {cache.path} from now on; others could before."]
 
 
 def test_a_file_that_is_replaced_gets_no_more_rights_than_it_had(tmp_path: Path) -> None:
@@ -302,6 +318,18 @@ def test_only_what_is_open_is_narrowed_and_never_what_has_another_name(tmp_path:
     assert [path.stat().st_mode & 0o7777 for path in (linked, plain, folder)] == [0o644, 0o600, 0o2700]
 
 
+def test_a_disk_without_modes_is_not_said_to_be_tightened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "faces.npz"
+    path.touch()
+    path.chmod(0o644)
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
+    assert not narrow(path)
+    keep_private(path)
+    assert not caplog.records
+
+
 @pytest.fixture(scope="module")
 def private_photos(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path) -> Path:
     root = tmp_path_factory.mktemp("private")
@@ -337,4 +365,5 @@ def test_no_command_leaves_a_file_that_is_more_open_than_private_photos(
     let(at("run"), 0o644, 0o755)
     again = [run_apart("run", private_photos, at("run"), *pack).err for _ in range(2)]
     assert [err.count("Tightened the rights of") for err in again] == [4, 0]
+    assert [err.count("Only you can read") for err in again] == [1, 0]
     assert [name for name in open_ones(at("run")) if f"{JOURNAL}/" not in name] == []

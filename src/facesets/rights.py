@@ -116,7 +116,7 @@ def rights_in(path: Path) -> int | None:
 
 
 def narrow(path: Path, rights: int = 0) -> bool:
-    """Take what groups and others have beyond these rights from a file or folder; whether there was any.
+    """Take what groups and others have beyond these rights from a file or folder; whether any went.
 
     A link, and a file with several names, which may be a photo, stays as it is; so does what is not ours.
     """
@@ -132,20 +132,21 @@ def narrow(path: Path, rights: int = 0) -> bool:
             handle = os.open(path, os.O_RDONLY | _NO_WAIT | _NO_LINK)
             try:
                 change(handle, stat.S_IMODE(status.st_mode) & ~beyond)
+                # Disks without modes, such as exFAT and CIFS, take the call and change nothing.
+                return not os.fstat(handle).st_mode & beyond
             finally:
                 os.close(handle)
-            return True
     return False
 
 
 def keep_private(path: Path, *more: Path) -> None:
     """Take from groups and others what an earlier version gave them, and say so if it was anything."""
-    if any([narrow(each) for each in (path, *more)]):  # noqa: C419 - all of them
-        tell_tightened(path)
+    if narrowed := [each for each in (path, *more) if narrow(each)]:
+        _log.warning("Only you can read %s from now on; others could before.", printable(narrowed[0]))
 
 
 def tell_tightened(path: Path) -> None:
-    """Say that others may do less from now on."""
+    """Say that others may do less with a result from now on."""
     _log.warning(
         "Tightened the rights of %s: others may do no more with it than with its photos.", printable(path)
     )
