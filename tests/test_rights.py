@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from facesets.errors import FacesetsError
 from facesets.files import atomic_write
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
@@ -221,6 +222,42 @@ def test_caches_and_names_are_their_owner_s_alone_and_existing_ones_become_so(
     assert said == [f"Only you can read {cache.path} from now on; others could before."]
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_cache_is_one_account_s_and_only_root_writes_it_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state() -> tuple[int, int, int]:
+        status = Path("faces.npz").stat()
+        return status.st_uid, status.st_gid, status.st_mode & 0o777
+
+    def write(name: str) -> None:
+        image = made_image(name, 1)
+        with Cache(Path("faces.npz")).writing(SETTINGS):
+            cache = Cache(Path("faces.npz"))
+            cache.require(SETTINGS)
+            cache.commit([made_file(f"/photos/{name}.jpg", image)], [image])
+
+    tmp_path.chmod(0o777)
+    # By relative names another account needs no right to the folders above.
+    monkeypatch.chdir(tmp_path)
+    write("a")
+    os.chown("faces.npz", 1000, 1001)
+    for mode, sentence in (
+        (0o666, "faces.npz belongs to .+, who alone may write it"),
+        (0o600, "Cannot read faces.npz .*: it is its owner's alone"),
+    ):
+        Path("faces.npz").chmod(mode)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(FacesetsError, match=sentence):
+                write("b")
+        finally:
+            os.seteuid(0)
+        assert state() == (1000, 1001, mode)
+    write("c")
+    assert state() == (1000, 1001, 0o600)
+
+
 def test_a_file_that_is_replaced_gets_no_more_rights_than_it_had(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     given = []
@@ -275,10 +312,16 @@ def test_a_closed_folder_above_the_photos_closes_what_is_written_outside_of_it(
     assert rights_of([link], tmp_path / "share") == 0
 
 
-def test_a_photo_that_is_not_there_tells_nothing(photo: Path, tmp_path: Path) -> None:
+def test_a_photo_that_is_not_there_closes_what_is_new_and_leaves_an_earlier_result_as_it_was(
+    photo: Path, tmp_path: Path
+) -> None:
     gone = tmp_path / "gone" / "b.jpg"
-    assert rights_of([gone, photo], tmp_path) == READ
-    assert rights_of([gone], tmp_path) == rights_of([], tmp_path) == 0
+    assert rights_of([photo, gone], tmp_path) == rights_of([gone], tmp_path) == rights_of([], tmp_path) == 0
+    for earlier in (0, 0o040 & READ, READ):
+        assert rights_of([photo, gone], tmp_path, earlier=earlier) == earlier
+        assert rights_of([gone], tmp_path, earlier=earlier) == earlier
+    photo.chmod(0o600)
+    assert rights_of([gone, photo], tmp_path, earlier=READ) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")

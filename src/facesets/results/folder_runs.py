@@ -15,7 +15,7 @@ from facesets.results.run_journal import RunJournal
 from facesets.results.run_records import sweep_journal
 from facesets.results.safe_folder import SafeFolder
 from facesets.results.set_aside import DRAWINGS, EDITED, WITHOUT_ORIGINAL
-from facesets.rights import SHARED, narrow, rights_in, rights_of, tell_tightened
+from facesets.rights import narrow, rights_in, rights_of, tell_tightened
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def writing_results(
     linked = linked_folders(inside, filter(is_inside, earlier))
     rights = rights_of_result(root)
     if photos is not None:
-        rights = rights_of(photos, root) & (SHARED if rights is None else rights)
+        rights = rights_of(photos, root, earlier=rights)
     folder = ResultFolder(root, ours_in(inside, earlier), journal, rights or 0, linked=linked)
     # What lies behind a link is still of this result, for the time when the link is gone.
     folder.kept |= {n: put for n, put in earlier.items() if PurePosixPath(n).parent in linked}
