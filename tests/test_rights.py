@@ -258,6 +258,18 @@ def test_a_cache_is_one_account_s_and_only_root_writes_it_for_another(
     assert state() == (1000, 1001, 0o600)
 
 
+@pytest.mark.parametrize("flags", [(), ("-q",)])
+def test_what_is_tightened_is_a_notice_on_standard_error(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    cache = Cache(tmp_path / "faces.npz")
+    image = made_image("a", 1)
+    with cache.writing(SETTINGS):
+        cache.commit([made_file("/gone/a.jpg", image)], [image])
+    cache.path.chmod(0o644)
+    done = run("relocate", "/gone", "--forget", cache.path, *flags)
+    assert done.status == 0
+    assert done.err == f"Only you can read {cache.path} from now on; others could before.\n"
+
+
 def test_a_file_that_is_replaced_gets_no_more_rights_than_it_had(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     given = []
