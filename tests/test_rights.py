@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from facesets.errors import FacesetsError
 from facesets.files import atomic_write
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
@@ -23,7 +24,7 @@ from facesets.results.materialize import Materialize
 from facesets.results.names_file import PeopleNames, update_names
 from facesets.results.rollback import take_back, undoing
 from facesets.results.run_records import JOURNAL
-from facesets.rights import SHARED, narrow, rights_of
+from facesets.rights import SHARED, keep_private, narrow, rights_of
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
@@ -139,6 +140,21 @@ def test_a_result_that_was_open_is_tightened_and_that_is_said_once(
         assert rights(raw)[JOURNAL] == 0
 
 
+@pytest.mark.parametrize("mode", [0o2775, 0o700])
+def test_a_folder_that_the_user_made_for_a_result_keeps_its_rights(
+    store: DrawnStore, tmp_path: Path, mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    raw.chmod(mode)
+    let(store.root, 0o600 if mode & 0o077 else 0o644, 0o755)
+    for _ in range(2):
+        cluster(store, raw, ClusterOptions(sheet=False), **QUIET)
+        assert raw.stat().st_mode & 0o7777 == mode
+    assert (raw / "person_001").stat().st_mode & 0o077 == (0 if mode & 0o077 else READ | READ >> 2)
+    assert not caplog.records
+
+
 def test_the_user_s_own_files_in_a_result_and_their_folder_keep_their_rights(
     store: DrawnStore, tmp_path: Path
 ) -> None:
@@ -202,7 +218,56 @@ def test_caches_and_names_are_their_owner_s_alone_and_existing_ones_become_so(
         with cache.writing(SETTINGS):
             pass
     assert open_ones(tmp_path) == []
-    assert len(caplog.records) == 1
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"Only you can read {cache.path} from now on; others could before."]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_cache_is_one_account_s_and_only_root_writes_it_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state() -> tuple[int, int, int]:
+        status = Path("faces.npz").stat()
+        return status.st_uid, status.st_gid, status.st_mode & 0o777
+
+    def write(name: str) -> None:
+        image = made_image(name, 1)
+        with Cache(Path("faces.npz")).writing(SETTINGS):
+            cache = Cache(Path("faces.npz"))
+            cache.require(SETTINGS)
+            cache.commit([made_file(f"/photos/{name}.jpg", image)], [image])
+
+    tmp_path.chmod(0o777)
+    # By relative names another account needs no right to the folders above.
+    monkeypatch.chdir(tmp_path)
+    write("a")
+    os.chown("faces.npz", 1000, 1001)
+    for mode, sentence in (
+        (0o666, "faces.npz belongs to .+, who alone may write it"),
+        (0o600, "Cannot read faces.npz .*: it is its owner's alone"),
+    ):
+        Path("faces.npz").chmod(mode)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(FacesetsError, match=sentence):
+                write("b")
+        finally:
+            os.seteuid(0)
+        assert state() == (1000, 1001, mode)
+    write("c")
+    assert state() == (1000, 1001, 0o600)
+
+
+@pytest.mark.parametrize("flags", [(), ("-q",)])
+def test_what_is_tightened_is_a_notice_on_standard_error(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    cache = Cache(tmp_path / "faces.npz")
+    image = made_image("a", 1)
+    with cache.writing(SETTINGS):
+        cache.commit([made_file("/gone/a.jpg", image)], [image])
+    cache.path.chmod(0o644)
+    done = run("relocate", "/gone", "--forget", cache.path, *flags)
+    assert done.status == 0
+    assert done.err == f"Only you can read {cache.path} from now on; others could before.\n"
 
 
 def test_a_file_that_is_replaced_gets_no_more_rights_than_it_had(tmp_path: Path) -> None:
@@ -259,10 +324,16 @@ def test_a_closed_folder_above_the_photos_closes_what_is_written_outside_of_it(
     assert rights_of([link], tmp_path / "share") == 0
 
 
-def test_a_photo_that_is_not_there_tells_nothing(photo: Path, tmp_path: Path) -> None:
+def test_a_photo_that_is_not_there_closes_what_is_new_and_leaves_an_earlier_result_as_it_was(
+    photo: Path, tmp_path: Path
+) -> None:
     gone = tmp_path / "gone" / "b.jpg"
-    assert rights_of([gone, photo], tmp_path) == READ
-    assert rights_of([gone], tmp_path) == rights_of([], tmp_path) == 0
+    assert rights_of([photo, gone], tmp_path) == rights_of([gone], tmp_path) == rights_of([], tmp_path) == 0
+    for earlier in (0, 0o040 & READ, READ):
+        assert rights_of([photo, gone], tmp_path, earlier=earlier) == earlier
+        assert rights_of([gone], tmp_path, earlier=earlier) == earlier
+    photo.chmod(0o600)
+    assert rights_of([gone, photo], tmp_path, earlier=READ) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
@@ -302,6 +373,18 @@ def test_only_what_is_open_is_narrowed_and_never_what_has_another_name(tmp_path:
     assert [path.stat().st_mode & 0o7777 for path in (linked, plain, folder)] == [0o644, 0o600, 0o2700]
 
 
+def test_a_disk_without_modes_is_not_said_to_be_tightened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "faces.npz"
+    path.touch()
+    path.chmod(0o644)
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
+    assert not narrow(path)
+    keep_private(path)
+    assert not caplog.records
+
+
 @pytest.fixture(scope="module")
 def private_photos(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path) -> Path:
     root = tmp_path_factory.mktemp("private")
@@ -337,4 +420,5 @@ def test_no_command_leaves_a_file_that_is_more_open_than_private_photos(
     let(at("run"), 0o644, 0o755)
     again = [run_apart("run", private_photos, at("run"), *pack).err for _ in range(2)]
     assert [err.count("Tightened the rights of") for err in again] == [4, 0]
+    assert [err.count("Only you can read") for err in again] == [1, 0]
     assert [name for name in open_ones(at("run")) if f"{JOURNAL}/" not in name] == []

@@ -95,7 +95,12 @@ def atomic_write(
                 file.flush()
                 os.fsync(file.fileno())
             with suppress(FileNotFoundError):
-                rights &= path.lstat().st_mode
+                there = path.lstat()
+                rights &= there.st_mode
+                if hasattr(os, "chown") and os.geteuid() == 0:
+                    # Run by root, as in a container, whoever owns it is to read it still.
+                    with suppress(PermissionError):
+                        os.chown(temporary, there.st_uid, there.st_gid)
             temporary.chmod(0o600 | rights)
             if before_replacing is not None:
                 before_replacing(temporary)

@@ -9,10 +9,12 @@ import logging
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from facesets.errors import CannotWrite
 from facesets.files import printable
 
 
@@ -42,11 +44,12 @@ def folder_mode(rights: int = 0) -> int:
     return 0o700 | rights | (rights & 0o44) >> 2
 
 
-def rights_of(photos: Iterable[str | os.PathLike[str]], place: Path) -> int:
+def rights_of(photos: Iterable[str | os.PathLike[str]], place: Path, *, earlier: int | None = None) -> int:
     """The rights that all of these photos and their folders give, for what is written to `place`.
 
-    Folders above count as far as they are not above `place`, too. A photo that is not there tells nothing; if
-    none is, nobody has a right.
+    Folders above count as far as they are not above `place`, too. What is new gives nobody a right if a photo
+    is not there, for it may be private. Where a result lies there with `earlier` rights, these are the most,
+    and such a photo tells nothing: a disk that is away for a day would close the result for good.
     """
     if not hasattr(os, "getegid"):
         return SHARED
@@ -64,19 +67,22 @@ def rights_of(photos: Iterable[str | os.PathLike[str]], place: Path) -> int:
                 folders[path] &= _where_entered(_given(Path(real).stat(), group))
         return folders[path]
 
-    rights, is_any = SHARED, False
+    photos = list(photos)
+    unseen = 0 if earlier is None else SHARED
+    rights = (SHARED if photos else unseen) & (SHARED if earlier is None else earlier)
     for photo in photos:
-        with suppress(OSError, ValueError):
+        try:
             path = os.fspath(photo)
             status = os.lstat(path)
             if stat.S_ISLNK(status.st_mode):
                 path = os.path.realpath(path)
                 status = Path(path).stat()
             rights &= _given(status, group) & of_folder(os.path.dirname(path))  # noqa: PTH120
-            is_any = True
-            if not rights:
-                break
-    return rights if is_any else 0
+        except (OSError, ValueError):
+            rights &= unseen
+        if not rights:
+            break
+    return rights
 
 
 def _given(status: os.stat_result, group: int, *, has_acl: bool = False) -> int:
@@ -116,7 +122,7 @@ def rights_in(path: Path) -> int | None:
 
 
 def narrow(path: Path, rights: int = 0) -> bool:
-    """Take what groups and others have beyond these rights from a file or folder; whether there was any.
+    """Take what groups and others have beyond these rights from a file or folder; whether any went.
 
     A link, and a file with several names, which may be a photo, stays as it is; so does what is not ours.
     """
@@ -132,20 +138,50 @@ def narrow(path: Path, rights: int = 0) -> bool:
             handle = os.open(path, os.O_RDONLY | _NO_WAIT | _NO_LINK)
             try:
                 change(handle, stat.S_IMODE(status.st_mode) & ~beyond)
+                # Disks without modes, such as exFAT and CIFS, take the call and change nothing.
+                return not os.fstat(handle).st_mode & beyond
             finally:
                 os.close(handle)
-            return True
     return False
 
 
 def keep_private(path: Path, *more: Path) -> None:
-    """Take from groups and others what an earlier version gave them, and say so if it was anything."""
-    if any([narrow(each) for each in (path, *more)]):  # noqa: C419 - all of them
-        tell_tightened(path)
+    """Take from groups and others what an earlier version gave them, and say so if it was anything.
+
+    Raises
+    ------
+    CannotWrite
+        One is another account's, which could not read it any more once it was replaced.
+    """
+    for each in (path, *more):
+        _refuse_another_s(each)
+    if narrowed := [each for each in (path, *more) if narrow(each)]:
+        _log.warning("Only you can read %s from now on; others could before.", printable(narrowed[0]))
+
+
+def _refuse_another_s(path: Path) -> None:
+    if not hasattr(os, "geteuid") or os.geteuid() == 0:
+        return
+    with suppress(OSError):
+        owner = path.lstat().st_uid
+        if owner == os.geteuid():
+            return
+        # On some network drives no file is ours, whoever writes it.
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            is_ours = os.fstat(probe.fileno()).st_uid != os.geteuid()
+        if not is_ours:
+            try:
+                name = path.owner()
+            except KeyError:
+                name = f"account {owner}"
+            raise CannotWrite(
+                f"{printable(path)} belongs to {name}, who alone may write it. Run this as {name}, or on a "
+                "copy of your own."
+            )
 
 
 def tell_tightened(path: Path) -> None:
-    """Say that others may do less from now on."""
+    """Say that others may do less with a result from now on."""
     _log.warning(
         "Tightened the rights of %s: others may do no more with it than with its photos.", printable(path)
     )

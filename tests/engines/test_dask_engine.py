@@ -123,6 +123,23 @@ def test_a_worker_that_does_not_see_the_arrays_is_a_sentence(
         auto(vectors, approximate=True, engine=engine, on_progress=gone)
 
 
+@pytest.mark.skipif(not hasattr(os, "setresuid") or os.geteuid() != 0, reason="needs root")
+def test_a_worker_of_another_account_does_not_see_the_arrays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o755)
+    # By a relative name another account needs no right to the folders above.
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir(0o700)
+    seen = [dask_engine._fitness("run")[1]]
+    os.setresuid(65534, 65534, 0)
+    try:
+        seen.append(dask_engine._fitness("run")[1])
+    finally:
+        os.setresuid(0, 0, 0)
+    assert seen == [True, False]
+
+
 def test_a_worker_that_rounds_otherwise_is_refused(
     scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import logging
 import os
 import shutil
 import signal
@@ -146,6 +147,7 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
+    logging.getLogger("facesets").addHandler(_of_the_core)
 
 
 def notice(line: str) -> None:
@@ -154,6 +156,16 @@ def notice(line: str) -> None:
         print(worded(line), file=sys.stderr, flush=True)
     except BrokenPipeError:
         _to_nowhere(sys.stderr)
+
+
+class _OfTheCore(logging.Handler):
+    """Prints warnings of the core as notices, for which a bar makes room."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        notice(self.format(record))
+
+
+_of_the_core = _OfTheCore(logging.WARNING)
 
 
 def remark(line: str) -> None:

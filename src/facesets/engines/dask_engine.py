@@ -5,6 +5,7 @@ The only importer of dask. A task whose worker dies is computed again by another
 
 import hashlib
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -201,7 +202,7 @@ class DaskEngine:
                 ) from error
             except _Unfit as error:
                 raise _unfit(str(error)) from error
-            except FileNotFoundError as error:
+            except (FileNotFoundError, PermissionError) as error:
                 raise _unseen("A worker", self._arrays.path) from error
             except CancelledError as error:
                 raise Unreachable(
@@ -226,7 +227,7 @@ def _computed(
 
 
 def _fitness(folder: str) -> tuple[str, bool]:
-    return _fingerprint(), Path(folder).is_dir()
+    return _fingerprint(), os.access(folder, os.R_OK | os.X_OK)
 
 
 @cache
@@ -253,7 +254,7 @@ def _unfit(worker: str) -> Unreachable:
 def _unseen(who: str, folder: Path) -> Unreachable:
     return Unreachable(
         f"{who} does not see {folder.parent}: name a folder with {Field('shards')} that this machine and all "
-        "workers see by the same path."
+        "workers see by the same path, and start them as the account of this run, which alone may read there."
     )
 
 

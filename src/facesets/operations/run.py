@@ -18,14 +18,14 @@ from facesets.operations.options.cache import ClusterOptions, EmbedOptions, Refi
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.plurals import counted
 from facesets.results.html_pages import START
-from facesets.results.lock import reserved
+from facesets.results.lock import narrow_root, reserved
 from facesets.results.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, SHEET_NAME, Failure
 from facesets.results.ownership import rights_of_result
 from facesets.results.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.results.run_records import WRITING, read_runs
 from facesets.results.run_sources import keep_sources, sources_of
 from facesets.results.safe_folder import SafeFolder
-from facesets.rights import keep_private, narrow
+from facesets.rights import keep_private, narrow, rights_in, tell_tightened
 from facesets.sources.folders import FolderSource
 from facesets.sources.listed_once import ListedOnce
 from facesets.sources.missing import is_gone
@@ -218,8 +218,9 @@ def _sorted(
     failed = _unreadable(cache.files())
     collection = cache.load()
     shown = Shown(out, people, sets, roots, failed)
+    before = rights_in(out / START) or 0
     counts = write_pages(shown, collection, workers=options.workers, progress=progress, stop=stop)
-    _narrow(out, rights_of_result(people) or 0)
+    _narrow(out, rights_of_result(people) or 0, before)
     sheet = people / SHEET_NAME
     return _ended(
         replace(
@@ -239,12 +240,13 @@ def _sorted(
     )
 
 
-def _narrow(out: Path, rights: int) -> None:
-    """Give others no more rights to the folder of all results than to these, unless more lies in it."""
+def _narrow(out: Path, rights: int, before: int) -> None:
+    """Give others no more rights to the folder of all results, if ours alone, than to these and `before`."""
     ours = {PEOPLE, SETS, PAGES, START, RUN_RECORD}
-    if all(name in ours or name.startswith((CACHE, ".facesets")) for name in SafeFolder(out).names_in()):
-        narrow(out.resolve(), rights)
     narrow(out / RUN_RECORD, rights)
+    is_ours = all(n in ours or n.startswith((CACHE, ".facesets")) for n in SafeFolder(out).names_in())
+    if is_ours and narrow_root(out, rights, was_open=bool(before & ~rights)):
+        tell_tightened(out)
 
 
 def _ended(summary: RunSummary, *, stopped: bool) -> RunSummary:

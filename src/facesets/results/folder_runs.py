@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from facesets.files import sync_files
 from facesets.results.folder import OWN_NAMES, TEMPORARY, ResultFolder
 from facesets.results.inside import is_inside
-from facesets.results.lock import locked
+from facesets.results.lock import LOCK, locked, narrow_root
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
 from facesets.results.ownership import ANNOUNCEMENT, linked_folders, ours_in, rights_of_result
 from facesets.results.placement import may_remove
@@ -15,7 +15,7 @@ from facesets.results.run_journal import RunJournal
 from facesets.results.run_records import sweep_journal
 from facesets.results.safe_folder import SafeFolder
 from facesets.results.set_aside import DRAWINGS, EDITED, WITHOUT_ORIGINAL
-from facesets.rights import SHARED, narrow, rights_in, rights_of, tell_tightened
+from facesets.rights import narrow, rights_in, rights_of, tell_tightened
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def writing_results(
     linked = linked_folders(inside, filter(is_inside, earlier))
     rights = rights_of_result(root)
     if photos is not None:
-        rights = rights_of(photos, root) & (SHARED if rights is None else rights)
+        rights = rights_of(photos, root, earlier=rights)
     folder = ResultFolder(root, ours_in(inside, earlier), journal, rights or 0, linked=linked)
     # What lies behind a link is still of this result, for the time when the link is gone.
     folder.kept |= {n: put for n, put in earlier.items() if PurePosixPath(n).parent in linked}
@@ -71,26 +71,25 @@ def writing_results(
 def _tighten(folder: ResultFolder) -> None:
     """Take from groups and others what earlier runs gave them beyond the rights of this one.
 
-    The user's own files keep theirs, and so does the folder that they lie in.
+    The user's own files keep theirs, and so does the folder that they lie in, or that the user made for a
+    result.
     """
     root, inside = folder.root, folder.inside
     there = inside.names_in()
     hidden = [name for name in there if name.startswith(".facesets")]
     tops = {*OWN_NAMES, *hidden, *(name.partition("/")[0] for name in folder.owned)}
-    if tops.issuperset(there):
-        narrow(root.resolve(), folder.rights)
     marks = [root / name for name in (ANNOUNCEMENT, *MANIFEST_NAMES)]
-    if not any((rights_in(mark) or 0) & ~folder.rights for mark in marks):
+    was_open = any((rights_in(mark) or 0) & ~folder.rights for mark in marks)
+    tightened = tops.issuperset(there) and narrow_root(root, folder.rights, was_open=was_open)
+    if not was_open:
         return
     above = {parent for name in folder.owned for parent in PurePosixPath(name).parents[:-1]}
-    for name in [*map(str, above), *folder.owned, WITHOUT_ORIGINAL, EDITED, DRAWINGS]:
-        narrow(inside.path(name), folder.rights)
-    for name in hidden:
-        narrow(root / name)
-    # These come last: they tell a run that an earlier one was cut off here.
-    for mark in marks:
-        narrow(mark, folder.rights)
-    tell_tightened(root)
+    inner = [*map(str, above), *folder.owned, WITHOUT_ORIGINAL, EDITED, DRAWINGS]
+    private = [narrow(root / name) for name in hidden if name not in (ANNOUNCEMENT, LOCK)]
+    # The marks come last: they tell a run that an earlier one was cut off here.
+    shown = [narrow(path, folder.rights) for path in (*map(inside.path, inner), *marks)]
+    if tightened or any(private) or any(shown):
+        tell_tightened(root)
 
 
 def _sweep_copying(folder: SafeFolder) -> None:

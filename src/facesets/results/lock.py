@@ -6,8 +6,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from facesets.files import FileLock, printable, writing
+from facesets.rights import narrow
 
 LOCK = ".facesets.lock"
+_made: set[str] = set()
 
 
 @contextmanager
@@ -40,10 +42,22 @@ def locked(root: Path) -> Iterator[None]:
     made = [folder for folder in (root, *root.parents) if not os.path.lexists(folder)]
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
+    if root in made:
+        _made.add(os.path.realpath(root))
     try:
         with FileLock(root / LOCK, what=printable(root)):
             yield
     finally:
+        _made.discard(os.path.realpath(root))
         with suppress(OSError):
             for folder in made:
                 folder.rmdir()
+
+
+def narrow_root(root: Path, rights: int, *, was_open: bool) -> bool:
+    """Narrow a folder that is locked if it was made for that, or if the result in it had more rights.
+
+    Any other is the user's, who chose its rights. Returns whether the user is to hear of it.
+    """
+    is_new = os.path.realpath(root) in _made
+    return (is_new or was_open) and narrow(root.resolve(), rights) and not is_new

@@ -345,6 +345,22 @@ def test_a_sidecar_gives_no_right_that_its_photo_does_not(library: Library, phot
     assert modes == [0o600 | SHARED & 0o044, 0o600, 0o600]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="modes protect nothing on Windows")
+def test_a_group_that_may_read_the_photo_keeps_what_it_may_do_with_the_sidecar(
+    library: Library, photos: Path
+) -> None:
+    wanted = {0o644: 0o664, 0o640: 0o660, 0o604: 0o604, 0o600: 0o600}
+    for number, mode in enumerate(wanted):
+        photo = picture(photos / f"{number}.jpg", colour=("red", "lime", "blue", "navy")[number])
+        photo.chmod(mode)
+        sidecar(photo).write_bytes(packet_of("", ' xmp:Rating="4"'))
+        sidecar(photo).chmod(0o664)
+        add(library, photo, "Anna")
+    assert export(library).changed == 4
+    modes = [sidecar(photos / f"{number}.jpg").stat().st_mode & 0o777 for number in range(4)]
+    assert modes == list(wanted.values())
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 def test_a_sidecar_stays_its_owner_s(library: Library, photos: Path) -> None:
     photo = picture(photos / "a.jpg")

@@ -66,7 +66,8 @@ def put(sidecar: Path, before: bytes | None, content: bytes | None, photo: str) 
 
     given = 0o777
     with suppress(OSError):
-        given = Path(photo).stat().st_mode | 0o700
+        # Who may read the photo keeps what they may do with the sidecar, such as to write it.
+        given = 0o700 | (Path(photo).stat().st_mode & 0o044) // 4 * 7
     rights = rights_of([photo], sidecar.parent)
     with atomic_write(sidecar, rights=rights, before_replacing=like_before) as file:
         file.write(content)

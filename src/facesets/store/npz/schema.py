@@ -140,6 +140,11 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
         version = meta["version"] if meta.get("format") == "facesets/cache" else None
     except FileNotFoundError:
         raise
+    except PermissionError as error:
+        raise WrongUsage(
+            f"Cannot read {printable(path)} ({error.strerror}): it is its owner's alone. Run this as its "
+            "owner, or on a copy of your own."
+        ) from error
     except DAMAGE as error:
         raise _damaged(path) from error
     if not isinstance(version, int) or version < 1:
