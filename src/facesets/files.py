@@ -97,7 +97,7 @@ def atomic_write(
             with suppress(FileNotFoundError):
                 there = path.lstat()
                 rights &= there.st_mode
-                if hasattr(os, "chown") and os.geteuid() == 0:
+                if hasattr(os, "chown") and hasattr(os, "geteuid") and os.geteuid() == 0:
                     # Run by root, as in a container, whoever owns it is to read it still.
                     with suppress(PermissionError):
                         os.chown(temporary, there.st_uid, there.st_gid)

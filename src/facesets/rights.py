@@ -171,7 +171,7 @@ def _refuse_another_s(path: Path) -> None:
             is_ours = os.fstat(probe.fileno()).st_uid != os.geteuid()
         if not is_ours:
             try:
-                name = path.owner()
+                name = path.owner()  # type: ignore[misc,unused-ignore]  # there is none on Windows
             except KeyError:
                 name = f"account {owner}"
             raise CannotWrite(
