@@ -97,7 +97,8 @@ def atomic_write(
             with suppress(FileNotFoundError):
                 there = path.lstat()
                 rights &= there.st_mode
-                if hasattr(os, "chown") and hasattr(os, "geteuid") and os.geteuid() == 0:
+                is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+                if is_root and hasattr(os, "chown"):
                     # Run by root, as in a container, whoever owns it is to read it still.
                     with suppress(PermissionError):
                         os.chown(temporary, there.st_uid, there.st_gid)
