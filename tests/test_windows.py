@@ -15,6 +15,7 @@ from facesets.file_system import link_text, patiently, remove_tree
 from facesets.files import FileLock, atomic_write
 from tests.fixtures.no_posix import windows_locks
 from tests.fixtures.photos import copy_photos
+from tests.fixtures.soak import soaking
 from tests.fixtures.windows import refusal, run_there
 
 IMPORT_ALL = """
@@ -44,8 +45,9 @@ def test_every_module_is_imported_where_nothing_is_that_windows_lacks() -> None:
     run_there(IMPORT_ALL, is_named=False)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
-@pytest.mark.parametrize("is_named", [False, True])
+@pytest.mark.parametrize("is_named", soaking([False, True], else_=[True]))
 def test_folders_are_made_of_photos_to_the_export_and_taken_back(
     is_named: bool, lfw_photos: list[Path], small_insightface_pack: Path, tmp_path: Path
 ) -> None:
