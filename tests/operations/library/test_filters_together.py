@@ -244,7 +244,7 @@ def combinations() -> Iterator[Asked]:
     for each in product(PEOPLE, DATES, NEARS, ("", "Canon"), few, few, few, AGES):
         asked = Asked(*each)
         # Some of them, of few conditions more than of many.
-        one_of = soaking(8, else_=16)
+        one_of = soaking(8, else_=24)
         digest = hashlib.sha256(repr(asked).encode()).digest()[0]
         count = sum(
             map(bool, (asked.people, asked.near, asked.camera, asked.scene, asked.face_tag, asked.words))
