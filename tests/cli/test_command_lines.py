@@ -36,6 +36,7 @@ _OF_OTHER_PROGRAMS |= {
     "--rm",
     "--volume",
     "--no-preserve",
+    "--windows",
 }
 
 
