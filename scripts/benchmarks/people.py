@@ -30,11 +30,12 @@ from facesets.clustering.prototypes import PersonFaces, prototypes_of
 from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64, unit_rows
 from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
-from facesets.operations.people.assigning.assigning import AssignSummary, assign
+from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.lists import listing
 from facesets.operations.people.review.questions import next_questions, refresh_questions
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
@@ -146,9 +147,9 @@ def measure_assign(database: Database, faces: int, persons: int, known: int) -> 
     timed("finding no prototype stale", prototypes, 0.3)
     for threshold in (None, "auto"):
         options = AssignOptions(threshold=threshold, dry_run=threshold is None)
-        found: list[AssignSummary] = []
+        found: list[Result] = []
 
-        def run(options: AssignOptions = options, found: list[AssignSummary] = found) -> None:
+        def run(options: AssignOptions = options, found: list[Result] = found) -> None:
             found.append(assign(library, options, progress=SilentProgress(), stop=Stop(), by=BY))
 
         timed(f"assign --threshold {threshold or 'of the recogniser, --dry-run'}", run, 60)

@@ -19,12 +19,13 @@ from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
 from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
 from facesets.operations.options.training import TrainOptions
-from facesets.operations.people.assigning.assigning import AssignSummary, assign
+from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.assigning.prototypes import CentroidsSummary, centroids
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary
 from facesets.operations.people.grouping.dual import DualSummary, cluster_dual
 from facesets.operations.people.training.training import TrainSummary, require_extra, train_heads
+from facesets.result import Result
 from facesets.settings import Settings
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
@@ -143,7 +144,7 @@ def people_steps(
         with open_engine(request.workers.for_method(grouping.method), conf) as engine:
             return cluster_library(library, grouping, progress=progress, stop=stop, by=by, engine=engine)
 
-    def give() -> AssignSummary:
+    def give() -> Result:
         chosen = replace(request.assign, dry_run=dry_run)
         return assign(library, chosen, progress=progress, stop=stop, by=by)
 

@@ -15,12 +15,13 @@ from facesets.cli.params import (
     ProviderOption,
 )
 from facesets.cli.user import current_user
-from facesets.cli.wording import local_time, worded
+from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
+from facesets.words.phrases import local_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

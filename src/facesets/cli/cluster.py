@@ -12,7 +12,7 @@ from facesets.cli.cluster_flags import Way, refuse_idle_flags
 from facesets.cli.flags import Only, options_of, unless_given
 from facesets.cli.opening import work_on_library, work_on_store
 from facesets.cli.params import DatabaseOption
-from facesets.cli.results import learned_lines, photos_line, report
+from facesets.cli.results import photos_line, report
 from facesets.cli.thresholds import (
     MaxCosineDistanceOption,
     MinCosineSimilarityOption,
@@ -20,7 +20,6 @@ from facesets.cli.thresholds import (
     typed_flags,
 )
 from facesets.cli.user import current_user
-from facesets.cli.wording import how_to_undo
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ClusterOptions
@@ -30,6 +29,7 @@ from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
+from facesets.words.phrases import how_to_undo, learned_lines
 
 if TYPE_CHECKING:
     from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from facesets.cli import console
 from facesets.cli.opening import work_on_library
 from facesets.cli.user import current_user
-from facesets.cli.wording import name_and_number
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.plurals import counted, people
+from facesets.words.phrases import name_and_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,6 +1,5 @@
 """What the user sees: progress and notices on standard error, results on standard output."""
 
-import dataclasses
 import io
 import json
 import logging
@@ -8,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +21,9 @@ from facesets.cli.terminal import handling, read_line
 from facesets.cli.wording import worded
 from facesets.errors import CannotWrite
 from facesets.files import printable
+from facesets.result import plain
 from facesets.stop import HANGUP, Stop
+from facesets.words.phrases import table as table
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -39,8 +39,6 @@ _LINES_IN_MIND = 1000
 _reporting = threading.Lock()
 _SHOW_CURSOR = b"\x1b[?25h"
 """Bars hide it."""
-_LEAST_COLUMN = 20
-"""Characters of a column that goes on in further lines, however narrow the terminal."""
 
 
 def start(*, quiet: bool, verbose: bool) -> None:
@@ -268,7 +266,7 @@ def show(summary: object, lines: Sequence[str], *, asked_for: bool = False) -> N
     """
     session.summary = summary
     if session.json:
-        out(json.dumps(dataclasses.asdict(summary), ensure_ascii=True))  # type: ignore[call-overload]
+        out(json.dumps(plain(summary), ensure_ascii=True))
     elif asked_for or not session.quiet:
         out(worded("\n".join(lines)))
 
@@ -276,23 +274,9 @@ def show(summary: object, lines: Sequence[str], *, asked_for: bool = False) -> N
 def show_list(name: str, items: Sequence[object], text: str) -> None:
     """Print a table or list: this text, or with --json one object with the items under a name."""
     if session.json:
-        out(json.dumps({name: [dataclasses.asdict(item) for item in items]}))  # type: ignore[call-overload]
+        out(json.dumps({name: plain(items)}))
     else:
         out(worded(text))
-
-
-def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> str:
-    """Rows as aligned columns of plain text; with a width the last column goes on in further lines."""
-    cells = [list(headings), *[[str(cell) for cell in row] for row in rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headings))]
-    before = sum(widths[:-1]) + 2 * (len(widths) - 1)
-    folded = []
-    for *first, last in cells:
-        room = None if width is None else max(width - before, _LEAST_COLUMN)
-        parts = [last] if room is None else textwrap.wrap(last, room, break_on_hyphens=False) or [""]
-        start = "".join(f"{cell.ljust(size)}  " for cell, size in zip(first, widths[:-1], strict=True))
-        folded += [start + parts[0], *(" " * before + part for part in parts[1:])]
-    return "\n".join(line.rstrip() for line in folded)
 
 
 def terminal_width() -> int | None:

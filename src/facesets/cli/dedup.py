@@ -5,11 +5,12 @@ from typing import Annotated
 
 from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption, OptionalCacheArgument
-from facesets.cli.results import report, would
+from facesets.cli.results import report
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.dedup import DedupOptions
 from facesets.plurals import counted
+from facesets.words.phrases import would
 
 _OF_LIBRARY = "library.duplicates.json"
 

@@ -10,11 +10,12 @@ from facesets.cli import console, queueing
 from facesets.cli.index_stage import say_which_are_empty
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption, folders_meant
-from facesets.cli.wording import GO_ON, worded
+from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.describe import DescribeOptions
 from facesets.plurals import counted
+from facesets.words.phrases import GO_ON
 
 if TYPE_CHECKING:
     from collections.abc import Callable

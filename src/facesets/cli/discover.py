@@ -6,17 +6,12 @@ from facesets.cli import console
 from facesets.cli.exporting import CropOptions, UnderOfDiscover, exporting, left_out
 from facesets.cli.flags import Only
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
-from facesets.cli.results import (
-    CacheOrOutArgument,
-    ExportIfCacheArgument,
-    cache_and_out,
-    report,
-    would,
-)
+from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
 from facesets.files import printable
 from facesets.operations.options.cache import RefineOptions
 from facesets.operations.options.face_sets import DiscoverOptions
 from facesets.plurals import counted
+from facesets.words.phrases import would
 
 GATES = ("initial_threshold", "min_faces", "min_short", "min_blur", "min_det_score", "min_norm")
 _Gates = Annotated[RefineOptions, Only(*GATES)]

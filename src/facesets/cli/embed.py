@@ -16,13 +16,12 @@ from facesets.cli.params import (
     StrictOption,
     WorkersOption,
 )
-from facesets.cli.results import as_before
-from facesets.cli.wording import GO_ON
 from facesets.errors import Command
 from facesets.files import printable
 from facesets.operations.options.cache import DetSize, EmbedOptions, LeastDetectionScore
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
+from facesets.words.phrases import GO_ON, as_before
 
 if TYPE_CHECKING:
     from facesets.interfaces import Source

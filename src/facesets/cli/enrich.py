@@ -5,10 +5,11 @@ import typer
 from facesets.cli import console, queueing
 from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption, OptionalCacheArgument, PackOption, ProviderOption
-from facesets.cli.results import report, would
+from facesets.cli.results import report
 from facesets.cli.thresholds import typed_flags
 from facesets.operations.options.cache import EnrichOptions
 from facesets.plurals import counted
+from facesets.words.phrases import would
 
 
 def enrich(

@@ -8,9 +8,9 @@ import typer
 from facesets.cli import console
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.wording import name_and_number
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
+from facesets.words.phrases import name_and_number
 
 if TYPE_CHECKING:
     from facesets.operations.people.review.explaining import Explanation

@@ -7,12 +7,13 @@ import typer
 
 from facesets.cli.exporting import exporting, left_out
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
-from facesets.cli.results import CacheOrResultArgument, report, would
+from facesets.cli.results import CacheOrResultArgument, report
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
+from facesets.words.phrases import would
 
 
 def export_swap(

@@ -7,13 +7,13 @@ import typer
 from facesets.cli import console
 from facesets.cli.index_stage import say_which_are_empty
 from facesets.cli.params import DatabaseOption
-from facesets.cli.wording import GO_ON
 from facesets.errors import WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.plurals import counted
 from facesets.plurals import people as counted_people
+from facesets.words.phrases import GO_ON
 
 if TYPE_CHECKING:
     from facesets.operations.interchange.export_xmp import ExportXmpSummary, LeftSidecar

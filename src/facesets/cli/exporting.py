@@ -8,12 +8,11 @@ from facesets import settings
 from facesets.cli import console
 from facesets.cli.flags import Only
 from facesets.cli.opening import work_on_store
-from facesets.cli.results import learned_lines
-from facesets.cli.wording import by_gate
 from facesets.files import printable
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
+from facesets.words.phrases import by_gate, learned_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

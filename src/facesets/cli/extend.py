@@ -7,13 +7,13 @@ import typer
 
 from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption
-from facesets.cli.results import CacheOrResultArgument, learned_lines, report, would
-from facesets.cli.wording import by_gate
+from facesets.cli.results import CacheOrResultArgument, report
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.plurals import counted
+from facesets.words.phrases import by_gate, learned_lines, would
 
 if TYPE_CHECKING:
     from facesets.operations.grouping.extended_result import ExtendedResult

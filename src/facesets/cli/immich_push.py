@@ -10,12 +10,12 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
-from facesets.cli.wording import GO_ON
 from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.immich import PushOptions, ServerOptions
 from facesets.plurals import counted, people
+from facesets.words.phrases import GO_ON
 
 if TYPE_CHECKING:
     from facesets.interfaces import Progress

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
-from facesets.cli.wording import GO_ON
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.immich import ServerOptions, StageOptions
 from facesets.plurals import counted
+from facesets.words.phrases import GO_ON
 
 if TYPE_CHECKING:
     from facesets.operations.immich.stage_summary import StageSummary

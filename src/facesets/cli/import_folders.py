@@ -10,18 +10,13 @@ from facesets.cli.exporting import FolderCropOptions, exporting, left_out
 from facesets.cli.flags import unless_given
 from facesets.cli.import_lines import import_lines
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
-from facesets.cli.results import (
-    CacheOrOutArgument,
-    ExportIfCacheArgument,
-    cache_and_out,
-    report,
-    would,
-)
+from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
 from facesets.cli.user import current_user
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.plurals import counted, people
+from facesets.words.phrases import would
 
 if TYPE_CHECKING:
     from facesets.operations.face_sets.import_folders import ImportFoldersSummary

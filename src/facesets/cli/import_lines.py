@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from facesets.cli.wording import how_to_undo
 from facesets.plurals import counted, people
+from facesets.words.phrases import how_to_undo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,13 +10,13 @@ from facesets.cli.import_lines import first_of
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.cli.wording import GO_ON, how_to_undo
 from facesets.errors import Field, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
 from facesets.plurals import people as counted_people
+from facesets.words.phrases import GO_ON, how_to_undo
 
 if TYPE_CHECKING:
     from facesets.operations.interchange.import_names import ImportNamesSummary

@@ -25,10 +25,9 @@ from facesets.cli.params import (
     StrictOption,
     folders_meant,
 )
-from facesets.cli.results import as_before, would
 from facesets.cli.thresholds import typed_flags
 from facesets.cli.user import current_user
-from facesets.cli.wording import GO_ON, worded
+from facesets.cli.wording import worded
 from facesets.errors import SourceGone, WrongUsage
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.batching import BatchingOptions
@@ -37,6 +36,7 @@ from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.options.stages import Delete, Force, OneStage
 from facesets.plurals import counted
+from facesets.words.phrases import GO_ON, as_before, would
 
 if TYPE_CHECKING:
     from facesets.assembly.describing import Asked

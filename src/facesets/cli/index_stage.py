@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from facesets.cli import console
 from facesets.cli.command import SHARED
 from facesets.cli.opening import opened_library, work_on_library
-from facesets.cli.wording import GO_ON
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.plurals import counted
+from facesets.words.phrases import GO_ON
 
 if TYPE_CHECKING:
     from facesets.assembly.describing import Asked

@@ -8,8 +8,9 @@ from facesets.cli import console, queueing
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.cli.wording import how_to_undo, worded
+from facesets.cli.wording import worded
 from facesets.operations.options.upkeep import MaintainOptions, tasks_named
+from facesets.words.phrases import how_to_undo
 
 if TYPE_CHECKING:
     from facesets.operations.people.upkeep.tasks import TaskSummary

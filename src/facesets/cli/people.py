@@ -12,10 +12,10 @@ from facesets.cli.cluster_dual import cluster_lines, near_lines
 from facesets.cli.opening import opened_library, work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.cli.wording import how_to_undo, name_and_number
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
+from facesets.words.phrases import how_to_undo, name_and_number
 
 if TYPE_CHECKING:
     from facesets.operations.people.corrections.summary import PersonSummary

@@ -6,10 +6,10 @@ from facesets.cli import console
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.people import WhoArgument, people
-from facesets.cli.wording import name_and_number
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
+from facesets.words.phrases import name_and_number
 
 _WHY = {"burst": "stood there seconds apart", "colours": "same colours that day"}
 

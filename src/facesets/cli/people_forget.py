@@ -9,11 +9,12 @@ from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.people import WhoArgument
 from facesets.cli.user import current_user
-from facesets.cli.wording import name_and_number, worded
+from facesets.cli.wording import worded
 from facesets.errors import FacesetsError, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
+from facesets.words.phrases import name_and_number
 
 if TYPE_CHECKING:
     from facesets.operations.people.forgetting.forget_proof import Proof

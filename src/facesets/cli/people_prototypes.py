@@ -9,10 +9,10 @@ from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.people import people
 from facesets.cli.user import current_user
-from facesets.cli.wording import how_to_undo
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 from facesets.plurals import people as so_many
+from facesets.words.phrases import how_to_undo
 
 if TYPE_CHECKING:
     from facesets.operations.people.assigning.prototypes import CentroidsSummary

@@ -14,11 +14,12 @@ from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.terminal import is_typing_on, read_key, read_name
 from facesets.cli.user import current_user
-from facesets.cli.wording import how_to_undo, worded
+from facesets.cli.wording import worded
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
+from facesets.words.phrases import how_to_undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable

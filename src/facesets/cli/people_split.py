@@ -8,11 +8,11 @@ from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.people import WhoArgument
 from facesets.cli.user import current_user
-from facesets.cli.wording import how_to_undo
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.people import SplitOptions
 from facesets.plurals import counted
+from facesets.words.phrases import how_to_undo
 
 if TYPE_CHECKING:
     from facesets.operations.people.corrections.splitting import SplitSummary

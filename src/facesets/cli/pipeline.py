@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facesets.cli import console
-from facesets.cli.assign import assigned_lines
 from facesets.cli.cluster import configured_grouping, grouped_lines
 from facesets.cli.cluster_dual import dual_lines
 from facesets.cli.configured import configured, configured_flags, configured_value
@@ -19,7 +18,6 @@ from facesets.cli.params import DatabaseOption, StrictOption
 from facesets.cli.people_prototypes import centroids_line
 from facesets.cli.train import trained_lines
 from facesets.cli.user import current_user
-from facesets.cli.wording import GO_ON
 from facesets.errors import WrongUsage
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.batching import BatchingOptions
@@ -28,6 +26,8 @@ from facesets.operations.options.library import IndexOptions
 from facesets.operations.options.pipeline import PipelineOptions
 from facesets.operations.options.training import TrainOptions
 from facesets.plurals import counted, people
+from facesets.words import people as words
+from facesets.words.phrases import GO_ON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -139,17 +139,17 @@ def _tell(label: str, done: "StepDone", *, dry_run: bool) -> None:
         console.detail(f"{done.name}: was done by the run before.")
         return
     console.detail(f"{done.name}: {done.seconds:.1f} s")
-    words: Mapping[str, Callable[[Any], list[str]]] = {
+    of_step: Mapping[str, Callable[[Any], list[str]]] = {
         "index": lambda summary: [index_line(label, summary, dry_run=dry_run)],
         "cluster": grouped_lines,
-        "assign": assigned_lines,
+        "assign": words.assign,
         "centroids": lambda summary: [centroids_line(summary)],
         "dual": dual_lines,
         "train": trained_lines,
         "dual again": dual_lines,
     }
-    if done.name in words and console.session.verbose:
-        for line in words[done.name](done.summary):
+    if done.name in of_step and console.session.verbose:
+        for line in of_step[done.name](done.summary):
             console.notice(f"  {line}" if line else "")
 
 

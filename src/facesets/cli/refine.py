@@ -7,13 +7,12 @@ from facesets.cli.results import (
     OutIfCacheArgument,
     cache_and_out,
     hint_lines,
-    learned_lines,
     photos_line,
     report,
 )
-from facesets.cli.wording import by_gate
 from facesets.operations.options.cache import RefineOptions
 from facesets.plurals import counted
+from facesets.words.phrases import by_gate, learned_lines
 
 
 def refine(

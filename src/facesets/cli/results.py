@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from facesets.cli import console
-from facesets.cli.wording import GO_ON
 from facesets.errors import Command, WrongUsage
 from facesets.files import RUN_RECORD, printable
 from facesets.plurals import counted
+from facesets.words.phrases import GO_ON, would
 
 if TYPE_CHECKING:
     from facesets.operations.grouping.cluster import ClusterSummary
     from facesets.operations.grouping.refine import RefineSummary
-    from facesets.operations.ingest.changed_files import FileFailure
     from facesets.operations.run import RunSummary
     from facesets.results.manifest import Failure
 
@@ -97,22 +96,6 @@ def report(summary: Summary, lines: Sequence[str]) -> None:
     console.show(summary, lines)
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)
-
-
-def as_before(failures: "Sequence[FileFailure]") -> str:
-    """How many failures are none that is new, in brackets; nothing where all are."""
-    known = sum(failure.known for failure in failures)
-    return f" ({known} as before)" if known else ""
-
-
-def would(dry_run: bool, done: str, planned: str) -> str:
-    """Choose the verb of a summary."""
-    return planned if dry_run else done
-
-
-def learned_lines(learned: Sequence[str]) -> list[str]:
-    """What the user's own changes in a folder said."""
-    return [f"  Learned: {line}" for line in learned]
 
 
 def hint_lines(summary: "RefineSummary | RunSummary", cache: Path | None, out: Path) -> list[str]:

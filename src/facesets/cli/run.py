@@ -12,7 +12,7 @@ from facesets.cli.configured import configured_flags
 from facesets.cli.flags import options_of
 from facesets.cli.opening import agrees_to_open_pack
 from facesets.cli.params import PackOption
-from facesets.cli.results import hint_lines, learned_lines, report
+from facesets.cli.results import hint_lines, report
 from facesets.cli.thresholds import said_threshold
 from facesets.cli.wording import worded
 from facesets.errors import Command, MissingModelPack, RecogniserMismatch, WrongUsage
@@ -23,6 +23,7 @@ from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted, people
 from facesets.results.materialize import Materialize
+from facesets.words.phrases import learned_lines
 
 if TYPE_CHECKING:
     from facesets.interfaces import Embedder, Progress, Source

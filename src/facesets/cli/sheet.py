@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.results import refuse_several_results, would
+from facesets.cli.results import refuse_several_results
 from facesets.files import printable
 from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
+from facesets.words.phrases import would
 
 
 def sheet(

@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 from facesets.cli import console
 from facesets.cli.exporting import EraCropOptions, UnderOfEras, exporting, left_out
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
-from facesets.cli.results import (
-    CacheOrOutArgument,
-    ExportIfCacheArgument,
-    cache_and_out,
-    report,
-    would,
-)
+from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
+from facesets.words.phrases import would
 
 if TYPE_CHECKING:
     from facesets.operations.face_sets.eras.summaries import ProbeSummary, SplitErasSummary

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from facesets.cli import console
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import CacheArgument, DatabaseOption
-from facesets.cli.wording import GO_ON
 from facesets.errors import WrongUsage
 from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
+from facesets.words.phrases import GO_ON
 
 if TYPE_CHECKING:
     from facesets.operations.library.transfer import TransferSummary

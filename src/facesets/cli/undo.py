@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.results import would
-from facesets.cli.wording import local_time
 from facesets.files import is_there, printable
 from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
+from facesets.words.phrases import local_time, would
 
 if TYPE_CHECKING:
     from facesets.operations.undo import KnownRun, UndoneFolder

@@ -1,8 +1,6 @@
 """Options as flags and commands as they are typed, wherever a sentence reaches the terminal."""
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -11,9 +9,6 @@ from typer.main import get_command
 from facesets import settings
 from facesets.cli.session import session
 from facesets.errors import Command, Field, Sentence
-
-GO_ON = "Stopped early: run the same command again to go on."
-"""What is said of a run that a signal ended."""
 
 # Of another run that is going on, a sentence tells; nobody is to type that.
 _ADVICE = re.compile("(?<!nother `)(?<=`)facesets [^`]+(?=`)")
@@ -60,23 +55,3 @@ def _worded(part: str | Field | Command) -> str:
     if isinstance(part, Command):
         return f"`{part.line}`"
     return part
-
-
-def name_and_number(name: str, person: str) -> str:
-    """What a person is called, with the number in brackets; the number alone of somebody without a name."""
-    return person if name == person else f"{name} ({person})"
-
-
-def how_to_undo(step: int | None) -> str:
-    """What takes a step back, as a further sentence."""
-    return "" if step is None else f" Step {step}: `facesets people undo` takes it back."
-
-
-def by_gate(dropped: Mapping[str, int]) -> str:
-    """How many faces each gate dropped."""
-    return ", ".join(f"{count} by {gate}" for gate, count in dropped.items())
-
-
-def local_time(text: str) -> str:
-    """A moment as the clock on the wall shows it."""
-    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M}"

@@ -13,11 +13,7 @@ from typing import Any
 
 from facesets.library_records import RecordedRun
 from facesets.operations.ingest.changed_files import FileFailure
-from facesets.operations.ingest.index import IndexSummary
 from facesets.operations.library.stats import stats
-from facesets.operations.people.assigning.assigning import AssignSummary
-from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary
-from facesets.operations.people.grouping.dual import DualSummary
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
@@ -203,8 +199,11 @@ def _summed(steps: Sequence[StepDone]) -> PipelineSummary:
     after = next((step.name for step in steps[1:] if not step.left_out), "")
     summary = PipelineSummary(list(steps), went_on_at=after if any(step.left_out for step in steps) else "")
     for step in steps:
-        match step.summary:
-            case IndexSummary() as found:
+        found = step.summary
+        match step.name:
+            case _ if found is None:
+                continue
+            case "index":
                 summary = replace(
                     summary,
                     new_images=found.indexed,
@@ -215,11 +214,11 @@ def _summed(steps: Sequence[StepDone]) -> PipelineSummary:
                     away=found.away,
                     missing=found.missing,
                 )
-            case ClusterLibrarySummary() as found:
+            case "cluster":
                 summary = _plus(summary, found.joined, found.new_persons)
-            case AssignSummary() as found:
+            case "assign":
                 summary = _plus(summary, found.assigned, 0)
-            case DualSummary() as found:
+            case "dual" | "dual again":
                 given = 0 if found.known is None else found.known.assigned
                 summary = _plus(summary, given, 0 if found.unknown is None else found.unknown.new)
     return summary

@@ -22,9 +22,10 @@ from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from facesets.clustering.vectors import Float64
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.options.assign import AssignOptions
-from facesets.operations.people.assigning.assigning import AssignSummary, assign
+from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
@@ -48,7 +49,7 @@ def like(*parts: tuple[str, float], seed: int = 0) -> Float64:
     return sum((unit(heart_of(name)) * weight for name, weight in parts), noise * np.sqrt(rest))
 
 
-def run(library: Library, **options: Any) -> AssignSummary:
+def run(library: Library, **options: Any) -> Result:
     chosen = AssignOptions(**options)
     return assign(library, chosen, progress=SilentProgress(), stop=Stop(), by=BY)
 

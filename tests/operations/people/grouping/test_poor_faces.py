@@ -12,7 +12,7 @@ from facesets.clustering.poor_faces import Shows
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.people.assigning.assigning import AssignSummary, assign
+from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.review.explaining import explain
@@ -20,6 +20,7 @@ from facesets.operations.people.review.looking import look_at_people
 from facesets.operations.people.review.questions import next_questions
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, Float64
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -71,7 +72,7 @@ def add_all(library: Library, vectors: Mapping[str, tuple[Float64, float]], mode
         library.commit(files, found)
 
 
-def given(library: Library, threshold: float | str = 0.5) -> AssignSummary:
+def given(library: Library, threshold: float | str = 0.5) -> Result:
     return assign(library, AssignOptions(threshold=threshold), progress=SilentProgress(), stop=Stop())  # type: ignore[arg-type]
 
 

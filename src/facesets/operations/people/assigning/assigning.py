@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -27,6 +27,7 @@ from facesets.operations.people.corrections.restoring import restore_people
 from facesets.operations.people.training.heads import Head, active_head
 from facesets.plurals import counted, people
 from facesets.records import Float32, Int64
+from facesets.result import Result, plain
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
@@ -55,64 +56,18 @@ _MANY_PAIRS = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class AssignSummary:
-    """What `assign` did.
-
-    Attributes
-    ----------
-    faces : int
-        Without a person, that were compared.
-    people : int
-        That they were compared with.
-    assigned : int
-        Got a person.
-    assigned_people : int
-        How many people got any.
-    review : int
-        Got none, and are kept with whom they may be.
-    restored : int
-        Faces that a human had given to somebody and that had been taken away since, by a reset say.
-    threshold, review_threshold, margin : float
-        Cosine similarities that decided.
-    head : str
-        The projection head by which faces were compared; empty where they were compared as they are.
-    reason : str
-        What the threshold was measured on, if it was.
-    step : int or None
-        The number that takes it back; None where nothing changed.
-    seconds : mapping of stage to seconds
-    """
-
-    faces: int = 0
-    people: int = 0
-    assigned: int = 0
-    assigned_people: int = 0
-    review: int = 0
-    restored: int = 0
-    threshold: float = 0.0
-    review_threshold: float = 0.0
-    margin: float = 0.0
-    head: str = ""
-    reason: str = ""
-    dry_run: bool = False
-    stopped: bool = False
-    step: int | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
     """Faces compared with people, before any is given away.
 
     Attributes
     ----------
-    so_far : AssignSummary
-        All of it but what comes of the assignment.
+    so_far : Result
+        That of `assign`, but for what comes of the assignment.
     assignment : Assignment or None
         None where it was stopped.
     """
 
-    so_far: AssignSummary
+    so_far: Result
     assignment: Assignment | None
 
 
@@ -128,7 +83,7 @@ def assign(
     stop: Stop,
     by: str = "",
     found_since: datetime | None = None,
-) -> AssignSummary:
+) -> Result:
     """Give faces without a person to the people whom they are like, as one step.
 
     What humans said is obeyed. Faces that are not similar enough, or similar to several people, are kept with
@@ -157,7 +112,7 @@ def assign(
         recorded_run(database, "assign", asked, dry_run=options.dry_run) as run,
     ):
         summary = _assign(library, options, some, by, run.id, progress, stop)
-        run.stopped, run.summary = summary.stopped, asdict(summary)
+        run.stopped, run.summary = summary.stopped, plain(summary)
     return summary
 
 
@@ -169,7 +124,7 @@ def _assign(
     run_id: int,
     progress: Progress,
     stop: Stop,
-) -> AssignSummary:
+) -> Result:
     database = library.database
     found = compare_with_people(library, options, some, by, run_id, progress, stop)
     assignment, summary = found.assignment, found.so_far
@@ -183,7 +138,7 @@ def _assign(
         else changing(database, lambda connection: assignment.store(connection, by, run_id))
     )
     progress.end()
-    return replace(
+    return Result(
         summary,
         assigned=done.faces,
         assigned_people=done.people,
@@ -225,23 +180,32 @@ def compare_with_people(
     )
     progress.end()
     read = time.monotonic()
-    summary = AssignSummary(
+    summary = Result(
+        # Without a person, that were compared.
+        faces=0,
         people=len(known.persons),
-        restored=restored,
+        assigned=0,
+        assigned_people=0,
+        # Got no person, and are kept with those who they may be.
+        review=0,
+        restored=restored,  # to whom a human had given them, before a reset
         threshold=round(limits.assign, 4),
         review_threshold=round(limits.review, 4),
         margin=limits.margin,
         head="" if head is None else head.name,
         reason=reason,
         dry_run=options.dry_run,
+        stopped=False,
+        step=None,
+        seconds={},
     )
     try:
         compared = _compare(library, detector, some, known, head, limits, progress, stop)
     except _StoppedEarly:
-        return Comparison(replace(summary, stopped=True), None)
+        return Comparison(Result(summary, stopped=True), None)
     seconds = {"reading": round(read - began, 3), "comparing": round(time.monotonic() - read, 3)}
     return Comparison(
-        replace(summary, faces=len(compared.faces), seconds=seconds),
+        Result(summary, faces=len(compared.faces), seconds=seconds),
         Assignment(detector, known.persons, compared, limits, options.same_image_ok, some.least_norm),
     )
 

@@ -8,7 +8,7 @@ from facesets.interfaces import Progress
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.people.assigning.assigning import AssignSummary, Comparison, compare_with_people
+from facesets.operations.people.assigning.assigning import Comparison, compare_with_people
 from facesets.operations.people.assigning.assignment import AssignedCounts, Assignment
 from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.grouping.dual_unknown import Others, UnknownOutcome
@@ -18,6 +18,7 @@ from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.operations.people.training.heads import Head, active_head
 from facesets.plurals import counted
 from facesets.records import Int64
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
@@ -194,9 +195,7 @@ def _store(
     return assigned, done, kept_step(connection, step)
 
 
-def _known(
-    found: AssignSummary, given: AssignedCounts, began: float, seconds: float | None = None
-) -> KnownPhase:
+def _known(found: Result, given: AssignedCounts, began: float, seconds: float | None = None) -> KnownPhase:
     return KnownPhase(
         found.faces,
         given.faces,

@@ -1,0 +1,62 @@
+"""Phrases that the words of several commands have in common, and tables."""
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+GO_ON = "Stopped early: run the same command again to go on."
+"""What is said of a run that a signal ended."""
+
+_LEAST_COLUMN = 20
+"""Characters of a column that goes on in further lines, however narrow the terminal."""
+
+
+def name_and_number(name: str, person: str) -> str:
+    """What a person is called, with the number in brackets; the number alone of somebody without a name."""
+    return person if name == person else f"{name} ({person})"
+
+
+def how_to_undo(step: int | None) -> str:
+    """What takes a step back, as a further sentence."""
+    return "" if step is None else f" Step {step}: `facesets people undo` takes it back."
+
+
+def by_gate(dropped: Mapping[str, int]) -> str:
+    """How many faces each gate dropped."""
+    return ", ".join(f"{count} by {gate}" for gate, count in dropped.items())
+
+
+def local_time(text: str) -> str:
+    """A moment as the clock on the wall shows it."""
+    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M}"
+
+
+def as_before(failures: Iterable[Any]) -> str:
+    """How many failures are none that is new, in brackets; nothing where all are."""
+    known = sum(failure.known for failure in failures)
+    return f" ({known} as before)" if known else ""
+
+
+def would(dry_run: bool, done: str, planned: str) -> str:  # noqa: FBT001 - reads as `would(dry_run, …)`
+    """Choose the verb of a summary."""
+    return planned if dry_run else done
+
+
+def learned_lines(learned: Sequence[str]) -> list[str]:
+    """What the user's own changes in a folder said."""
+    return [f"  Learned: {line}" for line in learned]
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> str:
+    """Rows as aligned columns of plain text; with a width the last column goes on in further lines."""
+    cells = [list(headings), *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(headings))]
+    before = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    folded = []
+    for *first, last in cells:
+        room = None if width is None else max(width - before, _LEAST_COLUMN)
+        parts = [last] if room is None else textwrap.wrap(last, room, break_on_hyphens=False) or [""]
+        start = "".join(f"{cell.ljust(size)}  " for cell, size in zip(first, widths[:-1], strict=True))
+        folded += [start + parts[0], *(" " * before + part for part in parts[1:])]
+    return "\n".join(line.rstrip() for line in folded)
