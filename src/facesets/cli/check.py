@@ -17,36 +17,20 @@ from facesets.cli.params import (
 from facesets.cli.user import current_user
 from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
-from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
+from facesets.result import Result
+from facesets.words import library as words
 from facesets.words.phrases import local_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from facesets.assembly.describing import Asked
     from facesets.interfaces import Describer
-    from facesets.operations.library.check import Repair
-    from facesets.operations.library.erase_missing import EraseMissing
+    from facesets.operations.ingest.changed_files import FileFailure
     from facesets.operations.people.grouping.staleness import Staleness
     from facesets.settings import Settings
     from facesets.store.postgres.library import Library
-    from facesets.store.postgres.missing_photos import MissingPhoto
-
-_WHAT_IS_LOST = (
-    "Some photos must be read again and are not there. Bring them back, run `facesets index`, then `facesets "
-    "check --fix`; or forget them: images by `DELETE FROM images WHERE id = …;` in `facesets db psql`, paths "
-    "without an image by `facesets index --prune`."
-)
-
-
-_NAMED = 5
-_WHAT_IS_MISSING = (
-    "No file of them is left, and they count nowhere. Put the files back and run `facesets index`, or erase "
-    "them with their faces: `facesets check --erase-missing`."
-)
 
 
 def check(
@@ -70,7 +54,6 @@ def check(
     """
     from facesets import settings
     from facesets.assembly.describing import Asked
-    from facesets.operations.library.check import Repair
     from facesets.operations.library.check import check as run
     from facesets.store.postgres.library import Library
 
@@ -94,12 +77,16 @@ def check(
             return
         if fix:
             asked = Asked((pack, None, None), provider=provider, ml_uri=ml_uri)
-            done = _repaired(library, asked, conf)
+            found, left, failures = _repaired(library, asked, conf)
         else:
-            found = run(library, fix=False)
-            done = Repair(found, found)
-    _tell(library.label, done, fix=fix)
-    if done.left.problems:
+            found = left = run(library, fix=False)
+            failures = []
+    problems = [replace(problem, repair=worded(problem.repair)) for problem in found.problems]
+    done = Result(found, problems=problems, lost=left.lost, missing=left.missing)
+    lines = words.check(done, label=library.label, left=left if fix else None)
+    console.show(done, lines, asked_for=bool(left.problems))
+    console.failures([(photo.path, photo.reason) for photo in [*failures, *left.lost]])
+    if left.problems:
         raise typer.Exit(1)
 
 
@@ -115,52 +102,24 @@ def _erase_missing(database: str | None, conf: "Settings", *, dry_run: bool, yes
             if not yes:
                 _ask(plan)
             plan = erase_missing(library, plan, pictures=conf.cache_dir / FOLDER)
-    console.show(plan, _erased_lines(plan), asked_for=dry_run)
+    console.show(plan, words.check_erase_missing(plan), asked_for=dry_run)
 
 
-def _ask(plan: "EraseMissing") -> None:
+def _ask(plan: Result) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise WrongUsage(
-            f"This erases {_what(plan)} for good. {Field('dry_run')} shows what; say {Field('yes')} if you "
-            "mean it."
+            f"This erases {words.photos_to_erase(plan)} for good. {Field('dry_run')} shows what; say "
+            f"{Field('yes')} if you mean it."
         )
-    for line in _erased_lines(plan):
+    for line in words.check_erase_missing(plan):
         console.notice(line)
     if not console.agrees("Erase all of that for good? This cannot be undone."):
         raise WrongUsage("Nothing was erased.")
 
 
-def _erased_lines(plan: "EraseMissing") -> list[str]:
-    if not plan.numbers:
-        return ["No photo is missing whose file is surely gone."]
-    did = "Erased" if plan.erased else "To be erased for good"
-    lines = [f"{did}: {_what(plan)}."]
-    lines += _named(plan.photos)
-    for person in plan.people:
-        rest = f"{person.left} left" if person.left else "none is left; the name stays"
-        lines.append(f"{printable(person.name)}: {counted(person.faces, 'face')}, {rest}.")
-    if plan.corrections:
-        lines.append("Corrections that no other face has:")
-    return [*lines, *(f"  {printable(each)}" for each in plan.corrections)]
-
-
-def _what(plan: "EraseMissing") -> str:
-    versions = f" and {counted(plan.replaced, 'former version')} of photos" if plan.replaced else ""
-    return f"{counted(len(plan.photos), 'photo')}{versions} with {counted(plan.faces, 'face')}"
-
-
-def _named(photos: "Sequence[MissingPhoto]") -> list[str]:
-    """The first of some photos, by where they were."""
-    lines = []
-    for photo in photos[:_NAMED]:
-        who = f": {', '.join(map(printable, photo.people))}" if photo.people else ""
-        lines.append(f"  {printable(photo.path) or photo.sha256[:16]}{who}")
-    return (
-        [*lines, f"  … and {len(photos) - _NAMED} more (--json lists all)"] if len(photos) > _NAMED else lines
-    )
-
-
-def _repaired(library: "Library", asked: "Asked", conf: "Settings") -> "Repair":
+def _repaired(
+    library: "Library", asked: "Asked", conf: "Settings"
+) -> "tuple[Result, Result, list[FileFailure]]":
     from facesets.assembly.describing import describer
     from facesets.operations.library.check import Skip, repair, require_service
 
@@ -172,30 +131,6 @@ def _repaired(library: "Library", asked: "Asked", conf: "Settings") -> "Repair":
             return describer(library, IndexOptions(), conf, rest, console, progress, stop)
 
         return repair(library, prepare, by=current_user(), progress=progress, stop=stop)
-
-
-def _tell(label: str, done: "Repair", *, fix: bool) -> None:
-    summary, left = done.found, done.left
-    problems = [replace(problem, repair=worded(problem.repair)) for problem in summary.problems]
-    lines = [f"{problem.what}: {problem.count} ({problem.repair})" for problem in problems]
-    if fix and problems:
-        names = "; ".join(f"{problem.what}: {problem.count}" for problem in left.problems)
-        lines.append(f"Left: {names}" if names else "All repaired.")
-        lines += [worded(f"Out of reach of forgetting: {each}.") for each in summary.out_of_reach]
-    elif summary.can_be_mended:
-        lines.append("Run `facesets check --fix` to repair it.")
-    if left.lost:
-        lines.append(_WHAT_IS_LOST)
-    lines = lines or [f"{label} is sound."]
-    if left.missing:
-        lines.append(f"Missing: {counted(len(left.missing), 'photo')}. {_WHAT_IS_MISSING}")
-        lines += _named(left.missing)
-    console.show(
-        replace(summary, problems=problems, lost=left.lost, missing=left.missing),
-        lines,
-        asked_for=bool(left.problems),
-    )
-    console.failures([(photo.path, photo.reason) for photo in [*done.failures, *left.lost]])
 
 
 def staleness_lines(found: "Staleness") -> list[str]:

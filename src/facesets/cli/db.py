@@ -9,9 +9,10 @@ import typer
 from facesets.cli import console
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption, DebugOption
-from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.shared import DryRun
+from facesets.result import Result
+from facesets.words import library as words
 
 db = typer.Typer(
     help="The library's database: reach it, stop the embedded server, back up and restore.",
@@ -26,16 +27,15 @@ def url(database: DatabaseOption = None) -> None:
     """Print the connection string. The embedded server then runs on until `facesets db stop`."""
     from facesets import settings
     from facesets.assembly.stores import embedded_server, named_database
-    from facesets.operations.library.backup import Url
     from facesets.store.postgres.server.tools import masked
 
     conf = settings.load()
     if text := named_database(database, conf):
-        console.show(Url(masked(text)), [masked(text)], asked_for=True)
+        console.show(Result(url=masked(text)), [masked(text)], asked_for=True)
         return
     with embedded_server(conf, console) as server:
         server.keep_running()
-        console.show(Url(server.url), [server.url], asked_for=True)
+        console.show(Result(url=server.url), [server.url], asked_for=True)
     console.notice("The embedded server keeps running until `facesets db stop`.")
 
 
@@ -56,11 +56,9 @@ def stop() -> None:
     """Stop the embedded server now, whoever uses it. The next command starts it again."""
     from facesets import settings
     from facesets.assembly.stores import embedded_server
-    from facesets.operations.library.backup import StopSummary
 
-    ran = embedded_server(settings.load(), console).stop()
-    line = "The embedded server is stopped." if ran else "The embedded server was not running."
-    console.show(StopSummary(ran), [line])
+    done = Result(stopped=embedded_server(settings.load(), console).stop())
+    console.show(done, words.db_stop(done))
 
 
 @db.command()
@@ -76,13 +74,8 @@ def backup(
     from facesets.operations.library.backup import backup as run
 
     with database_url(database, settings.load(), console) as text:
-        summary = run(text, file.absolute(), os.environ, replace=replace, dry_run=dry_run)
-    would = "would hold the library of" if dry_run else "holds"
-    lines = [f"{printable(file)} {would} {summary.megabytes} MB."]
-    if summary.left_out:
-        names = printable(", ".join(summary.left_out))
-        lines.append(f"Left out, because the database's user may not read it: {names}.")
-    console.show(summary, lines)
+        done = run(text, file.absolute(), os.environ, replace=replace, dry_run=dry_run)
+    console.show(done, words.db_backup(done, file=file))
 
 
 @db.command()
@@ -98,12 +91,8 @@ def restore(
     from facesets.operations.library.backup import restore as run
 
     with database_url(database, settings.load(), console) as text:
-        summary = run(text, file, replace=replace, dry_run=dry_run)
-    lines = [f"{printable(file)} would be restored." if dry_run else f"Restored {printable(file)}."]
-    if summary.left_out:
-        names = printable(", ".join(summary.left_out))
-        lines.append(f"Left out, because it is not the library's: {names}.")
-    console.show(summary, lines)
+        done = run(text, file, replace=replace, dry_run=dry_run)
+    console.show(done, words.db_restore(done))
 
 
 @db.command()
@@ -112,7 +101,6 @@ def index(
     drop: Annotated[bool, Option("Remove it, which makes bulk imports faster.")] = False,
 ) -> None:
     """Build the indexes that make `search` fast on large libraries; work may go on meanwhile."""
-    from facesets.operations.library.backup import SearchIndexSummary
     from facesets.operations.library.search_index import build_index, drop_index
     from facesets.store.postgres.library import Library
 
@@ -122,6 +110,5 @@ def index(
             drop_index(Library(session))
         else:
             build_index(Library(session), progress)
-    console.show(
-        SearchIndexSummary(built=not drop), ["The index is dropped." if drop else "The index is built."]
-    )
+    done = Result(built=not drop)
+    console.show(done, words.db_index(done))

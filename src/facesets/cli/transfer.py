@@ -1,18 +1,13 @@
 """`facesets import-cache` and `facesets export-cache`."""
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 from facesets.cli import console
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import CacheArgument, DatabaseOption
 from facesets.errors import WrongUsage
 from facesets.operations.options.shared import DryRun
-from facesets.plurals import counted
-from facesets.words.phrases import GO_ON
-
-if TYPE_CHECKING:
-    from facesets.operations.library.transfer import TransferSummary
+from facesets.words import library as words
 
 
 def import_cache(
@@ -31,11 +26,8 @@ def import_cache(
         raise WrongUsage(f"There is no cache at {source.label}.")
     with work_on_library(database) as (usual, progress, stop):
         library = Library(usual.database, collection_settings)
-        summary = run(source, library, dry_run=dry_run, progress=progress, stop=stop)
-    console.show(
-        summary,
-        [_line(library.label, summary)],
-    )
+        done = run(source, library, dry_run=dry_run, progress=progress, stop=stop)
+    console.show(done, words.transfer(done, label=library.label))
     console.finish()
 
 
@@ -54,18 +46,6 @@ def export_cache(
         if known is None:
             raise WrongUsage(f"There are no faces in {library.label} yet. Run `facesets index PHOTOS`.")
         with nullcontext() if dry_run else target.writing(known):
-            summary = transfer(library, target, dry_run=dry_run, progress=progress, stop=stop)
-    console.show(
-        summary,
-        [_line(target.label, summary)],
-    )
+            done = transfer(library, target, dry_run=dry_run, progress=progress, stop=stop)
+    console.show(done, words.transfer(done, label=target.label))
     console.finish()
-
-
-def _line(label: str, summary: "TransferSummary") -> str:
-    return (
-        f"{label}: {counted(summary.images, 'new image')} with {counted(summary.faces, 'face')}, "
-        f"{summary.known} known already, {counted(summary.paths, 'path')}."
-        + (" Nothing was written." if summary.dry_run else "")
-        + (f" {GO_ON}" if summary.stopped else "")
-    )

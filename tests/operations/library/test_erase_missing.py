@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
 from tests.fixtures.program import Result, run
 
+from facesets import result
 from facesets.errors import Changed
 from facesets.operations.library.erase_missing import erase_missing, plan_erasing
 from facesets.operations.people.corrections import correcting, naming
@@ -114,7 +114,7 @@ def test_nothing_is_erased_that_was_not_listed(library: Library, tmp_path: Path)
     kept.parent.mkdir(parents=True)
     kept.touch()
     with pytest.raises(Changed):
-        erase_missing(library, replace(plan, corrections=[]), pictures=pictures)
+        erase_missing(library, result.Result(plan, corrections=[]), pictures=pictures)
     assert kept.exists()
     assert left(library)["images"] == 7
     assert erase_missing(library, plan, pictures=pictures).erased

@@ -15,6 +15,7 @@ from facesets.operations.library.check import check
 from facesets.operations.library.stats import stats
 from facesets.operations.library.transfer import transfer
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
@@ -65,7 +66,7 @@ def test_a_dry_run_counts_the_same_and_writes_nothing(cache: Cache, database: Da
     assert stats(library).images == 0
     assert library.settings == SETTINGS
     done = transfer(cache, library, progress=SilentProgress(), stop=Stop())
-    assert replace(done, dry_run=True) == rehearsed
+    assert Result(done, dry_run=True) == rehearsed
 
 
 def test_importing_again_leaves_everything_as_it_is(cache: Cache, database: Database) -> None:

@@ -1,11 +1,11 @@
 """`db`: a backup of the library, and back, without overwriting by accident."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from facesets.errors import Field, WrongUsage
 from facesets.operations.library.migrate import migrate
+from facesets.result import Result
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.migrate import shipped_migrations
 from facesets.store.postgres.own_objects import closed_tables
@@ -13,50 +13,7 @@ from facesets.store.postgres.planner import analyze_grown
 from facesets.store.postgres.server import contents, restoring, tools
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
-    """Where the library is; a password in it is masked."""
-
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class StopSummary:
-    """Whether the embedded server ran."""
-
-    stopped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SearchIndexSummary:
-    """Whether there is an index now."""
-
-    built: bool
-
-
-@dataclass(frozen=True, slots=True)
-class BackupSummary:
-    """The file, its size (of a dry run that of the database), and tables of others that it lacks."""
-
-    file: str
-    megabytes: float
-    left_out: list[str]
-    dry_run: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreSummary:
-    """The file that was restored or would be, whether a library gave way, and what of others was not."""
-
-    file: str
-    replaced: bool
-    left_out: list[str]
-    dry_run: bool
-
-
-def backup(
-    text: str, path: Path, environment: Mapping[str, str], *, replace: bool, dry_run: bool
-) -> BackupSummary:
+def backup(text: str, path: Path, environment: Mapping[str, str], *, replace: bool, dry_run: bool) -> Result:
     """Write the whole library into one file.
 
     Raises
@@ -75,10 +32,15 @@ def backup(
         closed = database.run(closed_tables, shipped_migrations())
     if not dry_run:
         size = tools.backup(text, path, environment, closed)
-    return BackupSummary(str(path), round(size / 1e6, 1), list(closed.values()), dry_run)
+    return Result(
+        file=str(path),
+        megabytes=round(size / 1e6, 1),  # of a dry run those of the database
+        left_out=list(closed.values()),  # tables of others
+        dry_run=dry_run,
+    )
 
 
-def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> RestoreSummary:
+def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> Result:
     """Fill a database from a backup, of whichever schema, and bring that up to date.
 
     Raises
@@ -104,4 +66,4 @@ def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> RestoreSu
             )
             migrate(database)
             database.run(analyze_grown)
-    return RestoreSummary(str(path), there, left_out, dry_run)
+    return Result(file=str(path), replaced=there, left_out=left_out, dry_run=dry_run)

@@ -1,7 +1,7 @@
 """`check`: whether everything in the library is as it must be."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,49 +16,12 @@ from facesets.operations.ingest.missing_photos import note_missing
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.people.forgetting.finishing import finish_what_was_cut_off
 from facesets.remote.service_embedder import service_model
+from facesets.result import Result
 from facesets.sources.galleries import GallerySource, thumbnails_of
 from facesets.stop import Stop
-from facesets.store.postgres.integrity import Place, Problem, find_problems, places_to_read, repair_rows
+from facesets.store.postgres.integrity import Place, find_problems, places_to_read, repair_rows
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.missing_photos import MissingPhoto, missing_photos
-
-
-@dataclass(frozen=True, slots=True)
-class CheckSummary:
-    """What is wrong.
-
-    Attributes
-    ----------
-    problems : list of Problem
-        As they were found.
-    to_index : list of str
-        Paths that `index` must look at again; only after a repair.
-    lost : list of FileFailure
-        Photos that must be read again and are not there, and what the library knows of each; not after a
-        repair, for then they must be looked for again.
-    can_be_mended : bool
-        A repair would put some of it right as things are.
-    out_of_reach : list of str
-        What may still hold people who were forgotten.
-    missing : list of MissingPhoto
-        Photos of which no file is left: they are no problem, and count nowhere.
-    """
-
-    problems: list[Problem] = field(default_factory=list)
-    to_index: list[str] = field(default_factory=list)
-    lost: list[FileFailure] = field(default_factory=list)
-    can_be_mended: bool = False
-    out_of_reach: list[str] = field(default_factory=list)
-    missing: list[MissingPhoto] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """What was wrong, what is wrong still, and photos that could not be read again."""
-
-    found: CheckSummary
-    left: CheckSummary
-    failures: list[FileFailure] = field(default_factory=list)
+from facesets.store.postgres.missing_photos import missing_photos
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +36,41 @@ Prepare = Callable[[Skip], tuple[Describer, IndexOptions]]
 """Loads what describes pictures; called only when some must be read again."""
 
 
-def check(library: Library, *, fix: bool, by: str = "") -> CheckSummary:
+def check(library: Library, *, fix: bool, by: str = "") -> Result:
     """Look for what hand-made changes broke; with `fix`, repair what SQL can; `by` is who does it."""
     note_missing(library)
     missing = [photo for _, photo in library.database.run(missing_photos)]
-    problems = library.database.run(find_problems)
-    if not problems:
-        return CheckSummary(missing=missing)
+    found = Result(
+        problems=library.database.run(find_problems),
+        to_index=[],  # paths that `index` must look at again; only after a repair
+        # Photos that must be read again and are not there; not after a repair, for then they must be looked
+        # for again.
+        lost=[],
+        can_be_mended=False,  # a repair would put some of it right as things are
+        out_of_reach=[],  # what may still hold people who were forgotten
+        missing=missing,  # photos of which no file is left: they are no problem, and count nowhere
+    )
+    if not found.problems:
+        return found
     if fix:
         to_index = library.database.run(repair_rows, by)
-        reach = finish_what_was_cut_off(library.database)
-        return CheckSummary(problems, to_index, out_of_reach=reach, missing=missing)
+        return Result(found, to_index=to_index, out_of_reach=finish_what_was_cut_off(library.database))
     places = library.database.run(places_to_read)
     lost = _lost(places)
-    by_sql = any(problem.by_sql for problem in problems)
-    can_be_mended = by_sql or len(lost) < len(places)
-    return CheckSummary(problems, lost=lost, can_be_mended=can_be_mended, missing=missing)
+    by_sql = any(problem.by_sql for problem in found.problems)
+    return Result(found, lost=lost, can_be_mended=by_sql or len(lost) < len(places))
 
 
-def repair(library: Library, prepare: Prepare, *, by: str, progress: Progress, stop: Stop) -> Repair:
-    """Repair what SQL can, and read the other images again, those that exist; errors as `index`."""
+def repair(
+    library: Library, prepare: Prepare, *, by: str, progress: Progress, stop: Stop
+) -> tuple[Result, Result, list[FileFailure]]:
+    """Repair what SQL can, and read the other images again, those that exist; errors as `index`.
+
+    Returns
+    -------
+    Result, Result, list of FileFailure
+        What was wrong, what is wrong still, and photos that could not be read again.
+    """
     found = check(library, fix=True, by=by)
     there = [Path(path) for path in found.to_index if is_at_hand(path)]
     failures: list[FileFailure] = []
@@ -103,7 +81,7 @@ def repair(library: Library, prepare: Prepare, *, by: str, progress: Progress, s
         stages = [metadata_stage(lambda: np.datetime64("now", "us"))]
         summary = index(source, library, describer, options, stages=stages, progress=progress, stop=stop)
         failures = summary.failures
-    return Repair(found, check(library, fix=False), failures)
+    return found, check(library, fix=False), failures
 
 
 def require_service(library: Library, ml_uri: str | None) -> None:

@@ -1,6 +1,5 @@
 """`check --erase-missing`: photos of which no file is left, erased with their faces."""
 
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import Changed
@@ -8,14 +7,13 @@ from facesets.files import has_something
 from facesets.operations.ingest.missing_photos import note_missing
 from facesets.operations.ingest.unavailable_sources import is_below
 from facesets.operations.people.corrections.statement_words import describing
+from facesets.result import Result
 from facesets.sources.missing import removed
 from facesets.store.kept_pictures import remove_pictures
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.missing_photos import (
-    MissingPhoto,
-    PersonLoss,
     best_faces_on,
     erase_images,
     faces_on,
@@ -31,34 +29,7 @@ from facesets.store.postgres.people.steps import changing
 from facesets.store.postgres.people.upkeep import empty_persons
 
 
-@dataclass(frozen=True, slots=True)
-class EraseMissing:
-    """What erasing missing photos takes, or took.
-
-    Attributes
-    ----------
-    photos : list of MissingPhoto
-        Those with a path where something is again, or that may be on a drive, are left out.
-    people : list of PersonLoss
-        Of each person with a name who is on them.
-    corrections : list of str
-        All that was said by hand of their faces and went to no other face, in words.
-    replaced : int
-        Former contents of changed files besides, from which all names and corrections have passed on.
-    numbers : list of int
-        Of all these images.
-    """
-
-    photos: list[MissingPhoto] = field(default_factory=list)
-    faces: int = 0
-    people: list[PersonLoss] = field(default_factory=list)
-    corrections: list[str] = field(default_factory=list)
-    replaced: int = 0
-    numbers: list[int] = field(default_factory=list)
-    erased: bool = False
-
-
-def plan_erasing(library: Library) -> EraseMissing:
+def plan_erasing(library: Library) -> Result:
     """What `erase_missing` would take; erases nothing."""
     note_missing(library)
     return library.database.run(_plan, _surely_gone(library))
@@ -81,16 +52,17 @@ def _surely_gone(library: Library) -> list[int]:
     ]
 
 
-def _plan(connection: Connection, numbers: list[int]) -> EraseMissing:
+def _plan(connection: Connection, numbers: list[int]) -> Result:
     chosen = set(numbers)
     faces = faces_on(connection, numbers)
     said, describe = load_statements(connection), describing(connection)
     photos = [photo for number, photo in missing_photos(connection) if number in chosen]
-    return EraseMissing(
-        photos,
-        len(faces),
-        losses_of_people(connection, numbers),
-        [
+    return Result(
+        photos=photos,  # without those with a path where something is again, or that may be on a drive
+        faces=len(faces),
+        people=losses_of_people(connection, numbers),  # those with a name who are on them
+        # All that was said by hand of their faces and went to no other face, in words.
+        corrections=[
             *(describe(each) for each in said.faces if each.face in faces),
             *(describe(each) for each in said.face_pairs if faces & {each.first, each.second}),
             *(
@@ -98,12 +70,14 @@ def _plan(connection: Connection, numbers: list[int]) -> EraseMissing:
                 for face, name, pinned in best_faces_on(connection, numbers)
             ),
         ],
-        len(numbers) - len(photos),
-        numbers,
+        # Former contents of changed files besides, from which all names and corrections have passed on.
+        replaced=len(numbers) - len(photos),
+        numbers=numbers,  # of all these images
+        erased=False,
     )
 
 
-def erase_missing(library: Library, plan: EraseMissing, *, pictures: Path | None = None) -> EraseMissing:
+def erase_missing(library: Library, plan: Result, *, pictures: Path | None = None) -> Result:
     """Erase what was planned; it cannot be undone.
 
     Parameters
@@ -134,4 +108,4 @@ def erase_missing(library: Library, plan: EraseMissing, *, pictures: Path | None
         contents = changing(library.database, work)
     if pictures is not None:
         remove_pictures(pictures, contents)
-    return replace(plan, erased=True)
+    return Result(plan, erased=True)

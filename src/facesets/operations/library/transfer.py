@@ -1,7 +1,6 @@
 """`import-cache` and `export-cache`: from one kind of store to the other, bit for bit."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -9,33 +8,11 @@ from facesets.file_records import FileRecord
 from facesets.interfaces import Progress, Store
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.records import Collection, ImageRecord
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 
 _IMAGES_AT_A_TIME = 500
-
-
-@dataclass(frozen=True, slots=True)
-class TransferSummary:
-    """What came over, or would.
-
-    Attributes
-    ----------
-    known : int
-        Images that were there already and stay as they are.
-    paths : int
-        Paths that are stored, known ones that are replaced included.
-    unreadable : int
-        Further paths, which could not be read.
-    """
-
-    images: int = 0
-    faces: int = 0
-    known: int = 0
-    paths: int = 0
-    unreadable: int = 0
-    dry_run: bool = False
-    stopped: bool = False
 
 
 def transfer(
@@ -46,7 +23,7 @@ def transfer(
     dry_run: bool = False,
     progress: Progress,
     stop: Stop,
-) -> TransferSummary:
+) -> Result:
     """Bring every image of one store into another; both must be of one model.
 
     Files that are gone stay behind: what a cache remembers of them serves its own next run only.
@@ -64,13 +41,7 @@ def transfer(
         No space; what was committed is kept.
     """
     collection = source.load()
-    files: dict[str, list[FileRecord]] = {}
-    unreadable: list[FileRecord] = []
-    for record in source.files().values():
-        if not record.reason:
-            files.setdefault(record.sha256, []).append(record)
-        else:
-            unreadable.append(record)
+    files, unreadable = _by_content(source.files().values())
     images = faces = known = paths = 0
     progress.begin("Copying images", len(collection.images))
     for chunk in _chunks(collection):
@@ -92,12 +63,20 @@ def transfer(
     if unreadable and not stop.requested and not dry_run:
         target.commit(unreadable, [])
     progress.end()
-    return TransferSummary(images, faces, known, paths, len(unreadable), dry_run, stop.requested)
+    return Result(
+        images=images,
+        faces=faces,
+        known=known,  # images that were there already and stay as they are
+        paths=paths,  # known ones that are replaced included
+        unreadable=len(unreadable),  # further paths, which could not be read
+        dry_run=dry_run,
+        stopped=stop.requested,
+    )
 
 
 def import_cache(
     cache: Store, library: Library, *, dry_run: bool = False, progress: Progress, stop: Stop
-) -> TransferSummary:
+) -> Result:
     """Bring what a cache holds into a library that looks at faces of its settings; see `transfer`.
 
     What the library has already stays as it is: it may have seen the files later than the cache.
@@ -114,6 +93,18 @@ def import_cache(
     return transfer(
         cache, library, paths_that_stay=library.seen_at, dry_run=dry_run, progress=progress, stop=stop
     )
+
+
+def _by_content(records: Iterable[FileRecord]) -> tuple[dict[str, list[FileRecord]], list[FileRecord]]:
+    """The files of each image, and those that could not be read."""
+    files: dict[str, list[FileRecord]] = {}
+    unreadable = []
+    for record in records:
+        if record.reason:
+            unreadable.append(record)
+        else:
+            files.setdefault(record.sha256, []).append(record)
+    return files, unreadable
 
 
 def _without(
