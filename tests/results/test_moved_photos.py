@@ -50,7 +50,7 @@ def take_in(store: Store, photos: Path, embedder: LocalEmbedder, *, prune: bool 
         return index(source, store, describer, options, progress=SilentProgress(), stop=Stop()).moved
     assert isinstance(store, Cache)
     with store.writing(embedder.settings):
-        return embed(
+        forgotten: int = embed(
             FolderSource(photos),
             store,
             embedder,
@@ -58,6 +58,7 @@ def take_in(store: Store, photos: Path, embedder: LocalEmbedder, *, prune: bool 
             progress=SilentProgress(),
             stop=Stop(),
         ).moved
+    return forgotten
 
 
 def folders_of(store: Store) -> list[str]:

@@ -1,7 +1,6 @@
 """`describe`: from settings to the language model, the prompt, and what is sent."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from facesets.assembly.language_models import language_model
 from facesets.descriptions.prompt import read_prompt
@@ -9,15 +8,11 @@ from facesets.interfaces import Progress
 from facesets.operations.library.descriptions.describing import BatchSizes, check_batches, describe
 from facesets.operations.options.describe import DescribeOptions
 from facesets.remote.retry import Stopped, pausing
+from facesets.result import Result
 from facesets.settings import LlmSettings, Settings
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.library import Library
-
-if TYPE_CHECKING:
-    from facesets.descriptions.estimates import Estimate
-    from facesets.operations.library.descriptions.announcing import Announcement
-    from facesets.operations.library.descriptions.describing import DescribeSummary
 
 
 def describe_photos(
@@ -28,10 +23,10 @@ def describe_photos(
     llm: LlmSettings,
     llm_uri: str | None,
     *,
-    agree: "Callable[[Announcement, Estimate], bool]",
+    agree: Callable[[Result], bool],
     progress: Progress,
     stop: Stop,
-) -> "DescribeSummary":
+) -> Result:
     """Let a language model describe photos, once `agree` says so.
 
     Raises

@@ -11,10 +11,11 @@ from facesets.assembly.packs import get_pack, refuse_to_fetch_another
 from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.assembly.tuning import divide, tuning_for_run
 from facesets.interfaces import Progress, Source
-from facesets.operations.ingest.embed import EmbedSummary, embed
+from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.unavailable_sources import require_photos
 from facesets.operations.models.tuning import is_long
 from facesets.operations.options.cache import EmbedOptions
+from facesets.result import Result
 from facesets.settings import Settings
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
@@ -54,12 +55,12 @@ def embed_photos(
     stopwatch: Stopwatch,
     progress: Progress,
     stop: Stop,
-) -> tuple[EmbedSummary, EmbedOptions]:
+) -> tuple[Result, EmbedOptions]:
     """Load what the cache asks for and embed, while nobody else writes to the cache.
 
     Returns
     -------
-    EmbedSummary, EmbedOptions
+    Result, EmbedOptions
         What was done, and how: workers and batch size as they were chosen.
 
     Raises

@@ -1,7 +1,6 @@
 """`enrich`: which models look at the faces of a store again."""
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 from facesets.assembly.models import make_attributes, make_embedder, make_landmarks, models_like
 from facesets.assembly.notices import Notices
@@ -11,11 +10,9 @@ from facesets.operations.ingest.enrich import enrich, refuse_other_models, requi
 from facesets.operations.ingest.norms import norms_tell
 from facesets.operations.options.cache import EnrichOptions
 from facesets.remote.service_embedder import service_model
+from facesets.result import Result
 from facesets.settings import Settings
 from facesets.stop import Stop
-
-if TYPE_CHECKING:
-    from facesets.operations.ingest.enrich import EnrichSummary
 
 
 def enrich_store(
@@ -28,7 +25,7 @@ def enrich_store(
     provider: str,
     progress: Progress,
     stop: Stop,
-) -> "EnrichSummary":
+) -> Result:
     """Detect the faces of a store again with the pack that they come from, unless another is named.
 
     Raises

@@ -9,6 +9,7 @@ from facesets.errors import Command, WrongUsage
 from facesets.library_records import TagTarget
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.library import IndexOptions
+from facesets.result import Result
 from facesets.settings import Settings
 from facesets.stop import Stop
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from facesets.assembly.stages import StageModels
     from facesets.inference.clip_packs import ClipPack
     from facesets.interfaces import Describer, Progress
-    from facesets.operations.ingest.stage_run import StageRunOptions, StageRunSummary
+    from facesets.operations.ingest.stage_run import StageRunOptions
     from facesets.operations.ingest.tag_stages import Embed, Tagger
     from facesets.operations.library.tagging import EncodeTexts
     from facesets.records import Float32, Pixels
@@ -99,7 +100,7 @@ def run_tags(
     options: "StageRunOptions",
     progress: "Progress",
     stop: Stop,
-) -> "StageRunSummary":
+) -> Result:
     """Tag the photos of a library, or the faces on them, by the model that embedded most photos.
 
     Faces whose crops were not embedded yet need their photos, which are read and decoded.
@@ -136,24 +137,23 @@ def _tag_faces(
     options: "StageRunOptions",
     progress: "Progress",
     stop: Stop,
-) -> "StageRunSummary":
-    from facesets.operations.ingest.stage_run import StageRunSummary, run_stage
+) -> Result:
+    from facesets.operations.ingest.stage_run import run_stage
     from facesets.operations.ingest.tag_stages import face_stage
     from facesets.operations.library.tagging import tag_library
 
-    known = StageRunSummary(tagger.stage)
+    completed = 0
     if not options.force:
         known = tag_library(library, tagger, options, progress=progress, stop=stop)
         if known.stopped:
             return known
-        left = None if options.max_images is None else options.max_images - known.completed
+        completed = known.completed
+        left = None if options.max_images is None else options.max_images - completed
         if options.dry_run and left is not None:
             left -= known.to_do
         options = replace(options, max_images=left)
     rest = run_stage(library, face_stage(tagger, embed), options, progress=progress, stop=stop)
-    if options.dry_run:
-        return rest
-    return replace(rest, completed=known.completed + rest.completed)
+    return Result(rest, completed=completed + rest.completed)
 
 
 def _tagger_of_library(

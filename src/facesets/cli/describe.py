@@ -15,15 +15,13 @@ from facesets.errors import Field, WrongUsage
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.describe import DescribeOptions
 from facesets.plurals import counted
-from facesets.words.phrases import GO_ON
+from facesets.words import photos as words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from facesets.descriptions.estimates import Estimate
     from facesets.interfaces import Progress
-    from facesets.operations.library.descriptions.announcing import Announcement
-    from facesets.operations.library.descriptions.describing import DescribeSummary
+    from facesets.result import Result
 
 FoldersArgument = Annotated[
     list[Path] | None,
@@ -78,19 +76,17 @@ def describe(
     conf, llm = settings.load(), settings.load_llm()
     with work_on_library(database) as (library, progress, stop):
         agree = _agree(progress, yes=yes)
-        summary = describe_photos(
+        done = describe_photos(
             library, below, options, conf, llm, llm_uri, agree=agree, progress=progress, stop=stop
         )
         say_which_are_empty(library, below)
-    _show(library.label, summary)
+    _show(library.label, done)
 
 
-def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Announcement, Estimate], bool]":
-    def agree(said: "Announcement", cost: "Estimate") -> bool:
-        from facesets.operations.library.descriptions.announcing import lines_of
-
+def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Result], bool]":
+    def agree(said: "Result") -> bool:
         with console.paused(progress):
-            for line in lines_of(said, cost):
+            for line in words.announced(said):
                 (console.remark if yes else console.notice)(line)
             if yes or not said.leaves:
                 return True
@@ -101,55 +97,13 @@ def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Announcement, Estim
     return agree
 
 
-def _show(label: str, summary: "DescribeSummary") -> None:
-    from facesets.operations.library.descriptions.announcing import estimate_of, lines_of
-
-    if summary.dry_run and summary.announced is not None and not console.session.json:
-        for line in lines_of(summary.announced, estimate_of(summary.announced)):
+def _show(label: str, done: "Result") -> None:
+    if done.dry_run and done.announced is not None and not console.session.json:
+        for line in words.announced(done.announced):
             console.out(worded(line))
-    for note in summary.notes:
+    for note in done.notes:
         console.notice(note)
-    console.show(summary, [_line(label, summary)], asked_for=summary.dry_run)
-    if summary.failed:
+    console.show(done, words.describe(done, label=label), asked_for=done.dry_run)
+    if done.failed:
         console.notice("`facesets stats --stages` shows why photos failed; --retry-failed sends them again.")
-    console.finish(failed=summary.failed + console.unreadable(summary.failures, strict=False))
-
-
-def _line(label: str, summary: "DescribeSummary") -> str:
-    if summary.dry_run:
-        waiting = f"{label}: {counted(summary.to_do, 'photo')} without a description."
-        return f"{waiting}{_held_back(summary)} Nothing was sent."
-    if not (summary.to_do or summary.under_way or summary.sent or summary.described or summary.failed):
-        return f"{label}: nothing to describe."
-    parts = [f"{label}: {counted(summary.described, 'photo')} described, {summary.failed} failed"]
-    if summary.unavailable:
-        parts.append(f"{summary.unavailable} unavailable")
-    if summary.again:
-        parts.append(f"{summary.again} to be sent again")
-    line = ", ".join(parts) + f"; paid {_money(summary.cost_usd)}."
-    if summary.under_way:
-        line += f" {summary.under_way} in batches"
-        line += f" for {_money(summary.under_way_usd)} at most" if summary.under_way_usd else ""
-        line += ": `facesets describe --check-batches` keeps their answers."
-    line += _held_back(summary)
-    if summary.limit_reached:
-        line += " --max-cost was reached."
-    if summary.to_do:
-        line += f" {summary.to_do} to do."
-    if not summary.agreed:
-        line += " Nothing was sent."
-    return line + (f" {GO_ON}" if summary.stopped else "")
-
-
-def _money(usd: float) -> str:
-    from decimal import Decimal
-
-    from facesets.descriptions.asking import money
-
-    return money(Decimal(str(usd)))
-
-
-def _held_back(summary: "DescribeSummary") -> str:
-    if not summary.held_back:
-        return ""
-    return f" {summary.held_back} wait for more to make a batch; --no-batch describes them now."
+    console.finish(failed=done.failed + console.unreadable(done.failures, strict=False))

@@ -20,12 +20,10 @@ from facesets.errors import Command
 from facesets.files import printable
 from facesets.operations.options.cache import DetSize, EmbedOptions, LeastDetectionScore
 from facesets.operations.options.declaration import Option
-from facesets.plurals import counted
-from facesets.words.phrases import GO_ON, as_before
+from facesets.words import photos as words
 
 if TYPE_CHECKING:
     from facesets.interfaces import Source
-    from facesets.operations.ingest.embed import EmbedSummary
 
 
 SourceArgument = Annotated[
@@ -76,7 +74,7 @@ def embed(
     stopwatch = Stopwatch()
     meter = Meter()
     with console.stoppable() as stop, console.progress() as progress:
-        summary, how = embed_photos(
+        done, how = embed_photos(
             photos,
             store,
             InferenceFlags(pack, det_size, min_det_score, provider, workers, batch_size),
@@ -87,28 +85,10 @@ def embed(
             progress=progress,
             stop=stop,
         )
-    console.show(summary, [_line(store.label, summary, dry_run=options.dry_run)])
+    console.show(done, words.embed(done, label=store.label, dry_run=options.dry_run))
     if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=how.workers, path=profile))
-    console.finish(failed=console.unreadable(summary.failures, strict=strict))
-
-
-def _line(label: str, summary: "EmbedSummary", *, dry_run: bool) -> str:
-    return (
-        f"{label}: {counted(summary.embedded, 'new image')} with {counted(summary.faces, 'face')}, "
-        f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
-        f"{summary.failed} unreadable{as_before(summary.failures)}."
-        + (
-            f" {counted(summary.ignored, 'file or folder', 'files and folders')} ignored."
-            if summary.ignored
-            else ""
-        )
-        + (f" {counted(summary.gone, 'file')} gone." if summary.gone else "")
-        + (f" {counted(summary.moved, 'file')} moved here from elsewhere." if summary.moved else "")
-        + (f" {counted(summary.pruned, 'path')} elsewhere forgotten." if summary.pruned else "")
-        + (f" {summary.to_do} to do." if dry_run else "")
-        + (f" {GO_ON}" if summary.stopped else "")
-    )
+    console.finish(failed=console.unreadable(done.failures, strict=strict))
 
 
 def _source_and_cache(

@@ -8,8 +8,7 @@ from facesets.cli.params import DatabaseOption, OptionalCacheArgument, PackOptio
 from facesets.cli.results import report
 from facesets.cli.thresholds import typed_flags
 from facesets.operations.options.cache import EnrichOptions
-from facesets.plurals import counted
-from facesets.words.phrases import would
+from facesets.words import photos as words
 
 
 def enrich(
@@ -35,19 +34,7 @@ def enrich(
         return
     conf = settings.load()
     with work_on_store(cache, database, alone="" if options.dry_run else "enrich") as (store, progress, stop):
-        summary = enrich_store(
+        done = enrich_store(
             store, options, conf, console, pack=pack, provider=provider, progress=progress, stop=stop
         )
-    report(
-        summary,
-        [
-            (
-                f"{store.label}: {counted(summary.faces, 'face')} in {counted(summary.images, 'image')} "
-                f"{would(options.dry_run, 'looked at', 'to look at')}, {summary.already} done before: "
-                f"{summary.enriched} enriched ({summary.pose_from_keypoints} with the pose from keypoints), "
-                f"{summary.not_found_again} not found again"
-                + (f", {summary.aged} given age and sex" if summary.aged else "")
-                + (f", {summary.norms} measured by how much they show." if summary.norms else ".")
-            )
-        ],
-    )
+    report(done, words.enrich(done, label=store.label))

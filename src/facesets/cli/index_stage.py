@@ -9,13 +9,11 @@ from facesets.cli.command import SHARED
 from facesets.cli.opening import opened_library, work_on_library
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.plurals import counted
-from facesets.words.phrases import GO_ON
+from facesets.words import photos as words
 
 if TYPE_CHECKING:
     from facesets.assembly.describing import Asked
     from facesets.assembly.stages import StageModels
-    from facesets.operations.ingest.stage_run import StageRunSummary
     from facesets.operations.options.library import IndexOptions
     from facesets.store.postgres.library import Library
 
@@ -82,14 +80,14 @@ def index_stage(
     )
     with work_on_library(database, alone="index --alone" if alone else "") as (library, progress, stop):
         if name in TARGET_OF:
-            summary = run_tags(name, library, conf, asked, which, progress, stop)
+            done = run_tags(name, library, conf, asked, which, progress, stop)
         else:
             models = _models(library, asked, body_model, trust_mtime=options.trust_mtime)
             stage = stage_by_itself(name, models, conf, console, progress, stop)
-            summary = run_stage(library, stage, which, progress=progress, stop=stop)
+            done = run_stage(library, stage, which, progress=progress, stop=stop)
         say_which_are_empty(library, which.below)
-    console.show(summary, [stage_line(library.label, summary)], asked_for=options.dry_run)
-    console.finish(failed=console.unreadable(summary.failures, strict=strict))
+    console.show(done, words.index_stage(done, label=library.label), asked_for=options.dry_run)
+    console.finish(failed=console.unreadable(done.failures, strict=strict))
 
 
 def _models(
@@ -123,21 +121,5 @@ def _delete_stage(name: str, database: str | None, *, dry_run: bool) -> None:
 
     with opened_library(database) as session:
         library = Library(session)
-        summary = delete_findings(library, name, dry_run=dry_run)
-    would = " would be deleted. Nothing was changed." if dry_run else " deleted."
-    line = f"{library.label}: stage {name}: {counted(summary.deleted, 'finding')}{would}"
-    console.show(summary, [line], asked_for=dry_run)
-
-
-def stage_line(label: str, summary: "StageRunSummary") -> str:
-    """What a stage did, in a line."""
-    if summary.dry_run:
-        to_do = counted(summary.to_do, "photo")
-        return f"{label}: stage {summary.stage}: {to_do} to look at. Nothing was stored."
-    return (
-        f"{label}: stage {summary.stage}: {counted(summary.completed, 'photo')} done, {summary.failed} failed"
-        + (f", {summary.unavailable} unavailable" if summary.unavailable else "")
-        + "."
-        + (f" {summary.to_do} to do." if summary.to_do else "")
-        + (f" {GO_ON}" if summary.stopped else "")
-    )
+        done = delete_findings(library, name, dry_run=dry_run)
+    console.show(done, words.delete_stage(done, label=library.label), asked_for=dry_run)

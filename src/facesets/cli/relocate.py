@@ -14,7 +14,7 @@ from facesets.cli.params import (
 from facesets.errors import WrongUsage
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.shared import DryRun
-from facesets.plurals import counted
+from facesets.words import photos as words
 
 
 def relocate(
@@ -45,19 +45,10 @@ def relocate(
         new, cache = None, new
     elif new is None:
         raise WrongUsage("Where do the photos lie now? Give OLD and NEW, or --forget where they are gone.")
-    with opened_store(cache, database) as store:
-        with run.writing(store, dry_run=dry_run):
-            if new is None:
-                summary = run.forget_folder(store, old, dry_run=dry_run)
-            else:
-                beside = None if cache is None else cache.parent
-                summary = run.relocate(store, old, new, dry_run=dry_run, results=beside)
-        label = store.label
-    done = "" if not dry_run else " Nothing was changed."
-    if new is None:
-        lines = [f"{label}: {counted(summary.forgotten, 'path')} below OLD forgotten.{done}"]
-    else:
-        agree = f"{summary.alike} of {summary.compared} compared agree by size and time"
-        moved = f"{counted(summary.relocated, 'path')} relocated, {summary.merged} known there already"
-        lines = [f"{label}: {moved}; {agree}.{done}"]
-    console.show(summary, lines)
+    with opened_store(cache, database) as store, run.writing(store, dry_run=dry_run):
+        if new is None:
+            done = run.forget_folder(store, old, dry_run=dry_run)
+        else:
+            beside = None if cache is None else cache.parent
+            done = run.relocate(store, old, new, dry_run=dry_run, results=beside)
+    console.show(done, words.relocate(done, label=store.label))

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.index_stage import stage_line
 from facesets.cli.opening import opened_library, work_on_library
 from facesets.cli.params import ClipPackOption, DatabaseOption, MlUriOption, ProviderOption
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
+from facesets.result import Result
+from facesets.words import photos as words
 
 if TYPE_CHECKING:
-    from facesets.operations.library.tags import ListedCategory, SetSummary
+    from facesets.operations.library.tags import ListedCategory
 
 tags = typer.Typer(
     help="What photos and faces show, in words: categories of tags, and tagging by CLIP.",
@@ -64,19 +65,10 @@ def set_(
     from facesets.store.postgres.library import Library
 
     with opened_library(database) as session:
-        summary = set_tags(Library(session), file, only=only, dry_run=dry_run)
-    console.show(summary, [_set_line(summary)], asked_for=dry_run)
-    if (summary.added or summary.changed) and not dry_run:
+        done = set_tags(Library(session), file, only=only, dry_run=dry_run)
+    console.show(done, words.tags_set(done), asked_for=dry_run)
+    if (done.added or done.changed) and not dry_run:
         console.remark("`facesets tags run` tags the photos by them, with --faces the faces, too.")
-
-
-def _set_line(summary: "SetSummary") -> str:
-    parts = [
-        f"{', '.join(names)} {verb}"
-        for verb in ("added", "changed", "removed", "unchanged")
-        if (names := getattr(summary, verb))
-    ]
-    return f"Categories: {'; '.join(parts)}." + (" Nothing was stored." if summary.dry_run else "")
 
 
 @tags.command("run")
@@ -101,7 +93,6 @@ def run(
     from facesets.assembly.describing import Asked
     from facesets.assembly.tags import run_tags
     from facesets.operations.ingest.stage_run import StageRunOptions
-    from facesets.operations.library.tags import TagsSummary
 
     console.only_the_result_unless_watched()
     conf = settings.load()
@@ -115,11 +106,12 @@ def run(
     )
     with work_on_library(database) as (library, progress, stop):
         stages = ["scene", *(["face-tags"] if faces else [])]
-        done = [run_tags(each, library, conf, asked, options, progress, stop) for each in stages]
-    console.show(TagsSummary(done), [stage_line(library.label, each) for each in done], asked_for=dry_run)
-    if done[0].unavailable:
+        ran = [run_tags(each, library, conf, asked, options, progress, stop) for each in stages]
+    done = Result(stages=ran)
+    console.show(done, words.tags_run(done, label=library.label), asked_for=dry_run)
+    if ran[0].unavailable:
         console.notice(
-            f"{counted(done[0].unavailable, 'photo')} cannot be tagged without an embedding by this model: "
+            f"{counted(ran[0].unavailable, 'photo')} cannot be tagged without an embedding by this model: "
             "`facesets index PHOTOS` makes them."
         )
-    console.finish(failed=sum(console.unreadable(each.failures, strict=False) for each in done))
+    console.finish(failed=sum(console.unreadable(each.failures, strict=False) for each in ran))

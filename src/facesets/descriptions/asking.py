@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
 
@@ -219,8 +218,3 @@ def content_of(name: str, key: str, known: Mapping[str, str]) -> str | None:
 def by_start(contents: Sequence[str]) -> dict[str, str]:
     """Contents by what their requests' names show of them."""
     return {sha256[:_HASH_LETTERS]: sha256 for sha256 in contents}
-
-
-def money(usd: Decimal) -> str:
-    """An amount as people read it: cents, or more digits below ten cents."""
-    return f"${usd:.2f}" if usd >= Decimal("0.1") or not usd else f"${usd:.4f}"

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from facesets.jobs.orders import PHOTOS_OF_INDEX
 from facesets.jobs.progress import JobProgress, reported
 from facesets.jobs.queueing import cancel_parts
 from facesets.jobs.work import COMMANDS, Work
+from facesets.result import Result, plain
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
@@ -201,4 +202,4 @@ def _kept(summary: object) -> Mapping[str, Any]:
 
 
 def _plain(summary: object) -> dict[str, Any]:
-    return asdict(summary) if is_dataclass(summary) and not isinstance(summary, type) else {}
+    return plain(summary) if isinstance(summary, Result) or is_dataclass(summary) else {}

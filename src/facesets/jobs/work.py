@@ -136,7 +136,7 @@ def _describe(work: Work) -> object:
         work.host.llm,
         work.options.get("llm_uri"),
         # Whoever queued it was asked to say so.
-        agree=lambda _said, _cost: True,
+        agree=lambda _said: True,
         progress=work.progress,
         stop=work.stop,
     )

@@ -12,7 +12,7 @@ from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.extended_result import ExtendedResult
 from facesets.operations.grouping.refine import refine
-from facesets.operations.ingest.embed import EmbedSummary, embed
+from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
@@ -156,13 +156,12 @@ def run(
         prepared = prepare(cache, source) if has_changed else None
         if sources_of(out) != list(roots):
             keep_sources(out, roots)
-        embedded = EmbedSummary()
         if prepared is not None:
             embedder, stages, how = prepared
             with cache.writing(embedder.settings):
                 embedded = embed(source, cache, embedder, how, stages=stages, progress=progress, stop=stop)
-        failures = [Failure(each.path, each.reason) for each in embedded.failures if not each.known]
-        start = replace(start, new_images=embedded.embedded, failures=failures)
+            failures = [Failure(each.path, each.reason) for each in embedded.failures if not each.known]
+            start = replace(start, new_images=embedded.embedded, failures=failures)
         if stop.requested:
             return _ended(start, stopped=True)
         return _sorted(start, cache, roots, options, progress, stop)

@@ -19,7 +19,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.ingest.attributes import attributes_stage
 from facesets.operations.ingest.embed import embed
-from facesets.operations.ingest.enrich import EnrichSummary, enrich
+from facesets.operations.ingest.enrich import enrich
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage
@@ -28,6 +28,7 @@ from facesets.operations.options.cache import EmbedOptions, EnrichOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.records import Faces, Finding, Float32, ImageRecord, Int64, Pixels
+from facesets.result import Result
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
@@ -159,7 +160,7 @@ def images_of(library: Library) -> list:  # type: ignore[type-arg]
 
 def enriched(
     library: PhotoLibrary, embedder: LocalEmbedder, landmarks: Landmarks, attributes: Attributes | None
-) -> EnrichSummary:
+) -> Result:
     store = library.store
     with store.writing(embedder.settings):
         return enrich(

@@ -10,10 +10,11 @@ from facesets.errors import SourceGone
 from facesets.inference.landmarks import Landmarks
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.operations.ingest.enrich import EnrichSummary, _record, enrich
+from facesets.operations.ingest.enrich import _record, enrich
 from facesets.operations.options.cache import EnrichOptions
 from facesets.progress import SilentProgress
 from facesets.records import EnrichState, PoseSource
+from facesets.result import Result
 from facesets.stop import Stop
 
 pytestmark = pytest.mark.slow
@@ -30,7 +31,7 @@ def run(
     landmarks: Landmarks,
     options: EnrichOptions | None = None,
     stop: Stop | None = None,
-) -> EnrichSummary:
+) -> Result:
     store = library.store
     with store.writing(embedder.settings):
         return enrich(

@@ -11,18 +11,18 @@ from facesets.file_records import FoundFile
 from facesets.operations.ingest.index_chunks import (
     FEWEST_IN_CHUNK,
     MOST_IN_CHUNK,
-    ChunksSummary,
     hand_over_chunks,
     size_of_next,
 )
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
 
-def listed(database: Database, folder: Path, count: int) -> tuple[ChunksSummary, int, int]:
+def listed(database: Database, folder: Path, count: int) -> tuple[Result, int, int]:
     """What came of it, how many files were handed over, and the most memory that was held, in bytes."""
     (folder / "something").mkdir(parents=True, exist_ok=True)
     handed = 0

@@ -14,7 +14,6 @@ from facesets.library_records import PhotosOfStage
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import (
     StageRunOptions,
-    StageRunSummary,
     folders_without_photos,
     run_stage,
 )
@@ -23,6 +22,7 @@ from facesets.operations.library.stats import stages
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.records import Finding, ImageRecord
+from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
@@ -44,7 +44,7 @@ def take_in(database: Database, photos: Path, embedder: LocalEmbedder, *stages: 
     )
 
 
-def look(database: Database, stage: Stage, options: StageRunOptions | None = None) -> StageRunSummary:
+def look(database: Database, stage: Stage, options: StageRunOptions | None = None) -> Result:
     return run_stage(
         Library(database), stage, options or StageRunOptions(), progress=SilentProgress(), stop=Stop()
     )

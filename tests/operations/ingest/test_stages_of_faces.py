@@ -16,13 +16,14 @@ from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageRunOptions, StageRunSummary, run_stage
+from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.library.look_again import look_again
 from facesets.operations.library.stats import stages
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.records import Finding, ImageRecord
+from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
@@ -49,7 +50,7 @@ def take_in(database: Database, photos: Path, describer: LocalDescriber, *some: 
     )
 
 
-def look(database: Database, one: Stage) -> StageRunSummary:
+def look(database: Database, one: Stage) -> Result:
     return run_stage(Library(database), one, StageRunOptions(), progress=SilentProgress(), stop=Stop())
 
 

@@ -25,7 +25,7 @@ from facesets.inference.clip_packs import read_clip
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageRunOptions, StageRunSummary
+from facesets.operations.ingest.stage_run import StageRunOptions
 from facesets.operations.ingest.tag_stages import face_crop
 from facesets.operations.library.photo_filter import filter_of
 from facesets.operations.library.search import search_photos
@@ -33,6 +33,7 @@ from facesets.operations.library.tags import set_tags
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.records import Faces, ImageRecord
+from facesets.result import Result
 from facesets.settings import load
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
@@ -98,7 +99,7 @@ def record(path: Path, faces: Faces) -> ImageRecord:
     return ImageRecord(digest, decoded.width, decoded.height, nat, bytes(32), faces)
 
 
-def run(library: Library, pack: Path, options: StageRunOptions | None = None) -> StageRunSummary:
+def run(library: Library, pack: Path, options: StageRunOptions | None = None) -> Result:
     asked = Asked(clip_pack=str(pack), provider="cpu")
     return run_tags(
         "face-tags", library, load(), asked, options or StageRunOptions(), SilentProgress(), Stop()

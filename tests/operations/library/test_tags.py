@@ -20,7 +20,7 @@ from facesets.inference.clip_image import ClipVisual
 from facesets.inference.clip_packs import read_clip
 from facesets.inference.describer import LocalDescriber
 from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageRunOptions, StageRunSummary
+from facesets.operations.ingest.stage_run import StageRunOptions
 from facesets.operations.library.photo_filter import filter_of
 from facesets.operations.library.search import search_photos
 from facesets.operations.library.stats import stages
@@ -28,6 +28,7 @@ from facesets.operations.library.tag_file import shipped_categories
 from facesets.operations.library.tags import list_tags, set_tags, tags_called
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.settings import load
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
@@ -102,7 +103,7 @@ def take_in(library: Library, photos: Path, pack: Path, names: tuple[str, ...] =
     )
 
 
-def run(library: Library, pack: Path, options: StageRunOptions | None = None) -> StageRunSummary:
+def run(library: Library, pack: Path, options: StageRunOptions | None = None) -> Result:
     asked = Asked(clip_pack=str(pack), provider="cpu")
     return run_tags("scene", library, load(), asked, options or StageRunOptions(), SilentProgress(), Stop())
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import takewhile
 
 from facesets.file_records import FileRecord, FoundFile
@@ -21,57 +21,9 @@ from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import refuse_nothing
 from facesets.operations.options.cache import EmbedOptions
 from facesets.records import CacheSettings, Description, ImageRecord, Pixels, Wanted
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedSummary:
-    """What one run of `embed` did.
-
-    Attributes
-    ----------
-    listed : int
-        Files of the source that look like images.
-    unchanged : int
-        Known by path, size and time; not opened.
-    embedded : int
-        New images.
-    aliases : int
-        Files whose bytes were known already.
-    faces : int
-        Faces in the new images.
-    ignored : int
-        Files and folders that ignore files leave out.
-    gone : int
-        Known files of this source that are not there any more. They are forgotten until they come back.
-    moved : int
-        Paths elsewhere that are forgotten because the file was moved from there into this source.
-    pruned : int
-        Other paths that are forgotten because nothing is there any more, or because they are ignored by now.
-    failed : int
-        Files that cannot be read, those of earlier runs included while they have not changed.
-    failures : list of FileFailure
-        The same, each with its reason.
-    to_do : int
-        Files that a run would look at; only after a dry run.
-    stopped : bool
-        The run was asked to end before it was through.
-    """
-
-    listed: int = 0
-    unchanged: int = 0
-    embedded: int = 0
-    aliases: int = 0
-    faces: int = 0
-    ignored: int = 0
-    gone: int = 0
-    moved: int = 0
-    pruned: int = 0
-    failed: int = 0
-    failures: list[FileFailure] = field(default_factory=list)
-    to_do: int = 0
-    stopped: bool = False
 
 
 def embed(
@@ -85,7 +37,7 @@ def embed(
     progress: Progress,
     stop: Stop,
     clock: Callable[[], float] = time.monotonic,
-) -> EmbedSummary:
+) -> Result:
     """Put every face of the source that is not there yet into the store.
 
     Parameters
@@ -113,17 +65,9 @@ def embed(
     if not found:
         refuse_nothing(source, known)
     pruned = gone_elsewhere(source, known, gone) if options.prune else []
-    summary = EmbedSummary(
-        listed=len(found),
-        unchanged=len(found) - len(todo),
-        ignored=len(source.ignored),
-        gone=len(gone),
-        pruned=len(pruned),
-        failed=len(failures),
-        failures=failures,
-    )
+    summary = _listed(source, found, todo, failures, gone, pruned)
     if options.dry_run:
-        return replace(summary, to_do=len(todo), moved=len(moved_here(found, known).difference(gone, pruned)))
+        return Result(summary, to_do=len(todo), moved=len(moved_here(found, known).difference(gone, pruned)))
     store.forget_paths([*gone, *pruned])
     if todo:
         intake = _CacheIntake(source, store, known)
@@ -133,15 +77,41 @@ def embed(
         summary = _worked_through(pipeline, todo, summary, progress, stop)
     moved = sorted(moved_here(found, store.files()))
     store.forget_paths(moved)
-    return replace(summary, moved=len(moved))
+    return Result(summary, moved=len(moved))
+
+
+def _listed(
+    source: Source,
+    found: Sequence[FoundFile],
+    todo: Sequence[FoundFile],
+    failures: list[FileFailure],
+    gone: Sequence[str],
+    pruned: Sequence[str],
+) -> Result:
+    """What a run found before it looks into any file."""
+    return Result(
+        listed=len(found),
+        unchanged=len(found) - len(todo),  # known by path, size and time; not opened
+        embedded=0,  # new images
+        aliases=0,  # files whose bytes were known already
+        faces=0,  # in the new images
+        ignored=len(source.ignored),
+        gone=len(gone),  # forgotten until they come back
+        moved=0,  # paths elsewhere, forgotten because the file was moved from there into this source
+        pruned=len(pruned),  # other paths, forgotten because nothing is there any more or they are ignored
+        failed=len(failures),  # those of earlier runs included while they have not changed
+        failures=failures,
+        to_do=0,  # files that a run would look at; only after a dry run
+        stopped=False,
+    )
 
 
 def _worked_through(
-    pipeline: Pipeline, todo: Sequence[FoundFile], summary: EmbedSummary, progress: Progress, stop: Stop
-) -> EmbedSummary:
+    pipeline: Pipeline, todo: Sequence[FoundFile], summary: Result, progress: Progress, stop: Stop
+) -> Result:
     """Look at the files that differ; return the summary with what came of them."""
     counts = pipeline.run("Embedding", todo, progress, stop)
-    return replace(
+    return Result(
         summary,
         embedded=counts.new,
         aliases=counts.aliases,

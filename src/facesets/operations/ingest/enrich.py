@@ -1,7 +1,7 @@
 """Landmarks, pose, norm, age and sex for faces that are in a store already."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +30,7 @@ from facesets.records import (
     PoseSource,
     unknown_column,
 )
+from facesets.result import Result
 from facesets.results.manifest import Failure
 from facesets.results.photo_sources import PhotoSources
 from facesets.stop import Stop
@@ -56,38 +57,6 @@ class Landmarker(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class EnrichSummary:
-    """What one run of `enrich` did.
-
-    Attributes
-    ----------
-    faces, images : int
-        Looked at in this run.
-    enriched, not_found_again : int
-        Of those faces.
-    pose_from_keypoints : int
-        Of the enriched faces, those whose pose comes from the five keypoints.
-    aged, norms : int
-        Faces that got age and sex, and the norm of their embedding.
-    already : int
-        Faces that earlier runs dealt with.
-    """
-
-    faces: int
-    images: int
-    enriched: int
-    not_found_again: int
-    pose_from_keypoints: int
-    aged: int
-    norms: int
-    already: int
-    failed: int
-    failures: list[Failure] = field(default_factory=list)
-    dry_run: bool = False
-    stopped: bool = False
-
-
 def enrich(
     store: Store,
     finder: FaceFinder,
@@ -98,7 +67,7 @@ def enrich(
     norms: bool = False,
     progress: Progress,
     stop: Stop,
-) -> EnrichSummary:
+) -> Result:
     """Detect each cached face again and keep landmarks and pose; norm, age and sex where they are missing.
 
     A face that is not found again keeps its row and says so. Work is kept every `flush_every` images.
@@ -120,21 +89,17 @@ def enrich(
         A folder of the photos is unavailable; what was kept until then stays.
     """
     collection = store.load()
-    state = _state(collection.faces)
-    wanted = state == EnrichState.NOT_YET
-    if options.again:
-        wanted |= state == EnrichState.NOT_FOUND_AGAIN
-    lacking = wanted.copy()
-    for name, is_asked in (("age", attributes is not None), ("norm", norms)):
-        lacking |= _unknown(collection.faces, name) & is_asked
+    wanted, lacking = _wanted(collection.faces, options, ages=attributes is not None, norms=norms)
     images = np.unique(collection.faces.image[lacking])
     already = int((~lacking).sum())
+    done = _before(already, dry_run=options.dry_run)
     if options.dry_run:
-        to_do = len(collection.faces) - already
-        return EnrichSummary(to_do, len(images), 0, 0, 0, 0, 0, already, 0, dry_run=True)
+        return Result(done, faces=len(collection.faces) - already, images=len(images))
     sources = PhotoSources.of(store, collection.images) if len(images) else PhotoSources()
     sources.require()
-    run = _EnrichRun(store, collection, wanted, finder, landmarker, attributes, options, sources, norms=norms)
+    run = _EnrichRun(
+        done, store, collection, wanted, finder, landmarker, attributes, options, sources, norms=norms
+    )
     progress.begin("Enriching", len(images))
     try:
         for image in images:
@@ -145,7 +110,37 @@ def enrich(
     finally:
         run.flush()
         progress.end()
-    return replace(run.summary(), already=already, stopped=run.images < len(images))
+    return Result(done, failed=len(done.failures), stopped=done.images < len(images))
+
+
+def _wanted(faces: Faces, options: EnrichOptions, *, ages: bool, norms: bool) -> tuple[Bool, Bool]:
+    """Which faces are to be found again, and which lack that or anything else."""
+    state = _state(faces)
+    wanted = state == EnrichState.NOT_YET
+    if options.again:
+        wanted |= state == EnrichState.NOT_FOUND_AGAIN
+    lacking = wanted.copy()
+    for name, is_asked in (("age", ages), ("norm", norms)):
+        lacking |= _unknown(faces, name) & is_asked
+    return wanted, lacking
+
+
+def _before(already: int, *, dry_run: bool) -> Result:
+    """What a run did before its first image."""
+    return Result(
+        faces=0,  # looked at in this run
+        images=0,
+        enriched=0,  # of these faces
+        not_found_again=0,
+        pose_from_keypoints=0,  # enriched faces whose pose comes from the five keypoints
+        aged=0,  # faces that got age and sex
+        norms=0,  # faces that got the norm of their embedding
+        already=already,  # faces that earlier runs dealt with
+        failed=0,
+        failures=[],
+        dry_run=dry_run,
+        stopped=False,
+    )
 
 
 def require_models(store: Store) -> CacheSettings:
@@ -195,10 +190,11 @@ def enrich_rows(pixels: Pixels, faces: Faces, rows: Int64, landmarker: Landmarke
 
 
 class _EnrichRun:
-    """The counts of one run, and the images that wait for the next flush."""
+    """One run, which counts what it does, and the images that wait for the next flush."""
 
     def __init__(
         self,
+        done: Result,
         store: Store,
         collection: Collection,
         wanted: Bool,
@@ -210,6 +206,7 @@ class _EnrichRun:
         *,
         norms: bool,
     ) -> None:
+        self._done = done
         self._store = store
         self._sources = sources
         self._wanted = wanted
@@ -224,16 +221,14 @@ class _EnrichRun:
             collection.faces.image[self._order], np.arange(len(collection.images) + 1)
         )
         self._waiting: list[ImageRecord] = []
-        self.images = self._faces = self._enriched = self._by_keypoints = self._aged = self._norms = 0
-        self._failures: list[Failure] = []
 
     def take(self, image: int) -> None:
         """Look at one image; one that cannot be read is noted and tried again in the next run."""
-        self.images += 1
+        self._done["images"] += 1
         try:
             pixels = read_row(self._collection.images, image)
         except UnreadableImage as error:
-            self._failures.append(Failure(self._collection.images.paths[image][0], error.reason))
+            self._done.failures.append(Failure(self._collection.images.paths[image][0], error.reason))
             self._sources.one_failed()
             return
         rows = self._order[self._starts[image] : self._starts[image + 1]]
@@ -264,7 +259,7 @@ class _EnrichRun:
             before = getattr(faces, name)
             columns[name] = unknown_column(name, len(faces)) if before is None else before.copy()
             columns[name][rows] = values
-        self._aged += len(rows)
+        self._done["aged"] += len(rows)
         return replace(faces, **columns)
 
     def _measured(self, pixels: Pixels, faces: Faces) -> Faces:
@@ -278,36 +273,22 @@ class _EnrichRun:
         same = np.einsum("ij,ij->i", raw, faces.embedding[rows]) >= _SAME_FACE * np.maximum(length, 1e-12)
         norm = unknown_column("norm", len(faces)) if faces.norm is None else faces.norm.copy()
         norm[rows[same]] = length[same]
-        self._norms += int(same.sum())
+        self._done["norms"] += int(same.sum())
         return replace(faces, norm=norm)
 
     def _count(self, faces: Faces) -> None:
-        state = _state(faces)
-        self._faces += len(faces)
-        self._enriched += int((state == EnrichState.DONE).sum())
+        enriched = int((_state(faces) == EnrichState.DONE).sum())
+        self._done["faces"] += len(faces)
+        self._done["enriched"] += enriched
+        self._done["not_found_again"] += len(faces) - enriched
         if faces.pose_source is not None:
-            self._by_keypoints += int((faces.pose_source == PoseSource.KEYPOINTS).sum())
+            self._done["pose_from_keypoints"] += int((faces.pose_source == PoseSource.KEYPOINTS).sum())
 
     def flush(self) -> None:
         """Keep what waits."""
         if self._waiting:
             self._store.annotate(self._waiting)
             self._waiting = []
-
-    def summary(self) -> EnrichSummary:
-        """Return the counts so far."""
-        return EnrichSummary(
-            faces=self._faces,
-            images=self.images,
-            enriched=self._enriched,
-            not_found_again=self._faces - self._enriched,
-            pose_from_keypoints=self._by_keypoints,
-            aged=self._aged,
-            norms=self._norms,
-            already=0,
-            failed=len(self._failures),
-            failures=self._failures,
-        )
 
 
 def _state(faces: Faces) -> NDArray[np.uint8]:

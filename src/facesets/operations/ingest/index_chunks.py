@@ -5,7 +5,7 @@ Nothing but one chunk is held, so that ten million files are listed in little me
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 from facesets.file_records import FoundFile
 from facesets.files import printable
@@ -21,6 +21,7 @@ from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import belongs, unavailable_targets
 from facesets.operations.options.library import IndexOptions
+from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
@@ -33,36 +34,6 @@ _COMPARED_AT_ONCE = 4_000
 _FAILURES_NAMED = 100
 
 
-@dataclass(slots=True)
-class ChunksSummary:
-    """What a listing found.
-
-    Attributes
-    ----------
-    galleries, listed, ignored, unchanged, failed, passed_over, away, missing
-        As those of `IndexSummary`.
-    failures : list of FileFailure
-        The first of those that are known not to be readable, each with its reason.
-    queued, chunks : int
-        Files that were handed over, and in how many chunks.
-    stopped : bool
-        The run was asked to end before it was through.
-    """
-
-    galleries: int = 0
-    listed: int = 0
-    ignored: int = 0
-    unchanged: int = 0
-    failed: int = 0
-    failures: list[FileFailure] = field(default_factory=list)
-    queued: int = 0
-    chunks: int = 0
-    away: list[str] = field(default_factory=list)
-    missing: int = 0
-    passed_over: dict[str, int] = field(default_factory=dict)
-    stopped: bool = False
-
-
 def hand_over_chunks(
     source: GallerySource,
     library: LibraryStore,
@@ -72,7 +43,7 @@ def hand_over_chunks(
     *,
     progress: Progress,
     stop: Stop,
-) -> ChunksSummary:
+) -> Result:
     """List the targets, and hand over the files that `index` would look into, some at a time.
 
     Raises
@@ -89,7 +60,7 @@ def hand_over_chunks(
             summary = _handed_over(source, library, options, hand_over, progress, stop)
         finally:
             progress.end()
-        run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
+        run.summary = {name: value for name, value in summary.items() if name != "failures"}
         run.stopped = summary.stopped
     return summary
 
@@ -101,13 +72,28 @@ def _handed_over(
     hand_over: Callable[[Sequence[FoundFile]], None],
     progress: Progress,
     stop: Stop,
-) -> ChunksSummary:
-    summary, linked = ChunksSummary(), set[GalleryLink]()
+) -> Result:
+    linked = set[GalleryLink]()
+    # What `index` counts, too, is called as there.
+    summary = Result(
+        galleries=0,
+        listed=0,
+        ignored=0,
+        unchanged=0,
+        failed=0,
+        failures=[],  # the first of those that are known not to be readable
+        queued=0,  # files that were handed over
+        chunks=0,
+        away=[],
+        missing=0,
+        passed_over={},
+        stopped=False,
+    )
     first_below: dict[str, str] = {}
     waiting: list[FoundFile] = []
     for stamps in _in_batches(source):
         if stop.requested:
-            summary.stopped = True
+            summary["stopped"] = True
             break
         for root in source.roots:
             if root not in first_below:
@@ -121,9 +107,12 @@ def _handed_over(
         _hand(waiting, hand_over, summary)
     if not summary.stopped:
         _finish_listing(source, library, list(first_below.values()), linked, summary, progress)
-    summary.galleries, summary.ignored = len(source.galleries), len(source.ignored)
-    summary.passed_over = dict(source.passed_over)
-    return summary
+    return Result(
+        summary,
+        galleries=len(source.galleries),
+        ignored=len(source.ignored),
+        passed_over=dict(source.passed_over),
+    )
 
 
 def size_of_next(queued: int) -> int:
@@ -136,18 +125,18 @@ def _finish_listing(
     library: LibraryStore,
     listed: list[str],
     linked: set[GalleryLink],
-    summary: ChunksSummary,
+    summary: Result,
     progress: Progress,
 ) -> None:
     """Say which targets are unavailable, given a stamp below each other one, and renew known galleries."""
-    summary.away = unavailable_targets(source, library, listed, prune=False)
+    summary["away"] = unavailable_targets(source, library, listed, prune=False)
     for sentence in summary.away:
         progress.say(sentence)
     for gallery in source.galleries.values():
         if gallery.problem:
             progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
     renew_galleries(source, library, linked)
-    summary.missing = note_missing(library, source)
+    summary["missing"] = note_missing(library, source)
 
 
 def _in_batches(source: GallerySource) -> Iterator[list[str]]:
@@ -172,7 +161,7 @@ def _differing(
     stamps: Sequence[str],
     library: LibraryStore,
     options: IndexOptions,
-    summary: ChunksSummary,
+    summary: Result,
     linked: set[GalleryLink],
 ) -> list[FoundFile]:
     """The files to look into; the others are counted, and their galleries noted."""
@@ -190,19 +179,19 @@ def _differing(
         failures += [FileFailure(path, reasons.get(path, ""), known=True) for path in failed]
     if known:
         linked |= library.linked_at(list(known))
-    summary.listed += len(found)
-    summary.failed += len(failures)
-    summary.failures += failures[: _FAILURES_NAMED - len(summary.failures)]
-    summary.unchanged += len(found) - len(todo) - len(failed)
+    summary["listed"] += len(found)
+    summary["failed"] += len(failures)
+    summary["failures"] += failures[: _FAILURES_NAMED - len(summary.failures)]
+    summary["unchanged"] += len(found) - len(todo) - len(failed)
     return fitting
 
 
 def _hand(
-    files: Sequence[FoundFile], hand_over: Callable[[Sequence[FoundFile]], None], summary: ChunksSummary
+    files: Sequence[FoundFile], hand_over: Callable[[Sequence[FoundFile]], None], summary: Result
 ) -> None:
     hand_over(files)
-    summary.queued += len(files)
-    summary.chunks += 1
+    summary["queued"] += len(files)
+    summary["chunks"] += 1
 
 
 def _path(stamp: str) -> str:

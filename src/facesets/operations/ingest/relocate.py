@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
 from pathlib import Path, PureWindowsPath
 
 from facesets.errors import SourceGone, WrongUsage
@@ -11,41 +10,13 @@ from facesets.file_records import FileRecord
 from facesets.files import is_there, mtime_ns_of, printable
 from facesets.interfaces import Store, is_library
 from facesets.library_records import RecordedRun
+from facesets.result import Result
 from facesets.results.run_sources import relocate_sources
 from facesets.sources.missing import is_gone
 
 _SAMPLE = 200
 _CLOCK_STEP_NS = 2_000_000_000
 """Some file systems keep the time of a file in steps of two seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class RelocateSummary:
-    """What became of the paths below a folder.
-
-    Attributes
-    ----------
-    known : int
-        Paths that were known below `old`.
-    relocated : int
-        Those that are known below `new` from now on.
-    merged : int
-        Those that were known below `new` already.
-    forgotten : int
-        Those that are known no more, because the folder is gone for good.
-    compared, alike : int
-        Paths of which the file below `new` was compared by size and time, and those that agree.
-    """
-
-    old: str
-    new: str
-    known: int
-    relocated: int = 0
-    merged: int = 0
-    forgotten: int = 0
-    compared: int = 0
-    alike: int = 0
-    dry_run: bool = False
 
 
 def writing(store: Store, *, dry_run: bool) -> AbstractContextManager[None]:
@@ -61,9 +32,7 @@ def writing(store: Store, *, dry_run: bool) -> AbstractContextManager[None]:
     return nullcontext() if dry_run else store.writing(store.settings)
 
 
-def relocate(
-    store: Store, old: Path, new: Path, *, dry_run: bool, results: Path | None = None
-) -> RelocateSummary:
+def relocate(store: Store, old: Path, new: Path, *, dry_run: bool, results: Path | None = None) -> Result:
     """Know the photos below `old` by their paths below `new`, to where somebody moved them.
 
     Moving the folder back and relocating it back takes this back.
@@ -102,8 +71,12 @@ def relocate(
     compared, alike = _compare(known, before, after, places)
     merged = [path for path, place in places.items() if place in known and place not in places]
     moved = {path: places[path] for path in places.keys() - set(merged)}
-    summary = RelocateSummary(
-        before, after, len(paths), len(moved), len(merged), 0, compared, alike, dry_run=dry_run
+    summary = Result(
+        _unchanged(before, after, len(paths), dry_run=dry_run),
+        relocated=len(moved),
+        merged=len(merged),
+        compared=compared,
+        alike=alike,
     )
     with _recorded(store, summary):
         if not dry_run:
@@ -115,7 +88,7 @@ def relocate(
     return summary
 
 
-def forget_folder(store: Store, old: Path, *, dry_run: bool) -> RelocateSummary:
+def forget_folder(store: Store, old: Path, *, dry_run: bool) -> Result:
     """Forget the photos below a folder that is gone for good; their images stay, should they come back.
 
     Raises
@@ -130,16 +103,31 @@ def forget_folder(store: Store, old: Path, *, dry_run: bool) -> RelocateSummary:
         raise WrongUsage(
             f"{printable(left)} is still there, or cannot be looked at. Only what is gone is forgotten."
         )
-    summary = RelocateSummary(before, "", len(paths), forgotten=len(paths), dry_run=dry_run)
+    summary = Result(_unchanged(before, "", len(paths), dry_run=dry_run), forgotten=len(paths))
     with _recorded(store, summary):
         if not dry_run:
             store.forget_paths(paths)
     return summary
 
 
-def _recorded(store: Store, summary: RelocateSummary) -> AbstractContextManager[RecordedRun | None]:
+def _unchanged(old: str, new: str, known: int, *, dry_run: bool) -> Result:
+    """What is said of the paths below a folder before anything becomes of them."""
+    return Result(
+        old=old,
+        new=new,
+        known=known,  # paths below `old`
+        relocated=0,  # those that are known below `new` from now on
+        merged=0,  # those that were known below `new` already
+        forgotten=0,  # those that are known no more, because the folder is gone for good
+        compared=0,  # paths of which the file below `new` was compared by size and time
+        alike=0,  # those of them that agree
+        dry_run=dry_run,
+    )
+
+
+def _recorded(store: Store, summary: Result) -> AbstractContextManager[RecordedRun | None]:
     if is_library(store):
-        return store.recorded_run("relocate", asdict(summary), dry_run=summary.dry_run)
+        return store.recorded_run("relocate", summary, dry_run=summary.dry_run)
     return nullcontext()
 
 

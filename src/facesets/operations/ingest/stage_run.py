@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facesets.errors import UnreadableImage
@@ -16,6 +16,7 @@ from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.stages import Photo, Stage, looked_at
 from facesets.records import ImageRecord
+from facesets.result import Result
 from facesets.stop import Stop
 
 _AT_ONCE = 200
@@ -44,33 +45,23 @@ class StageRunOptions:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StageRunSummary:
-    """What a stage did.
-
-    Attributes
-    ----------
-    completed, failed : int
-        Photos that it looked at.
-    unavailable : int
-        Photos whose files are gone, changed or cannot be read; they stay pending.
-    to_do : int
-        Photos that are left, with those that got other faces, or went, while they were looked at.
-    """
-
-    stage: str
-    completed: int = 0
-    failed: int = 0
-    unavailable: int = 0
-    to_do: int = 0
-    failures: list[FileFailure] = field(default_factory=list)
-    stopped: bool = False
-    dry_run: bool = False
+def before_a_stage(stage: str) -> Result:
+    """What a stage did before its first photo."""
+    return Result(
+        stage=stage,
+        completed=0,
+        failed=0,
+        unavailable=0,  # photos whose files are gone, changed or cannot be read; they stay pending
+        to_do=0,  # photos that are left, with those that got other faces, or went, while they were looked at
+        failures=[],
+        stopped=False,
+        dry_run=False,
+    )
 
 
 def run_stage(
     library: LibraryStore, stage: Stage, options: StageRunOptions, *, progress: Progress, stop: Stop
-) -> StageRunSummary:
+) -> Result:
     """Let a stage look at photos that it did not look at yet, and keep what it finds.
 
     Several runs may be at it at once: none looks at a photo of another.
@@ -92,7 +83,7 @@ def run_stage(
     there = library.count_pending(photos)
     most = there if options.max_images is None else min(options.max_images, there)
     if options.dry_run:
-        return StageRunSummary(stage.name, to_do=most, dry_run=True)
+        return Result(before_a_stage(stage.name), to_do=most, dry_run=True)
     run = _StageRun(library, stage, photos)
     progress.begin(f"Stage {stage.name}", most)
     try:
@@ -101,7 +92,7 @@ def run_stage(
     finally:
         progress.end()
     is_cut_off = stop.requested and run.looked_at < most and run.taken < there
-    return replace(run.summary, to_do=max(there - run.taken, 0) + run.not_kept, stopped=is_cut_off)
+    return Result(run.summary, to_do=max(there - run.taken, 0) + run.not_kept, stopped=is_cut_off)
 
 
 def folders_without_photos(library: LibraryStore, folders: Sequence[str]) -> list[str]:
@@ -121,14 +112,14 @@ class _StageRun:
         self._stage = stage
         self._photos = photos
         self._claims = library.claims("content")
-        self.summary = StageRunSummary(stage.name)
+        self.summary = before_a_stage(stage.name)
         self.taken = 0
         self.not_kept = 0
 
     @property
     def looked_at(self) -> int:
         """Photos that could be read, whatever came of them."""
-        return self.summary.completed + self.summary.failed
+        return int(self.summary.completed + self.summary.failed)
 
     def work(self, spread: Callable[..., object], most: int, progress: Progress, stop: Stop) -> None:
         """Take photos in the order of their numbers; `spread` is a `map` over threads."""
@@ -177,14 +168,10 @@ class _StageRun:
         self.not_kept += len(found) - len(images)
         failed = sum(bool(image.findings[self._stage.name].reason) for image in images)
         unavailable = [each for each in results if isinstance(each, FileFailure)]
-        before = self.summary
-        self.summary = replace(
-            before,
-            completed=before.completed + len(images) - failed,
-            failed=before.failed + failed,
-            unavailable=before.unavailable + len(unavailable),
-            failures=before.failures + unavailable,
-        )
+        self.summary["completed"] += len(images) - failed
+        self.summary["failed"] += failed
+        self.summary["unavailable"] += len(unavailable)
+        self.summary["failures"] += unavailable
 
 
 def read_indexed(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:

@@ -1,23 +1,13 @@
 """`index --stage NAME --delete`: what a stage found about photos goes."""
 
-from dataclasses import dataclass
-
 from facesets.errors import WrongUsage
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_stages import delete_findings as delete
 
 
-@dataclass(frozen=True, slots=True)
-class DeletedFindings:
-    """How much went; of `attributes` so many faces."""
-
-    stage: str
-    deleted: int
-    dry_run: bool = False
-
-
-def delete_findings(library: Library, stage: str, *, dry_run: bool) -> DeletedFindings:
+def delete_findings(library: Library, stage: str, *, dry_run: bool) -> Result:
     """Delete all that a stage found, and all that was made of it.
 
     Raises
@@ -33,4 +23,5 @@ def delete_findings(library: Library, stage: str, *, dry_run: bool) -> DeletedFi
             raise WrongUsage(f"What {stage} finds cannot be deleted by itself. It goes with the photos.")
         return deleted
 
-    return DeletedFindings(stage, library.database.run(work), dry_run)
+    # Of `attributes` so many faces.
+    return Result(stage=stage, deleted=library.database.run(work), dry_run=dry_run)

@@ -10,10 +10,11 @@ from facesets.files import printable
 from facesets.inference.zero_shot import TagVectors, text_vectors
 from facesets.interfaces import Progress
 from facesets.library_records import PhotosOfStage, StoredCategory, TagTarget
-from facesets.operations.ingest.stage_run import StageRunOptions, StageRunSummary
+from facesets.operations.ingest.stage_run import StageRunOptions, before_a_stage
 from facesets.operations.ingest.tag_stages import Tagger, tags_version
 from facesets.operations.library.tag_file import shipped_categories
 from facesets.records import ClipModel, Finding, Float32
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -134,7 +135,7 @@ def current_version(connection: Connection, target: TagTarget) -> str:
 
 def tag_library(
     library: Library, tagger: Tagger, options: StageRunOptions, *, progress: Progress, stop: Stop
-) -> StageRunSummary:
+) -> Result:
     """Tag photos, or faces, whose embeddings by the tagger's model are stored, without reading any photo.
 
     Of a photo that was tagged before, only what changed since is made again. `unavailable` counts photos
@@ -154,8 +155,9 @@ def tag_library(
 
     there, pending = library.database.run(count)
     most = there if options.max_images is None else min(options.max_images, there)
+    summary = Result(before_a_stage(tagger.stage), unavailable=pending - there)
     if options.dry_run:
-        return StageRunSummary(tagger.stage, to_do=most, unavailable=pending - there, dry_run=True)
+        return Result(summary, to_do=most, dry_run=True)
     taken = after = 0
     progress.begin(f"Stage {tagger.stage}", most)
     try:
@@ -168,13 +170,7 @@ def tag_library(
             progress.advance(len(some))
     finally:
         progress.end()
-    return StageRunSummary(
-        tagger.stage,
-        completed=taken,
-        unavailable=pending - there,
-        to_do=there - taken,
-        stopped=stop.requested and taken < most,
-    )
+    return Result(summary, completed=taken, to_do=there - taken, stopped=stop.requested and taken < most)
 
 
 def _embedded_by(library: Library, connection: Connection, tagger: Tagger) -> EmbeddedBy:

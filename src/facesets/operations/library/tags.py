@@ -1,16 +1,16 @@
 """`tags`: the categories of a library, how often their tags occur, and tags by what users call them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from facesets.errors import Command, Field, NotFound, WrongUsage
 from facesets.files import printable
 from facesets.library_records import TagCategory, TagTarget
-from facesets.operations.ingest.stage_run import StageRunSummary
 from facesets.operations.library.tag_file import read_tag_file, shipped_categories
 from facesets.operations.library.tagging import ensure_categories
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_tags import AskedTag, all_tag_names, tag_counts, tags_named
@@ -37,24 +37,6 @@ class TagList:
 
     categories: list[ListedCategory]
     is_shipped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SetSummary:
-    """What `tags set` changed, by the names of categories."""
-
-    added: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TagsSummary:
-    """What `tags run` did, a stage each: photos, and faces where they were asked for."""
-
-    stages: list[StageRunSummary]
 
 
 def categories_of(library: Library) -> list[TagCategory]:
@@ -87,7 +69,7 @@ def _listed(category: TagCategory, counts: Sequence[int]) -> ListedCategory:
     )
 
 
-def set_tags(library: Library, file: Path, *, only: bool = False, dry_run: bool = False) -> SetSummary:
+def set_tags(library: Library, file: Path, *, only: bool = False, dry_run: bool = False) -> Result:
     """Add the categories of a file, in place of those of the same names.
 
     Parameters
@@ -103,7 +85,7 @@ def set_tags(library: Library, file: Path, *, only: bool = False, dry_run: bool 
     new = read_tag_file(file)
     before = {each.name: each for each in categories_of(library)}
     names = {each.name for each in new}
-    summary = SetSummary(
+    summary = Result(
         added=[each.name for each in new if each.name not in before],
         changed=[each.name for each in new if each.name in before and before[each.name] != each],
         unchanged=[each.name for each in new if before.get(each.name) == each],

@@ -22,9 +22,9 @@ from tests.fixtures.tagged_photos import packet, photo
 from facesets.descriptions.asking import NotSent
 from facesets.descriptions.prices import model_named
 from facesets.errors import WrongUsage
-from facesets.operations.library.descriptions.announcing import Announcement
 from facesets.operations.library.stats import stages
 from facesets.remote.llm.anthropic import Anthropic
+from facesets.result import Result
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.integrity import find_problems, repair_rows
 from facesets.store.postgres.library import Library
@@ -61,9 +61,9 @@ def test_nothing_is_sent_before_the_user_agreed(library: Library, llm: Anthropic
 
 
 def test_only_the_picture_and_what_was_announced_leave(library: Library, llm: AnthropicServer) -> None:
-    announced: list[Announcement] = []
+    announced: list[Result] = []
 
-    def agree(said: Announcement, _: object) -> bool:
+    def agree(said: Result) -> bool:
         announced.append(said)
         return True
 

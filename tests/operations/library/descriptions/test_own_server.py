@@ -10,11 +10,12 @@ from tests.fixtures.openai_server import serving_openai
 
 from facesets.descriptions.prices import model_named
 from facesets.errors import WrongUsage
-from facesets.operations.library.descriptions.announcing import Announcement, estimate_of, lines_of
 from facesets.operations.library.stats import stages
 from facesets.remote.llm.openai_chat import OpenAiChat
+from facesets.result import Result
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.words import photos as words
 
 
 @pytest.fixture
@@ -29,9 +30,9 @@ def chat(url: str, key: str | None = None, model: str = "gemma3") -> OpenAiChat:
 
 
 def test_photos_are_described_on_this_machine_for_nothing(library: Library) -> None:
-    said: list[Announcement] = []
+    said: list[Result] = []
 
-    def agree(announced: Announcement, _: object) -> bool:
+    def agree(announced: Result) -> bool:
         said.append(announced)
         return True
 
@@ -39,9 +40,9 @@ def test_photos_are_described_on_this_machine_for_nothing(library: Library) -> N
         summary = run_describe(library, chat(llm.url), max_cost=0.0, agree=agree)
         assert llm.problems == []
     assert (summary.described, summary.cost_usd) == (3, 0)
-    (words, *_) = lines_of(said[0], estimate_of(said[0]))
-    assert "on this machine" in words
-    assert "Nothing leaves it" in words
+    (first, *_) = words.announced(said[0])
+    assert "on this machine" in first
+    assert "Nothing leaves it" in first
     ((tokens, cached, cost),) = rows(
         library.database, "SELECT DISTINCT output_tokens, cache_read_tokens, cost_usd FROM descriptions"
     )

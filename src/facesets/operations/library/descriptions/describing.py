@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from facesets.descriptions.asking import STAGE, STAGE_VERSION, Provider
@@ -13,13 +13,14 @@ from facesets.installation import page
 from facesets.interfaces import Progress
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
-from facesets.operations.library.descriptions.announcing import Announcement, announcement
+from facesets.operations.library.descriptions.announcing import announcement
 from facesets.operations.library.descriptions.budget import Budget
 from facesets.operations.library.descriptions.collecting import UNSURE_FOR_S, Collected, collect
 from facesets.operations.library.descriptions.questions import Allowed, KnownOfPhoto, question_about
 from facesets.operations.library.descriptions.sending import Priced, Sender, Sent
 from facesets.operations.options.describe import DescribeOptions
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.descriptions import ledger
@@ -30,8 +31,8 @@ from facesets.store.postgres.face_scans import images_with_faces, scanned_images
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.forgotten_faces import with_forgotten
 
-Agree = Callable[[Announcement, Estimate], bool]
-"""Shows what is about to happen, and says whether it may."""
+Agree = Callable[[Result], bool]
+"""Shows what `announcement` says, and says whether it may happen."""
 
 _PAGE = 100
 _NOTES_LETTERS = 250
@@ -43,55 +44,6 @@ class BatchSizes:
 
     most: int = 100
     least: int = 10
-
-
-@dataclass(frozen=True, slots=True)
-class DescribeSummary:
-    """What a run did.
-
-    Attributes
-    ----------
-    described, failed : int
-        Photos whose answer came, also from batches of earlier runs.
-    again : int
-        Photos of earlier runs that nobody worked on or paid; they are pending again.
-    sent : int
-        Photos that this run sent.
-    under_way : int
-        Photos in batches that have not ended.
-    held_back : int
-        Photos that wait for more, because too few make no batch.
-    unavailable : int
-        Photos whose files are gone, changed or cannot be read; they stay pending.
-    to_do : int
-        Photos that are left.
-    cost_usd : float
-        Of all answers that came.
-    under_way_usd : float
-        What this run sent in batches costs at most.
-    limit_reached : bool
-        More would have passed the greatest cost.
-    agreed : bool
-        False where the user did not want it.
-    """
-
-    described: int = 0
-    failed: int = 0
-    again: int = 0
-    sent: int = 0
-    under_way: int = 0
-    held_back: int = 0
-    unavailable: int = 0
-    to_do: int = 0
-    cost_usd: float = 0.0
-    under_way_usd: float = 0.0
-    limit_reached: bool = False
-    agreed: bool = True
-    stopped: bool = False
-    dry_run: bool = False
-    announced: Announcement | None = None
-    failures: list[FileFailure] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def describe(
@@ -106,7 +58,7 @@ def describe(
     unsure_for_s: float = UNSURE_FOR_S,
     progress: Progress,
     stop: Stop,
-) -> DescribeSummary:
+) -> Result:
     """Collect what earlier runs left, then send photos that have no description.
 
     The caller sees to it that only one run is at it.
@@ -137,14 +89,17 @@ def describe(
     said = announcement(
         provider, planned, run.allowed, cost, in_batches=run.in_batches, max_cost=options.max_cost
     )
-    summary = DescribeSummary(announced=said if planned else None, dry_run=options.dry_run)
-    summary = _with_collected(summary, collected)
-    held_back = (there if options.max_images is None else min(there, options.max_images)) - planned
-    summary = replace(summary, to_do=there, held_back=held_back)
+    summary = Result(
+        _of_collected(collected),
+        held_back=(there if options.max_images is None else min(there, options.max_images)) - planned,
+        to_do=there,
+        dry_run=options.dry_run,
+        announced=said if planned else None,
+    )
     if options.dry_run or not planned or stop.requested:
-        return replace(summary, stopped=stop.requested)
-    if not agree(said, cost):
-        return replace(summary, agreed=False)
+        return Result(summary, stopped=stop.requested)
+    if not agree(said):
+        return Result(summary, agreed=False)
     sent = run.send(planned, progress, stop)
     return _with_sent(summary, sent, run, there)
 
@@ -271,7 +226,7 @@ def check_batches(
     unsure_for_s: float = UNSURE_FOR_S,
     progress: Progress,
     stop: Stop,
-) -> DescribeSummary:
+) -> Result:
     """Keep answers of batches that ended, once or until all have; sends no photo. Raises like `describe`."""
     found = Collected()
     while True:
@@ -289,23 +244,33 @@ def check_batches(
             break
         pause(interval_s)
     waiting = library.count_pending(PhotosOfStage(STAGE, STAGE_VERSION))
-    summary = _with_collected(DescribeSummary(to_do=waiting), found)
-    return replace(summary, stopped=stop.requested)
+    return Result(_of_collected(found), to_do=waiting, stopped=stop.requested)
 
 
-def _with_collected(summary: DescribeSummary, found: Collected) -> DescribeSummary:
-    return replace(
-        summary,
-        described=found.described,
+def _of_collected(found: Collected) -> Result:
+    """What a run did that sent nothing yet."""
+    return Result(
+        described=found.described,  # photos whose answer came, also from batches of earlier runs
         failed=found.failed,
-        again=found.again,
-        under_way=found.under_way,
-        cost_usd=float(found.cost_usd),
+        again=found.again,  # photos of earlier runs that nobody worked on or paid; they are pending again
+        sent=0,  # in this run
+        under_way=found.under_way,  # photos in batches that have not ended
+        held_back=0,  # photos that wait for more, because too few make no batch
+        unavailable=0,  # photos whose files are gone, changed or cannot be read; they stay pending
+        to_do=0,
+        cost_usd=float(found.cost_usd),  # of all answers that came
+        under_way_usd=0.0,  # what this run sent in batches costs at most
+        limit_reached=False,  # more would have passed the greatest cost
+        agreed=True,
+        stopped=False,
+        dry_run=False,
+        announced=None,
+        failures=[],
         notes=found.notes,
     )
 
 
-def _with_sent(summary: DescribeSummary, sent: Sent, run: _Run, there: int) -> DescribeSummary:
+def _with_sent(summary: Result, sent: Sent, run: _Run, there: int) -> Result:
     notes = list(summary.notes)
     if sent.doubtful_batches:
         notes.append(
@@ -321,7 +286,7 @@ def _with_sent(summary: DescribeSummary, sent: Sent, run: _Run, there: int) -> D
                 f"it, or describe photos one by one with {Field('no_batch')}, for the full price."
             )
         )
-    return replace(
+    return Result(
         summary,
         described=summary.described + sent.described,
         failed=summary.failed + sent.failed,
