@@ -47,7 +47,8 @@ def take_in(store: Store, photos: Path, embedder: LocalEmbedder, *, prune: bool 
     if isinstance(store, Library):
         options = IndexOptions(prune=prune)
         source, describer = GallerySource([photos]), LocalDescriber(embedder, None)
-        return index(source, store, describer, options, progress=SilentProgress(), stop=Stop()).moved
+        done = index(source, store, describer, options, progress=SilentProgress(), stop=Stop())
+        return int(done.moved)
     assert isinstance(store, Cache)
     with store.writing(embedder.settings):
         return embed(

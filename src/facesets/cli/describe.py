@@ -8,13 +8,14 @@ import typer
 
 from facesets.cli import console, queueing
 from facesets.cli.index_stage import say_which_are_empty
-from facesets.cli.opening import work_on_library
+from facesets.cli.opening import library_work
 from facesets.cli.params import DatabaseOption, folders_meant
 from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.describe import DescribeOptions
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.words.phrases import GO_ON
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from facesets.descriptions.estimates import Estimate
     from facesets.interfaces import Progress
     from facesets.operations.library.descriptions.announcing import Announcement
-    from facesets.operations.library.descriptions.describing import DescribeSummary
 
 FoldersArgument = Annotated[
     list[Path] | None,
@@ -66,23 +66,24 @@ def describe(
     Photos leave this machine unless the model runs on it: what is sent, to whom, and what it costs is shown
     first, and nothing is sent before you agree. See docs/describe.md.
     """
-    from facesets import settings
-    from facesets.assembly.describing_photos import describe_photos
+    from facesets.assembly.commands import VERBS
     from facesets.files import plain_path
 
-    below = tuple(str(plain_path(path)) for path in folders_meant(context, folders, target))
+    below = tuple(plain_path(path) for path in folders_meant(context, folders, target))
     if queueing.is_asked():
-        queueing.queue_describe(database, below, llm_uri, options, yes=yes)
+        if not yes:
+            raise WrongUsage(
+                "A worker cannot ask you before photos are sent. Add --yes, or leave out --queue."
+            )
+        queueing.refuse_secrets(llm_uri)
+        queueing.queue("describe", database, below=below, llm_uri=llm_uri, options=options)
         return
     console.only_the_result_unless_watched()
-    conf, llm = settings.load(), settings.load_llm()
-    with work_on_library(database) as (library, progress, stop):
-        agree = _agree(progress, yes=yes)
-        summary = describe_photos(
-            library, below, options, conf, llm, llm_uri, agree=agree, progress=progress, stop=stop
-        )
-        say_which_are_empty(library, below)
-    _show(library.label, summary)
+    with library_work(database) as work:
+        agree = _agree(work.progress, yes=yes)
+        summary = VERBS["describe"].run(work, below=below, options=options, llm_uri=llm_uri, agree=agree)
+        say_which_are_empty(work.library, [str(folder) for folder in below])
+    _show(work.session.label, summary)
 
 
 def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Announcement, Estimate], bool]":
@@ -101,7 +102,7 @@ def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Announcement, Estim
     return agree
 
 
-def _show(label: str, summary: "DescribeSummary") -> None:
+def _show(label: str, summary: Result) -> None:
     from facesets.operations.library.descriptions.announcing import estimate_of, lines_of
 
     if summary.dry_run and summary.announced is not None and not console.session.json:
@@ -115,7 +116,7 @@ def _show(label: str, summary: "DescribeSummary") -> None:
     console.finish(failed=summary.failed + console.unreadable(summary.failures, strict=False))
 
 
-def _line(label: str, summary: "DescribeSummary") -> str:
+def _line(label: str, summary: Result) -> str:
     if summary.dry_run:
         waiting = f"{label}: {counted(summary.to_do, 'photo')} without a description."
         return f"{waiting}{_held_back(summary)} Nothing was sent."
@@ -149,7 +150,7 @@ def _money(usd: float) -> str:
     return money(Decimal(str(usd)))
 
 
-def _held_back(summary: "DescribeSummary") -> str:
+def _held_back(summary: Result) -> str:
     if not summary.held_back:
         return ""
     return f" {summary.held_back} wait for more to make a batch; --no-batch describes them now."

@@ -39,7 +39,7 @@ def maintain(
 
     chosen = tasks_named(tasks)
     if queueing.is_asked():
-        queueing.queue(database, "maintain", tasks=chosen, options=options)
+        queueing.queue("maintain", database, tasks=chosen, options=options)
         return
     console.only_the_result_unless_watched()
     with work_on_library(database) as (library, progress, stop):

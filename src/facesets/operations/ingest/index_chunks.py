@@ -13,7 +13,7 @@ from facesets.interfaces import Describer, LibraryStore, Progress
 from facesets.library_records import GalleryLink
 from facesets.operations.ingest.changed_files import FileFailure, Listing, compare
 from facesets.operations.ingest.galleries import renew_galleries
-from facesets.operations.ingest.index import IndexSummary, worked_through
+from facesets.operations.ingest.index import index_result, worked_through
 from facesets.operations.ingest.intake import Pipeline
 from facesets.operations.ingest.library_intake import LibraryIntake
 from facesets.operations.ingest.missing_photos import note_missing
@@ -21,6 +21,7 @@ from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import belongs, unavailable_targets
 from facesets.operations.options.library import IndexOptions
+from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
@@ -40,7 +41,7 @@ class ChunksSummary:
     Attributes
     ----------
     galleries, listed, ignored, unchanged, failed, passed_over, away, missing
-        As those of `IndexSummary`.
+        As those of `index`.
     failures : list of FileFailure
         The first of those that are known not to be readable, each with its reason.
     queued, chunks : int
@@ -218,7 +219,7 @@ def index_chunk(
     stages: Sequence[Stage] = (),
     progress: Progress,
     stop: Stop,
-) -> IndexSummary:
+) -> Result:
     """Look into the files of a source that were found to differ before, but for those done meanwhile.
 
     Raises
@@ -234,4 +235,4 @@ def index_chunk(
     pipeline = Pipeline(
         intake, describer, options, stages=stages, stopwatch=Stopwatch(), clock=time.monotonic
     )
-    return worked_through(pipeline, intake, listing, IndexSummary(listed=len(stamps)), progress, stop)
+    return worked_through(pipeline, intake, listing, index_result(listed=len(stamps)), progress, stop)

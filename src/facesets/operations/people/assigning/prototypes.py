@@ -11,6 +11,7 @@ from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.corrections.who import called, find_person, require_faces, require_person
 from facesets.plurals import counted
 from facesets.records import Float32
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_list import PrototypeLine, list_prototypes
@@ -42,27 +43,6 @@ class PrototypesSummary:
     prototypes: list[PrototypeLine]
     did: str = ""
     step: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CentroidsSummary:
-    """What `people centroids` made.
-
-    Attributes
-    ----------
-    people : int
-    prototypes : int
-        That they have now.
-    changed : int
-        How many people had others before, or none.
-    largest_drift : float
-        Most that anybody's centroid moved, as cosine distance.
-    """
-
-    people: int
-    prototypes: int
-    changed: int
-    largest_drift: float
 
 
 def prototypes(
@@ -141,7 +121,7 @@ def _say(
     return PrototypesSummary(lines, did, kept_step(connection, step))
 
 
-def centroids(database: Database) -> CentroidsSummary:
+def centroids(database: Database) -> Result:
     """Make everybody's prototypes exactly, and tell how far those that were kept had drifted.
 
     Raises
@@ -150,7 +130,7 @@ def centroids(database: Database) -> CentroidsSummary:
         Nothing was indexed yet.
     """
 
-    def work(connection: Connection) -> CentroidsSummary:
+    def work(connection: Connection) -> Result:
         detector = usual_detector(connection)
         if detector is None:
             raise WrongUsage(f"There are no faces in the library yet. Run {Command('index', 'PHOTOS')}.")
@@ -159,10 +139,12 @@ def centroids(database: Database) -> CentroidsSummary:
         made = kept_prototypes(connection, detector)
         after = _by_person(made)
         drift = {person: _drift(before.get(person), after.get(person)) for person in {*before, *after}}
-        return CentroidsSummary(
+        return Result(
             people=len(made.persons),
             prototypes=len(made.person),
+            # People who had others before, or none.
             changed=sum(each is None or each > _SAME for each in drift.values()),
+            # Cosine distance.
             largest_drift=round(max((each for each in drift.values() if each is not None), default=0.0), 4),
         )
 

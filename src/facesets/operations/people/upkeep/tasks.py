@@ -246,7 +246,7 @@ def _centroids(around: _Around) -> TaskSummary:
         f"Prototypes of {people(made.people)} made, {made.changed} changed; "
         f"centroids of {counted(clusters, 'cluster')} made."
     )
-    return TaskSummary("centroids", did, {**asdict(made), "clusters": clusters})
+    return TaskSummary("centroids", did, {**made, "clusters": clusters})
 
 
 def _medoids(around: _Around) -> TaskSummary:
