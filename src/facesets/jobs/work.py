@@ -23,7 +23,8 @@ from facesets.operations.people.assigning.prototypes import centroids
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.training.training import train_heads
-from facesets.operations.people.upkeep.tasks import TaskSummary, maintain, named_in
+from facesets.operations.people.upkeep.tasks import maintain, named_in
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
@@ -91,7 +92,7 @@ def _centroids(work: Work) -> object:
 class Upkeep:
     """What came of the tasks that were done, and whether others are left."""
 
-    tasks: list[TaskSummary]
+    tasks: list[Result]
     stopped: bool
 
 
