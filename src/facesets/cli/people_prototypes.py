@@ -10,7 +10,7 @@ from facesets.cli.params import DatabaseOption
 from facesets.cli.people import people
 from facesets.cli.user import current_user
 from facesets.operations.options.declaration import Option
-from facesets.words.phrases import how_to_undo
+from facesets.words import corrections as words
 
 
 @people.command()
@@ -28,23 +28,7 @@ def prototypes(
 
     with opened_library(database) as session:
         found = run(session, who, pin=pin, drop=drop, by=current_user())
-    headings = ("person", "kind", "face", "quality", "pinned", "faces", "from", "to")
-    rows = [
-        (
-            line.person[:8],
-            line.kind,
-            "-" if line.face is None else line.face,
-            "-" if line.quality is None else f"{line.quality:.2f}",
-            "yes" if line.pinned else "-",
-            line.faces,
-            line.first or "-",
-            line.last or "-",
-        )
-        for line in found.prototypes
-    ]
-    lines = [console.table(headings, rows) if rows else "There are none yet: nobody has a face."]
-    lines += [f"{found.did}.{how_to_undo(found.step)}"] if found.did else []
-    console.show(found, lines, asked_for=True)
+    console.show(found, words.prototypes(found), asked_for=True)
 
 
 @people.command()

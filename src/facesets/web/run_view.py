@@ -69,8 +69,8 @@ class RunView:
 
 def view_of_job(job: Job) -> RunView:
     """A job of this process."""
-    summary = plain(job.summary)
-    summary = summary if isinstance(summary, dict) else None
+    kept = plain(job.summary)
+    summary = kept if isinstance(kept, dict) else None
     command = "cluster" if job.what == _OF_DUAL else job.what
     options = {"method": "dual"} if job.what == _OF_DUAL else {}
     return RunView(

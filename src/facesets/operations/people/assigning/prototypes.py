@@ -28,23 +28,6 @@ _SAME = 1e-5
 """Cosine distance within which two centroids are the same but for rounding."""
 
 
-@dataclass(frozen=True, slots=True)
-class PrototypesSummary:
-    """The prototypes of people, and what was changed about them.
-
-    Attributes
-    ----------
-    did : str
-        In words; empty where nothing was to be changed.
-    step : int or None
-        The number that takes it back; None where nothing changed.
-    """
-
-    prototypes: list[PrototypeLine]
-    did: str = ""
-    step: int | None = None
-
-
 def prototypes(
     database: Database,
     who: str | None = None,
@@ -52,7 +35,7 @@ def prototypes(
     pin: Sequence[int] = (),
     drop: Sequence[int] = (),
     by: str = "",
-) -> PrototypesSummary:
+) -> Result:
     """The prototypes of everybody or of one, after faces were fixed as exemplars or dropped from them.
 
     Parameters
@@ -74,22 +57,21 @@ def prototypes(
         )
     if pin or drop:
         return changing(database, lambda connection: _say(connection, who, pin, drop, by))
-    return database.run(
+    lines = database.run(
         lambda connection: _listed(connection, None if who is None else find_person(connection, who).id)
     )
+    return Result(prototypes=lines, did="", step=None)
 
 
-def _listed(connection: Connection, person: UUID | None) -> PrototypesSummary:
+def _listed(connection: Connection, person: UUID | None) -> list[PrototypeLine]:
     detector = usual_detector(connection)
     if detector is None:
-        return PrototypesSummary([])
+        return []
     refresh_prototypes(connection, detector, None if person is None else [person])
-    return PrototypesSummary(list_prototypes(connection, detector.model_id, person))
+    return list_prototypes(connection, detector.model_id, person)
 
 
-def _say(
-    connection: Connection, who: str | None, pin: Sequence[int], drop: Sequence[int], by: str
-) -> PrototypesSummary:
+def _say(connection: Connection, who: str | None, pin: Sequence[int], drop: Sequence[int], by: str) -> Result:
     owners = require_faces(connection, [*pin, *drop])
     for face, owner in owners.items():
         if owner is None:
@@ -117,8 +99,8 @@ def _say(
                 owner = owners[face]
                 if owner is not None:
                     say_exemplar(step, face, owner, pinned=pinned)
-    lines = [line for person in persons for line in _listed(connection, person).prototypes]
-    return PrototypesSummary(lines, did, kept_step(connection, step))
+    lines = [line for person in persons for line in _listed(connection, person)]
+    return Result(prototypes=lines, did=did, step=kept_step(connection, step))
 
 
 def centroids(database: Database) -> Result:
