@@ -12,7 +12,7 @@ from facesets.cli.cluster_flags import Way, refuse_idle_flags
 from facesets.cli.flags import Only, options_of, unless_given
 from facesets.cli.opening import work_on_library, work_on_store
 from facesets.cli.params import DatabaseOption
-from facesets.cli.results import photos_line, report
+from facesets.cli.results import report
 from facesets.cli.thresholds import (
     MaxCosineDistanceOption,
     MinCosineSimilarityOption,
@@ -28,8 +28,9 @@ from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
-from facesets.plurals import counted, people
-from facesets.words.phrases import how_to_undo, learned_lines
+from facesets.plurals import counted
+from facesets.words import results
+from facesets.words.phrases import how_to_undo
 
 if TYPE_CHECKING:
     from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary
@@ -163,23 +164,8 @@ def _cluster_into_folders(
         work_on_store(cache, database) as (store, progress, stop),
         open_engine(workers.for_method(options.method), settings.load()) as engine,
     ):
-        summary = run(store, out, options, progress=progress, stop=stop, engine=engine)
-    if not summary.grouped:
-        report(summary, summary.reasons)
-        return
-    report(
-        summary,
-        [
-            (
-                f"{counted(summary.faces, 'face')} in {counted(summary.images, 'image')}: "
-                f"{people(summary.persons)}, {counted(summary.singletons, 'single face')}, "
-                f"{counted(summary.no_face, 'image')} without a face."
-            ),
-            *summary.reasons,
-            photos_line(summary, out, dry_run=options.dry_run),
-            *learned_lines(summary.learned),
-        ],
-    )
+        done = run(store, out, options, progress=progress, stop=stop, engine=engine)
+    report(done, results.cluster(done))
 
 
 def _cluster_library(database: str | None, options: ClusterLibraryOptions, workers: EngineOptions) -> None:
