@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import Annotated
 
 import typer
 
@@ -11,9 +11,6 @@ from facesets.errors import Command, WrongUsage
 from facesets.files import PEOPLE, RUN_RECORD, SETS, printable
 from facesets.result import Result
 from facesets.words.phrases import GO_ON
-
-if TYPE_CHECKING:
-    from facesets.results.manifest import Failure
 
 CacheOrOutArgument = Annotated[
     Path,
@@ -65,26 +62,7 @@ def refuse_several_results(folder: Path, command: str) -> None:
         raise WrongUsage(f"{printable(folder)} holds all results of `facesets run`. Say which: {each}.")
 
 
-class Summary(Protocol):
-    """What every result says of itself."""
-
-    @property
-    def failed(self) -> int:
-        """How many inputs failed."""
-        ...
-
-    @property
-    def failures(self) -> "list[Failure]":
-        """Which, and why."""
-        ...
-
-    @property
-    def stopped(self) -> bool:
-        """Whether a signal ended the run early."""
-        ...
-
-
-def report(done: Result | Summary, lines: Sequence[str]) -> None:
+def report(done: Result, lines: Sequence[str]) -> None:
     """Print a result, name what failed, and end with the right status."""
     if done.stopped:
         lines = [*lines, GO_ON]
