@@ -1,7 +1,7 @@
 """The last lines of a command, for whoever sits at a terminal."""
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from facesets.cli import console
 from facesets.cli.next_step import NEXT, last_lines
 from facesets.cli.session import ConsoleSession
-from facesets.operations.run import RunSummary
+from facesets.result import Result
 from tests.fixtures.parsing import commands, parse
 
 
@@ -99,12 +99,12 @@ def test_nothing_found_leads_nowhere(line: str) -> None:
 
 
 def test_after_run_folders_can_be_named() -> None:
-    summary = RunSummary("pics", "out", index="out/index.html", persons=2)
+    summary = Result(photos="pics", out="out", index="out/index.html", persons=2)
     (line,) = lines("run pics out", summary)
     assert "name the folders in out/people" in line
-    (line,) = lines("run pics out", replace(summary, persons=0))
+    (line,) = lines("run pics out", Result(summary, persons=0))
     assert "add photos" in line
-    assert lines("run pics out", replace(summary, index="")) == []
+    assert lines("run pics out", Result(summary, index="")) == []
 
 
 def test_a_plan_leads_to_the_deed() -> None:

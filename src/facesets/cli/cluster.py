@@ -11,7 +11,7 @@ from facesets.cli.cluster_flags import Way, refuse_idle_flags
 from facesets.cli.flags import Only, options_of, unless_given
 from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption
-from facesets.cli.results import photos_line, report
+from facesets.cli.results import report
 from facesets.cli.thresholds import (
     MaxCosineDistanceOption,
     MinCosineSimilarityOption,
@@ -26,9 +26,8 @@ from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
-from facesets.plurals import counted, people
 from facesets.result import Result
-from facesets.words.phrases import learned_lines
+from facesets.words import results
 
 _CASES_SHOWN = 20
 _SHARED = ("min_cluster_size", "min_samples", "eps", "same_image_ok", "dry_run")
@@ -156,23 +155,8 @@ def _cluster_into_folders(
         work_on_store(cache, database) as (store, progress, stop),
         open_engine(workers.for_method(options.method), settings.load()) as engine,
     ):
-        summary = run(store, out, options, progress=progress, stop=stop, engine=engine)
-    if not summary.grouped:
-        report(summary, summary.reasons)
-        return
-    report(
-        summary,
-        [
-            (
-                f"{counted(summary.faces, 'face')} in {counted(summary.images, 'image')}: "
-                f"{people(summary.persons)}, {counted(summary.singletons, 'single face')}, "
-                f"{counted(summary.no_face, 'image')} without a face."
-            ),
-            *summary.reasons,
-            photos_line(summary, out, dry_run=options.dry_run),
-            *learned_lines(summary.learned),
-        ],
-    )
+        done = run(store, out, options, progress=progress, stop=stop, engine=engine)
+    report(done, results.cluster(done))
 
 
 def _remark_on_review(done: Result) -> None:
