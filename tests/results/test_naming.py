@@ -325,7 +325,8 @@ CROPS = ExportSwapOptions(
 def export(store: DrawnStore, sets: Path, swap: Path, options: ExportSwapOptions = CROPS) -> list[str]:
     quiet = SilentProgress()
     finder = OneFaceEverywhere()
-    return export_swap(store, sets, swap, finder, options, progress=quiet, stop=Stop()).learned
+    done = export_swap(store, sets, swap, finder, options, progress=quiet, stop=Stop())
+    return list(done.learned)
 
 
 def exported(swap: Path) -> dict[str, int]:

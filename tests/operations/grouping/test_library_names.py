@@ -9,7 +9,7 @@ from tests.fixtures.photo_library import Library as Photos
 
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.folder_labels import SortedFolders
-from facesets.operations.face_sets.import_folders import ImportFoldersSummary, import_folders
+from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.library.transfer import import_cache
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions
@@ -147,7 +147,7 @@ def test_folders_that_somebody_sorted_name_the_people_of_the_library(
     folders = SortedFolders(people=(("Hugo", library.photos / "album"),))
     options = ExportSwapOptions(min_face_short=60, top_n=4, out_size=128, sheet=False)
 
-    def sort_in() -> ImportFoldersSummary:
+    def sort_in() -> Result:
         return import_folders(
             filled,
             folders,

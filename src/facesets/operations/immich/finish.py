@@ -8,17 +8,17 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from facesets.errors import Command, FacesetsError, Field, Sentence, WrongUsage
 from facesets.files import FileLock, printable, read_regular_file, write_json, writing
 from facesets.interfaces import Progress
-from facesets.operations.face_sets.discover import DiscoverSummary
 from facesets.operations.immich.staged_paths import safe_label
 from facesets.operations.ingest.embed import EmbedSummary
 from facesets.plurals import counted
+from facesets.result import Result, plain
 from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.rights import keep_private, private
 from facesets.sources.queue import QueueSource
@@ -74,7 +74,7 @@ class FinishOptions:
 class StepOutcome:
     """What a step did, and how many of its inputs failed, as far as they count for the exit status."""
 
-    summary: EmbedSummary | DiscoverSummary
+    summary: EmbedSummary | Result
     failed: int = 0
 
 
@@ -261,7 +261,7 @@ class _Finish:
         summary: dict[str, Any] = {}
         try:
             outcome = work(say)
-            summary, status = asdict(outcome.summary), _DONE_WITH_FAILURES if outcome.failed else 0
+            summary, status = plain(outcome.summary), _DONE_WITH_FAILURES if outcome.failed else 0
             self._write(f"{name}: {_counts(summary)}")
         except FacesetsError as error:
             say(f"facesets: {error}")
