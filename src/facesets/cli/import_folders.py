@@ -8,7 +8,6 @@ import typer
 from facesets.cli import console
 from facesets.cli.exporting import FolderCropOptions, exporting, left_out
 from facesets.cli.flags import unless_given
-from facesets.cli.import_lines import import_lines
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
 from facesets.cli.user import current_user
@@ -16,6 +15,7 @@ from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.plurals import counted, people
+from facesets.words.interchange import people_import
 from facesets.words.phrases import would
 
 if TYPE_CHECKING:
@@ -117,6 +117,6 @@ def _tell(summary: "ImportFoldersSummary", out: Path, *, dry_run: bool) -> None:
                 f"{counted(summary.export.sets, 'set')} in all."
             ),
             left_out(summary.export),
-            *import_lines(summary.named),
+            *(people_import(summary.named) if summary.named else ()),
         ],
     )
