@@ -8,13 +8,13 @@ import typer
 from facesets.cli import console
 from facesets.cli.exporting import FolderCropOptions, exporting
 from facesets.cli.flags import unless_given
-from facesets.cli.import_lines import import_lines
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
 from facesets.cli.user import current_user
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.words import face_sets as words
+from facesets.words.interchange import people_import
 
 _IN_FILE: dict[str, type[float]] = {
     "first_threshold": float,
@@ -94,4 +94,5 @@ def import_folders(
     for person in done.people:
         if person.warning:
             console.notice(person.warning)
-    report(done, [*words.import_folders(done), *import_lines(done.named)])
+    named = people_import(done.named) if done.named else []
+    report(done, [*words.import_folders(done), *named])

@@ -17,7 +17,7 @@ from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ImportFoldersOptions
-from facesets.operations.people.carrying.import_people import ImportPeopleSummary, import_people
+from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.result_names import FolderFaces, brought
 from facesets.result import Result
 from facesets.results.file_names import folder_name
@@ -83,7 +83,7 @@ def _import_folders(run: ExportRun, folders: SortedFolders, options: ImportFolde
     return summary if written.stopped else Result(summary, named=_name_in_library(run, identities, by))
 
 
-def _name_in_library(run: ExportRun, identities: Sequence[Identity], by: str) -> ImportPeopleSummary | None:
+def _name_in_library(run: ExportRun, identities: Sequence[Identity], by: str) -> Result | None:
     """Let the people of a library be called as the folders that show them."""
     if not isinstance(run.store, Library):
         return None

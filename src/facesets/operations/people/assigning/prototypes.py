@@ -1,7 +1,6 @@
 """`people prototypes | centroids`: what stands for people where faces are compared with them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
