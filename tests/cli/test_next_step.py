@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from facesets.cli import console
-from facesets.cli.next_step import NEXT, last_lines
+from facesets.cli.guide import GUIDE
+from facesets.cli.next_step import last_lines
 from facesets.cli.session import ConsoleSession
 from facesets.result import Result
 from tests.fixtures.parsing import commands, parse
@@ -34,7 +35,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def lines(line: str, summary: object = None) -> list[str]:
     words = shlex.split(line)
     path = next(path for path in commands() if words[: len(path.split())] == path.split())
-    return last_lines(path, parse(words), summary or Summary())
+    return last_lines(path, GUIDE[path].next_step, parse(words), summary or Summary())
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_the_contact_sheet_is_named_where_one_was_made() -> None:
 
 
 def test_every_next_step_belongs_to_a_command() -> None:
-    assert set(NEXT) <= set(commands())
+    assert set(GUIDE) <= set(commands())
 
 
 @pytest.mark.parametrize(

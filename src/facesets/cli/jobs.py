@@ -127,13 +127,13 @@ def _when(at: str | None) -> str:
 
 
 def _took(job: "JobLine") -> str:
-    from facesets.operations.library.run_words import in_words
+    from facesets.words.runs import in_words
 
     return "-" if job.took_s is None else in_words(job.took_s)
 
 
 def _result(job: "JobLine") -> str:
-    from facesets.operations.library.run_words import outcome
+    from facesets.words.runs import outcome
 
     if job.reason:
         return job.reason

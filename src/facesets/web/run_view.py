@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from facesets.errors import NotFound
-from facesets.operations.library.run_words import in_words, outcome, title
 from facesets.result import plain
 from facesets.store.postgres.claims import is_running
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.run_list import RunLine, find_run
 from facesets.web.background import Job
+from facesets.words.runs import in_words, outcome, title
 
 _OF_DUAL = "cluster --dual"
 _TOLD_AFTER_S = 3
