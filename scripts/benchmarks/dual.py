@@ -126,9 +126,9 @@ def run(library: Library, options: dict[str, Any]) -> list[str]:
         samples = 2 if options["unknown_method"] == "hdbscan" else 3
         asked = ClusterLibraryOptions(min_samples=samples)
         dual = DualOptions(dual=True, **options)
-        return cluster_dual(library, asked, dual, progress=progress, stop=stop).reasons
+        return list(cluster_dual(library, asked, dual, progress=progress, stop=stop).reasons)
     usual = ClusterLibraryOptions().chosen(options["method"], None)
-    return cluster_library(library, usual, progress=progress, stop=stop).reasons
+    return list(cluster_library(library, usual, progress=progress, stop=stop).reasons)
 
 
 def measure_hierarchy(rows: Float32, label: Int64) -> None:

@@ -19,10 +19,11 @@ from pathlib import Path
 from throw_away import throw_away_library
 
 from facesets.operations.interchange.folder_names import FilesRead
-from facesets.operations.interchange.import_names import ImportNamesSummary, import_names
+from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import named_photos
 from facesets.operations.people.corrections.history import undo
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
@@ -89,7 +90,7 @@ def timed(what: str) -> Iterator[None]:
     print(f"{what}: {time.perf_counter() - began:.1f} s, {most:.0f} MB at most", flush=True)
 
 
-def bring(database: Database, path: Path) -> ImportNamesSummary:
+def bring(database: Database, path: Path) -> Result:
     """Run the command."""
     read = FilesRead()
     return import_names(

@@ -32,7 +32,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from facesets.installation import adding, repairing
+from facesets.installation import adding, lacks_extra, repairing
 
 
 def quoted(word: str) -> str:
@@ -194,6 +194,12 @@ class MissingExtra(WrongUsage):
 
     def __init__(self, extra: str) -> None:
         super().__init__(f"This needs the optional part {extra}. Install it: `{typed(adding(extra))}`.")
+
+
+def require_extra(extra: str) -> None:
+    """Make sure that an optional part of the program is installed as a whole. Raises `MissingExtra`."""
+    if lacks_extra(extra):
+        raise MissingExtra(extra)
 
 
 class BrokenLibrary(WrongUsage):

@@ -28,8 +28,8 @@ _NAME_PARTS = re.compile(r"[/_.]*[^/_.]+(?:\.[^/_.]{1,5}$)?_*|[/_.]+")
 RUN_RECORD = "facesets-run.json"
 """Lies in what `run` makes, above its results: beside them there may be photos."""
 
-PAGES = "pages"
-"""Where `run` keeps pages and thumbnails, beside that record."""
+RUN_CACHE, PEOPLE, SETS, PAGES = "faces.npz", "people", "facesets", "pages"
+"""What `run` makes beside that record: faces, their people's folders, face sets, pages with thumbnails."""
 
 
 @contextmanager

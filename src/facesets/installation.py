@@ -4,6 +4,7 @@ import re
 import sys
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
+from importlib.util import find_spec
 from json import loads
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -34,6 +35,22 @@ _PROVIDER = "provider"
 """A file that `scripts/install` leaves in its environment, beside one for each of its flags."""
 _FLAGS = ("train", "scale")
 """Extras that `scripts/install` adds by flags; it always brings the others."""
+
+
+EXTRAS = {
+    "train": ("torch", "sklearn"),
+    "scale": ("dask", "distributed"),
+    "jobs": ("procrastinate", "psycopg_pool"),
+}
+"""The modules that optional parts of the program bring, by the names of their extras."""
+
+
+def lacks_extra(extra: str) -> bool:
+    """Whether an optional part is missing, or a piece of it."""
+    try:
+        return any(find_spec(module) is None for module in EXTRAS.get(extra, (extra,)))
+    except ImportError:
+        return True
 
 
 def pip(*arguments: str) -> tuple[str, ...]:

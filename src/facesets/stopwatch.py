@@ -26,7 +26,8 @@ class Stopwatch:
     """Adds up stages. May be used from several threads at once; one measurement costs microseconds."""
 
     def __init__(self) -> None:
-        """Nothing measured yet."""
+        """Nothing measured yet, and nothing known of how many files are worked on at a time."""
+        self.workers = 0
         self._lock = threading.Lock()
         self._stages: dict[str, StageTime] = {}
 

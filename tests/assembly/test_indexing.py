@@ -1,22 +1,23 @@
 """Folders that are indexed again from the browser pass the same stages as in the terminal."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from facesets import settings
+from facesets.assembly.commands import LibraryWork
 from facesets.assembly.describing import Asked
 from facesets.assembly.indexing import index_again, index_photos
 from facesets.inference.catalog import DEFAULT_CLIP
 from facesets.inference.packs import read_pack
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
 from facesets.store.postgres.connection import Database
-from facesets.store.postgres.library import Library
+from facesets.store.postgres.run_list import IndexedFolder
 from tests.fixtures.clip import make_clip
 from tests.fixtures.library_people import rows
 from tests.fixtures.notices import KeptNotices
@@ -32,9 +33,8 @@ def test_new_photos_of_a_folder_get_their_tags(
     conf = settings.load()
     conf = replace(conf, model_roots=(tmp_path / "models", *conf.model_roots))
     remember_pack(conf.state_dir / FILE_NAME, read_pack(pack_dir))
-    index_again(
-        Library(database), str(photos), {}, conf, KeptNotices(), progress=SilentProgress(), stop=Stop()
-    )
+    work = LibraryWork(session=database, settings=conf, notices=KeptNotices())
+    index_again(work, [IndexedFolder(str(photos), {}, datetime.now(UTC))], and_assign=False)
     assert rows(database, "SELECT count(*) FROM image_embeddings") == [(1,)]
     assert rows(database, "SELECT status FROM image_stages WHERE stage = 'scene'") == [("completed",)]
 
@@ -46,18 +46,16 @@ def test_more_readers_than_models_find_the_same_faces(
     photos = copy_photos(lfw_photos[:8], tmp_path / "photos")
     vectors = []
     for session, readers in ((empty_database, 1), (database, 40)):
-        done = index_photos(
-            Library(session),
+        stopwatch = Stopwatch()
+        done, seen = index_photos(
+            LibraryWork(session=session, settings=settings.load(), notices=KeptNotices()),
             GallerySource([photos]),
             IndexOptions(stages=("detection",)),
             Asked((str(pack_dir), None, None), provider="cpu", skip_clip=True, workers=readers),
-            settings.load(),
-            KeptNotices(),
-            progress=SilentProgress(),
-            stop=Stop(),
+            stopwatch=stopwatch,
         )
-        assert (done.summary.indexed, done.options.concurrency) == (8, readers)
-        found = done.library.load()
+        assert (done.indexed, stopwatch.workers) == (8, readers)
+        found = seen.load()
         vectors.append(
             {
                 face: vector.tobytes()

@@ -1,16 +1,17 @@
 """The last lines of a command, for whoever sits at a terminal."""
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from facesets.cli import console
-from facesets.cli.next_step import NEXT, last_lines
+from facesets.cli.guide import GUIDE
+from facesets.cli.next_step import last_lines
 from facesets.cli.session import ConsoleSession
-from facesets.operations.run import RunSummary
+from facesets.result import Result
 from tests.fixtures.parsing import commands, parse
 
 
@@ -34,7 +35,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def lines(line: str, summary: object = None) -> list[str]:
     words = shlex.split(line)
     path = next(path for path in commands() if words[: len(path.split())] == path.split())
-    return last_lines(path, parse(words), summary or Summary())
+    return last_lines(path, GUIDE[path].next_step, parse(words), summary or Summary())
 
 
 @pytest.mark.parametrize(
@@ -99,12 +100,12 @@ def test_nothing_found_leads_nowhere(line: str) -> None:
 
 
 def test_after_run_folders_can_be_named() -> None:
-    summary = RunSummary("pics", "out", index="out/index.html", persons=2)
+    summary = Result(photos="pics", out="out", index="out/index.html", persons=2)
     (line,) = lines("run pics out", summary)
     assert "name the folders in out/people" in line
-    (line,) = lines("run pics out", replace(summary, persons=0))
+    (line,) = lines("run pics out", Result(summary, persons=0))
     assert "add photos" in line
-    assert lines("run pics out", replace(summary, index="")) == []
+    assert lines("run pics out", Result(summary, index="")) == []
 
 
 def test_a_plan_leads_to_the_deed() -> None:
@@ -119,7 +120,7 @@ def test_the_contact_sheet_is_named_where_one_was_made() -> None:
 
 
 def test_every_next_step_belongs_to_a_command() -> None:
-    assert set(NEXT) <= set(commands())
+    assert set(GUIDE) <= set(commands())
 
 
 @pytest.mark.parametrize(

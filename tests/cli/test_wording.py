@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from facesets.cli.undo import _lines
 from facesets.cli.wording import with_library
-from facesets.operations.undo import UndoneFolder
+from facesets.result import Result
+from facesets.results.set_aside import WITHOUT_ORIGINAL
+from facesets.words import results as words
 from tests.fixtures.program import run
 
 
@@ -91,8 +92,17 @@ def test_doctor_names_flags_and_commands_as_they_are_typed(tmp_path: Path) -> No
 
 
 def test_an_undo_says_that_photos_may_have_moved_and_what_of_that_it_leaves() -> None:
-    folder = UndoneFolder("out", ["manifest.json"], [], ["a.jpg"], [], [], [])
-    first, second = _lines(folder, "0002-extend", dry_run=False)
+    folder = Result(
+        folder="out",
+        restored=["manifest.json"],
+        removed=[],
+        set_aside=["a.jpg"],
+        stay_deleted=[],
+        elsewhere=[],
+        links=[],
+    )
+    done = Result(run="0002-extend", folders=[folder], dry_run=False)
+    first, second = words.undo(done, aside=WITHOUT_ORIGINAL)
     assert first == "out: 1 file restored as before 0002-extend, 0 removed."
     assert second == (
         "1 photo whose original is not where it was is kept in out/_without_original. If `relocate` followed "

@@ -6,6 +6,7 @@ from threading import Event
 
 import pytest
 
+from facesets.assembly.commands import Needs
 from facesets.cli.wording import worded
 from facesets.inference import providers
 from facesets.inference.model_files import ModelFile
@@ -13,8 +14,7 @@ from facesets.inference.providers import ProviderChoice
 from facesets.jobs import running
 from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models, index_targets
-from facesets.jobs.orders import Needs
-from facesets.jobs.work import Work
+from facesets.jobs.work import JobWork
 from facesets.jobs.worker import Rhythm
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
@@ -55,7 +55,7 @@ def test_photos_of_an_empty_library_are_left_to_workers_with_the_pack_of_the_one
     number = int(run(*index).out)
     ended = Stop()
 
-    def list_only(work: Work, models: Models) -> object:
+    def list_only(work: JobWork, models: Models) -> object:
         summary = index_targets(work, models)
         ended.request()
         return summary

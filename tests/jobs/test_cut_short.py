@@ -12,16 +12,18 @@ from procrastinate import RetryDecision
 from procrastinate.exceptions import ConnectorException
 from procrastinate.manager import JobManager
 
+from facesets.assembly.commands import VERBS, Verb
 from facesets.errors import Unreachable
 from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import cancel, put, put_parts, retry
 from facesets.jobs.running import TryAgain
-from facesets.jobs.work import COMMANDS, Work
+from facesets.jobs.work import JobWork
 from facesets.jobs.worker import Rhythm, work_off
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database, now, opened
@@ -253,12 +255,12 @@ def test_a_job_that_computes_while_the_server_drops_all_sessions_stays_with_its_
 ) -> None:
     begun, go_on = Event(), Event()
 
-    def compute(work: Work) -> object:
+    def compute(work: JobWork) -> Result:
         begun.set()
         assert go_on.wait(PATIENCE_S)
-        return work.session.run(now)
+        return Result(at=str(work.session.run(now)))
 
-    monkeypatch.setitem(COMMANDS, "cluster", compute)
+    monkeypatch.setitem(VERBS, "cluster", Verb(compute))
     number = put(queue, Order("cluster"))
     stop, here = Stop(), host()
     models = Models(here, queue, stop, concurrency=1, provider="cpu")
@@ -282,16 +284,16 @@ def test_a_worker_whose_signs_of_life_end_keeps_the_job_that_it_is_at(
 ) -> None:
     begun, go_on = Event(), Event()
 
-    def compute(_work: Work) -> object:
+    def compute(_work: JobWork) -> Result:
         begun.set()
         assert go_on.wait(PATIENCE_S)
-        return None
+        return Result()
 
     async def lost(_manager: JobManager, _worker_id: int) -> None:
         # As a server does that is away for that moment; nobody sees that procrastinate ends its task then.
         raise ConnectorException
 
-    monkeypatch.setitem(COMMANDS, "train", compute)
+    monkeypatch.setitem(VERBS, "train", Verb(compute))
     monkeypatch.setattr(JobManager, "update_heartbeat", lost)
     number = put(queue, Order("train"))
     stop, here = Stop(), host()
@@ -357,10 +359,10 @@ def test_what_is_scheduled_is_queued_beside_a_running_job_though_the_server_was_
 ) -> None:
     begun, go_on, failed = Event(), Event(), Event()
 
-    def compute(_work: Work) -> object:
+    def compute(_work: JobWork) -> Result:
         begun.set()
         assert go_on.wait(PATIENCE_S)
-        return None
+        return Result()
 
     def due_meanwhile(*_when: object) -> dict[str, datetime]:
         return {"daily": datetime(2027, 6, 1, 3, tzinfo=UTC)} if begun.is_set() else {}
@@ -372,7 +374,7 @@ def test_what_is_scheduled_is_queued_beside_a_running_job_though_the_server_was_
         return await as_usual(self, *job, **how)
 
     as_usual = JobManager.defer_periodic_job
-    monkeypatch.setitem(COMMANDS, "train", compute)
+    monkeypatch.setitem(VERBS, "train", Verb(compute))
     monkeypatch.setattr("facesets.jobs.worker.due", due_meanwhile)
     monkeypatch.setattr(JobManager, "defer_periodic_job", defer)
     put(queue, Order("train"))

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from facesets.assembly.commands import Needs
 from facesets.errors import AlreadyRunning, NotFound, WrongUsage, typed
 from facesets.installation import adding
 from facesets.jobs.indexing import Models
-from facesets.jobs.orders import Needs, Order
+from facesets.jobs.orders import Order, read_needs, stored_needs
 from facesets.jobs.queueing import cancel, put, retry
 from facesets.jobs.schedule import TimeOfDay
 from facesets.jobs.worker import Rhythm, work_off
@@ -282,8 +283,8 @@ def test_no_secret_is_kept_with_a_job(
 
 def test_needs_come_back_as_they_were() -> None:
     needs = Needs(folders=("/a/\udcff",), models=True, pack="buffalo_l", extra="train")
-    assert Needs.read(json.loads(json.dumps(needs.stored()))) == needs
-    assert Needs.read({"folders": ["/a"], "of a later program": 1}) == Needs(folders=("/a",))
+    assert read_needs(json.loads(json.dumps(stored_needs(needs)))) == needs
+    assert read_needs({"folders": ["/a"], "of a later program": 1}) == Needs(folders=("/a",))
 
 
 def test_what_is_scheduled_is_queued_once_however_many_workers_look(queue: Database) -> None:

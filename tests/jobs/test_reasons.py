@@ -5,10 +5,12 @@ import logging
 
 import pytest
 
+from facesets.assembly.commands import VERBS, Verb
 from facesets.errors import Field, WrongUsage
 from facesets.jobs.orders import Order
 from facesets.jobs.queueing import put
-from facesets.jobs.work import COMMANDS, Work
+from facesets.jobs.work import JobWork
+from facesets.result import Result
 from facesets.store.postgres.connection import Database
 from tests.fixtures.program import run
 from tests.fixtures.queued import work
@@ -34,10 +36,10 @@ def test_a_reason_is_kept_and_shown_as_one_harmless_line(
     # What pytest captures of a log goes from process to process as UTF-8, which not all these words are.
     caplog.set_level(logging.CRITICAL, "procrastinate")
 
-    def fail(_: Work) -> None:
+    def fail(_: JobWork) -> Result:
         raise WrongUsage(f"Leave out {Field('ml_uri')}. The service said: {words}")
 
-    monkeypatch.setitem(COMMANDS, "cluster", fail)
+    monkeypatch.setitem(VERBS, "cluster", Verb(fail))
     number = put(queue, Order("cluster"))
     work(queue)
     told = run("jobs", "show", number, "--json", "--database", library_url).out

@@ -12,12 +12,13 @@ from threading import Event
 
 import pytest
 
+from facesets.assembly.commands import Needs
 from facesets.cli.wording import worded
 from facesets.files import has_something
 from facesets.jobs import trials
 from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models
-from facesets.jobs.orders import Needs, Order
+from facesets.jobs.orders import Order
 from facesets.jobs.queueing import put, retry
 from facesets.jobs.services import TriedServices
 from facesets.jobs.worker import Rhythm, work_off

@@ -16,7 +16,6 @@ from facesets.errors import WrongUsage
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.operations.ingest.index import IndexSummary
 from facesets.operations.ingest.index import index as run_index
 from facesets.operations.library.check import check
 from facesets.operations.library.photo_filter import filter_of, people_meant
@@ -25,6 +24,7 @@ from facesets.operations.library.stats import stats
 from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
@@ -140,8 +140,8 @@ def describer(pack_dir: Path) -> LocalDescriber:
 
 
 @pytest.fixture
-def index(photos: Path, describer: LocalDescriber, database: Database) -> Callable[[], IndexSummary]:
-    def call() -> IndexSummary:
+def index(photos: Path, describer: LocalDescriber, database: Database) -> Callable[[], Result]:
+    def call() -> Result:
         source, library = GallerySource([photos]), Library(database)
         return run_index(source, library, describer, IndexOptions(), progress=SilentProgress(), stop=Stop())
 
@@ -178,7 +178,7 @@ def test_the_documented_naming_works_verbatim(database: Database, psql: Psql) ->
 
 @pytest.mark.parametrize("statement", DELETES)
 def test_what_is_deleted_comes_back(
-    database: Database, psql: Psql, index: Callable[[], IndexSummary], statement: str
+    database: Database, psql: Psql, index: Callable[[], Result], statement: str
 ) -> None:
     before, assigned, described = vectors(psql), people(database)[1], galleries(psql)
     assert "Trip 1" in described
@@ -199,7 +199,7 @@ def test_what_is_lost_is_mended_where_a_vector_is_missing_and_nothing_trips(
     url: str,
     database: Database,
     psql: Psql,
-    index: Callable[[], IndexSummary],
+    index: Callable[[], Result],
     statement: str,
     tmp_path: Path,
 ) -> None:

@@ -17,7 +17,6 @@ from PIL import Image
 from tests.fixtures.trees import files_in
 
 from facesets.file_records import FileRecord
-from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
@@ -33,6 +32,7 @@ from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, Faces, ImageRecord, Pixels
+from facesets.result import Result
 from facesets.results.manifest_json import manifest_bytes, read_any_manifest
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
@@ -145,7 +145,7 @@ def listing(*folders: Path) -> dict[str, bytes]:
     }
 
 
-def export(root: Path) -> ExportSwapSummary:
+def export(root: Path) -> Result:
     options = ExportSwapOptions(min_face_short=10, out_size=64, sheet=False)
     cache = Cache(root / "faces.npz")
     return export_swap(

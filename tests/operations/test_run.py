@@ -15,8 +15,9 @@ from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder, Source
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
-from facesets.operations.run import RunOptions, RunSummary, default_out, run
+from facesets.operations.run import RunOptions, default_out, run
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
@@ -39,7 +40,7 @@ def no_models(_cache: Cache, _source: Source) -> tuple[Embedder, Sequence[Stage]
     raise AssertionError("models were loaded though there is nothing new")
 
 
-def go(photos: Path, out: Path, embedder: LocalEmbedder | None, options: RunOptions = PLAIN) -> RunSummary:
+def go(photos: Path, out: Path, embedder: LocalEmbedder | None, options: RunOptions = PLAIN) -> Result:
     def prepare(cache: Cache, source: Source) -> tuple[Embedder, Sequence[Stage], EmbedOptions]:
         return (embedder, (), EmbedOptions(workers=2)) if embedder else no_models(cache, source)
 

@@ -10,18 +10,18 @@ from tests.fixtures.photos import copy_photos
 from tests.fixtures.results import Again, again, company, groups, grow, make, people, store, tree
 from tests.fixtures.trees import files_in
 
-from facesets.cli.results import photos_line
 from facesets.errors import SourceGone
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Store
-from facesets.operations.grouping.cluster import ClusterSummary, cluster
+from facesets.operations.grouping.cluster import cluster
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.index import index
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.results.file_names import flatten
 from facesets.sources import folders, missing
 from facesets.sources.folders import FolderSource
@@ -29,6 +29,7 @@ from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.library import Library
+from facesets.words.results import photos_line
 
 __all__ = ["again", "company", "store"]
 TakeIn = Callable[..., tuple[int, int]]
@@ -47,7 +48,8 @@ def take_in(store: Store, photos: Path, embedder: LocalEmbedder, *, prune: bool 
     if isinstance(store, Library):
         options = IndexOptions(prune=prune)
         source, describer = GallerySource([photos]), LocalDescriber(embedder, None)
-        return index(source, store, describer, options, progress=SilentProgress(), stop=Stop()).moved
+        done = index(source, store, describer, options, progress=SilentProgress(), stop=Stop())
+        return int(done.moved)
     assert isinstance(store, Cache)
     with store.writing(embedder.settings):
         forgotten: int = embed(
@@ -65,7 +67,7 @@ def folders_of(store: Store) -> list[str]:
     return sorted({Path(path).parent.name for path in store.files()})
 
 
-def sort(store: Store, out: Path, *, dry_run: bool = False) -> ClusterSummary:
+def sort(store: Store, out: Path, *, dry_run: bool = False) -> Result:
     options = ClusterOptions(sheet=False, dry_run=dry_run)
     return cluster(store, out, options, progress=SilentProgress(), stop=Stop())
 
@@ -88,7 +90,7 @@ def test_a_source_that_was_renamed_doubles_nothing(
     done = sort(filled, tmp_path / "out")
     assert (done.copied, done.removed, done.failed) == (0, 0, 0)
     assert planned.renamed == done.renamed == sum(name.endswith(".jpg") for name in before)
-    assert f"({done.renamed} renamed)" in photos_line(done, tmp_path / "out", dry_run=False)
+    assert f"({done.renamed} renamed)" in photos_line(done)
     old, new = flatten(str(tmp_path / "src")), flatten(str(tmp_path / "fotos"))
     assert names(tmp_path / "out") == [name.replace(old, new) for name in before]
 

@@ -15,11 +15,12 @@ from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.grouping.cluster import cluster
-from facesets.operations.grouping.refine import RefineSummary, refine
+from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
@@ -38,10 +39,11 @@ def store(tmp_path: Path) -> MadeStore:
 
 
 def sort(store: MadeStore, raw: Path, options: ClusterOptions = PLAIN) -> list[str]:
-    return cluster(store, raw, options, progress=SilentProgress(), stop=Stop()).learned
+    learned: list[str] = cluster(store, raw, options, progress=SilentProgress(), stop=Stop()).learned
+    return learned
 
 
-def choose(store: MadeStore, sets: Path, options: RefineOptions = GATES) -> RefineSummary:
+def choose(store: MadeStore, sets: Path, options: RefineOptions = GATES) -> Result:
     return refine(store, sets, options, progress=SilentProgress(), stop=Stop())
 
 
@@ -323,7 +325,8 @@ CROPS = ExportSwapOptions(
 def export(store: DrawnStore, sets: Path, swap: Path, options: ExportSwapOptions = CROPS) -> list[str]:
     quiet = SilentProgress()
     finder = OneFaceEverywhere()
-    return export_swap(store, sets, swap, finder, options, progress=quiet, stop=Stop()).learned
+    done = export_swap(store, sets, swap, finder, options, progress=quiet, stop=Stop())
+    return list(done.learned)
 
 
 def exported(swap: Path) -> dict[str, int]:

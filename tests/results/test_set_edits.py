@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
 
-from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> DrawnStore:
     return made
 
 
-def export(store: DrawnStore, root: Path, options: ExportSwapOptions = CROPS) -> ExportSwapSummary:
+def export(store: DrawnStore, root: Path, options: ExportSwapOptions = CROPS) -> Result:
     return export_swap(
         store,
         root / "sets",

@@ -129,7 +129,7 @@ def test_centroids_are_made_again(website: Website, album: Library) -> None:
 
 def test_training_says_whom_it_needs(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
     # Whether its extra is installed or not: that is loaded once there are people.
-    monkeypatch.setattr("facesets.operations.people.training.training.find_spec", lambda name: name)
+    monkeypatch.setattr("facesets.installation.find_spec", lambda name: name)
     answer = website.client.post(f"{BASE}/train", json={})
     assert answer.status_code == 422
     assert "training needs 5 such people" in answer.json()["detail"]
@@ -138,7 +138,7 @@ def test_training_says_whom_it_needs(website: Website, monkeypatch: pytest.Monke
 def test_training_without_its_extra_says_what_to_install(
     website: Website, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facesets.operations.people.training.training.find_spec", lambda _: None)
+    monkeypatch.setattr("facesets.installation.find_spec", lambda _: None)
     for queue in (False, True):
         answer = website.client.post(f"{BASE}/train", json={"queue": queue})
         assert answer.status_code == 422

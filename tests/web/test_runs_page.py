@@ -257,7 +257,7 @@ def test_what_cannot_be_started_is_said(
     website: Website, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[str | None] = [None]
-    monkeypatch.setattr("facesets.operations.people.training.training.find_spec", lambda _: found[0])
+    monkeypatch.setattr("facesets.installation.find_spec", lambda _: found[0])
     with opened(browser, f"{website.address}/runs") as page:
         train = page.get_by_role("form", name="Train").get_by_role("button")
         latest = page.locator("#history li").first

@@ -2,19 +2,19 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facesets import settings
+from facesets.assembly.commands import LibraryWork
 from facesets.assembly.indexing import index_again
 from facesets.inference.packs import read_pack
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
-from facesets.store.postgres.library import Library
+from facesets.store.postgres.run_list import IndexedFolder
 from tests.fixtures.library_people import rows
 from tests.fixtures.named_library import fill
 from tests.fixtures.notices import KeptNotices
@@ -40,15 +40,8 @@ def site(
     conf = settings.load()
     remember_pack(conf.state_dir / FILE_NAME, read_pack(pack_dir))
     session = Database(library_url)
-    index_again(
-        Library(session),
-        str(photos),
-        {},
-        conf,
-        KeptNotices(),
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    work = LibraryWork(session=session, settings=conf, notices=KeptNotices())
+    index_again(work, [IndexedFolder(str(photos), {}, datetime.now(UTC))], and_assign=False)
     session.close()
     with served(library_url, tmp_path / "crops") as found:
         yield found

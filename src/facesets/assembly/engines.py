@@ -2,28 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 
 from facesets.clustering.engine import IN_PROCESS, Engine
-from facesets.errors import MissingExtra
+from facesets.errors import require_extra
 from facesets.operations.options.engine import EngineOptions
 from facesets.settings import Settings
-
-_PARTS = ("dask", "distributed")
-
-
-def require_engine(options: EngineOptions) -> None:
-    """Refuse workers where the optional part of the program is missing, or half of it.
-
-    Raises `MissingExtra`.
-    """
-    if options.engine is None:
-        return
-    try:
-        for part in _PARTS:
-            import_module(part)
-    except ImportError as error:
-        raise MissingExtra("scale") from error
 
 
 @contextmanager
@@ -42,7 +25,7 @@ def open_engine(options: EngineOptions, settings: Settings) -> Iterator[Engine]:
     if options.engine is None:
         yield IN_PROCESS
         return
-    require_engine(options)
+    require_extra("scale")
     from facesets.engines.dask_engine import local_engine, remote_engine
 
     folder = options.shards or settings.cache_dir / "shards"

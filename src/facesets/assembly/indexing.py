@@ -1,74 +1,89 @@
 """Indexing, as the command line and the browser do it, and giving what was found to people."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from facesets.assembly.describing import Asked, describer
-from facesets.assembly.notices import Notices
 from facesets.assembly.packs import how_to_change_pack, refuse_to_fetch_another
 from facesets.assembly.stages import StageModels, stages_of_run
-from facesets.errors import Sentence
+from facesets.errors import Sentence, SourceGone
 from facesets.imaging.limits import MAX_PIXELS
 from facesets.inference.catalog import CONVERTED
 from facesets.inference.collecting import CollectingDescriber
-from facesets.interfaces import Progress
-from facesets.operations.ingest.index import IndexSummary, index
-from facesets.operations.ingest.stages import at_most
+from facesets.interfaces import Describer
+from facesets.operations.ingest.index import index, index_result
+from facesets.operations.ingest.stages import Stage, at_most
 from facesets.operations.ingest.unavailable_sources import require_a_target
 from facesets.operations.models.tuning import is_long
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.options.stages import IN_EVERY_RUN
 from facesets.operations.people.assigning.assigning import assign
-from facesets.settings import Settings
+from facesets.result import Result
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
+from facesets.store.postgres.connection import now
 
 if TYPE_CHECKING:
+    from facesets.assembly.commands import LibraryWork
     from facesets.store.postgres.library import Library
+    from facesets.store.postgres.run_list import IndexedFolder
 
 
-@dataclass(frozen=True, slots=True)
-class IndexOutcome:
-    """What came of a run.
-
-    Attributes
-    ----------
-    library : Library
-        Sees the faces that were looked for.
-    options : IndexOptions
-        As they were chosen: how many files were worked on at a time, among others.
-    """
-
-    summary: IndexSummary
-    library: "Library"
-    options: IndexOptions
-
-
-def index_photos(
-    library: "Library",
+def index_folders(
+    work: "LibraryWork",
     source: GallerySource,
     options: IndexOptions,
     asked: Asked,
-    conf: Settings,
-    notices: Notices,
+    *,
+    body_model: Path | None = None,
+    assign_by: AssignOptions | None = None,
+    stopwatch: Stopwatch | None = None,
+) -> Result:
+    """Index, and then give the faces that were found to known people, if it is said how.
+
+    Raises
+    ------
+    As `index_photos` and `assign`.
+    """
+    began = work.session.run(now)
+    summary, seen = index_photos(work, source, options, asked, body_model=body_model, stopwatch=stopwatch)
+    if assign_by is None or options.dry_run or summary.stopped:
+        return summary
+    return _assigned(work, summary, seen, began, assign_by)
+
+
+def index_photos(
+    work: "LibraryWork",
+    source: GallerySource,
+    options: IndexOptions,
+    asked: Asked,
     *,
     body_model: Path | None = None,
     stopwatch: Stopwatch | None = None,
-    progress: Progress,
-    stop: Stop,
-) -> IndexOutcome:
+) -> tuple[Result, "Library"]:
     """Load the models that are asked for, else the library's own, and index.
+
+    Parameters
+    ----------
+    stopwatch : Stopwatch, optional
+        Learns where the time went, and how many files were worked on at a time.
+
+    Returns
+    -------
+    Result, Library
+        The latter sees the faces that were looked for.
 
     Raises
     ------
     As `index`, and as `describer`.
     """
+    library, conf, notices = work.library, work.settings, work.notices
     require_a_target(source, library)
     is_new = library.settings is None and not options.dry_run
     is_first = is_new and options.max_images is None
@@ -76,62 +91,91 @@ def index_photos(
         refuse_to_fetch_another(asked.local_pack, library.searched_by(), conf, library.label)
     asked = replace(asked, is_long=lambda: is_first and is_long(chain.from_iterable(source.stamps()), 0))
     options = replace(options, concurrency=asked.workers or options.concurrency)
-    describe, options = describer(library, options, conf, asked, notices, progress, stop, stopwatch=stopwatch)
-    known = describe.faces_from
-    chosen = asked.ml_uri or asked.local_pack or conf.pack
-    note = ""
-    if is_new and known is not None and known.pack in CONVERTED and not chosen:
-        change = how_to_change_pack()
-        # How good it is was said when it was taken.
-        notices.remark_once(change, unasked=True)
-        pack = CONVERTED[known.pack]
-        note = Sentence(f"The library is made with the model pack {pack.name}. {pack.note} {change}")
+    describe, options = describer(
+        library, options, conf, asked, notices, work.progress, work.stop, stopwatch=stopwatch
+    )
+    stages = [] if options.dry_run else _stages(work, describe, options, asked, body_model)
+    note = _note(work, asked, describe) if is_new else ""
+    summary = index(
+        source,
+        library,
+        describe,
+        options,
+        stages=stages,
+        stopwatch=stopwatch,
+        progress=work.progress,
+        stop=work.stop,
+    )
+    if stopwatch is not None:
+        stopwatch.workers = options.concurrency
+    return Result(summary, pack_note=note), library.looking_for(describe.faces_from, None)
+
+
+def _stages(
+    work: "LibraryWork", describe: Describer, options: IndexOptions, asked: Asked, body_model: Path | None
+) -> list[Stage]:
+    """What else is found out about each photo in the same pass."""
     models = StageModels(
-        known,
+        describe.faces_from,
         asked.local_pack,
         asked.provider,
         options.trust_mtime,
-        library=library,
+        library=work.library,
         describer=describe,
         clip_pack=asked.clip_pack,
         body_model=body_model,
         at_once=options.concurrency,
     )
-    stages = (
-        []
-        if options.dry_run
-        else stages_of_run(options.stages, models, conf, notices, progress, stop, enrich=options.enrich)
-    )
+    around = work.settings, work.notices, work.progress, work.stop
+    stages = stages_of_run(options.stages, models, *around, enrich=options.enrich)
     if isinstance(describe, CollectingDescriber):
-        stages = [at_most(stage, describe.runners) for stage in stages]
-    summary = index(
-        source, library, describe, options, stages=stages, stopwatch=stopwatch, progress=progress, stop=stop
-    )
-    summary = replace(summary, pack_note=note)
-    return IndexOutcome(summary, library.looking_for(known, None), options)
+        return [at_most(stage, describe.runners) for stage in stages]
+    return stages
 
 
-def index_again(
-    library: "Library",
-    folder: str,
-    before: Mapping[str, Any],
-    conf: Settings,
-    notices: Notices,
-    *,
-    progress: Progress,
-    stop: Stop,
-) -> tuple[IndexSummary, "Library"]:
-    """Index a folder with the options that it was indexed with before, and the library's own models.
+def _note(work: "LibraryWork", asked: Asked, describe: Describer) -> str:
+    """What to know of the model pack of a new library that nobody chose; empty if somebody did."""
+    known = describe.faces_from
+    chosen = asked.ml_uri or asked.local_pack or work.settings.pack
+    if known is None or known.pack not in CONVERTED or chosen:
+        return ""
+    change = how_to_change_pack()
+    # How good it is was said when it was taken.
+    work.notices.remark_once(change, unasked=True)
+    pack = CONVERTED[known.pack]
+    return Sentence(f"The library is made with the model pack {pack.name}. {pack.note} {change}")
+
+
+def index_again(work: "LibraryWork", folders: Sequence["IndexedFolder"], *, and_assign: bool) -> Result:
+    """Index folders, each with the options that it was indexed with before, and the library's own models.
 
     Returns
     -------
-    IndexSummary, Library
-        The latter sees the faces that were looked for.
+    Result
+        Of all together.
 
     Raises
     ------
-    As `index_photos`.
+    As `index_photos`; a folder that is away is passed over where there are others.
     """
+    began = work.session.run(now)
+    total, seen = index_result(), work.library
+    for folder in folders:
+        if work.stop.requested:
+            return Result(total, stopped=True)
+        try:
+            summary, seen = _index_again(work, folder)
+        except SourceGone as error:
+            if len(folders) == 1:
+                raise
+            work.progress.say(error.sentence)
+            summary = index_result(away=[str(error)])
+        total = _sum(total, summary)
+    return _assigned(work, total, seen, began, AssignOptions()) if and_assign and not total.stopped else total
+
+
+def _index_again(work: "LibraryWork", folder: "IndexedFolder") -> tuple[Result, "Library"]:
+    before = folder.options
     options = IndexOptions(
         fast_decode=bool(before.get("fast_decode")),
         max_pixels=int(before.get("max_pixels", MAX_PIXELS)),
@@ -141,23 +185,24 @@ def index_again(
         trust_mtime=bool(before.get("trust_mtime")),
     )
     patterns = {name: tuple(before.get(name) or ()) for name in ("include", "exclude")}
-    source = GallerySource([Path(folder)], **patterns)
-    done = index_photos(library, source, options, Asked(), conf, notices, progress=progress, stop=stop)
-    return done.summary, done.library
+    return index_photos(work, GallerySource([Path(folder.path)], **patterns), options, Asked())
 
 
-def assigned(
-    summary: IndexSummary,
-    library: "Library",
-    began: datetime,
-    options: AssignOptions,
-    *,
-    by: str,
-    progress: Progress,
-    stop: Stop,
-) -> IndexSummary:
-    """The same summary, once the faces found since a time were given to people."""
+def _sum(one: Result, other: Result) -> Result:
+    """What two runs did together."""
+    both = {
+        name: value + other[name] if type(value) is int or isinstance(value, list) else other[name]
+        for name, value in one.items()
+    }
+    both["passed_over"] = dict(Counter(one.passed_over) + Counter(other.passed_over))
+    return Result(both, stopped=one.stopped or other.stopped)
+
+
+def _assigned(
+    work: "LibraryWork", summary: Result, library: "Library", began: datetime, options: AssignOptions
+) -> Result:
+    """The same result, once the faces found since a time were given to people."""
     if not library.exists():
-        return replace(summary, assigned=0, to_review=0)
-    given = assign(library, options, progress=progress, stop=stop, by=by, found_since=began)
-    return replace(summary, assigned=given.assigned, to_review=given.review)
+        return Result(summary, assigned=0, to_review=0)
+    given = assign(library, options, progress=work.progress, stop=work.stop, by=work.by, found_since=began)
+    return Result(summary, assigned=given.assigned, to_review=given.review)

@@ -1,188 +1,103 @@
-"""`pipeline`, put together: the options of each of its steps, and what does it."""
+"""`pipeline`, put together: the commands of the table that it takes one after the other, and with what."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, is_dataclass, replace
+from functools import partial
+from typing import Any
 
-from facesets.assembly.describing import Asked
-from facesets.assembly.engines import open_engine, require_engine
-from facesets.assembly.indexing import index_photos
-from facesets.assembly.notices import Notices
+from facesets.assembly.commands import VERBS, LibraryWork
 from facesets.errors import Field, WrongUsage
-from facesets.interfaces import Progress
-from facesets.operations.ingest.index import IndexSummary
-from facesets.operations.library.pipeline import PipelineStep, PipelineSummary, StepDone, pipeline
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.engine import EngineOptions
-from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
+from facesets.operations.library.pipeline import pipeline
 from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
-from facesets.operations.options.training import TrainOptions
-from facesets.operations.people.assigning.assigning import assign
-from facesets.operations.people.assigning.prototypes import CentroidsSummary, centroids
-from facesets.operations.people.grouping.cluster_library import cluster_library
-from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary
-from facesets.operations.people.grouping.dual import DualSummary, cluster_dual
-from facesets.operations.people.training.training import TrainSummary, require_extra, train_heads
 from facesets.result import Result
-from facesets.settings import Settings
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
-from facesets.store.postgres.library import Library
 
-if TYPE_CHECKING:
-    from facesets.store.postgres.connection import Database
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineRequest:
-    """The options of the steps: each as the command of its name.
-
-    Attributes
-    ----------
-    targets : tuple of Path
-        Folders of photos.
-    asked : Asked
-        By which models photos are looked at.
-    workers : EngineOptions
-        Who compares faces where `cluster` groups them.
-    """
-
-    targets: tuple[Path, ...]
-    options: PipelineOptions = field(default_factory=PipelineOptions)
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    index: IndexOptions = field(default_factory=IndexOptions)
-    asked: Asked = field(default_factory=Asked)
-    body_model: Path | None = None
-    cluster: ClusterLibraryOptions = field(default_factory=ClusterLibraryOptions)
-    dual: DualOptions = field(default_factory=DualOptions)
-    workers: EngineOptions = field(default_factory=EngineOptions)
-    assign: AssignOptions = field(default_factory=AssignOptions)
-    train: TrainOptions = field(default_factory=TrainOptions)
+Given = Mapping[str, Any]
+"""What a command of the table is given, by name."""
 
 
 def run_pipeline(
-    database: "Database",
-    request: PipelineRequest,
-    conf: Settings,
-    notices: Notices,
+    work: LibraryWork,
+    options: PipelineOptions,
+    given: Mapping[str, Given],
     *,
-    by: str,
-    on_step: Callable[[StepDone], None] = lambda _: None,
-    progress: Progress,
-    stop: Stop,
-) -> PipelineSummary:
+    on_step: Callable[[Result], None] = lambda _: None,
+) -> Result:
     """Take all steps on a library; see `pipeline`.
+
+    Parameters
+    ----------
+    given : mapping
+        What each command that may be a step is given.
 
     Raises
     ------
     MissingExtra
-        Training is asked for and Torch is not installed, or workers and dask; nothing was done.
+        An optional part of the program is missing that a step needs; nothing was done.
     WrongUsage
         Without faces there is nothing to group.
     As `pipeline`.
     """
-    if request.asked.skip_faces:
+    if given["index"]["asked"].skip_faces:
         raise WrongUsage(f"Without faces there are no people. Leave out {Field('skip_faces')}.")
-    dry_run = request.options.dry_run
-    if request.options.full and not dry_run:
-        require_extra()
-    if not (request.options.dual or request.options.full):
-        require_engine(request.workers.for_method(request.cluster.method))
-    source = GallerySource(request.targets, include=request.include, exclude=request.exclude)
-    library = Library(database)
-
-    def index() -> IndexSummary:
-        return index_photos(
-            library,
-            source,
-            replace(request.index, dry_run=dry_run),
-            request.asked,
-            conf,
-            notices,
-            body_model=request.body_model,
-            progress=progress,
-            stop=stop,
-        ).summary
-
+    index = {**given["index"], "options": replace(given["index"]["options"], dry_run=options.dry_run)}
     return pipeline(
-        database,
-        PipelineStep("index", index),
-        people_steps(library, request, conf, by, progress, stop),
-        _told(source, request),
-        dry_run=dry_run,
+        work.session,
+        partial(VERBS["index"].run, work, **index),
+        people_steps(work, options, given),
+        _told(options, given),
+        dry_run=options.dry_run,
         on_step=on_step,
-        stop=stop,
+        stop=work.stop,
     )
 
 
 def people_steps(
-    library: Library,
-    request: PipelineRequest,
-    conf: Settings,
-    by: str,
-    progress: Progress,
-    stop: Stop,
-) -> list[PipelineStep]:
-    """The steps that give faces to people."""
-    dry_run = request.options.dry_run
-    grouping = replace(request.cluster, dry_run=dry_run)
+    work: LibraryWork, options: PipelineOptions, given: Mapping[str, Given]
+) -> dict[str, Callable[[], Result]]:
+    """The steps that give faces to people. Raises `MissingExtra`."""
+    steps = {name: (VERBS[verb], dict(values)) for name, verb, values in _chosen(options, given)}
+    for verb, values in steps.values():
+        if "options" in values:
+            values["options"] = replace(values["options"], dry_run=options.dry_run)
+        verb.needs(**values).require()
+    return {name: partial(verb.run, work, **values) for name, (verb, values) in steps.items()}
 
-    def dual(chosen: DualOptions) -> DualSummary:
-        return cluster_dual(library, grouping, chosen, progress=progress, stop=stop, by=by)
 
-    def train() -> TrainSummary:
-        chosen = replace(request.train, dry_run=dry_run)
-        checkpoints = conf.state_dir / "models"
-        return train_heads(
-            library, chosen, checkpoints, progress=progress, on_epoch=lambda _: None, stop=stop
-        )
-
-    def cluster() -> ClusterLibrarySummary:
-        with open_engine(request.workers.for_method(grouping.method), conf) as engine:
-            return cluster_library(library, grouping, progress=progress, stop=stop, by=by, engine=engine)
-
-    def give() -> Result:
-        chosen = replace(request.assign, dry_run=dry_run)
-        return assign(library, chosen, progress=progress, stop=stop, by=by)
-
-    def make_centroids() -> CentroidsSummary:
-        progress.begin("Making centroids")
-        try:
-            return centroids(library.database)
-        finally:
-            progress.end()
-
-    if request.options.full:
-        again = replace(request.dual, person_threshold=AFTER_TRAINING)
+def _chosen(options: PipelineOptions, given: Mapping[str, Given]) -> list[tuple[str, str, Given]]:
+    """What users call each step, the command that it is, and what that is given."""
+    dual = given["cluster --dual"]
+    if options.full:
+        again = {**dual, "dual": replace(dual["dual"], person_threshold=AFTER_TRAINING)}
         return [
-            PipelineStep("dual", lambda: dual(request.dual)),
-            PipelineStep("train", train),
-            PipelineStep("dual again", lambda: dual(again)),
+            ("dual", "cluster --dual", dual),
+            ("train", "train", given["train"]),
+            ("dual again", "cluster --dual", again),
         ]
-    if request.options.dual:
-        return [PipelineStep("dual", lambda: dual(request.dual))]
-    steps = [PipelineStep("cluster", cluster), PipelineStep("assign", give)]
+    if options.dual:
+        return [("dual", "cluster --dual", dual)]
+    steps = [("cluster", "cluster", given["cluster"]), ("assign", "assign", given["assign"])]
     # Centroids follow from the faces that people have: nothing is decided there that could be said before.
-    return steps if dry_run else [*steps, PipelineStep("centroids", make_centroids)]
+    return steps if options.dry_run else [*steps, ("centroids", "people centroids", {})]
 
 
-def _told(source: GallerySource, request: PipelineRequest) -> dict[str, Any]:
-    """The request, as the library keeps it with the run: only a run with the same goes on."""
-    asked = request.asked
+def _told(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, Any]:
+    """What was asked for, as the library keeps it with the run: only a run with the same goes on."""
+    index = given["index"]
+    source = GallerySource(index["folders"], include=index["include"], exclude=index["exclude"])
+    asked = index["asked"]
     service = _shown(asked.ml_uri) if asked.ml_uri else None
-    models = (*asked.detection, asked.clip_pack, service, request.body_model)
-    steps = {name: asdict(getattr(request, name)) for name in ("index", "cluster", "dual", "assign", "train")}
+    models = (*asked.detection, asked.clip_pack, service, index["body_model"])
     return {
         "targets": source.roots,
         **source.patterns,
-        **asdict(request.options),
-        "models": [each if each is None else str(each) for each in models],
+        **asdict(options),
+        "models": [_plain(each) for each in models],
         "steps": {
-            name: {field: _plain(value) for field, value in options.items()}
-            for name, options in steps.items()
+            f"{command} {name}": {field: _plain(value) for field, value in asdict(values).items()}
+            for command, those in given.items()
+            for name, values in those.items()
+            if name != "asked" and is_dataclass(values) and not isinstance(values, type)
         },
     }
 

@@ -2,24 +2,22 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from facesets.cli import console, queueing
-from facesets.cli.cluster_dual import run_dual
 from facesets.cli.cluster_flags import Way, refuse_idle_flags
 from facesets.cli.flags import Only, options_of, unless_given
-from facesets.cli.opening import work_on_library, work_on_store
+from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption
-from facesets.cli.results import photos_line, report
+from facesets.cli.results import report
 from facesets.cli.thresholds import (
     MaxCosineDistanceOption,
     MinCosineSimilarityOption,
     said_threshold,
     typed_flags,
 )
-from facesets.cli.user import current_user
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ClusterOptions
@@ -28,11 +26,8 @@ from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
-from facesets.plurals import counted, people
-from facesets.words.phrases import how_to_undo, learned_lines
-
-if TYPE_CHECKING:
-    from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary
+from facesets.result import Result
+from facesets.words import results
 
 _CASES_SHOWN = 20
 _SHARED = ("min_cluster_size", "min_samples", "eps", "same_image_ok", "dry_run")
@@ -100,14 +95,11 @@ def cluster(
         grouped_by = dual.unknown_method if dual.dual else options.method
         refuse_idle_flags(typed, Way("dual" if dual.dual else "people", grouped_by))
         options = unless_given(context, options, _of_hierarchy(grouped_by))
-        if queueing.is_asked() and dual.dual:
-            queueing.queue(database, "cluster --dual", options=options, dual=dual)
-        elif queueing.is_asked():
-            queueing.queue_cluster(database, options, workers)
-        elif dual.dual:
-            run_dual(database, options, dual)
-        else:
-            _cluster_library(database, options, workers)
+        if dual.dual:
+            queueing.begin("cluster --dual", database, options=options, dual=dual)
+        elif done := queueing.begin("cluster", database, options=options, workers=workers):
+            _remark_on_review(done)
+        console.finish()
         return
     queueing.refuse("Folders are written here.")
     if dual.dual:
@@ -163,75 +155,17 @@ def _cluster_into_folders(
         work_on_store(cache, database) as (store, progress, stop),
         open_engine(workers.for_method(options.method), settings.load()) as engine,
     ):
-        summary = run(store, out, options, progress=progress, stop=stop, engine=engine)
-    if not summary.grouped:
-        report(summary, summary.reasons)
-        return
-    report(
-        summary,
-        [
-            (
-                f"{counted(summary.faces, 'face')} in {counted(summary.images, 'image')}: "
-                f"{people(summary.persons)}, {counted(summary.singletons, 'single face')}, "
-                f"{counted(summary.no_face, 'image')} without a face."
-            ),
-            *summary.reasons,
-            photos_line(summary, out, dry_run=options.dry_run),
-            *learned_lines(summary.learned),
-        ],
-    )
+        done = run(store, out, options, progress=progress, stop=stop, engine=engine)
+    report(done, results.cluster(done))
 
 
-def _cluster_library(database: str | None, options: ClusterLibraryOptions, workers: EngineOptions) -> None:
-    from facesets import settings
-    from facesets.assembly.engines import open_engine
-    from facesets.operations.people.grouping.cluster_library import cluster_library
-
-    console.only_the_result_unless_watched()
-    with (
-        work_on_library(database) as (library, progress, stop),
-        open_engine(workers.for_method(options.method), settings.load()) as engine,
-    ):
-        summary = cluster_library(
-            library, options, progress=progress, stop=stop, by=current_user(), engine=engine
-        )
-    console.show(summary, grouped_lines(summary), asked_for=options.dry_run)
-    for case in summary.review[:_CASES_SHOWN]:
+def _remark_on_review(done: Result) -> None:
+    """Name faces that are similar to several people."""
+    for case in done.review[:_CASES_SHOWN]:
         likely = ", ".join(
             f"{person} ({similarity:.2f})"
             for person, similarity in zip(case.persons, case.cosine_similarity, strict=True)
         )
         console.remark(f"  face {case.face} is similar to several people: {likely}")
-    if len(summary.review) > _CASES_SHOWN:
-        console.remark(f"  … and {len(summary.review) - _CASES_SHOWN} more (--json lists all)")
-    console.finish()
-
-
-def grouped_lines(summary: "ClusterLibrarySummary") -> list[str]:
-    """What `cluster` did to the library's people, in words."""
-    line = (
-        f"{counted(summary.faces, 'face')}: {summary.kept} had a person, "
-        f"{summary.joined} joined a known one, "
-        f"{summary.new_faces} became {counted(summary.new_persons, 'new person', 'new people')}, "
-        f"{summary.alone} stayed alone"
-        + (f", {len(summary.review)} are similar to several people." if summary.review else ".")
-        + (
-            f" {counted(summary.regrouped, 'face')} of unnamed people changed person, and "
-            f"{counted(summary.dissolved, 'of these people is', 'of these people are')} gone."
-            if summary.regrouped
-            else ""
-        )
-        + (
-            f" {counted(summary.restored, 'face')} given back to whom you said they are."
-            if summary.restored
-            else ""
-        )
-        + (
-            f" {counted(summary.questions, 'question waits', 'questions wait')}: `facesets people review`."
-            if summary.questions
-            else ""
-        )
-        + how_to_undo(summary.step)
-        + (" Nothing was stored." if summary.dry_run or summary.stopped else "")
-    )
-    return [line, *summary.reasons]
+    if len(done.review) > _CASES_SHOWN:
+        console.remark(f"  … and {len(done.review) - _CASES_SHOWN} more (--json lists all)")

@@ -343,5 +343,6 @@ def _arguments(command: Callable[..., None], values: Mapping[str, Any]) -> list[
 def _close(path: str, values: dict[str, Any], began: float) -> None:
     """Name the contact sheet and the next step, where somebody looks on."""
     console.detail(f"{path}: {time.monotonic() - began:.1f} s in all.")
-    for line in last_lines(path, values, console.session.summary):
+    step = GUIDE[path].next_step if path in GUIDE else None
+    for line in last_lines(path, step, values, console.session.summary):
         console.aside(line)

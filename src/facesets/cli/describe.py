@@ -8,20 +8,20 @@ import typer
 
 from facesets.cli import console, queueing
 from facesets.cli.index_stage import say_which_are_empty
-from facesets.cli.opening import work_on_library
+from facesets.cli.opening import library_work
 from facesets.cli.params import DatabaseOption, folders_meant
 from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.describe import DescribeOptions
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.words import photos as words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from facesets.interfaces import Progress
-    from facesets.result import Result
 
 FoldersArgument = Annotated[
     list[Path] | None,
@@ -64,27 +64,28 @@ def describe(
     Photos leave this machine unless the model runs on it: what is sent, to whom, and what it costs is shown
     first, and nothing is sent before you agree. See docs/describe.md.
     """
-    from facesets import settings
-    from facesets.assembly.describing_photos import describe_photos
+    from facesets.assembly.commands import VERBS
     from facesets.files import plain_path
 
-    below = tuple(str(plain_path(path)) for path in folders_meant(context, folders, target))
+    below = tuple(plain_path(path) for path in folders_meant(context, folders, target))
     if queueing.is_asked():
-        queueing.queue_describe(database, below, llm_uri, options, yes=yes)
+        if not yes:
+            raise WrongUsage(
+                "A worker cannot ask you before photos are sent. Add --yes, or leave out --queue."
+            )
+        queueing.refuse_secrets(llm_uri)
+        queueing.queue("describe", database, below=below, llm_uri=llm_uri, options=options)
         return
     console.only_the_result_unless_watched()
-    conf, llm = settings.load(), settings.load_llm()
-    with work_on_library(database) as (library, progress, stop):
-        agree = _agree(progress, yes=yes)
-        done = describe_photos(
-            library, below, options, conf, llm, llm_uri, agree=agree, progress=progress, stop=stop
-        )
-        say_which_are_empty(library, below)
-    _show(library.label, done)
+    with library_work(database) as work:
+        agree = _agree(work.progress, yes=yes)
+        done = VERBS["describe"].run(work, below=below, options=options, llm_uri=llm_uri, agree=agree)
+        say_which_are_empty(work.library, [str(folder) for folder in below])
+    _show(work.session.label, done)
 
 
 def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Result], bool]":
-    def agree(said: "Result") -> bool:
+    def agree(said: Result) -> bool:
         with console.paused(progress):
             for line in words.announced(said):
                 (console.remark if yes else console.notice)(line)
@@ -97,7 +98,7 @@ def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Result], bool]":
     return agree
 
 
-def _show(label: str, done: "Result") -> None:
+def _show(label: str, done: Result) -> None:
     if done.dry_run and done.announced is not None and not console.session.json:
         for line in words.announced(done.announced):
             console.out(worded(line))

@@ -2,20 +2,16 @@
 
 from typing import Annotated
 
-from facesets.cli import console
-from facesets.cli.exporting import CropOptions, UnderOfDiscover, exporting, left_out
+from facesets.cli.exporting import CropOptions, UnderOfDiscover, exporting
 from facesets.cli.flags import Only
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
-from facesets.files import printable
 from facesets.operations.options.cache import RefineOptions
 from facesets.operations.options.face_sets import DiscoverOptions
-from facesets.plurals import counted
-from facesets.words.phrases import would
+from facesets.words import face_sets as words
 
 GATES = ("initial_threshold", "min_faces", "min_short", "min_blur", "min_det_score", "min_norm")
 _Gates = Annotated[RefineOptions, Only(*GATES)]
-_SHOWN = 40
 
 
 def discover(
@@ -38,7 +34,7 @@ def discover(
 
     cache, out = cache_and_out("discover", first, second)
     with exporting(cache, database, pack, provider, crops) as (store, checker, progress, stop):
-        summary = run(
+        done = run(
             store,
             out,
             list(source_root),
@@ -50,19 +46,4 @@ def discover(
             stop=stop,
             modeller=checker,
         )
-    rows = [
-        (cluster.name or "-", cluster.faces, cluster.images, cluster.survivors)
-        for cluster in summary.clusters[: _SHOWN if not crops.dry_run else None]
-    ]
-    lines = [
-        (
-            f"{printable(out)}: {counted(summary.faces, 'face')}, {summary.known} of them known; "
-            f"{counted(len(summary.clusters), 'group')} of others, {counted(len(summary.sets), 'face set')} "
-            f"{would(crops.dry_run, 'added', 'to add')}."
-        )
-    ]
-    if rows:
-        lines.append(console.table(("face set", "faces", "photos", "photos through the gates"), rows))
-    if summary.export:
-        lines.append(left_out(summary.export))
-    report(summary, lines)
+    report(done, words.discover(done))

@@ -30,7 +30,9 @@ def enrich(
 
     if queueing.is_asked():
         queueing.refuse_typed(typed_flags(context), "provider")
-        queueing.queue_enrich(cache, database, pack, options)
+        if cache is not None:
+            queueing.refuse("A cache is worked on here.")
+        queueing.queue("enrich", database, pack=queueing.placed(pack), options=options)
         return
     conf = settings.load()
     with work_on_store(cache, database, alone="" if options.dry_run else "enrich") as (store, progress, stop):

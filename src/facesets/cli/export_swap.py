@@ -5,15 +5,14 @@ from typing import Annotated
 
 import typer
 
-from facesets.cli.exporting import exporting, left_out
+from facesets.cli.exporting import exporting
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrResultArgument, report
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.declaration import Option
-from facesets.plurals import counted
-from facesets.words.phrases import would
+from facesets.words import face_sets as words
 
 
 def export_swap(
@@ -45,7 +44,7 @@ def export_swap(
             f"Where to? Say {Command('export-swap', printable(first), printable(second), 'OUT')}."
         )
     with exporting(cache, database, pack, provider, options) as (store, checker, progress, stop):
-        summary = run(
+        done = run(
             store,
             refine_manifest,
             out,
@@ -56,18 +55,4 @@ def export_swap(
             stop=stop,
             modeller=checker,
         )
-    models = f"{counted(summary.models, 'face model')}, " if summary.models else ""
-    report(
-        summary,
-        [
-            (
-                f"{printable(out)}: {counted(summary.sets, 'face set')} "
-                f"({summary.unchanged_sets} unchanged), "
-                f"{counted(summary.faces, 'face')} {would(options.dry_run, 'exported', 'to export')} "
-                f"({summary.masked} with bystanders masked), "
-                f"{counted(summary.bundles, 'bundle')}, {models}"
-                f"{counted(summary.candidates, 'candidate')}."
-            ),
-            left_out(summary),
-        ],
-    )
+    report(done, words.export_swap(done))

@@ -8,16 +8,13 @@ from facesets.cli import console
 from facesets.cli.index_stage import say_which_are_empty
 from facesets.cli.params import DatabaseOption
 from facesets.errors import WrongUsage
-from facesets.files import plain_path, printable
+from facesets.files import plain_path
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.xmp import ExportXmpOptions
-from facesets.plurals import counted
-from facesets.plurals import people as counted_people
-from facesets.words.phrases import GO_ON
+from facesets.words import interchange as words
 
 if TYPE_CHECKING:
-    from facesets.operations.interchange.export_xmp import ExportXmpSummary, LeftSidecar
-    from facesets.operations.interchange.undo_xmp import UndoXmpSummary
+    from facesets.result import Result
 
 
 def export_xmp(
@@ -57,72 +54,24 @@ def export_xmp(
         open_database(database, settings.load(), console) as session,
     ):
         if undo is not None:
-            _finish_undo(undo_xmp(session, undo, dry_run=options.dry_run, progress=progress, stop=stop))
+            done = undo_xmp(session, undo, dry_run=options.dry_run, progress=progress, stop=stop)
+            console.show(done, words.export_xmp_undo(done), asked_for=options.dry_run)
+            _finish(done, undo=True)
             return
         library = Library(session)
-        summary = run(library, who or (), options, progress=progress, stop=stop)
+        done = run(library, who or (), options, progress=progress, stop=stop)
         say_which_are_empty(library, [str(plain_path(each)) for each in options.target])
-    console.show(summary, _lines(summary), asked_for=options.dry_run)
-    if not summary.people and not summary.unfit:
-        console.notice("Nobody has a name to write: give somebody one with `facesets people name WHO NAME`.")
-    _say_what_was_left(summary.edited, " --replace writes again what is ours there.")
-    _finish(summary.failures)
+    console.show(done, words.export_xmp(done), asked_for=options.dry_run)
+    if not done.people and not done.unfit:
+        console.notice(words.NOBODY_NAMED)
+    _finish(done)
 
 
-def _lines(summary: "ExportXmpSummary") -> list[str]:
-    would = " Nothing was written." if summary.dry_run else ""
-    whose = f"{counted_people(summary.people)}, {counted(summary.photos, 'photo')}"
-    did = f"{summary.changed} changed, {summary.removed} removed, {summary.unchanged} unchanged"
-    lines = [f"{whose}: {counted(summary.new, 'sidecar')} new, {did}.{would}"]
-    if summary.left_behind:
-        whose = "its photo is" if summary.left_behind == 1 else "their photos are"
-        these = counted(summary.left_behind, "sidecar")
-        lines.append(f"{these} changed or removed because {whose} gone or not in the library any more.")
-    if summary.empty:
-        files = counted(
-            summary.empty, "of these sidecars was an empty file", "of these sidecars were empty files"
-        )
-        lines.append(f"{files}: a program may have been cut off writing there.")
-    if summary.missing:
-        lines.append(f"{counted(summary.missing, 'photo is', 'photos are')} not there: mounted elsewhere?")
-    if summary.unfit:
-        lines.append(f"No names for XMP: {', '.join(map(printable, summary.unfit))}.")
-    if summary.stopped:
-        lines.append(GO_ON)
-    if summary.run:
-        lines.append(f"Take it back with: facesets export-xmp --undo {summary.run}")
-    return lines
-
-
-def _finish_undo(summary: "UndoXmpSummary") -> None:
-    would = " Nothing was written." if summary.dry_run else ""
-    did = f"{summary.removed} removed, {summary.as_before} as before already"
-    lines = [f"Run {summary.run}: {counted(summary.restored, 'sidecar')} restored, {did}.{would}"]
-    if summary.stopped:
-        lines.append(GO_ON)
-    console.show(summary, lines, asked_for=summary.dry_run)
-    _say_what_was_left(summary.edited)
-    if summary.gone:
-        these = counted(summary.gone, "sidecar is", "sidecars are")
-        console.notice(
-            f"{these} of photos that are not in the library any more, in folders with nothing in them. "
-            "Is it a disk that is not mounted? Mount it, and the next export-xmp takes out what is ours."
-        )
-    if summary.not_there:
-        console.notice(
-            "Is a folder emptied for good? Say so with `facesets relocate FOLDER --forget`, then take the "
-            "run back again."
-        )
-    _finish(summary.failures)
-
-
-def _say_what_was_left(left: "list[LeftSidecar]", what_to_do: str = "") -> None:
-    if left:
-        one, many = "sidecar stays as it is", "sidecars stay as they are"
-        console.notice(f"{counted(len(left), one, many)}.{what_to_do}")
-        console.failures([(each.path, each.reason) for each in left])
-
-
-def _finish(failures: "list[LeftSidecar]") -> None:
-    console.failures([(each.path, each.reason) for each in failures])
-    console.finish(failed=len(failures))
+def _finish(done: "Result", *, undo: bool = False) -> None:
+    if done.edited:
+        console.notice(words.sidecars_left(done, undo=undo))
+        console.failures([(each.path, each.reason) for each in done.edited])
+    for line in words.folders_with_nothing(done) if undo else ():
+        console.notice(line)
+    console.failures([(each.path, each.reason) for each in done.failures])
+    console.finish(failed=len(done.failures))

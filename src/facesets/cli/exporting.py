@@ -8,18 +8,14 @@ from facesets import settings
 from facesets.cli import console
 from facesets.cli.flags import Only
 from facesets.cli.opening import work_on_store
-from facesets.files import printable
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.declaration import Option
-from facesets.plurals import counted
-from facesets.words.phrases import by_gate, learned_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from facesets.assembly.crop_checker import EmbedderOnDemand
     from facesets.interfaces import Progress, Store
-    from facesets.operations.face_sets.export_summary import EmptySet, ExportSwapSummary
     from facesets.stop import Stop
 
 
@@ -66,20 +62,3 @@ def exporting(
         conf, fetch = settings.load(), not options.dry_run
         checker = crop_checker(store, pack, provider, conf, console, progress, stop, fetch=fetch)
         yield store, checker, progress, stop
-
-
-def left_out(summary: "ExportSwapSummary") -> str:
-    """How many faces an export left out, by reason, and what was learned from the user's own changes."""
-    reasons = by_gate(summary.dropped_by)
-    total = f"{counted(summary.dropped, 'face')} left out" + (f": {reasons}." if reasons else ".")
-    hint = [summary.hint] if summary.hint else []
-    return "\n".join([total, *map(_not_made, summary.empty), *hint, *learned_lines(summary.learned)])
-
-
-def _not_made(empty: "EmptySet") -> str:
-    reasons = [by_gate(empty.dropped_by)] if empty.dropped_by else []
-    reasons += [f"{counted(empty.failed, 'photo')} could not be read"] if empty.failed else []
-    return (
-        f"{printable(empty.name) or 'A new person'}: none of {counted(empty.faces, 'face')} passed "
-        f"({', '.join(reasons)}), so there is no face set."
-    )

@@ -1,6 +1,8 @@
-"""The commands as the help lists them: below which heading, in which order, and examples of each."""
+"""The commands as the command line presents them: headings, examples, and what usually comes next."""
 
 from dataclasses import dataclass
+
+from facesets.cli import next_step as step
 
 START = "Start here"
 RESULTS = "Results"
@@ -12,22 +14,45 @@ GROUPS = (START, RESULTS, LIBRARY, IMMICH, MAINTENANCE)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where the help lists a command, and lines that show its use."""
+    """How a command is presented.
+
+    Attributes
+    ----------
+    group : str
+        The heading below which the help lists it.
+    examples : tuple of str
+        Lines that show its use.
+    next_step : function or None
+        From what it was called with and what came of it to the command that usually comes next. None for one
+        that only answers a question.
+    stands_for : tuple of str
+        Commands whose options it takes from the settings.
+    """
 
     group: str
     examples: tuple[str, ...]
+    next_step: step.Step | None = None
+    stands_for: tuple[str, ...] = ()
 
 
-def _entry(group: str, *examples: str) -> Entry:
-    return Entry(group, examples)
+def _entry(
+    group: str, *examples: str, next_step: step.Step | None = None, stands_for: tuple[str, ...] = ()
+) -> Entry:
+    return Entry(group, examples, next_step, stands_for)
 
 
 GUIDE = {
-    "run": _entry(START, "facesets run ~/Pictures", "facesets run ~/Pictures people --materialize hardlink"),
+    "run": _entry(
+        START,
+        "facesets run ~/Pictures",
+        "facesets run ~/Pictures people --materialize hardlink",
+        stands_for=("embed", "cluster", "refine", "extend"),
+    ),
     "embed": _entry(
         START,
         "facesets embed ~/Pictures faces.npz",
         "facesets embed --queue immich/anna/queue.json immich/anna.npz",
+        next_step=step.after_embed,
     ),
     "cluster": _entry(
         START,
@@ -36,9 +61,13 @@ GUIDE = {
         "facesets cluster --dual                   # faces go to known people, the others into clusters",
         "facesets cluster --method hdbscan         # a hierarchy that is kept, and new faces placed in it",
         "facesets cluster faces.npz out --engine local   # larger than memory",
+        next_step=step.after_cluster,
     ),
     "refine": _entry(
-        START, "facesets refine faces.npz out/facesets", "facesets refine out/facesets --min-faces 5"
+        START,
+        "facesets refine faces.npz out/facesets",
+        "facesets refine out/facesets --min-faces 5",
+        next_step=step.after_refine,
     ),
     "show": _entry(
         START,
@@ -48,40 +77,52 @@ GUIDE = {
         "facesets show photos/anna.jpg",
     ),
     "sheet": _entry(RESULTS, "facesets sheet out/raw", "facesets sheet out/facesets people.png"),
-    "dedup": _entry(RESULTS, "facesets dedup faces.npz", "facesets dedup --out duplicates.json"),
-    "enrich": _entry(RESULTS, "facesets enrich faces.npz"),
+    "dedup": _entry(
+        RESULTS,
+        "facesets dedup faces.npz",
+        "facesets dedup --out duplicates.json",
+        next_step=step.after_looking_at_a_store,
+    ),
+    "enrich": _entry(RESULTS, "facesets enrich faces.npz", next_step=step.after_looking_at_a_store),
     "export-swap": _entry(
         RESULTS,
         "facesets export-swap faces.npz out/facesets out/swap",
         "facesets export-swap faces.npz out/facesets swap --candidates --raw-manifest out/raw/manifest.json",
         "facesets export-swap faces.npz out/facesets out/swap --formats fsz,safetensors --select diverse",
+        next_step=step.after_export,
     ),
     "extend": _entry(
         RESULTS,
         "facesets extend faces.npz out/raw",
         "facesets extend faces.npz out/raw --refine-out out/facesets --dry-run",
+        next_step=step.show_what_was_written,
     ),
     "discover": _entry(
         RESULTS,
         "facesets discover faces.npz out/swap",
         "facesets discover faces.npz out/swap --under ~/Pictures/2024",
+        next_step=step.show_what_was_written,
     ),
     "import-folders": _entry(
         RESULTS,
         "facesets import-folders faces.npz out/swap --each-in ~/Pictures/people",
         "facesets import-folders faces.npz out/swap --folder Anna=~/Pictures/anna --mixed ~/Pictures/2024",
+        next_step=step.show_what_was_written,
     ),
     "split-eras": _entry(
         RESULTS,
         "facesets split-eras faces.npz out/swap --set anna --probe",
         "facesets split-eras faces.npz out/swap --set anna",
+        next_step=step.after_eras,
     ),
     "relocate": _entry(
         RESULTS,
         "facesets relocate ~/Pictures /mnt/photos faces.npz",
         "facesets relocate /mnt/old --forget             # from the library",
     ),
-    "undo": _entry(RESULTS, "facesets undo out/raw", "facesets undo out/raw 3 --dry-run"),
+    "undo": _entry(
+        RESULTS, "facesets undo out/raw", "facesets undo out/raw 3 --dry-run", next_step=step.after_undo
+    ),
     "evaluate": _entry(
         RESULTS, "facesets evaluate faces.npz", "facesets evaluate faces.npz --sweep 0.4:0.8:0.05"
     ),
@@ -99,12 +140,15 @@ GUIDE = {
         "facesets index ~/Pictures",
         "facesets index /mnt/galleries/* --exclude private --exclude '*.png' --max-minutes 60 --alone -q",
         "facesets index ~/Pictures --queue",
+        next_step=step.group,
     ),
     "pipeline": _entry(
         LIBRARY,
         "facesets pipeline ~/Pictures",
         "facesets pipeline -q                      # of the targets in facesets.toml, from cron",
         "facesets pipeline ~/Pictures --dual",
+        next_step=step.after_pipeline,
+        stands_for=("index", "cluster", "assign", "train"),
     ),
     "assign": _entry(LIBRARY, "facesets assign --dry-run", "facesets assign --threshold 0.6"),
     "search": _entry(
@@ -128,7 +172,9 @@ GUIDE = {
         "facesets import-names ~/photos.json --from osxphotos",
         "facesets import-names --unmatched",
     ),
-    "people list": _entry(LIBRARY, "facesets people list", "facesets people list --unnamed"),
+    "people list": _entry(
+        LIBRARY, "facesets people list", "facesets people list --unnamed", next_step=step.review
+    ),
     "people show": _entry(
         LIBRARY, "facesets people show Anna", "facesets people show 1a2b3c4d --faces 20 --sheet who.png"
     ),
@@ -217,17 +263,21 @@ GUIDE = {
         "facesets worker --jobs index --concurrency 8",
         "facesets worker --gpu",
     ),
-    "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate"),
-    "import-cache": _entry(LIBRARY, "facesets import-cache faces.npz"),
-    "export-cache": _entry(LIBRARY, "facesets export-cache faces.npz"),
+    "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate", next_step=step.index_photos),
+    "import-cache": _entry(LIBRARY, "facesets import-cache faces.npz", next_step=step.group),
+    "export-cache": _entry(
+        LIBRARY, "facesets export-cache faces.npz", next_step=step.after_looking_at_a_store
+    ),
     "db url": _entry(LIBRARY, "facesets db url"),
     "db psql": _entry(LIBRARY, "facesets db psql", 'facesets db psql -c "SELECT count(*) FROM faces"'),
     "db stop": _entry(LIBRARY, "facesets db stop"),
     "db backup": _entry(LIBRARY, "facesets db backup library.backup"),
-    "db restore": _entry(LIBRARY, "facesets db restore library.backup"),
+    "db restore": _entry(LIBRARY, "facesets db restore library.backup", next_step=step.check),
     "db index": _entry(LIBRARY, "facesets db index", "facesets db index --drop"),
     "immich-stage": _entry(
-        IMMICH, "facesets immich-stage --user anna --url https://immich.home --api-key-file key.txt"
+        IMMICH,
+        "facesets immich-stage --user anna --url https://immich.home --api-key-file key.txt",
+        next_step=step.after_stage,
     ),
     "immich-finish": _entry(IMMICH, "facesets immich-finish anna"),
     "immich-push": _entry(
@@ -235,6 +285,7 @@ GUIDE = {
         "facesets immich-push immich/anna",
         "facesets immich-push immich/anna --apply",
         "facesets immich-push immich/anna --undo last --apply",
+        next_step=step.after_push,
     ),
     "doctor": _entry(
         MAINTENANCE,
@@ -246,7 +297,11 @@ GUIDE = {
     "models show": _entry(MAINTENANCE, "facesets models show open"),
     "models path": _entry(MAINTENANCE, "facesets models path buffalo_l"),
     "models pull": _entry(
-        MAINTENANCE, "facesets models pull", "facesets models pull open", "facesets models pull yolox_s"
+        MAINTENANCE,
+        "facesets models pull",
+        "facesets models pull open",
+        "facesets models pull yolox_s",
+        next_step=step.after_pull,
     ),
     "models verify": _entry(MAINTENANCE, "facesets models verify buffalo_l"),
 }

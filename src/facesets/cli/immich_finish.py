@@ -14,12 +14,12 @@ from facesets.cli.flags import options_of
 from facesets.cli.progress import PlainProgress
 from facesets.cli.wording import worded
 from facesets.errors import WrongUsage
-from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.shared import DryRun
+from facesets.words import immich as words
 
 if TYPE_CHECKING:
-    from facesets.operations.immich.finish import FinishOptions, StepOutcome
+    from facesets.operations.immich.finish import FinishOptions, Outcome
     from facesets.settings import Settings
     from facesets.sources.queue import QueueSource
     from facesets.stop import Stop
@@ -65,7 +65,7 @@ def immich_finish(
     options = FinishOptions(pack, provider, landmarks, dry_run)
     embedding, discovering = (configured_flags(context, name) for name in ("embed", "discover"))
     with console.stoppable() as stop:
-        summary = run(
+        done = run(
             paths,
             options,
             FinishSteps(
@@ -80,15 +80,10 @@ def immich_finish(
             progress=console.plain_progress(),
             stop=stop,
         )
-    lines = [
-        f"{step.name}: {step.state}" + (f" in {step.seconds:g} s" if step.seconds else "")
-        for step in summary.steps
-    ]
-    last = summary.next if dry_run else f"{summary.next} The log is {printable(summary.log)}."
-    console.show(summary, [*lines, last])
+    console.show(done, words.immich_finish(done, dry_run=dry_run))
     console.finish()
-    if summary.status:
-        raise typer.Exit(summary.status)
+    if done.status:
+        raise typer.Exit(done.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +123,8 @@ def _embed(
     conf: "Settings",
     say: Callable[[str], None],
     stop: "Stop",
-) -> "StepOutcome":
+) -> "Outcome":
     from facesets.assembly.embedding import InferenceFlags, embed_photos
-    from facesets.operations.immich.finish import StepOutcome
     from facesets.operations.models.profile import Meter, profile_of
     from facesets.operations.options.cache import EmbedOptions
     from facesets.stopwatch import Stopwatch
@@ -159,7 +153,7 @@ def _embed(
     )
     if flags["profile"] is not None or console.session.verbose:
         console.profile(profile_of(stopwatch, meter, workers=how.workers, path=flags["profile"]), say)
-    return StepOutcome(summary, console.unreadable(summary.failures, strict=flags["strict"], say=say))
+    return summary, console.unreadable(summary.failures, strict=flags["strict"], say=say)
 
 
 def _discover(
@@ -171,11 +165,10 @@ def _discover(
     conf: "Settings",
     say: Callable[[str], None],
     stop: "Stop",
-) -> "StepOutcome":
+) -> "Outcome":
     from facesets.assembly.crop_checker import crop_checker
     from facesets.cli.discover import GATES
     from facesets.operations.face_sets.discover import discover
-    from facesets.operations.immich.finish import StepOutcome
     from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
     from facesets.operations.options.face_sets import DiscoverOptions
 
@@ -197,7 +190,7 @@ def _discover(
         modeller=checker,
     )
     console.failures([(failure.path, failure.reason) for failure in summary.failures], say=say)
-    return StepOutcome(summary, summary.failed)
+    return summary, summary.failed
 
 
 def _models(options: "FinishOptions", flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,17 +2,14 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
+from facesets.cli.results import report
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.immich import ServerOptions, StageOptions
-from facesets.plurals import counted
-from facesets.words.phrases import GO_ON
-
-if TYPE_CHECKING:
-    from facesets.operations.immich.stage_summary import StageSummary
+from facesets.words import immich as words
 
 
 def immich_stage(
@@ -51,34 +48,5 @@ def immich_stage(
         console.progress() as progress,
         closing(Immich(where, stop=stop)) as server,
     ):
-        summary = run(server, out, user, options, contents, progress=progress, stop=stop)
-    console.show(summary, _lines(summary, dry_run=options.dry_run))
-    console.failures([(failure.path, failure.reason) for failure in summary.failures])
-    console.finish(failed=summary.failed)
-
-
-def _lines(summary: "StageSummary", *, dry_run: bool) -> list[str]:
-    skipped = ", ".join(f"{count} {kind}" for kind, count in sorted(summary.skipped.items()))
-    lines = [
-        f"{counted(summary.listed, 'photo')} listed, {summary.settled_before} finished before. "
-        + (
-            f"{summary.staged} to stage"
-            if dry_run
-            else f"{summary.staged} staged ({summary.megabytes:g} MB fetched)"
-        )
-        + f", {counted(summary.aliases, 'copy', 'copies')} of these, {summary.known} known; "
-        f"{summary.small_faces} with small faces only, {summary.no_face} without; "
-        f"{summary.gone} vanished, {summary.failed} failed."
-    ]
-    if skipped:
-        lines.append(f"Passed over: {skipped}.")
-    if summary.of_others:
-        belong = counted(summary.of_others, "photo belongs", "photos belong")
-        lines.append(
-            f"{belong} to another account than the key's: `immich-push` never changes anything there."
-        )
-    if "of another account" in summary.skipped:
-        lines.append("Photos of other accounts, such as partners', are staged with --with-partners.")
-    if summary.stopped:
-        lines.append(GO_ON)
-    return lines
+        done = run(server, out, user, options, contents, progress=progress, stop=stop)
+    report(done, words.immich_stage(done, dry_run=options.dry_run))

@@ -1,25 +1,20 @@
 """`facesets import-folders`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from facesets.cli import console
-from facesets.cli.exporting import FolderCropOptions, exporting, left_out
+from facesets.cli.exporting import FolderCropOptions, exporting
 from facesets.cli.flags import unless_given
-from facesets.cli.import_lines import import_lines
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
 from facesets.cli.user import current_user
-from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ImportFoldersOptions
-from facesets.plurals import counted, people
-from facesets.words.phrases import would
-
-if TYPE_CHECKING:
-    from facesets.operations.face_sets.import_folders import ImportFoldersSummary
+from facesets.words import face_sets as words
+from facesets.words.interchange import people_import
 
 _IN_FILE: dict[str, type[float]] = {
     "first_threshold": float,
@@ -84,7 +79,7 @@ def import_folders(
     )
     options, crops = unless_given(context, options, in_file), unless_given(context, crops, in_file)
     with exporting(cache, database, pack, provider, crops) as (store, checker, progress, stop):
-        summary = run(
+        done = run(
             store,
             asked,
             out,
@@ -96,27 +91,8 @@ def import_folders(
             modeller=checker,
             by=current_user(),
         )
-    _tell(summary, out, dry_run=crops.dry_run)
-
-
-def _tell(summary: "ImportFoldersSummary", out: Path, *, dry_run: bool) -> None:
-    for person in summary.people:
+    for person in done.people:
         if person.warning:
             console.notice(person.warning)
-    rows = [
-        (p.state, printable(p.set) or "-", p.photos, p.faces, p.core, p.routed, p.faces - p.core)
-        for p in summary.people
-    ]
-    report(
-        summary,
-        [
-            console.table(("", "set", "photos", "faces", "core", "routed", "bystanders"), rows),
-            (
-                f"{printable(out)}: {people(len(summary.people))}, {counted(summary.export.faces, 'face')} "
-                f"{would(dry_run, 'in their sets', 'to check and export')}, "
-                f"{counted(summary.export.sets, 'set')} in all."
-            ),
-            left_out(summary.export),
-            *import_lines(summary.named),
-        ],
-    )
+    named = people_import(done.named) if done.named else []
+    report(done, [*words.import_folders(done), *named])

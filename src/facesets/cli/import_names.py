@@ -1,12 +1,11 @@
 """`facesets import-names`: names that people gave in other programs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from facesets.cli import console
-from facesets.cli.import_lines import first_of
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
@@ -14,15 +13,7 @@ from facesets.errors import Field, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.shared import DryRun
-from facesets.plurals import counted
-from facesets.plurals import people as counted_people
-from facesets.words.phrases import GO_ON, how_to_undo
-
-if TYPE_CHECKING:
-    from facesets.operations.interchange.import_names import ImportNamesSummary
-
-_LISTED = 10
-
+from facesets.words import interchange as words
 
 SourceArgument = Annotated[
     list[Path] | None,
@@ -83,7 +74,7 @@ def import_names(
         raise WrongUsage("Where are the names? Give a folder of photos, or the file of another program.")
     with console.stoppable() as stop, console.progress() as progress, opened_library(database) as session:
         read = FilesRead()
-        summary = run(
+        done = run(
             Library(session),
             named_photos(source, from_, read),
             read,
@@ -94,42 +85,8 @@ def import_names(
             progress=progress,
             stop=stop,
         )
-    console.show(summary, _lines(summary), asked_for=dry_run)
-    console.finish(failed=len(summary.failed))
-
-
-def _lines(summary: "ImportNamesSummary") -> list[str]:
-    elsewhere = f", {summary.photos_not_here} not in the library" if summary.photos_not_here else ""
-    lines = [
-        f"{counted(summary.photos, 'photo')} with names{elsewhere}: {counted_people(summary.people)} "
-        f"({summary.new_people} new), {counted(summary.named, 'face')} named, {summary.known} known."
-        + (" Nothing was stored." if summary.dry_run else how_to_undo(summary.step))
-    ]
-    if summary.stopped:
-        lines.append(GO_ON)
-    if summary.without_face or summary.without_place:
-        lines.append(
-            f"{counted(summary.without_face, 'name')} of places without a face, {summary.without_place} of "
-            "whole photos: `facesets import-names --unmatched` lists them."
-        )
-    if summary.asked or summary.answered:
-        lines.append(
-            f"{counted(summary.asked, 'name')} of faces that are somebody else here, {summary.answered} "
-            "refused before: `facesets people review` asks, `facesets import-names --conflicts` lists them."
-        )
-    lines += [
-        f"Another name? {printable(each)}. `facesets people merge` makes two people one."
-        for each in summary.also_called[:_LISTED]
-    ]
-    if summary.empty:
-        files = counted(summary.empty, "sidecar is an empty file", "sidecars are empty files")
-        lines.append(f"{files}, and passed over: a program may have been cut off writing there.")
-    if summary.nameless:
-        lines.append(
-            f"{counted(summary.nameless, 'face')} of Picasa's contacts without a name here: give Picasa's "
-            "contacts.xml as a source, too."
-        )
-    return [*lines, *first_of("No name", summary.no_names), *first_of("Cannot be read", summary.failed)]
+    console.show(done, words.import_names(done), asked_for=dry_run)
+    console.finish(failed=len(done.failed))
 
 
 def _list(database: str | None, *, conflicts: bool, reads: bool) -> None:

@@ -1,9 +1,9 @@
 """`facesets index`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from facesets.cli import console, queueing
 from facesets.cli.configured import configured_flags
 from facesets.cli.flags import options_of
 from facesets.cli.index_stage import index_stage, require_flags_of_stage
-from facesets.cli.opening import agrees_to_open_pack, work_on_library
+from facesets.cli.opening import agrees_to_open_pack, library_work
 from facesets.cli.params import (
     BodyModelOption,
     ClipPackOption,
@@ -26,7 +26,6 @@ from facesets.cli.params import (
     folders_meant,
 )
 from facesets.cli.thresholds import typed_flags
-from facesets.cli.user import current_user
 from facesets.cli.wording import worded
 from facesets.errors import SourceGone, WrongUsage
 from facesets.operations.options.assign import AssignOptions
@@ -35,13 +34,10 @@ from facesets.operations.options.cache import DetSize, LeastDetectionScore
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.options.stages import Delete, Force, OneStage
-from facesets.plurals import counted
-from facesets.words.phrases import GO_ON, as_before, would
+from facesets.result import Result
 
 if TYPE_CHECKING:
-    from facesets.assembly.describing import Asked
     from facesets.operations.ingest.changed_files import FileFailure
-    from facesets.operations.ingest.index import IndexSummary
 
 FoldersArgument = Annotated[
     list[Path] | None,
@@ -131,74 +127,51 @@ def index(
     )
     if stage is not None:
         require_flags_of_stage(typed_flags(context), delete=delete)
-        given = options, asked, body_model
-        index_stage(stage, targets, database, *given, force=force, delete=delete, alone=alone, strict=strict)
+        of_stage = options, asked, body_model
+        index_stage(
+            stage, targets, database, *of_stage, force=force, delete=delete, alone=alone, strict=strict
+        )
         return
     if not targets or force or delete:
         raise WrongUsage(_FORCE_IS_OF_STAGE if force else _DELETE_IS_OF_STAGE if delete else _NO_TARGET)
     require_faces(options, assign=assign, by_service=bool(ml_uri), skip_faces=skip_faces)
     if queueing.queue_index(database, targets, (include, exclude), asked, options):
         return
-    photos = targets, include, exclude
-    giving = None
+    assign_by = None
     if assign:
-        giving = replace(options_of(AssignOptions, configured_flags(context, "assign")), dry_run=False)
-    done = _index(photos, database, options, asked, body_model, profile, giving=giving, alone=alone)
+        assign_by = replace(options_of(AssignOptions, configured_flags(context, "assign")), dry_run=False)
+    given: dict[str, Any] = {
+        "folders": tuple(targets),
+        "include": include,
+        "exclude": exclude,
+        "options": options,
+    }
+    given |= {"asked": asked, "body_model": body_model, "assign": assign_by}
+    done = _index(database, given, profile, dry_run=options.dry_run, alone=alone)
     finish_index(done.failures, done.away, strict=strict)
 
 
 def _index(
-    photos: tuple[Sequence[Path], Sequence[str], Sequence[str]],
-    database: str | None,
-    options: IndexOptions,
-    asked: "Asked",
-    body_model: Path | None,
-    profile: Path | None,
-    *,
-    giving: AssignOptions | None,
-    alone: bool,
-) -> "IndexSummary":
-    """Index folders, of which some patterns are taken and some left out, and say what came of it."""
-    from facesets import settings
-    from facesets.assembly.indexing import assigned, index_photos
+    database: str | None, given: dict[str, Any], profile: Path | None, *, dry_run: bool, alone: bool
+) -> Result:
+    """Index folders, and say what came of it."""
+    from facesets.assembly.commands import VERBS
     from facesets.files import require_suffix
     from facesets.operations.models.profile import Meter, profile_of
-    from facesets.sources.galleries import GallerySource
     from facesets.stopwatch import Stopwatch
-    from facesets.store.postgres.connection import now
 
     if profile is not None:
         require_suffix(profile, ".json")
-    target, include, exclude = photos
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
-    source = GallerySource(target, include=include, exclude=exclude)
-    conf = settings.load()
-    with work_on_library(database, alone="index --alone" if alone else "") as (library, progress, stop):
-        asked = replace(asked, agrees_to_open=agrees_to_open_pack(progress))
-        began = None if giving is None else library.database.run(now)
-        done = index_photos(
-            library,
-            source,
-            options,
-            asked,
-            conf,
-            console,
-            body_model=body_model,
-            stopwatch=stopwatch,
-            progress=progress,
-            stop=stop,
-        )
-        summary = done.summary
-        if giving is not None and began is not None and not options.dry_run and not summary.stopped:
-            by = current_user()
-            summary = assigned(summary, done.library, began, giving, by=by, progress=progress, stop=stop)
-    summary = replace(summary, pack_note=worded(summary.pack_note))
-    lines = [index_line(done.library.label, summary, dry_run=options.dry_run)]
-    lines += [*_passed_over(summary.passed_over), *pack_lines(summary)]
-    console.show(summary, lines, asked_for=options.dry_run)
-    if (profile is not None or console.session.verbose) and not options.dry_run:
-        console.profile(profile_of(stopwatch, meter, workers=done.options.concurrency, path=profile))
+    with library_work(database, alone="index --alone" if alone else "") as work:
+        asked = replace(given["asked"], agrees_to_open=agrees_to_open_pack(work.progress))
+        summary = VERBS["index"].run(work, **{**given, "asked": asked, "stopwatch": stopwatch})
+    summary = Result(summary, pack_note=worded(summary.pack_note))
+    lines = VERBS["index"].words(summary, label=work.session.label, dry_run=dry_run)
+    console.show(summary, lines, asked_for=dry_run)
+    if (profile is not None or console.session.verbose) and not dry_run:
+        console.profile(profile_of(stopwatch, meter, workers=stopwatch.workers, path=profile))
     return summary
 
 
@@ -216,43 +189,3 @@ def finish_index(failures: "Sequence[FileFailure]", unavailable: Sequence[str], 
     if unavailable and not console.session.stopped_by:
         raise typer.Exit(SourceGone.exit_status)
     console.finish(failed=failed)
-
-
-def index_line(label: str, summary: "IndexSummary", *, dry_run: bool) -> str:
-    """What `index` did, in words."""
-    left = f" {summary.to_do} to do." if summary.to_do else ""
-    added = f"{counted(summary.completed, 'known image')} got what was lacking, " if summary.completed else ""
-    return (
-        f"{label}: {counted(summary.indexed, 'new image')}, "
-        f"{counted(summary.faces, 'new face')}, "
-        f"{counted(summary.embeddings, 'image')} embedded, {added}"
-        f"{counted(summary.aliases, 'copy', 'copies')} of known images"
-        + (f" ({summary.moved} moved)" if summary.moved else "")
-        + f", {summary.unchanged} unchanged, "
-        + (f"{summary.ignored} ignored, " if summary.ignored else "")
-        + f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
-        f"{as_before(summary.failures)}.{left}{missing_words(summary.missing)}"
-        + (
-            f" {summary.assigned} given to people, {summary.to_review} to be asked about."
-            if summary.assigned is not None
-            else ""
-        )
-        + (" Nothing was stored." if dry_run else "")
-        + (f" {GO_ON}" if summary.stopped else "")
-    )
-
-
-def missing_words(count: int) -> str:
-    """That photos are missing, and where they are named; empty where none is."""
-    return f" {counted(count, 'photo is', 'photos are')} missing: `facesets check`." if count else ""
-
-
-def pack_lines(summary: "IndexSummary") -> list[str]:
-    """What to know of the model pack that a new library was made with where nobody chose it."""
-    return [worded(summary.pack_note)] if summary.pack_note else []
-
-
-def _passed_over(counts: Mapping[str, int]) -> list[str]:
-    words = {"raw": "RAW file", "videos": "video", "linked_folders": "linked folder"}
-    parts = [counted(counts[kind], word) for kind, word in words.items() if counts.get(kind)]
-    return [f"Passed over: {', '.join(parts)}."] if parts else []

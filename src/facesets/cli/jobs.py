@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from facesets.cli import console, queueing
+from facesets.cli import console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.wording import worded
-from facesets.errors import Command, WrongUsage
+from facesets.errors import Command, WrongUsage, require_extra
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
@@ -52,7 +52,7 @@ def jobs(
     from facesets import settings
     from facesets.assembly.queue import open_queue
 
-    queueing.require_jobs()
+    require_extra("jobs")
     if (action is None) != (number is None):
         raise WrongUsage("Which job? Say `facesets jobs show N`; `facesets jobs` lists the numbers.")
     with open_queue(database, settings.load(), console) as session:
@@ -127,13 +127,13 @@ def _when(at: str | None) -> str:
 
 
 def _took(job: "JobLine") -> str:
-    from facesets.operations.library.run_words import in_words
+    from facesets.words.runs import in_words
 
     return "-" if job.took_s is None else in_words(job.took_s)
 
 
 def _result(job: "JobLine") -> str:
-    from facesets.operations.library.run_words import outcome
+    from facesets.words.runs import outcome
 
     if job.reason:
         return job.reason

@@ -1,6 +1,6 @@
 """`facesets maintain`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -8,12 +8,8 @@ from facesets.cli import console, queueing
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.cli.wording import worded
 from facesets.operations.options.upkeep import MaintainOptions, tasks_named
-from facesets.words.phrases import how_to_undo
-
-if TYPE_CHECKING:
-    from facesets.operations.people.upkeep.tasks import TaskSummary
+from facesets.words import corrections as words
 
 
 def maintain(
@@ -39,26 +35,13 @@ def maintain(
 
     chosen = tasks_named(tasks)
     if queueing.is_asked():
-        queueing.queue(database, "maintain", tasks=chosen, options=options)
+        queueing.queue("maintain", database, tasks=chosen, options=options)
         return
     console.only_the_result_unless_watched()
     with work_on_library(database) as (library, progress, stop):
         done = run(library, chosen, options, by=current_user(), progress=progress, stop=stop)
     quiet = console.session.quiet and not options.dry_run
-    lines = [line for each in done if not quiet or _is_asked_for(each) for line in _lines(each)]
-    lines += ["Nothing was stored."] if options.dry_run else []
+    lines = words.maintain(done, dry_run=options.dry_run, briefly=quiet)
     if lines or console.session.json:
         console.show_list("tasks", done, "\n".join(lines))
     console.finish()
-
-
-def _is_asked_for(done: "TaskSummary") -> bool:
-    """Whether -q leaves it: what a human should look at, and what only reports."""
-    return bool(done.lines) or done.task in {"staleness", "health"}
-
-
-def _lines(done: "TaskSummary") -> list[str]:
-    return [
-        f"{done.task}: {worded(done.did)}{how_to_undo(done.step)}",
-        *(f"  {worded(line)}" for line in done.lines),
-    ]

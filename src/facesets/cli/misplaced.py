@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 
 from typer.core import TyperArgument, TyperOption
 
+from facesets.cli.guide import GUIDE
 from facesets.settings import ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
     from typer._click import Context
-
-_STANDS_FOR: Mapping[str, tuple[str, ...]] = {
-    "run": ("embed", "cluster", "refine", "extend"),
-    "pipeline": ("index", "cluster", "assign", "train"),
-}
-"""Commands of which another takes the options from the settings."""
 
 _PHOTOS = frozenset({"target", "targets", "photos", "src", "source", "folder", "dir"})
 """What the place of photos is called, here and there."""
@@ -71,7 +66,7 @@ def where_it_belongs(context: "Context", option: str) -> str:
     key = name.removeprefix("no-")
     standing = [
         path
-        for path in _STANDS_FOR.get(command, ())
+        for path in (GUIDE[command].stands_for if command in GUIDE else ())
         if path in having and key not in _NOT_TAKEN.get((command, path), ())
     ]
     if standing and name not in _NEVER_SET:

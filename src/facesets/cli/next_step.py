@@ -16,16 +16,21 @@ Values: TypeAlias = Mapping[str, Any]
 Words: TypeAlias = tuple[object, ...]
 """A command line without the program's name; empty for none."""
 
+Step: TypeAlias = Callable[[Values, object], Words]
+"""From what a command was called with, and what it showed, to the command that usually comes next."""
+
 _RAW, _SETS, _SWAP = Path("out/raw"), Path("out/facesets"), Path("out/swap")
 
 
-def last_lines(command: str, values: Values, summary: object) -> list[str]:
+def last_lines(command: str, step: Step | None, values: Values, summary: object) -> list[str]:
     """What to say at the end of a command that came to its end.
 
     Parameters
     ----------
     command : str
         As the user says it, such as `models pull`.
+    step : function or None
+        What comes next.
     summary : object
         What the command showed; None if it showed nothing.
     """
@@ -34,7 +39,7 @@ def last_lines(command: str, values: Values, summary: object) -> list[str]:
     from facesets.results.manifest import SHEET_NAME
 
     sheets = [out / SHEET_NAME for out in _folders(command, values) if values.get("sheet", True)]
-    words = NEXT[command](values, summary) if command in NEXT else ()
+    words = step(values, summary) if step is not None else ()
     # A step with a cache is none with the library, such as one after `export-cache`.
     library = "" if values.get("cache") in words else values.get("database") or ""
     return [
@@ -60,9 +65,13 @@ def _folders(command: str, values: Values) -> list[Path]:
     """The result folders that a command wrote."""
     if command not in _WRITING:
         return []
+    return [path for path in (_out(values), values.get("refine_out")) if path is not None]
+
+
+def _out(values: Values) -> Path | None:
+    """The folder that was named last."""
     named = [values.get(name) for name in ("first", "second", "third")]
-    out = next((path for path in reversed(named) if path is not None), None)
-    return [path for path in (out, values.get("refine_out")) if path is not None]
+    return next((path for path in reversed(named) if path is not None), None)
 
 
 _WRITING = frozenset(
@@ -85,11 +94,13 @@ def _of_cache(cache: Path | None) -> Words:
     return ("extend", *named, base / _RAW, "--refine-out", base / _SETS)
 
 
-def _after_embed(values: Values, _summary: object) -> Words:
+def after_embed(values: Values, _summary: object) -> Words:
+    """After `embed`."""
     return _of_cache(values["cache"] or values["source"])
 
 
-def _after_cluster(values: Values, summary: object) -> Words:
+def after_cluster(values: Values, summary: object) -> Words:
+    """After `cluster`."""
     first, second = values["first"], values["second"]
     if first is None and any(getattr(summary, name, 0) for name in ("questions", "new_persons")):
         return ("people", "review")
@@ -101,7 +112,8 @@ def _after_cluster(values: Values, summary: object) -> Words:
     return ("refine", *cache, _beside(second or first, "facesets"))
 
 
-def _after_refine(values: Values, summary: object) -> Words:
+def after_refine(values: Values, summary: object) -> Words:
+    """After `refine`."""
     first, second = values["first"], values["second"]
     if not getattr(summary, "facesets", 0):
         return ()
@@ -113,16 +125,19 @@ def _after_refine(values: Values, summary: object) -> Words:
     return ("export-swap", *cache, out, _beside(out, "swap"), *smaller)
 
 
-def _after_export(values: Values, summary: object) -> Words:
-    (out,) = _folders("export-swap", values)
+def after_export(values: Values, summary: object) -> Words:
+    """After `export-swap`."""
+    out = _out(values)
     return ("verify-bundle", out) if getattr(summary, "bundles", 0) else ()
 
 
-def _show_what_was_written(command: str) -> "Step":
-    return lambda values, _summary: ("show", _folders(command, values)[0])
+def show_what_was_written(values: Values, _summary: object) -> Words:
+    """Next: `show`."""
+    return ("show", _out(values))
 
 
-def _after_eras(values: Values, summary: object) -> Words:
+def after_eras(values: Values, summary: object) -> Words:
+    """After `split-eras`."""
     first, second = values["first"], values["second"]
     if not values["probe"]:
         return ("show", second or first)
@@ -132,30 +147,55 @@ def _after_eras(values: Values, summary: object) -> Words:
     return ("split-eras", *cache, out, "--set", values["name"])
 
 
-def _after_index(_values: Values, _summary: object) -> Words:
+def group(_values: Values, _summary: object) -> Words:
+    """Next: `cluster`."""
     return ("cluster",)
 
 
-def _after_pipeline(_values: Values, summary: object) -> Words:
+def review(_values: Values, _summary: object) -> Words:
+    """Next: `people review`."""
+    return ("people", "review")
+
+
+def index_photos(_values: Values, _summary: object) -> Words:
+    """Next: `index`."""
+    return ("index", "PHOTOS")
+
+
+def check(_values: Values, _summary: object) -> Words:
+    """Next: `check`."""
+    return ("check",)
+
+
+def after_looking_at_a_store(values: Values, _summary: object) -> Words:
+    """Next: what was not done yet with that cache, or with the library."""
+    return _of_cache(values["cache"])
+
+
+def after_pipeline(_values: Values, summary: object) -> Words:
+    """After `pipeline`."""
     questions = getattr(getattr(summary, "library", None), "questions", 0)
     return ("people", "review") if questions else ()
 
 
-def _after_stage(values: Values, summary: object) -> Words:
+def after_stage(values: Values, summary: object) -> Words:
+    """After `immich-stage`."""
     if not getattr(summary, "staged", 0):
         return ()
     out = () if values["out"] == Path("immich") else ("--out", values["out"])
     return ("immich-finish", values["user"], *out)
 
 
-def _after_push(values: Values, summary: object) -> Words:
+def after_push(values: Values, summary: object) -> Words:
+    """After `immich-push`."""
     if getattr(summary, "applied", True) or not getattr(summary, "changes", 0):
         return ()
     folder = ("--people", values["people"], "--cache", values["cache"]) if values["people"] else ()
     return ("immich-push", values["staged"], *folder, "--apply")
 
 
-def _after_pull(values: Values, _summary: object) -> Words:
+def after_pull(values: Values, _summary: object) -> Words:
+    """After `models pull`."""
     from facesets import settings
     from facesets.inference.catalog import PUBLISHED_BODY, PUBLISHED_CLIP
     from facesets.inference.packs import usual_pack
@@ -169,36 +209,9 @@ def _after_pull(values: Values, _summary: object) -> Words:
     return ("run", "PHOTOS", *(() if name in (None, usual) else ("--pack", name)))
 
 
-def _after_undo(values: Values, summary: object) -> Words:
+def after_undo(values: Values, summary: object) -> Words:
+    """After `undo`."""
     if values["run"]:
         return ("show", values["out"])
     runs = getattr(summary, "runs", ())
     return ("undo", values["out"], runs[0].run) if runs else ()
-
-
-Step: TypeAlias = Callable[[Values, object], Words]
-
-NEXT: dict[str, Step] = {
-    "embed": _after_embed,
-    "dedup": lambda values, _: _of_cache(values["cache"]),
-    "enrich": lambda values, _: _of_cache(values["cache"]),
-    "cluster": _after_cluster,
-    "refine": _after_refine,
-    "export-swap": _after_export,
-    "extend": _show_what_was_written("extend"),
-    "discover": _show_what_was_written("discover"),
-    "import-folders": _show_what_was_written("import-folders"),
-    "split-eras": _after_eras,
-    "undo": _after_undo,
-    "people list": lambda _values, _: ("people", "review"),
-    "index": _after_index,
-    "pipeline": _after_pipeline,
-    "migrate": lambda _values, _: ("index", "PHOTOS"),
-    "import-cache": _after_index,
-    "export-cache": lambda values, _: _of_cache(values["cache"]),
-    "db restore": lambda _values, _: ("check",),
-    "immich-stage": _after_stage,
-    "immich-push": _after_push,
-    "models pull": _after_pull,
-}
-"""By command; those that only answer a question lead nowhere in particular."""

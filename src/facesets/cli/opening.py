@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from facesets import settings
 from facesets.cli import console
+from facesets.cli.user import current_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from facesets.assembly.commands import LibraryWork
     from facesets.interfaces import Progress, Store
     from facesets.stop import Stop
     from facesets.store.postgres.connection import Database
@@ -63,6 +65,22 @@ def work_on_library(database: str | None, *, alone: str = "") -> "Iterator[tuple
         RunLock(session, alone) if alone else nullcontext(),
     ):
         yield Library(session), progress, stop
+
+
+@contextmanager
+def library_work(database: str | None, *, alone: str = "") -> "Iterator[LibraryWork]":
+    """As `work_on_library`, for a command of the table."""
+    from facesets.assembly.commands import LibraryWork
+
+    with work_on_library(database, alone=alone) as (library, progress, stop):
+        yield LibraryWork(
+            session=library.database,
+            settings=settings.load(),
+            notices=console,
+            progress=progress,
+            stop=stop,
+            by=current_user(),
+        )
 
 
 @contextmanager

@@ -15,10 +15,9 @@ from facesets.cli.user import current_user
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
-from facesets.words.phrases import how_to_undo, name_and_number
+from facesets.words import corrections as words
 
 if TYPE_CHECKING:
-    from facesets.operations.people.corrections.summary import PersonSummary
     from facesets.operations.people.lists.listing import PersonDetails
     from facesets.store.postgres.people.people_list import PersonLine
     from facesets.store.postgres.people.steps import StepRow
@@ -120,13 +119,6 @@ def _lines(found: "PersonDetails", faces: int, *, guesses: bool) -> list[str]:
     return lines
 
 
-def show_change(summary: "PersonSummary") -> None:
-    """Tell how a person stands after a change, and what takes it back."""
-    who = name_and_number(summary.name, summary.person)
-    line = f"{who}: {summary.did}; {counted(summary.faces, 'face')} in all."
-    console.show(summary, [line + how_to_undo(summary.step)])
-
-
 @people.command()
 def name(
     who: WhoArgument,
@@ -151,7 +143,7 @@ def name(
             if not are_one(session, taken):
                 raise
             summary = run(session, who, name, into=True, face=face, by=current_user())
-    show_change(summary)
+    console.show(summary, words.person(summary))
     if summary.did.startswith("also called"):
         console.remark(f"They still go by {summary.name}: `facesets people rename` replaces names.")
 
@@ -178,7 +170,7 @@ def rename(
             if not are_one(session, taken):
                 raise
             summary = add(session, who, name, into=True, face=False, by=current_user())
-    show_change(summary)
+    console.show(summary, words.person(summary))
 
 
 def _hiding(*, hidden: bool) -> Callable[..., None]:
@@ -190,7 +182,7 @@ def _hiding(*, hidden: bool) -> Callable[..., None]:
 
         with opened_library(database) as session:
             summary = set_hidden(session, who, hidden=hidden, by=current_user())
-        show_change(summary)
+        console.show(summary, words.person(summary))
 
     command.__doc__ = (
         "Hide a person, such as somebody on a poster." if hidden else "Show a hidden person again."
@@ -217,7 +209,7 @@ def merge(
 
     with opened_library(database) as session:
         summary = run(session, who, into, drop_names=drop_names, by=current_user())
-    show_change(summary)
+    console.show(summary, words.person(summary))
 
 
 @people.command()
@@ -238,9 +230,7 @@ def move(
 
     with opened_library(database) as session:
         summary = run(session, faces, to, by=current_user())
-    where = name_and_number(summary.name, summary.person) if summary.person else "nobody"
-    moved = f"{counted(summary.faces, 'face')} moved to {where}.{how_to_undo(summary.step)}"
-    console.show(summary, [moved])
+    console.show(summary, words.move(summary))
 
 
 def _saying(*, same: bool) -> Callable[..., None]:
@@ -255,7 +245,7 @@ def _saying(*, same: bool) -> Callable[..., None]:
         run = correcting.same if same else cluster_corrections.different
         with opened_library(database) as session:
             summary = run(session, first, second, faces=faces, by=current_user())
-        console.show(summary, [f"Kept: {summary.said}.{how_to_undo(summary.step)}"])
+        console.show(summary, words.said(summary))
 
     command.__doc__ = (
         "Say that two people, or two faces, are one person."

@@ -6,14 +6,11 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.import_lines import import_lines
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.files import printable
 from facesets.operations.options.shared import DryRun
-from facesets.plurals import counted
-from facesets.plurals import people as counted_people
+from facesets.words import interchange as words
 
 
 def export(
@@ -24,12 +21,8 @@ def export(
     from facesets.operations.people.carrying.export_people import export_people as run
 
     with opened_library(database) as session:
-        summary = run(session, file)
-    line = (
-        f"{printable(file)}: {counted_people(summary.people)}, "
-        f"{counted(summary.statements, 'statement')} about {counted(summary.faces, 'face')}."
-    )
-    console.show(summary, [line])
+        done = run(session, file)
+    console.show(done, words.people_export(done))
 
 
 def import_(
@@ -56,6 +49,5 @@ def import_(
             file, members = brought.file, brought.members
         else:
             file, members = read_people(source), {}
-        summary = run(session, file, source.name, by=current_user(), members=members, dry_run=dry_run)
-    lines = import_lines(summary)
-    console.show(summary, lines, asked_for=dry_run)
+        done = run(session, file, source.name, by=current_user(), members=members, dry_run=dry_run)
+    console.show(done, words.people_import(done), asked_for=dry_run)

@@ -2,23 +2,20 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from facesets.cli import console
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.people import WhoArgument
 from facesets.cli.user import current_user
-from facesets.cli.wording import worded
 from facesets.errors import FacesetsError, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
+from facesets.result import Result
+from facesets.words import corrections as words
 from facesets.words.phrases import name_and_number
-
-if TYPE_CHECKING:
-    from facesets.operations.people.forgetting.forget_proof import Proof
-    from facesets.operations.people.forgetting.forget_summary import ForgetPlan, ForgetSummary
 
 
 def forget(
@@ -62,12 +59,12 @@ def forget(
             by=current_user(),
             progress=progress,
         )
-    console.show(summary, _lines(summary, exports=exports))
+    console.show(summary, words.forget(summary, exports=exports))
     if not summary.proof.is_clean:
         raise FacesetsError("Not everything of the person is gone: the lines above say what is left.")
 
 
-def _ask(plan: "ForgetPlan") -> None:
+def _ask(plan: Result) -> None:
     if plan.was_cut_off:
         return
     what = f"{name_and_number(plan.name, plan.number)}, {counted(plan.faces, 'face')}"
@@ -79,56 +76,3 @@ def _ask(plan: "ForgetPlan") -> None:
         console.remark(f"{printable(result.folder)} holds {counted(result.faces, 'face')} of them.")
     if not console.agrees(f"Erase {what} for good? This cannot be undone."):
         raise WrongUsage("Nothing was erased.")
-
-
-def _lines(summary: "ForgetSummary", *, exports: bool) -> list[str]:
-    reach = [worded(f"Out of reach: {each}.") for each in summary.out_of_reach]
-    if summary.was_cut_off:
-        before = (
-            "The person was erased before, and that was cut off: what was left of it is done now. Caches and "
-            "results that were named then came first, and no others were searched; nor were vectors, for "
-            "these are not known any more."
-        )
-        by_name = _proof(summary.proof, "tables", "name") if summary.person else []
-        return [before, *by_name, *reach]
-    loose = f" and {summary.loose_faces} like them without a person" if summary.loose_faces else ""
-    steps = f"{counted(summary.steps, 'step')} cannot be taken back any more"
-    lines = [f"Erased: {counted(summary.faces, 'face')}{loose}, with names and statements; {steps}."]
-    for cache in summary.caches:
-        stay = f"; {cache.of_others} that resemble them are other people's" if cache.of_others else ""
-        lines.append(f"{printable(cache.file)}: {counted(cache.faces, 'face')} removed{stay}.")
-    for result in summary.results:
-        did = f"{counted(result.files, 'file')} removed" if exports else "not touched"
-        lines.append(f"{printable(result.folder)}: {counted(result.faces, 'face')}, {did}.")
-    holding = {result.folder for result in summary.results}
-    lines += [f"{printable(each)}: nothing of them." for each in summary.searched if each not in holding]
-    places = ["tables"] + [
-        counted(len(found), what)
-        for found, what in ((summary.caches, "cache"), (summary.searched, "result folder"))
-        if found
-    ]
-    lines += _proof(summary.proof, ", ".join(places), "vector and no name")
-    if not summary.searched:
-        lines.append(
-            "Result folders were not searched, for none was named and the library knows of none: give each "
-            "with --results FOLDER, and what was made from a cache with --cache FILE."
-        )
-    return lines + reach
-
-
-def _proof(proof: "Proof", searched: str, what: str) -> list[str]:
-    if proof.is_clean:
-        lines = [f"Searched {searched}: no {what} of the person is left there."]
-    else:
-        lines = (
-            [f"Left: {counted(proof.vectors_left, 'vector')} near the person's."]
-            if proof.vectors_left
-            else []
-        )
-        lines += [f"Left: the name, in {place}." for place in proof.names_left]
-    for who, count in proof.of_others.items():
-        lines.append(f"Similar, but not theirs: {counted(count, 'vector')} of {who}.")
-    if proof.names_of_others:
-        places = ", ".join(proof.names_of_others)
-        lines.append(f"The name also stands where photos lie, or is part of another's: {places}.")
-    return lines

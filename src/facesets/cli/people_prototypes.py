@@ -1,6 +1,6 @@
 """`facesets people prototypes | centroids`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,12 +10,7 @@ from facesets.cli.params import DatabaseOption
 from facesets.cli.people import people
 from facesets.cli.user import current_user
 from facesets.operations.options.declaration import Option
-from facesets.plurals import counted
-from facesets.plurals import people as so_many
-from facesets.words.phrases import how_to_undo
-
-if TYPE_CHECKING:
-    from facesets.operations.people.assigning.prototypes import CentroidsSummary
+from facesets.words import corrections as words
 
 
 @people.command()
@@ -33,41 +28,11 @@ def prototypes(
 
     with opened_library(database) as session:
         found = run(session, who, pin=pin, drop=drop, by=current_user())
-    headings = ("person", "kind", "face", "quality", "pinned", "faces", "from", "to")
-    rows = [
-        (
-            line.person[:8],
-            line.kind,
-            "-" if line.face is None else line.face,
-            "-" if line.quality is None else f"{line.quality:.2f}",
-            "yes" if line.pinned else "-",
-            line.faces,
-            line.first or "-",
-            line.last or "-",
-        )
-        for line in found.prototypes
-    ]
-    lines = [console.table(headings, rows) if rows else "There are none yet: nobody has a face."]
-    lines += [f"{found.did}.{how_to_undo(found.step)}"] if found.did else []
-    console.show(found, lines, asked_for=True)
+    console.show(found, words.prototypes(found), asked_for=True)
 
 
 @people.command()
 def centroids(database: DatabaseOption = None) -> None:
     """Make the centroids and exemplars of everybody again, exactly; they are kept current anyhow."""
-    from facesets.operations.people.assigning.prototypes import centroids as run
-
-    if queueing.is_asked():
-        queueing.queue(database, "people centroids")
-        return
-    with opened_library(database) as session:
-        summary = run(session)
-    console.show(summary, [centroids_line(summary)])
-
-
-def centroids_line(summary: "CentroidsSummary") -> str:
-    """What `people centroids` made, in words."""
-    return (
-        f"{counted(summary.prototypes, 'prototype')} of {so_many(summary.people)} made; {summary.changed} "
-        f"had others before. The largest drift of a vector was {summary.largest_drift:.4f}."
-    )
+    queueing.begin("people centroids", database)
+    console.finish()

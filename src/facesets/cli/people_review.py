@@ -19,13 +19,14 @@ from facesets.errors import FacesetsError, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
-from facesets.words.phrases import how_to_undo
+from facesets.result import Result
+from facesets.words import corrections as words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from facesets.cli.shown_faces import ShownFaces
-    from facesets.operations.people.review.answering import Answered, Verdict
+    from facesets.operations.people.review.answering import Verdict
     from facesets.operations.people.review.questions import Question
     from facesets.store.postgres.connection import Database
 
@@ -195,7 +196,7 @@ class _Review:
             self._faces.open()
         return False
 
-    def _answered(self, question: "Question", give: "Callable[[], Answered | None]") -> bool:
+    def _answered(self, question: "Question", give: "Callable[[], Result | None]") -> bool:
         """Keep an answer; False where there is none, or it is refused."""
         try:
             answered = give()
@@ -221,7 +222,7 @@ class _Review:
             return False
         return True
 
-    def _by_key(self, question: "Question", key: str, but: list[int]) -> "Answered | None":
+    def _by_key(self, question: "Question", key: str, but: list[int]) -> Result | None:
         """The answer that a key gives; None where it gives none."""
         if key == "w" and question.nameless and question.kind != "name":
             return self._named(question, _read_name())
@@ -234,12 +235,12 @@ class _Review:
 
     def _answer(
         self, question: "Question", verdict: "Verdict", but: list[int], name: str = "", *, into: bool = False
-    ) -> "Answered":
+    ) -> Result:
         from facesets.operations.people.review.answering import answer as run
 
         return run(self._database, question.id, verdict, by=current_user(), but=but, name=name, into=into)
 
-    def _named(self, question: "Question", name: str) -> "Answered | None":
+    def _named(self, question: "Question", name: str) -> Result | None:
         """Give a name, or another one while it is somebody else's; None if there is none."""
         from facesets.operations.people.corrections.naming import NameTaken
         from facesets.operations.people.review.question_sheet import draw_two_people
@@ -337,4 +338,4 @@ def answer(
             name=name or "",
             into=into,
         )
-    console.show(answered, [f"Kept: {answered.did}.{how_to_undo(answered.step)}"])
+    console.show(answered, words.answer(answered))

@@ -3,11 +3,13 @@
 from datetime import date
 from typing import Annotated
 
+from facesets.cli import console
 from facesets.cli.opening import opened_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import WhoArgument, people, show_change
+from facesets.cli.people import WhoArgument, people
 from facesets.cli.user import current_user
 from facesets.operations.options.declaration import Option, day
+from facesets.words import corrections as words
 
 
 @people.command("set")
@@ -24,4 +26,4 @@ def set_(
     birth = Birth(birth_year, birth_date, birth_unknown)
     with opened_library(database) as session:
         summary = set_birth(session, who, birth, by=current_user(), today=date.today())  # noqa: DTZ011 - as the user has it
-    show_change(summary)
+    console.show(summary, words.person(summary))

@@ -1,7 +1,7 @@
 """`facesets people split`: somebody who may be several people."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from facesets.cli import console
 from facesets.cli.opening import work_on_library
@@ -11,11 +11,7 @@ from facesets.cli.user import current_user
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.people import SplitOptions
-from facesets.plurals import counted
-from facesets.words.phrases import how_to_undo
-
-if TYPE_CHECKING:
-    from facesets.operations.people.corrections.splitting import SplitSummary
+from facesets.words import corrections as words
 
 
 def split(
@@ -36,40 +32,6 @@ def split(
             summary = propose_split(library.database, who, options)
         if sheet is not None:
             draw_split(library.database, summary, sheet, progress=progress, stop=stop)
-    if len(summary.parts) < 2:
-        lines = [_whole(summary, options)]
-    else:
-        numbers = [str(number) for number in range(1, len(summary.parts) + 1)]
-        rows = [
-            (
-                number,
-                len(part.faces),
-                part.photos,
-                printable(part.name) or "somebody new",
-                *map(_shown, part.distances),
-            )
-            for number, part in zip(numbers, summary.parts, strict=True)
-        ]
-        headings = ("part", "faces", "photos", "is", *(f"to {number}" for number in numbers))
-        done = f"Split into {counted(len(rows), 'part')}.{how_to_undo(summary.step)}"
-        lines = [
-            console.table(headings, rows),
-            "The last columns are cosine distances between the parts' means.",
-            done if apply else "Nothing was changed: --apply makes people of the parts.",
-        ]
+    lines = words.split(summary, parts=options.parts, min_size=options.min_size, apply=apply)
     lines += [f"Drawn into {printable(sheet)}."] if sheet else []
     console.show(summary, lines, asked_for=True)
-
-
-def _whole(summary: "SplitSummary", options: SplitOptions) -> str:
-    """That somebody falls into no parts."""
-    faces = f"{printable(summary.name)}: {counted(summary.faces, 'face')} that"
-    if options.parts is None or options.parts < 2:
-        return f"{faces} hold together. --parts N asks for so many all the same."
-    smaller = " A lower --min-size allows smaller ones." if options.min_size > 1 else ""
-    least = counted(options.min_size, "face")
-    return f"{faces} do not fall into {options.parts} parts of {least} or more.{smaller}"
-
-
-def _shown(distance: float) -> str:
-    return "-" if distance < 1e-6 else f"{distance:.2f}"

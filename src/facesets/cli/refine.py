@@ -2,17 +2,9 @@
 
 from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption
-from facesets.cli.results import (
-    CacheOrOutArgument,
-    OutIfCacheArgument,
-    cache_and_out,
-    hint_lines,
-    photos_line,
-    report,
-)
+from facesets.cli.results import CacheOrOutArgument, OutIfCacheArgument, cache_and_out, report
 from facesets.operations.options.cache import RefineOptions
-from facesets.plurals import counted
-from facesets.words.phrases import by_gate, learned_lines
+from facesets.words import results as words
 
 
 def refine(
@@ -30,15 +22,5 @@ def refine(
 
     cache, out = cache_and_out("refine", first, second)
     with work_on_store(cache, database) as (store, progress, stop):
-        summary = run(store, out, options, progress=progress, stop=stop)
-    report(
-        summary,
-        [
-            f"{counted(summary.faces, 'face')}: {counted(summary.facesets, 'face set')} "
-            f"with {counted(summary.kept, 'face')}, {summary.dropped} dropped"
-            + (f" ({by_gate(summary.dropped_by)})." if summary.dropped_by else "."),
-            photos_line(summary, out, dry_run=options.dry_run),
-            *hint_lines(summary, cache, out),
-            *learned_lines(summary.learned),
-        ],
-    )
+        done = run(store, out, options, progress=progress, stop=stop)
+    report(done, words.refine(done, cache=cache))

@@ -12,24 +12,23 @@ from facesets.cli.configured import configured_flags
 from facesets.cli.flags import options_of
 from facesets.cli.opening import agrees_to_open_pack
 from facesets.cli.params import PackOption
-from facesets.cli.results import hint_lines, report
+from facesets.cli.results import report
 from facesets.cli.thresholds import said_threshold
 from facesets.cli.wording import worded
 from facesets.errors import Command, MissingModelPack, RecogniserMismatch, WrongUsage
-from facesets.files import is_there, plain_path, printable
+from facesets.files import RUN_CACHE, is_there, plain_path, printable
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.options.shared import DryRun
-from facesets.plurals import counted, people
 from facesets.results.materialize import Materialize
-from facesets.words.phrases import learned_lines
+from facesets.words import results as words
 
 if TYPE_CHECKING:
     from facesets.interfaces import Embedder, Progress, Source
     from facesets.operations.ingest.stages import Stage
     from facesets.operations.options.cache import EmbedOptions
-    from facesets.operations.run import RunOptions, RunSummary
+    from facesets.operations.run import RunOptions
     from facesets.stop import Stop
     from facesets.store.npz.cache import Cache
 
@@ -71,7 +70,7 @@ def run(
     flags["pack"] = pack or flags["pack"]
     _refuse_other_pack(out, flags["pack"])
     with console.stoppable() as stop, console.progress() as progress:
-        summary = run_all(
+        done = run_all(
             photos,
             out,
             _options(context, materialize, dry_run=dry_run),
@@ -79,7 +78,7 @@ def run(
             progress=progress,
             stop=stop,
         )
-    report(summary, _lines(summary, out))
+    report(done, words.run(done))
 
 
 def _require_photos(photos: Path) -> None:
@@ -120,14 +119,13 @@ def _default_place(photos: Path) -> Path:
 
 def _if_moved_here(photos: Path, out: Path) -> str:
     """What to do where results are of photos in a folder that is gone; empty where they are of none."""
-    from facesets.operations.run import cache_of
     from facesets.results.run_sources import sources_of
 
     sources = sources_of(out)
     gone = [source for source in sources if not is_there(Path(source))]
     if not gone or str(plain_path(photos)) in sources or not photos.exists():
         return ""
-    relocate = Command("relocate", printable(gone[0]), printable(photos), printable(cache_of(out)))
+    relocate = Command("relocate", printable(gone[0]), printable(photos), printable(out / RUN_CACHE))
     return f"{printable(gone[0])} is gone. If its photos were moved here, say so first: {relocate}."
 
 
@@ -144,9 +142,8 @@ def _refuse_other_pack(out: Path, pack: str | None) -> None:
     from facesets.inference.catalog import CONVERTED, PUBLISHED
     from facesets.inference.packs import find_pack
     from facesets.operations.models.known_packs import is_pack_of
-    from facesets.operations.run import cache_of
 
-    known = open_cache(cache_of(out)).settings if pack else None
+    known = open_cache(out / RUN_CACHE).settings if pack else None
     if known is None or pack is None or pack == known.pack:
         return
     try:
@@ -235,42 +232,3 @@ def _models(
         enrich=options.enrich,
     )
     return embedder, stages, options
-
-
-def _lines(summary: "RunSummary", out: Path) -> list[str]:
-    from facesets.operations.run import PEOPLE, SETS, cache_of
-
-    if summary.dry_run:
-        to_do = counted(summary.to_do, "photo")
-        return [f"{to_do} of {printable(summary.photos)} to look at. Results would go to {printable(out)}."]
-    if not summary.index:
-        return [f"{counted(summary.new_images, 'new photo')} looked at."]
-    counts = (
-        people(summary.persons),
-        counted(summary.singletons, "single face"),
-        f"{counted(summary.no_face, 'photo')} without a face",
-        counted(summary.facesets, "face set"),
-    )
-    lines = [f"{counted(summary.images, 'photo')}, {counted(summary.faces, 'face')}: {', '.join(counts)}."]
-    if summary.joined:
-        new = counted(summary.new_images, "new photo")
-        lines.append(f"{new}; {counted(summary.joined, 'face')} joined people who were there.")
-    if summary.gone:
-        relocate = Command("relocate", "OLD", "NEW", printable(cache_of(out)))
-        which = counted(summary.gone, "of these photos is", "of these photos are")
-        lines.append(
-            f"{which} no longer in {printable(summary.photos)}; what {printable(out)} has of them stays. If "
-            f"they were moved, follow them: `{relocate.line}`. To "
-            f"leave them out, remove {printable(out / PEOPLE)} and {printable(out / SETS)} and run the same "
-            "command again: names stay."
-        )
-    lines += learned_lines(summary.learned)
-    lines += hint_lines(summary, cache_of(out), out / SETS)
-    if summary.unreadable:
-        lines.append(
-            f"{counted(summary.unreadable, 'file')} cannot be read: {printable(out / 'pages/failed.html')}"
-        )
-    if summary.sheet:
-        lines.append(f"As one picture: {printable(summary.sheet)}")
-    lines.append(f"Open {printable(summary.index)} in a browser.")
-    return lines

@@ -13,7 +13,7 @@ from facesets.cli import browser, console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
 from facesets.errors import Command, FacesetsError, Field, MissingExtra, WrongUsage
-from facesets.files import printable
+from facesets.files import PEOPLE, printable
 from facesets.operations.options.declaration import Option
 
 if TYPE_CHECKING:
@@ -189,7 +189,6 @@ def _tell(address: str, access: "Access", names: Sequence[str], opens: Callable[
 def _require_people(results: Path, database: str | None) -> None:
     """Make sure that a folder can be shown. Raises `WrongUsage`, or as `read_result`."""
     from facesets.operations.grouping.result_now import read_result
-    from facesets.operations.run import PEOPLE
 
     if database is not None:
         raise WrongUsage(

@@ -7,10 +7,8 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.results import refuse_several_results
-from facesets.files import printable
 from facesets.operations.options.shared import DryRun
-from facesets.plurals import counted
-from facesets.words.phrases import would
+from facesets.words import face_sets as words
 
 
 def sheet(
@@ -28,7 +26,6 @@ def sheet(
 
     refuse_several_results(manifest, "sheet")
     with console.stoppable() as stop, console.progress() as progress:
-        summary = run(manifest, out, dry_run=dry_run, progress=progress, stop=stop)
-    verb = would(dry_run, "drawn", "to draw")
-    console.show(summary, [f"{counted(summary.rows, 'row')} {verb}.", *map(printable, summary.pages)])
+        done = run(manifest, out, dry_run=dry_run, progress=progress, stop=stop)
+    console.show(done, words.sheet(done))
     console.finish()

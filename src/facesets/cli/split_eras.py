@@ -4,18 +4,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from facesets.cli import console
-from facesets.cli.exporting import EraCropOptions, UnderOfEras, exporting, left_out
+from facesets.cli.exporting import EraCropOptions, UnderOfEras, exporting
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
-from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import SplitErasOptions
-from facesets.plurals import counted
-from facesets.words.phrases import would
+from facesets.words import face_sets as words
 
 if TYPE_CHECKING:
-    from facesets.operations.face_sets.eras.summaries import ProbeSummary, SplitErasSummary
     from facesets.settings import Settings
 
 
@@ -61,7 +57,6 @@ def split_eras(
     today = date.today()  # noqa: DTZ011 - cameras have the local date as well
     roots = [root.absolute() for root in source_root]
     request = EraRequest(out, name, roots, years or _kept_years(conf), today.year, force)
-    done: ProbeSummary | SplitErasSummary
     with exporting(cache, database, pack, provider, crops) as (store, checker, progress, stop):
         if probe:
             done = operation.probe_eras(
@@ -73,48 +68,14 @@ def split_eras(
                 progress=progress,
                 stop=stop,
             )
-            lines = _probe_lines(done)
         else:
             done = operation.split_eras(
                 store, request, checker, options, crops, progress=progress, stop=stop, modeller=checker
             )
-            lines = _split_lines(done)
-    report(done, lines)
+    report(done, words.probe_eras(done) if probe else words.split_eras(done))
 
 
 def _kept_years(conf: "Settings") -> Path:
     from facesets.operations.face_sets.eras.year_cache import FILE_NAME
 
     return conf.cache_dir / FILE_NAME
-
-
-def _probe_lines(summary: "ProbeSummary") -> list[str]:
-    written = "" if summary.dry_run else f"{printable(summary.chart)} shows the same as a picture."
-    return [summary.text + written]
-
-
-def _split_lines(summary: "SplitErasSummary") -> list[str]:
-    rows = [
-        (
-            era.state,
-            printable(era.set) or "-",
-            era.faces,
-            era.dominant or "",
-            f"{era.first} to {era.last}" if era.first else "unknown",
-            era.fragments,
-        )
-        for era in summary.eras
-    ]
-    dry_run = summary.dry_run
-    lines = [console.table(("", "set", "faces", "mostly", "years", "joined fragments"), rows)]
-    lines += [f"{would(dry_run, 'gone', 'to go')}: {printable(name)}" for name in summary.gone]
-    lines.append(
-        f"{printable(summary.out)}: {counted(summary.recovered, 'face')} of {printable(summary.set)} in "
-        f"{counted(sum(not era.thin for era in summary.eras), 'era')} and "
-        f"{sum(era.thin for era in summary.eras)} thin ones; {summary.left_out} alone."
-    )
-    if summary.forced:
-        lines.append(f"Split by --force: {summary.forced}")
-    if summary.export is not None:
-        lines.append(left_out(summary.export))
-    return lines

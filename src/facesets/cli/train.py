@@ -5,22 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console, queueing
-from facesets.cli.opening import opened_library
+from facesets.cli.opening import library_work, opened_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.thresholds import typed_flags
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option, declared
 from facesets.operations.options.training import TrainOptions
-from facesets.plurals import counted, people
+from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from facesets.interfaces import Progress
-    from facesets.operations.people.training.head_comparison import HeadComparison
-    from facesets.operations.people.training.training import TrainSummary
     from facesets.store.postgres.connection import Database
     from facesets.training.checkpoints import Epoch
 
@@ -44,8 +41,6 @@ def train(
 
     The recogniser and its vectors stay as they are: what is learnt is a projection of them (a head).
     """
-    from facesets import settings
-
     if sum((activate is not None, deactivate, listed)) > 1:
         raise WrongUsage("Give one of --activate, --deactivate and --list at a time.")
     idle = sorted(typed_flags(context) & {each.name for each in declared(TrainOptions)})
@@ -55,9 +50,11 @@ def train(
     if activate is not None or deactivate or listed:
         queueing.refuse("That is done in a moment.")
     if queueing.is_asked():
-        queueing.queue_train(database, options)
+        queueing.queue("train", database, options=options)
         return
-    conf = settings.load()
+    if not (listed or deactivate or activate is not None):
+        _train(database, options)
+        return
     with opened_library(database) as session:
         if listed:
             _list(session)
@@ -65,8 +62,6 @@ def train(
             _deactivate(session)
         elif activate is not None:
             _activate(session, activate)
-        else:
-            _train(session, conf.state_dir / "models", options)
 
 
 def _list(session: "Database") -> None:
@@ -110,15 +105,12 @@ def _deactivate(session: "Database") -> None:
     console.show(done, [f"{used} is in use no longer." if used else "No head was in use."])
 
 
-def _train(session: "Database", directory: "Path", options: TrainOptions) -> None:
-    from facesets.operations.people.training.training import train_heads
-    from facesets.store.postgres.library import Library
+def _train(database: str | None, options: TrainOptions) -> None:
+    from facesets.assembly.commands import VERBS
 
-    with console.stoppable() as stop, console.progress() as progress:
-        summary = train_heads(
-            Library(session), options, directory, progress=progress, on_epoch=_telling(progress), stop=stop
-        )
-    console.show(summary, trained_lines(summary))
+    with library_work(database) as work:
+        summary = VERBS["train"].run(work, options=options, on_epoch=_telling(work.progress))
+    console.show(summary, VERBS["train"].words(summary))
     console.finish()
 
 
@@ -131,58 +123,3 @@ def _telling(progress: "Progress") -> "Callable[[Epoch], None]":
             )
 
     return tell
-
-
-def trained_lines(summary: "TrainSummary") -> list[str]:
-    """What `train` did, in words."""
-    known = f"{counted(summary.faces, 'face')} of {people(summary.people)}"
-    if summary.dry_run:
-        return [f"{known} would be learnt from."]
-    if summary.stopped:
-        return [f"{known}: stopped. The same command goes on where it was."]
-    return [
-        (
-            f"{known}: {summary.training_faces} learnt from, {summary.validation_faces} and "
-            f"{people(summary.held_out_people)} held out."
-        ),
-        "",
-        _table("people not seen, mean of five folds", summary.comparison, on_people=True),
-        "",
-        _table("other faces of people learnt from", summary.comparison, on_people=False),
-        "",
-        summary.verdict,
-    ]
-
-
-def _table(title: str, comparison: "list[HeadComparison]", *, on_people: bool) -> str:
-    headings = (
-        title,
-        "accuracy",
-        "TAR at FAR 0.001",
-        "clustering F1",
-        "assigned right",
-        "found",
-        "score",
-        *(("gain", "spread") if on_people else ()),
-    )
-    rows = []
-    for line in comparison:
-        figures = line.on_people if on_people else line.on_faces
-        row = [
-            line.kind,
-            *(
-                f"{value:.4f}"
-                for value in (
-                    figures.accuracy,
-                    figures.true_accepts,
-                    figures.clustering_f1,
-                    figures.precision,
-                    figures.recall,
-                    figures.score,
-                )
-            ),
-        ]
-        if on_people:
-            row += ["", ""] if line.kind == "plain" else [f"{line.gain:+.4f}", f"{line.spread:.4f}"]
-        rows.append(row)
-    return console.table(headings, rows)

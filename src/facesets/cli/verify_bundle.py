@@ -7,13 +7,12 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import PackOption, ProviderOption
-from facesets.files import printable
 from facesets.operations.options.cache import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE
+from facesets.words import face_sets as words
 
 if TYPE_CHECKING:
     from facesets.inference.packs import ModelPack
     from facesets.inference.providers import ProviderChoice
-    from facesets.operations.reports.verify_bundle import VerifySummary
 
 
 def verify_bundle(
@@ -47,27 +46,6 @@ def verify_bundle(
             return models, choose(provider, models, console)
 
         loader = EmbedderOnDemand(find, LOADER_DET_SIZE, LOADER_MIN_DET_SCORE)
-        summary = verify_bundles(files, loader, progress=progress, stop=stop)
-    console.show(summary, [_table(summary)], asked_for=True)
-    console.finish(failed=summary.failed)
-
-
-def _table(summary: "VerifySummary") -> str:
-    rows = [
-        [
-            printable(check.file),
-            check.format,
-            check.pictures or "-",
-            check.faces,
-            _number(check.own_cosine_similarity),
-            f"{printable(check.nearest_other)} {_number(check.nearest_other_cosine_similarity)}".strip(),
-            printable("; ".join(check.problems)) or "good",
-        ]
-        for check in summary.bundles
-    ]
-    headings = ["file", "format", "pictures", "faces", "own set", "nearest other", "verdict"]
-    return console.table(headings, rows)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+        done = verify_bundles(files, loader, progress=progress, stop=stop)
+    console.show(done, words.verify_bundle(done), asked_for=True)
+    console.finish(failed=done.failed)

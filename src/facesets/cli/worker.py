@@ -10,7 +10,7 @@ import typer
 from facesets.cli import console, queueing
 from facesets.cli.params import DatabaseOption, MlUriOption, PackOption
 from facesets.cli.thresholds import typed_flags
-from facesets.errors import WrongUsage
+from facesets.errors import WrongUsage, require_extra
 from facesets.files import printable
 from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.worker import WorkerOptions
@@ -41,7 +41,7 @@ def worker(
     from facesets.assembly.sessions import few_connections
 
     _refuse_idle(typed_flags(context), options)
-    queueing.require_jobs()
+    require_extra("jobs")
     from facesets.jobs.hosts import Host
     from facesets.jobs.indexing import Models
     from facesets.jobs.schedule import read_schedule

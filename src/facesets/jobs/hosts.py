@@ -5,18 +5,19 @@ import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import msgspec
 
+from facesets.assembly.commands import Needs
 from facesets.assembly.language_models import chosen_provider
 from facesets.assembly.models import detection_options
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
 from facesets.errors import Command, FacesetsError, Field
 from facesets.files import printable
-from facesets.jobs.orders import Needs
+from facesets.installation import lacks_extra
+from facesets.jobs.orders import read_needs
 from facesets.jobs.services import TriedServices
 from facesets.jobs.trials import BeingTried, TriedDrives
 from facesets.path_map import PathMap
@@ -28,9 +29,6 @@ from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import QueueState
 from facesets.store.postgres.queue.takers import note_taker
-
-_MODULES_OF = {"train": ("torch", "sklearn"), "scale": ("dask", "distributed")}
-"""What an optional part of the program brings."""
 
 _ASKED_AGAIN_AFTER_S = 15.0
 
@@ -76,8 +74,7 @@ class Host:
         for folder in needs.folders:
             if lacking := self.drives.lacks_folder(self.paths.here(folder)):
                 return lacking
-        parts = _MODULES_OF.get(needs.extra, (needs.extra,)) if needs.extra else ()
-        if any(find_spec(part) is None for part in parts):
+        if needs.extra and lacks_extra(needs.extra):
             return f"the optional part {needs.extra} is not installed"
         if needs.language_model and not self._has_language_model():
             return "no language model is configured"
@@ -183,7 +180,7 @@ class Choice:
         if command not in self.knows:
             return "this version of facesets does not know it"
         try:
-            read = Needs.read(needs)
+            read = read_needs(needs)
         except msgspec.ValidationError:
             return "this version of facesets does not know what it needs"
         return self.host.lacks(command, read, self.library)

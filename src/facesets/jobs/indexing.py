@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from facesets.assembly.commands import Needs
 from facesets.assembly.describing import Asked, describer
 from facesets.assembly.models import detection_options
 from facesets.assembly.stages import StageModels, stages_of_run
@@ -14,9 +15,9 @@ from facesets.errors import Unreachable
 from facesets.file_records import FoundFile
 from facesets.interfaces import Describer
 from facesets.jobs.hosts import Host
-from facesets.jobs.orders import PHOTOS_OF_INDEX, Needs, Order
+from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import cancel_waiting_parts, put_parts
-from facesets.jobs.work import Work
+from facesets.jobs.work import JobWork
 from facesets.operations.ingest.index_chunks import hand_over_chunks, index_chunk
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.batching import BatchingOptions
@@ -135,7 +136,7 @@ def _key(asked: dict[str, Any], options: IndexOptions) -> str:
     return json.dumps([asked, options.stages, options.enrich, options.fast_decode, options.trust_mtime])
 
 
-def index_targets(work: Work, models: Models) -> object:
+def index_targets(work: JobWork, models: Models) -> object:
     """List the targets, and queue what differs in chunks; begun again it queues what is left."""
     cancel_waiting_parts(work.session, work.number)
     asked, paths = models.named(dict(work.options["asked"])), work.host.paths
@@ -177,7 +178,7 @@ def index_targets(work: Work, models: Models) -> object:
     return summary
 
 
-def index_photos(work: Work, models: Models) -> object:
+def index_photos(work: JobWork, models: Models) -> object:
     """Do one chunk, as `index` does its files."""
     paths = work.host.paths
     asked, given = dict(work.options["asked"]), work.read(IndexOptions)

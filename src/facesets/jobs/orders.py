@@ -1,4 +1,4 @@
-"""What is asked of a worker: a command with its options, and what a host must have to do it."""
+"""What is asked of a worker: a command with what it is given, as the queue keeps it."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from facesets.assembly.commands import VERBS, Needs
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.store.postgres.paths import from_text, to_text
@@ -18,57 +19,6 @@ T = TypeVar("T")
 
 PHOTOS_OF_INDEX = PART_OF_INDEX
 """What `index` queues for each chunk of photos."""
-
-_CHANGE_PEOPLE = ("cluster", "cluster --dual", "assign", "people centroids", "maintain")
-"""Done one after the other, in the order in which they were queued."""
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a host must have for a job.
-
-    Attributes
-    ----------
-    folders : tuple of str
-        Folders of the library that must be there.
-    models : bool
-        A model pack, or a service in place of it.
-    pack : str
-        Which one; empty for that of the library.
-    here : bool
-        Models on the host itself, not at a service.
-    service : str
-        Address of a service that is to answer, where the job names one.
-    faces : bool
-        Whether it is for faces that models or a service are needed.
-    files : bool
-        The library's photos, wherever they lie, at the very paths that it knows.
-    extra : str
-        An optional part of the program.
-    language_model : bool
-        One that is configured.
-    """
-
-    folders: tuple[str, ...] = ()
-    models: bool = False
-    pack: str = ""
-    here: bool = False
-    service: str = ""
-    faces: bool = True
-    files: bool = False
-    extra: str = ""
-    language_model: bool = False
-
-    def stored(self) -> dict[str, Any]:
-        """As it is kept with a job."""
-        kept: dict[str, Any] = msgspec.to_builtins(self)
-        return {**kept, "folders": [to_text(folder) for folder in self.folders]}
-
-    @classmethod
-    def read(cls, stored: Mapping[str, Any]) -> "Needs":
-        """What was kept; of a later program the parts that are known."""
-        needs = msgspec.convert(dict(stored), cls)
-        return replace(needs, folders=tuple(map(from_text, needs.folders)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +41,13 @@ class Order:
     @property
     def queue(self) -> str:
         """The queue of all jobs of this command that need the same."""
-        text = json.dumps(self.needs.stored(), sort_keys=True)
+        text = json.dumps(stored_needs(self.needs), sort_keys=True)
         return f"{self.command}/{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
 
     @property
     def lock(self) -> str | None:
         """Jobs with the same lock are done one after the other."""
-        if self.command in _CHANGE_PEOPLE:
+        if self.command in VERBS and VERBS[self.command].changes_people:
             return "people"
         return None if self.command in ("index", PHOTOS_OF_INDEX) else self.command
 
@@ -112,7 +62,19 @@ class Order:
 
     def arguments(self) -> dict[str, Any]:
         """What procrastinate keeps, for the job."""
-        return {"options": dict(self.options), "needs": self.needs.stored(), "by": self.by}
+        return {"options": dict(self.options), "needs": stored_needs(self.needs), "by": self.by}
+
+
+def stored_needs(needs: Needs) -> dict[str, Any]:
+    """Needs as they are kept with a job."""
+    stored: dict[str, Any] = msgspec.to_builtins(needs)
+    return {**stored, "folders": [to_text(folder) for folder in needs.folders]}
+
+
+def read_needs(stored: Mapping[str, Any]) -> Needs:
+    """What was kept; of a later program the parts that are known."""
+    needs = msgspec.convert(dict(stored), Needs)
+    return replace(needs, folders=tuple(map(from_text, needs.folders)))
 
 
 def kept(options: object) -> Any:  # noqa: ANN401 - whatever JSON can hold
@@ -139,7 +101,7 @@ def read(stored: object, kind: type[T]) -> T:
 
 def _as_text(value: object) -> str:
     if isinstance(value, Path):
-        return to_text(str(value))
+        return to_text(str(value.absolute()))
     raise NotImplementedError(type(value))
 
 

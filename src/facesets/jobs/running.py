@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,8 +18,8 @@ from facesets.jobs.indexing import Models, index_photos, index_targets
 from facesets.jobs.orders import PHOTOS_OF_INDEX
 from facesets.jobs.progress import JobProgress, reported
 from facesets.jobs.queueing import cancel_parts
-from facesets.jobs.work import COMMANDS, Work
-from facesets.result import Result, plain
+from facesets.jobs.work import JobWork, done
+from facesets.result import plain
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
@@ -126,10 +126,12 @@ class Runner:
         with self._claimed(number), opened(self._begun(context.job, number)) as session:
             progress = JobProgress(lambda line: self.host.notices.remark(f"Job {number}: {line}"))
             stop = JobStop(self.stop, context.should_abort)
-            work = Work(
+            work = JobWork(
                 number=number,
                 session=session,
                 host=self.host,
+                settings=self.host.conf,
+                notices=self.host.notices,
                 options=arguments.get("options", {}),
                 by=arguments.get("by", ""),
                 progress=progress,
@@ -161,7 +163,7 @@ class Runner:
         with self._failure_noted(job, number):
             return self.session.another(reconnect_within_s=_SESSION_BACK_WITHIN_S)
 
-    def _done(self, job: Job, work: Work) -> object:
+    def _done(self, job: Job, work: JobWork) -> object:
         """What came of it; what failed is noted."""
         notices, command = self.host.notices, job.task_name
         (notices.detail if command == PHOTOS_OF_INDEX else notices.remark)(f"Job {work.number}: {command}.")
@@ -170,7 +172,7 @@ class Runner:
                 return index_targets(work, self.models)
             if command == PHOTOS_OF_INDEX:
                 return index_photos(work, self.models)
-            return COMMANDS[command](work)
+            return done(command, work)
 
     @contextmanager
     def _failure_noted(self, job: Job, number: int) -> Iterator[None]:
@@ -195,11 +197,7 @@ def _is_cut(summary: object) -> bool:
 
 def _kept(summary: object) -> Mapping[str, Any]:
     """A summary as it is noted, without long lists."""
-    kept: dict[str, Any] = _plain(summary)
+    kept: dict[str, Any] = plain(summary)
     return {
         name: value[:_FAILURES_KEPT] if isinstance(value, list) else value for name, value in kept.items()
     }
-
-
-def _plain(summary: object) -> dict[str, Any]:
-    return plain(summary) if isinstance(summary, Result) or is_dataclass(summary) else {}

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from facesets.assembly.commands import Needs
 from facesets.assembly.describing import service_client
 from facesets.errors import CannotInfer, Field, Unreachable, WrongUsage
 from facesets.files import printable
-from facesets.jobs.orders import Needs
 from facesets.jobs.trials import BeingTried, Trials
 from facesets.records import CacheSettings
 from facesets.remote.ml_service import MlService

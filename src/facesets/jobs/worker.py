@@ -20,6 +20,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
 from procrastinate.worker import Worker
 
+from facesets.assembly.commands import VERBS
 from facesets.errors import CannotWrite, FacesetsError
 from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
@@ -27,7 +28,6 @@ from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import cancel_parts, job_of
 from facesets.jobs.running import AGAIN_IN_S, Runner, TryAgain
 from facesets.jobs.schedule import TimeOfDay, due
-from facesets.jobs.work import COMMANDS
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, ServerError, now
@@ -65,7 +65,7 @@ _MOST_PUT_OFF_S = 2 * AGAIN_IN_S
 """No job is put off for longer: whoever does has a clock that is ahead of the server's."""
 _LATE = timedelta(minutes=10)
 """So much too late a worker that was just started still queues what is scheduled."""
-_KNOWN = (*COMMANDS, "index", PHOTOS_OF_INDEX)
+_KNOWN = (*VERBS, PHOTOS_OF_INDEX)
 _CONNECTIONS = 2
 FURTHER_CONNECTIONS = _CONNECTIONS + 1
 """Of a worker beside its session: with that of the job at hand."""

@@ -6,17 +6,27 @@ from pathlib import Path
 
 from facesets.errors import Command, SourceGone, WrongUsage
 from facesets.file_records import FileRecord
-from facesets.files import PAGES, RUN_RECORD, path_of_cache, plain_path, printable, sweep_temporaries
+from facesets.files import (
+    PAGES,
+    PEOPLE,
+    RUN_CACHE,
+    RUN_RECORD,
+    SETS,
+    path_of_cache,
+    plain_path,
+    printable,
+    sweep_temporaries,
+)
 from facesets.interfaces import Embedder, Progress, Source
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
-from facesets.operations.grouping.extended_result import ExtendedResult
 from facesets.operations.grouping.refine import refine
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.results.html_pages import START
 from facesets.results.lock import narrow_root, reserved
 from facesets.results.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, SHEET_NAME, Failure
@@ -33,9 +43,8 @@ from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
 DEFAULT_OUT = "facesets-out"
-CACHE = "faces.npz"
-PEOPLE = "people"
-SETS = "facesets"
+_SHOWN = ("images", "faces", "persons", "singletons", "no_face", "facesets", "gone")
+"""Figures that the pages show, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,55 +68,6 @@ class RunOptions:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """What one run found and wrote.
-
-    Attributes
-    ----------
-    index, sheet : str
-        What to open: the first page, and the first contact sheet; empty where there is none.
-    to_do : int
-        Files that were new or changed when the run began.
-    images, faces, persons, singletons, no_face, facesets : int
-        What there is now.
-    gone : int
-        Photos that the results show and that are no longer there.
-    joined : int
-        New faces that joined people who were there.
-    unreadable : int
-        Files that cannot be read, those of earlier runs included.
-    failed : int
-        Files that this run could not use and none before it named, with `failures` to say why.
-    hint, try_flags
-        As `refine` gives them.
-    """
-
-    photos: str
-    out: str
-    index: str = ""
-    sheet: str = ""
-    to_do: int = 0
-    images: int = 0
-    faces: int = 0
-    persons: int = 0
-    singletons: int = 0
-    no_face: int = 0
-    facesets: int = 0
-    gone: int = 0
-    new_images: int = 0
-    joined: int = 0
-    unreadable: int = 0
-    reasons: list[str] = field(default_factory=list)
-    learned: list[str] = field(default_factory=list)
-    hint: str = ""
-    try_flags: list[str] = field(default_factory=list)
-    failed: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    dry_run: bool = False
-    stopped: bool = False
-
-
 Prepare = Callable[[Cache, Source], tuple[Embedder, Sequence[Stage], EmbedOptions]]
 """Loads the models that a cache was, or is to be, made with, and those of the stages that look at new photos;
 called only when there is something to embed."""
@@ -119,14 +79,9 @@ def default_out(photos: Path, here: Path) -> Path:
     return (photos.parent if here.is_relative_to(photos) else here) / DEFAULT_OUT
 
 
-def cache_of(out: Path) -> Path:
-    """The cache among the results."""
-    return out / CACHE
-
-
 def run(
     photos: Path, out: Path, options: RunOptions, prepare: Prepare, *, progress: Progress, stop: Stop
-) -> RunSummary:
+) -> Result:
     """Embed what is new, sort it into people and face sets or fold it into those there are, and write pages.
 
     Raises
@@ -143,11 +98,11 @@ def run(
     roots = _roots(photos, out)
     options = _with_own_results(options)
     source = ListedOnce(FolderSource(photos, include=options.include, exclude=options.exclude))
-    cache = Cache(path_of_cache(cache_of(out)))
-    start = RunSummary(str(photos), str(out), dry_run=options.dry_run)
+    cache = Cache(path_of_cache(out / RUN_CACHE))
+    start = _nothing_yet(photos, out, dry_run=options.dry_run)
     with reserved(out, dry_run=options.dry_run):
         to_do, has_changed = _changes(source, cache)
-        start = replace(start, to_do=to_do)
+        start = Result(start, to_do=to_do)
         if options.dry_run:
             return start
         refuse_foreign_pages(out)
@@ -161,10 +116,43 @@ def run(
             with cache.writing(embedder.settings):
                 embedded = embed(source, cache, embedder, how, stages=stages, progress=progress, stop=stop)
             failures = [Failure(each.path, each.reason) for each in embedded.failures if not each.known]
-            start = replace(start, new_images=embedded.embedded, failures=failures)
+            start = Result(start, new_images=embedded.embedded, failures=failures)
         if stop.requested:
             return _ended(start, stopped=True)
         return _sorted(start, cache, roots, options, progress, stop)
+
+
+def _nothing_yet(photos: Path, out: Path, *, dry_run: bool) -> Result:
+    """The result of a run before it found anything."""
+    return Result(
+        photos=str(photos),
+        out=str(out),
+        # What to open: the first page, and the first contact sheet; empty where there is none.
+        index="",
+        sheet="",
+        to_do=0,  # files that were new or changed when the run began
+        # What there is now.
+        images=0,
+        faces=0,
+        persons=0,
+        singletons=0,
+        no_face=0,
+        facesets=0,
+        gone=0,  # photos that the results show and that are no longer there
+        new_images=0,
+        joined=0,  # new faces that joined people who were there
+        unreadable=0,  # files, those of earlier runs included
+        reasons=[],
+        learned=[],
+        # As `refine` gives them.
+        hint="",
+        try_flags=[],
+        # Files that this run could not use and none before it named.
+        failed=0,
+        failures=[],
+        dry_run=dry_run,
+        stopped=False,
+    )
 
 
 def _with_own_results(options: RunOptions) -> RunOptions:
@@ -178,13 +166,13 @@ def _with_own_results(options: RunOptions) -> RunOptions:
 
 
 def _sorted(
-    start: RunSummary,
+    start: Result,
     cache: Cache,
     roots: tuple[str, ...],
     options: RunOptions,
     progress: Progress,
     stop: Stop,
-) -> RunSummary:
+) -> Result:
     """Everything after the faces are known."""
     out = Path(start.out)
     people, sets = out / PEOPLE, out / SETS
@@ -192,7 +180,7 @@ def _sorted(
     summary = start
     if not has_people:
         made = cluster(cache, people, options.cluster, progress=progress, stop=stop)
-        summary = replace(summary, reasons=made.reasons, failures=[*summary.failures, *made.failures])
+        summary = Result(summary, reasons=made.reasons, failures=[*summary.failures, *made.failures])
     if (has_people or has_sets) and not stop.requested:
         grown = extend(
             cache,
@@ -202,11 +190,15 @@ def _sorted(
             progress=progress,
             stop=stop,
         )
-        summary = replace(summary, failures=[*summary.failures, *grown.failures])
-        summary = _with_extended(summary, grown.raw, grown.sets)
+        summary = Result(
+            summary,
+            joined=sum(grown.raw.joined.values()),
+            learned=[*grown.raw.learned, *(grown.sets.learned if grown.sets else ())],
+            failures=[*summary.failures, *grown.failures],
+        )
     if not has_sets and not stop.requested:
         refined = refine(cache, sets, options.refine, progress=progress, stop=stop)
-        summary = replace(
+        summary = Result(
             summary,
             hint=refined.hint,
             try_flags=refined.try_flags,
@@ -222,15 +214,9 @@ def _sorted(
     _narrow(out, rights_of_result(people) or 0, before)
     sheet = people / SHEET_NAME
     return _ended(
-        replace(
+        Result(
             summary,
-            images=counts["images"],
-            faces=counts["faces"],
-            persons=counts["persons"],
-            singletons=counts["singletons"],
-            no_face=counts["no_face"],
-            facesets=counts["facesets"],
-            gone=counts["gone"],
+            **{name: counts[name] for name in _SHOWN},
             unreadable=len(failed),
             index=str(out / START),
             sheet=str(sheet) if sheet.is_file() else "",
@@ -243,19 +229,14 @@ def _narrow(out: Path, rights: int, before: int) -> None:
     """Give others no more rights to the folder of all results, if ours alone, than to these and `before`."""
     ours = {PEOPLE, SETS, PAGES, START, RUN_RECORD}
     narrow(out / RUN_RECORD, rights)
-    is_ours = all(n in ours or n.startswith((CACHE, ".facesets")) for n in SafeFolder(out).names_in())
+    is_ours = all(n in ours or n.startswith((RUN_CACHE, ".facesets")) for n in SafeFolder(out).names_in())
     if is_ours and narrow_root(out, rights, was_open=bool(before & ~rights)):
         tell_tightened(out)
 
 
-def _ended(summary: RunSummary, *, stopped: bool) -> RunSummary:
+def _ended(summary: Result, *, stopped: bool) -> Result:
     failures = list({failure.path: failure for failure in summary.failures}.values())
-    return replace(summary, failures=failures, failed=len(failures), stopped=stopped)
-
-
-def _with_extended(summary: RunSummary, people: ExtendedResult, sets: ExtendedResult | None) -> RunSummary:
-    learned = [*people.learned, *(sets.learned if sets else ())]
-    return replace(summary, joined=sum(people.joined.values()), learned=learned)
+    return Result(summary, failures=failures, failed=len(failures), stopped=stopped)
 
 
 def _is_made(folder: Path, manifest: str) -> bool:
@@ -327,7 +308,7 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
     if (target / RUN_RECORD).exists():
         return tuple(dict.fromkeys([*sources_of(target), str(plain_path(photos))]))
     there = [entry.name for entry in target.iterdir()] if target.is_dir() else []
-    taken = {CACHE, PEOPLE, SETS, PAGES, START}
+    taken = {RUN_CACHE, PEOPLE, SETS, PAGES, START}
     if target.is_relative_to(source):
         taken |= {name for name in there if not name.startswith(".facesets")}
     if source != target and not taken.isdisjoint(there):

@@ -1,10 +1,10 @@
 """The runs that changed a result folder, and how one is taken back."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.files import printable
+from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
@@ -13,82 +13,8 @@ from facesets.results.rollback import take_back, undoing
 from facesets.results.run_records import DONE, WRITING, read_runs
 
 
-@dataclass(frozen=True, slots=True)
-class KnownRun:
-    """A run that can be taken back.
-
-    Attributes
-    ----------
-    began : str
-        When, in UTC and ISO 8601; empty where that was not noted.
-    complete : bool
-        Whether it ended by itself; otherwise the next run goes on with it.
-    half_undone : bool
-        Whether taking it back was begun and cut off.
-    made, replaced, removed : int
-        Files.
-    bytes_kept : int
-        What it replaced and removed.
-    also : list of str
-        Other folders that the same run changed, and that are taken back with it.
-    """
-
-    run: str
-    command: str
-    began: str
-    complete: bool
-    half_undone: bool
-    made: int
-    replaced: int
-    removed: int
-    bytes_kept: int
-    also: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class RunsSummary:
-    """The runs of a folder, newest first."""
-
-    out: str
-    runs: list[KnownRun]
-
-
-@dataclass(frozen=True, slots=True)
-class UndoneFolder:
-    """What came back and what went in one folder, by name.
-
-    Attributes
-    ----------
-    set_aside : list of str
-        Copies of photos whose originals are gone: they lie in `_without_original` now.
-    stay_deleted : list of str
-        What the run had replaced and the user deleted since.
-    elsewhere : list of str
-        What the run had made and the user moved or deleted since: it stays as the user left it.
-    links : list of str
-        Folders that the user replaced by links: nothing is changed behind them.
-    """
-
-    folder: str
-    restored: list[str]
-    removed: list[str]
-    set_aside: list[str]
-    stay_deleted: list[str]
-    elsewhere: list[str]
-    links: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class UndoSummary:
-    """What taking back a run did."""
-
-    run: str
-    folders: list[UndoneFolder] = field(default_factory=list)
-    dry_run: bool = False
-
-
-def known_runs(out: Path) -> RunsSummary:
-    """List the runs that changed a result folder and can be taken back.
+def known_runs(out: Path) -> Result:
+    """List the runs that changed a result folder and can be taken back, the newest first.
 
     Raises
     ------
@@ -102,23 +28,23 @@ def known_runs(out: Path) -> RunsSummary:
     for run in reversed(read_runs(out)):
         changes = run.changes().values()
         runs.append(
-            KnownRun(
+            Result(
                 run=run.name,
                 command=run.command,
-                began=run.began,
-                complete=run.state == DONE,
-                half_undone=run.state not in (DONE, WRITING),
+                began=run.began,  # in UTC and ISO 8601; empty where that was not noted
+                complete=run.state == DONE,  # otherwise the next run goes on with it
+                half_undone=run.state not in (DONE, WRITING),  # taking it back was cut off
                 made=sum(change.kept is None and change.left[-1] is not None for change in changes),
                 replaced=sum(change.kept is not None and change.left[-1] is not None for change in changes),
                 removed=sum(change.kept is not None and change.left[-1] is None for change in changes),
-                bytes_kept=run.bytes_kept(),
-                also=[str(path) for path in run.also],
+                bytes_kept=run.bytes_kept(),  # of what it replaced and removed
+                also=[str(path) for path in run.also],  # folders that are taken back with it
             )
         )
-    return RunsSummary(str(out), runs)
+    return Result(out=str(out), runs=runs)
 
 
-def undo(out: Path, run: str, *, dry_run: bool = False) -> UndoSummary:
+def undo(out: Path, run: str, *, dry_run: bool = False) -> Result:
     """Restore what lay in a result folder before a run; `run` is its name or its number.
 
     A run that wrote to several folders is taken back in all of them. An undo that was cut off goes on where
@@ -144,18 +70,20 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> UndoSummary:
             for root, deleted in zip(roots, before, strict=True):
                 add_pardons(root, deleted - _deleted_folders(root))
         folders = [
-            UndoneFolder(
+            Result(
                 folder=str(plan.run.root),
                 restored=sorted(plan.restore),
                 removed=sorted(set(plan.remove).difference(plan.last_copies)),
-                set_aside=sorted(plan.last_copies),
-                stay_deleted=sorted(plan.deleted),
-                elsewhere=sorted(plan.elsewhere),
-                links=list(plan.links),
+                set_aside=sorted(plan.last_copies),  # copies of photos whose originals are gone
+                stay_deleted=sorted(plan.deleted),  # replaced by the run, deleted by the user since
+                elsewhere=sorted(plan.elsewhere),  # made by the run, moved or deleted by the user since
+                links=list(
+                    plan.links
+                ),  # that the user put in place of folders: nothing is changed behind them
             )
             for plan in plans
         ]
-        return UndoSummary(plans[-1].run.name, folders, dry_run)
+        return Result(run=plans[-1].run.name, folders=folders, dry_run=dry_run)
 
 
 def _deleted_folders(root: Path) -> set[str]:

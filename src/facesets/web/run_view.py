@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from facesets.errors import NotFound
-from facesets.operations.library.run_words import in_words, outcome, title
+from facesets.result import plain
 from facesets.store.postgres.claims import is_running
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.run_list import RunLine, find_run
 from facesets.web.background import Job
+from facesets.words.runs import in_words, outcome, title
 
 _OF_DUAL = "cluster --dual"
 _TOLD_AFTER_S = 3
@@ -68,7 +69,8 @@ class RunView:
 
 def view_of_job(job: Job) -> RunView:
     """A job of this process."""
-    summary = asdict(job.summary) if is_dataclass(job.summary) and not isinstance(job.summary, type) else None
+    kept = plain(job.summary)
+    summary = kept if isinstance(kept, dict) else None
     command = "cluster" if job.what == _OF_DUAL else job.what
     options = {"method": "dual"} if job.what == _OF_DUAL else {}
     return RunView(

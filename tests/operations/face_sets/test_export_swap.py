@@ -17,7 +17,6 @@ from facesets.errors import DamagedFile, RecogniserMismatch, WrongUsage
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder
-from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.face_sets.selection import select_faces
 from facesets.operations.grouping.cluster import cluster
@@ -32,6 +31,7 @@ from facesets.operations.reports.verify_bundle import check_bundle, verify_bundl
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.records import Collection
+from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest import RefineManifest
 from facesets.results.manifest_json import manifest_bytes, read_manifest
@@ -59,12 +59,12 @@ def manifests(tmp_path_factory: pytest.TempPathFactory, pristine: Library, pack_
     return root
 
 
-Run = Callable[..., ExportSwapSummary]
+Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
 def run(pristine: Library, manifests: Path, checker: Embedder) -> Run:
-    def run(out: Path, options: ExportSwapOptions = TASTE, refined: Path | None = None) -> ExportSwapSummary:
+    def run(out: Path, options: ExportSwapOptions = TASTE, refined: Path | None = None) -> Result:
         return export_swap(
             pristine.store,
             refined or manifests / "fs" / "refine_manifest.json",
@@ -643,7 +643,7 @@ def test_faces_that_show_too_little_are_left_out_where_that_is_asked(
     asked = replace(TASTE, min_norm=limit, candidates=False, sheet=False)
     out, progress = tmp_path / "swap", RecordingProgress()
 
-    def export(store: Cache, options: ExportSwapOptions) -> ExportSwapSummary:
+    def export(store: Cache, options: ExportSwapOptions) -> Result:
         return export_swap(store, manifests / "fs", out, checker, options, progress=progress, stop=Stop())
 
     class Unmeasured(Cache):

@@ -24,16 +24,16 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.inference.providers import ProviderChoice
 from facesets.interfaces import Embedder
-from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.formats import formats_named
 from facesets.operations.reports.sets_beside import bundles_at
-from facesets.operations.reports.verify_bundle import BundleCheck, VerifySummary, verify_bundles
+from facesets.operations.reports.verify_bundle import verify_bundles
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.records import Collection
+from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.forgetting import forget_in_result
 from facesets.results.manifest_json import read_manifest
@@ -60,7 +60,7 @@ class Enriched(Cache):
         return replace(collection, faces=faces)
 
 
-Run = Callable[..., ExportSwapSummary]
+Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +84,7 @@ def known_to_swappers(monkeypatch: pytest.MonkeyPatch, embedder: LocalEmbedder) 
 
 @pytest.fixture
 def run(pristine: Library, refined: Path, checker: Embedder, modeller: EmbedderOnDemand) -> Run:
-    def run(
-        out: Path, options: ExportSwapOptions = EVERY_FORMAT, store: type[Cache] = Enriched
-    ) -> ExportSwapSummary:
+    def run(out: Path, options: ExportSwapOptions = EVERY_FORMAT, store: type[Cache] = Enriched) -> Result:
         return export_swap(
             store(pristine.cache),
             refined,
@@ -131,11 +129,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files_in(folder)}
 
 
-def verified(out: Path, loader: Any) -> VerifySummary:
+def verified(out: Path, loader: Any) -> Result:
     return verify_bundles(bundles_at([out]), loader, progress=SilentProgress(), stop=Stop())
 
 
-def of_format(summary: VerifySummary, kind: str) -> list[BundleCheck]:
+def of_format(summary: Result, kind: str) -> list[Result]:
     return [check for check in summary.bundles if check.format == kind]
 
 

@@ -14,13 +14,14 @@ from facesets.formats.bundle import read_bundle
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.folder_labels import SortedFolders
-from facesets.operations.face_sets.import_folders import ImportFoldersSummary, import_folders
+from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.ingest.embed import embed
 from facesets.operations.options.cache import EmbedOptions, ExportSwapOptions
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings
+from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
@@ -64,14 +65,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: Lo
     return Sorted(root, store)
 
 
-Run = Callable[..., ImportFoldersSummary]
+Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
 def run(photos: Sorted, checker: Embedder) -> Run:
-    def run(
-        out: Path, folders: SortedFolders | None = None, export: ExportSwapOptions = TASTE
-    ) -> ImportFoldersSummary:
+    def run(out: Path, folders: SortedFolders | None = None, export: ExportSwapOptions = TASTE) -> Result:
         return import_folders(
             photos.store,
             folders or photos.folders,

@@ -82,11 +82,11 @@ def test_neither_import_folders_nor_discover_take_the_stranger_for_the_person(
 
     def routed(options: ImportFoldersOptions) -> int:
         done = import_folders(store, folders, out, embedder, options, crops, **running)  # type: ignore[arg-type]
-        return done.people[0].routed
+        return int(done.people[0].routed)
 
     def known(options: DiscoverOptions) -> int:
         done = discover(store, out, [party], embedder, options, RefineOptions(), crops, **running)  # type: ignore[arg-type]
-        return done.known
+        return int(done.known)
 
     assert routed(ImportFoldersOptions()) == 0
     made = read_manifest(out / "Wade", SetManifest).made.options

@@ -15,18 +15,19 @@ from tests.fixtures.trees import files_in
 
 from facesets.errors import AlreadyRunning, CannotWrite, DamagedFile, WrongUsage
 from facesets.operations.grouping import cluster as grouping
-from facesets.operations.grouping.cluster import ClusterSummary, cluster, group_faces
+from facesets.operations.grouping.cluster import cluster, group_faces
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.threshold import Method
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.results.lock import locked
 from facesets.results.manifest import ClusterManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 
 
-def run(library: Library, out: Path, options: ClusterOptions | None = None) -> ClusterSummary:
+def run(library: Library, out: Path, options: ClusterOptions | None = None) -> Result:
     return cluster(library.store, out, options or ClusterOptions(), progress=SilentProgress(), stop=Stop())
 
 

@@ -9,8 +9,8 @@ from tests.fixtures.photo_library import Library as Photos
 
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.folder_labels import SortedFolders
-from facesets.operations.face_sets.import_folders import ImportFoldersSummary, import_folders
-from facesets.operations.grouping.cluster import ClusterSummary, cluster
+from facesets.operations.face_sets.import_folders import import_folders
+from facesets.operations.grouping.cluster import cluster
 from facesets.operations.library.transfer import import_cache
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions
@@ -19,6 +19,7 @@ from facesets.operations.people.carrying.result_names import people_of_result
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.lists.listing import people, person
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -36,7 +37,7 @@ def filled(database: Database, library: Photos) -> Library:
     return filled
 
 
-def run(store: Library, out: Path) -> ClusterSummary:
+def run(store: Library, out: Path) -> Result:
     return cluster(store, out, ClusterOptions(materialize="symlink"), progress=SilentProgress(), stop=Stop())
 
 
@@ -146,7 +147,7 @@ def test_folders_that_somebody_sorted_name_the_people_of_the_library(
     folders = SortedFolders(people=(("Hugo", library.photos / "album"),))
     options = ExportSwapOptions(min_face_short=60, top_n=4, out_size=128, sheet=False)
 
-    def sort_in() -> ImportFoldersSummary:
+    def sort_in() -> Result:
         return import_folders(
             filled,
             folders,

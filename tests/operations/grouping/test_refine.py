@@ -11,10 +11,11 @@ from facesets.cli.wording import worded
 from facesets.errors import WrongUsage
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.gating import advise
-from facesets.operations.grouping.refine import RefineSummary, gate_faces, refine
+from facesets.operations.grouping.refine import gate_faces, refine
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.progress import SilentProgress
 from facesets.records import Collection, Float32, ImageRecord
+from facesets.result import Result
 from facesets.results.manifest import RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
@@ -23,7 +24,7 @@ from facesets.store.npz.cache import Cache
 TASTE = RefineOptions(min_faces=5, min_short=80, min_blur=60)
 
 
-def run(library: Library, out: Path, options: RefineOptions = TASTE) -> RefineSummary:
+def run(library: Library, out: Path, options: RefineOptions = TASTE) -> Result:
     return refine(library.store, out, options, progress=SilentProgress(), stop=Stop())
 
 

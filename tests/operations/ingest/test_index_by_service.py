@@ -8,12 +8,13 @@ from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.photos import copy_photos
 
 from facesets.errors import Unreachable, WrongUsage
-from facesets.operations.ingest.index import IndexSummary, index
+from facesets.operations.ingest.index import index
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.remote.ml_service import MlService, ServiceModels
 from facesets.remote.retry import pausing
 from facesets.remote.service_embedder import ServiceEmbedder
+from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
@@ -23,7 +24,7 @@ from facesets.store.postgres.migrate import migrate, shipped_migrations
 
 def run(
     service: Service, database: Database, photos: Path, *, faces: bool = True, clip: bool = True
-) -> IndexSummary:
+) -> Result:
     stop = Stop()
     remote = MlService(
         service.url,

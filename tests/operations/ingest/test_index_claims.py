@@ -14,10 +14,11 @@ from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.interfaces import Describer
-from facesets.operations.ingest.index import IndexSummary, index
+from facesets.operations.ingest.index import index
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, ClipModel, Description, Pixels, Wanted
+from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
@@ -65,7 +66,7 @@ def other(library_url: str) -> Iterator[Database]:
         yield session
 
 
-def indexed(database: Database, photos: Path, describer: Describer, stop: Stop | None = None) -> IndexSummary:
+def indexed(database: Database, photos: Path, describer: Describer, stop: Stop | None = None) -> Result:
     source, options = GallerySource([photos]), IndexOptions(concurrency=1)
     return index(
         source, Library(database), describer, options, progress=SilentProgress(), stop=stop or Stop()
@@ -99,7 +100,7 @@ def test_a_file_that_is_done_is_waited_for_no_longer_though_another_run_holds_it
 def test_what_others_claimed_while_the_database_was_away_is_theirs(
     database: Database, other: Database, photo: Path, describer: LocalDescriber
 ) -> None:
-    done: list[IndexSummary] = []
+    done: list[Result] = []
 
     def steal() -> None:
         pid = database.run(lambda connection: connection.info.backend_pid)

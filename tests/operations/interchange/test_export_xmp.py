@@ -25,15 +25,16 @@ from facesets.imaging.stored_frame import stored_box, stored_frame, upright_box
 from facesets.operations.ingest.relocate import forget_folder, relocate, writing
 from facesets.operations.interchange import export_xmp as exporting
 from facesets.operations.interchange import sidecar_files
-from facesets.operations.interchange.export_xmp import ExportXmpSummary, export_xmp
+from facesets.operations.interchange.export_xmp import export_xmp
 from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import named_photos
-from facesets.operations.interchange.undo_xmp import UndoXmpSummary, undo_xmp
+from facesets.operations.interchange.undo_xmp import undo_xmp
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.rights import SHARED
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
@@ -54,12 +55,12 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def export(library: Library, *who: str, **options: Any) -> ExportXmpSummary:
+def export(library: Library, *who: str, **options: Any) -> Result:
     chosen = ExportXmpOptions(**options)
     return export_xmp(library, who, chosen, progress=SilentProgress(), stop=Stop())
 
 
-def undo(library: Library, run: int | str = "last", *, dry_run: bool = False) -> UndoXmpSummary:
+def undo(library: Library, run: int | str = "last", *, dry_run: bool = False) -> Result:
     return undo_xmp(library.database, f"{run}", dry_run=dry_run, progress=SilentProgress(), stop=Stop())
 
 

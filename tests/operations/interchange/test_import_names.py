@@ -24,7 +24,7 @@ from facesets.errors import SourceGone, WrongUsage
 from facesets.formats.named_regions import Box
 from facesets.imaging.stored_frame import stored_box
 from facesets.operations.interchange.folder_names import FilesRead
-from facesets.operations.interchange.import_names import ImportNamesSummary, import_names
+from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import (
     NamesFrom,
     mapped,
@@ -38,6 +38,7 @@ from facesets.operations.people.review.open_questions import open_questions
 from facesets.operations.people.review.questions import Question, next_questions
 from facesets.operations.people.review.waiting import waiting
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.imported_names import conflicting_names, unmatched_names
@@ -51,7 +52,7 @@ def bring(
     kind: NamesFrom = "auto",
     places: Sequence[str] = (),
     dry_run: bool = False,
-) -> ImportNamesSummary:
+) -> Result:
     read = FilesRead()
     return import_names(
         library,

@@ -9,16 +9,17 @@ from tests.fixtures.tagged_photos import jpeg_in_parts
 from tests.fixtures.xmp_packets import boundary, iptc_region, listed, packet_of, region, regions
 
 from facesets.operations.interchange.folder_names import FilesRead
-from facesets.operations.interchange.import_names import ImportNamesSummary, import_names
+from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import named_photos
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 
 _GUID = "0123456789ABCDEF0123456789ABCDEF"
 
 
-def bring(library: Library, folder: Path) -> ImportNamesSummary:
+def bring(library: Library, folder: Path) -> Result:
     read = FilesRead()
     photos = named_photos([folder], "auto", read)
     return import_names(library, photos, read, "names", by="anna", progress=SilentProgress(), stop=Stop())

@@ -13,12 +13,13 @@ from tests.fixtures.photo_library import Library as Photos
 from facesets.formats.named_regions import Box
 from facesets.operations.interchange.export_xmp import export_xmp
 from facesets.operations.interchange.folder_names import FilesRead
-from facesets.operations.interchange.import_names import ImportNamesSummary, import_names
+from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import named_photos
 from facesets.operations.library.transfer import import_cache
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import naming
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -29,7 +30,7 @@ Drawn = Callable[[np.ndarray], np.ndarray]
 """From the five points of a face to the box that a program draws."""
 
 
-def bring(library: Library, folder: Path) -> ImportNamesSummary:
+def bring(library: Library, folder: Path) -> Result:
     read = FilesRead()
     photos = named_photos([folder], "auto", read)
     return import_names(library, photos, read, "names", by=BY, progress=SilentProgress(), stop=Stop())

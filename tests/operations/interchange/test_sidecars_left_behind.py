@@ -14,12 +14,13 @@ from tests.fixtures.xmp_packets import listed, packet_of
 
 from facesets.operations.interchange import export_xmp as exporting
 from facesets.operations.interchange import undo_xmp as undoing
-from facesets.operations.interchange.export_xmp import ExportXmpSummary, export_xmp
+from facesets.operations.interchange.export_xmp import export_xmp
 from facesets.operations.interchange.undo_xmp import undo_xmp
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 
@@ -39,7 +40,7 @@ def photos(library: Library, tmp_path: Path) -> Path:
     return folder
 
 
-def export(library: Library, *who: str, **options: Any) -> ExportXmpSummary:
+def export(library: Library, *who: str, **options: Any) -> Result:
     return export_xmp(library, who, ExportXmpOptions(**options), progress=SilentProgress(), stop=Stop())
 
 

@@ -1,18 +1,24 @@
 """`pipeline`: which steps are taken, and which are left out after a run that broke off."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fixtures.library_people import add_person
 from tests.fixtures.named_library import fill
+from tests.fixtures.notices import KeptNotices
 from tests.fixtures.taught_people import blurred_people
 
-from facesets.assembly.pipeline import PipelineRequest, people_steps
-from facesets.operations.ingest.index import IndexSummary
-from facesets.operations.library.pipeline import PipelineStep, PipelineSummary, StepDone, pipeline
+from facesets.assembly.commands import LibraryWork
+from facesets.assembly.pipeline import people_steps
+from facesets.operations.ingest.index import index_result
+from facesets.operations.library.pipeline import pipeline
+from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
 from facesets.operations.options.training import TrainOptions
-from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.settings import Settings
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
@@ -24,44 +30,49 @@ def test_a_stopped_run_goes_on_at_the_step_that_it_was_stopped_in(database: Data
     stop = Stop()
     taken: list[str] = []
 
-    def step(name: str, *, stops: bool = False) -> PipelineStep:
-        def do() -> None:
-            taken.append(name)
-            if stops:
-                stop.request()
-
-        return PipelineStep(name, do)
-
-    def run(*further: PipelineStep, reported: str = "the same") -> PipelineSummary:
+    def run(*, stopping_in: str = "") -> Result:
         taken.clear()
-        options = {"told": reported}
-        return pipeline(database, step("index"), further, options, on_step=lambda _: None, stop=stop)
 
-    stopped = run(step("a"), step("b", stops=True), step("c"))
+        def step(name: str) -> Result:
+            taken.append(name)
+            if name == stopping_in:
+                stop.request()
+            return index_result()
+
+        further = {name: partial(step, name) for name in ("a", "b", "c")}
+        index = partial(step, "index")
+        done: Result = pipeline(
+            database, index, further, {"told": "the same"}, on_step=lambda _: None, stop=stop
+        )
+        return done
+
+    stopped = run(stopping_in="b")
     assert (stopped.stopped, stopped.library, taken) == (True, None, ["index", "a", "b"])
     stop = Stop()
-    again = run(step("a"), step("b"), step("c"))
+    again = run()
     assert (again.stopped, again.went_on_at, taken) == (False, "b", ["index", "b", "c"])
     assert [each.name for each in again.steps if each.left_out] == ["a"]
-    run(step("a"), step("b"), step("c"))
+    run()
     assert taken == ["index", "a", "b", "c"]
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("torch")
 def test_the_library_is_taught_between_two_rounds(database: Database, tmp_path: Path) -> None:
-    library = fill(database, *blurred_people(20, 8))
-    settings = Settings(model_roots=(), state_dir=tmp_path)
-    request = PipelineRequest(
-        (tmp_path,),
-        PipelineOptions(full=True),
-        train=TrainOptions(epochs=10, learning_rate=1e-3),
+    fill(database, *blurred_people(20, 8))
+    work = LibraryWork(
+        session=database,
+        settings=Settings(model_roots=(), state_dir=tmp_path),
+        notices=KeptNotices(),
+        by="me",
     )
-    steps = people_steps(library, request, settings, "me", SilentProgress(), Stop())
-    heard: list[StepDone] = []
-    summary = pipeline(
-        database, PipelineStep("index", IndexSummary), steps, {}, on_step=heard.append, stop=Stop()
-    )
+    given: dict[str, dict[str, Any]] = {
+        "cluster --dual": {"options": ClusterLibraryOptions(), "dual": DualOptions(dual=True)},
+        "train": {"options": TrainOptions(epochs=10, learning_rate=1e-3)},
+    }
+    steps = people_steps(work, PipelineOptions(full=True), given)
+    heard: list[Result] = []
+    summary = pipeline(database, index_result, steps, {}, on_step=heard.append, stop=Stop())
     assert [step.name for step in summary.steps] == ["index", "dual", "train", "dual again", "stats"]
     assert heard == summary.steps
     first, taught, second = (step.summary for step in summary.steps[1:4])

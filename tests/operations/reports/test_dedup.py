@@ -17,15 +17,16 @@ from facesets.operations.ingest.metadata import metadata_stage
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import EmbedOptions
 from facesets.operations.options.dedup import DedupOptions
-from facesets.operations.reports.dedup import DedupSummary, dedup
+from facesets.operations.reports.dedup import dedup
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 
 
-def run(library: Library, options: DedupOptions | None = None) -> tuple[DedupSummary, Path]:
+def run(library: Library, options: DedupOptions | None = None) -> tuple[Result, Path]:
     report = library.cache.with_name(library.cache.name + ".duplicates.json")
     summary = dedup(library.store, report, options or DedupOptions(), progress=SilentProgress(), stop=Stop())
     return summary, report
@@ -67,7 +68,7 @@ def embed_it(library: Library, embedder: LocalEmbedder, *stages: Stage) -> Libra
     return library
 
 
-def report_of(library: Library) -> tuple[DedupSummary, DuplicatesReport]:
+def report_of(library: Library) -> tuple[Result, DuplicatesReport]:
     summary, path = run(library)
     return summary, read_manifest(path, DuplicatesReport)
 

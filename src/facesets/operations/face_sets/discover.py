@@ -1,7 +1,7 @@
 """New people in a mixed folder, beside the face sets that are known already."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from facesets.clustering import nearest
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.face_sets.export_run import ExportRun, open_export
-from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import groups_of, plan_sets
@@ -26,11 +25,12 @@ from facesets.operations.options.centroid_distance import for_recogniser, settle
 from facesets.operations.options.face_sets import DiscoverOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Collection, Float32, Int64
+from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import SetEntry
 from facesets.results.gates import MIN_FACES
 from facesets.results.group_names import following_names
-from facesets.results.manifest import SET_MANIFEST, Failure
+from facesets.results.manifest import SET_MANIFEST
 from facesets.results.provenance import provenance, recorded
 from facesets.results.same_faces import require_same_recogniser
 from facesets.results.statements import faces_put
@@ -41,58 +41,6 @@ MARKER = "DISCOVERED.txt"
 _THIN = "_thin/"
 NEW_ONLY = Policy(remakes=False)
 """Sets that are there stay as they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class FoundCluster:
-    """A group of faces that are in no set yet.
-
-    Attributes
-    ----------
-    faces, images : int
-        In the cluster, before any gate; `images` are distinct.
-    survivors : int
-        Distinct images that passed the gates for single faces.
-    name : str
-        The face set that it becomes; empty if it is too small, or if no face passes the export's gates.
-    """
-
-    faces: int
-    images: int
-    survivors: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class DiscoverSummary:
-    """What `discover` found and exported.
-
-    Attributes
-    ----------
-    faces : int
-        Below the source roots.
-    known : int
-        Of these in a known face set, or near to one.
-    clusters : list of FoundCluster
-        Those of two faces or more, largest first.
-    export : ExportSwapSummary or None
-        What was written, or would be; None where nobody was found.
-    """
-
-    out: str
-    faces: int
-    known: int
-    clusters: list[FoundCluster]
-    export: ExportSwapSummary | None
-    failed: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    dry_run: bool = False
-    stopped: bool = False
-
-    @property
-    def sets(self) -> list[str]:
-        """Names of the new face sets."""
-        return [cluster.name for cluster in self.clusters if cluster.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +78,7 @@ def discover(
     modeller: FaceModeller | None = None,
     progress: Progress,
     stop: Stop,
-) -> DiscoverSummary:
+) -> Result:
     """Make face sets of the people below some folders who are in none yet, and add them to an export.
 
     Parameters
@@ -153,9 +101,7 @@ def discover(
         return _discover(run, roots, options, refine)
 
 
-def _discover(
-    run: ExportRun, roots: list[Path], options: DiscoverOptions, refine: RefineOptions
-) -> DiscoverSummary:
+def _discover(run: ExportRun, roots: list[Path], options: DiscoverOptions, refine: RefineOptions) -> Result:
     collection = run.collection
     options = for_recogniser(options, collection.settings.recogniser)
     known = known_sets(run.earlier, run.collection)
@@ -174,12 +120,14 @@ def _discover(
     ]
     names = following_names("faceset", known.names, len(found))
     run.progress.end()
-    summary = DiscoverSummary(
+    summary = Result(
         out=str(run.out),
         faces=len(rows),
-        known=len(rows) - len(unknown),
+        known=len(rows) - len(unknown),  # in a face set that is there, or near to one
         clusters=_clusters(collection, unknown, gated, dict(zip(names, found, strict=True))),
-        export=None,
+        export=None,  # what was written; it stays None where nobody was found
+        failed=0,
+        failures=[],
         dry_run=run.options.dry_run,
         stopped=run.stop.requested,
     )
@@ -188,7 +136,7 @@ def _discover(
         return summary
     wanted = [_new_set(run, name, members, roots) for name, members in zip(names, found, strict=True)]
     exported = _export(run, wanted, options, refine)
-    return replace(
+    return Result(
         summary,
         clusters=_as_named(summary.clusters, wanted, exported),
         export=exported if found else None,
@@ -200,7 +148,7 @@ def _discover(
 
 def _export(
     run: ExportRun, wanted: Sequence[NewSet], options: DiscoverOptions, refine: RefineOptions
-) -> ExportSwapSummary:
+) -> Result:
     made = provenance(run.store, run.collection.settings, options, run.options)
     made = replace(made, options=_gates_of(refine, made.options) | made.options)
     plan = plan_sets(run, wanted, NEW_ONLY, made)
@@ -209,14 +157,12 @@ def _export(
     return export_planned(run, plan, command="discover")
 
 
-def _as_named(
-    clusters: Sequence[FoundCluster], wanted: Sequence[NewSet], exported: ExportSwapSummary
-) -> list[FoundCluster]:
+def _as_named(clusters: Sequence[Result], wanted: Sequence[NewSet], exported: Result) -> list[Result]:
     """Clusters by the sets that they became: a set without a face leaves its number to the next."""
     empty = {each.source for each in exported.empty}
     numbers = iter([new.name for new in wanted])
     named = {new.name: "" if new.source in empty else next(numbers) for new in wanted}
-    return [replace(each, name=named.get(each.name, "")) for each in clusters]
+    return [Result(each, name=named.get(each.name, "")) for each in clusters]
 
 
 def _gates_of(refine: RefineOptions, others: Mapping[str, Any]) -> dict[str, Any]:
@@ -276,9 +222,8 @@ def _is_known(run: ExportRun, rows: Int64, known: KnownSets, options: DiscoverOp
     return listed | (found.cosine_distance <= settled(options.known_threshold))
 
 
-def _clusters(
-    collection: Collection, unknown: Int64, gated: Gated, sets: dict[str, Int64]
-) -> list[FoundCluster]:
+def _clusters(collection: Collection, unknown: Int64, gated: Gated, sets: dict[str, Int64]) -> list[Result]:
+    """Groups of two faces or more that are in no set, largest first."""
     image = collection.faces.image[unknown]
     alone = np.isin(gated.gate, ["", MIN_FACES.name])
     place = {int(row): i for i, row in enumerate(unknown)}
@@ -287,9 +232,13 @@ def _clusters(
     for cluster, size in enumerate(np.bincount(gated.cluster, minlength=0) if len(unknown) else ()):
         if size > 1:
             mine = gated.cluster == cluster
-            images = len(np.unique(image[mine]))
-            survivors = len(np.unique(image[mine & alone]))
-            found.append(FoundCluster(int(size), images, survivors, names.get(cluster, "")))
+            one = Result(
+                faces=int(size),
+                images=len(np.unique(image[mine])),
+                survivors=len(np.unique(image[mine & alone])),  # of the gates for single faces
+                name=names.get(cluster, ""),  # of the set that it becomes, if it does
+            )
+            found.append(one)
     return sorted(found, key=lambda cluster: (-cluster.images, -cluster.faces))
 
 

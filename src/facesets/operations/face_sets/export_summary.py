@@ -9,78 +9,12 @@ from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
 from facesets.operations.face_sets.selection import select_faces
 from facesets.operations.face_sets.set_outputs import counted_outputs, names_of_everybody
 from facesets.operations.face_sets.set_writer import finished_set
+from facesets.result import Result
 from facesets.results.contact_sheets import own_sheet_names
 from facesets.results.export_manifest import SetEntry, SetManifest
 from facesets.results.folder_runs import would_remove
 from facesets.results.gates import MIN_FACE_SHORT, TAKEN_OUT
-from facesets.results.manifest import SET_MANIFEST, Failure
-
-
-@dataclass(frozen=True, slots=True)
-class EmptySet:
-    """A set that was not made, since none of its faces passed.
-
-    Attributes
-    ----------
-    name : str
-        What it would have been called; empty for one that would have had a number.
-    source : str
-        As `NewSet` has it.
-    faces : int
-        That it would have been made of.
-    dropped_by : dict
-        Those by the reason for which each was left out.
-    failed : int
-        Those whose photo could not be read.
-    """
-
-    name: str
-    source: str
-    faces: int
-    dropped_by: dict[str, int]
-    failed: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExportSwapSummary:
-    """What `export-swap` wrote.
-
-    Attributes
-    ----------
-    sets, unchanged_sets : int
-        Face sets in the export; those of them that this run found finished and left alone.
-    bundles, models : int
-        `.fsz` files of these sets, and what they have in other formats.
-    faces, masked, candidates : int
-        PNGs in the sets of this run; those with bystanders painted over; PNGs for review.
-    dropped_by : dict
-        Faces left out of the sets of this run, by reason.
-    learned : list of str
-        What the user's own changes in the export say, a sentence a set.
-    hint : str
-        What to try where no face was large enough; else empty.
-    empty : list of EmptySet
-        Sets that were not made.
-    """
-
-    out: str
-    sets: int
-    unchanged_sets: int
-    faces: int
-    masked: int
-    candidates: int
-    bundles: int
-    dropped: int
-    dropped_by: dict[str, int]
-    removed: int
-    failed: int
-    failures: list[Failure] = field(default_factory=list)
-    learned: list[str] = field(default_factory=list)
-    hint: str = ""
-    empty: list[EmptySet] = field(default_factory=list)
-    models: int = 0
-    dry_run: bool = False
-    stopped: bool = False
+from facesets.results.manifest import SET_MANIFEST
 
 
 @dataclass(slots=True)
@@ -105,45 +39,50 @@ class WrittenSets:
     is_whole: bool = True
 
 
-def summary_of(
-    run: ExportRun, plan: ExportPlan, sets: WrittenSets, *, removed: int, stopped: bool
-) -> ExportSwapSummary:
-    """Count what was written."""
+def summary_of(run: ExportRun, plan: ExportPlan, sets: WrittenSets, *, removed: int, stopped: bool) -> Result:
+    """Count what was written: the result of `export-swap`, and part of those of others."""
     manifests = [manifest for _, manifest in sets.written]
     gates = Counter(item.gate for manifest in manifests for item in manifest.dropped)
     failures = [failure for manifest in manifests for failure in manifest.failed]
     full = [manifest for manifest in manifests if manifest.faces]
     there = {entry.source for entry in sets.staying}
     outputs = [counted_outputs(manifest.bundles) for manifest in full]
-    return ExportSwapSummary(
+    return Result(
         out=str(run.out),
-        sets=len(plan.kept_sets) + len(sets.staying) + len(full),
-        unchanged_sets=len(plan.kept_sets) + len(sets.staying) + sets.unchanged,
+        sets=len(plan.kept_sets) + len(sets.staying) + len(full),  # in the whole export
+        unchanged_sets=len(plan.kept_sets) + len(sets.staying) + sets.unchanged,  # of those
+        # What follows counts the sets of this run.
         faces=sum(len(manifest.faces) for manifest in full),
         masked=sum(item.masked > 0 for manifest in full for item in manifest.faces),
         candidates=sum(len(manifest.candidates) for manifest in full),
         bundles=sum(bundles for bundles, _ in outputs),
-        models=sum(models for _, models in outputs),
         dropped=gates.total(),
         dropped_by=dict(sorted(gates.items())),
-        removed=removed,
+        removed=removed,  # files of the run before
         failed=len(failures),
         failures=failures,
-        learned=list(plan.learned),
+        learned=list(plan.learned),  # what the user's own changes say, a sentence a set
         hint=_hint([manifest for manifest in manifests if not manifest.faces]),
+        # Sets that were not made, since none of their faces passed.
         empty=[
             _empty(planned, Counter(item.gate for item in manifest.dropped), len(manifest.failed))
             for planned, manifest in sets.written
             if not manifest.faces and (planned.before is None or planned.before.source not in there)
         ],
+        models=sum(models for _, models in outputs),  # files in other formats
+        dry_run=run.options.dry_run,
         stopped=stopped,
     )
 
 
-def _empty(planned: PlannedSet, gates: Counter[str], failed: int) -> EmptySet:
-    name = "" if planned.wanted.is_numbered else planned.name
-    faces = len(planned.rows) + len(planned.taken_out)
-    return EmptySet(name, planned.source, faces, dict(sorted(gates.items())), failed)
+def _empty(planned: PlannedSet, gates: Counter[str], failed: int) -> Result:
+    return Result(
+        name="" if planned.wanted.is_numbered else planned.name,
+        source=planned.source,
+        faces=len(planned.rows) + len(planned.taken_out),  # that it would have been made of
+        dropped_by=dict(sorted(gates.items())),
+        failed=failed,  # faces whose photo could not be read
+    )
 
 
 def _hint(empty: Sequence[SetManifest]) -> str:
@@ -160,7 +99,7 @@ def _hint(empty: Sequence[SetManifest]) -> str:
     )
 
 
-def rehearsed(run: ExportRun, plan: ExportPlan) -> ExportSwapSummary:
+def rehearsed(run: ExportRun, plan: ExportPlan) -> Result:
     """What a run would do, as far as that is known without reading photos."""
     faces, out = run.collection.faces, run.out
     chosen = [
@@ -183,20 +122,17 @@ def rehearsed(run: ExportRun, plan: ExportPlan) -> ExportSwapSummary:
     moved = [name for crops in plan.renamed for name in crops.moves]
     together = names_of_everybody(run, plan)
     named = [*plan.kept_files, *plan.edited, *moved, *manifests, *staying, *own_sheet_names(), *together]
-    return ExportSwapSummary(
-        out=str(out),
-        sets=len(plan.kept_sets) + len(plan.sets) - len(empty),
-        unchanged_sets=len(plan.kept_sets) + sum(finished_set(out, each) is not None for each in plan.sets),
+    removed = would_remove(out, plan.earlier, named)
+    kept = summary_of(run, plan, WrittenSets(), removed=removed, stopped=False)
+    return Result(
+        kept,
+        sets=kept.sets + len(plan.sets) - len(empty),
+        unchanged_sets=kept.unchanged_sets + sum(finished_set(out, each) is not None for each in plan.sets),
         faces=sum(len(selection.rows) for selection in chosen),
-        masked=0,
         candidates=sum(len(planned.candidates) for planned in plan.sets),
         bundles=2 * full if "fsz" in run.options.formats else 0,
-        models=full * len(set(run.options.formats) - {"fsz"}),
         dropped=gates.total(),
         dropped_by=dict(sorted(gates.items())),
-        removed=would_remove(out, plan.earlier, named),
-        failed=0,
-        learned=list(plan.learned),
         empty=empty,
-        dry_run=True,
+        models=full * len(set(run.options.formats) - {"fsz"}),
     )

@@ -9,13 +9,13 @@ from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.face_sets.candidates import matched_candidates, single_faces
 from facesets.operations.face_sets.export_run import ExportRun, open_export
-from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import REFINED, NewSet, Policy
 from facesets.operations.face_sets.plan import ExportPlan, groups_of, plan_sets
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.grouping.gating import require_ages
 from facesets.operations.options.cache import ExportSwapOptions
+from facesets.result import Result
 from facesets.results.era_lineage import Succession
 from facesets.results.group_names import NUMBERED
 from facesets.results.manifest import RefineManifest
@@ -42,7 +42,7 @@ def export_swap(
     modeller: FaceModeller | None = None,
     progress: Progress,
     stop: Stop,
-) -> ExportSwapSummary:
+) -> Result:
     """Export the face sets of a refine manifest.
 
     Parameters

@@ -1,14 +1,12 @@
 """`import-folders`: folders that a person sorted become face sets of an export."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.face_sets.export_run import ExportRun, open_export
-from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.folder_people import Identity, find_identities
@@ -19,8 +17,9 @@ from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ImportFoldersOptions
-from facesets.operations.people.carrying.import_people import ImportPeopleSummary, import_people
+from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.result_names import FolderFaces, brought
+from facesets.result import Result
 from facesets.results.file_names import folder_name
 from facesets.results.manifest import Failure, face_describer
 from facesets.results.provenance import provenance
@@ -30,49 +29,6 @@ from facesets.store.postgres.library import Library
 KIND = "imported"
 BESIDE_OTHERS = Policy()
 """The set of a label is made again from what its folders hold now; all others stay."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedPerson:
-    """One label, and the set that it became.
-
-    Attributes
-    ----------
-    state : str
-        `new`, `changed` or `unchanged`: what this run made of the set; `empty`: none of its faces passes.
-    photos, faces : int
-        In the folders.
-    core : int
-        Of the faces those that are this person; the others are bystanders.
-    routed : int
-        Faces in mixed folders that are this person as well.
-    warning : str
-        What somebody should look at; empty when there is nothing.
-    """
-
-    label: str
-    set: str
-    state: State
-    folders: list[str]
-    photos: int
-    faces: int
-    core: int
-    routed: int
-    warning: str
-
-
-@dataclass(frozen=True, slots=True)
-class ImportFoldersSummary:
-    """What `import-folders` found and wrote; `named` is what became of the people of a library."""
-
-    out: str
-    people: list[ImportedPerson]
-    export: ExportSwapSummary
-    failed: int
-    failures: list[Failure] = field(default_factory=list)
-    named: ImportPeopleSummary | None = None
-    dry_run: bool = False
-    stopped: bool = False
 
 
 def import_folders(
@@ -87,7 +43,7 @@ def import_folders(
     progress: Progress,
     stop: Stop,
     by: str = "",
-) -> ImportFoldersSummary:
+) -> Result:
     """Make a set of each person's folders and merge them into an export; other sets are left alone.
 
     Parameters
@@ -109,9 +65,7 @@ def import_folders(
         return _import_folders(run, folders, options, by)
 
 
-def _import_folders(
-    run: ExportRun, folders: SortedFolders, options: ImportFoldersOptions, by: str
-) -> ImportFoldersSummary:
+def _import_folders(run: ExportRun, folders: SortedFolders, options: ImportFoldersOptions, by: str) -> Result:
     options = for_recogniser(options, run.collection.settings.recogniser)
     identities, failures = find_identities(run.collection, folders, options)
     if not identities:
@@ -126,10 +80,10 @@ def _import_folders(
         naming.keep({run.out: run.earlier.people()})
     written = export_planned(run, plan, command="import-folders")
     summary = _summary(identities, without_empty(states, written), written, failures)
-    return summary if written.stopped else replace(summary, named=_name_in_library(run, identities, by))
+    return summary if written.stopped else Result(summary, named=_name_in_library(run, identities, by))
 
 
-def _name_in_library(run: ExportRun, identities: Sequence[Identity], by: str) -> ImportPeopleSummary | None:
+def _name_in_library(run: ExportRun, identities: Sequence[Identity], by: str) -> Result | None:
     """Let the people of a library be called as the folders that show them."""
     if not isinstance(run.store, Library):
         return None
@@ -172,32 +126,33 @@ def _marker(identity: Identity) -> str:
 def _summary(
     identities: Sequence[Identity],
     states: dict[str, tuple[str, State]],
-    written: ExportSwapSummary,
+    written: Result,
     failures: list[Failure],
-) -> ImportFoldersSummary:
+) -> Result:
     people = []
     for identity in identities:
         name, state = states[source_of(identity.label)]
         people.append(
-            ImportedPerson(
+            Result(
                 label=identity.label,
                 set=name,
-                state=state,
+                state=state,  # what this run made of the set
                 folders=list(identity.folders),
                 photos=identity.photos,
                 faces=identity.faces,
-                core=len(identity.core),
-                routed=len(identity.routed),
-                warning=identity.warning,
+                core=len(identity.core),  # faces that are this person; the others are bystanders
+                routed=len(identity.routed),  # faces in mixed folders that are this person, too
+                warning=identity.warning,  # what somebody should look at
             )
         )
     failures = [*failures, *written.failures]
-    return ImportFoldersSummary(
+    return Result(
         out=written.out,
         people=people,
         export=written,
         failed=len(failures),
         failures=failures,
+        named=None,  # what became of the people of a library
         dry_run=written.dry_run,
         stopped=written.stopped,
     )

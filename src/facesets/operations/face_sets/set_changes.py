@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
 from facesets.operations.face_sets.set_writer import finished_set
+from facesets.result import Result
 from facesets.results.manifest import SET_MANIFEST
 
 State = Literal["new", "changed", "unchanged", "empty"]
@@ -17,9 +17,7 @@ def set_states(out: Path, plan: ExportPlan) -> dict[str, tuple[str, State]]:
     return {planned.source: (planned.name, _state(out, planned)) for planned in plan.sets}
 
 
-def without_empty(
-    states: dict[str, tuple[str, State]], written: ExportSwapSummary
-) -> dict[str, tuple[str, State]]:
+def without_empty(states: dict[str, tuple[str, State]], written: Result) -> dict[str, tuple[str, State]]:
     """As `set_states`, once it is known which sets have no face that passes: these have no name."""
     return states | {empty.source: ("", "empty") for empty in written.empty}
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from facesets.operations.face_sets.export_run import ExportRun
-from facesets.operations.face_sets.export_summary import ExportSwapSummary, WrittenSets, rehearsed, summary_of
+from facesets.operations.face_sets.export_summary import WrittenSets, rehearsed, summary_of
 from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
 from facesets.operations.face_sets.set_outputs import everybody, names_of_everybody
 from facesets.operations.face_sets.set_writer import SetWriter
 from facesets.operations.grouping.gating import say_unmeasured
+from facesets.result import Result
 from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.crop_names import rename_crops
 from facesets.results.export_manifest import ExportManifest, SetEntry, SetManifest
@@ -25,7 +26,7 @@ from facesets.results.user_edits import warn_of_deleted
 _BEST = 8
 
 
-def export_planned(run: ExportRun, plan: ExportPlan, *, command: str) -> ExportSwapSummary:
+def export_planned(run: ExportRun, plan: ExportPlan, *, command: str) -> Result:
     """Write what `plan_sets` planned, or say what would be written.
 
     Raises
@@ -44,7 +45,7 @@ def export_planned(run: ExportRun, plan: ExportPlan, *, command: str) -> ExportS
         return _export(folder, run, plan)
 
 
-def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> ExportSwapSummary:
+def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> Result:
     writer = SetWriter(folder, run, plan.made)
     _prepare(folder, writer, run, plan)
     run.progress.begin("Exporting faces", sum(len(planned.rows) for planned in plan.sets))

@@ -18,6 +18,7 @@ from facesets.files import printable
 from facesets.joiners import JOINERS, without_invisible
 from facesets.operations.grouping.result_now import ResultNow, read_result
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.results import hand_moves
 from facesets.results.file_names import folded, folder_name
 from facesets.results.folder_diff import folder_of
@@ -36,31 +37,6 @@ class FolderTaken(WrongUsage):
         somebody = f"Somebody is called {printable(name)} already ({counted(faces, 'face')})."
         self.question = f"{somebody} Are they one person?"
         super().__init__(f"{somebody} If they are one person, put their photos together.")
-
-
-@dataclass(frozen=True, slots=True)
-class CorrectionSummary:
-    """What was changed.
-
-    Attributes
-    ----------
-    change : int
-        The number by which it is taken back.
-    what : str
-        In words.
-    folder : str
-        Where the faces are now; empty where they are unassigned.
-    faces : int
-        That changed their place or name.
-    now : ResultNow
-        Who is who afterwards.
-    """
-
-    change: int
-    what: str
-    folder: str
-    faces: int
-    now: ResultNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +69,7 @@ def _require(now: ResultNow, seen: Seen) -> None:
         )
 
 
-def move_faces(root: Path, seen: Seen, faces: Collection[str], target: str) -> CorrectionSummary:
+def move_faces(root: Path, seen: Seen, faces: Collection[str], target: str) -> Result:
     """Say whom faces of a folder show: their photos are moved to that person's folder.
 
     A photo is moved as a whole: other faces that the folder has in it go along.
@@ -122,7 +98,7 @@ def move_faces(root: Path, seen: Seen, faces: Collection[str], target: str) -> C
 
 def rename(
     root: Path, seen: Seen, name: str, *, into: bool = False, into_version: str | None = None
-) -> CorrectionSummary:
+) -> Result:
     """Name a person: the folder gets that name. With `into`, one that has it already gets all the photos.
 
     Raises
@@ -151,7 +127,7 @@ def rename(
         return _change(now, what, [(seen.folder, new)], expected, folder=new, faces=len(faces))
 
 
-def merge(root: Path, seen: Seen, into: Seen) -> CorrectionSummary:
+def merge(root: Path, seen: Seen, into: Seen) -> Result:
     """Say that two are one person: all photos of the first are moved to the folder of the other.
 
     Errors as `move_faces`.
@@ -160,7 +136,7 @@ def merge(root: Path, seen: Seen, into: Seen) -> CorrectionSummary:
         return _move(now, seen.folder, [face.face for face in now.faces_in(seen.folder)], into.folder)
 
 
-def _move(now: ResultNow, left: str, faces: Collection[str], target: str) -> CorrectionSummary:
+def _move(now: ResultNow, left: str, faces: Collection[str], target: str) -> Result:
     """Move photos of faces from a folder to another one, which need not be there yet."""
     known = {face.face: face.image for face in now.faces_in(left)}
     if not set(faces) <= known.keys():
@@ -179,7 +155,7 @@ def _move(now: ResultNow, left: str, faces: Collection[str], target: str) -> Cor
     return _change(now, what, _free(now, moves), expected, folder=target, faces=len(leaving))
 
 
-def take_back(root: Path, number: int | None = None) -> CorrectionSummary:
+def take_back(root: Path, number: int | None = None) -> Result:
     """Take back the latest change that was made here since the last run.
 
     Parameters
@@ -205,7 +181,7 @@ def take_back(root: Path, number: int | None = None) -> CorrectionSummary:
             raise Changed(f"Something was changed after that: take that back first ({printable(last.what)}).")
         hand_moves.take_back(root, last)
         back = folder_of(last.moves[0][0])
-        return CorrectionSummary(last.change, last.what, back, len(last.moves), read_result(root))
+        return _corrected(last, back, len(last.moves), read_result(root))
 
 
 def latest_change(root: Path, now: ResultNow) -> HandChange | None:
@@ -293,7 +269,7 @@ def _change(
     *,
     folder: str,
     faces: int,
-) -> CorrectionSummary:
+) -> Result:
     """Move things, and make sure that the next run understands what is meant."""
     change = hand_moves.move(now.root, what, now.since, moves)
     after: ResultNow | None
@@ -311,4 +287,14 @@ def _change(
             f"done. Run {Command('extend')} here, or {Command('refine')} for face sets: it takes up what was "
             "changed before. Then say this again."
         )
-    return CorrectionSummary(change.change, what, folder, faces, after)
+    return _corrected(change, folder, faces, after)
+
+
+def _corrected(change: HandChange, folder: str, faces: int, now: ResultNow) -> Result:
+    return Result(
+        change=change.change,  # the number by which it is taken back
+        what=change.what,
+        folder=folder,  # where the faces are now; empty where they are unassigned
+        faces=faces,  # that changed their place or name
+        now=now,  # who is who afterwards
+    )

@@ -1,6 +1,6 @@
 """Raw grouping: every face of a store into folders of people."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,12 @@ from facesets.imaging.poor_faces import poor_in
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.grouping.library_people import follow_library, people_of, with_hidden
-from facesets.operations.grouping.result_folder import FoundResult, counts_of, open_result, write_result
+from facesets.operations.grouping.result_folder import FoundResult, files_of, open_result, write_result
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.people.grouping.matching import Steps, StoppedEarly
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
+from facesets.result import Result
 from facesets.results.apply_user_edits import (
     Carried,
     UserConstraints,
@@ -32,12 +33,12 @@ from facesets.results.lock import reserved
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
     ClusterManifest,
-    Failure,
     Group,
     ImageEntry,
     face_describer,
 )
 from facesets.results.naming import Naming
+from facesets.results.photo_folders import Written
 from facesets.results.provenance import provenance
 from facesets.results.user_edits import SINGLETONS
 from facesets.stop import Stop
@@ -45,33 +46,6 @@ from facesets.stop import Stop
 NO_FACE = "_noface"
 SAID = "said"
 """The placement of a face that the user put where it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterSummary:
-    """What `cluster` found and wrote.
-
-    `failed` photos could not be copied. What was interrupted before faces were `grouped` found and wrote
-    nothing: its `reasons` say what stands.
-    """
-
-    out: str
-    faces: int
-    images: int
-    persons: int
-    singletons: int
-    no_face: int
-    reasons: list[str]
-    learned: list[str]
-    copied: int
-    unchanged: int
-    removed: int
-    failed: int
-    failures: list[Failure]
-    dry_run: bool
-    stopped: bool
-    renamed: int = 0
-    grouped: bool = True
 
 
 def cluster(
@@ -82,7 +56,7 @@ def cluster(
     progress: Progress,
     stop: Stop,
     engine: Engine = IN_PROCESS,
-) -> ClusterSummary:
+) -> Result:
     """Group the faces of a store and lay their photos into `person_001/`, `_singletons/`, `_noface/`.
 
     Parameters
@@ -107,9 +81,9 @@ def cluster(
 
 def _cluster(
     store: Store, out: Path, options: ClusterOptions, *, progress: Progress, stop: Stop, engine: Engine
-) -> ClusterSummary:
+) -> Result:
     folder = open_result(store, out, ClusterManifest, CLUSTER_MANIFEST, options, progress)
-    collection = folder.begun.collection
+    collection, interrupted = folder.begun.collection, _interrupted(folder, options)
     faces, recogniser = collection.faces, collection.settings.recogniser
     reported = Steps(progress, stop, f"Clustering {counted(len(faces), 'face')}")
     try:
@@ -123,9 +97,9 @@ def _cluster(
             on_progress=reported,
         )
         if stop.requested:
-            return _stopped(folder, out, options)
+            return interrupted
     except StoppedEarly:
-        return _stopped(folder, out, options)
+        return interrupted
     finally:
         reported.end()
     people = people_of(store)
@@ -151,36 +125,32 @@ def _cluster(
         progress=progress,
         stop=stop,
     )
-    return ClusterSummary(
-        out=str(out),
+    return Result(
+        interrupted,
+        **manifest.counts,
         reasons=[*_of_another_method(folder.begun.before, options), *grouping.reasons],
         learned=list(kept.learned),
-        dry_run=options.dry_run,
-        **counts_of(manifest, written),
+        **files_of(written, options),
+        grouped=True,
     )
 
 
-def _stopped(folder: FoundResult[ClusterManifest], out: Path, options: ClusterOptions) -> ClusterSummary:
-    """The summary of a run that was asked to end before it wrote anything."""
+def _interrupted(folder: FoundResult[ClusterManifest], options: ClusterOptions) -> Result:
+    """The result of a run that ends before faces are grouped; one that goes on changes its figures."""
     collection = folder.begun.collection
     what = f"{counted(len(collection.faces), 'face')} in {counted(len(collection.images), 'image')}"
     stands = "Nothing was written to" if folder.begun.before is None else "Nothing was changed in"
-    return ClusterSummary(
-        out=str(out),
+    return Result(
+        out=str(folder.out),
         faces=len(collection.faces),
         images=len(collection.images),
         persons=0,
         singletons=0,
         no_face=0,
-        reasons=[f"Interrupted while {what} were grouped. {stands} {printable(out)}."],
+        reasons=[f"Interrupted while {what} were grouped. {stands} {printable(folder.out)}."],
         learned=[],
-        copied=0,
-        unchanged=0,
-        removed=0,
-        failed=0,
-        failures=[],
-        dry_run=options.dry_run,
-        stopped=True,
+        **files_of(Written(0, 0, 0, stopped=True), options),
+        # Whether it came so far; the reasons say what stands otherwise.
         grouped=False,
     )
 

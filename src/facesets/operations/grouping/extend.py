@@ -1,6 +1,6 @@
 """Faces that are new in a store, folded into results that exist: nothing there is renumbered or moved."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,11 +12,12 @@ from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.grouping.cluster import members_by_label, shown_in
 from facesets.operations.grouping.extend_sets import ExtendedSets, grown_sets
-from facesets.operations.grouping.extended_result import COMMAND, ExtendedResult, Grown, completed
+from facesets.operations.grouping.extended_result import COMMAND, Grown, completed
 from facesets.operations.grouping.nearest_group import join_known
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Collection, Int64
+from facesets.result import Result
 from facesets.results.current_ids import with_current_ids
 from facesets.results.follow_names import ids_of, known_and_named
 from facesets.results.group_names import following_names
@@ -25,7 +26,6 @@ from facesets.results.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
     ClusterManifest,
-    Failure,
     ImageEntry,
     Provenance,
     RefineManifest,
@@ -45,18 +45,6 @@ from facesets.stop import Stop
 M = TypeVar("M", ClusterManifest, RefineManifest)
 
 
-@dataclass(frozen=True, slots=True)
-class ExtendSummary:
-    """What `extend` found and wrote."""
-
-    raw: ExtendedResult
-    sets: ExtendedResult | None
-    failed: int
-    failures: list[Failure] = field(default_factory=list)
-    dry_run: bool = False
-    stopped: bool = False
-
-
 def extend(
     store: Store,
     raw: Path,
@@ -65,7 +53,7 @@ def extend(
     refine_out: Path | None = None,
     progress: Progress,
     stop: Stop,
-) -> ExtendSummary:
+) -> Result:
     """Fold the faces that are new in a store into the folders of `cluster`, and into those of `refine`.
 
     What the user moved, renamed and deleted there is respected and recorded.
@@ -96,7 +84,7 @@ def _extend(
     refine_out: Path | None,
     progress: Progress,
     stop: Stop,
-) -> ExtendSummary:
+) -> Result:
     collection = store.load()
     options = for_recogniser(options, collection.settings.recogniser)
     people = _read(raw, CLUSTER_MANIFEST, ClusterManifest, store, collection, options)
@@ -118,8 +106,14 @@ def _extend(
         found = grown_sets(collection, refined, known[refine_out], options, progress)
         sets = completed(found, refined, known[refine_out], refine_out, made, naming)
     progress.end()
-    grown_result = None if sets is None else sets.result
-    summary = ExtendSummary(persons.result, grown_result, 0, dry_run=options.dry_run)
+    summary = Result(
+        raw=persons.result,
+        sets=None if sets is None else sets.result,
+        failed=0,
+        failures=[],
+        dry_run=options.dry_run,
+        stopped=False,
+    )
     if not options.dry_run:
         naming.keep({folder: ids_of(as_groups(known[folder].groups)) for folder in folders})
     # A run that was cut off goes on under its name in both, whichever of them it had come to.
@@ -229,20 +223,18 @@ def _write(grown: Grown, options: ExtendOptions, progress: Progress, stop: Stop)
     return write_photo_folders(grown.plan, manifest, progress=progress, stop=stop)
 
 
-def _with(summary: ExtendSummary, grown: Grown, written: Written) -> ExtendSummary:
+def _with(summary: Result, grown: Grown, written: Written) -> Result:
     """The summary after one more folder."""
-    result = replace(
+    result = Result(
         grown.result,
         copied=written.copied,
         unchanged=grown.result.unchanged + written.unchanged,
         removed=written.removed,
         run=written.run,
     )
-    is_raw = isinstance(grown.before, ClusterManifest)
-    return replace(
+    return Result(
         summary,
-        raw=result if is_raw else summary.raw,
-        sets=summary.sets if is_raw else result,
+        **{"raw" if isinstance(grown.before, ClusterManifest) else "sets": result},
         failed=summary.failed + written.failed,
         failures=[*summary.failures, *written.failures],
         stopped=written.stopped,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from facesets.operations.grouping.cluster import NO_FACE, SAID
 from facesets.operations.grouping.extend_sets import ExtendedSets
+from facesets.result import Result
 from facesets.results.follow_names import ids_of, names_of_new
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
@@ -24,57 +25,19 @@ COMMAND = "extend"
 
 
 @dataclass(frozen=True, slots=True)
-class ExtendedResult:
-    """What `extend` did to one result folder.
-
-    Attributes
-    ----------
-    new : int
-        Faces that the result did not know.
-    joined : dict
-        New faces by the person or face set that they joined.
-    made : dict
-        Faces of each person or face set that is new, by its name.
-    alone : int
-        New faces that stay single; of face sets, those that were dropped.
-    dropped_by : dict
-        Those, by the gate that dropped them.
-    learned : list of str
-        What the user's own changes in the folder said, a sentence each.
-    written : list of str
-        Names of the photos that were put there, or would be.
-    run : str
-        What `facesets undo` takes back; empty if nothing changed.
-    """
-
-    out: str
-    new: int
-    joined: dict[str, int]
-    made: dict[str, int]
-    alone: int
-    dropped_by: dict[str, int]
-    learned: list[str]
-    written: list[str]
-    copied: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    run: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Grown:
     """A result as it is to be.
 
     Attributes
     ----------
-    result : ExtendedResult
-        Before anything was written.
+    result : Result
+        What `extend` did to the folder, before anything was written.
     """
 
     before: ClusterManifest | RefineManifest
     manifest: ClusterManifest | RefineManifest
     plan: PhotoFolders
-    result: ExtendedResult
+    result: Result
 
     @property
     def changes_nothing(self) -> bool:
@@ -120,16 +83,19 @@ def completed(
         manifest = _of_sets(before, known, found)
     if manifest != before and before.extended[-1:] != (made,):
         manifest = replace(manifest, extended=(*before.extended, made))
-    result = ExtendedResult(
+    result = Result(
         out=str(out),
-        new=found.new,
-        joined=found.joined,
-        made=found.made,
-        alone=found.alone,
+        new=found.new,  # faces that the result did not know
+        joined=found.joined,  # faces by the person or face set
+        made=found.made,  # faces of each person or face set that is new
+        alone=found.alone,  # new faces; of face sets, those that were dropped
         dropped_by=found.dropped_by,
         learned=known.learned,
-        written=sorted(plan.files),
+        written=sorted(plan.files),  # also what a dry run would write
+        copied=0,
         unchanged=len(known.files),
+        removed=0,
+        run="",  # what `facesets undo` takes back; empty if nothing changed
     )
     return Grown(before, manifest, plan, result)
 

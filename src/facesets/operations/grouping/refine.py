@@ -1,7 +1,7 @@
 """Clean face sets: clusters merged, poor faces and outliers dropped, small groups left out."""
 
 from collections.abc import Collection as AnyCollection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,63 +27,19 @@ from facesets.operations.grouping.gating import (
     say_unmeasured,
 )
 from facesets.operations.grouping.refine_manifest import numbered_anew, refine_manifest
-from facesets.operations.grouping.result_folder import counts_of, open_result, write_result
+from facesets.operations.grouping.result_folder import files_of, open_result, write_result
 from facesets.operations.options.cache import MOST_MIN_FACES, RefineOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Collection, Faces, Float32, Float64, Int64
-from facesets.results.apply_user_edits import (
-    UserConstraints,
-    apply_user_edits,
-)
+from facesets.result import Result
+from facesets.results.apply_user_edits import UserConstraints, apply_user_edits
 from facesets.results.gates import AGE_SPREADS, MIN_FACES, OUTLIER, UNASSIGNED, Gate
 from facesets.results.lock import reserved
-from facesets.results.manifest import (
-    REFINE_MANIFEST,
-    Failure,
-    RefineManifest,
-)
+from facesets.results.manifest import REFINE_MANIFEST, RefineManifest
 from facesets.stop import Stop
 
 
-@dataclass(frozen=True, slots=True)
-class RefineSummary:
-    """What `refine` found and wrote.
-
-    Attributes
-    ----------
-    dropped_by : dict
-        Faces by the gate that dropped them.
-    hint : str
-        What the gates cost, and what another one would give, where little or nothing came out; else empty.
-    try_flags : list of str
-        The flags that the hint speaks of, with all others that differ from the defaults.
-    learned : list of str
-        What the user's own changes in the folder said, a sentence each.
-    """
-
-    out: str
-    faces: int
-    images: int
-    facesets: int
-    kept: int
-    dropped: int
-    dropped_by: dict[str, int]
-    hint: str
-    try_flags: list[str]
-    learned: list[str]
-    copied: int
-    unchanged: int
-    removed: int
-    failed: int
-    failures: list[Failure]
-    dry_run: bool
-    stopped: bool
-    renamed: int = 0
-
-
-def refine(
-    store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop
-) -> RefineSummary:
+def refine(store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop) -> Result:
     """Make face sets of the faces of a store and lay their photos into `faceset_001/` and so on.
 
     Raises
@@ -101,9 +57,7 @@ def refine(
         return _refine(store, out, options, progress=progress, stop=stop)
 
 
-def _refine(
-    store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop
-) -> RefineSummary:
+def _refine(store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop) -> Result:
     folder = open_result(store, out, RefineManifest, REFINE_MANIFEST, options, progress)
     collection, known = folder.begun.collection, folder.known
     faces, taken = collection.faces, years_of_faces(collection)
@@ -141,14 +95,14 @@ def _refine(
     advice = Advice()
     if len(collection.images) < SMALL_ALBUM or not manifest.facesets:
         advice = advise(faces, len(collection.images), options, gate)
-    return RefineSummary(
+    return Result(
         out=str(out),
+        **manifest.counts,  # faces, images, facesets, kept, dropped
         dropped_by=dropped_by(gated),
-        hint=advice.hint,
-        try_flags=list(advice.flags),
+        hint=advice.hint,  # what the gates cost, where little or nothing came out; else empty
+        try_flags=list(advice.flags),  # of the hint, and all others that differ from the defaults
         learned=list(kept.learned),
-        dry_run=options.dry_run,
-        **counts_of(manifest, written),
+        **files_of(written, options),
     )
 
 

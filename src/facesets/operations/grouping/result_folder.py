@@ -101,7 +101,15 @@ def write_result(
     return write_photo_folders(plan, manifest, progress=progress, stop=stop)
 
 
-def counts_of(manifest: M, written: Written) -> dict[str, Any]:
-    """What was found, and what happened to the files, as summaries have it."""
-    names = ("copied", "unchanged", "removed", "renamed", "failed", "failures", "stopped")
-    return {**manifest.counts, **{name: getattr(written, name) for name in names}}
+def files_of(written: Written, options: ResultOptions) -> dict[str, Any]:
+    """What happened to the files, as figures of a result."""
+    return {
+        "copied": written.copied,
+        "unchanged": written.unchanged,
+        "removed": written.removed,
+        "failed": written.failed,
+        "failures": written.failures,
+        "dry_run": options.dry_run,
+        "stopped": written.stopped,
+        "renamed": written.renamed,
+    }

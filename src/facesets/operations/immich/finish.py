@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, TypeAlias
 
 from facesets.errors import Command, FacesetsError, Field, Sentence, WrongUsage
 from facesets.files import FileLock, printable, read_regular_file, write_json, writing
 from facesets.interfaces import Progress
-from facesets.operations.face_sets.discover import DiscoverSummary
 from facesets.operations.immich.staged_paths import safe_label
 from facesets.plurals import counted
 from facesets.result import Result, plain
@@ -25,8 +24,6 @@ from facesets.sources.queue import QueueSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
-State = Literal["done", "up to date", "to do", "failed", "stopped"]
-
 FORMAT = "facesets/immich-finish"
 VERSION = 1
 _DONE_WITH_FAILURES = 3
@@ -34,6 +31,8 @@ _MAX_RECORD_BYTES = 1_000_000
 
 Say = Callable[[str], None]
 """Hears what a step has to say, line by line."""
+Outcome: TypeAlias = tuple[object, int]
+"""What a step did, and how many of its inputs failed, as far as they count for the exit status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +70,6 @@ class FinishOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class StepOutcome:
-    """What a step did, and how many of its inputs failed, as far as they count for the exit status."""
-
-    summary: Result | DiscoverSummary
-    failed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class FinishSteps:
     """The two steps with their models and options, put together by whoever knows settings.
 
@@ -94,44 +85,10 @@ class FinishSteps:
         A sentence as the log is to hold it, in which options are flags and commands are as they are typed.
     """
 
-    embed: Callable[[QueueSource, Cache, Say], StepOutcome]
-    discover: Callable[[Cache, Path, Say], StepOutcome]
+    embed: Callable[[QueueSource, Cache, Say], Outcome]
+    discover: Callable[[Cache, Path, Say], Outcome]
     stopped_status: Callable[[], int]
     worded: Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedStep:
-    """What came of one step.
-
-    Attributes
-    ----------
-    command : str
-        As one would type it.
-    status : int
-        The exit status that the command would have.
-    summary : mapping
-        What the step reports of itself.
-    """
-
-    name: str
-    state: State
-    command: str
-    seconds: float = 0.0
-    status: int = 0
-    summary: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class FinishSummary:
-    """What `immich-finish` did, and what to do next."""
-
-    cache: str
-    export: str
-    log: str
-    steps: list[FinishedStep]
-    next: Sentence
-    status: int = 0
 
 
 def paths_for(
@@ -157,7 +114,7 @@ def immich_finish(
     now: Callable[[], str],
     progress: Progress,
     stop: Stop,
-) -> FinishSummary:
+) -> Result:
     """Embed what is staged, then look for new people in it.
 
     Parameters
@@ -193,9 +150,9 @@ class _Finish:
     now: Callable[[], str]
     progress: Progress
     stop: Stop
-    finished: list[FinishedStep] = field(default_factory=list)
+    finished: list[Result] = field(default_factory=list)
 
-    def run(self) -> FinishSummary:
+    def run(self) -> Result:
         """Do both steps, as far as there is anything to do and nothing fails."""
         paths = self.paths
         if not (paths.export / EXPORT_MANIFEST).exists():
@@ -209,11 +166,16 @@ class _Finish:
             self._discover(is_new=is_new)
         statuses = [step.status for step in self.finished]
         worst = next((status for status in statuses if status not in (0, _DONE_WITH_FAILURES)), max(statuses))
-        summary = FinishSummary(
-            str(paths.cache), str(paths.export), str(paths.log), self.finished, self._next(), worst
+        done = Result(
+            cache=str(paths.cache),
+            export=str(paths.export),
+            log=str(paths.log),
+            steps=self.finished,
+            next=self._next(),  # what to do next, in words
+            status=worst,  # the exit status
         )
-        self._write(summary.next)
-        return summary
+        self._write(done.next)
+        return done
 
     def _embed(self) -> bool:
         """Embed what the cache does not hold yet; whether there was anything."""
@@ -238,30 +200,40 @@ class _Finish:
         if self.finished[-1].state == "done":
             write_json(paths.record, {"format": FORMAT, "version": VERSION, "discovered": _state(paths)})
 
-    def _step(self, words: list[str], what: str, work: Callable[[Say], StepOutcome]) -> None:
+    def _step(self, words: list[str], what: str, work: Callable[[Say], Outcome]) -> None:
         given = (("--pack", self.options.pack), ("--provider", self.options.provider))
         models = [part for flag, value in given if value for part in (flag, value)]
-        name, command = words[0], Command(*words, *models).line
+        name = words[0]
+        step = Result(
+            name=name,
+            state="up to date",
+            command=Command(*words, *models).line,
+            seconds=0.0,
+            status=0,  # the exit status that the command would have
+            summary={},  # what the step reports of itself
+        )
         if not what:
             self._note(f"{name}: up to date")
-            self.finished.append(FinishedStep(name, "up to date", command))
         elif self.options.dry_run:
             self.progress.say(f"{name}: {what}")
-            self.finished.append(FinishedStep(name, "to do", command))
+            step["state"] = "to do"
         else:
-            self._note(f"{name}: {what}: {command}")
-            self.finished.append(self._do(name, command, work))
+            self._note(f"{name}: {what}: {step.command}")
+            step = self._do(step, work)
+        self.finished.append(step)
 
-    def _do(self, name: str, command: str, work: Callable[[Say], StepOutcome]) -> FinishedStep:
+    def _do(self, step: Result, work: Callable[[Say], Outcome]) -> Result:
+        name = step.name
+
         def say(line: str) -> None:
             self._note(f"{name}: {line}")
 
         begun = time.monotonic()
-        state: State = "done"
+        state = "done"
         summary: dict[str, Any] = {}
         try:
-            outcome = work(say)
-            summary, status = plain(outcome.summary), _DONE_WITH_FAILURES if outcome.failed else 0
+            figures, failed = work(say)
+            summary, status = plain(figures), _DONE_WITH_FAILURES if failed else 0
             self._write(f"{name}: {_counts(summary)}")
         except FacesetsError as error:
             say(f"facesets: {error}")
@@ -270,7 +242,7 @@ class _Finish:
             state, status = "stopped", self.steps.stopped_status()
         seconds = round(time.monotonic() - begun, 1)
         say(f"{state} after {seconds} s, status {status}")
-        return FinishedStep(name, state, command, seconds, status, summary)
+        return Result(step, state=state, seconds=seconds, status=status, summary=summary)
 
     def _note(self, line: str) -> None:
         self.progress.say(line)

@@ -17,16 +17,16 @@ from facesets.operations.immich.push_changes import CreateFace, CreatePerson, Gi
 from facesets.operations.immich.push_executor import Changes, apply, in_parallel
 from facesets.operations.immich.push_journal import PushJournal, journals, new_journal
 from facesets.operations.immich.push_plan import EarlierPushes, PersonPlan, Planner
-from facesets.operations.immich.push_summary import PushSummary, shown, with_paths
 from facesets.operations.immich.same_names import comparable, people_called
 from facesets.operations.immich.server import PUSH_PERMISSIONS, check_server
 from facesets.operations.immich.server_faces import ServerView
-from facesets.operations.immich.stage_state import Heading, StageRecord
+from facesets.operations.immich.stage_state import Heading, StageRecord, with_paths
 from facesets.operations.options.immich import PushOptions
 from facesets.remote.immich_answers import RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import Owner, ServerPerson
 from facesets.remote.retry import Stopped
+from facesets.result import Result
 from facesets.stop import Stop
 
 
@@ -35,12 +35,12 @@ def immich_push(
     folder: Path,
     read_people: Callable[[Sequence[str]], LocalPeople],
     options: PushOptions,
-    confirm: Callable[[PushSummary], bool],
+    confirm: Callable[[Result], bool],
     *,
     when: str,
     progress: Progress,
     stop: Stop,
-) -> PushSummary:
+) -> Result:
     """Plan, show the plan, and carry it out if that is confirmed.
 
     Parameters
@@ -100,7 +100,7 @@ class _Push:
     plans: list[PersonPlan] = field(default_factory=list)
     changes: Changes | None = None
 
-    def run(self, confirm: Callable[[PushSummary], bool], when: str, owner: Owner) -> PushSummary:
+    def run(self, confirm: Callable[[Result], bool], when: str, owner: Owner) -> Result:
         known = journals(self.folder)
         begun = next((journal for journal in known if journal.is_being_undone), None)
         if begun is not None:
@@ -170,28 +170,49 @@ class _Push:
         found = in_parallel(partial(people_called, self.server), unknown, self.options.workers, self.stop)
         return [*listed, *(person for people in found for person in people)]
 
-    def summary(self, *, stopped: bool = False) -> PushSummary:
+    def summary(self, *, stopped: bool = False) -> Result:
         """What is planned, and what was done of it so far."""
         changes = self.changes
-        failures = with_paths(
-            [*self.view.failures, *(changes.failures if changes else [])],
-            StageRecord(self.folder, Heading("", "")).records(),
-        )
-        return PushSummary(
-            people=[shown(plan) for plan in self.plans],
-            changes=sum(plan.changes for plan in self.plans),
+        failures = with_paths([*self.view.failures, *(changes.failures if changes else [])], self.folder)
+        return Result(
+            people=[_shown(plan) for plan in self.plans],
+            changes=sum(plan.changes for plan in self.plans),  # that are planned
             photos=len(self.view.faces),
+            # Photos that the server does not have any more; those that it shows cropped or turned; and those
+            # of other accounts, which are left alone.
             vanished=self.view.vanished,
             differing=self.view.differing,
             of_others=self.view.of_others,
-            unfit=self.ours.unfit,
+            unfit=self.ours.unfit,  # names that no server could take
             applied=changes is not None,
+            # By what it is taken back; empty while nothing was changed.
             run=changes.journal.run if changes and changes.journal.has_effect else "",
+            # By kind; what somebody changed on the server since the plan was made counts by itself.
             made=dict(changes.counts) if changes else {},
             failed=len(failures),
             failures=failures,
             stopped=stopped,
         )
+
+
+def _shown(plan: PersonPlan) -> Result:
+    """What is planned for one person, in figures."""
+    return Result(
+        name=plan.name,
+        action=plan.action,
+        # Who it is on the server, and by which name; empty for one to create.
+        id=plan.target.id if plan.target else "",
+        known_as=plan.target.name if plan.target else "",
+        in_place=plan.in_place,  # faces that are the person's already
+        give=len(plan.give),
+        add=len(plan.add),
+        merge=[
+            # Of the photos of who becomes part of the person, `known` are known to us.
+            Result(id=each.source.id, name=each.source.name, photos=each.photos, known=each.known)
+            for each in plan.merge
+        ],
+        left=dict(sorted(plan.left.items())),  # faces left alone, by the reason
+    )
 
 
 def _earlier(known: Sequence[PushJournal]) -> EarlierPushes:

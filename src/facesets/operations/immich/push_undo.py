@@ -27,47 +27,18 @@ from facesets.operations.immich.push_changes import (
 )
 from facesets.operations.immich.push_executor import Changes, in_parallel
 from facesets.operations.immich.push_journal import PushJournal, find_journal
-from facesets.operations.immich.push_summary import with_paths
 from facesets.operations.immich.same_names import people_called
 from facesets.operations.immich.server import UNDO_PERMISSIONS, allows, check_server
-from facesets.operations.immich.stage_state import Heading, StageRecord
+from facesets.operations.immich.stage_state import with_paths
 from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson
 from facesets.remote.retry import Stopped
+from facesets.result import Result
 from facesets.stop import Stop
 
 _UNASSIGNED = ServerPerson("", "")
 _MARK = "facesets undo "
-
-
-@dataclass(frozen=True, slots=True)
-class PushUndoSummary:
-    """What an undo is to do, and what it did.
-
-    Attributes
-    ----------
-    faces, added, merges, names, created : int
-        Faces that the run reassigned, or moved with a merge; faces that it added; people that it merged
-        into others, named and made.
-    made : mapping of kind to number
-        Changes made; with `changed_meanwhile`, what somebody changed since and that therefore stays.
-    left : mapping of reason to number
-        What could not be taken back.
-    """
-
-    run: str
-    faces: int = 0
-    added: int = 0
-    merges: int = 0
-    names: int = 0
-    created: int = 0
-    applied: bool = False
-    made: dict[str, int] = field(default_factory=dict)
-    left: dict[str, int] = field(default_factory=dict)
-    failed: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    stopped: bool = False
 
 
 @dataclass(slots=True)
@@ -84,14 +55,14 @@ def immich_push_undo(
     server: ImmichPeople,
     folder: Path,
     run: str,
-    confirm: Callable[[PushUndoSummary], bool],
+    confirm: Callable[[Result], bool],
     *,
     workers: int,
     dry_run: bool,
     give_up: bool = False,
     progress: Progress,
     stop: Stop,
-) -> PushUndoSummary:
+) -> Result:
     """Show what a run changed, and take it back if that is confirmed.
 
     Parameters
@@ -283,27 +254,24 @@ class _Undo:
             # Immich removes people without faces by itself, every night.
             self.left["people without faces: the key lacks person.delete"] += 1
 
-    def summary(self, *, applied: bool, stopped: bool = False) -> PushUndoSummary:
+    def summary(self, *, applied: bool, stopped: bool = False) -> Result:
         """What there is to take back, and what came of it."""
         journal, changes = self.changes.journal, self.changes
-        return PushUndoSummary(
+        return Result(
             run=journal.run,
-            faces=len(_moved_faces(journal)),
+            faces=len(_moved_faces(journal)),  # that the run gave to others, or that moved with a merge
             added=len(journal.made(CreateFace)),
             merges=len(journal.made(MergePerson)),
             names=len(journal.made(NamePerson)),
             created=len(journal.made(CreatePerson)),
             applied=applied,
+            # By kind; what somebody changed since, and that therefore stays, counts by itself.
             made=dict(changes.counts),
-            left=dict(self.left),
+            left=dict(self.left),  # what could not be taken back, by the reason
             failed=len(changes.failures),
-            failures=self._named(changes.failures),
+            failures=with_paths(changes.failures, journal.path.parent.parent),
             stopped=stopped,
         )
-
-    def _named(self, failures: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        record = StageRecord(self.changes.journal.path.parent.parent, Heading("", ""))
-        return with_paths(failures, record.records() if record.exists() else ())
 
 
 def _moved_faces(journal: PushJournal) -> list[_MovedFace]:

@@ -6,7 +6,7 @@ paths are given in its order, and of several assets with the same bytes the firs
 server reports the checksum of one and not of the other, and both are in progress, the first to arrive stays.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
@@ -22,12 +22,12 @@ from facesets.operations.immich.stage_asset import AssetOutcome, IsKnown, Partia
 from facesets.operations.immich.stage_list import FileWithoutChecksum, StageListing
 from facesets.operations.immich.stage_scope import scope_of
 from facesets.operations.immich.stage_state import Heading, StageRecord, sha256_by_sha1
-from facesets.operations.immich.stage_summary import AssetFailure, StageSummary
 from facesets.operations.immich.staged_paths import safe_label
 from facesets.operations.options.immich import StageOptions
 from facesets.remote.immich import Immich
 from facesets.remote.immich_records import Asset
 from facesets.remote.retry import Stopped
+from facesets.result import Result
 from facesets.rights import make_private_folder
 from facesets.stop import Stop
 
@@ -44,7 +44,7 @@ def immich_stage(
     *,
     progress: Progress,
     stop: Stop,
-) -> StageSummary:
+) -> Result:
     """Stage the originals of all photos in which the server found a large face.
 
     Parameters
@@ -66,14 +66,37 @@ def immich_stage(
         The sentence says why.
     """
     folder = out.absolute() / safe_label(user)
+    done = Result(
+        queue=str(folder / "queue.json"),
+        listed=0,
+        estimated=None,  # what the server had counted beforehand
+        settled_before=0,  # photos that an earlier run had dealt with
+        staged=0,
+        megabytes=0.0,
+        adopted=0,  # of the staged photos those whose bytes existed in place, and were not fetched
+        # Photos whose bytes are staged already, or are in a cache that was given as known.
+        aliases=0,
+        known=0,
+        no_face=0,
+        small_faces=0,
+        size_unknown=0,  # staged, though the server does not know the size of their faces
+        skipped={},  # photos passed over, by kind
+        of_others=0,  # listed, not passed over, and of another account
+        gone=0,  # from the server during the run
+        failed=0,
+        failures=[],
+        stopped=False,
+    )
     try:
-        return _stage(server, folder, user, options, known, progress, stop)
+        _stage(done, server, folder, user, options, known, progress, stop)
     except Stopped:
         # Before there was anything to record.
-        return StageSummary(queue=str(folder / "queue.json"), stopped=True)
+        done["stopped"] = True
+    return done
 
 
 def _stage(
+    done: Result,
     server: Immich,
     folder: Path,
     user: str,
@@ -81,7 +104,7 @@ def _stage(
     known: Sequence[IsKnown],
     progress: Progress,
     stop: Stop,
-) -> StageSummary:
+) -> None:
     owner = check_server(server, user, progress, essential=stage_permissions(options))
     scope = scope_of(server, options)
     record = StageRecord(folder, Heading(user, owner.id if owner else ""))
@@ -98,6 +121,7 @@ def _stage(
         about = "" if expected is None else f", about {expected} by the server's count"
         progress.begin(f"Staging{about}", expected)
         run = _Run(
+            done,
             listing,
             record,
             partial(
@@ -113,14 +137,23 @@ def _stage(
                 run.work()
         finally:
             progress.end()
-    return run.summary(str(record.queue), expected)
+    done.update(
+        listed=listing.listed,
+        estimated=expected,
+        settled_before=listing.settled_before,
+        megabytes=round(run.fetched / 1e6, 1),
+        skipped=dict(listing.skipped),
+        of_others=listing.of_others,
+        stopped=stop.requested,
+    )
 
 
 class _Run:
-    """The state of one run: what is under way, and the counts."""
+    """The state of one run: what is under way, and how many bytes were fetched. It counts what was done."""
 
     def __init__(
         self,
+        done: Result,
         listing: StageListing,
         record: StageRecord,
         stage_one: Callable[[Asset, str], AssetOutcome],
@@ -129,6 +162,7 @@ class _Run:
         progress: Progress,
         stop: Stop,
     ) -> None:
+        self._done = done
         self._listing = listing
         self._record = record
         self._stage_one = stage_one
@@ -143,8 +177,7 @@ class _Run:
         self._failed_bytes: set[str] = set()
         self._ending = False
         self._error: FacesetsError | None = None
-        self._counts: Counter[str] = Counter()
-        self._failures: list[AssetFailure] = []
+        self.fetched = 0
 
     def work(self) -> None:
         """List, stage, record. Raises what ends the run, after all that is ready was recorded."""
@@ -267,25 +300,23 @@ class _Run:
 
     def _record_asset(self, outcome: AssetOutcome) -> None:
         self._write(outcome.row())
-        self._count(outcome.kind)
+        self._count("small_faces" if outcome.kind == "small" else outcome.kind)
         if outcome.kind == "staged":
-            self._counts["size_unknown"] += outcome.largest_short_px is None
-            self._counts["adopted"] += outcome.adopted
+            self._done["size_unknown"] += outcome.largest_short_px is None
+            self._done["adopted"] += outcome.adopted
         if outcome.content is not None:
             self._listing.add_content(outcome.content.sha1)
-            self._counts["bytes"] += (
-                0 if outcome.adopted or outcome.kind != "staged" else outcome.content.size
-            )
+            self.fetched += 0 if outcome.adopted or outcome.kind != "staged" else outcome.content.size
 
     def _record_alias(
         self, asset_id: str, original_path: str, sha1: str, *, no_checksum: bool = False
     ) -> None:
         row = {"asset_id": asset_id, "outcome": "alias", "sha1": sha1, "original_path": original_path}
         self._write(row | ({"no_checksum": True} if no_checksum else {}))
-        self._count("alias")
+        self._count("aliases")
 
     def _fail(self, asset: Asset, reason: str) -> None:
-        self._failures.append(AssetFailure(asset.id, asset.path, reason))
+        self._done.failures.append(Result(asset_id=asset.id, path=asset.path, reason=reason))
         self._count("failed")
 
     def _write(self, row: dict[str, object]) -> None:
@@ -293,29 +324,5 @@ class _Run:
             self._record.append(row)
 
     def _count(self, what: str) -> None:
-        self._counts[what] += 1
+        self._done[what] += 1
         self._progress.advance()
-
-    def summary(self, queue: str, expected: int | None) -> StageSummary:
-        """What the run did."""
-        counts = self._counts
-        return StageSummary(
-            queue=queue,
-            listed=self._listing.listed,
-            estimated=expected,
-            settled_before=self._listing.settled_before,
-            staged=counts["staged"],
-            megabytes=round(counts["bytes"] / 1e6, 1),
-            adopted=counts["adopted"],
-            aliases=counts["alias"],
-            known=counts["known"],
-            no_face=counts["no_face"],
-            small_faces=counts["small"],
-            size_unknown=counts["size_unknown"],
-            skipped=dict(self._listing.skipped),
-            of_others=self._listing.of_others,
-            gone=counts["gone"],
-            failed=counts["failed"],
-            failures=self._failures,
-            stopped=self._stop.requested,
-        )

@@ -198,6 +198,17 @@ def sha256_by_sha1(out: Path, *, without: Path) -> dict[str, str]:
     return found
 
 
+def with_paths(failures: Sequence[tuple[str, str]], folder: Path) -> list[tuple[str, str]]:
+    """Failures with the path of each photo that the server's id names, by what was staged in a folder."""
+    wanted = {what for what, _ in failures}
+    paths = {
+        str(row["asset_id"]): str(row["original_path"])
+        for row in (StageRecord(folder, Heading("", "")).records() if wanted else ())
+        if row["asset_id"] in wanted and row.get("original_path")
+    }
+    return [(paths.get(what, what), reason) for what, reason in failures]
+
+
 def seen_key(asset_id: str, sha1: str) -> str:
     """Name of an asset with these bytes: it is another one when its bytes change."""
     return f"{asset_id}/{sha1}"

@@ -7,12 +7,12 @@ once. What another run has claimed is looked at again at the end: by then it is 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
+from typing import Any
 
 from facesets.files import printable
 from facesets.interfaces import Describer, LibraryStore, Progress
 from facesets.operations.ingest.changed_files import (
-    FileFailure,
     Listing,
     compare_with_library,
     gone_from_targets,
@@ -25,82 +25,38 @@ from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import unavailable_targets
 from facesets.operations.options.library import IndexOptions
+from facesets.result import Result, plain
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 
 
-@dataclass(frozen=True, slots=True)
-class IndexSummary:
-    """What one run of `index` did.
-
-    Attributes
-    ----------
-    galleries : int
-        Directories that hold photos.
-    listed : int
-        Files below the targets that look like images.
-    ignored : int
-        Files and folders that ignore files leave out.
-    unchanged : int
-        Known by path, size and time, or done by another run meanwhile; not opened. Without those that failed.
-    indexed : int
-        New images.
-    aliases : int
-        Files whose bytes were known already.
-    moved : int
-        Paths forgotten because the file was moved from there to where it was found.
-    completed : int
-        Images known before that got the faces or the embedding that they lacked.
-    faces : int
-        New faces.
-    embeddings : int
-        New embeddings of whole images.
-    pruned : int
-        Paths forgotten because no file is there any more; after a dry run, those that would be.
-    failed : int
-        Files that cannot be read or were refused by the service, those of earlier runs included while
-        they have not changed.
-    failures : list of FileFailure
-        The same, each with its reason.
-    to_do : int
-        Files that are left for another run; after a dry run, all that differ.
-    stopped : bool
-        The run was asked to end before it was through.
-    away : list of str
-        A sentence about each unavailable target.
-    passed_over : dict of str to int
-        How many RAW files, videos and linked folders are below the targets: they are not indexed.
-    missing : int
-        Photos of the library of which no file is left; they count nowhere. 0 after a dry run.
-    assigned, to_review : int or None
-        New faces that were given to people, and those that are to be asked about; None where that was not
-        asked for.
-    pack_note : str
-        What to know of the model pack, where this run made the library with one that nobody chose.
-    """
-
-    galleries: int = 0
-    listed: int = 0
-    ignored: int = 0
-    unchanged: int = 0
-    indexed: int = 0
-    completed: int = 0
-    aliases: int = 0
-    moved: int = 0
-    faces: int = 0
-    embeddings: int = 0
-    pruned: int = 0
-    failed: int = 0
-    failures: list[FileFailure] = field(default_factory=list)
-    to_do: int = 0
-    stopped: bool = False
-    away: list[str] = field(default_factory=list)
-    passed_over: dict[str, int] = field(default_factory=dict)
-    missing: int = 0
-    assigned: int | None = None
-    to_review: int | None = None
-    pack_note: str = ""
+def index_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was counted
+    """The result of a run of which only so much is known."""
+    nothing = Result(
+        galleries=0,
+        listed=0,
+        ignored=0,
+        unchanged=0,
+        indexed=0,  # contents that are new
+        completed=0,  # contents that were known and lacked something
+        aliases=0,  # new paths of known contents
+        moved=0,  # of these: another path of it is gone
+        faces=0,
+        embeddings=0,  # of whole images
+        pruned=0,  # paths forgotten; after a dry run, those that would be
+        failed=0,  # those of earlier runs included, while they have not changed
+        failures=[],
+        to_do=0,  # left for another run; after a dry run, all that differ
+        stopped=False,
+        away=[],  # a sentence about each unavailable target
+        passed_over={},  # RAW files, videos and linked folders, by kind
+        missing=0,  # photos of the library of which no file is left
+        assigned=None,
+        to_review=None,
+        pack_note="",  # about the model pack of a new library that nobody chose
+    )
+    return Result(nothing, **known)
 
 
 def index(
@@ -114,7 +70,7 @@ def index(
     progress: Progress,
     stop: Stop,
     clock: Callable[[], float] = time.monotonic,
-) -> IndexSummary:
+) -> Result:
     """Put everything below the targets that is not there yet into the library.
 
     Parameters
@@ -152,8 +108,8 @@ def index(
             pipeline = Pipeline(intake, describer, options, stages=stages, stopwatch=stopwatch, clock=clock)
             summary = worked_through(pipeline, intake, listing, summary, progress, stop)
         if not options.dry_run and not summary.stopped:
-            summary = replace(summary, missing=note_missing(library, source, listing.stamps))
-        run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
+            summary = Result(summary, missing=note_missing(library, source, listing.stamps))
+        run.summary = {name: value for name, value in plain(summary).items() if name != "failures"}
         run.stopped = summary.stopped
     return summary
 
@@ -164,7 +120,7 @@ def _compared(
     options: IndexOptions,
     stopwatch: Stopwatch,
     progress: Progress,
-) -> tuple[Listing, IndexSummary]:
+) -> tuple[Listing, Result]:
     """List and compare; forget what is gone and renew galleries, but for a dry run."""
     progress.begin("Listing")
     with stopwatch.stage(LISTING):
@@ -180,7 +136,7 @@ def _compared(
     if not options.dry_run:
         renew_galleries(source, library, listing.linked)
         library.forget_paths(gone)
-    return listing, IndexSummary(
+    return listing, index_result(
         galleries=len(source.galleries),
         listed=len(listing.stamps),
         ignored=len(source.ignored),
@@ -198,14 +154,14 @@ def worked_through(
     pipeline: Pipeline,
     intake: "LibraryIntake",
     listing: Listing,
-    summary: IndexSummary,
+    summary: Result,
     progress: Progress,
     stop: Stop,
-) -> IndexSummary:
+) -> Result:
     """Look at the files that differ; return the summary with what came of them."""
     counts = pipeline.run("Indexing", listing.todo, progress, stop)
     to_do = len(listing.todo) - pipeline.finished
-    return replace(
+    return Result(
         summary,
         unchanged=summary.unchanged + intake.done_by_others,
         indexed=counts.new,

@@ -13,7 +13,7 @@ from facesets.interfaces import Describer, LibraryStore, Progress
 from facesets.library_records import GalleryLink
 from facesets.operations.ingest.changed_files import FileFailure, Listing, compare
 from facesets.operations.ingest.galleries import renew_galleries
-from facesets.operations.ingest.index import IndexSummary, worked_through
+from facesets.operations.ingest.index import index_result, worked_through
 from facesets.operations.ingest.intake import Pipeline
 from facesets.operations.ingest.library_intake import LibraryIntake
 from facesets.operations.ingest.missing_photos import note_missing
@@ -207,7 +207,7 @@ def index_chunk(
     stages: Sequence[Stage] = (),
     progress: Progress,
     stop: Stop,
-) -> IndexSummary:
+) -> Result:
     """Look into the files of a source that were found to differ before, but for those done meanwhile.
 
     Raises
@@ -223,4 +223,4 @@ def index_chunk(
     pipeline = Pipeline(
         intake, describer, options, stages=stages, stopwatch=Stopwatch(), clock=time.monotonic
     )
-    return worked_through(pipeline, intake, listing, IndexSummary(listed=len(stamps)), progress, stop)
+    return worked_through(pipeline, intake, listing, index_result(listed=len(stamps)), progress, stop)

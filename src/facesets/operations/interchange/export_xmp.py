@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -21,6 +21,7 @@ from facesets.operations.interchange.in_parts import InParallel, each_of, in_par
 from facesets.operations.interchange.sidecar_files import put, state_of, why_not_written
 from facesets.operations.interchange.sidecar_plan import Plan, packed, plan_sidecar, sidecar_of
 from facesets.operations.options.xmp import ExportXmpOptions
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
@@ -57,59 +58,9 @@ THREADS = 8
 """Most of the time goes by while disks write, each file durably."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftSidecar:
-    """A sidecar, or a photo, that was left as it is, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExportXmpSummary:
-    """What was written.
-
-    Attributes
-    ----------
-    photos
-        That were looked at: those of somebody who is asked for, and those whose sidecars have something of
-        ours.
-    new, changed, removed, unchanged
-        Sidecars. One goes that held nothing but ours, and of that nothing is true any more.
-    left_behind
-        Those of them whose photo is gone, or not in the library any more: nothing of ours stays in them.
-    missing
-        Photos that are not where they were.
-    edited
-        Sidecars in which somebody changed what we wrote.
-    unfit
-        Names that no XML can hold.
-    empty
-        Those of the changed ones that were files without a byte, as whoever was cut off leaves them.
-    run
-        By what the run is taken back; 0 where there is nothing to take back.
-    """
-
-    people: int
-    photos: int = 0
-    new: int = 0
-    changed: int = 0
-    removed: int = 0
-    unchanged: int = 0
-    left_behind: int = 0
-    missing: int = 0
-    edited: list[LeftSidecar] = field(default_factory=list)
-    failures: list[LeftSidecar] = field(default_factory=list)
-    unfit: list[str] = field(default_factory=list)
-    empty: int = 0
-    run: int = 0
-    stopped: bool = False
-    dry_run: bool = False
-
-
 def export_xmp(
     library: Library, who: Sequence[str], options: ExportXmpOptions, *, progress: Progress, stop: Stop
-) -> ExportXmpSummary:
+) -> Result:
     """Bring the sidecars of photos up to date with what the library knows of people.
 
     Parameters
@@ -149,13 +100,11 @@ def export_xmp(
                         progress.advance(len(photos))
             finally:
                 progress.end()
-            summary = export.summary(unfit, stopped=run.stopped)
-            run.summary = {
-                name: value for name, value in asdict(summary).items() if isinstance(value, int | bool)
-            }
-        if summary.run:
+            done = export.summary(unfit, stopped=run.stopped)
+            run.summary = {name: value for name, value in done.items() if isinstance(value, int | bool)}
+        if done.run:
             database.run(drop_old_changes)
-    return summary
+    return done
 
 
 class _Export:
@@ -171,7 +120,7 @@ class _Export:
         self._left_behind = 0
         self._empty = 0
         self._came_along: dict[Path, bool] = {}
-        self._left: dict[str, list[LeftSidecar]] = {"edited": [], "failed": []}
+        self._left: dict[str, list[Result]] = {"edited": [], "failed": []}
         detector = self._database.run(library.detector)
         self._detector = None if detector is None else detector.id
 
@@ -210,19 +159,26 @@ class _Export:
 
         return self._database.run(work), {}
 
-    def summary(self, unfit: list[str], *, stopped: bool) -> ExportXmpSummary:
+    def summary(self, unfit: list[str], *, stopped: bool) -> Result:
         """What came of it."""
         counts = self._counts
         noted = self._database.run(lambda connection: count_changes(connection, self._run))
-        return ExportXmpSummary(
+        return Result(
             people=len(self._asked.people) - len(unfit),
+            # That were looked at: those of these people, and those whose sidecars have something of ours.
             photos=counts.total(),
-            **{name: counts[name] for name in ("new", "changed", "removed", "unchanged", "missing")},
+            new=counts["new"],
+            changed=counts["changed"],
+            removed=counts["removed"],  # they held nothing but ours, of which nothing is true any more
+            unchanged=counts["unchanged"],
+            # Of these sidecars those whose photo is gone, or not in the library any more.
             left_behind=self._left_behind,
-            edited=self._left["edited"],
+            missing=counts["missing"],  # photos that are not where they were
+            edited=self._left["edited"],  # sidecars in which somebody changed what we wrote
             failures=self._left["failed"],
-            unfit=unfit,
-            empty=self._empty,
+            unfit=unfit,  # names that no XML can hold
+            empty=self._empty,  # of the changed ones those that were files without a byte
+            # By what it is taken back; 0 where there is nothing to take back.
             run=self._run if noted else 0,
             stopped=stopped,
             dry_run=not self._run,
@@ -263,7 +219,7 @@ class _Export:
             self._empty += plan.was_empty and plan.outcome == "changed"
             self._left_behind += plan.is_left_behind and plan.outcome in ("changed", "removed")
             if plan.outcome in ("edited", "failed"):
-                self._left[plan.outcome].append(LeftSidecar(str(plan.path), plan.reason))
+                self._left[plan.outcome].append(Result(path=str(plan.path), reason=plan.reason))
 
     def _announce(self, connection: Connection, plans: Sequence[Plan]) -> None:
         """Keep what is about to be written, so that what is ours is known whenever this ends."""

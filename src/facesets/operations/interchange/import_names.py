@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from uuid import UUID, uuid4
@@ -12,13 +12,14 @@ from facesets.formats.named_photos import NamedPhoto
 from facesets.interfaces import Progress
 from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.name_claims import Here, NameClaims, weigh
-from facesets.operations.interchange.names_read import read_names
+from facesets.operations.interchange.names_read import NamesRead, read_names
 from facesets.operations.interchange.whole_photos import place_whole_names
 from facesets.operations.people.carrying.import_steps import follow_statements
 from facesets.operations.people.corrections.contradictions import without_contradictions
 from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.corrections.who import called, folded
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -55,57 +56,6 @@ _LEAST_TO_TELL = 3
 """Faces of somebody who may have another name elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImportNamesSummary:
-    """What came of it.
-
-    Attributes
-    ----------
-    photos : int
-        Of the library, on which somebody is named; `photos_not_here` besides are not in it.
-    names : int
-        That are given to somebody on these photos, each counted once a photo and program.
-    people : int
-        Who have such a name here; `new_people` of them are new, or had no name.
-    named : int
-        Faces that are whom a program calls them from now on; `known` were before.
-    without_face, without_place : int
-        Names of places where no face is, and of photos as a whole.
-    asked, answered : int
-        Names of faces that are somebody else here: those that are asked about, and those that were answered.
-    nameless : int
-        Faces that Picasa gives to contacts of whom no file says the name.
-    also_called : list of str
-        Names of which most faces are one other person's here.
-    no_names, failed : list of str
-        What stands in the place of a name and is none; files that could not be read.
-    empty : int
-        Sidecars without a byte, which were passed over.
-    stopped : bool
-        The names of some photos were not read.
-    """
-
-    photos: int = 0
-    photos_not_here: int = 0
-    names: int = 0
-    people: int = 0
-    new_people: int = 0
-    named: int = 0
-    known: int = 0
-    without_face: int = 0
-    without_place: int = 0
-    asked: int = 0
-    answered: int = 0
-    nameless: int = 0
-    also_called: list[str] = field(default_factory=list)
-    no_names: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    empty: int = 0
-    stopped: bool = False
-    dry_run: bool = False
-    step: int | None = None
-
-
 def import_names(
     library: Library,
     photos: Iterable[NamedPhoto],
@@ -117,7 +67,7 @@ def import_names(
     dry_run: bool = False,
     progress: Progress,
     stop: Stop,
-) -> ImportNamesSummary:
+) -> Result:
     """Find the faces that names are about, and say of them who they are. Nothing that was said here changes.
 
     Parameters
@@ -141,28 +91,23 @@ def import_names(
     found = read_names(database, detector.id, photos, places or {}, progress=progress, stop=stop)
     rows, doubtful = database.run(place_whole_names, found)
 
-    def work(connection: Connection) -> ImportNamesSummary:
+    def work(connection: Connection) -> Result:
         with connection.transaction(force_rollback=dry_run):
-            return _import(connection, rows, doubtful, source, by)
+            done = _import(connection, found, files, rows, doubtful, source, by)
+            return Result(done, dry_run=True, step=None) if dry_run else done
 
-    summary = changing(database, work)
-    return replace(
-        summary,
-        photos=found.photos,
-        photos_not_here=found.not_here,
-        nameless=files.nameless,
-        no_names=found.no_names,
-        failed=files.failed,
-        empty=len(files.empty),
-        stopped=found.stopped,
-        dry_run=dry_run,
-        step=None if dry_run else summary.step,
-    )
+    return changing(database, work)
 
 
 def _import(
-    connection: Connection, rows: Sequence[ImportedName], doubtful: set[ImportedName], source: str, by: str
-) -> ImportNamesSummary:
+    connection: Connection,
+    found: NamesRead,
+    files: FilesRead,
+    rows: Sequence[ImportedName],
+    doubtful: set[ImportedName],
+    source: str,
+    by: str,
+) -> Result:
     said = load_statements(connection)
     images = sorted({row.image for row in rows})
     states = states_of_faces(connection, sorted({row.face for row in rows if row.face is not None}))
@@ -187,17 +132,28 @@ def _import(
         )
     new = {each for name, each in meant.items() if name not in here.people}
     given = {row.face for row in claims.given} - {row.face for row in refused}
-    return ImportNamesSummary(
-        names=len(rows),
-        people=len(set(meant.values())),
-        new_people=len(new),
+    return Result(
+        photos=found.photos,  # of the library, on which somebody is named
+        photos_not_here=found.not_here,  # besides, that are not in the library
+        names=len(rows),  # given to somebody on these photos, each counted once a photo and program
+        people=len(set(meant.values())),  # who have such a name here
+        new_people=len(new),  # of them, or had no name before
+        # Faces that are whom a program calls them from now on, and those that were before.
         named=len(given),
         known=len({row.face for row in claims.known} - given),
+        # Names of places where no face is, and of photos as a whole.
         without_face=sum(row.face is None and row.box is not None for row in rows),
         without_place=sum(row.face is None and row.box is None for row in rows),
+        # Names of faces that are somebody else here: those to be asked about, and those answered before.
         asked=len(asked),
         answered=len(claims.answered),
+        nameless=files.nameless,  # faces that Picasa gives to contacts of whom no file says the name
         also_called=_also_called(connection, asked, here),
+        no_names=found.no_names,  # what stands in the place of a name and is none
+        failed=files.failed,  # files that could not be read
+        empty=len(files.empty),  # sidecars without a byte, which were passed over
+        stopped=found.stopped,  # the names of some photos were not read
+        dry_run=False,
         step=kept_step(connection, step),
     )
 

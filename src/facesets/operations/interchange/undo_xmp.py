@@ -1,9 +1,8 @@
 """`export-xmp --undo`: the sidecars that a run wrote, as they were before."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,8 +12,9 @@ from facesets.errors import CannotWrite, UnreadableXmp, WrongUsage
 from facesets.files import has_something, printable, sweep_temporaries
 from facesets.formats.xmp.merging import EditedSince
 from facesets.interfaces import Progress
-from facesets.operations.interchange.export_xmp import COMMAND, THREADS, LeftSidecar
+from facesets.operations.interchange.export_xmp import COMMAND, THREADS
 from facesets.operations.interchange.sidecar_files import content_of, put, why_not_written
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
@@ -37,41 +37,9 @@ MOST_HELD = 16_000_000
 _Outcome = Literal["restored", "removed", "as_before", "edited", "failed", "not_there", "gone"]
 
 
-@dataclass(frozen=True, slots=True)
-class UndoXmpSummary:
-    """What taking back a run did.
-
-    Attributes
-    ----------
-    restored, removed
-        Sidecars that hold again what they held, and those that there were none of before.
-    as_before
-        Those that are already as they were.
-    edited
-        Somebody changed them since: they stay as they are. What a later run wrote can be taken back once that
-        run is.
-    not_there
-        Those of the failures in whose folder there is nothing, while the library knows photos there.
-    gone
-        Those of the rest in whose folder there is nothing, either because it was emptied or because its disk
-        is not mounted: what is ours in them is known still, should they come back.
-    """
-
-    run: int
-    restored: int = 0
-    removed: int = 0
-    as_before: int = 0
-    edited: list[LeftSidecar] = field(default_factory=list)
-    failures: list[LeftSidecar] = field(default_factory=list)
-    stopped: bool = False
-    dry_run: bool = False
-    not_there: int = 0
-    gone: int = 0
-
-
 def undo_xmp(
     database: Database, run: str, *, dry_run: bool = False, progress: Progress, stop: Stop
-) -> UndoXmpSummary:
+) -> Result:
     """Put back what sidecars held before a run of `export-xmp`, by its number or `last`.
 
     Raises
@@ -86,7 +54,7 @@ def undo_xmp(
         number = _number_of(runs, run)
         later = [each for each in runs if each > number]
         counts: Counter[str] = Counter()
-        left: dict[str, list[LeftSidecar]] = {"edited": [], "gone": [], "failed": [], "not_there": []}
+        left: dict[str, list[Result]] = {"edited": [], "gone": [], "failed": [], "not_there": []}
         progress.begin("Sidecars", database.run(count_changes, number))
         behind, is_done = "", False
         while not (is_done or stop.requested):
@@ -106,7 +74,7 @@ def undo_xmp(
                 # Of what was not there before the run nothing is lost.
                 if outcome in left and not (outcome == "gone" and change.packed is None):
                     why = "a later run wrote it: take that back first" if is_under_another else reason
-                    left[outcome].append(LeftSidecar(str(_place(change)), why))
+                    left[outcome].append(Result(path=str(_place(change)), reason=why))
                 # What could not be written can be tried again.
                 if outcome not in ("failed", "not_there") and not is_under_another:
                     settled.append((change, outcome))
@@ -114,17 +82,27 @@ def undo_xmp(
                 database.run(_settle, run=number, settled=settled)
             progress.advance(len(changes))
         progress.end()
-    return UndoXmpSummary(
-        number,
-        counts["restored"],
-        counts["removed"],
-        counts["as_before"] + counts["gone"] - len(left["gone"]),
-        left["edited"] + left["gone"],
-        left["not_there"] + left["failed"],
-        not is_done,
-        dry_run,
-        counts["not_there"],
-        counts["gone"],
+    return _summary(number, counts, left, stopped=not is_done, dry_run=dry_run)
+
+
+def _summary(
+    run: int, counts: Counter[str], left: Mapping[str, list[Result]], *, stopped: bool, dry_run: bool
+) -> Result:
+    return Result(
+        run=run,
+        restored=counts["restored"],
+        removed=counts["removed"],  # there were none before
+        as_before=counts["as_before"] + counts["gone"] - len(left["gone"]),
+        # Somebody changed them since: they stay. What a later run wrote can be taken back once that run is.
+        edited=left["edited"] + left["gone"],
+        failures=left["not_there"] + left["failed"],
+        stopped=stopped,
+        dry_run=dry_run,
+        # Those of the failures in whose folder there is nothing, while the library knows photos there.
+        not_there=counts["not_there"],
+        # Those of the rest in whose folder there is nothing: it was emptied, or its disk is not mounted. What
+        # is ours in them is known still, should they come back.
+        gone=counts["gone"],
     )
 
 

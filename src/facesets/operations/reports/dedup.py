@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from facesets.interfaces import Progress, Store
 from facesets.operations.options.dedup import DedupOptions
 from facesets.plurals import counted
 from facesets.records import Images, Int64
+from facesets.result import Result
 from facesets.results.duplicates_report import DuplicatesReport, IdenticalFiles, NearDuplicate, NearDuplicates
 from facesets.results.manifest import Failure
 from facesets.results.manifest_json import manifest_bytes
@@ -30,35 +30,7 @@ from facesets.stop import Stop
 _EQUAL_SHARPNESS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class DedupSummary:
-    """What `dedup` found.
-
-    Attributes
-    ----------
-    spare_files, spare_images : int
-        What could go: all members of a group but one.
-    left_out : int
-        Paths that are in no group though they should be: links, further names of one file, and files that
-        are gone or changed.
-    """
-
-    report: str
-    images: int
-    identical_groups: int
-    spare_files: int
-    near_groups: int
-    spare_images: int
-    left_out: int
-    failed: int
-    failures: list[Failure]
-    dry_run: bool
-    stopped: bool
-
-
-def dedup(
-    store: Store, report: Path, options: DedupOptions, *, progress: Progress, stop: Stop
-) -> DedupSummary:
+def dedup(store: Store, report: Path, options: DedupOptions, *, progress: Progress, stop: Stop) -> Result:
     """Find images that lie at several paths, and images that look the same.
 
     Parameters
@@ -91,9 +63,11 @@ def dedup(
     counts = {
         "images": len(images),
         "identical_groups": len(identical),
+        # What could go: all members of a group but one.
         "spare_files": sum(len(group.paths) - 1 for group in identical),
         "near_groups": len(near),
         "spare_images": sum(len(group.images) - 1 for group in near),
+        # Paths in no group though they should be: links, further names of a file, files gone or changed.
         "left_out": there.left_out,
     }
     if not options.dry_run and not stop.requested:
@@ -106,7 +80,7 @@ def dedup(
         )
         with atomic_write(report) as file:
             file.write(manifest_bytes(found))
-    return DedupSummary(
+    return Result(
         report=str(report),
         **counts,
         failed=len(failed),

@@ -1,30 +1,20 @@
 """Contact sheets of a manifest, on demand."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from facesets.errors import WrongUsage
 from facesets.files import printable, require_suffix
 from facesets.interfaces import Progress
+from facesets.result import Result
 from facesets.results.contact_sheets import draw_sheets, page_name, plan_rows, write_sheet
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.manifest_json import read_any_manifest
 from facesets.stop import Stop
 
 
-@dataclass(frozen=True, slots=True)
-class SheetSummary:
-    """The pages written, or that would be."""
-
-    pages: list[str]
-    rows: int
-    dry_run: bool
-    stopped: bool
-
-
 def sheet(
     manifest: Path, out: Path | None, *, dry_run: bool = False, progress: Progress, stop: Stop
-) -> SheetSummary:
+) -> Result:
     """Draw every row of a manifest.
 
     Parameters
@@ -47,14 +37,15 @@ def sheet(
     folder = manifest if manifest.is_dir() else manifest.parent
     first = out or folder / "sheet.png"
     rows = plan_rows(record, folder)
+    done = Result(pages=[], rows=len(rows), dry_run=dry_run, stopped=False)
     if dry_run:
-        return SheetSummary([str(first)], len(rows), dry_run=True, stopped=False)
+        return Result(done, pages=[str(first)])
     pages = draw_sheets(record, rows, manifest.name, progress=progress, stop=stop, limit=len(rows))
     if stop.requested:
-        return SheetSummary([], len(rows), dry_run=False, stopped=True)
+        return Result(done, stopped=True)
     written = []
     for number, content in enumerate(pages.values(), start=1):
         path = first.with_name(page_name(first.name, number))
         write_sheet(path, content, rows)
         written.append(str(path))
-    return SheetSummary(written, len(rows), dry_run=False, stopped=False)
+    return Result(done, pages=written)

@@ -6,7 +6,6 @@ images. Face models hold embeddings, so that no model is needed to judge them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol
@@ -29,6 +28,7 @@ from facesets.operations.models.consumers import RECOGNISER, is_of_swappers
 from facesets.operations.reports.sets_beside import Read, SetLikeness, sets_beside, unit
 from facesets.plurals import counted
 from facesets.records import CacheSettings, Float32, Pixels
+from facesets.result import Result
 from facesets.results.manifest_json import read_any_manifest
 from facesets.stop import Stop
 
@@ -57,54 +57,7 @@ class Loader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class BundleCheck:
-    """One bundle, folder of images, or face model.
-
-    Attributes
-    ----------
-    pictures, faces : int
-        In a bundle or folder; of a face model there are no pictures, and its embeddings are its faces.
-    faces_per_picture : dict
-        Name of the entry to the number of faces found in it, where that is not one.
-    own_cosine_similarity : float or None
-        Of the averaged vector to the centroid of the set that the manifest beside the bundle names; of
-        several people that of the least similar.
-    nearest_other, nearest_other_cosine_similarity
-        The most similar other set of that export.
-    least_cosine_similarity : float or None
-        Of a single face to the average.
-    problems : list of str
-        What is wrong, a sentence each; empty for a good bundle.
-    format : str
-        As `--formats` names it; empty where it is in none of them.
-    people : int
-        In the file.
-    """
-
-    file: str
-    pictures: int
-    faces: int
-    faces_per_picture: dict[str, int]
-    own_cosine_similarity: float | None
-    nearest_other: str
-    nearest_other_cosine_similarity: float | None
-    least_cosine_similarity: float | None
-    problems: list[str] = field(default_factory=list)
-    format: Format | Literal[""] = "fsz"
-    people: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class VerifySummary:
-    """All bundles of a run; `failed` counts those with problems."""
-
-    bundles: list[BundleCheck]
-    failed: int
-    stopped: bool
-
-
-def verify_bundles(files: list[Path], loader: Loader, *, progress: Progress, stop: Stop) -> VerifySummary:
+def verify_bundles(files: list[Path], loader: Loader, *, progress: Progress, stop: Stop) -> Result:
     """Load bundles as the consumer would, and compare the result with the manifests beside them.
 
     Raises
@@ -120,10 +73,11 @@ def verify_bundles(files: list[Path], loader: Loader, *, progress: Progress, sto
         checks.append(check(file, loader, read))
         progress.advance()
     progress.end()
-    return VerifySummary(checks, sum(bool(check.problems) for check in checks), len(checks) < len(files))
+    failed = sum(bool(check.problems) for check in checks)
+    return Result(bundles=checks, failed=failed, stopped=len(checks) < len(files))
 
 
-def check(file: Path, loader: Loader, read: Read = read_any_manifest) -> BundleCheck:
+def check(file: Path, loader: Loader, read: Read = read_any_manifest) -> Result:
     """Load one file in whatever format; a damaged one is a result, not an error.
 
     Raises
@@ -136,15 +90,15 @@ def check(file: Path, loader: Loader, read: Read = read_any_manifest) -> BundleC
     except FileNotFoundError as error:
         raise WrongUsage(f"There is no bundle at {printable(file)}. Check the path.") from error
     except OSError as error:
-        return _unusable(file, "", f"{printable(file)} cannot be read ({error.strerror}). Export it again.")
+        return _unread(file, "", f"{printable(file)} cannot be read ({error.strerror}). Export it again.")
     if kind is None:
-        return _unusable(file, "", f"it is in none of the formats {', '.join(FORMATS)}")
+        return _unread(file, "", f"it is in none of the formats {', '.join(FORMATS)}")
     if kind in ("fsz", "images"):
         return check_bundle(file, loader, read)
     return check_model(file, kind, read)
 
 
-def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> BundleCheck:
+def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> Result:
     """Load a bundle, or a folder of images, as its consumer would."""
     kind: Format = "images" if file.is_dir() else "fsz"
     try:
@@ -152,7 +106,7 @@ def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> 
     except FacesetsError as error:
         if error.exit_status != FacesetsError.exit_status:
             raise
-        return _unusable(file, kind, error.sentence)
+        return _unread(file, kind, error.sentence)
     embeddings = [_all_faces(loader, pixels) for _, pixels in pictures]
     counts = {name: len(found) for (name, _), found in zip(pictures, embeddings, strict=True)}
     odd = {name: count for name, count in counts.items() if count != 1}
@@ -168,8 +122,8 @@ def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> 
         if beside.recogniser_sha256 == loader.settings.recogniser_sha256:
             likeness = beside.likeness(beside.own, mean)
         problems += likeness.problems()
-    return BundleCheck(
-        file=str(file),
+    return Result(
+        _unread(file, kind),
         pictures=len(pictures),
         faces=sum(counts.values()),
         faces_per_picture=odd,
@@ -178,18 +132,18 @@ def check_bundle(file: Path, loader: Loader, read: Read = read_any_manifest) -> 
         nearest_other_cosine_similarity=likeness.other_similarity,
         least_cosine_similarity=least,
         problems=problems,
-        format=kind,
+        people=1,
     )
 
 
-def check_model(file: Path, kind: Format, read: Read = read_any_manifest) -> BundleCheck:
+def check_model(file: Path, kind: Format, read: Read = read_any_manifest) -> Result:
     """Read a face model as its consumer would, and compare each person in it with the sets beside it."""
     try:
         found = READERS[kind](file)
     except FacesetsError as error:
         if error.exit_status != FacesetsError.exit_status:
             raise
-        return _unusable(file, kind, error.sentence)
+        return _unread(file, kind, error.sentence)
     beside = sets_beside(file, read)
     problems = list(found.problems)
     if beside.models is not None and kind in OF_ONE_RECOGNISER and not is_of_swappers(beside.models):
@@ -200,23 +154,34 @@ def check_model(file: Path, kind: Format, read: Read = read_any_manifest) -> Bun
     alike = [beside.likeness(beside.own or person.name, unit(person.embedding)) for person in found.people]
     problems += [problem for each in alike for problem in each.problems()]
     nearest = max(alike, key=lambda each: each.other_similarity or -2, default=SetLikeness())
-    return BundleCheck(
-        file=str(file),
-        pictures=0,
+    return Result(
+        _unread(file, kind),
         faces=found.faces,
-        faces_per_picture={},
         own_cosine_similarity=min((each.own for each in alike if each.own is not None), default=None),
         nearest_other=nearest.other,
         nearest_other_cosine_similarity=nearest.other_similarity,
         least_cosine_similarity=found.least_cosine_similarity,
         problems=problems,
-        format=kind,
         people=len(found.people),
     )
 
 
-def _unusable(file: Path, kind: Format | Literal[""], problem: str) -> BundleCheck:
-    return BundleCheck(str(file), 0, 0, {}, None, "", None, None, [problem], kind, 0)
+def _unread(file: Path, kind: Format | Literal[""], *problems: str) -> Result:
+    """What is known of a file before it is loaded."""
+    return Result(
+        file=str(file),
+        pictures=0,
+        faces=0,  # in the pictures; of a face model, its embeddings
+        faces_per_picture={},  # by name, where that is not one
+        # Of the average to the set that the manifest beside it names; of several people the least.
+        own_cosine_similarity=None,
+        nearest_other="",
+        nearest_other_cosine_similarity=None,
+        least_cosine_similarity=None,  # of a single face to the average
+        problems=list(problems),
+        format=kind,
+        people=0,
+    )
 
 
 def _all_faces(loader: Loader, pixels: Pixels) -> Float32:

@@ -13,7 +13,6 @@ from facesets.operations.options.people import SplitOptions
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.corrections.giving import (
-    Given,
     Picked,
     choose_best,
     give_to,
@@ -24,7 +23,7 @@ from facesets.operations.people.corrections.giving import (
 from facesets.operations.people.corrections.splitting import apply_split
 from facesets.operations.people.corrections.who import called, folded, require_person, short
 from facesets.operations.people.forgetting.forget import forget
-from facesets.operations.people.forgetting.forget_summary import ForgetSummary
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.steps import faces_moved
@@ -159,7 +158,7 @@ def done_about(
     return database.run(work)
 
 
-def _given(session: Database, person: UUID, asked: Change, by: str) -> Given:
+def _given(session: Database, person: UUID, asked: Change, by: str) -> Result:
     who = f"{person}"
     if isinstance(asked, Move):
         return _move(session, Picked(asked.face_ids, person), asked, by)
@@ -169,21 +168,21 @@ def _given(session: Database, person: UUID, asked: Change, by: str) -> Given:
         if asked.face_ids is not None:
             return split_off(session, Picked(asked.face_ids, person), by=by)
         parts = apply_split(session, who, SplitOptions(asked.parts, asked.min_cluster_size), by=by)
-        return Given(person, f"split into {max(1, len(parts.parts))}", parts.step)
+        return Result(person=person, did=f"split into {max(1, len(parts.parts))}", step=parts.step)
     if isinstance(asked, SayBirth):
         birth = Birth(asked.year, asked.day, unknown=asked.year is None and asked.day is None)
         summary = set_birth(session, who, birth, by=by, today=date.today())  # noqa: DTZ011 - as the user has it
-        return Given(person, f"{summary.name}: {summary.did}", summary.step)
+        return Result(person=person, did=f"{summary.name}: {summary.did}", step=summary.step)
     if isinstance(asked, Rename):
         summary = naming.rename(session, who, asked.name, by=by)
     elif isinstance(asked, AddName):
         summary = naming.name(session, who, asked.name, into=asked.into, face=False, by=by)
     else:
         summary = naming.set_hidden(session, who, hidden=asked.action == "hide", by=by)
-    return Given(person, f"{summary.name} {summary.did}", summary.step)
+    return Result(person=person, did=f"{summary.name} {summary.did}", step=summary.step)
 
 
-def _move(session: Database, picked: Picked, asked: Move, by: str) -> Given:
+def _move(session: Database, picked: Picked, asked: Move, by: str) -> Result:
     if asked.to_person_id is not None and asked.name is not None:
         raise WrongUsage("Say to whom by toPersonId or by name, not by both.")
     if asked.to_person_id is not None:
@@ -205,7 +204,7 @@ def _forget(site: Site, person: UUID, asked: Forget) -> Done:
     with site.changing(Seen(person, asked.version)) as session:
         who, name, faces = session.run(look)
 
-    def work(progress: Progress, _stop: Stop) -> ForgetSummary:
+    def work(progress: Progress, _stop: Stop) -> Result:
         with site.library() as session:
             return forget(
                 session,

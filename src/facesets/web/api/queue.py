@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from facesets.operations.library.run_words import outcome
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.queue.job_list import JobLine, list_jobs_open_first
 from facesets.store.postgres.queue.schema import has_our_notes
 from facesets.web.api.shapes import Shape
 from facesets.web.site import SiteDep
 from facesets.web.wording import worded
+from facesets.words.runs import outcome
 
 router = APIRouter(tags=["jobs"])
 

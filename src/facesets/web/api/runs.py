@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -9,22 +10,24 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse
 
+from facesets.assembly.commands import VERBS
+from facesets.assembly.indexing import index_again
 from facesets.errors import NotFound
 from facesets.files import printable
 from facesets.operations.library.look_again import Looked, look_again
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.training import TrainOptions
-from facesets.operations.people.grouping.dual import UnknownPhase
+from facesets.result import Result
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.run_list import IndexedFolder, indexed_folders
-from facesets.web import work
 from facesets.web.api import run_shapes as shapes
 from facesets.web.api.assets import AssetId
 from facesets.web.api.run_shapes import Queued
 from facesets.web.api.shapes import Shape
-from facesets.web.background import Job, Work
+from facesets.web.background import Work, library_work
 from facesets.web.site import Site, SiteDep
 
 router = APIRouter(tags=["runs"])
@@ -32,14 +35,22 @@ router = APIRouter(tags=["runs"])
 _QUEUED: dict[int | str, dict[str, Any]] = {202: {"model": Queued, "description": "It was begun."}}
 
 
-def _queued(site: Site, what: str, do: Work) -> JSONResponse:
-    """Begin some work, and say how to look after it."""
-    job = site.jobs.start(what, do)
-    return JSONResponse(Queued(job_id=job.id).model_dump(by_alias=True), HTTPStatus.ACCEPTED)
+def _answer(
+    site: Site, asked: shapes.Queueable, what: str, do: Work, shape: Callable[[Any, Result], Shape]
+) -> JSONResponse | Shape:
+    """Do some work and say what came of it; or begin it, and say how to look after it."""
+    if asked.queue:
+        begun = site.jobs.start(what, do)
+        return JSONResponse(Queued(job_id=begun.id).model_dump(by_alias=True), HTTPStatus.ACCEPTED)
+    job = site.jobs.run(what, do)
+    return shape("stopped" if job.status == "stopped" else "completed", job.summary)
 
 
-def _status(job: Job) -> Any:
-    return "stopped" if job.status == "stopped" else "completed"
+def _verb(site: Site, name: str, **given: Any) -> Work:
+    """A command of the table. Raises `MissingExtra` at once where a part of the program is missing for it."""
+    verb = VERBS[name]
+    verb.needs(**given).require()
+    return library_work(site, verb.run, **given)
 
 
 def _given(asked: Shape, name: str) -> Any:
@@ -85,19 +96,20 @@ def cluster(
     )
     if asked.method != "hdbscan" and "min_cluster_size" in asked.model_fields_set:
         options = replace(options, min_size=asked.min_cluster_size)
-    do = work.clustering(site, options.chosen(asked.method, None))
-    if asked.queue:
-        return _queued(site, "cluster", do)
-    job = site.jobs.run("cluster", do)
-    summary = job.summary
-    return shapes.Clustered(
-        total_faces=summary.faces,
-        clusters_found=summary.people,
-        noise_count=summary.alone + len(summary.review),
-        status=_status(job),
-        new_clusters=summary.new_persons,
-        left_out=summary.left_out,
-    )
+    options = options.chosen(asked.method, None)
+    do = _verb(site, "cluster", options=options, workers=EngineOptions())
+
+    def shape(status: Any, summary: Result) -> shapes.Clustered:
+        return shapes.Clustered(
+            total_faces=summary.faces,
+            clusters_found=summary.people,
+            noise_count=summary.alone + len(summary.review),
+            status=status,
+            new_clusters=summary.new_persons,
+            left_out=summary.left_out,
+        )
+
+    return _answer(site, asked, "cluster", do, shape)
 
 
 @router.post("/cluster/dual", response_model=shapes.DualClustered, responses=_QUEUED)
@@ -113,22 +125,23 @@ def cluster_dual(
         unknown_eps=_given(asked, "unknown_eps"),
         dual_max_faces=asked.max_faces,
     )
-    do = work.dual_clustering(site, ClusterLibraryOptions(), dual)
-    if asked.queue:
-        return _queued(site, "cluster --dual", do)
-    job = site.jobs.run("cluster --dual", do)
-    known, unknown = job.summary.known, job.summary.unknown or UnknownPhase(0, 0, 0, 0, 0.0, 0, 0.0)
-    return shapes.DualClustered(
-        status=_status(job),
-        supervised=shapes.Supervised(
-            faces_processed=known.faces, assigned_to_persons=known.assigned, persons_matched=known.people
-        ),
-        unsupervised=shapes.Unsupervised(
-            unlabeled_faces=unknown.faces, clusters_found=unknown.clusters, noise_count=unknown.noise
-        ),
-        total_faces=known.faces,
-        execution_time_seconds=round(known.seconds + unknown.seconds, 3),
-    )
+    do = _verb(site, "cluster --dual", options=ClusterLibraryOptions(), dual=dual)
+
+    def shape(status: Any, summary: Result) -> shapes.DualClustered:
+        known, unknown = summary.known, summary.unknown or Result(faces=0, clusters=0, noise=0, seconds=0.0)
+        return shapes.DualClustered(
+            status=status,
+            supervised=shapes.Supervised(
+                faces_processed=known.faces, assigned_to_persons=known.assigned, persons_matched=known.people
+            ),
+            unsupervised=shapes.Unsupervised(
+                unlabeled_faces=unknown.faces, clusters_found=unknown.clusters, noise_count=unknown.noise
+            ),
+            total_faces=known.faces,
+            execution_time_seconds=round(known.seconds + unknown.seconds, 3),
+        )
+
+    return _answer(site, asked, "cluster --dual", do, shape)
 
 
 @router.post("/train", response_model=shapes.Trained, responses=_QUEUED)
@@ -143,25 +156,25 @@ def train(
         learning_rate=asked.learning_rate,
         min_faces=asked.min_faces_per_person,
     )
-    do = work.training(site, options)
-    if asked.queue:
-        return _queued(site, "train", do)
-    job = site.jobs.run("train", do)
-    summary = job.summary
-    last = summary.epochs[-1] if summary.epochs else {}
-    return shapes.Trained(
-        status=_status(job),
-        persons_used=summary.people,
-        total_faces=summary.faces,
-        training_faces=summary.training_faces,
-        validation_faces=summary.validation_faces,
-        final_train_loss=last.get("loss"),
-        final_val_loss=last.get("validation_loss"),
-        model_checkpoint=summary.checkpoint,
-        training_time_seconds=summary.seconds,
-        activated=bool(summary.activated),
-        reason=summary.verdict,
-    )
+    do = _verb(site, "train", options=options)
+
+    def shape(status: Any, summary: Result) -> shapes.Trained:
+        last = summary.epochs[-1] if summary.epochs else {}
+        return shapes.Trained(
+            status=status,
+            persons_used=summary.people,
+            total_faces=summary.faces,
+            training_faces=summary.training_faces,
+            validation_faces=summary.validation_faces,
+            final_train_loss=last.get("loss"),
+            final_val_loss=last.get("validation_loss"),
+            model_checkpoint=summary.checkpoint,
+            training_time_seconds=summary.seconds,
+            activated=bool(summary.activated),
+            reason=summary.verdict,
+        )
+
+    return _answer(site, asked, "train", do, shape)
 
 
 @router.post("/assign", response_model=shapes.Assigned, responses=_QUEUED)
@@ -175,20 +188,20 @@ def assign(
         review_threshold=asked.review_threshold,
         max_faces=asked.max_faces,
     )
-    do = work.assigning(site, options)
-    if asked.queue:
-        return _queued(site, "assign", do)
-    job = site.jobs.run("assign", do)
-    summary = job.summary
-    return shapes.Assigned(
-        status=_status(job),
-        faces_processed=summary.faces,
-        assigned_to_persons=summary.assigned,
-        persons_matched=summary.assigned_people,
-        to_review=summary.review,
-        threshold=summary.threshold,
-        step=summary.step,
-    )
+    do = _verb(site, "assign", options=options)
+
+    def shape(status: Any, summary: Result) -> shapes.Assigned:
+        return shapes.Assigned(
+            status=status,
+            faces_processed=summary.faces,
+            assigned_to_persons=summary.assigned,
+            persons_matched=summary.assigned_people,
+            to_review=summary.review,
+            threshold=summary.threshold,
+            step=summary.step,
+        )
+
+    return _answer(site, asked, "assign", do, shape)
 
 
 @router.post("/centroids", response_model=shapes.Centroids, responses=_QUEUED)
@@ -196,18 +209,18 @@ def centroids(
     site: SiteDep, asked: Annotated[shapes.CentroidsRequest, Body(default_factory=shapes.CentroidsRequest)]
 ) -> Any:
     """Make the centroids and exemplars of everybody again, exactly."""
-    do = work.remaking_centroids(site)
-    if asked.queue:
-        return _queued(site, "people centroids", do)
-    job = site.jobs.run("people centroids", do)
-    summary = job.summary
-    return shapes.Centroids(
-        status=_status(job),
-        persons=summary.people,
-        prototypes=summary.prototypes,
-        changed=summary.changed,
-        largest_drift=summary.largest_drift,
-    )
+    do = _verb(site, "people centroids")
+
+    def shape(status: Any, summary: Result) -> shapes.Centroids:
+        return shapes.Centroids(
+            status=status,
+            persons=summary.people,
+            prototypes=summary.prototypes,
+            changed=summary.changed,
+            largest_drift=summary.largest_drift,
+        )
+
+    return _answer(site, asked, "people centroids", do, shape)
 
 
 def folder_id(path: str) -> str:
@@ -231,20 +244,21 @@ def folders(site: SiteDep) -> list[shapes.FolderShape]:
 @router.post("/index", response_model=shapes.Indexed, responses=_QUEUED)
 def index(site: SiteDep, asked: shapes.IndexRequest) -> Any:
     """Look for new photos in folders that were indexed before."""
-    do = work.indexing(site, _chosen(site, asked.folder_ids), and_assign=asked.assign)
-    if asked.queue:
-        return _queued(site, "index", do)
-    job = site.jobs.run("index", do)
-    summary = job.summary
-    return shapes.Indexed(
-        status=_status(job),
-        new_images=summary.indexed,
-        new_faces=summary.faces,
-        unchanged=summary.unchanged,
-        failed=summary.failed,
-        to_do=summary.to_do,
-        assigned=summary.assigned,
-    )
+    folders = _chosen(site, asked.folder_ids)
+    do = library_work(site, index_again, folders=folders, and_assign=asked.assign)
+
+    def shape(status: Any, summary: Result) -> shapes.Indexed:
+        return shapes.Indexed(
+            status=status,
+            new_images=summary.indexed,
+            new_faces=summary.faces,
+            unchanged=summary.unchanged,
+            failed=summary.failed,
+            to_do=summary.to_do,
+            assigned=summary.assigned,
+        )
+
+    return _answer(site, asked, "index", do, shape)
 
 
 def _chosen(site: Site, ids: list[str]) -> list[IndexedFolder]:

@@ -9,15 +9,9 @@ from starlette.concurrency import run_in_threadpool
 
 from facesets.errors import FacesetsError, NotFound, WrongUsage
 from facesets.files import printable
-from facesets.operations.grouping.by_hand import (
-    CorrectionSummary,
-    Seen,
-    merge,
-    move_faces,
-    rename,
-    take_back,
-)
+from facesets.operations.grouping.by_hand import Seen, merge, move_faces, rename, take_back
 from facesets.operations.grouping.result_now import ResultNow
+from facesets.result import Result
 from facesets.web.api.shapes import Shape
 from facesets.web.crops import kept_size
 from facesets.web.paging import Page, PagingDep
@@ -155,7 +149,7 @@ def undo(site: ResultDep, asked: UndoRequest) -> UndoneShape:
     return UndoneShape(step=done.change, what=printable(done.what), person_id=id_of(done.folder))
 
 
-def _corrected(done: CorrectionSummary) -> CorrectionShape:
+def _corrected(done: Result) -> CorrectionShape:
     return CorrectionShape(
         person_id=id_of(done.folder) if done.folder else None,
         person_name=printable(done.folder) or None,

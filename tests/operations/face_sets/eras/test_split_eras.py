@@ -19,7 +19,6 @@ from facesets.interfaces import Embedder
 from facesets.operations.face_sets.discover import known_sets
 from facesets.operations.face_sets.eras.person import EraRequest
 from facesets.operations.face_sets.eras.split_eras import probe_eras, split_eras
-from facesets.operations.face_sets.eras.summaries import ProbeSummary, SplitErasSummary
 from facesets.operations.face_sets.eras.year_cache import FILE_NAME
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
@@ -28,6 +27,7 @@ from facesets.operations.options.cache import EmbedOptions, ExportSwapOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions, SplitErasOptions
 from facesets.progress import SilentProgress
 from facesets.records import Collection
+from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import manifest_bytes, read_manifest
@@ -135,7 +135,7 @@ def curated(tmp_path_factory: pytest.TempPathFactory, life: Life, checker: Embed
     return out
 
 
-Split = Callable[..., SplitErasSummary]
+Split = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def split(life: Life, checker: Embedder, tmp_path_factory: pytest.TempPathFactor
         name: str = "Hugo",
         *,
         force: bool = False,
-    ) -> SplitErasSummary:
+    ) -> Result:
         request = EraRequest(out, name, roots, years, 2026, force)
         return split_eras(
             life.store, request, checker, options, export, progress=SilentProgress(), stop=Stop()
@@ -160,9 +160,7 @@ def split(life: Life, checker: Embedder, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def done(
-    tmp_path_factory: pytest.TempPathFactory, curated: Path, split: Split
-) -> tuple[Path, SplitErasSummary]:
+def done(tmp_path_factory: pytest.TempPathFactory, curated: Path, split: Split) -> tuple[Path, Result]:
     """An export with eras that no test changes."""
     out = tmp_path_factory.mktemp("eras") / "swap"
     shutil.copytree(curated, out)
@@ -182,7 +180,7 @@ def groups(out: Path, name: str) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_a_life_falls_into_its_eras(done: tuple[Path, SplitErasSummary]) -> None:
+def test_a_life_falls_into_its_eras(done: tuple[Path, Result]) -> None:
     out, summary = done
     assert {(era.set, era.faces, era.fragments, era.thin) for era in summary.eras} == {
         ("Hugo_1998-2001", 10, 0, False),
@@ -196,7 +194,7 @@ def test_a_life_falls_into_its_eras(done: tuple[Path, SplitErasSummary]) -> None
     assert (summary.years.by_exif, summary.years.by_name, summary.years.unknown) == (15, 11, 0)
 
 
-def test_an_era_has_bundles_and_says_what_it_is(done: tuple[Path, SplitErasSummary]) -> None:
+def test_an_era_has_bundles_and_says_what_it_is(done: tuple[Path, Result]) -> None:
     out, _ = done
     era, thin = out / "Hugo_1998-2001", out / "_thin" / "Hugo_2019-2020"
     assert {p.name for p in era.iterdir() if p.suffix != ".png"} == {
@@ -210,12 +208,12 @@ def test_an_era_has_bundles_and_says_what_it_is(done: tuple[Path, SplitErasSumma
     assert {entry.kind for entry in read_manifest(out, ExportManifest).sets} == {"imported", "era"}
 
 
-def test_the_set_itself_is_left_byte_for_byte(done: tuple[Path, SplitErasSummary], curated: Path) -> None:
+def test_the_set_itself_is_left_byte_for_byte(done: tuple[Path, Result], curated: Path) -> None:
     assert content(done[0] / "Hugo") == content(curated / "Hugo")
 
 
 def test_eras_do_not_stand_for_a_person_in_discover(
-    done: tuple[Path, SplitErasSummary], curated: Path, life: Life
+    done: tuple[Path, Result], curated: Path, life: Life
 ) -> None:
     whole = life.store.load()
     with_eras, without = (
@@ -225,9 +223,7 @@ def test_eras_do_not_stand_for_a_person_in_discover(
     assert np.array_equal(with_eras.centroids, without.centroids)
 
 
-def test_splitting_twice_changes_nothing(
-    done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
-) -> None:
+def test_splitting_twice_changes_nothing(done: tuple[Path, Result], tmp_path: Path, split: Split) -> None:
     out = tmp_path / "swap"
     shutil.copytree(done[0], out)
     again = split(out)
@@ -237,7 +233,7 @@ def test_splitting_twice_changes_nothing(
 
 
 def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(
-    curated: Path, done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
+    curated: Path, done: tuple[Path, Result], tmp_path: Path, split: Split
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(curated, out)
@@ -247,7 +243,7 @@ def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(
 
 
 def test_a_new_split_replaces_the_eras_of_that_set_and_nothing_else(
-    done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
+    done: tuple[Path, Result], tmp_path: Path, split: Split
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(done[0], out)
@@ -283,7 +279,7 @@ def crop_of(out: Path, name: str, group: str) -> Path:
 
 
 def test_a_crop_that_was_worked_on_outlives_its_era(
-    done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
+    done: tuple[Path, Result], tmp_path: Path, split: Split
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(done[0], out)
@@ -301,7 +297,7 @@ def test_a_crop_that_was_worked_on_outlives_its_era(
 
 
 def test_a_crop_that_was_worked_on_outlives_its_era_after_a_run_that_was_cut_off(
-    done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
+    done: tuple[Path, Result], tmp_path: Path, split: Split
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(done[0], out)
@@ -313,7 +309,7 @@ def test_a_crop_that_was_worked_on_outlives_its_era_after_a_run_that_was_cut_off
 
 
 def test_what_was_said_about_an_era_is_said_about_the_era_that_follows_it(
-    done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
+    done: tuple[Path, Result], tmp_path: Path, split: Split
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(done[0], out)
@@ -347,7 +343,7 @@ def test_faces_that_show_too_little_are_in_no_era_where_that_is_asked(
 
 
 def test_a_set_whose_folder_was_renamed_is_split_by_its_new_name(
-    curated: Path, done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
+    curated: Path, done: tuple[Path, Result], tmp_path: Path, split: Split
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(curated, out)
@@ -371,9 +367,7 @@ def test_only_photos_below_the_roots_count(curated: Path, tmp_path: Path, split:
         split(out, roots=(tmp_path,))
 
 
-def test_a_set_that_is_not_there_or_is_an_era_is_refused(
-    done: tuple[Path, SplitErasSummary], split: Split
-) -> None:
+def test_a_set_that_is_not_there_or_is_an_era_is_refused(done: tuple[Path, Result], split: Split) -> None:
     with pytest.raises(WrongUsage, match=r"There are: Hugo\."):
         split(done[0], name="Anna")
     with pytest.raises(WrongUsage, match="is an era already"):
@@ -381,16 +375,14 @@ def test_a_set_that_is_not_there_or_is_an_era_is_refused(
 
 
 @pytest.fixture(scope="module")
-def probed(tmp_path_factory: pytest.TempPathFactory, curated: Path, life: Life) -> tuple[Path, ProbeSummary]:
+def probed(tmp_path_factory: pytest.TempPathFactory, curated: Path, life: Life) -> tuple[Path, Result]:
     out = tmp_path_factory.mktemp("probe") / "swap"
     shutil.copytree(curated, out)
     request = EraRequest(out, "Hugo", (), out.parent / FILE_NAME, 2026)
     return out, probe_eras(life.store, request, TASTE, progress=SilentProgress(), stop=Stop())
 
 
-def test_the_probe_shows_its_evidence_and_touches_no_set(
-    probed: tuple[Path, ProbeSummary], curated: Path
-) -> None:
+def test_the_probe_shows_its_evidence_and_touches_no_set(probed: tuple[Path, Result], curated: Path) -> None:
     out, summary = probed
     evidence = summary.evidence
     assert sum(evidence.pairs) == 26 * 25 // 2
@@ -421,7 +413,7 @@ def test_a_crop_that_was_moved_to_another_era_or_person_belongs_there(
     first, second = (era.set for era in split(out).eras if not era.thin)
     moved, alien = (read_manifest(out / first, SetManifest).faces[n] for n in (-1, -2))
     (out / first / moved.file).rename(out / second / "moved.png")
-    assert f"1 face shows {second}, not {first}." in split(out).export.learned  # type: ignore[union-attr]
+    assert f"1 face shows {second}, not {first}." in split(out).export.learned
 
     def faces(name: str) -> set[str]:
         return {item.face.face for item in read_manifest(out / name, SetManifest).faces}

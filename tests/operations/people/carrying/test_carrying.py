@@ -14,10 +14,11 @@ from tests.fixtures.postgres import Server, temporary
 
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
 from facesets.operations.people.carrying.export_people import export_people
-from facesets.operations.people.carrying.import_people import ImportPeopleSummary, import_people
+from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.people_file import read_people
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.lists.listing import people, person
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 
@@ -51,7 +52,7 @@ def call(library: Library, label: str, name: str) -> None:
     naming.name(library.database, who_is(library, label), name, into=False, face=False, by=BY)
 
 
-def carry(source: Library, target: Library, path: Path) -> ImportPeopleSummary:
+def carry(source: Library, target: Library, path: Path) -> Result:
     export_people(source.database, path)
     return import_people(target.database, read_people(path), path.name, by=BY)
 
@@ -210,7 +211,7 @@ def test_a_dry_run_says_the_same_and_stores_nothing(library: Library, other: Lib
     dry = import_people(other.database, read_people(path), path.name, by=BY, dry_run=True)
     assert said(other) == before
     wet = import_people(other.database, read_people(path), path.name, by=BY)
-    assert replace(dry, dry_run=False, step=wet.step) == wet
+    assert Result(dry, dry_run=False, step=wet.step) == wet
 
 
 def test_a_file_that_cannot_be_read_says_why(library: Library, tmp_path: Path) -> None:

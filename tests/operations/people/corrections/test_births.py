@@ -19,10 +19,10 @@ from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.people_file import read_people
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.corrections.births import Birth, set_birth
-from facesets.operations.people.corrections.summary import PersonSummary
 from facesets.operations.people.forgetting.forget import forget
 from facesets.operations.people.lists.listing import person
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_ages import PersonAge
@@ -53,7 +53,7 @@ def age(library: Library, who: str = "Anna") -> PersonAge:
     return found
 
 
-def say(library: Library, who: str = "Anna", **birth: Any) -> PersonSummary:
+def say(library: Library, who: str = "Anna", **birth: Any) -> Result:
     return set_birth(library.database, who, Birth(**birth), by=BY, today=TODAY)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -41,11 +41,11 @@ from facesets.operations.people.assigning.prototypes import prototypes
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.forgetting.finishing import Scrubbed
 from facesets.operations.people.forgetting.forget import forget, plan_forget
-from facesets.operations.people.forgetting.forget_summary import ForgetSummary
 from facesets.operations.people.forgetting.forget_words import holds_name, written_forms
 from facesets.operations.people.lists.listing import people, person
 from facesets.progress import SilentProgress
 from facesets.records import Finding, ImageRecord
+from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
@@ -66,7 +66,7 @@ def call(library: Library, label: str, name: str) -> None:
     naming.name(library.database, who_is(library, label), name, into=False, face=False, by=BY)
 
 
-def forgotten(library: Library, who: str = NAME, caches: Sequence[Cache] = ()) -> ForgetSummary:
+def forgotten(library: Library, who: str = NAME, caches: Sequence[Cache] = ()) -> Result:
     return forget(library.database, who, caches, by=BY, progress=SilentProgress())
 
 
@@ -238,11 +238,12 @@ def test_steps_about_the_person_cannot_be_taken_back_and_all_others_can(library:
 
 def test_a_step_that_took_one_about_the_person_back_tells_nothing_of_them(library: Library) -> None:
     database, anne = library.database, who_is(library, "anne-0-0")
-    for change in (
+    changes: list[Callable[[], Result]] = [
         lambda: naming.rename(database, NAME, "Anni Zwölfender", by=BY),
         lambda: correcting.different(database, NAME, "Ben", faces=False, by=BY),
         lambda: prototypes(database, pin=[face_of(library, "anne-0-0")], by=BY),
-    ):
+    ]
+    for change in changes:
         change()
         history.undo(database, by=BY)
         assert history.log(database, NAME)[0].kind == "undo"
@@ -471,7 +472,7 @@ def killed_in(name: str, call: int, conninfo: str, who: str) -> int:
     return process.exitcode or 0
 
 
-def once_free(library: Library, who: str) -> ForgetSummary:
+def once_free(library: Library, who: str) -> Result:
     """Forget somebody as soon as the server let go of the lock of who was killed."""
     for _ in range(50):
         try:

@@ -26,9 +26,9 @@ from facesets.operations.people.carrying.result_names import people_of_result
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.forgetting.forget import forget, plan_forget
 from facesets.operations.people.forgetting.forget_proof import names_in, near_sets
-from facesets.operations.people.forgetting.forget_summary import ForgetSummary
 from facesets.operations.people.forgetting.forget_words import holds_name
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest import EXPORT_MANIFEST, ClusterManifest, every_face
@@ -108,7 +108,7 @@ def make_results(photos: Photos, root: Path) -> None:
     refine(photos.store, root / "sets", SETS, progress=SilentProgress(), stop=Stop())
 
 
-def forgotten(filled: Library, photos: Photos, *, exports: bool) -> ForgetSummary:
+def forgotten(filled: Library, photos: Photos, *, exports: bool) -> Result:
     return forget(
         filled.database, NAME, [photos.store], exports=exports, by="anna@home", progress=SilentProgress()
     )

@@ -1,6 +1,5 @@
 """`cluster --dual`: faces go to known people, the others into clusters that are nobody yet."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +12,10 @@ from facesets.errors import WrongUsage
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.corrections import cluster_corrections, history, naming
-from facesets.operations.people.grouping.dual import DualSummary, cluster_dual
+from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.lists.listing import person
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -24,7 +24,7 @@ from facesets.training.calibration import ProjectedThresholds
 BY = "anna@home"
 
 
-def run(library: Library, *, dry_run: bool = False, **dual: Any) -> DualSummary:
+def run(library: Library, *, dry_run: bool = False, **dual: Any) -> Result:
     """Run `cluster --dual`."""
     return cluster_dual(
         library,
@@ -184,9 +184,9 @@ def test_each_cluster_is_asked_about_with_the_person_it_is_nearest_to(library: L
         """UPDATE person_candidates SET status = 'rejected'
             WHERE cluster_id = 'unknown_cluster_2' RETURNING 1""",
     )
-    assert run(library).unknown.questions == 2  # type: ignore[union-attr]
+    assert run(library).unknown.questions == 2
     naming.set_hidden(library.database, anna, hidden=True, by=BY)
-    assert run(library).unknown.questions == 0  # type: ignore[union-attr]
+    assert run(library).unknown.questions == 0
 
 
 def test_with_a_head_in_use_clusters_are_asked_about_by_what_it_makes_of_them(library: Library) -> None:
@@ -251,9 +251,9 @@ def test_a_dry_run_tells_both_phases_and_stores_nothing(library: Library) -> Non
     assert tried.unknown is not None
     assert done.known is not None
     assert done.unknown is not None
-    assert replace(tried.known, seconds=0) == replace(done.known, seconds=0)
+    assert Result(tried.known, seconds=0) == Result(done.known, seconds=0)
     assert done.unknown.largest == "unknown_cluster_1"
-    assert replace(tried.unknown, seconds=0) == replace(done.unknown, seconds=0, largest="")
+    assert Result(tried.unknown, seconds=0) == Result(done.unknown, seconds=0, largest="")
     again = run(library, dry_run=True)
     assert again.unknown is not None
     assert (again.unknown.clusters, again.unknown.new) == (3, 0)

@@ -23,7 +23,7 @@ from facesets.clustering import hdbscan
 from facesets.errors import DamagedFile
 from facesets.formats.hierarchy import packed, unpacked
 from facesets.operations.people.corrections import history
-from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.clusters import Centers, fresh_centers
@@ -43,7 +43,7 @@ def fill(database: Database) -> None:
 template = template_by(fill)
 
 
-def by_hierarchy(library: Library, **options: Any) -> ClusterLibrarySummary:
+def by_hierarchy(library: Library, **options: Any) -> Result:
     """Run `cluster --method hdbscan`."""
     return cluster(library, method="hdbscan", **options)
 

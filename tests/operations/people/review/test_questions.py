@@ -70,7 +70,7 @@ def one(library: Library, kind: str) -> Question:
 
 def say(library: Library, question: Question, verdict: Any, **more: Any) -> int:
     """Answer; returns the step."""
-    step = answer(library.database, question.id, verdict, by=BY, **more).step
+    step: int | None = answer(library.database, question.id, verdict, by=BY, **more).step
     assert step is not None
     return step
 

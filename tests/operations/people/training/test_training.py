@@ -24,9 +24,10 @@ from facesets.operations.options.training import TrainOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.training.heads import activate, active_head, deactivate, heads
-from facesets.operations.people.training.training import TrainSummary, train_heads
+from facesets.operations.people.training.training import train_heads
 from facesets.progress import SilentProgress
 from facesets.records import Float32, Int64
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.slow
 QUICK = TrainOptions(epochs=10, learning_rate=1e-3)
 
 
-def train(library: Library, directory: Path, options: TrainOptions = QUICK, **reported: Any) -> TrainSummary:
+def train(library: Library, directory: Path, options: TrainOptions = QUICK, **reported: Any) -> Result:
     known: dict[str, Any] = {
         "progress": SilentProgress(),
         "on_epoch": lambda _: None,
@@ -54,9 +55,9 @@ def head_in_use(library: Library) -> Any:
     return library.database.run(work)
 
 
-def without_times(summary: TrainSummary) -> TrainSummary:
+def without_times(summary: Result) -> Result:
     epochs = [epoch | {"seconds": 0} for epoch in summary.epochs]
-    return replace(summary, seconds=0, epochs=epochs, checkpoint="")
+    return Result(summary, seconds=0, epochs=epochs, checkpoint="")
 
 
 BLURRED, BLURRED_PERSON = blurred_people(40, 10)
@@ -235,7 +236,22 @@ def test_a_stopped_training_stores_nothing_and_goes_on(database: Database, tmp_p
 def test_only_good_faces_of_people_with_a_name_are_learnt_from(database: Database, tmp_path: Path) -> None:
     library = fill(database, *blurred_people(8, 6))
     every = replace(QUICK, dry_run=True)
-    assert train(library, tmp_path, every) == TrainSummary(8, 48, dry_run=True)
+    assert train(library, tmp_path, every) == Result(
+        people=8,
+        faces=48,
+        held_out_people=0,
+        training_faces=0,
+        validation_faces=0,
+        epochs=[],
+        comparison=[],
+        heads={},
+        activated="",
+        verdict="",
+        checkpoint="",
+        seconds=0.0,
+        dry_run=True,
+        stopped=False,
+    )
     rows(database, "DELETE FROM person_names WHERE name = 'Person 0' RETURNING id")
     rows(
         database,
@@ -248,7 +264,22 @@ def test_only_good_faces_of_people_with_a_name_are_learnt_from(database: Databas
             WHERE n.person_id = f.person_id AND n.name = 'Person 2'
                 AND f.id % 3 = 0 RETURNING f.id""",
     )
-    assert train(library, tmp_path, every) == TrainSummary(5, 30, dry_run=True)
+    assert train(library, tmp_path, every) == Result(
+        people=5,
+        faces=30,
+        held_out_people=0,
+        training_faces=0,
+        validation_faces=0,
+        epochs=[],
+        comparison=[],
+        heads={},
+        activated="",
+        verdict="",
+        checkpoint="",
+        seconds=0.0,
+        dry_run=True,
+        stopped=False,
+    )
     assert train(library, tmp_path, replace(every, min_quality=0.2)).people == 6
     rows(
         database,

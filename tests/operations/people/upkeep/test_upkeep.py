@@ -11,8 +11,9 @@ from facesets.errors import WrongUsage
 from facesets.operations.library.check import check
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.corrections import correcting, history, naming
-from facesets.operations.people.upkeep.tasks import TaskSummary, maintain
+from facesets.operations.people.upkeep.tasks import maintain
 from facesets.progress import SilentProgress
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -44,7 +45,7 @@ def put(library: Library, cluster_id: str, *labels: str) -> None:
     )
 
 
-def upkeep(library: Library, task: Task, **options: Any) -> TaskSummary:
+def upkeep(library: Library, task: Task, **options: Any) -> Result:
     done = maintain(
         library, [task], MaintainOptions(**options), by=BY, progress=SilentProgress(), stop=Stop()
     )
@@ -258,7 +259,7 @@ def test_a_week_s_upkeep_does_all_tasks_in_order_and_finds_nothing_the_second_ti
     naming.name(library.database, who_is(library, "ben-0-0"), "Ben", into=False, face=False, by=BY)
     put(library, "unknown_cluster_1", "anna-0-0", "anna-0-1")
 
-    def week() -> list[TaskSummary]:
+    def week() -> list[Result]:
         return maintain(
             library, ["weekly", "staleness"], MaintainOptions(), by=BY, progress=SilentProgress(), stop=Stop()
         )

@@ -1,6 +1,6 @@
 """`split-eras`: a person photographed over many years becomes a face set for each era."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,12 +10,6 @@ from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.face_sets.eras.era_faces import EraFaces, era_source
 from facesets.operations.face_sets.eras.person import EraRequest, FoundPerson, find_person
 from facesets.operations.face_sets.eras.probe import facts_line, judge, probe, probe_png, probe_text
-from facesets.operations.face_sets.eras.summaries import (
-    EraSet,
-    ProbeSummary,
-    SplitErasSummary,
-    summary_of_split,
-)
 from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import NewSet, Policy
@@ -26,6 +20,7 @@ from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.result import Result
 from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.era_lineage import succession
 from facesets.results.export_manifest import ExportManifest
@@ -50,7 +45,7 @@ def probe_eras(
     dry_run: bool = False,
     progress: Progress,
     stop: Stop,
-) -> ProbeSummary:
+) -> Result:
     """Report whether splitting a set makes sense, as text and as a picture in `_eras` of the export.
 
     Errors as `split_eras`.
@@ -80,7 +75,7 @@ def probe_eras(
         write_drawings(
             request.out, {f"{DRAWINGS}/{n}": content for n, content in drawings.items()}, "split-eras-probe"
         )
-    return ProbeSummary(
+    return Result(
         set=request.name,
         recovered=len(person.recovered.rows),
         near=person.recovered.near,
@@ -90,6 +85,8 @@ def probe_eras(
         text=text,
         text_file=str(text_file),
         chart=str(chart),
+        failed=0,
+        failures=[],
         dry_run=dry_run,
         stopped=stop.requested,
     )
@@ -105,7 +102,7 @@ def split_eras(
     modeller: FaceModeller | None = None,
     progress: Progress,
     stop: Stop,
-) -> SplitErasSummary:
+) -> Result:
     """Split a set of an export by era, and merge the eras into the export; other sets are left alone.
 
     Raises
@@ -122,7 +119,7 @@ def split_eras(
             store, run.earlier, run.collection, request, options, progress=progress, stop=stop
         )
         if stop.requested:
-            return summary_of_split(request, person, [], (), None, dry_run=export.dry_run)
+            return _summary(request, person, [], (), None, dry_run=export.dry_run)
         splits, verdict = judge(person.of_face, person.eras, person.named, options)
         if not splits and not request.force:
             raise WrongUsage(
@@ -130,12 +127,10 @@ def split_eras(
                 f"{Field('force')} splits all the same."
             )
         summary = _written(run, request, person, options)
-        return summary if splits else replace(summary, forced=verdict)
+        return summary if splits else Result(summary, forced=verdict)
 
 
-def _written(
-    run: ExportRun, request: EraRequest, person: FoundPerson, options: SplitErasOptions
-) -> SplitErasSummary:
+def _written(run: ExportRun, request: EraRequest, person: FoundPerson, options: SplitErasOptions) -> Result:
     base = era_source(person.curated.source)
     wanted = _wanted(run, person, base, options)
     plan = plan_sets(
@@ -149,7 +144,38 @@ def _written(
     written = export_planned(run, plan, command="split-eras")
     states = without_empty(states, written)
     lines = [_line(era, *states[new.source], new) for new, era in wanted]
-    return summary_of_split(request, person, lines, plan.gone, written, dry_run=run.options.dry_run)
+    return _summary(request, person, lines, plan.gone, written, dry_run=run.options.dry_run)
+
+
+def _summary(
+    request: EraRequest,
+    person: FoundPerson,
+    eras: list[Result],
+    gone: Sequence[str],
+    written: Result | None,
+    *,
+    dry_run: bool,
+) -> Result:
+    """Put together what was found and what was written; nothing was where `written` is None."""
+    failures = written.failures if written else []
+    recovered = person.recovered
+    return Result(
+        set=request.name,
+        out=str(request.out),
+        recovered=len(recovered.rows),
+        near=recovered.near,
+        dropped_by=recovered.dropped_by,
+        years=person.years.sources,
+        eras=eras,
+        left_out=len(recovered.rows) - sum(era.faces for era in eras),  # in fragments that are no era
+        gone=list(gone),  # sets of an earlier split
+        export=written,
+        failed=len(failures),
+        failures=failures,
+        forced="",  # what spoke against splitting, where it was done all the same
+        dry_run=dry_run,
+        stopped=written is None or written.stopped,
+    )
 
 
 def in_place_of(base: str) -> Policy:
@@ -193,14 +219,14 @@ def _era_text(person: FoundPerson, era: EraFaces) -> str:
     )
 
 
-def _line(era: EraFaces, name: str, state: State, wanted: NewSet) -> EraSet:
-    return EraSet(
+def _line(era: EraFaces, name: str, state: State, wanted: NewSet) -> Result:
+    return Result(
         set=name,
-        state=state,
+        state=state,  # what this run made of the set
         faces=len(era.rows),
-        first=era.first,
+        first=era.first,  # capture years; 0 where none is known
         last=era.last,
         dominant=era.dominant,
-        fragments=len(era.clusters) - 1,
-        thin=THIN_MARKER in wanted.markers,
+        fragments=len(era.clusters) - 1,  # that joined its anchor
+        thin=THIN_MARKER in wanted.markers,  # fewer faces than a set needs
     )

@@ -1,7 +1,6 @@
 """`people prototypes | centroids`: what stands for people where faces are compared with them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
@@ -11,6 +10,7 @@ from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.corrections.who import called, find_person, require_faces, require_person
 from facesets.plurals import counted
 from facesets.records import Float32
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_list import PrototypeLine, list_prototypes
@@ -27,44 +27,6 @@ _SAME = 1e-5
 """Cosine distance within which two centroids are the same but for rounding."""
 
 
-@dataclass(frozen=True, slots=True)
-class PrototypesSummary:
-    """The prototypes of people, and what was changed about them.
-
-    Attributes
-    ----------
-    did : str
-        In words; empty where nothing was to be changed.
-    step : int or None
-        The number that takes it back; None where nothing changed.
-    """
-
-    prototypes: list[PrototypeLine]
-    did: str = ""
-    step: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CentroidsSummary:
-    """What `people centroids` made.
-
-    Attributes
-    ----------
-    people : int
-    prototypes : int
-        That they have now.
-    changed : int
-        How many people had others before, or none.
-    largest_drift : float
-        Most that anybody's centroid moved, as cosine distance.
-    """
-
-    people: int
-    prototypes: int
-    changed: int
-    largest_drift: float
-
-
 def prototypes(
     database: Database,
     who: str | None = None,
@@ -72,7 +34,7 @@ def prototypes(
     pin: Sequence[int] = (),
     drop: Sequence[int] = (),
     by: str = "",
-) -> PrototypesSummary:
+) -> Result:
     """The prototypes of everybody or of one, after faces were fixed as exemplars or dropped from them.
 
     Parameters
@@ -94,22 +56,21 @@ def prototypes(
         )
     if pin or drop:
         return changing(database, lambda connection: _say(connection, who, pin, drop, by))
-    return database.run(
+    lines = database.run(
         lambda connection: _listed(connection, None if who is None else find_person(connection, who).id)
     )
+    return Result(prototypes=lines, did="", step=None)
 
 
-def _listed(connection: Connection, person: UUID | None) -> PrototypesSummary:
+def _listed(connection: Connection, person: UUID | None) -> list[PrototypeLine]:
     detector = usual_detector(connection)
     if detector is None:
-        return PrototypesSummary([])
+        return []
     refresh_prototypes(connection, detector, None if person is None else [person])
-    return PrototypesSummary(list_prototypes(connection, detector.model_id, person))
+    return list_prototypes(connection, detector.model_id, person)
 
 
-def _say(
-    connection: Connection, who: str | None, pin: Sequence[int], drop: Sequence[int], by: str
-) -> PrototypesSummary:
+def _say(connection: Connection, who: str | None, pin: Sequence[int], drop: Sequence[int], by: str) -> Result:
     owners = require_faces(connection, [*pin, *drop])
     for face, owner in owners.items():
         if owner is None:
@@ -137,11 +98,11 @@ def _say(
                 owner = owners[face]
                 if owner is not None:
                     say_exemplar(step, face, owner, pinned=pinned)
-    lines = [line for person in persons for line in _listed(connection, person).prototypes]
-    return PrototypesSummary(lines, did, kept_step(connection, step))
+    lines = [line for person in persons for line in _listed(connection, person)]
+    return Result(prototypes=lines, did=did, step=kept_step(connection, step))
 
 
-def centroids(database: Database) -> CentroidsSummary:
+def centroids(database: Database) -> Result:
     """Make everybody's prototypes exactly, and tell how far those that were kept had drifted.
 
     Raises
@@ -150,7 +111,7 @@ def centroids(database: Database) -> CentroidsSummary:
         Nothing was indexed yet.
     """
 
-    def work(connection: Connection) -> CentroidsSummary:
+    def work(connection: Connection) -> Result:
         detector = usual_detector(connection)
         if detector is None:
             raise WrongUsage(f"There are no faces in the library yet. Run {Command('index', 'PHOTOS')}.")
@@ -159,10 +120,12 @@ def centroids(database: Database) -> CentroidsSummary:
         made = kept_prototypes(connection, detector)
         after = _by_person(made)
         drift = {person: _drift(before.get(person), after.get(person)) for person in {*before, *after}}
-        return CentroidsSummary(
+        return Result(
             people=len(made.persons),
             prototypes=len(made.person),
+            # People who had others before, or none.
             changed=sum(each is None or each > _SAME for each in drift.values()),
+            # Cosine distance.
             largest_drift=round(max((each for each in drift.values() if each is not None), default=0.0), 4),
         )
 

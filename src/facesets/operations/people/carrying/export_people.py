@@ -1,7 +1,6 @@
 """`people export`: everything that humans said about people, into one file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from uuid import UUID
@@ -18,6 +17,7 @@ from facesets.operations.people.carrying.people_file import (
     SaidOfTwoPeople,
     write_people,
 )
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_places import (
@@ -31,17 +31,7 @@ from facesets.store.postgres.people.said_births import said_births
 from facesets.store.postgres.people.statements import Statements, load_statements
 
 
-@dataclass(frozen=True, slots=True)
-class ExportPeopleSummary:
-    """What was written."""
-
-    file: str
-    people: int
-    faces: int
-    statements: int
-
-
-def export_people(database: Database, path: Path) -> ExportPeopleSummary:
+def export_people(database: Database, path: Path) -> Result:
     """Write names and statements, with faces by image and box.
 
     Raises
@@ -57,7 +47,7 @@ def export_people(database: Database, path: Path) -> ExportPeopleSummary:
     write_people(path, people)
     statements = len(people.of_faces) + len(people.of_two_faces) + len(people.of_two_people)
     statements += sum(person.birth_year is not None for person in people.people)
-    return ExportPeopleSummary(str(path), len(people.people), len(people.faces), statements)
+    return Result(file=str(path), people=len(people.people), faces=len(people.faces), statements=statements)
 
 
 def _read(connection: Connection, library: str) -> PeopleFile:

@@ -15,6 +15,7 @@ from facesets.operations.people.corrections.contradictions import Statement, wit
 from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.corrections.who import cleaned, folded, short, standing
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.face_places import FacePlace, faces_at
 from facesets.store.postgres.people.person_edits import (
@@ -35,42 +36,6 @@ from facesets.store.postgres.people.statements import (
     load_statements,
 )
 from facesets.store.postgres.people.steps import Step, changing, making_step
-
-
-@dataclass(frozen=True, slots=True)
-class ImportPeopleSummary:
-    """What came of it.
-
-    Attributes
-    ----------
-    people : int
-        Of the file who are here now; `new_people` of them were not before.
-    names : int
-        Names that people have got.
-    faces : int
-        Of the file that were found here; `faces_not_found` were not.
-    statements : int
-        That hold now and did not before; `known` held already, and `skipped` contradict what was said here.
-    moved : int
-        Faces that are somebody else's now, or somebody's for the first time.
-    people_not_found : list of str
-        Of whom no face is here, by their names.
-    skipped : list of str
-        What was left out, in words.
-    """
-
-    people: int = 0
-    new_people: int = 0
-    names: int = 0
-    faces: int = 0
-    faces_not_found: int = 0
-    statements: int = 0
-    known: int = 0
-    moved: int = 0
-    people_not_found: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    dry_run: bool = False
-    step: int | None = None
 
 
 @dataclass(slots=True)
@@ -109,7 +74,7 @@ def import_people(
     by: str,
     members: Mapping[int, Sequence[int]] | None = None,
     dry_run: bool = False,
-) -> ImportPeopleSummary:
+) -> Result:
     """Bring names and statements into the library. What contradicts what was said here is left out.
 
     A person of the file is the one here of the same number, else of the same name, else, where most of their
@@ -124,7 +89,7 @@ def import_people(
         shows: they tell who the person is here, and those that are unassigned go to them.
     """
 
-    def work(connection: Connection) -> ImportPeopleSummary:
+    def work(connection: Connection) -> Result:
         with connection.transaction(force_rollback=dry_run):
             return _import(connection, file, source, by, members or {}, dry_run=dry_run)
 
@@ -139,7 +104,7 @@ def _import(
     members: Mapping[int, Sequence[int]],
     *,
     dry_run: bool,
-) -> ImportPeopleSummary:
+) -> Result:
     places = [FacePlace(f.image, f.width, f.height, tuple(f.box), f.found_by) for f in file.faces]  # type: ignore[arg-type]
     found = faces_at(connection, places)
     with making_step(connection, "import", by, f"people of {printable(source)} imported") as step:
@@ -159,17 +124,19 @@ def _import(
         describe = describing(connection)
         skipped = [*work.skipped, *map(describe, refused)]
     here = [target for target in work.target if target is not None]
-    return ImportPeopleSummary(
-        people=len(here),
-        new_people=work.made,
-        names=work.names,
+    return Result(
+        people=len(here),  # of the file, who are here now
+        new_people=work.made,  # of them
+        names=work.names,  # that people have got
+        # Of the file those that were found here, and those that were not.
         faces=sum(face is not None for face in found),
         faces_not_found=sum(face is None for face in found),
+        # Those that hold now and did not before, and those that held already.
         statements=len(fresh) + births.new,
         known=len(kept) - len(fresh) + births.known,
-        moved=moved,
-        people_not_found=work.not_found,
-        skipped=skipped,
+        moved=moved,  # faces that are somebody else's now, or somebody's for the first time
+        people_not_found=work.not_found,  # names of those of whom no face is here
+        skipped=skipped,  # what contradicts what was said here, in words
         dry_run=dry_run,
         step=None if dry_run else kept_step(connection, step),
     )

@@ -7,9 +7,10 @@ from uuid import UUID
 from facesets.clustering.ages import CONTRADICTS_SPREADS, LEAST_FACES, LEAST_SPREAD_YEARS
 from facesets.errors import Field, WrongUsage
 from facesets.operations.people.corrections.correcting import correcting_step, keep_known
-from facesets.operations.people.corrections.summary import PersonSummary, summary_of
+from facesets.operations.people.corrections.summary import summary_of
 from facesets.operations.people.corrections.who import called, find_person
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.people.person_ages import PersonAge, SaidBirth, ages_of
 from facesets.store.postgres.people.said_births import said_births, say_birth
@@ -28,7 +29,7 @@ class Birth:
     unknown: bool = False
 
 
-def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: date) -> PersonSummary:
+def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: date) -> Result:
     """Say when somebody was born, in place of what was said before.
 
     What does not go with it is reported, and kept all the same: photos may have wrong dates.
@@ -40,7 +41,7 @@ def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: dat
     """
     said = _said(birth, today)
 
-    def work(connection: Connection) -> PersonSummary:
+    def work(connection: Connection) -> Result:
         person = find_person(connection, who)
         known = said_births(connection, [person.id]).get(person.id)
         what = f"{called(person)}: birth unknown" if said is None else f"{called(person)}: born {said}"

@@ -12,9 +12,10 @@ from facesets.operations.people.corrections.correcting import (
     keep_known,
 )
 from facesets.operations.people.corrections.statement_words import describing
-from facesets.operations.people.corrections.summary import PersonSummary, SaidSummary, kept_step, summary_of
+from facesets.operations.people.corrections.summary import kept_step, summary_of
 from facesets.operations.people.corrections.who import called, find, find_person, require_person
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.clusters import verify
 from facesets.store.postgres.people.person_edits import give_faces
@@ -22,7 +23,7 @@ from facesets.store.postgres.people.statements import FaceStatement, load_statem
 from facesets.store.postgres.people.steps import changing, making_step
 
 
-def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> PersonSummary:
+def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:
     """Make several people, or clusters that are none yet, one person; errors as `correcting.merge`.
 
     Clusters come first, in a step of their own.
@@ -40,13 +41,13 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
     return summary
 
 
-def different(database: Database, first: str, second: str, *, faces: bool, by: str) -> SaidSummary:
+def different(database: Database, first: str, second: str, *, faces: bool, by: str) -> Result:
     """Say that two faces, two people, or a cluster and a person are not one; errors as there."""
     said = None if faces else changing(database, _cluster_is_not, first, second, by)
     return said or correcting.different(database, first, second, faces=faces, by=by)
 
 
-def _cluster_is_not(connection: Connection, first: str, second: str, by: str) -> SaidSummary | None:
+def _cluster_is_not(connection: Connection, first: str, second: str, by: str) -> Result | None:
     """Say that a cluster is not somebody; None where neither is a cluster."""
     if _is_cluster(connection, first):
         return _not_them(connection, first, second, by)
@@ -61,7 +62,7 @@ def _are_one(connection: Connection, who: str, other: str) -> bool:
     return find_person(connection, who).id == find_person(connection, other).id
 
 
-def _add_clusters(connection: Connection, clusters: Sequence[str], into: str, by: str) -> PersonSummary:
+def _add_clusters(connection: Connection, clusters: Sequence[str], into: str, by: str) -> Result:
     target = find_person(connection, into)
     said = load_statements(connection)
     refused = {each.face for each in said.faces if each.person == target.id and not each.is_person}
@@ -81,7 +82,7 @@ def _add_clusters(connection: Connection, clusters: Sequence[str], into: str, by
     return summary_of(connection, target.id, f"{counted(moved, 'face')} merged", step)
 
 
-def _not_them(connection: Connection, cluster: str, who: str, by: str) -> SaidSummary:
+def _not_them(connection: Connection, cluster: str, who: str, by: str) -> Result:
     """Say that the faces of a cluster are not somebody."""
     other = find(connection, who)
     if other.person is None:
@@ -94,4 +95,4 @@ def _not_them(connection: Connection, cluster: str, who: str, by: str) -> SaidSu
     with making_step(connection, "different", by, what) as step:
         say_of_faces(step, faces, person.id, is_person=False)
         keep_known(step, person.id)
-    return SaidSummary(what, kept_step(connection, step))
+    return Result(said=what, step=kept_step(connection, step))

@@ -8,13 +8,7 @@ from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.people.corrections.absorbing import keeping_portrait
 from facesets.operations.people.corrections.contradictions import Statement, contradiction, require_consistent
 from facesets.operations.people.corrections.statement_words import describing
-from facesets.operations.people.corrections.summary import (
-    MoveSummary,
-    PersonSummary,
-    SaidSummary,
-    kept_step,
-    summary_of,
-)
+from facesets.operations.people.corrections.summary import kept_step, summary_of
 from facesets.operations.people.corrections.who import (
     called,
     find_person,
@@ -24,6 +18,7 @@ from facesets.operations.people.corrections.who import (
     two_faces,
 )
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.person_edits import (
     PersonState,
@@ -58,7 +53,7 @@ EXEMPLARS = 3
 """Faces of who is named that a human is taken to have looked at; people are found again by them."""
 
 
-def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> PersonSummary:
+def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:
     """Make several people one.
 
     Parameters
@@ -72,7 +67,7 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
         Nobody is meant, somebody would be merged into themselves, or it was said that they are not one.
     """
 
-    def work(connection: Connection) -> PersonSummary:
+    def work(connection: Connection) -> Result:
         target = find_person(connection, into)
         meant = {state.id: state for state in (find_person(connection, each) for each in who)}
         others = [state for person, state in meant.items() if person != target.id]
@@ -109,7 +104,7 @@ def say_known(step: Step, faces: Sequence[int], person: UUID) -> None:
 
 def merge_into(
     connection: Connection, others: Sequence[PersonState], target: PersonState, *, drop_names: bool, by: str
-) -> PersonSummary:
+) -> Result:
     """Make some people one with another; errors as `merge`."""
     names = ", ".join(called(state) for state in others)
     born = said_births(connection, [target.id, *(state.id for state in others)])
@@ -173,7 +168,7 @@ def _merge_one(step: Step, state: PersonState, target: UUID, refused: set[int], 
     return len(moved)
 
 
-def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> MoveSummary:
+def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> Result:
     """Give single faces to a person, to somebody `new`, or to `nobody`.
 
     Faces that are said to show the same person go with them.
@@ -184,14 +179,14 @@ def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> MoveS
         There is no such face or person, or it was said that a face is not theirs.
     """
 
-    def work(connection: Connection) -> MoveSummary:
+    def work(connection: Connection) -> Result:
         ids = sorted(set(faces))
         require_faces(connection, ids)
         what = f"{counted(len(ids), 'face')} moved to"
         if to == "nobody":
             with correcting_step(connection, "move", by, f"{what} nobody") as step:
                 moved = to_nobody(step, ids)
-            return MoveSummary(moved, "", "", kept_step(connection, step))
+            return Result(faces=moved, person="", name="", step=kept_step(connection, step))
         known = None if to == "new" else find_person(connection, to)
         name = "somebody new" if known is None else called(known)
         with correcting_step(connection, "move", by, f"{what} {name}") as step:
@@ -199,7 +194,8 @@ def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> MoveS
             moved = move_faces(step, ids, person)
             keep_person(step, person)
         state = require_person(connection, person)
-        return MoveSummary(moved, short(person), called(state), kept_step(connection, step))
+        number = kept_step(connection, step)
+        return Result(faces=moved, person=short(person), name=called(state), step=number)
 
     return changing(database, work)
 
@@ -247,7 +243,7 @@ def _require_new_of_faces(connection: Connection, new: Sequence[FaceStatement]) 
     require_consistent(standing, new, describing(connection))
 
 
-def same(database: Database, first: str, second: str, *, faces: bool, by: str) -> SaidSummary:
+def same(database: Database, first: str, second: str, *, faces: bool, by: str) -> Result:
     """Say that two faces show one person, or that two people are one, who are merged then.
 
     Raises
@@ -256,7 +252,7 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
         One of them does not exist, or it contradicts what was said.
     """
 
-    def work(connection: Connection) -> SaidSummary:
+    def work(connection: Connection) -> Result:
         if not faces:
             return _same_people(
                 connection, find_person(connection, first), find_person(connection, second), by
@@ -276,12 +272,12 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
             for owner in owners:
                 alone = [face for face, person in persons.items() if person is None]
                 give_faces(step, alone, owner, "constrained")
-        return SaidSummary(what, kept_step(connection, step))
+        return Result(said=what, step=kept_step(connection, step))
 
     return changing(database, work)
 
 
-def _same_people(connection: Connection, one: PersonState, other: PersonState, by: str) -> SaidSummary:
+def _same_people(connection: Connection, one: PersonState, other: PersonState, by: str) -> Result:
     if one.id == other.id:
         raise WrongUsage(f"Both are {called(one)}.")
     if one.names and other.names:
@@ -290,10 +286,10 @@ def _same_people(connection: Connection, one: PersonState, other: PersonState, b
     if one.names or (not other.names and one.faces > other.faces):
         one, other = other, one
     merged = merge_into(connection, [one], other, drop_names=False, by=by)
-    return SaidSummary(f"{called(one)} and {called(other)} are one person", merged.step)
+    return Result(said=f"{called(one)} and {called(other)} are one person", step=merged.step)
 
 
-def different(database: Database, first: str, second: str, *, faces: bool, by: str) -> SaidSummary:
+def different(database: Database, first: str, second: str, *, faces: bool, by: str) -> Result:
     """Say that two faces, or two people, are not one.
 
     Raises
@@ -302,7 +298,7 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
         One of them does not exist, they are one person now, or it contradicts what was said.
     """
 
-    def work(connection: Connection) -> SaidSummary:
+    def work(connection: Connection) -> Result:
         if faces:
             one, other = two_faces(connection, first, second)
             persons = require_faces(connection, [one, other])
@@ -315,14 +311,14 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
             what = f"faces {one} and {other} show two people"
             with making_step(connection, "different", by, what) as step:
                 say_of_two_faces(step, one, other, same=False)
-            return SaidSummary(what, kept_step(connection, step))
+            return Result(said=what, step=kept_step(connection, step))
         a, b = find_person(connection, first), find_person(connection, second)
         if a.id == b.id:
             raise WrongUsage(f"Both are {called(a)}.")
         what = f"{called(a)} and {called(b)} are two people"
         with making_step(connection, "different", by, what) as step:
             keep_apart(step, a.id, b.id)
-        return SaidSummary(what, kept_step(connection, step))
+        return Result(said=what, step=kept_step(connection, step))
 
     return changing(database, work)
 

@@ -1,4 +1,7 @@
-"""Some of a person's faces given to somebody else: each a single step, for whoever sees and picks them."""
+"""Some of a person's faces given to somebody else: each a single step, for whoever sees and picks them.
+
+Each returns whose the faces are now (None: nobody's), what was done in words, and the step.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,29 +25,11 @@ from facesets.operations.people.corrections.who import (
     require_person,
 )
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.person_edits import add_name, make_person
 from facesets.store.postgres.people.statements import keep_person, say_best
 from facesets.store.postgres.people.steps import changing, making_step
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Where faces went.
-
-    Attributes
-    ----------
-    person : UUID or None
-        Whose they are now; None for nobody.
-    did : str
-        In words.
-    step : int or None
-        The number that takes it back; None where nothing changed.
-    """
-
-    person: UUID | None
-    did: str
-    step: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +49,10 @@ class Picked:
     anybody: bool = False
 
 
-def give_to(database: Database, picked: Picked, person: UUID, *, by: str) -> Given:
+def give_to(database: Database, picked: Picked, person: UUID, *, by: str) -> Result:
     """Say that faces are a person, and give them to them. Raises `WrongUsage` as `correcting.move`."""
 
-    def work(connection: Connection) -> Given:
+    def work(connection: Connection) -> Result:
         faces = _require_owned(connection, picked)
         target = require_person(connection, person)
         return _given(connection, faces, target.id, f"moved to {called(target)}", by)
@@ -75,7 +60,7 @@ def give_to(database: Database, picked: Picked, person: UUID, *, by: str) -> Giv
     return changing(database, work)
 
 
-def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, by: str) -> Given:
+def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, by: str) -> Result:
     """Give faces to a person of a name, who is made if nobody has it.
 
     Parameters
@@ -92,7 +77,7 @@ def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, b
     """
     text = cleaned(name)
 
-    def work(connection: Connection) -> Given:
+    def work(connection: Connection) -> Result:
         faces = _require_owned(connection, picked)
         taken = has_name(connection, text)
         if taken is not None:
@@ -105,10 +90,10 @@ def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, b
     return changing(database, work)
 
 
-def split_off(database: Database, picked: Picked, *, by: str) -> Given:
+def split_off(database: Database, picked: Picked, *, by: str) -> Result:
     """Make somebody new of some of a person's faces, who is said to be another. Raises `WrongUsage`."""
 
-    def work(connection: Connection) -> Given:
+    def work(connection: Connection) -> Result:
         faces = _require_owned(connection, picked)
         owner = None if picked.owner is None else require_person(connection, picked.owner)
         if owner is not None and owner.faces <= len(faces):
@@ -122,30 +107,30 @@ def split_off(database: Database, picked: Picked, *, by: str) -> Given:
     return changing(database, work)
 
 
-def take_away(database: Database, picked: Picked, *, by: str) -> Given:
+def take_away(database: Database, picked: Picked, *, by: str) -> Result:
     """Say that faces are not whose they are, who loses them. Raises `WrongUsage` as `correcting.move`."""
 
-    def work(connection: Connection) -> Given:
+    def work(connection: Connection) -> Result:
         faces = _require_owned(connection, picked)
         owner = None if picked.owner is None else called(require_person(connection, picked.owner))
         did = f"{counted(len(faces), 'face')} said not to be {owner}" if owner else "taken from their people"
         with correcting_step(connection, "move", by, did) as step:
             to_nobody(step, faces)
-        return Given(None, did, kept_step(connection, step))
+        return Result(person=None, did=did, step=kept_step(connection, step))
 
     return changing(database, work)
 
 
-def choose_best(database: Database, face: int, person: UUID, *, by: str) -> Given:
+def choose_best(database: Database, face: int, person: UUID, *, by: str) -> Result:
     """Let a face be the one that shows a person, and an exemplar of them. Raises `WrongUsage`."""
 
-    def work(connection: Connection) -> Given:
+    def work(connection: Connection) -> Result:
         _require_owned(connection, Picked([face], person))
         owner = require_person(connection, person)
         did = f"face {face} shows {called(owner)}"
         with making_step(connection, "prototypes", by, did) as step:
             say_best(step, face, owner.id)
-        return Given(owner.id, did, kept_step(connection, step))
+        return Result(person=owner.id, did=did, step=kept_step(connection, step))
 
     return changing(database, work)
 
@@ -159,7 +144,7 @@ def _given(
     *,
     name: str = "",
     apart_from: UUID | None = None,
-) -> Given:
+) -> Result:
     """Give faces to somebody, by default somebody new who may get a name, in one step."""
     what = f"{counted(len(faces), 'face')} {did}"
     with correcting_step(connection, "move", by, what) as step:
@@ -170,7 +155,7 @@ def _given(
         keep_person(step, target)
         if apart_from is not None:
             keep_apart(step, apart_from, target)
-    return Given(target, what, kept_step(connection, step))
+    return Result(person=target, did=what, step=kept_step(connection, step))
 
 
 def _require_owned(connection: Connection, picked: Picked) -> list[int]:

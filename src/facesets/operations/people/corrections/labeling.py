@@ -1,16 +1,15 @@
 """Groups of faces by the id of their cluster: named and hidden, and what they were split into."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from facesets.errors import Changed
 from facesets.files import printable
 from facesets.operations.people.corrections.correcting import correcting_step
 from facesets.operations.people.corrections.naming import name_now, set_hidden_now
-from facesets.operations.people.corrections.splitting import SplitSummary
 from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.corrections.who import called, cluster_as_person, find_cluster, require_person
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.clusters import hide
@@ -21,27 +20,6 @@ from facesets.store.postgres.people.steps import changing
 from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
 
 
-@dataclass(frozen=True, slots=True)
-class Labeled:
-    """Who a cluster is now.
-
-    Attributes
-    ----------
-    faces : int
-        Of the cluster, that are this person's now.
-    prototypes : int
-        That stand for the person.
-    step : int or None
-        The number that takes it back; None where nothing changed.
-    """
-
-    person: UUID
-    name: str
-    faces: int
-    prototypes: int
-    step: int | None
-
-
 def version_of(connection: Connection, cluster: str) -> int:
     """How a cluster stands: the version of the person that it is, else of its faces of nobody."""
     state = cluster_as_person(connection, cluster)
@@ -50,8 +28,8 @@ def version_of(connection: Connection, cluster: str) -> int:
     )
 
 
-def label_cluster(database: Database, cluster: str, name: str, *, into: bool, by: str) -> Labeled:
-    """Say who a cluster is.
+def label_cluster(database: Database, cluster: str, name: str, *, into: bool, by: str) -> Result:
+    """Say who a cluster is; returns whose its faces are now, and how many prototypes they have.
 
     Parameters
     ----------
@@ -68,7 +46,7 @@ def label_cluster(database: Database, cluster: str, name: str, *, into: bool, by
         The name is none, or it contradicts what was said.
     """
 
-    def work(connection: Connection) -> Labeled:
+    def work(connection: Connection) -> Result:
         meant = find_cluster(connection, cluster)
         faces = meant.faces if meant.person is None else faces_of_person(connection, meant.person)
         summary = name_now(connection, cluster, name, into=into, face=False, by=by, finder=find_cluster)
@@ -76,7 +54,13 @@ def label_cluster(database: Database, cluster: str, name: str, *, into: bool, by
         state = require_person(connection, person)
         owners = persons_of_faces(connection, faces)
         ours = sum(owners.get(face) == state.id for face in faces)
-        return Labeled(state.id, called(state), ours, _prototypes(connection, state.id), summary.step)
+        return Result(
+            person=state.id,
+            name=called(state),
+            faces=ours,  # of the cluster
+            prototypes=_prototypes(connection, state.id),  # of the person
+            step=summary.step,
+        )
 
     return changing(database, work)
 
@@ -111,7 +95,8 @@ def hide_cluster(database: Database, cluster: str, *, by: str) -> int | None:
     def work(connection: Connection) -> int | None:
         meant = find_cluster(connection, cluster)
         if meant.person is not None:
-            return set_hidden_now(connection, str(meant.person), hidden=True, by=by).step
+            done: int | None = set_hidden_now(connection, str(meant.person), hidden=True, by=by).step
+            return done
         with correcting_step(connection, "hide", by, f"cluster {printable(cluster)} hidden") as step:
             hide(step, cluster)
         return kept_step(connection, step)
@@ -119,7 +104,7 @@ def hide_cluster(database: Database, cluster: str, *, by: str) -> int | None:
     return changing(database, work)
 
 
-def clusters_of_parts(database: Database, split: SplitSummary) -> list[str]:
+def clusters_of_parts(database: Database, split: Result) -> list[str]:
     """The new clusters that one fell into, by their ids."""
     new = [part for part in split.parts if not part.stays] if split.step is not None else []
 

@@ -12,7 +12,7 @@ from facesets.operations.people.corrections.correcting import (
     merge_into,
     move_faces,
 )
-from facesets.operations.people.corrections.summary import PersonSummary, summary_of
+from facesets.operations.people.corrections.summary import summary_of
 from facesets.operations.people.corrections.who import (
     Finder,
     called,
@@ -24,6 +24,7 @@ from facesets.operations.people.corrections.who import (
     short,
 )
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.clusters import verify
 from facesets.store.postgres.people.person_edits import (
@@ -94,7 +95,7 @@ def _taken(
     return name_taken(connection, text, other, faces, merge, Command("people name", whom, new, *more))
 
 
-def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> PersonSummary:
+def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> Result:
     """Give a person or a cluster a name; or a single face, which becomes somebody of its own.
 
     Parameters
@@ -123,7 +124,7 @@ def name_now(
     face: bool,
     by: str,
     finder: Finder = find,
-) -> PersonSummary:
+) -> Result:
     """Do as `name` in a transaction in which nobody else makes a step."""
     text = chosen_name(new_name)
     taken = has_name(connection, text)
@@ -154,7 +155,7 @@ def name_now(
             _call(step, person, text)
         return summary_of(connection, person, "named", step)
     if taken == state.id:
-        return PersonSummary(short(state.id), called(state), state.faces, "has that name already", None)
+        return summary_of(connection, state.id, "has that name already")
     with correcting_step(connection, "name", by, f"{called(state)} is called {printable(text)}") as step:
         _call(step, state.id, text)
     did = f"also called {printable(text)}, a further name" if state.names else "named"
@@ -163,7 +164,7 @@ def name_now(
 
 def _name_face(
     connection: Connection, who: str, text: str, taken: UUID | None, *, into: bool, by: str
-) -> PersonSummary:
+) -> Result:
     if not who.strip().isdecimal():
         show = Command("people show", "WHO", Field("faces", "20"))
         raise WrongUsage(f"{printable(who)} is no number of a face. {show} prints them.")
@@ -185,7 +186,7 @@ def _call(step: Step, person: UUID, text: str) -> None:
     keep_known(step, person)
 
 
-def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSummary:
+def rename(database: Database, who: str, new_name: str, *, by: str) -> Result:
     """Call a person otherwise; all former names go.
 
     Raises
@@ -197,7 +198,7 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
     """
     text = chosen_name(new_name)
 
-    def work(connection: Connection) -> PersonSummary:
+    def work(connection: Connection) -> Result:
         state = find_person(connection, who)
         taken = has_name(connection, text)
         if taken is not None and taken != state.id:
@@ -217,18 +218,18 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
     return changing(database, work)
 
 
-def set_hidden(database: Database, who: str, *, hidden: bool, by: str) -> PersonSummary:
+def set_hidden(database: Database, who: str, *, hidden: bool, by: str) -> Result:
     """Hide a person, such as somebody on a poster, or show them again. Raises `WrongUsage`."""
     return changing(database, set_hidden_now, who, hidden=hidden, by=by)
 
 
-def set_hidden_now(connection: Connection, who: str, *, hidden: bool, by: str) -> PersonSummary:
+def set_hidden_now(connection: Connection, who: str, *, hidden: bool, by: str) -> Result:
     """Do as `set_hidden` in a transaction in which nobody else makes a step."""
     state = find_person(connection, who)
     did = "hidden" if hidden else "shown again"
     wanted = "hidden" if hidden else "active"
     if state.status == wanted:
-        return PersonSummary(short(state.id), called(state), state.faces, f"is {wanted} already", None)
+        return summary_of(connection, state.id, f"is {wanted} already")
     with correcting_step(connection, "hide" if hidden else "unhide", by, f"{called(state)} {did}") as step:
         set_status(step, state.id, wanted)
         keep_known(step, state.id)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
@@ -20,6 +20,7 @@ from facesets.operations.people.corrections.who import Finder, called, find, req
 from facesets.operations.people.lists.person_sheet import draw_parts
 from facesets.plurals import counted
 from facesets.records import Int64
+from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.face_vectors import FaceVectors, vectors_of_faces
@@ -56,25 +57,6 @@ class SplitPart:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitSummary:
-    """What somebody falls into. One part: the faces hold together.
-
-    Attributes
-    ----------
-    min_cosine_similarity : float
-        Mean similarity at which they fall apart.
-    step : int or None
-        The number that takes it back; None where nothing was changed.
-    """
-
-    name: str
-    faces: int
-    parts: list[SplitPart] = field(default_factory=list)
-    min_cosine_similarity: float = 0.0
-    step: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Whole:
     """Whom to split: a person, or the faces of a cluster."""
 
@@ -84,14 +66,12 @@ class _Whole:
     cluster: str = ""
 
 
-def propose_split(database: Database, who: str, options: SplitOptions) -> SplitSummary:
+def propose_split(database: Database, who: str, options: SplitOptions) -> Result:
     """What somebody may fall into; nothing is changed. Raises `WrongUsage` where nobody is meant."""
     return database.run(lambda connection: _propose(connection, _whole(connection, who), options))
 
 
-def draw_split(
-    database: Database, proposal: SplitSummary, path: Path, *, progress: Progress, stop: Stop
-) -> None:
+def draw_split(database: Database, proposal: Result, path: Path, *, progress: Progress, stop: Stop) -> None:
     """Draw the most typical faces of each part. Raises `CannotWrite`."""
 
     def shown(connection: Connection) -> list[list[FaceLine]]:
@@ -107,7 +87,7 @@ def draw_split(
 
 def apply_split(
     database: Database, who: str, options: SplitOptions, *, by: str, finder: Finder = find
-) -> SplitSummary:
+) -> Result:
     """Make several people of one, as one step.
 
     The part with the faces that were said to be the person stays, else the largest; the others become people
@@ -119,14 +99,14 @@ def apply_split(
         Nobody is meant.
     """
 
-    def work(connection: Connection) -> SplitSummary:
+    def work(connection: Connection) -> Result:
         whole = _whole(connection, who, finder)
         return _apply(connection, whole, _propose(connection, whole, options), by=by)
 
     return changing(database, work)
 
 
-def _apply(connection: Connection, whole: _Whole, proposal: SplitSummary, *, by: str) -> SplitSummary:
+def _apply(connection: Connection, whole: _Whole, proposal: Result, *, by: str) -> Result:
     if len(proposal.parts) < 2:
         return proposal
     what = f"{whole.name} split into {counted(len(proposal.parts), 'part')}"
@@ -137,7 +117,7 @@ def _apply(connection: Connection, whole: _Whole, proposal: SplitSummary, *, by:
             person = whole.person
             parts = [part if part.stays else _as_person(step, person, part) for part in proposal.parts]
             keep_known(step, person)
-    return replace(proposal, parts=parts, step=kept_step(connection, step))
+    return Result(proposal, parts=parts, step=kept_step(connection, step))
 
 
 def _whole(connection: Connection, who: str, finder: Finder = find) -> _Whole:
@@ -148,8 +128,14 @@ def _whole(connection: Connection, who: str, finder: Finder = find) -> _Whole:
     return _Whole(called(state), state.id, tuple(faces_of_person(connection, state.id)))
 
 
-def _propose(connection: Connection, whole: _Whole, options: SplitOptions) -> SplitSummary:
-    summary = SplitSummary(whole.name, len(whole.faces))
+def _propose(connection: Connection, whole: _Whole, options: SplitOptions) -> Result:
+    summary = Result(
+        name=whole.name,
+        faces=len(whole.faces),
+        parts=[],  # one of them: the faces hold together
+        min_cosine_similarity=0.0,  # the mean one at which they fall apart
+        step=None,
+    )
     models = vectors_of_faces(connection, whole.faces)
     if not models:
         return summary
@@ -171,7 +157,7 @@ def _propose(connection: Connection, whole: _Whole, options: SplitOptions) -> Sp
         _part(whole, faces, labels, number, distances[number].tolist(), stays=number == staying)
         for number in range(parts.count)
     ]
-    return replace(summary, parts=found, min_cosine_similarity=parts.min_cosine_similarity)
+    return Result(summary, parts=found, min_cosine_similarity=parts.min_cosine_similarity)
 
 
 def _constraints(faces: FaceVectors, said: Statements, known: set[int]) -> Constraints:

@@ -30,11 +30,11 @@ from facesets.operations.people.forgetting.forget_files import (
     results_of_library,
 )
 from facesets.operations.people.forgetting.forget_hierarchies import forget_in_hierarchies
-from facesets.operations.people.forgetting.forget_proof import Proof, prove
-from facesets.operations.people.forgetting.forget_summary import ForgetPlan, ForgetSummary
+from facesets.operations.people.forgetting.forget_proof import prove
 from facesets.operations.people.forgetting.forget_words import sql_pattern, written_forms
 from facesets.operations.people.forgetting.reach import out_of_reach
 from facesets.records import Bool
+from facesets.result import Result
 from facesets.results.forgetting import ResultForgotten
 from facesets.store.kept_pictures import remove_pictures
 from facesets.store.npz.cache import Cache
@@ -85,15 +85,25 @@ class Person:
     vectors: list[FaceVectors]
 
 
-def plan_forget(database: Database, who: str, caches: Sequence[Cache], folders: Sequence[Path]) -> ForgetPlan:
-    """What forgetting somebody would remove; changes nothing. Raises `WrongUsage` where nobody is meant."""
+def plan_forget(database: Database, who: str, caches: Sequence[Cache], folders: Sequence[Path]) -> Result:
+    """What forgetting somebody would remove; changes nothing. Raises `WrongUsage` where nobody is meant.
+
+    Somebody whose erasing was cut off is erased already: there is nothing to be asked about.
+    """
     if database.run(erased_before, who):
-        return ForgetPlan(who, "", 0, 0, [], was_cut_off=True)
+        return Result(name=who, number="", faces=0, loose_faces=0, results=[], was_cut_off=True)
     person = database.run(lambda connection: _person(database, connection, who))
     traces = _traces(database, person)
     every = [*results_of(caches), *_folders(database, folders)]
     found, _ = forget_in_results(every, traces, NOT_RENUMBERED, apply=False)
-    return ForgetPlan(person.name, short(person.id), len(person.faces), len(person.loose), found)
+    return Result(
+        name=person.name,
+        number=short(person.id),
+        faces=len(person.faces),
+        loose_faces=len(person.loose),
+        results=found,
+        was_cut_off=False,
+    )
 
 
 def forget(
@@ -107,7 +117,7 @@ def forget(
     exactly: bool = False,
     by: str,
     progress: Progress,
-) -> ForgetSummary:
+) -> Result:
     """Erase a person from the library, and from caches and results; it cannot be undone.
 
     Files are first: where one of them cannot be written nothing is lost, and the same can be done again; as
@@ -155,7 +165,7 @@ def forget(
         proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, files.emptied)
         finish(database, scrubbed)
     progress.end()
-    return _summary(person, erased, files, scrubbed, proof, sidecars)
+    return _counted(person, erased, _what_went(files, scrubbed, proof, sidecars))
 
 
 def _remove_pictures(person: Person, directory: Path | None) -> None:
@@ -163,7 +173,7 @@ def _remove_pictures(person: Person, directory: Path | None) -> None:
         remove_pictures(directory, {place.sha256 for place in person.places})
 
 
-def _rest(database: Database, name: str, progress: Progress) -> ForgetSummary:
+def _rest(database: Database, name: str, progress: Progress) -> Result:
     """Do what is left once somebody is erased; search for the name, if it is known."""
     progress.begin("Rewriting tables")
     scrubbed = scrub(database)
@@ -172,19 +182,7 @@ def _rest(database: Database, name: str, progress: Progress) -> ForgetSummary:
     finish(database, scrubbed)
     sidecars = database.run(count_naming_forgotten)
     progress.end()
-    return ForgetSummary(
-        person=name,
-        faces=0,
-        loose_faces=0,
-        steps=0,
-        caches=[],
-        results=[],
-        searched=[],
-        log_removed=scrubbed.log_removed,
-        proof=proof,
-        out_of_reach=out_of_reach(scrubbed, [], exports=False, sidecars=sidecars),
-        was_cut_off=True,
-    )
+    return Result(_what_went(_Files(), scrubbed, proof, sidecars), person=name, was_cut_off=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,22 +206,27 @@ def _folders(database: Database, given: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(map(plain_path, (*results_of_library(database), *given))))
 
 
-def _summary(
-    person: Person, erased: Erased, files: _Files, scrubbed: Scrubbed, proof: Proof, sidecars: int
-) -> ForgetSummary:
+def _what_went(files: _Files, scrubbed: Scrubbed, proof: Result, sidecars: int) -> Result:
     beyond = out_of_reach(scrubbed, files.results, exports=files.exports, sidecars=sidecars)
-    return ForgetSummary(
-        person=short(person.id),
-        faces=erased.faces - len(person.loose),
-        loose_faces=len(person.loose),
-        steps=erased.steps,
+    return Result(
+        person="",  # the number; after a run that was cut off the name, if that is known
+        faces=0,
+        loose_faces=0,
+        steps=0,  # that cannot be taken back any more
         caches=files.caches,
         results=files.results,
-        searched=files.searched,
-        log_removed=scrubbed.log_removed,
+        searched=files.searched,  # folders of results
+        log_removed=scrubbed.log_removed,  # the server's write-ahead log from before
         proof=proof,
-        out_of_reach=[*files.failures, *beyond],
+        out_of_reach=[*files.failures, *beyond],  # what may still hold the person
+        was_cut_off=False,  # an earlier run erased the person, and now only the rest was done
     )
+
+
+def _counted(person: Person, erased: Erased, went: Result) -> Result:
+    loose = len(person.loose)
+    faces = erased.faces - loose
+    return Result(went, person=short(person.id), faces=faces, loose_faces=loose, steps=erased.steps)
 
 
 def _in_files(

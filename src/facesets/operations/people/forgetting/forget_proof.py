@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from facesets.errors import CannotWrite
 from facesets.files import printable
 from facesets.operations.people.forgetting.forget_files import NEAR, CacheForgotten
 from facesets.operations.people.forgetting.forget_words import holds_name, sql_pattern
+from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.file_names import folded, folder_name
@@ -43,30 +43,6 @@ _OF_PHOTOS_IN_FILES = ("paths", "source", "cache")
 _OWN_KEY = re.compile(r"[a-z0-9_]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What a search after forgetting found.
-
-    Attributes
-    ----------
-    vectors_left : int
-        Vectors of nobody else within cosine distance 0.3 of the person's faces; must be 0.
-    of_others : dict
-        People who have such vectors, because they look alike, and how many: these are their own.
-    names_left : list of str
-        Where a name of the person's still stands; must be empty.
-    names_of_others : list of str
-        Where photos lie, what their owner wrote about them, names of other people, and of cameras, tags and
-        models, that hold a name: these are not the person's.
-    """
-
-    is_clean: bool
-    vectors_left: int = 0
-    of_others: dict[str, int] = field(default_factory=dict)
-    names_left: list[str] = field(default_factory=list)
-    names_of_others: list[str] = field(default_factory=list)
-
-
 def prove(
     database: Database,
     vectors: Sequence[FaceVectors],
@@ -74,8 +50,11 @@ def prove(
     forms: Sequence[str],
     caches: Sequence[CacheForgotten],
     folders: Sequence[Path],
-) -> Proof:
-    """Search for what is left of somebody.
+) -> Result:
+    """Search for what is left of somebody: vectors near theirs, and their names.
+
+    A name is not theirs where photos lie, in what their owner wrote about them, and in names of other people,
+    cameras, tags and models: `names_of_others`.
 
     Parameters
     ----------
@@ -108,7 +87,13 @@ def prove(
             names += [f"{printable(folder)}: {printable(name)}" for name in own]
             elsewhere += [f"{printable(folder)}: {printable(name)}" for name in excusable]
     names += [f"beside {printable(cache.file)}" for cache in caches if cache.names_left]
-    return Proof(not (left or names), left, of_others, names, elsewhere)
+    return Result(
+        is_clean=not (left or names),
+        vectors_left=left,  # of nobody else, near the person's faces
+        of_others=of_others,  # people who have such vectors of their own, because they look alike
+        names_left=names,  # where a name of the person's still stands
+        names_of_others=elsewhere,
+    )
 
 
 def _vectors_left(

@@ -14,7 +14,7 @@ from facesets.library_records import RecordedRun
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.corrections.restoring import Restored, restore_people
 from facesets.operations.people.grouping.cluster_storing import Writing, store_decision
-from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary, summarised
+from facesets.operations.people.grouping.cluster_summary import cluster_result, summarised
 from facesets.operations.people.grouping.hierarchy import Placed
 from facesets.operations.people.grouping.library_faces import (
     LoadedFaces,
@@ -28,6 +28,7 @@ from facesets.operations.people.grouping.regrouping import decide_again
 from facesets.operations.people.review.looking import look_at_everything
 from facesets.operations.people.review.waiting import waiting
 from facesets.plurals import counted
+from facesets.result import Result, plain
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
@@ -47,7 +48,7 @@ def cluster_library(
     by: str = "",
     new_id: Callable[[], UUID] = uuid4,
     engine: Engine = IN_PROCESS,
-) -> ClusterLibrarySummary:
+) -> Result:
     """Group all faces that have no person yet; what a human vouches for is kept.
 
     By `auto` unnamed people near new faces are grouped again with these. By other methods all existing
@@ -83,7 +84,7 @@ def _cluster(
     progress: Progress,
     stop: Stop,
     engine: Engine,
-) -> ClusterLibrarySummary:
+) -> Result:
     database = library.database
     began = time.monotonic()
     restored = Restored(0, 0)
@@ -99,7 +100,7 @@ def _cluster(
         decision, placed = _decide(library, loaded, said, options, progress, stop, writing.new_id, engine)
     except StoppedEarly:
         run.stopped = True
-        return ClusterLibrarySummary(len(loaded.faces.face_id), dry_run=options.dry_run, stopped=True)
+        return cluster_result(faces=len(loaded.faces.face_id), dry_run=options.dry_run, stopped=True)
     decided = time.monotonic()
     seconds = {"reading": read - began, "clustering": decided - read}
     joined = obey(decision.freed(loaded.faces), decision.joined, said).joined
@@ -116,14 +117,14 @@ def _cluster(
             questions = _look(library, loaded, decision, joined)
             progress.end()
         seconds["looking for questions"] = time.monotonic() - stored
-    summary = replace(
+    summary = Result(
         summarised(loaded.faces, replace(decision, joined=joined), options, seconds),
         restored=restored.faces,
         left_out=loaded.left_out,
         questions=questions,
         step=step,
     )
-    run.summary = {k: v for k, v in asdict(summary).items() if k != "review"}
+    run.summary = {k: v for k, v in plain(summary).items() if k != "review"}
     run.summary |= {"review": len(summary.review), **decision.used}
     return summary
 

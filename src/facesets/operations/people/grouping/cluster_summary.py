@@ -1,6 +1,6 @@
 """What `cluster` tells of the library at its end."""
 
-from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -8,72 +8,33 @@ from facesets.clustering.incremental import Joined
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.grouping.matching import Decision
 from facesets.records import Int64
+from facesets.result import Result
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewCase:
-    """A face that is similar to several people; it is unassigned until a person decides."""
-
-    face: int
-    persons: list[str]
-    cosine_similarity: list[float]
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterLibrarySummary:
-    """What `cluster` did.
-
-    Attributes
-    ----------
-    faces : int
-        In the library, for this model.
-    kept : int
-        Had a person before.
-    joined : int
-        Joined a known person.
-    new_persons, new_faces : int
-        People that are new, and their faces.
-    people : int
-        That the faces belong to now.
-    left_out : int
-        Faces without a person that the run was not about, by their quality or their time.
-    restored : int
-        Faces that a human had given to somebody and that had been taken away since, by a reset say.
-    regrouped, dissolved : int
-        Faces that unnamed people lost to others or to nobody, and unnamed people who have none left: new
-        faces showed that two people were one, or one was two.
-    alone : int
-        Stay without a person until something new resembles them.
-    review : list of ReviewCase
-        Tie people together; left alone.
-    questions : int
-        Wait for `people review`.
-    step : int or None
-        The number that takes it back; None where nothing changed.
-    reasons : list of str
-        A sentence for each choice that the method made by itself.
-    seconds : mapping of stage to seconds
-    """
-
-    faces: int = 0
-    kept: int = 0
-    joined: int = 0
-    new_persons: int = 0
-    new_faces: int = 0
-    regrouped: int = 0
-    dissolved: int = 0
-    restored: int = 0
-    alone: int = 0
-    people: int = 0
-    left_out: int = 0
-    review: list[ReviewCase] = field(default_factory=list)
-    questions: int = 0
-    step: int | None = None
-    reasons: list[str] = field(default_factory=list)
-    dry_run: bool = False
-    stopped: bool = False
-    seconds: dict[str, float] = field(default_factory=dict)
+def cluster_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was counted
+    """The result of a run of which only so much is known."""
+    nothing = Result(
+        faces=0,
+        kept=0,  # had a person before
+        joined=0,  # joined a known person
+        new_persons=0,
+        new_faces=0,
+        regrouped=0,  # unnamed people lost them to others or to nobody, as new faces showed
+        dissolved=0,  # unnamed people who have no face left
+        restored=0,  # given back to people to whom a human had given them, before a reset
+        alone=0,
+        people=0,
+        left_out=0,  # by their quality or their time
+        review=[],  # faces that resemble several people, and are left alone
+        questions=0,
+        step=None,
+        reasons=[],  # a sentence for each choice that the method made by itself
+        dry_run=False,
+        stopped=False,
+        seconds={},
+    )
+    return Result(nothing, **known)
 
 
 def summarised(
@@ -81,7 +42,7 @@ def summarised(
     decision: Decision,
     options: ClusterLibraryOptions,
     seconds: dict[str, float],
-) -> ClusterLibrarySummary:
+) -> Result:
     """What came of a decision about these faces, as it was written."""
     joined = decision.joined
     rows = np.flatnonzero(decision.freed(faces).person < 0)
@@ -91,7 +52,7 @@ def summarised(
     now = faces.person.copy()
     now[rows] = after
     review = _cases(faces, joined, rows)
-    return ClusterLibrarySummary(
+    return cluster_result(
         faces=len(faces.face_id),
         kept=int((faces.person >= 0).sum()) - int(moved.sum()),
         joined=int((was_free & (joined.person >= 0)).sum()),
@@ -108,7 +69,7 @@ def summarised(
     )
 
 
-def _cases(faces: PeopledFaces, joined: Joined, rows: Int64) -> list[ReviewCase]:
+def _cases(faces: PeopledFaces, joined: Joined, rows: Int64) -> list[Result]:
     face_ids = faces.face_id[rows]
     cases: dict[int, list[tuple[str, float]]] = {}
     review = joined.review
@@ -117,6 +78,10 @@ def _cases(faces: PeopledFaces, joined: Joined, rows: Int64) -> list[ReviewCase]
     ):
         cases.setdefault(int(face_ids[face]), []).append((str(faces.persons[person]), round(similarity, 4)))
     return [
-        ReviewCase(face, [person for person, _ in pairs], [similarity for _, similarity in pairs])
+        Result(
+            face=face,
+            persons=[person for person, _ in pairs],
+            cosine_similarity=[similarity for _, similarity in pairs],
+        )
         for face, pairs in sorted(cases.items())
     ]

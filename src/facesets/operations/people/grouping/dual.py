@@ -1,7 +1,7 @@
 """`cluster --dual`: faces go to known people, and the others into clusters that are nobody yet."""
 
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 
 from facesets.clustering.recognisers import Recogniser, recogniser_named
 from facesets.interfaces import Progress
@@ -18,7 +18,7 @@ from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.operations.people.training.heads import Head, active_head
 from facesets.plurals import counted
 from facesets.records import Int64
-from facesets.result import Result
+from facesets.result import Result, plain
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
@@ -30,64 +30,6 @@ from facesets.store.postgres.runs import recorded_run
 
 STRICTER = 0.1
 """By so much the threshold of known people is above that of `assign`, for nobody looks at each face."""
-
-
-@dataclass(frozen=True, slots=True)
-class KnownPhase:
-    """Faces compared with known people: how many, how many were given away, and to how many people."""
-
-    faces: int
-    assigned: int
-    share: float
-    people: int
-    threshold: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownPhase:
-    """The others: how many, in how many clusters, how many and which share in none.
-
-    Attributes
-    ----------
-    new : int
-        Clusters that were not there before.
-    questions : int
-        Clusters of which is to be asked whether they are somebody.
-    largest : str
-        The id of the cluster of most faces; empty without any, and in a dry run, which stores none.
-    """
-
-    faces: int
-    clusters: int
-    new: int
-    noise: int
-    share_noise: float
-    questions: int
-    seconds: float
-    largest: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DualSummary:
-    """What `cluster --dual` did.
-
-    Attributes
-    ----------
-    known, unknown : KnownPhase or None, UnknownPhase or None
-        None where they were not reached.
-    step : int or None
-        The number that takes both phases back; None where nothing changed.
-    reasons : list of str
-        A sentence for each choice that the method made by itself.
-    """
-
-    known: KnownPhase | None
-    unknown: UnknownPhase | None
-    step: int | None = None
-    reasons: list[str] = field(default_factory=list)
-    dry_run: bool = False
-    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +51,7 @@ def cluster_dual(
     progress: Progress,
     stop: Stop,
     by: str = "",
-) -> DualSummary:
+) -> Result:
     """Give faces to the people to one of whose prototypes they are similar, and group the others.
 
     Clusters of the others become nobody; each that holds most of an earlier one keeps its id. A second run
@@ -130,13 +72,13 @@ def cluster_dual(
         recorded_run(database, "cluster", recorded, dry_run=options.dry_run) as run,
     ):
         summary = _run(_Asked(library, options, dual, by, run.id), progress, stop)
-        run.stopped, run.summary = summary.stopped, asdict(summary)
+        run.stopped, run.summary = summary.stopped, plain(summary)
     return summary
 
 
-def _run(asked: _Asked, progress: Progress, stop: Stop) -> DualSummary:
+def _run(asked: _Asked, progress: Progress, stop: Stop) -> Result:
     database, dry_run = asked.library.database, asked.options.dry_run
-    stopped = DualSummary(None, None, dry_run=dry_run, stopped=True)
+    stopped = Result(known=None, unknown=None, step=None, reasons=[], dry_run=dry_run, stopped=True)
     began = time.monotonic()
     head = database.run(_head, asked.library)
     found = _compare(asked, head, progress, stop)
@@ -158,7 +100,7 @@ def _run(asked: _Asked, progress: Progress, stop: Stop) -> DualSummary:
     try:
         grouping = others.group(progress, stop, None if models is None else models.recogniser)
     except StoppedEarly:
-        return replace(stopped, known=known)
+        return Result(stopped, known=known)
     step = None
     if dry_run:
         done = database.run(others.preview, assignment.detector, grouping.labels)
@@ -168,7 +110,14 @@ def _run(asked: _Asked, progress: Progress, stop: Stop) -> DualSummary:
         known = _known(found.so_far, assigned, began, known.seconds)
         progress.end()
     unknown = _unknown(grouping.labels, done, round(time.monotonic() - compared, 3))
-    return DualSummary(known, unknown, step, list(grouping.reasons), dry_run=dry_run)
+    return Result(
+        known=known,
+        unknown=unknown,
+        step=step,
+        reasons=list(grouping.reasons),
+        dry_run=dry_run,
+        stopped=False,
+    )
 
 
 def _compare(asked: _Asked, head: Head | None, progress: Progress, stop: Stop) -> Comparison:
@@ -195,28 +144,28 @@ def _store(
     return assigned, done, kept_step(connection, step)
 
 
-def _known(found: Result, given: AssignedCounts, began: float, seconds: float | None = None) -> KnownPhase:
-    return KnownPhase(
-        found.faces,
-        given.faces,
-        round(given.faces / max(found.faces, 1), 4),
-        given.people,
-        found.threshold,
-        round(time.monotonic() - began, 3) if seconds is None else seconds,
+def _known(found: Result, given: AssignedCounts, began: float, seconds: float | None = None) -> Result:
+    return Result(
+        faces=found.faces,
+        assigned=given.faces,
+        share=round(given.faces / max(found.faces, 1), 4),
+        people=given.people,
+        threshold=found.threshold,
+        seconds=round(time.monotonic() - began, 3) if seconds is None else seconds,
     )
 
 
-def _unknown(labels: Int64, done: UnknownOutcome, seconds: float) -> UnknownPhase:
+def _unknown(labels: Int64, done: UnknownOutcome, seconds: float) -> Result:
     left, noise = len(labels), int((labels < 0).sum())
-    return UnknownPhase(
-        left,
-        int(labels.max(initial=-1)) + 1,
-        done.new,
-        noise,
-        round(noise / max(left, 1), 4),
-        done.questions,
-        seconds,
-        done.largest,
+    return Result(
+        faces=left,
+        clusters=int(labels.max(initial=-1)) + 1,
+        new=done.new,
+        noise=noise,
+        share_noise=round(noise / max(left, 1), 4),
+        questions=done.questions,  # clusters of which is to be asked whether they are somebody
+        seconds=seconds,
+        largest=done.largest,  # its id; empty without any, and in a dry run, which stores none
     )
 
 

@@ -1,31 +1,12 @@
 """`people bodies`: photos on which somebody may be, though their face is not seen."""
 
-from dataclasses import dataclass, field
-
 from facesets.operations.people.corrections.who import called, find_person, short
-from facesets.store.postgres.bodies import SuggestedPhoto, count_bodies, photos_suggested
+from facesets.result import Result
+from facesets.store.postgres.bodies import count_bodies, photos_suggested
 from facesets.store.postgres.connection import Connection, Database
 
 
-@dataclass(frozen=True, slots=True)
-class PersonBodies:
-    """What bodies say of somebody.
-
-    Attributes
-    ----------
-    bodies : int
-        Bodies that have a face of theirs.
-    suggested : list of SuggestedPhoto
-        Photos with a body without a face that may be theirs, the latest days first. Nothing follows from it.
-    """
-
-    person: str
-    name: str
-    bodies: int
-    suggested: list[SuggestedPhoto] = field(default_factory=list)
-
-
-def bodies_of_person(database: Database, who: str, *, limit: int) -> PersonBodies:
+def bodies_of_person(database: Database, who: str, *, limit: int) -> Result:
     """The bodies of somebody, and at most `limit` photos on which they may be.
 
     Raises
@@ -34,13 +15,13 @@ def bodies_of_person(database: Database, who: str, *, limit: int) -> PersonBodie
         Nobody is meant, or a cluster that is no person yet.
     """
 
-    def work(connection: Connection) -> PersonBodies:
+    def work(connection: Connection) -> Result:
         state = find_person(connection, who)
-        return PersonBodies(
-            short(state.id),
-            called(state),
-            count_bodies(connection, state.id),
-            photos_suggested(connection, state.id, limit=limit),
+        return Result(
+            person=short(state.id),
+            name=called(state),
+            bodies=count_bodies(connection, state.id),  # that have a face of theirs
+            suggested=photos_suggested(connection, state.id, limit=limit),  # the latest days first
         )
 
     return database.run(work)

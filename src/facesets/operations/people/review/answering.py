@@ -1,7 +1,6 @@
 """Answers to questions: each is what a human says about who is who, kept at once as one step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
@@ -25,6 +24,7 @@ from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.corrections.who import require_person
 from facesets.operations.people.review.open_questions import UnwordedQuestion, find_question
 from facesets.operations.people.review.questions import Question, in_words
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.candidates import (
     FACE_KINDS,
@@ -49,25 +49,6 @@ from facesets.store.postgres.people.steps import Step, changing
 Verdict = Literal["yes", "no", "name", "hide"]
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A question that was answered.
-
-    Attributes
-    ----------
-    question : str
-        Its id.
-    did : str
-        What was said, in words.
-    step : int or None
-        The number that takes it back; None where nothing changed.
-    """
-
-    question: str
-    did: str
-    step: int | None
-
-
 def answer(
     database: Database,
     question: str,
@@ -77,8 +58,8 @@ def answer(
     but: Sequence[int] = (),
     name: str = "",
     into: bool = False,
-) -> Answered:
-    """Answer an open question.
+) -> Result:
+    """Answer an open question; returns its id, what was said in words, and the step.
 
     Parameters
     ----------
@@ -103,7 +84,7 @@ def answer(
         # Whom it is about is found where they are named: somebody may be merged at any moment.
         return changing(database, _say_who, question, verdict, name, by=by, into=into)
 
-    def work(connection: Connection) -> Answered:
+    def work(connection: Connection) -> Result:
         asked = find_question(connection, question)
         if asked.kind == "name":
             raise WrongUsage("That question is answered by a name, or by hide.")
@@ -116,7 +97,7 @@ def answer(
         kept = kept_step(connection, step)
         if kept is not None:
             _note(connection, asked, chosen, kept)
-        return Answered(question, what, kept)
+        return Result(question=question, did=what, step=kept)
 
     return changing(database, work)
 
@@ -155,7 +136,7 @@ def _rows_of(connection: Connection, question: str) -> tuple[list[int], list[int
 
 def _say_who(
     connection: Connection, question: str, verdict: Verdict, name: str, *, by: str, into: bool
-) -> Answered:
+) -> Result:
     asked = find_question(connection, question)
     (worded,) = in_words(connection, [asked])
     if not worded.nameless:
@@ -170,7 +151,7 @@ def _say_who(
             # Who is called otherwise is not the other one, and is not asked about again.
             ids = [each.id for each, _ in asked.of_people]
             note_answered_people(connection, ids, "rejected", summary.step)
-    return Answered(question, f"{summary.name}: {summary.did}", summary.step)
+    return Result(question=question, did=f"{summary.name}: {summary.did}", step=summary.step)
 
 
 def _require_items(worded: Question, but: Sequence[int]) -> None:

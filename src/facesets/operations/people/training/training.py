@@ -1,19 +1,19 @@
 """`train`: learn a projection from named people, and use it where it helps with people it has not seen."""
 
 import time
-from dataclasses import asdict, dataclass, field, replace
-from importlib.util import find_spec
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facesets.errors import Command, MissingExtra, WrongUsage
+from facesets.errors import Command, WrongUsage, require_extra
 from facesets.interfaces import Progress
 from facesets.operations.options.training import TrainOptions
 from facesets.operations.people.training.head_comparison import PLAIN, HeadComparison, thresholds
 from facesets.operations.people.training.training_folds import Fold, Taught, comparison, run_folds, winner
 from facesets.plurals import people as people_in_words
+from facesets.result import Result, plain
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
@@ -30,52 +30,9 @@ if TYPE_CHECKING:
 
     from facesets.training.checkpoints import Epoch
 
-_EXTRA = ("torch", "sklearn")
 _LEAST_PEOPLE = 5
 _MOST_FACES = 100_000
 """To learn from: as many of each person as is fair. More take long and teach little."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainSummary:
-    """What `train` did.
-
-    Attributes
-    ----------
-    people, faces : int
-        Learnt from, or held out to test.
-    held_out_people : int
-        Of whom nothing was learnt by the head that may come into use.
-    training_faces, validation_faces : int
-        Of the others: learnt from, and held out.
-    epochs : list of dict
-        Loss, validation loss and triplets of each.
-    comparison : list of HeadComparison
-        Plain vectors first.
-    heads : mapping of kind to name
-        Stored in the library.
-    activated : str
-        The head that is in use from now on; empty where nothing changed.
-    verdict : str
-        What was decided, and why.
-    checkpoint : str
-        The last one.
-    """
-
-    people: int = 0
-    faces: int = 0
-    held_out_people: int = 0
-    training_faces: int = 0
-    validation_faces: int = 0
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    comparison: list[HeadComparison] = field(default_factory=list)
-    heads: dict[str, str] = field(default_factory=dict)
-    activated: str = ""
-    verdict: str = ""
-    checkpoint: str = ""
-    seconds: float = 0.0
-    dry_run: bool = False
-    stopped: bool = False
 
 
 def train_heads(
@@ -86,7 +43,7 @@ def train_heads(
     progress: Progress,
     on_epoch: "Callable[[Epoch], None]",
     stop: Stop,
-) -> TrainSummary:
+) -> Result:
     """Train a head on named people, compare it, and let it be used if it helps with people unseen.
 
     Parameters
@@ -108,7 +65,7 @@ def train_heads(
         A checkpoint cannot be written.
     """
     if not options.dry_run:
-        require_extra()
+        require_extra("train")
     database = library.database
     with (
         RunLock(database, "train"),
@@ -118,7 +75,7 @@ def train_heads(
         progress.begin("Reading faces")
         detector, taught = database.run(_load, library, options)
         progress.end()
-        counts = TrainSummary(taught.people, len(taught.person), dry_run=options.dry_run)
+        counts = _nothing_learnt(taught, options)
         if options.dry_run:
             return counts
         progress.begin("Training", total=FOLDS * options.epochs)
@@ -126,20 +83,33 @@ def train_heads(
         progress.end()
         if len(folds) < FOLDS:
             run.stopped = True
-            return replace(counts, stopped=True)
+            return Result(counts, stopped=True)
         summary = database.run(_keep, detector, counts, folds)
         from facesets.training.checkpoints import path_of
 
         last = path_of(directory, options.epochs)
-        summary = replace(summary, checkpoint=str(last), seconds=round(time.monotonic() - began, 3))
-        run.summary = asdict(summary)
+        summary = Result(summary, checkpoint=str(last), seconds=round(time.monotonic() - began, 3))
+        run.summary = plain(summary)
     return summary
 
 
-def require_extra() -> None:
-    """Make sure that what training needs is installed. Raises `MissingExtra`."""
-    if any(find_spec(name) is None for name in _EXTRA):
-        raise MissingExtra("train")
+def _nothing_learnt(taught: Taught, options: TrainOptions) -> Result:
+    return Result(
+        people=taught.people,
+        faces=len(taught.person),
+        held_out_people=0,
+        training_faces=0,
+        validation_faces=0,
+        epochs=[],
+        comparison=[],  # plain vectors first
+        heads={},  # the name of each that is stored, by kind
+        activated="",  # the head that is in use from now on
+        verdict="",
+        checkpoint="",
+        seconds=0.0,
+        dry_run=options.dry_run,
+        stopped=False,
+    )
 
 
 def _counting(progress: Progress, on_epoch: "Callable[[Epoch], None]") -> "Callable[[int, Epoch], None]":
@@ -171,9 +141,7 @@ def _load(connection: Connection, library: Library, options: TrainOptions) -> tu
     return detector, Taught(vectors, faces.person)
 
 
-def _keep(
-    connection: Connection, detector: DetectorRow, counts: TrainSummary, folds: list[Fold]
-) -> TrainSummary:
+def _keep(connection: Connection, detector: DetectorRow, counts: Result, folds: list[Fold]) -> Result:
     """Store the first fold's heads, and use the winner if there is one."""
     first, lines = folds[0], comparison(folds)
     names: dict[str, str] = {}
@@ -193,7 +161,7 @@ def _keep(
         if line is best:
             use_head(connection, detector.model_id, head.id)
             activated = head.name
-    return replace(
+    return Result(
         counts,
         held_out_people=len(np.unique(first.trial.person)),
         training_faces=first.training_faces,

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from facesets.clustering.neighbors import threshold_graph
 from facesets.operations.people.corrections.absorbing import absorb
 from facesets.operations.people.upkeep.tying import tied_components
 from facesets.records import Bool, Float32, Int64
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.person_edits import give_faces, make_person
@@ -37,36 +37,13 @@ if TYPE_CHECKING:
 _NOBODY = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Associated:
-    """What became of clusters.
-
-    Attributes
-    ----------
-    joined : int
-        Clusters without a person that joined one.
-    made : int
-        People made of clusters.
-    merged : int
-        People of whom no human spoke, and who turned out to be somebody else.
-    named_alike : int
-        Pairs of people whom a human named or spoke of, and that have clusters as near as those of one person:
-        a human decides.
-    """
-
-    joined: int = 0
-    made: int = 0
-    merged: int = 0
-    named_alike: int = 0
-
-
 def associate_clusters(
     step: Step, detector: DetectorRow, *, max_cosine_distance: float, same_image_ok: bool
-) -> Associated:
+) -> Result:
     """Group clusters into people by complete linkage of their centroids."""
     known = load_nodes(step.connection, detector, same_image_ok=same_image_ok)
     if not known.nodes:
-        return Associated()
+        return Result(joined=0, made=0, merged=0, named_alike=0)
     owner, own = _owners(known.nodes)
     tied, left_out = _tied_by_statements(step.connection, known, owner, own)
     group = associate(
@@ -80,7 +57,12 @@ def associate_clusters(
         rows = np.flatnonzero((group == label) & ~left_out).tolist()
         did.update(_make_one(step, [known.nodes[row] for row in rows]))
     alike = _near_owners(known.centroid, owner, max_cosine_distance)
-    return Associated(did["joined"], did["made"], did["merged"], alike)
+    return Result(
+        joined=did["joined"],  # clusters without a person that joined one
+        made=did["made"],  # people of clusters
+        merged=did["merged"],  # people of whom no human spoke, and who turned out to be somebody else
+        named_alike=alike,  # pairs of people of whom a human spoke, and who may be one
+    )
 
 
 def _owners(nodes: Sequence[Node]) -> tuple[Int64, Int64]:

@@ -1,7 +1,7 @@
 """`maintain`: the tasks of upkeep, one step each, alone or as `daily` and `weekly`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from facesets.clustering.recognisers import recogniser_named
@@ -16,6 +16,7 @@ from facesets.operations.people.upkeep.associating import associate_clusters, me
 from facesets.operations.people.upkeep.health import judged
 from facesets.operations.people.upkeep.tying import close_must_links, violations
 from facesets.plurals import counted, people
+from facesets.result import Result, plain
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
@@ -36,35 +37,16 @@ _SIMILAR_SHARE = 0.625
 """`merge-similar` goes to this part of the distance at which clusters are one person: 0.25 of 0.40."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSummary:
-    """What one task did.
-
-    Attributes
-    ----------
-    did : str
-        In a sentence.
-    figures : mapping
-        The same in numbers, by name.
-    lines : list of str
-        What a human should look at.
-    step : int or None
-        The number that takes it back; None where nothing changed.
-    """
-
-    task: str
-    did: str
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
-    step: int | None = None
+_Came = tuple[str, Mapping[str, Any], list[str]]
+"""What a task did: in a sentence, the same in numbers by name, and what a human should look at."""
 
 
 class _DryRun(Exception):
     """Ends a transaction so that nothing of it is kept."""
 
-    def __init__(self, summary: TaskSummary) -> None:
+    def __init__(self, came: _Came) -> None:
         super().__init__()
-        self.summary = summary
+        self.came = came
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +63,8 @@ class _Around:
         return f"would {planned}" if self.options.dry_run else done
 
 
-_Change = Callable[[Step, _Around], TaskSummary]
-_Look = Callable[[_Around], TaskSummary]
+_Change = Callable[[Step, _Around], _Came]
+_Look = Callable[[_Around], _Came]
 
 
 def named_in(tasks: Sequence[Task]) -> list[Task]:
@@ -99,8 +81,8 @@ def maintain(
     by: str,
     progress: Progress,
     stop: Stop,
-) -> list[TaskSummary]:
-    """Do tasks of upkeep in their order; each that changes something is one step.
+) -> list[Result]:
+    """Do tasks of upkeep in their order; each that changes something is one step. Returns what each did.
 
     A stop is heeded between two tasks.
 
@@ -114,7 +96,7 @@ def maintain(
     every = named_in(tasks)
     database = library.database
     given = {"tasks": list(tasks), **asdict(options)}
-    done: list[TaskSummary] = []
+    done: list[Result] = []
     with (
         RunLock(database, "cluster"),
         recorded_run(database, "maintain", given, dry_run=options.dry_run) as run,
@@ -139,27 +121,30 @@ def _restore(connection: Connection, by: str, run_id: int) -> None:
         restore_people(step)
 
 
-def _done(task: Task, around: _Around, by: str, run_id: int) -> TaskSummary:
+def _done(task: Task, around: _Around, by: str, run_id: int) -> Result:
     if task in _LOOKS:
-        return _LOOKS[task](around)
+        (did, figures, lines), step = _LOOKS[task](around), None
+    else:
+        (did, figures, lines), step = _change(task, around, by, run_id)
+    return Result(task=task, did=did, figures=figures, lines=lines, step=step)
 
-    def work(connection: Connection) -> TaskSummary:
+
+def _change(task: Task, around: _Around, by: str, run_id: int) -> tuple[_Came, int | None]:
+    def work(connection: Connection) -> tuple[_Came, int | None]:
         one_at_a_time(connection)
         with making_step(connection, "maintain", by, f"maintain {task}", run_id=run_id or None) as step:
-            summary = _CHANGES[task](step, around)
+            came = _CHANGES[task](step, around)
         if around.options.dry_run:
-            raise _DryRun(summary)
-        return TaskSummary(
-            summary.task, summary.did, summary.figures, summary.lines, kept_step(connection, step)
-        )
+            raise _DryRun(came)
+        return came, kept_step(connection, step)
 
     try:
         return around.library.database.run(work)
     except _DryRun as dry:
-        return dry.summary
+        return dry.came, None
 
 
-def _associate(step: Step, around: _Around) -> TaskSummary:
+def _associate(step: Step, around: _Around) -> _Came:
     recogniser = recogniser_named(around.detector.settings.recogniser)
     given = around.options.threshold
     limit = recogniser.merge_max_cosine_distance if given is None else given
@@ -175,10 +160,10 @@ def _associate(step: Step, around: _Around) -> TaskSummary:
     if found.named_alike:
         pairs = counted(found.named_alike, "pair")
         lines.append(Sentence(f"{pairs} of known people may be one: {Command('people review')}."))
-    return TaskSummary("associate", did, {"max_cosine_distance": limit, **asdict(found)}, lines)
+    return did, {"max_cosine_distance": limit, **found}, lines
 
 
-def _merge_similar(step: Step, around: _Around) -> TaskSummary:
+def _merge_similar(step: Step, around: _Around) -> _Came:
     recogniser = recogniser_named(around.detector.settings.recogniser)
     given = around.options.max_centroid_distance
     limit = round(_SIMILAR_SHARE * recogniser.merge_max_cosine_distance, 4) if given is None else given
@@ -186,80 +171,78 @@ def _merge_similar(step: Step, around: _Around) -> TaskSummary:
         step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
     )
     did = f"{counted(gone, 'cluster')} {around.would('became', 'become')} part of another."
-    return TaskSummary("merge-similar", did, {"max_centroid_distance": limit, "merged": gone})
+    return did, {"max_centroid_distance": limit, "merged": gone}, []
 
 
-def _unassigned(step: Step, around: _Around) -> TaskSummary:
+def _unassigned(step: Step, around: _Around) -> _Came:
     days = around.options.older_than
     faces = upkeep.left_over(step.connection, days)
     if faces:
         upkeep.make_singles(step, faces)
     left = f"{counted(len(faces), 'face')} left over for {counted(days, 'day')}"
     did = f"{left} {around.would('became', 'become')} clusters of their own."
-    return TaskSummary("unassigned", did, {"older_than": days, "singles": len(faces)})
+    return did, {"older_than": days, "singles": len(faces)}, []
 
 
-def _empty(step: Step, around: _Around) -> TaskSummary:
+def _empty(step: Step, around: _Around) -> _Came:
     clusters = upkeep.empty_clusters(step.connection)
     persons = upkeep.empty_persons(step.connection)
     upkeep.delete_clusters(step, clusters)
     upkeep.delete_persons(step, persons)
     both = f"{counted(len(clusters), 'cluster')} and {people(len(persons))} without faces"
     did = f"{both} {around.would('removed', 'be removed')}."
-    return TaskSummary("empty", did, {"clusters": len(clusters), "people": len(persons)})
+    return did, {"clusters": len(clusters), "people": len(persons)}, []
 
 
-def _must_links(step: Step, around: _Around) -> TaskSummary:
+def _must_links(step: Step, around: _Around) -> _Came:
     tied = close_must_links(step)
     did = (
         f"{counted(tied.faces, 'face')} {around.would('given', 'be given')} to whom statements say they are, "
         f"{people(tied.merged)} {around.would('merged', 'be merged')}."
     )
-    return TaskSummary("must-links", did, asdict(tied))
+    return did, tied, []
 
 
-def _violations(around: _Around) -> TaskSummary:
+def _violations(around: _Around) -> _Came:
     found = around.library.database.run(violations)
     did = f"{counted(len(found), 'statement')} that are not so." if found else "All that was said is so."
-    return TaskSummary("violations", did, {"violations": len(found)}, found)
+    return did, {"violations": len(found)}, found
 
 
-def _statistics(around: _Around) -> TaskSummary:
+def _statistics(around: _Around) -> _Came:
     if around.options.dry_run:
-        return TaskSummary("statistics", "The statistics of all tables would be renewed.")
+        return "The statistics of all tables would be renewed.", {}, []
     health = around.library.database.run_alone(upkeep.analyze)
     did = f"Statistics of {counted(health.rows, 'row')} renewed."
     lines: list[str] = []
     if health.broken_indexes:
         count = counted(health.broken_indexes, "index", "indexes")
         lines.append(Sentence(f"{count} broken: {Command('check')} says more."))
-    return TaskSummary("statistics", did, asdict(health), lines)
+    return did, plain(health), lines
 
 
-def _centroids(around: _Around) -> TaskSummary:
+def _centroids(around: _Around) -> _Came:
     database, detector = around.library.database, around.detector
     if around.options.dry_run:
-        return TaskSummary("centroids", "All prototypes and centroids would be made again.")
+        return "All prototypes and centroids would be made again.", {}, []
     made = centroids(database)
     clusters = database.run(refresh_centers, detector)
     did = (
         f"Prototypes of {people(made.people)} made, {made.changed} changed; "
         f"centroids of {counted(clusters, 'cluster')} made."
     )
-    return TaskSummary("centroids", did, {**asdict(made), "clusters": clusters})
+    return did, {**plain(made), "clusters": clusters}, []
 
 
-def _medoids(around: _Around) -> TaskSummary:
+def _medoids(around: _Around) -> _Came:
     detector = around.detector
     if around.options.dry_run:
-        return TaskSummary("medoids", "Medoids of clusters that changed would be found again.")
+        return "Medoids of clusters that changed would be found again.", {}, []
     clusters = around.library.database.run(refresh_centers, detector)
-    return TaskSummary(
-        "medoids", f"Medoids of {counted(clusters, 'cluster')} found again.", {"clusters": clusters}
-    )
+    return f"Medoids of {counted(clusters, 'cluster')} found again.", {"clusters": clusters}, []
 
 
-def _staleness(around: _Around) -> TaskSummary:
+def _staleness(around: _Around) -> _Came:
     found = staleness(around.library)
     if not found.exists and not found.due:
         did = "No hierarchy is kept."
@@ -268,13 +251,13 @@ def _staleness(around: _Around) -> TaskSummary:
         did = Sentence(f"A new hierarchy is due: {again}.")
     else:
         did = "The kept hierarchy still fits."
-    return TaskSummary("staleness", did, asdict(found), list(found.reasons))
+    return did, plain(found), list(found.reasons)
 
 
-def _health(around: _Around) -> TaskSummary:
+def _health(around: _Around) -> _Came:
     health = around.library.database.run(upkeep.library_health)
     verdict, lines = judged(health)
-    return TaskSummary("health", verdict, asdict(health), lines)
+    return verdict, plain(health), lines
 
 
 _CHANGES: Mapping[str, _Change] = {

@@ -1,7 +1,6 @@
 """`maintain must-links | violations`: what was said of faces, carried through to their people."""
 
 from collections import Counter
-from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from facesets.clustering.graph_components import join_pairs
 from facesets.operations.people.corrections.absorbing import absorb
 from facesets.operations.people.corrections.statement_words import describing
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.person_edits import give_faces, person_state, persons_of_faces
 from facesets.store.postgres.people.statements import (
@@ -20,18 +20,11 @@ from facesets.store.postgres.people.statements import (
 from facesets.store.postgres.people.steps import Step
 
 
-@dataclass(frozen=True, slots=True)
-class Tied:
-    """What followed from statements: faces that got a person, and people without names who became another."""
-
-    faces: int = 0
-    merged: int = 0
-
-
-def close_must_links(step: Step) -> Tied:
+def close_must_links(step: Step) -> Result:
     """Give faces that are said to show one person to one, also through others, and merge whom that joins.
 
-    Two people who both have a name stay two: that is a violation for a human to see to.
+    Two people who both have a name stay two: that is a violation for a human to see to. Returns how many
+    faces got a person, and how many people without names became another.
     """
     said = load_statements(step.connection)
     of_face: dict[int, list[FaceStatement]] = {}
@@ -41,7 +34,7 @@ def close_must_links(step: Step) -> Tied:
     for members in tied_components(said):
         given, joined = _tie(step, members, [each for face in members for each in of_face.get(face, [])])
         faces, merged = faces + given, merged + joined
-    return Tied(faces, merged)
+    return Result(faces=faces, merged=merged)
 
 
 def tied_components(said: Statements) -> list[list[int]]:

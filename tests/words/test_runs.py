@@ -2,7 +2,7 @@
 
 import pytest
 
-from facesets.operations.library.run_words import in_words, outcome, title
+from facesets.words.runs import in_words, outcome, title
 
 
 @pytest.mark.parametrize("command", ["index", "cluster", "assign", "train", "people centroids", "relocate"])

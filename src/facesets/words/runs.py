@@ -1,4 +1,7 @@
-"""What came of a run, in words. Summaries may be of earlier versions, so that any part may be missing."""
+"""Runs of a library in a few words, for lists of them.
+
+What came of them may have been recorded by an earlier version, so that any figure may be missing.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,0 +1,263 @@
+"""The commands that work on a library for long, in one table: what they are given and need, what does them.
+
+The command line, the queue, `pipeline` and the browser all begin them here. A further one is one entry.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from facesets.assembly.describing import Asked
+from facesets.assembly.notices import Notices
+from facesets.errors import require_extra
+from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.cache import EnrichOptions
+from facesets.operations.options.describe import DescribeOptions
+from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.engine import EngineOptions
+from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
+from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.upkeep import MaintainOptions, Task
+from facesets.result import Result
+from facesets.settings import Settings, load_llm
+from facesets.stopwatch import Stopwatch
+from facesets.words import index as words_of_index
+from facesets.words import people as words
+from facesets.work import Work
+
+if TYPE_CHECKING:
+    from facesets.store.postgres.connection import Database
+    from facesets.store.postgres.library import Library
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryWork(Work):
+    """Work on a library.
+
+    Attributes
+    ----------
+    session : Database
+        One that nobody else has.
+    """
+
+    session: "Database"
+    settings: Settings
+    notices: Notices
+
+    @property
+    def library(self) -> "Library":
+        """What is worked on."""
+        from facesets.store.postgres.library import Library
+
+        return Library(self.session)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a host must have for a command.
+
+    Attributes
+    ----------
+    folders : tuple of str
+        Folders of the library that must be there.
+    models : bool
+        A model pack, or a service in place of it.
+    pack : str
+        Which one; empty for that of the library.
+    here : bool
+        Models on the host itself, not at a service.
+    service : str
+        Address of a service that is to answer, where one is named.
+    faces : bool
+        Whether it is for faces that models or a service are needed.
+    files : bool
+        The library's photos, wherever they lie, at the very paths that it knows.
+    extra : str
+        An optional part of the program.
+    language_model : bool
+        One that is configured.
+    """
+
+    folders: tuple[str, ...] = ()
+    models: bool = False
+    pack: str = ""
+    here: bool = False
+    service: str = ""
+    faces: bool = True
+    files: bool = False
+    extra: str = ""
+    language_model: bool = False
+
+    def require(self) -> None:
+        """Make sure that the optional part is installed. Raises `MissingExtra`."""
+        if self.extra:
+            require_extra(self.extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command of the table.
+
+    Attributes
+    ----------
+    run : function
+        Does it. Beside the work it takes what the command is given, by name; the queue keeps that by these
+        names and types.
+    words : function
+        From what came of it to the lines that a terminal shows.
+    needs : function
+        From what it is given to what a host must have.
+    changes_people : bool
+        Of such commands workers do one after the other, in the order in which they were queued.
+    """
+
+    run: Callable[..., Result]
+    words: Callable[..., list[str]] = lambda _: []
+    needs: Callable[..., Needs] = lambda **_: Needs()
+    changes_people: bool = False
+
+    def kinds(self) -> dict[str, Any]:
+        """The type of each thing that the command is given, by its name."""
+        hints = get_type_hints(self.run)
+        return {name: hints[name] for name in list(signature(self.run).parameters)[1:]}
+
+
+def _index(
+    work: LibraryWork,
+    folders: tuple[Path, ...],
+    options: IndexOptions,
+    asked: Asked,
+    include: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+    body_model: Path | None = None,
+    assign: AssignOptions | None = None,
+    stopwatch: Stopwatch | None = None,
+) -> Result:
+    from facesets.assembly.indexing import index_folders
+    from facesets.sources.galleries import GallerySource
+
+    source = GallerySource(folders, include=include, exclude=exclude)
+    return index_folders(
+        work, source, options, asked, body_model=body_model, assign_by=assign, stopwatch=stopwatch
+    )
+
+
+def _cluster(work: LibraryWork, options: ClusterLibraryOptions, workers: EngineOptions) -> Result:
+    from facesets.assembly.engines import open_engine
+    from facesets.operations.people.grouping.cluster_library import cluster_library
+
+    with open_engine(workers.for_method(options.method), work.settings) as engine:
+        return cluster_library(
+            work.library, options, progress=work.progress, stop=work.stop, by=work.by, engine=engine
+        )
+
+
+def _cluster_needs(options: ClusterLibraryOptions, workers: EngineOptions) -> Needs:
+    return Needs(extra="" if workers.for_method(options.method).engine is None else "scale")
+
+
+def _cluster_dual(work: LibraryWork, options: ClusterLibraryOptions, dual: DualOptions) -> Result:
+    from facesets.operations.people.grouping.dual import cluster_dual
+
+    return cluster_dual(work.library, options, dual, progress=work.progress, stop=work.stop, by=work.by)
+
+
+def _assign(work: LibraryWork, options: AssignOptions) -> Result:
+    from facesets.operations.people.assigning.assigning import assign
+
+    return assign(work.library, options, progress=work.progress, stop=work.stop, by=work.by)
+
+
+def _centroids(work: LibraryWork) -> Result:
+    from facesets.operations.people.assigning.prototypes import centroids
+
+    with _stage(work, "Making centroids"):
+        return centroids(work.session)
+
+
+def _enrich(work: LibraryWork, options: EnrichOptions, pack: str | None = None) -> Result:
+    from facesets.assembly.enriching import enrich_store
+    from facesets.store.postgres.claims import RunLock
+
+    with RunLock(work.session, "enrich"):
+        return enrich_store(
+            work.library,
+            options,
+            work.settings,
+            work.notices,
+            pack=pack,
+            provider="auto",
+            progress=work.progress,
+            stop=work.stop,
+        )
+
+
+def _train(
+    work: LibraryWork, options: TrainOptions, on_epoch: Callable[[Any], None] = lambda _: None
+) -> Result:
+    from facesets.operations.people.training.training import train_heads
+
+    checkpoints = work.settings.state_dir / "models"
+    return train_heads(
+        work.library, options, checkpoints, progress=work.progress, on_epoch=on_epoch, stop=work.stop
+    )
+
+
+def _describe(
+    work: LibraryWork,
+    options: DescribeOptions,
+    below: tuple[Path, ...] = (),
+    llm_uri: str | None = None,
+    # Whoever queued it was asked to agree.
+    agree: Callable[[Result], bool] = lambda _said: True,
+) -> Result:
+    from facesets.assembly.describing_photos import describe_photos
+
+    return describe_photos(
+        work.library,
+        [str(folder) for folder in below],
+        options,
+        work.settings,
+        load_llm(),
+        llm_uri,
+        agree=agree,
+        progress=work.progress,
+        stop=work.stop,
+    )
+
+
+def _maintain(work: LibraryWork, tasks: tuple[Task, ...], options: MaintainOptions) -> Result:
+    from facesets.operations.people.upkeep.tasks import maintain, named_in
+
+    done = maintain(work.library, tasks, options, by=work.by, progress=work.progress, stop=work.stop)
+    return Result(tasks=done, stopped=len(done) < len(named_in(tasks)))
+
+
+@contextmanager
+def _stage(work: Work, what: str) -> Iterator[None]:
+    work.progress.begin(what)
+    try:
+        yield
+    finally:
+        work.progress.end()
+
+
+VERBS: Mapping[str, Verb] = {
+    "index": Verb(_index, words_of_index.index),
+    "cluster": Verb(_cluster, words.cluster, _cluster_needs, changes_people=True),
+    "cluster --dual": Verb(_cluster_dual, words.cluster_dual, changes_people=True),
+    "assign": Verb(_assign, words.assign, changes_people=True),
+    "people centroids": Verb(_centroids, words.centroids, changes_people=True),
+    "enrich": Verb(
+        _enrich, needs=lambda pack=None, **_: Needs(models=True, pack=pack or "", here=True, files=True)
+    ),
+    "train": Verb(_train, words.train, lambda options, **_: Needs(extra="" if options.dry_run else "train")),
+    "describe": Verb(
+        _describe, needs=lambda llm_uri=None, **_: Needs(files=True, language_model=llm_uri is None)
+    ),
+    "maintain": Verb(_maintain, changes_people=True),
+}
+"""By what one types. The queue takes all; of `index` it makes many jobs (`facesets.jobs.indexing`)."""
