@@ -18,7 +18,7 @@ from tests.fixtures.program import Result, run
 from tests.fixtures.waiting import wait_for
 
 from facesets.errors import typed
-from facesets.installation import adding
+from facesets.installation import EXTRAS, adding
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
 
@@ -229,7 +229,7 @@ def test_known_people_come_first_with_dual(pipeline: Call, photos: Path) -> None
 def test_what_training_needs_is_asked_for_before_anything_is_done(
     pipeline: Call, photos: Path, library_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facesets.operations.people.training.training._EXTRA", ("no_such_module",))
+    monkeypatch.setitem(EXTRAS, "train", ("no_such_module",))
     refused = pipeline(photos, "--full")
     assert refused.status == 2
     assert typed(adding("train")) in refused.err

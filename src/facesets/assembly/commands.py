@@ -26,6 +26,7 @@ from facesets.settings import Settings, load_llm
 from facesets.stopwatch import Stopwatch
 from facesets.words import index as words_of_index
 from facesets.words import people as words
+from facesets.words import photos as words_of_photos
 from facesets.work import Work
 
 if TYPE_CHECKING:
@@ -252,11 +253,15 @@ VERBS: Mapping[str, Verb] = {
     "assign": Verb(_assign, words.assign, changes_people=True),
     "people centroids": Verb(_centroids, words.centroids, changes_people=True),
     "enrich": Verb(
-        _enrich, needs=lambda pack=None, **_: Needs(models=True, pack=pack or "", here=True, files=True)
+        _enrich,
+        words_of_photos.enrich,
+        lambda pack=None, **_: Needs(models=True, pack=pack or "", here=True, files=True),
     ),
     "train": Verb(_train, words.train, lambda options, **_: Needs(extra="" if options.dry_run else "train")),
     "describe": Verb(
-        _describe, needs=lambda llm_uri=None, **_: Needs(files=True, language_model=llm_uri is None)
+        _describe,
+        words_of_photos.describe,
+        lambda llm_uri=None, **_: Needs(files=True, language_model=llm_uri is None),
     ),
     "maintain": Verb(_maintain, changes_people=True),
 }

@@ -1,10 +1,13 @@
 """What calls that run something are asked, and what they answer."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
 from facesets.operations.options.threshold import Method
+from facesets.result import Result
 from facesets.web.api.shapes import Shape
 
 _MOST_FACES = 100_000_000
@@ -13,6 +16,32 @@ _MOST_IN_CLUSTER = 1_000_000
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Faces = Annotated[int, Field(ge=2, le=_MOST_FACES)]
 Status = Literal["completed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """Which figure of a result a field of an answer is, where it is not the one of its name."""
+
+    figure: str | Callable[[Result], Any]
+
+
+class Answer(Shape):
+    """What came of a run, of its figures."""
+
+    status: Status
+
+    @classmethod
+    def of(cls, done: Result) -> Self:
+        """The answer for a result, which says its status, too."""
+        return cls(**_figures(cls, done))
+
+
+def _figures(kind: type[Shape], done: Result) -> dict[str, Any]:
+    found = {}
+    for name, field in kind.model_fields.items():
+        figure = next((each.figure for each in field.metadata if isinstance(each, Of)), name)
+        found[name] = figure(done) if callable(figure) else done[figure]
+    return found
 
 
 class Queueable(Shape):
@@ -69,14 +98,15 @@ class ClusterRequest(Queueable):
     )
 
 
-class Clustered(Shape):
+class Clustered(Answer):
     """What came of it."""
 
-    total_faces: int
-    clusters_found: Annotated[int, Field(description="Groups that the faces are in now.")]
-    noise_count: Annotated[int, Field(description="Faces in none.")]
-    status: Status
-    new_clusters: Annotated[int, Field(description="Groups that were not there before.")]
+    total_faces: Annotated[int, Of("faces")]
+    clusters_found: Annotated[int, Of("people"), Field(description="Groups that the faces are in now.")]
+    noise_count: Annotated[
+        int, Of(lambda done: done.alone + len(done.review)), Field(description="Faces in none.")
+    ]
+    new_clusters: Annotated[int, Of("new_persons"), Field(description="Groups that were not there before.")]
     left_out: Annotated[int, Field(description="Faces that did not take part.")]
 
 
@@ -110,27 +140,33 @@ class DualRequest(Queueable):
 class Supervised(Shape):
     """Faces that were compared with known people."""
 
-    faces_processed: int
-    assigned_to_persons: int
-    persons_matched: int
+    faces_processed: Annotated[int, Of("faces")]
+    assigned_to_persons: Annotated[int, Of("assigned")]
+    persons_matched: Annotated[int, Of("people")]
 
 
 class Unsupervised(Shape):
     """The others."""
 
-    unlabeled_faces: int
-    clusters_found: int
-    noise_count: int
+    unlabeled_faces: Annotated[int, Of("faces")]
+    clusters_found: Annotated[int, Of("clusters")]
+    noise_count: Annotated[int, Of("noise")]
 
 
-class DualClustered(Shape):
+_NOT_REACHED = Result(faces=0, clusters=0, noise=0, seconds=0.0)
+
+
+class DualClustered(Answer):
     """What came of both phases."""
 
-    status: Status
-    supervised: Supervised
-    unsupervised: Unsupervised
-    total_faces: int
-    execution_time_seconds: float
+    supervised: Annotated[Supervised, Of(lambda done: _figures(Supervised, done.known))]
+    unsupervised: Annotated[
+        Unsupervised, Of(lambda done: _figures(Unsupervised, done.unknown or _NOT_REACHED))
+    ]
+    total_faces: Annotated[int, Of(lambda done: done.known.faces)]
+    execution_time_seconds: Annotated[
+        float, Of(lambda done: round(done.known.seconds + (done.unknown or _NOT_REACHED).seconds, 3))
+    ]
 
 
 class TrainRequest(Queueable):
@@ -143,20 +179,19 @@ class TrainRequest(Queueable):
     min_faces_per_person: Annotated[int, Field(ge=4, le=_MOST_IN_CLUSTER)] = 5
 
 
-class Trained(Shape):
+class Trained(Answer):
     """What came of it, and whether the head is in use from now on."""
 
-    status: Status
-    persons_used: int
-    total_faces: int
+    persons_used: Annotated[int, Of("people")]
+    total_faces: Annotated[int, Of("faces")]
     training_faces: int
     validation_faces: int
-    final_train_loss: float | None
-    final_val_loss: float | None
-    model_checkpoint: str
-    training_time_seconds: float
-    activated: bool
-    reason: Annotated[str, Field(description="Why it was activated, or not.")]
+    final_train_loss: Annotated[float | None, Of(lambda done: (done.epochs or [{}])[-1].get("loss"))]
+    final_val_loss: Annotated[float | None, Of(lambda done: (done.epochs or [{}])[-1].get("validation_loss"))]
+    model_checkpoint: Annotated[str, Of("checkpoint")]
+    training_time_seconds: Annotated[float, Of("seconds")]
+    activated: Annotated[bool, Of(lambda done: bool(done.activated))]
+    reason: Annotated[str, Of("verdict"), Field(description="Why it was activated, or not.")]
 
 
 class AssignRequest(Queueable):
@@ -173,14 +208,13 @@ class AssignRequest(Queueable):
     max_faces: Annotated[int | None, Field(ge=1, le=_MOST_FACES)] = None
 
 
-class Assigned(Shape):
+class Assigned(Answer):
     """What came of it."""
 
-    status: Status
-    faces_processed: int
-    assigned_to_persons: int
-    persons_matched: int
-    to_review: int
+    faces_processed: Annotated[int, Of("faces")]
+    assigned_to_persons: Annotated[int, Of("assigned")]
+    persons_matched: Annotated[int, Of("assigned_people")]
+    to_review: Annotated[int, Of("review")]
     threshold: float
     step: Annotated[int | None, Field(description="What takes it back; null where nothing changed.")]
 
@@ -189,11 +223,10 @@ class CentroidsRequest(Queueable):
     """Whether to wait."""
 
 
-class Centroids(Shape):
+class Centroids(Answer):
     """What came of it."""
 
-    status: Status
-    persons: int
+    persons: Annotated[int, Of("people")]
     prototypes: int
     changed: int
     largest_drift: float
@@ -216,12 +249,11 @@ class IndexRequest(Queueable):
     assign: Annotated[bool, Field(description="Then give the new faces to known people.")] = False
 
 
-class Indexed(Shape):
+class Indexed(Answer):
     """What came of it."""
 
-    status: Status
-    new_images: int
-    new_faces: int
+    new_images: Annotated[int, Of("indexed")]
+    new_faces: Annotated[int, Of("faces")]
     unchanged: int
     failed: int
     to_do: int

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -36,14 +35,14 @@ _QUEUED: dict[int | str, dict[str, Any]] = {202: {"model": Queued, "description"
 
 
 def _answer(
-    site: Site, asked: shapes.Queueable, what: str, do: Work, shape: Callable[[Any, Result], Shape]
-) -> JSONResponse | Shape:
+    site: Site, asked: shapes.Queueable, what: str, kind: type[shapes.Answer], do: Work
+) -> JSONResponse | shapes.Answer:
     """Do some work and say what came of it; or begin it, and say how to look after it."""
     if asked.queue:
         begun = site.jobs.start(what, do)
         return JSONResponse(Queued(job_id=begun.id).model_dump(by_alias=True), HTTPStatus.ACCEPTED)
     job = site.jobs.run(what, do)
-    return shape("stopped" if job.status == "stopped" else "completed", job.summary)
+    return kind.of(Result(job.summary, status="stopped" if job.status == "stopped" else "completed"))
 
 
 def _verb(site: Site, name: str, **given: Any) -> Work:
@@ -98,18 +97,7 @@ def cluster(
         options = replace(options, min_size=asked.min_cluster_size)
     options = options.chosen(asked.method, None)
     do = _verb(site, "cluster", options=options, workers=EngineOptions())
-
-    def shape(status: Any, summary: Result) -> shapes.Clustered:
-        return shapes.Clustered(
-            total_faces=summary.faces,
-            clusters_found=summary.people,
-            noise_count=summary.alone + len(summary.review),
-            status=status,
-            new_clusters=summary.new_persons,
-            left_out=summary.left_out,
-        )
-
-    return _answer(site, asked, "cluster", do, shape)
+    return _answer(site, asked, "cluster", shapes.Clustered, do)
 
 
 @router.post("/cluster/dual", response_model=shapes.DualClustered, responses=_QUEUED)
@@ -126,22 +114,7 @@ def cluster_dual(
         dual_max_faces=asked.max_faces,
     )
     do = _verb(site, "cluster --dual", options=ClusterLibraryOptions(), dual=dual)
-
-    def shape(status: Any, summary: Result) -> shapes.DualClustered:
-        known, unknown = summary.known, summary.unknown or Result(faces=0, clusters=0, noise=0, seconds=0.0)
-        return shapes.DualClustered(
-            status=status,
-            supervised=shapes.Supervised(
-                faces_processed=known.faces, assigned_to_persons=known.assigned, persons_matched=known.people
-            ),
-            unsupervised=shapes.Unsupervised(
-                unlabeled_faces=unknown.faces, clusters_found=unknown.clusters, noise_count=unknown.noise
-            ),
-            total_faces=known.faces,
-            execution_time_seconds=round(known.seconds + unknown.seconds, 3),
-        )
-
-    return _answer(site, asked, "cluster --dual", do, shape)
+    return _answer(site, asked, "cluster --dual", shapes.DualClustered, do)
 
 
 @router.post("/train", response_model=shapes.Trained, responses=_QUEUED)
@@ -157,24 +130,7 @@ def train(
         min_faces=asked.min_faces_per_person,
     )
     do = _verb(site, "train", options=options)
-
-    def shape(status: Any, summary: Result) -> shapes.Trained:
-        last = summary.epochs[-1] if summary.epochs else {}
-        return shapes.Trained(
-            status=status,
-            persons_used=summary.people,
-            total_faces=summary.faces,
-            training_faces=summary.training_faces,
-            validation_faces=summary.validation_faces,
-            final_train_loss=last.get("loss"),
-            final_val_loss=last.get("validation_loss"),
-            model_checkpoint=summary.checkpoint,
-            training_time_seconds=summary.seconds,
-            activated=bool(summary.activated),
-            reason=summary.verdict,
-        )
-
-    return _answer(site, asked, "train", do, shape)
+    return _answer(site, asked, "train", shapes.Trained, do)
 
 
 @router.post("/assign", response_model=shapes.Assigned, responses=_QUEUED)
@@ -189,19 +145,7 @@ def assign(
         max_faces=asked.max_faces,
     )
     do = _verb(site, "assign", options=options)
-
-    def shape(status: Any, summary: Result) -> shapes.Assigned:
-        return shapes.Assigned(
-            status=status,
-            faces_processed=summary.faces,
-            assigned_to_persons=summary.assigned,
-            persons_matched=summary.assigned_people,
-            to_review=summary.review,
-            threshold=summary.threshold,
-            step=summary.step,
-        )
-
-    return _answer(site, asked, "assign", do, shape)
+    return _answer(site, asked, "assign", shapes.Assigned, do)
 
 
 @router.post("/centroids", response_model=shapes.Centroids, responses=_QUEUED)
@@ -210,17 +154,7 @@ def centroids(
 ) -> Any:
     """Make the centroids and exemplars of everybody again, exactly."""
     do = _verb(site, "people centroids")
-
-    def shape(status: Any, summary: Result) -> shapes.Centroids:
-        return shapes.Centroids(
-            status=status,
-            persons=summary.people,
-            prototypes=summary.prototypes,
-            changed=summary.changed,
-            largest_drift=summary.largest_drift,
-        )
-
-    return _answer(site, asked, "people centroids", do, shape)
+    return _answer(site, asked, "people centroids", shapes.Centroids, do)
 
 
 def folder_id(path: str) -> str:
@@ -246,19 +180,7 @@ def index(site: SiteDep, asked: shapes.IndexRequest) -> Any:
     """Look for new photos in folders that were indexed before."""
     folders = _chosen(site, asked.folder_ids)
     do = library_work(site, index_again, folders=folders, and_assign=asked.assign)
-
-    def shape(status: Any, summary: Result) -> shapes.Indexed:
-        return shapes.Indexed(
-            status=status,
-            new_images=summary.indexed,
-            new_faces=summary.faces,
-            unchanged=summary.unchanged,
-            failed=summary.failed,
-            to_do=summary.to_do,
-            assigned=summary.assigned,
-        )
-
-    return _answer(site, asked, "index", do, shape)
+    return _answer(site, asked, "index", shapes.Indexed, do)
 
 
 def _chosen(site: Site, ids: list[str]) -> list[IndexedFolder]:
