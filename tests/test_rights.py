@@ -19,14 +19,13 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.reports.sheet import sheet
-from facesets.progress import SilentProgress
 from facesets.results.materialize import Materialize
 from facesets.results.names_file import PeopleNames, update_names
 from facesets.results.rollback import take_back, undoing
 from facesets.results.run_records import JOURNAL
 from facesets.rights import SHARED, keep_private, narrow, rights_of
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
 from tests.fixtures.photos import copy_photos
@@ -36,7 +35,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes protect nothing o
 
 READ = SHARED & 0o044
 """What others may do with shared photos, as far as the umask of these tests lets them."""
-QUIET: dict[str, Any] = {"progress": SilentProgress(), "stop": Stop()}
+QUIET: dict[str, Any] = {"work": Work()}
 
 
 def let(folder: Path, of_file: int, of_folder: int) -> None:

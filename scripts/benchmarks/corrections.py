@@ -24,14 +24,13 @@ from starlette.testclient import TestClient
 from facesets.file_records import FileRecord
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.options.cache import ClusterOptions
-from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, Faces, ImageRecord
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.web.access import Access
 from facesets.web.crops import CropStore
 from facesets.web.results.app import create_results_app
 from facesets.web.results.site import ResultSite
+from facesets.work import Work
 
 TOKEN = "the token of this measurement"
 BASE = "/api/v1/faces"
@@ -88,7 +87,7 @@ def make_result(folder: Path, photos: int, people: int) -> Path:
         store.commit(files, images)
     root = folder / "people"
     options = ClusterOptions(materialize="hardlink", sheet=False).chosen("components", None)
-    cluster(store, root, options, progress=SilentProgress(), stop=Stop())
+    cluster(store, root, options, work=Work())
     return root
 
 

@@ -30,6 +30,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 LEAST = 5
@@ -126,9 +127,9 @@ def run(library: Library, options: dict[str, Any]) -> list[str]:
         samples = 2 if options["unknown_method"] == "hdbscan" else 3
         asked = ClusterLibraryOptions(min_samples=samples)
         dual = DualOptions(dual=True, **options)
-        return list(cluster_dual(library, asked, dual, progress=progress, stop=stop).reasons)
+        return list(cluster_dual(library, asked, dual, work=Work(progress=progress, stop=stop)).reasons)
     usual = ClusterLibraryOptions().chosen(options["method"], None)
-    return list(cluster_library(library, usual, progress=progress, stop=stop).reasons)
+    return list(cluster_library(library, usual, work=Work(progress=progress, stop=stop)).reasons)
 
 
 def measure_hierarchy(rows: Float32, label: Int64) -> None:

@@ -22,11 +22,10 @@ from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import named_photos
 from facesets.operations.people.corrections.history import undo
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 BY = "benchmark@here"
 FILL = (
@@ -94,13 +93,7 @@ def bring(database: Database, path: Path) -> Result:
     """Run the command."""
     read = FilesRead()
     return import_names(
-        Library(database),
-        named_photos([path], "osxphotos", read),
-        read,
-        path.name,
-        by=BY,
-        progress=SilentProgress(),
-        stop=Stop(),
+        Library(database), named_photos([path], "osxphotos", read), read, path.name, work=Work(by=BY)
     )
 
 

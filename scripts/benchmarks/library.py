@@ -35,16 +35,15 @@ from facesets.imaging.metadata.record import PhotoMetadata
 from facesets.inference.describer import LocalDescriber
 from facesets.operations.ingest.index import index
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, Faces, Finding, ImageRecord, Pixels
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT8, copy_in, vector
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow, ensure_detector
 from facesets.store.postgres.people.peopled_faces import assign, create_persons, load_peopled_faces
 from facesets.store.postgres.people.steps import making_step
+from facesets.work import Work
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
@@ -212,12 +211,7 @@ def again(database: Database, files: int) -> None:
 
     def run() -> None:
         summary = index(
-            GallerySource([root]),
-            library,
-            LocalDescriber(NoEmbedder(), None),
-            IndexOptions(),
-            progress=SilentProgress(),
-            stop=Stop(),
+            GallerySource([root]), library, LocalDescriber(NoEmbedder(), None), IndexOptions(), work=Work()
         )
         assert summary.unchanged == files, summary
 

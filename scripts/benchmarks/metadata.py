@@ -48,11 +48,10 @@ from facesets.imaging.metadata.reader import read_metadata
 from facesets.operations.ingest.metadata import metadata_stage
 from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo
-from facesets.progress import SilentProgress
 from facesets.records import ImageRecord
 from facesets.sources.folders import found_file
-from facesets.stop import Stop
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 NOW = np.datetime64("now", "us")
 
@@ -156,13 +155,7 @@ def known_photos(count: int, folder: Path) -> None:
                 ]
                 library.commit(records, images[some])
         began, cpu = time.monotonic(), time.process_time()
-        summary = run_stage(
-            library,
-            replace(stage, look=look),
-            StageRunOptions(concurrency=2),
-            progress=SilentProgress(),
-            stop=Stop(),
-        )
+        summary = run_stage(library, replace(stage, look=look), StageRunOptions(concurrency=2), work=Work())
         wall, own = time.monotonic() - began, time.process_time() - cpu
     print(
         f"stage metadata: {summary.completed} of {count} known photos; {1000 * wall / count:.2f} ms each, "

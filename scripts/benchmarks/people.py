@@ -34,9 +34,7 @@ from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.lists import listing
 from facesets.operations.people.review.questions import next_questions, refresh_questions
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.library import Library
@@ -44,6 +42,7 @@ from facesets.store.postgres.people import peopled_faces as faces_of_people
 from facesets.store.postgres.people.person_edits import make_person
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.steps import making_step
+from facesets.work import Work
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -150,7 +149,7 @@ def measure_assign(database: Database, faces: int, persons: int, known: int) -> 
         found: list[Result] = []
 
         def run(options: AssignOptions = options, found: list[Result] = found) -> None:
-            found.append(assign(library, options, progress=SilentProgress(), stop=Stop(), by=BY))
+            found.append(assign(library, options, work=Work(by=BY)))
 
         timed(f"assign --threshold {threshold or 'of the recogniser, --dry-run'}", run, 60)
         print(found[0])

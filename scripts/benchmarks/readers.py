@@ -32,15 +32,14 @@ from throw_away import throw_away_server
 from facesets.inference.collecting import CollectingDescriber
 from facesets.operations.ingest.index import index
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, ClipModel, Description, Faces, Pixels, Wanted
 from facesets.remote.ml_service import MlService
 from facesets.remote.service_embedder import ServiceEmbedder
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.room import room
+from facesets.work import Work
 
 if TYPE_CHECKING:
     from facesets.interfaces import Describer
@@ -142,14 +141,7 @@ def one(kind: str, readers: int, url: str, database: str, photos: Path) -> None:
     options = IndexOptions(concurrency=readers, stages=())
     with closing(Database(database)) as session:
         began = time.monotonic()
-        summary = index(
-            GallerySource([photos]),
-            Library(session),
-            describe,
-            options,
-            progress=SilentProgress(),
-            stop=Stop(),
-        )
+        summary = index(GallerySource([photos]), Library(session), describe, options, work=Work())
         took = time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cpu = time.process_time()

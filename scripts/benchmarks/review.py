@@ -31,12 +31,11 @@ from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.questions import Question, next_questions, refresh_questions
-from facesets.progress import SilentProgress
 from facesets.records import Bool, Float32, Int64
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 BY = "benchmark@here"
 REFRESHED_EVERY = 20
@@ -178,7 +177,7 @@ def by_review(library: Library, user: User, right: float, most: int) -> dict[flo
             break
         else:
             # What nobody was asked about is compared with whom it is known by now.
-            assign(library, AssignOptions(), progress=SilentProgress(), stop=Stop(), by=BY)
+            assign(library, AssignOptions(), work=Work(by=BY))
             group(library, ClusterLibraryOptions(method="auto", threshold=None), "again, auto")
             stuck = True
         share_now = float((named(database, user.names) == user.truth)[of_known].mean())
@@ -198,7 +197,7 @@ def _misnamed(database: Database, user: User) -> int:
 
 def group(library: Library, options: ClusterLibraryOptions, what: str) -> None:
     """Run `cluster`, and say what it made."""
-    summary = cluster_library(library, options, progress=SilentProgress(), stop=Stop(), by=BY)
+    summary = cluster_library(library, options, work=Work(by=BY))
     print(
         f"  cluster {what}: {summary.new_persons} new people of {summary.new_faces} faces, "
         f"{summary.alone} alone, {summary.questions} questions "

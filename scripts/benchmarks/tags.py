@@ -28,12 +28,11 @@ from facesets.operations.library.photo_filter import filter_of
 from facesets.operations.library.search import search_photos
 from facesets.operations.library.tag_file import shipped_categories
 from facesets.operations.library.tagging import ensure_categories, make_tagger, tag_library
-from facesets.progress import SilentProgress
 from facesets.records import ClipModel, Faces, ImageRecord
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_dates import Dates
+from facesets.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,7 +93,7 @@ def run(library: Library, count: int) -> None:
     tagger = _tagger(library, rng)
     for what, options in (("new", StageRunOptions()), ("again", StageRunOptions(force=True))):
         began = time.perf_counter()
-        done = tag_library(library, tagger, options, progress=SilentProgress(), stop=Stop())
+        done = tag_library(library, tagger, options, work=Work())
         seconds = time.perf_counter() - began
         speed = f"{done.completed / seconds:.0f}/s"
         print(f"tags run, {what}: {done.completed} photos in {seconds:.1f} s, {speed}")

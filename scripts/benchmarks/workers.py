@@ -29,12 +29,11 @@ from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import put, put_parts
 from facesets.operations.ingest.index_chunks import hand_over_chunks
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import list_jobs
 from facesets.store.postgres.queue.schema import install
+from facesets.work import Work
 
 
 def started(url: str, *arguments: object) -> "subprocess.Popen[bytes]":
@@ -121,8 +120,7 @@ def list_all(session: Database, photos: Path, count: int) -> None:
         NoModels(),  # type: ignore[arg-type]
         IndexOptions(),
         hand_over,
-        progress=SilentProgress(),
-        stop=Stop(),
+        work=Work(),
     )
 
 

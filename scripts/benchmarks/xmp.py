@@ -21,10 +21,9 @@ from throw_away import throw_away_library
 from facesets.operations.interchange.export_xmp import export_xmp
 from facesets.operations.interchange.undo_xmp import undo_xmp
 from facesets.operations.options.xmp import ExportXmpOptions
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 _PEOPLE = 100
 
@@ -50,7 +49,7 @@ def main() -> None:
 def _measure(library: Library, photos: int) -> None:
     def export(*, dry_run: bool = False) -> None:
         options = ExportXmpOptions(dry_run=dry_run)
-        done = export_xmp(library, (), options, progress=SilentProgress(), stop=Stop())
+        done = export_xmp(library, (), options, work=Work())
         print(
             f"    new {done.new}, changed {done.changed}, unchanged {done.unchanged}, missing {done.missing}"
         )
@@ -66,7 +65,7 @@ def _measure(library: Library, photos: int) -> None:
     with _timed("a tenth renamed", photos // 10):
         export()
     with _timed("taken back", photos // 10):
-        undo_xmp(library.database, "last", progress=SilentProgress(), stop=Stop())
+        undo_xmp(library.database, "last", work=Work())
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 

@@ -12,11 +12,10 @@ from facesets.assembly.stages import MAKERS, StageModels
 from facesets.errors import MissingModelPack, RecogniserMismatch
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import find_pack, read_pack
-from facesets.progress import SilentProgress
 from facesets.records import CacheSettings
 from facesets.settings import Settings, load
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 from tests.fixtures.notices import KeptNotices
 
 
@@ -32,7 +31,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def taken(settings: Settings, name: str, known: CacheSettings | None = None, fetch: bool = True) -> Path:
-    return get_pack(name, settings, KeptNotices(), SilentProgress(), Stop(), known=known, fetch=fetch).path
+    return get_pack(name, settings, KeptNotices(), Work(), known=known, fetch=fetch).path
 
 
 def test_what_was_made_with_a_pack_at_some_path_finds_it_again(small_pack: Path, settings: Settings) -> None:
@@ -135,12 +134,12 @@ def test_a_pack_that_nobody_named_is_named_once_a_run(open_pack: Path, settings:
     have(settings, "open", open_pack)
     notices = KeptNotices()
     for _ in range(2):
-        get_pack("open", settings, notices, SilentProgress(), Stop())
+        get_pack("open", settings, notices, Work())
     assert ["Using the model pack open" in line for line in notices.remarks] == [True, False]
     assert ["0.992" in line for line in notices.remarks] == [False, True]
     for conf, is_named in ((replace(settings, pack="open"), False), (settings, True)):
         named = KeptNotices()
-        get_pack("open", conf, named, SilentProgress(), Stop(), is_named=is_named)
+        get_pack("open", conf, named, Work(), is_named=is_named)
         assert ["0.992" in line for line in named.remarks] == [True]
 
 
@@ -152,7 +151,7 @@ def test_a_pack_that_is_named_for_photos_of_a_service_is_not_said_to_be_chosen(
     of_service = replace(models_of(small_pack), pack="ml-service/buffalo_l", recogniser_sha256="0" * 64)
     notices = KeptNotices()
     models = StageModels(of_service, "open", "cpu")
-    MAKERS[stage](models, settings, notices, SilentProgress(), Stop())
+    MAKERS[stage](models, settings, notices, Work())
     assert not any("Using the model pack" in each for each in notices.remarks)
 
 
@@ -160,12 +159,12 @@ def test_how_good_the_open_pack_is_is_said_where_it_is_chosen_and_not_again(
     open_pack: Path, settings: Settings
 ) -> None:
     notices = KeptNotices()
-    pack = get_pack(str(open_pack), settings, notices, SilentProgress(), Stop())
+    pack = get_pack(str(open_pack), settings, notices, Work())
     assert ["0.992" in line for line in notices.remarks] == [True]
     models = LocalEmbedder(pack, det_size=64, min_det_score=0.5).settings
     again = KeptNotices()
     for name in (models.pack, str(open_pack)):
-        get_pack(name, settings, again, SilentProgress(), Stop(), known=models)
+        get_pack(name, settings, again, Work(), known=models)
     assert again.remarks == []
 
 
@@ -182,7 +181,7 @@ def test_what_is_made_anew_goes_on_with_the_open_pack_and_what_has_faces_with_it
 
     def begun(known: CacheSettings | None, pack: str | None = None, agrees: bool = True) -> str:
         found, _, _ = models_like(
-            *(known, (pack, None, None), "cpu", settings, notices, SilentProgress(), Stop()),
+            *(known, (pack, None, None), "cpu", settings, notices, Work()),
             fetch=True,
             agrees=lambda _reason: agrees,
         )
@@ -202,7 +201,7 @@ def test_where_a_published_pack_cannot_be_fetched_the_sentence_offers_both_ways(
     monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 0.01)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(MissingModelPack, match=r"unzip http.*by hand, or .*models pull open") as raised:
-        get_pack("buffalo_l", settings, KeptNotices(), SilentProgress(), Stop())
+        get_pack("buffalo_l", settings, KeptNotices(), Work())
     assert "\n" not in str(raised.value)
     with pytest.raises(MissingModelPack):
         find_pack("buffalo_l", settings.model_roots)

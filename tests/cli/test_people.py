@@ -11,9 +11,9 @@ import pytest
 from facesets.cli.people import log_table
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.forgetting.forget import forget
-from facesets.progress import SilentProgress
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 from tests.fixtures.aged_people import look
 from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_person, face_of, forget_prototypes, rows, who_is
@@ -290,7 +290,7 @@ def test_forgetting_that_was_cut_off_is_finished_without_being_asked_about(
     naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by="me")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("facesets.operations.people.forgetting.forget.finish", lambda *_: None)
-        forget(library.database, "Anna", by="me", progress=SilentProgress())
+        forget(library.database, "Anna", work=Work(by="me"))
     reported = run("check", "--database", library_url)
     assert reported.status == 1
     assert "people whose forgetting was cut off before the tables were rewritten: 1" in reported.out

@@ -9,8 +9,7 @@ import pytest
 
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.options.cache import ClusterOptions
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
+from facesets.work import Work
 from tests.fixtures.photo_library import Library
 from tests.fixtures.program import command, environment, run
 
@@ -38,7 +37,7 @@ def test_a_folder_and_a_library_are_not_served_at_once(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_folder_is_served_without_a_library(pristine: Library, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    cluster(pristine.store, raw, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+    cluster(pristine.store, raw, ClusterOptions(sheet=False), work=Work())
     here = {"XDG_CACHE_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "FACESETS_DATA": str(tmp_path)}
     with subprocess.Popen(
         command("serve", "--results", raw, "--port", 0),

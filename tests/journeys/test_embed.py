@@ -30,6 +30,7 @@ from facesets.records import Faces, Pixels
 from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
@@ -692,10 +693,10 @@ def test_a_stop_drops_what_has_not_begun(pack_dir: Path, lfw_photos: list[Path],
     options = EmbedOptions(workers=2, batch_size=10)
     slowly = Thorough(read_pack(pack_dir), det_size=160, min_det_score=0.5)
     with cache.writing(embedder.settings):
-        first = run_embed(source, cache, slowly, options, progress=StopAtFirst(stop), stop=stop)
+        first = run_embed(source, cache, slowly, options, work=Work(progress=StopAtFirst(stop), stop=stop))
     # Of the six batches that were handed out, the first is done, and of the others those that had begun.
     assert first.stopped
     assert 10 <= first.embedded <= 40
     with cache.writing(embedder.settings):
-        rest = run_embed(source, cache, embedder, options, progress=SilentProgress(), stop=Stop())
+        rest = run_embed(source, cache, embedder, options, work=Work())
     assert first.embedded + rest.embedded == 100

@@ -15,9 +15,8 @@ from tests.fixtures.program import Result, run
 from facesets.assembly.bodies import make_bodies_stage
 from facesets.assembly.stages import StageModels
 from facesets.inference.bodies import BodyDetector
-from facesets.progress import SilentProgress
 from facesets.settings import load
-from facesets.stop import Stop
+from facesets.work import Work
 
 pytestmark = pytest.mark.usefixtures("networks_once")
 
@@ -161,7 +160,7 @@ def test_the_settings_name_a_body_model(
     facesets("index", "--target", photos, "--skip-clip")
     assert counts(facesets) == (5, 0)
     conf = load()
-    stage = make_bodies_stage(StageModels(), conf, KeptNotices(), SilentProgress(), Stop())
+    stage = make_bodies_stage(StageModels(), conf, KeptNotices(), Work())
     assert stage is not None
     assert BodyDetector(model).identity in stage.version
 

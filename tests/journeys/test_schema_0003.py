@@ -14,12 +14,11 @@ from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.operations.people.lists.listing import person
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
+from facesets.work import Work
 
 pytestmark = pytest.mark.usefixtures("networks_once")
 
@@ -79,7 +78,7 @@ def test_names_and_statements_hold(library: Library) -> None:
     last = state(library.database)
     # Whom a human spoke of keeps every face.
     cluster(library, method="components", threshold=0.5)
-    assign(library, AssignOptions(), progress=SilentProgress(), stop=Stop(), by=BY)
+    assign(library, AssignOptions(), work=Work(by=BY))
     spoken_of = {row[0] for row in last["said_people"]}
     now = {row[0]: row[1] for row in state(library.database)["faces"]}
     assert all(now[row[0]] == row[1] for row in last["faces"] if row[1] in spoken_of)
@@ -113,7 +112,7 @@ def test_every_step_of_then_is_taken_back_and_made_again(library: Library) -> No
 def test_who_is_forgotten_is_gone_from_the_steps_of_then(library: Library) -> None:
     database = library.database
     before = state(database)
-    forget(database, "Cleo", (), by=BY, progress=SilentProgress())
+    forget(database, "Cleo", (), work=Work(by=BY))
     [cleo] = {row[0] for row in before["names"]} - {row[0] for row in state(database)["names"]}
     for table in ("steps", "step_rows", "step_persons", "step_faces", "said_faces"):
         assert rows(database, f"SELECT 1 FROM {table} t WHERE t::text LIKE '%{cleo}%'") == [], table

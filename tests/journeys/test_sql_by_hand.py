@@ -23,12 +23,11 @@ from facesets.operations.library.search import search_photos
 from facesets.operations.library.stats import stats
 from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
 from facesets.operations.people.grouping.cluster_library import cluster_library
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 
@@ -126,7 +125,7 @@ def galleries(psql: Psql) -> str:
 
 def cluster(database: Database) -> None:
     options = ClusterLibraryOptions(method="components", threshold=0.4)
-    cluster_library(Library(database), options, progress=SilentProgress(), stop=Stop())
+    cluster_library(Library(database), options, work=Work())
 
 
 def people(database: Database) -> tuple[int, int]:
@@ -143,7 +142,7 @@ def describer(pack_dir: Path) -> LocalDescriber:
 def index(photos: Path, describer: LocalDescriber, database: Database) -> Callable[[], Result]:
     def call() -> Result:
         source, library = GallerySource([photos]), Library(database)
-        return run_index(source, library, describer, IndexOptions(), progress=SilentProgress(), stop=Stop())
+        return run_index(source, library, describer, IndexOptions(), work=Work())
 
     return call
 

@@ -30,21 +30,20 @@ from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo
-from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, Faces, ImageRecord, Pixels
 from facesets.result import Result
 from facesets.results.manifest_json import manifest_bytes, read_any_manifest
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 pytestmark = pytest.mark.usefixtures("networks_once")
 
 MADE = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "made.zip"
 SETTINGS = CacheSettings("made", "made.onnx", "aa" * 32, 512, "found.onnx", "bb" * 32, 640, 0.5)
 GATES = RefineOptions(min_faces=2, min_short=10, min_blur=1, sheet=False)
-RUNNING: dict[str, Any] = {"progress": SilentProgress(), "stop": Stop()}
+RUNNING: dict[str, Any] = {"work": Work()}
 SETS = ["Anna", "faceset_002", "faceset_003"]
 
 

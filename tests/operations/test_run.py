@@ -16,13 +16,12 @@ from facesets.interfaces import Embedder, Source
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.run import RunOptions, default_out, run
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 from tests.fixtures.html import parsed
 from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.photo_library import PEOPLE, Library
@@ -44,7 +43,7 @@ def go(photos: Path, out: Path, embedder: LocalEmbedder | None, options: RunOpti
     def prepare(cache: Cache, source: Source) -> tuple[Embedder, Sequence[Stage], EmbedOptions]:
         return (embedder, (), EmbedOptions(workers=2)) if embedder else no_models(cache, source)
 
-    return run(photos, out, options, prepare, progress=SilentProgress(), stop=Stop())
+    return run(photos, out, options, prepare, work=Work())
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -142,7 +141,7 @@ def test_where_no_models_can_be_had_nothing_is_left(lfw_photos: list[Path], tmp_
         raise MissingModelPack("The user wants no other.")
 
     with pytest.raises(MissingModelPack):
-        run(photos, out, PLAIN, refuse, progress=SilentProgress(), stop=Stop())
+        run(photos, out, PLAIN, refuse, work=Work())
     assert not out.exists()
 
 

@@ -20,17 +20,16 @@ from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions,
 from facesets.operations.reports.sheet import sheet
 from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo
-from facesets.progress import SilentProgress
 from facesets.results.manifest import REFINE_MANIFEST
 from facesets.results.run_records import JOURNAL
-from facesets.stop import Stop
+from facesets.work import Work
 
 GATES = RefineOptions(min_faces=2, min_short=10, min_blur=1, sheet=False)
 
 
 def sort_into(store: MadeStore, out: Path) -> None:
-    cluster(store, out / "raw", ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
-    refine(store, out / "sets", GATES, progress=SilentProgress(), stop=Stop())
+    cluster(store, out / "raw", ClusterOptions(sheet=False), work=Work())
+    refine(store, out / "sets", GATES, work=Work())
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +44,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[MadeStore, Path]:
 
 def export(store: MadeStore, sets: Path, out: Path) -> None:
     options = ExportSwapOptions(min_face_short=10, out_size=64, sheet=False)
-    export_swap(
-        store,
-        sets / REFINE_MANIFEST,
-        out,
-        OneFaceEverywhere(),
-        options,
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    export_swap(store, sets / REFINE_MANIFEST, out, OneFaceEverywhere(), options, work=Work())
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +141,7 @@ def test_a_sheet_is_drawn_of_faces_without_possible_keypoints(
     manifest["persons"][0]["faces"][0]["kps"] = ["here"] * 10
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(manifest).replace('"here"', number))
-    drawn = sheet(path, None, progress=SilentProgress(), stop=Stop())
+    drawn = sheet(path, None, work=Work())
     assert [Path(page).read_bytes()[:4] for page in drawn.pages] == [b"\x89PNG"]
 
 

@@ -20,16 +20,15 @@ from facesets.operations.ingest.index import index
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.undo import undo
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.results.file_names import flatten
 from facesets.sources import folders, missing
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.library import Library
 from facesets.words.results import photos_line
+from facesets.work import Work
 
 __all__ = ["again", "company", "store"]
 TakeIn = Callable[..., tuple[int, int]]
@@ -48,17 +47,12 @@ def take_in(store: Store, photos: Path, embedder: LocalEmbedder, *, prune: bool 
     if isinstance(store, Library):
         options = IndexOptions(prune=prune)
         source, describer = GallerySource([photos]), LocalDescriber(embedder, None)
-        done = index(source, store, describer, options, progress=SilentProgress(), stop=Stop())
+        done = index(source, store, describer, options, work=Work())
         return int(done.moved)
     assert isinstance(store, Cache)
     with store.writing(embedder.settings):
         forgotten: int = embed(
-            FolderSource(photos),
-            store,
-            embedder,
-            EmbedOptions(prune=prune),
-            progress=SilentProgress(),
-            stop=Stop(),
+            FolderSource(photos), store, embedder, EmbedOptions(prune=prune), work=Work()
         ).moved
     return forgotten
 
@@ -69,7 +63,7 @@ def folders_of(store: Store) -> list[str]:
 
 def sort(store: Store, out: Path, *, dry_run: bool = False) -> Result:
     options = ClusterOptions(sheet=False, dry_run=dry_run)
-    return cluster(store, out, options, progress=SilentProgress(), stop=Stop())
+    return cluster(store, out, options, work=Work())
 
 
 def names(out: Path) -> list[str]:

@@ -23,7 +23,7 @@ from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.stop import Stop
+from facesets.work import Work
 
 PLAIN = ClusterOptions(sheet=False)
 
@@ -39,12 +39,12 @@ def store(tmp_path: Path) -> MadeStore:
 
 
 def sort(store: MadeStore, raw: Path, options: ClusterOptions = PLAIN) -> list[str]:
-    learned: list[str] = cluster(store, raw, options, progress=SilentProgress(), stop=Stop()).learned
+    learned: list[str] = cluster(store, raw, options, work=Work()).learned
     return learned
 
 
 def choose(store: MadeStore, sets: Path, options: RefineOptions = GATES) -> Result:
-    return refine(store, sets, options, progress=SilentProgress(), stop=Stop())
+    return refine(store, sets, options, work=Work())
 
 
 def photos_in(folder: Path) -> set[str]:
@@ -172,7 +172,7 @@ def test_a_set_that_holds_several_people_keeps_its_name_and_says_so(store: MadeS
         for photo in sorted((raw / "person_001").iterdir())[:4]:
             photo.rename(raw / name / photo.name)
     heard = Heard()
-    refine(store, sets, GATES, progress=heard, stop=Stop())
+    refine(store, sets, GATES, work=Work(progress=heard))
     assert "faceset_001 holds Anna and Ben: it keeps its name." in heard.lines
     assert set(sets_of(sets)) == {"faceset_001", "faceset_002", "faceset_003"}
 
@@ -183,7 +183,7 @@ def test_a_name_that_is_taken_is_given_to_nobody_else(store: MadeStore, tmp_path
     (sets / "Anna" / "letter.txt").write_text("mine")
     (raw / "person_001").rename(raw / "Anna")
     heard = Heard()
-    refine(store, sets, GATES, progress=heard, stop=Stop())
+    refine(store, sets, GATES, work=Work(progress=heard))
     assert "faceset_001 is called Anna elsewhere. Here that name is taken: it keeps its own." in heard.lines
     assert photos_in(sets / "Anna") == {"letter.txt"}
     assert "faceset_001" in sets_of(sets)
@@ -325,7 +325,7 @@ CROPS = ExportSwapOptions(
 def export(store: DrawnStore, sets: Path, swap: Path, options: ExportSwapOptions = CROPS) -> list[str]:
     quiet = SilentProgress()
     finder = OneFaceEverywhere()
-    done = export_swap(store, sets, swap, finder, options, progress=quiet, stop=Stop())
+    done = export_swap(store, sets, swap, finder, options, work=Work(progress=quiet))
     return list(done.learned)
 
 
@@ -454,8 +454,7 @@ def test_names_of_sorted_folders_are_given_to_people(drawn: DrawnStore, tmp_path
         OneFaceEverywhere(),
         ImportFoldersOptions(),
         CROPS,
-        progress=SilentProgress(),
-        stop=Stop(),
+        work=Work(),
     )
     (name,) = {path.parent.name for path in swap.glob("E*/manifest.json")}
     choose(drawn, sets)

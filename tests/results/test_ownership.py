@@ -25,9 +25,8 @@ from facesets.operations.options.face_sets import (
     ImportFoldersOptions,
     SplitErasOptions,
 )
-from facesets.progress import SilentProgress
 from facesets.results.manifest_json import read_any_manifest
-from facesets.stop import Stop
+from facesets.work import Work
 
 Command = Callable[[DrawnStore, Path, bool], object]
 
@@ -55,11 +54,11 @@ def other(store: DrawnStore, tmp_path: Path) -> DrawnStore:
 
 def clustering(store: DrawnStore, root: Path, take: bool) -> None:
     options = ClusterOptions(sheet=False, replace=take)
-    cluster(store, root / "raw", options, progress=SilentProgress(), stop=Stop())
+    cluster(store, root / "raw", options, work=Work())
 
 
 def refining(store: DrawnStore, root: Path, take: bool) -> None:
-    refine(store, root / "sets", replace(GATES, replace=take), progress=SilentProgress(), stop=Stop())
+    refine(store, root / "sets", replace(GATES, replace=take), work=Work())
 
 
 def growing(store: DrawnStore, root: Path, take: bool) -> None:
@@ -79,8 +78,7 @@ def discovering(store: DrawnStore, root: Path, take: bool) -> None:
         DiscoverOptions(),
         GATES,
         replace(CROPS, replace=take),
-        progress=SilentProgress(),
-        stop=Stop(),
+        work=Work(),
     )
 
 
@@ -92,8 +90,7 @@ def importing(store: DrawnStore, root: Path, take: bool) -> None:
         OneFaceEverywhere(),
         ImportFoldersOptions(),
         replace(CROPS, replace=take),
-        progress=SilentProgress(),
-        stop=Stop(),
+        work=Work(),
     )
 
 
@@ -104,8 +101,7 @@ def splitting(store: DrawnStore, root: Path, take: bool) -> None:
         OneFaceEverywhere(),
         SplitErasOptions(),
         replace(CROPS, replace=take),
-        progress=SilentProgress(),
-        stop=Stop(),
+        work=Work(),
     )
 
 

@@ -28,11 +28,10 @@ from facesets.operations.options.face_sets import (
     ImportFoldersOptions,
     SplitErasOptions,
 )
-from facesets.progress import SilentProgress
 from facesets.results import photo_sources
 from facesets.results.folder import ResultFolder
 from facesets.results.photo_sources import unavailable_folders
-from facesets.stop import Stop
+from facesets.work import Work
 
 Command = Callable[[DrawnStore, Path], object]
 
@@ -52,14 +51,12 @@ def store(tmp_path: Path) -> DrawnStore:
 def loosely(store: DrawnStore, root: Path) -> None:
     """Cluster so that every face is alone: folders of people would go."""
     options = ClusterOptions(method="agglomerative", threshold=0.01, sheet=False)
-    cluster(store, root / "raw", options, progress=SilentProgress(), stop=Stop())
+    cluster(store, root / "raw", options, work=Work())
 
 
 def strictly(store: DrawnStore, root: Path) -> None:
     """Refine so that no face set is large enough."""
-    refine(
-        store, root / "sets", RefineOptions(min_faces=50, sheet=False), progress=SilentProgress(), stop=Stop()
-    )
+    refine(store, root / "sets", RefineOptions(min_faces=50, sheet=False), work=Work())
 
 
 def growing(store: DrawnStore, root: Path) -> None:
@@ -74,17 +71,7 @@ def smaller(store: DrawnStore, root: Path) -> None:
 
 
 def discovering(store: DrawnStore, root: Path) -> None:
-    discover(
-        store,
-        root / "swap",
-        [],
-        OneFaceEverywhere(),
-        DiscoverOptions(),
-        GATES,
-        CROPS,
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    discover(store, root / "swap", [], OneFaceEverywhere(), DiscoverOptions(), GATES, CROPS, work=Work())
 
 
 def importing(store: DrawnStore, root: Path) -> None:
@@ -95,8 +82,7 @@ def importing(store: DrawnStore, root: Path) -> None:
         OneFaceEverywhere(),
         ImportFoldersOptions(),
         CROPS,
-        progress=SilentProgress(),
-        stop=Stop(),
+        work=Work(),
     )
 
 
@@ -105,19 +91,11 @@ def request_of(root: Path) -> EraRequest:
 
 
 def splitting(store: DrawnStore, root: Path) -> None:
-    split_eras(
-        store,
-        request_of(root),
-        OneFaceEverywhere(),
-        SplitErasOptions(),
-        CROPS,
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    split_eras(store, request_of(root), OneFaceEverywhere(), SplitErasOptions(), CROPS, work=Work())
 
 
 def probing(store: DrawnStore, root: Path) -> None:
-    probe_eras(store, request_of(root), SplitErasOptions(), progress=SilentProgress(), stop=Stop())
+    probe_eras(store, request_of(root), SplitErasOptions(), work=Work())
 
 
 COMMANDS = [loosely, strictly, growing, smaller, discovering, importing, splitting, probing]
@@ -185,7 +163,7 @@ def test_a_result_that_needs_no_photos_does_without(store: DrawnStore, tmp_path:
     (tmp_path / "photos").rename(tmp_path / "away")
     options = ClusterOptions(materialize="none", sheet=False)
     for _ in range(2):
-        done = cluster(store, tmp_path / "listed", options, progress=SilentProgress(), stop=Stop())
+        done = cluster(store, tmp_path / "listed", options, work=Work())
         assert (done.persons, done.failed) == (2, 0)
 
 

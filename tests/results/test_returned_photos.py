@@ -28,7 +28,7 @@ from facesets.operations.grouping.extend import extend
 from facesets.operations.undo import known_runs, undo
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.stop import Stop
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -199,7 +199,7 @@ def test_a_deletion_is_said_before_anything_is_written_with_the_way_back(
     raw, _ = make(company, tmp_path)
     shutil.rmtree(raw / "person_002")
     heard = Heard()
-    extend(company, raw, QUIET, progress=heard, stop=Stop())
+    extend(company, raw, QUIET, work=Work(progress=heard))
     (line,) = heard.lines
     assert line.startswith("person_002 was deleted")
     assert "put the folder back" in line
@@ -213,7 +213,7 @@ def test_copies_in_a_new_folder_are_not_passed_over_in_silence(company: MadeStor
     for photo in sorted((raw / "person_001").iterdir())[:3]:
         shutil.copy2(photo, raw / "Bea")
     heard = Heard()
-    assert extend(company, raw, QUIET, progress=heard, stop=Stop()).raw.learned == []
+    assert extend(company, raw, QUIET, work=Work(progress=heard)).raw.learned == []
     (line,) = heard.lines
     assert line.startswith("3 copies of photos lie in Bea")
     assert people(raw) == before

@@ -11,11 +11,10 @@ from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.stop import Stop
+from facesets.work import Work
 
 CROPS = ExportSwapOptions(
     sheet=False, outlier_threshold=2, verify_max_distance=2, min_face_short=1, out_size=64
@@ -30,21 +29,13 @@ def store(tmp_path: Path) -> DrawnStore:
         for _ in range(count):
             made.add(person)
     options = RefineOptions(min_faces=4, sheet=False, materialize="none")
-    refine(made, tmp_path / "sets", options, progress=SilentProgress(), stop=Stop())
+    refine(made, tmp_path / "sets", options, work=Work())
     export(made, tmp_path)
     return made
 
 
 def export(store: DrawnStore, root: Path, options: ExportSwapOptions = CROPS) -> Result:
-    return export_swap(
-        store,
-        root / "sets",
-        root / "swap",
-        OneFaceEverywhere(),
-        options,
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    return export_swap(store, root / "sets", root / "swap", OneFaceEverywhere(), options, work=Work())
 
 
 def faces(out: Path) -> dict[str, list[str]]:

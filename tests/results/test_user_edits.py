@@ -30,10 +30,9 @@ from facesets.operations.grouping.cluster import cluster
 from facesets.operations.immich.local_people import people_of_folder
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.undo import undo
-from facesets.progress import SilentProgress
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.stop import Stop
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -218,7 +217,7 @@ def test_a_face_that_the_user_put_somewhere_says_so(company: MadeStore, tmp_path
 
     def sort() -> ClusterManifest:
         options = ClusterOptions(method="auto", sheet=False)
-        cluster(company, raw, options, progress=SilentProgress(), stop=Stop())
+        cluster(company, raw, options, work=Work())
         return read_manifest(raw, ClusterManifest)
 
     before = sort()

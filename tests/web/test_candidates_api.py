@@ -9,9 +9,8 @@ import pytest
 from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import named_photos
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 from tests.fixtures.library_people import rows
 from tests.fixtures.names_elsewhere import osxphotos_photo
 from tests.fixtures.questions import ask_questions
@@ -162,9 +161,7 @@ def test_what_another_program_calls_somebody_s_face_is_asked_about(website: Webs
         (tmp_path / "photos.json").write_text(json.dumps(said))
         read = FilesRead()
         photos = named_photos([tmp_path / "photos.json"], "auto", read)
-        import_names(
-            Library(session), photos, read, "photos", by="anna", progress=SilentProgress(), stop=Stop()
-        )
+        import_names(Library(session), photos, read, "photos", work=Work(by="anna"))
     (question,) = questions(website, "import")
     assert (question["personName"], question["text"]) == (
         "Berta",

@@ -24,6 +24,7 @@ from facesets.store.postgres.connection import only_row
 from facesets.store.postgres.pictures import pictures_of_faces
 from facesets.web import crops
 from facesets.web.crops import CropStore
+from facesets.work import Work
 from tests.fixtures.library_people import rows
 from tests.fixtures.program import run
 from tests.fixtures.website import BASE, Website
@@ -238,5 +239,5 @@ def test_no_picture_is_left_that_was_made_while_somebody_was_forgotten(website: 
             session, "SELECT person_id::text, id FROM face_detections WHERE person_id IS NOT NULL LIMIT 1"
         )
         look = partial(website.client.get, f"{BASE}/faces/{face}/crop")
-        forget(session, who, pictures=store.directory, by="me", progress=LooksMeanwhile(look))
+        forget(session, who, pictures=store.directory, work=Work(by="me", progress=LooksMeanwhile(look)))
     assert not [path for path in store.directory.rglob("*") if path.is_file()]

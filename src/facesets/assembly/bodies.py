@@ -8,19 +8,16 @@ from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
 from facesets.errors import FacesetsError
 from facesets.files import printable
-from facesets.interfaces import Progress
 from facesets.operations.ingest.stages import Stage
 from facesets.settings import Settings
-from facesets.stop import Stop
+from facesets.work import Work
 
 if TYPE_CHECKING:
     from facesets.assembly.stages import StageModels
     from facesets.inference.packs import ModelPack
 
 
-def make_bodies_stage(
-    models: "StageModels", conf: Settings, notices: Notices, progress: Progress, stop: Stop
-) -> Stage | None:
+def make_bodies_stage(models: "StageModels", conf: Settings, notices: Notices, work: Work) -> Stage | None:
     """The stage that finds bodies; None where no body model is here that can be used.
 
     Raises
@@ -33,7 +30,7 @@ def make_bodies_stage(
     from facesets.inference.providers import PROVIDERS, choose_provider
     from facesets.operations.ingest.bodies import bodies_stage
 
-    pack = _pack(models, conf, notices, progress, stop)
+    pack = _pack(models, conf, notices, work)
     named = models.body_model or _of_settings(conf)
     path = named or find_body_model(conf.model_roots, None if pack is None else pack.path)
     if path is None:
@@ -60,15 +57,13 @@ def _of_settings(conf: Settings) -> Path | None:
     return Path(named).expanduser() if isinstance(named, str) and named else None
 
 
-def _pack(
-    models: "StageModels", conf: Settings, notices: Notices, progress: Progress, stop: Stop
-) -> "ModelPack | None":
+def _pack(models: "StageModels", conf: Settings, notices: Notices, work: Work) -> "ModelPack | None":
     """The model pack of the faces, if it is here: bodies need nothing of it but what lies beside it."""
     name = models.pack or (models.faces_from.pack if models.faces_from is not None else "")
     if not name:
         return None
     try:
         find = partial(get_pack, known=models.faces_from, fetch=False, is_named=bool(models.pack))
-        return find(name, conf, notices, progress, stop)
+        return find(name, conf, notices, work)
     except FacesetsError:
         return None

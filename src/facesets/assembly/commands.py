@@ -151,9 +151,7 @@ def _cluster(work: LibraryWork, options: ClusterLibraryOptions, workers: EngineO
     from facesets.operations.people.grouping.cluster_library import cluster_library
 
     with open_engine(workers.for_method(options.method), work.settings) as engine:
-        return cluster_library(
-            work.library, options, progress=work.progress, stop=work.stop, by=work.by, engine=engine
-        )
+        return cluster_library(work.library, options, work=work, engine=engine)
 
 
 def _cluster_needs(options: ClusterLibraryOptions, workers: EngineOptions) -> Needs:
@@ -163,13 +161,13 @@ def _cluster_needs(options: ClusterLibraryOptions, workers: EngineOptions) -> Ne
 def _cluster_dual(work: LibraryWork, options: ClusterLibraryOptions, dual: DualOptions) -> Result:
     from facesets.operations.people.grouping.dual import cluster_dual
 
-    return cluster_dual(work.library, options, dual, progress=work.progress, stop=work.stop, by=work.by)
+    return cluster_dual(work.library, options, dual, work=work)
 
 
 def _assign(work: LibraryWork, options: AssignOptions) -> Result:
     from facesets.operations.people.assigning.assigning import assign
 
-    return assign(work.library, options, progress=work.progress, stop=work.stop, by=work.by)
+    return assign(work.library, options, work=work)
 
 
 def _centroids(work: LibraryWork) -> Result:
@@ -185,14 +183,7 @@ def _enrich(work: LibraryWork, options: EnrichOptions, pack: str | None = None) 
 
     with RunLock(work.session, "enrich"):
         return enrich_store(
-            work.library,
-            options,
-            work.settings,
-            work.notices,
-            pack=pack,
-            provider="auto",
-            progress=work.progress,
-            stop=work.stop,
+            work.library, options, work.settings, work.notices, pack=pack, provider="auto", work=work
         )
 
 
@@ -202,9 +193,7 @@ def _train(
     from facesets.operations.people.training.training import train_heads
 
     checkpoints = work.settings.state_dir / "models"
-    return train_heads(
-        work.library, options, checkpoints, progress=work.progress, on_epoch=on_epoch, stop=work.stop
-    )
+    return train_heads(work.library, options, checkpoints, work=work, on_epoch=on_epoch)
 
 
 def _describe(
@@ -225,15 +214,14 @@ def _describe(
         load_llm(),
         llm_uri,
         agree=agree,
-        progress=work.progress,
-        stop=work.stop,
+        work=work,
     )
 
 
 def _maintain(work: LibraryWork, tasks: tuple[Task, ...], options: MaintainOptions) -> Result:
     from facesets.operations.people.upkeep.tasks import maintain, named_in
 
-    done = maintain(work.library, tasks, options, by=work.by, progress=work.progress, stop=work.stop)
+    done = maintain(work.library, tasks, options, work=work)
     return Result(tasks=done, stopped=len(done) < len(named_in(tasks)))
 
 

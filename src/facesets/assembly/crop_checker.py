@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from facesets.inference.local import LocalEmbedder
     from facesets.inference.packs import ModelPack
     from facesets.inference.providers import ProviderChoice
-    from facesets.interfaces import Progress, Store
+    from facesets.interfaces import Store
     from facesets.records import CacheSettings, Faces, Float32, Pixels
     from facesets.settings import Settings
-    from facesets.stop import Stop
+    from facesets.work import Work
 
 
 class EmbedderOnDemand:
@@ -92,8 +92,7 @@ def crop_checker(
     provider: str,
     conf: "Settings",
     notices: Notices,
-    progress: "Progress",
-    stop: "Stop",
+    work: "Work",
     *,
     fetch: bool,
 ) -> EmbedderOnDemand:
@@ -110,7 +109,7 @@ def crop_checker(
 
         known = require_models(store)
         name = pack or known.pack
-        models = get_pack(name, conf, notices, progress, stop, known=known, fetch=fetch, is_named=bool(pack))
+        models = get_pack(name, conf, notices, work, known=known, fetch=fetch, is_named=bool(pack))
         return models, choose(provider, models, notices)
 
     return EmbedderOnDemand(find, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)

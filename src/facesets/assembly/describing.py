@@ -16,13 +16,14 @@ from facesets.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from facesets.inference.clip_packs import ClipPack
-    from facesets.interfaces import Describer, Embedder, Progress
+    from facesets.interfaces import Describer, Embedder
     from facesets.library_records import ClipRow
     from facesets.operations.models.tuning import Tuning
     from facesets.records import CacheSettings, ClipModel, Float32, Pixels
     from facesets.remote.ml_service import MlService
     from facesets.remote.service_embedder import ServiceEmbedder
     from facesets.store.postgres.library import Library
+    from facesets.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,7 @@ def describer(
     conf: Settings,
     asked: Asked,
     notices: Notices,
-    progress: "Progress",
-    stop: Stop,
+    work: "Work",
     *,
     stopwatch: Stopwatch | None = None,
 ) -> "tuple[Describer, IndexOptions]":
@@ -92,10 +92,10 @@ def describer(
         from facesets.remote.service_embedder import ServiceEmbedder
 
         client = service_client(
-            asked.ml_uri, library.settings, asked.detection, clip=_clip_name(library, asked), stop=stop
+            asked.ml_uri, library.settings, asked.detection, clip=_clip_name(library, asked), stop=work.stop
         )
         return ServiceEmbedder(client, faces=not asked.skip_faces, clip=not asked.skip_clip), options
-    return _local(library, options, conf, asked, notices, progress, stop, stopwatch)
+    return _local(library, options, conf, asked, notices, work, stopwatch)
 
 
 def _clip_name(library: "Library", asked: Asked) -> str | None:
@@ -112,8 +112,7 @@ def _local(
     conf: Settings,
     asked: Asked,
     notices: Notices,
-    progress: "Progress",
-    stop: Stop,
+    work: "Work",
     stopwatch: Stopwatch | None,
 ) -> "tuple[Describer, IndexOptions]":
     from facesets.inference.clip_image import ClipVisual
@@ -127,7 +126,7 @@ def _local(
     pack = None if asked.skip_clip else _clip_pack(library, conf, asked, notices)
     if not asked.skip_faces:
         faces, tuning = _local_embedder(
-            library.settings, options, conf, asked, notices, progress, stop, stopwatch=stopwatch
+            library.settings, options, conf, asked, notices, work, stopwatch=stopwatch
         )
         runners = tuning.workers
         options = dataclasses.replace(options, concurrency=runners, batch_size=tuning.images_per_run)
@@ -162,14 +161,7 @@ def _clip_pack(library: "Library", conf: Settings, asked: Asked, notices: Notice
 
 
 def face_embedder(
-    library: "Library",
-    conf: Settings,
-    asked: Asked,
-    notices: Notices,
-    progress: "Progress",
-    stop: Stop,
-    *,
-    fetch: bool = True,
+    library: "Library", conf: Settings, asked: Asked, notices: Notices, work: "Work", *, fetch: bool = True
 ) -> "Embedder":
     """What finds the faces on a picture as those of the library were found; errors as `describer`.
 
@@ -178,9 +170,11 @@ def face_embedder(
     if asked.ml_uri:
         from facesets.remote.service_embedder import ServiceEmbedder
 
-        return ServiceEmbedder(service_client(asked.ml_uri, library.settings, asked.detection, stop=stop))
+        return ServiceEmbedder(
+            service_client(asked.ml_uri, library.settings, asked.detection, stop=work.stop)
+        )
     options = IndexOptions(dry_run=not fetch)
-    return _local_embedder(library.settings, options, conf, asked, notices, progress, stop)[0]
+    return _local_embedder(library.settings, options, conf, asked, notices, work)[0]
 
 
 def _local_embedder(
@@ -189,8 +183,7 @@ def _local_embedder(
     conf: Settings,
     asked: Asked,
     notices: Notices,
-    progress: "Progress",
-    stop: Stop,
+    work: "Work",
     *,
     stopwatch: Stopwatch | None = None,
 ) -> "tuple[Embedder, Tuning]":
@@ -207,22 +200,13 @@ def _local_embedder(
         asked.provider,
         conf,
         notices,
-        progress,
-        stop,
+        work,
         fetch=not options.dry_run,
         agrees=asked.agrees_to_open,
     )
     tuning = tuning_for_readers(conf, pack, choice, asked.workers or 0, asked.batching.max_batch)
     tuning = tuning or tuning_for_run(
-        conf,
-        pack,
-        choice,
-        chosen,
-        asked.is_long,
-        workers=asked.workers,
-        batch_size=None,
-        progress=progress,
-        stop=stop,
+        conf, pack, choice, chosen, asked.is_long, workers=asked.workers, batch_size=None, work=work
     )
     return make_embedder(pack, chosen, choice, tuning=tuning, stopwatch=stopwatch), tuning
 

@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 
 from facesets.assembly.language_models import language_model
 from facesets.descriptions.prompt import read_prompt
-from facesets.interfaces import Progress
 from facesets.operations.library.descriptions.describing import BatchSizes, check_batches, describe
 from facesets.operations.options.describe import DescribeOptions
 from facesets.remote.retry import Stopped, pausing
 from facesets.result import Result
 from facesets.settings import LlmSettings, Settings
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 
 def describe_photos(
@@ -24,8 +23,7 @@ def describe_photos(
     llm_uri: str | None,
     *,
     agree: Callable[[Result], bool],
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Let a language model describe photos, once `agree` says so.
 
@@ -39,25 +37,17 @@ def describe_photos(
 
     def pause(seconds: float) -> None:
         try:
-            pausing(stop)(seconds)
+            pausing(work.stop)(seconds)
         except Stopped:
             return
 
     with (
-        language_model(conf, llm, llm_uri, stop, needed=not options.check_batches) as provider,
+        language_model(conf, llm, llm_uri, work.stop, needed=not options.check_batches) as provider,
         RunLock(library.database, "describe"),
     ):
         if provider is None or options.check_batches:
             return check_batches(
-                library,
-                provider,
-                options,
-                interval_s=llm.check_interval_s,
-                pause=pause,
-                progress=progress,
-                stop=stop,
+                library, provider, options, interval_s=llm.check_interval_s, pause=pause, work=work
             )
         prompt = read_prompt(conf.config_dir, write=not options.dry_run)
-        return describe(
-            library, provider, prompt, tuple(below), options, sizes, agree=agree, progress=progress, stop=stop
-        )
+        return describe(library, provider, prompt, tuple(below), options, sizes, agree=agree, work=work)

@@ -10,16 +10,16 @@ from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack, refuse_to_fetch_another
 from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.assembly.tuning import divide, tuning_for_run
-from facesets.interfaces import Progress, Source
+from facesets.interfaces import Source
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.unavailable_sources import require_photos
 from facesets.operations.models.tuning import is_long
 from facesets.operations.options.cache import EmbedOptions
 from facesets.result import Result
 from facesets.settings import Settings
-from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,7 @@ def embed_photos(
     notices: Notices,
     *,
     stopwatch: Stopwatch,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> tuple[Result, EmbedOptions]:
     """Load what the cache asks for and embed, while nobody else writes to the cache.
 
@@ -77,7 +76,7 @@ def embed_photos(
     refuse_to_fetch_another(flags.pack, store.settings, settings, store.label)
     is_real = not options.dry_run
     find = partial(get_pack, known=store.settings, fetch=is_real, is_named=bool(flags.pack))
-    models = find(detection.pack, settings, notices, progress, stop)
+    models = find(detection.pack, settings, notices, work)
     by_flags = {"workers": flags.workers, "batch_size": flags.batch_size}
     with stopwatch.stage("load models"):
         choice = choose(flags.provider, models, notices)
@@ -89,17 +88,16 @@ def embed_photos(
             StageModels(embedder.settings, detection.pack, flags.provider, options.trust_mtime),
             settings,
             notices,
-            progress,
-            stop,
+            work,
             enrich=options.enrich,
         )
     store.require(embedder.settings)
     with store.writing(embedder.settings) if is_real else nullcontext():
         measured = tuning_for_run(
-            settings, models, choice, detection, is_worth_measuring, **by_flags, progress=progress, stop=stop
+            settings, models, choice, detection, is_worth_measuring, **by_flags, work=work
         )
         if measured != tuning:
             tuning, embedder = measured, load(tuning=measured)
         how = dataclasses.replace(options, workers=tuning.workers, batch_size=tuning.images_per_run)
-        run = partial(embed, stages=stages, stopwatch=stopwatch, progress=progress, stop=stop)
+        run = partial(embed, stages=stages, stopwatch=stopwatch, work=work)
         return run(photos, store, embedder, how), how

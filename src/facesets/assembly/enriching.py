@@ -5,14 +5,14 @@ from contextlib import nullcontext
 from facesets.assembly.models import make_attributes, make_embedder, make_landmarks, models_like
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import refuse_to_fetch_another
-from facesets.interfaces import Progress, Store
+from facesets.interfaces import Store
 from facesets.operations.ingest.enrich import enrich, refuse_other_models, require_models
 from facesets.operations.ingest.norms import norms_tell
 from facesets.operations.options.cache import EnrichOptions
 from facesets.remote.service_embedder import service_model
 from facesets.result import Result
 from facesets.settings import Settings
-from facesets.stop import Stop
+from facesets.work import Work
 
 
 def enrich_store(
@@ -23,8 +23,7 @@ def enrich_store(
     *,
     pack: str | None,
     provider: str,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Detect the faces of a store again with the pack that they come from, unless another is named.
 
@@ -37,7 +36,7 @@ def enrich_store(
     if is_local:
         refuse_to_fetch_another(pack, known, conf, store.label)
     models, detection, choice = models_like(
-        known, (pack, None, None), provider, conf, notices, progress, stop, fetch=not options.dry_run
+        known, (pack, None, None), provider, conf, notices, work, fetch=not options.dry_run
     )
     finder = make_embedder(models, detection, choice)
     landmarks = make_landmarks(models, choice)
@@ -46,12 +45,5 @@ def enrich_store(
         refuse_other_models(store, finder.settings)
     with nullcontext() if options.dry_run else store.writing(known):
         return enrich(
-            store,
-            finder,
-            landmarks,
-            options,
-            attributes=attributes,
-            norms=norms_tell(known),
-            progress=progress,
-            stop=stop,
+            store, finder, landmarks, options, attributes=attributes, norms=norms_tell(known), work=work
         )

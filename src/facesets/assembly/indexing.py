@@ -91,21 +91,10 @@ def index_photos(
         refuse_to_fetch_another(asked.local_pack, library.searched_by(), conf, library.label)
     asked = replace(asked, is_long=lambda: is_first and is_long(chain.from_iterable(source.stamps()), 0))
     options = replace(options, concurrency=asked.workers or options.concurrency)
-    describe, options = describer(
-        library, options, conf, asked, notices, work.progress, work.stop, stopwatch=stopwatch
-    )
+    describe, options = describer(library, options, conf, asked, notices, work, stopwatch=stopwatch)
     stages = [] if options.dry_run else _stages(work, describe, options, asked, body_model)
     note = _note(work, asked, describe) if is_new else ""
-    summary = index(
-        source,
-        library,
-        describe,
-        options,
-        stages=stages,
-        stopwatch=stopwatch,
-        progress=work.progress,
-        stop=work.stop,
-    )
+    summary = index(source, library, describe, options, stages=stages, stopwatch=stopwatch, work=work)
     if stopwatch is not None:
         stopwatch.workers = options.concurrency
     return Result(summary, pack_note=note), library.looking_for(describe.faces_from, None)
@@ -126,8 +115,7 @@ def _stages(
         body_model=body_model,
         at_once=options.concurrency,
     )
-    around = work.settings, work.notices, work.progress, work.stop
-    stages = stages_of_run(options.stages, models, *around, enrich=options.enrich)
+    stages = stages_of_run(options.stages, models, work.settings, work.notices, work, enrich=options.enrich)
     if isinstance(describe, CollectingDescriber):
         return [at_most(stage, describe.runners) for stage in stages]
     return stages
@@ -204,5 +192,5 @@ def _assigned(
     """The same result, once the faces found since a time were given to people."""
     if not library.exists():
         return Result(summary, assigned=0, to_review=0)
-    given = assign(library, options, progress=work.progress, stop=work.stop, by=work.by, found_since=began)
+    given = assign(library, options, work=work, found_since=began)
     return Result(summary, assigned=given.assigned, to_review=given.review)

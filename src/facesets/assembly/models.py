@@ -9,13 +9,12 @@ from facesets.assembly.packs import get_pack, pack_to_begin_with
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack, usual_pack
 from facesets.inference.providers import ProviderChoice, choose_provider
-from facesets.interfaces import Progress
 from facesets.operations.models.tuning import Tuning
 from facesets.operations.options.cache import DetectionOptions
 from facesets.records import CacheSettings
 from facesets.settings import Settings
-from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
+from facesets.work import Work
 
 if TYPE_CHECKING:
     from facesets.inference.attributes import Attributes
@@ -44,8 +43,7 @@ def models_like(
     provider: str,
     settings: Settings,
     notices: Notices,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     *,
     fetch: bool,
     agrees: Callable[[str], bool] = lambda _reason: True,
@@ -70,12 +68,10 @@ def models_like(
     of_service = known is not None and service_model(known) is not None
     detection = detection_options(None if of_service else known, *asked, settings)
     if known is None and asked[0] is None and fetch:
-        pack = pack_to_begin_with(settings, notices, progress, stop, agrees=agrees)
+        pack = pack_to_begin_with(settings, notices, work, agrees=agrees)
     else:
         named = bool(asked[0])
-        pack = get_pack(
-            detection.pack, settings, notices, progress, stop, known=known, fetch=fetch, is_named=named
-        )
+        pack = get_pack(detection.pack, settings, notices, work, known=known, fetch=fetch, is_named=named)
     return pack, detection, choose(provider, pack, notices)
 
 

@@ -16,19 +16,17 @@ from facesets.errors import (
 from facesets.files import printable
 from facesets.inference.catalog import CONVERTED, PUBLISHED
 from facesets.inference.packs import DEFAULT_PACK, ModelPack, find_pack, usual_pack
-from facesets.interfaces import Progress
 from facesets.operations.models.known_packs import FILE_NAME, is_pack_of, recall_pack, remember_pack
 from facesets.records import CacheSettings
 from facesets.settings import Settings
-from facesets.stop import Stop
+from facesets.work import Work
 
 
 def get_pack(
     name: str,
     settings: Settings,
     notices: Notices,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     *,
     known: CacheSettings | None = None,
     fetch: bool = True,
@@ -56,7 +54,7 @@ def get_pack(
     else:
         pack = _pack_by_name(name, settings, notices)
     if pack is None:
-        pack = _fetched(name, settings, progress, stop, fetch=fetch)
+        pack = _fetched(name, settings, work, fetch=fetch)
     if not of_store and not (known is not None and pack.note and is_pack_of(pack, known)):
         _say_what_is_taken(name, pack, settings, notices, is_named=is_named)
     if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
@@ -64,17 +62,12 @@ def get_pack(
             remember_pack(settings.state_dir / FILE_NAME, pack)
         except (CannotWrite, AlreadyRunning) as error:
             # Only later commands would be spared a --pack.
-            progress.say(error.sentence)
+            work.progress.say(error.sentence)
     return pack
 
 
 def pack_to_begin_with(
-    settings: Settings,
-    notices: Notices,
-    progress: Progress,
-    stop: Stop,
-    *,
-    agrees: Callable[[str], bool] = lambda _reason: True,
+    settings: Settings, notices: Notices, work: Work, *, agrees: Callable[[str], bool] = lambda _reason: True
 ) -> ModelPack:
     """The pack for what was made with none yet and for which none is named; errors as `get_pack`.
 
@@ -87,11 +80,11 @@ def pack_to_begin_with(
     """
     name = usual_pack(settings.pack, settings.model_roots)
     if settings.pack or name != DEFAULT_PACK or _pack_by_name(name, settings, notices) is not None:
-        return get_pack(name, settings, notices, progress, stop)
+        return get_pack(name, settings, notices, work)
     # What fetching needs takes a tenth of a second to import.
     from facesets.operations.models.pull import fetch_or_open
 
-    taken, instead = fetch_or_open(name, settings.model_roots, agrees=agrees, progress=progress, stop=stop)
+    taken, instead = fetch_or_open(name, settings.model_roots, agrees=agrees, work=work)
     if instead:
         notices.notice(instead)
         notices.remark_once(taken.note, unasked=True)
@@ -167,16 +160,16 @@ def _pack_by_name(name: str, settings: Settings, notices: Notices) -> ModelPack 
     return found
 
 
-def _fetched(name: str, settings: Settings, progress: Progress, stop: Stop, *, fetch: bool) -> ModelPack:
+def _fetched(name: str, settings: Settings, work: Work, *, fetch: bool) -> ModelPack:
     if not fetch or (name not in PUBLISHED and name not in CONVERTED):
         return find_pack(name, settings.model_roots)
     # What fetching needs takes a tenth of a second to import.
     from facesets.operations.models.pull import both_ways, pull
 
-    progress.say(f"The model pack {name} is not on this machine: fetching it.")
+    work.progress.say(f"The model pack {name} is not on this machine: fetching it.")
     try:
-        return find_pack(pull(name, settings.model_roots, progress=progress, stop=stop).path, ())
+        return find_pack(pull(name, settings.model_roots, work=work).path, ())
     except FacesetsError as error:
-        if stop.requested or name not in PUBLISHED:
+        if work.stop.requested or name not in PUBLISHED:
             raise
         raise MissingModelPack(f"{both_ways(name, settings.model_roots)} ({error})") from error

@@ -14,14 +14,14 @@ from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
 from facesets.assembly.tags import make_face_stage, make_scene_stage
 from facesets.errors import Command, WrongUsage
-from facesets.interfaces import Describer, Progress
+from facesets.interfaces import Describer
 from facesets.operations.ingest.attributes import attributes_stage
 from facesets.operations.ingest.enrich import landmarks_stage
 from facesets.operations.ingest.metadata import metadata_stage
 from facesets.operations.ingest.stages import Stage
 from facesets.remote.service_embedder import service_model
 from facesets.settings import Settings
-from facesets.stop import Stop
+from facesets.work import Work
 
 if TYPE_CHECKING:
     from facesets.records import CacheSettings
@@ -63,7 +63,7 @@ class StageModels:
     at_once: int = 1
 
 
-Maker: TypeAlias = Callable[[StageModels, Settings, Notices, Progress, Stop], Stage | None]
+Maker: TypeAlias = Callable[[StageModels, Settings, Notices, Work], Stage | None]
 """Makes a stage; None where there is no model for it."""
 
 
@@ -71,16 +71,14 @@ def _metadata(models: StageModels, *_: object) -> Stage:
     return metadata_stage(lambda: np.datetime64("now", "us"), trust_mtime=models.trust_mtime)
 
 
-def _attributes(
-    models: StageModels, conf: Settings, notices: Notices, progress: Progress, stop: Stop
-) -> Stage | None:
+def _attributes(models: StageModels, conf: Settings, notices: Notices, work: Work) -> Stage | None:
     from facesets.inference.providers import choose_provider
 
     known = models.faces_from
     if known is None or (models.pack is None and service_model(known) is not None):
         return None
     find = partial(get_pack, known=known, is_named=bool(models.pack))
-    pack = find(models.pack or known.pack, conf, notices, progress, stop)
+    pack = find(models.pack or known.pack, conf, notices, work)
     made = make_attributes(pack, choose_provider(models.provider, pack.recogniser))
     return None if made is None else attributes_stage(made)
 
@@ -100,8 +98,7 @@ def stages_of_run(
     models: StageModels,
     conf: Settings,
     notices: Notices,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     *,
     enrich: bool = False,
 ) -> list[Stage]:
@@ -118,16 +115,14 @@ def stages_of_run(
         Models are not here that must be.
     """
     makers = [MAKERS[name] for name in names if name in MAKERS]
-    made = [make(models, conf, notices, progress, stop) for make in makers]
+    made = [make(models, conf, notices, work) for make in makers]
     stages = [stage for stage in made if stage is not None]
     if enrich and models.faces_from is not None:
-        stages.append(_landmarks(models, conf, notices, progress, stop))
+        stages.append(_landmarks(models, conf, notices, work))
     return stages
 
 
-def stage_by_itself(
-    name: str, models: StageModels, conf: Settings, notices: Notices, progress: Progress, stop: Stop
-) -> Stage:
+def stage_by_itself(name: str, models: StageModels, conf: Settings, notices: Notices, work: Work) -> Stage:
     """One stage, to look at photos of the library.
 
     Raises
@@ -144,20 +139,18 @@ def stage_by_itself(
         )
     if name == "describe":
         raise WrongUsage(f"Photos are described by a command of their own. Run {Command('describe')}.")
-    found = stages_of_run([name], models, conf, notices, progress, stop)
+    found = stages_of_run([name], models, conf, notices, work)
     if not found:
         raise WrongUsage(f"There is no model for the stage {name}. {Command('doctor')} says what is missing.")
     return found[0]
 
 
-def _landmarks(
-    models: StageModels, conf: Settings, notices: Notices, progress: Progress, stop: Stop
-) -> Stage:
+def _landmarks(models: StageModels, conf: Settings, notices: Notices, work: Work) -> Stage:
     from facesets.inference.providers import choose_provider
 
     if models.faces_from is None:
         raise ValueError("landmarks of no faces")
     known = models.faces_from
     find = partial(get_pack, known=known, is_named=bool(models.pack))
-    pack = find(models.pack or known.pack, conf, notices, progress, stop)
+    pack = find(models.pack or known.pack, conf, notices, work)
     return landmarks_stage(make_landmarks(pack, choose_provider(models.provider, pack.recogniser)))

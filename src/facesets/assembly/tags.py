@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from facesets.assembly.notices import Notices
     from facesets.assembly.stages import StageModels
     from facesets.inference.clip_packs import ClipPack
-    from facesets.interfaces import Describer, Progress
+    from facesets.interfaces import Describer
     from facesets.operations.ingest.stage_run import StageRunOptions
     from facesets.operations.ingest.tag_stages import Embed, Tagger
     from facesets.operations.library.tagging import EncodeTexts
     from facesets.records import Float32, Pixels
     from facesets.store.postgres.library import Library
+    from facesets.work import Work
 
 TARGET_OF: dict[str, TagTarget] = {"scene": "scene", "face-tags": "face"}
 """What each stage that tags is about."""
 
 
 def make_scene_stage(
-    models: "StageModels", conf: Settings, _notices: "Notices", _progress: "Progress", _stop: Stop
+    models: "StageModels", conf: Settings, _notices: "Notices", _work: "Work"
 ) -> Stage | None:
     """The stage that tags new photos; None where they are not embedded, or texts cannot be."""
     from facesets.operations.ingest.tag_stages import scene_stage
@@ -41,7 +42,7 @@ def make_scene_stage(
 
 
 def make_face_stage(
-    models: "StageModels", conf: Settings, _notices: "Notices", _progress: "Progress", _stop: Stop
+    models: "StageModels", conf: Settings, _notices: "Notices", _work: "Work"
 ) -> Stage | None:
     """The stage that tags faces of new photos, likewise."""
     from facesets.operations.ingest.tag_stages import face_stage
@@ -93,13 +94,7 @@ def _embed_by(describer: "Describer") -> "Embed":
 
 
 def run_tags(
-    stage: str,
-    library: "Library",
-    conf: Settings,
-    asked: Asked,
-    options: "StageRunOptions",
-    progress: "Progress",
-    stop: Stop,
+    stage: str, library: "Library", conf: Settings, asked: Asked, options: "StageRunOptions", work: "Work"
 ) -> Result:
     """Tag the photos of a library, or the faces on them, by the model that embedded most photos.
 
@@ -115,28 +110,23 @@ def run_tags(
     from facesets.operations.library.tagging import tag_library
     from facesets.store.postgres.photo_tags import analyze_tags
 
-    tagger, embed = _tagger_of_library(library, conf, asked, TARGET_OF[stage], stop)
+    tagger, embed = _tagger_of_library(library, conf, asked, TARGET_OF[stage], work.stop)
     if tagger is None:
         about = "photos" if stage == "scene" else "faces"
         raise WrongUsage(
             f"There is no category of tags about {about}. Add one: {Command('tags set', 'FILE')}."
         )
     if stage == "scene":
-        summary = tag_library(library, tagger, options, progress=progress, stop=stop)
+        summary = tag_library(library, tagger, options, work=work)
     else:
-        summary = _tag_faces(library, tagger, embed(), options, progress, stop)
+        summary = _tag_faces(library, tagger, embed(), options, work)
     if summary.completed:
         library.database.run(analyze_tags)
     return summary
 
 
 def _tag_faces(
-    library: "Library",
-    tagger: "Tagger",
-    embed: "Embed",
-    options: "StageRunOptions",
-    progress: "Progress",
-    stop: Stop,
+    library: "Library", tagger: "Tagger", embed: "Embed", options: "StageRunOptions", work: "Work"
 ) -> Result:
     from facesets.operations.ingest.stage_run import run_stage
     from facesets.operations.ingest.tag_stages import face_stage
@@ -144,7 +134,7 @@ def _tag_faces(
 
     completed = 0
     if not options.force:
-        known = tag_library(library, tagger, options, progress=progress, stop=stop)
+        known = tag_library(library, tagger, options, work=work)
         if known.stopped:
             return known
         completed = known.completed
@@ -152,7 +142,7 @@ def _tag_faces(
         if options.dry_run and left is not None:
             left -= known.to_do
         options = replace(options, max_images=left)
-    rest = run_stage(library, face_stage(tagger, embed), options, progress=progress, stop=stop)
+    rest = run_stage(library, face_stage(tagger, embed), options, work=work)
     return Result(rest, completed=completed + rest.completed)
 
 

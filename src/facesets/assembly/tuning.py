@@ -7,11 +7,10 @@ from facesets.errors import CannotInfer, CannotWrite
 from facesets.inference.packs import ModelPack
 from facesets.inference.providers import ProviderChoice
 from facesets.inference.session import CPU
-from facesets.interfaces import Progress
 from facesets.operations.models.tuning import FILE_NAME, Tuning, recall, remember, usual
 from facesets.operations.options.cache import DetectionOptions
 from facesets.settings import Settings
-from facesets.stop import Stop
+from facesets.work import Work
 
 
 def tuning_for_run(
@@ -23,8 +22,7 @@ def tuning_for_run(
     *,
     workers: int | None,
     batch_size: int | None,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Tuning:
     """How to divide the work of a run: measured first if nothing is said, it never was, and the run is long.
 
@@ -36,7 +34,7 @@ def tuning_for_run(
     if workers is None and batch_size is None:
         kept = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
         if kept is None and is_long():
-            _measure(settings, pack, choice, detection, progress, stop)
+            _measure(settings, pack, choice, detection, work)
     return divide(settings, pack, choice, workers=workers, batch_size=batch_size)
 
 
@@ -70,23 +68,18 @@ def tuning_for_readers(
 
 
 def _measure(
-    settings: Settings,
-    pack: ModelPack,
-    choice: ProviderChoice,
-    detection: DetectionOptions,
-    progress: Progress,
-    stop: Stop,
+    settings: Settings, pack: ModelPack, choice: ProviderChoice, detection: DetectionOptions, work: Work
 ) -> None:
     """Measure how the work is best divided on this machine, which takes seconds, and keep it."""
     from facesets.operations.models.benchmark import quick_choice
 
-    progress.begin("Measuring, this once, how the work is best divided here")
+    work.progress.begin("Measuring, this once, how the work is best divided here")
     try:
-        best = quick_choice(pack, detection, choice.provider, settings.cpus, stop=stop)
+        best = quick_choice(pack, detection, choice.provider, settings.cpus, stop=work.stop)
         if best is not None:
             remember(settings.cache_dir / FILE_NAME, best, pack, choice.provider, settings.cpus)
     except (CannotInfer, CannotWrite) as error:
         # It would only be faster: the work itself goes on, or says better what is wrong.
-        progress.say(error.sentence)
+        work.progress.say(error.sentence)
     finally:
-        progress.end()
+        work.progress.end()

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.opening import opened_library
+from facesets.cli.opening import opened_library, working
 from facesets.cli.params import (
     DatabaseOption,
     MlUriOption,
     PackOption,
     ProviderOption,
 )
-from facesets.cli.user import current_user
 from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
 from facesets.operations.options.declaration import Option
@@ -124,13 +123,13 @@ def _repaired(
     from facesets.operations.library.check import Skip, repair, require_service
 
     require_service(library, asked.ml_uri)
-    with console.stoppable() as stop, console.progress() as progress:
+    with working() as work:
 
         def prepare(skip: Skip) -> "tuple[Describer, IndexOptions]":
             rest = replace(asked, skip_faces=skip.faces, skip_clip=skip.clip)
-            return describer(library, IndexOptions(), conf, rest, console, progress, stop)
+            return describer(library, IndexOptions(), conf, rest, console, work)
 
-        return repair(library, prepare, by=current_user(), progress=progress, stop=stop)
+        return repair(library, prepare, work=work)
 
 
 def staleness_lines(found: "Staleness") -> list[str]:

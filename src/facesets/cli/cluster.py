@@ -152,10 +152,10 @@ def _cluster_into_folders(
     from facesets.operations.grouping.cluster import cluster as run
 
     with (
-        work_on_store(cache, database) as (store, progress, stop),
+        work_on_store(cache, database) as (store, work),
         open_engine(workers.for_method(options.method), settings.load()) as engine,
     ):
-        done = run(store, out, options, progress=progress, stop=stop, engine=engine)
+        done = run(store, out, options, work=work, engine=engine)
     report(done, results.cluster(done))
 
 

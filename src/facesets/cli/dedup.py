@@ -30,6 +30,6 @@ def dedup(
     from facesets.operations.reports.dedup import dedup as run
 
     beside = Path(_OF_LIBRARY) if cache is None else cache.with_name(cache.name + ".duplicates.json")
-    with work_on_store(cache, database) as (store, progress, stop):
-        done = run(store, out or beside, options, progress=progress, stop=stop)
+    with work_on_store(cache, database) as (store, work):
+        done = run(store, out or beside, options, work=work)
     report(done, words.dedup(done))

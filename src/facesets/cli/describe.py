@@ -8,7 +8,7 @@ import typer
 
 from facesets.cli import console, queueing
 from facesets.cli.index_stage import say_which_are_empty
-from facesets.cli.opening import library_work
+from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption, folders_meant
 from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
@@ -77,7 +77,7 @@ def describe(
         queueing.queue("describe", database, below=below, llm_uri=llm_uri, options=options)
         return
     console.only_the_result_unless_watched()
-    with library_work(database) as work:
+    with work_on_library(database) as work:
         agree = _agree(work.progress, yes=yes)
         done = VERBS["describe"].run(work, below=below, options=options, llm_uri=llm_uri, agree=agree)
         say_which_are_empty(work.library, [str(folder) for folder in below])

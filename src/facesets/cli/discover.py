@@ -33,17 +33,6 @@ def discover(
     from facesets.operations.face_sets.discover import discover as run
 
     cache, out = cache_and_out("discover", first, second)
-    with exporting(cache, database, pack, provider, crops) as (store, checker, progress, stop):
-        done = run(
-            store,
-            out,
-            list(source_root),
-            checker,
-            options,
-            gates,
-            crops,
-            progress=progress,
-            stop=stop,
-            modeller=checker,
-        )
+    with exporting(cache, database, pack, provider, crops) as (store, checker, work):
+        done = run(store, out, list(source_root), checker, options, gates, crops, work=work, modeller=checker)
     report(done, words.discover(done))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.opening import opened_library
+from facesets.cli.opening import opened_library, working
 from facesets.cli.params import BodyModelOption, DatabaseOption, PackOption, ProviderOption
 from facesets.cli.wording import with_library, worded
 from facesets.errors import FacesetsError
@@ -122,10 +122,10 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
 
     detection = detection_options(None, pack, None, None, conf)
     kept = conf.cache_dir / FILE_NAME
-    with console.stoppable() as stop, console.progress() as progress:
-        models = get_pack(detection.pack, conf, console, progress, stop, is_named=bool(pack))
+    with working() as work:
+        models = get_pack(detection.pack, conf, console, work, is_named=bool(pack))
         where = choose(provider, models, console).provider
-        results = benchmark(models, detection, where, conf.cpus, stop=stop)
+        results = benchmark(models, detection, where, conf.cpus, stop=work.stop)
     rows = [
         (
             r.tuning.workers,
@@ -158,6 +158,6 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
             choice,
         ],
     )
-    if not stop.requested:
+    if not work.stop.requested:
         remember(kept, best, models, where, conf.cpus)
         console.remark(f"`embed` and `index` divide their work so from now on (kept in {printable(kept)}).")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import working
 from facesets.cli.params import (
     BatchSizeOption,
     ExcludeOption,
@@ -73,7 +74,7 @@ def embed(
     store = open_cache(cache)
     stopwatch = Stopwatch()
     meter = Meter()
-    with console.stoppable() as stop, console.progress() as progress:
+    with working() as work:
         done, how = embed_photos(
             photos,
             store,
@@ -82,8 +83,7 @@ def embed(
             settings.load(),
             console,
             stopwatch=stopwatch,
-            progress=progress,
-            stop=stop,
+            work=work,
         )
     console.show(done, words.embed(done, label=store.label, dry_run=options.dry_run))
     if (profile is not None or console.session.verbose) and not options.dry_run:

@@ -35,8 +35,6 @@ def enrich(
         queueing.queue("enrich", database, pack=queueing.placed(pack), options=options)
         return
     conf = settings.load()
-    with work_on_store(cache, database, alone="" if options.dry_run else "enrich") as (store, progress, stop):
-        done = enrich_store(
-            store, options, conf, console, pack=pack, provider=provider, progress=progress, stop=stop
-        )
+    with work_on_store(cache, database, alone="" if options.dry_run else "enrich") as (store, work):
+        done = enrich_store(store, options, conf, console, pack=pack, provider=provider, work=work)
     report(done, words.enrich(done, label=store.label))

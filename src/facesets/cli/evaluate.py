@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.opening import opened_store
+from facesets.cli.opening import opened_store, working
 from facesets.cli.params import DatabaseOption
 from facesets.cli.thresholds import (
     MaxCosineDistanceOption,
@@ -90,8 +90,8 @@ def evaluate(
             raise WrongUsage("--sheet needs a cache or the library: vectors alone have no pictures.")
         from facesets.operations.reports.evaluation_sheet import draw_errors
 
-        with console.stoppable() as stop, console.progress() as progress:
-            draw_errors(evaluation, collection, sheet, progress=progress, stop=stop)
+        with working() as work:
+            draw_errors(evaluation, collection, sheet, work=work)
     console.show(evaluation, _lines(evaluation), asked_for=True)
 
 

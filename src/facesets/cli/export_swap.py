@@ -43,7 +43,7 @@ def export_swap(
         raise WrongUsage(
             f"Where to? Say {Command('export-swap', printable(first), printable(second), 'OUT')}."
         )
-    with exporting(cache, database, pack, provider, options) as (store, checker, progress, stop):
+    with exporting(cache, database, pack, provider, options) as (store, checker, work):
         done = run(
             store,
             refine_manifest,
@@ -51,8 +51,7 @@ def export_swap(
             checker,
             options,
             raw_manifest=raw_manifest,
-            progress=progress,
-            stop=stop,
+            work=work,
             modeller=checker,
         )
     report(done, words.export_swap(done))

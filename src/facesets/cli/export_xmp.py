@@ -6,6 +6,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.index_stage import say_which_are_empty
+from facesets.cli.opening import working
 from facesets.cli.params import DatabaseOption
 from facesets.errors import WrongUsage
 from facesets.files import plain_path
@@ -48,18 +49,14 @@ def export_xmp(
     from facesets.store.postgres.library import Library
 
     console.only_the_result_unless_watched()
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        open_database(database, settings.load(), console) as session,
-    ):
+    with working() as work, open_database(database, settings.load(), console) as session:
         if undo is not None:
-            done = undo_xmp(session, undo, dry_run=options.dry_run, progress=progress, stop=stop)
+            done = undo_xmp(session, undo, dry_run=options.dry_run, work=work)
             console.show(done, words.export_xmp_undo(done), asked_for=options.dry_run)
             _finish(done, undo=True)
             return
         library = Library(session)
-        done = run(library, who or (), options, progress=progress, stop=stop)
+        done = run(library, who or (), options, work=work)
         say_which_are_empty(library, [str(plain_path(each)) for each in options.target])
     console.show(done, words.export_xmp(done), asked_for=options.dry_run)
     if not done.people and not done.unfit:

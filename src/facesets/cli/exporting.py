@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from facesets.assembly.crop_checker import EmbedderOnDemand
-    from facesets.interfaces import Progress, Store
-    from facesets.stop import Stop
+    from facesets.interfaces import Store
+    from facesets.work import Work
 
 
 def _under(command: str) -> Option:
@@ -54,11 +54,11 @@ EraCropOptions = Annotated[ExportSwapOptions, Only(*_CROPS)]
 @contextmanager
 def exporting(
     cache: Path | None, database: str | None, pack: str | None, provider: str, options: ExportSwapOptions
-) -> "Iterator[tuple[Store, EmbedderOnDemand, Progress, Stop]]":
+) -> "Iterator[tuple[Store, EmbedderOnDemand, Work]]":
     """The cache, or the library, and what looks at crops; its models are fetched unless it is a dry run."""
     from facesets.assembly.crop_checker import crop_checker
 
-    with work_on_store(cache, database) as (store, progress, stop):
+    with work_on_store(cache, database) as (store, work):
         conf, fetch = settings.load(), not options.dry_run
-        checker = crop_checker(store, pack, provider, conf, console, progress, stop, fetch=fetch)
-        yield store, checker, progress, stop
+        checker = crop_checker(store, pack, provider, conf, console, work, fetch=fetch)
+        yield store, checker, work

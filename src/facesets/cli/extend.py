@@ -37,6 +37,6 @@ def extend(
     cache, raw = (None, first) if second is None else (first, second)
     if cache is None and first.is_file():
         raise WrongUsage(f"Extend what? Say {Command('extend', printable(first), 'RAW')}.")
-    with work_on_store(cache, database) as (store, progress, stop):
-        done = run(store, raw, options, refine_out=refine_out, progress=progress, stop=stop)
+    with work_on_store(cache, database) as (store, work):
+        done = run(store, raw, options, refine_out=refine_out, work=work)
     report(done, words.extend(done))

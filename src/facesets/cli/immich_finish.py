@@ -59,6 +59,7 @@ def immich_finish(
     from facesets import settings
     from facesets.operations.immich.finish import FinishOptions, FinishSteps, paths_for
     from facesets.operations.immich.finish import immich_finish as run
+    from facesets.work import Work
 
     conf = settings.load()
     paths = paths_for(user, out, cache, export or conf.immich_export, log)
@@ -77,8 +78,7 @@ def immich_finish(
                 worded=worded,
             ),
             now=lambda: datetime.now().astimezone().isoformat(timespec="seconds"),
-            progress=console.plain_progress(),
-            stop=stop,
+            work=Work(progress=console.plain_progress(), stop=stop),
         )
     console.show(done, words.immich_finish(done, dry_run=dry_run))
     console.finish()
@@ -128,6 +128,7 @@ def _embed(
     from facesets.operations.models.profile import Meter, profile_of
     from facesets.operations.options.cache import EmbedOptions
     from facesets.stopwatch import Stopwatch
+    from facesets.work import Work
 
     if flags["include"] or flags["exclude"]:
         raise WrongUsage(
@@ -148,8 +149,7 @@ def _embed(
         conf,
         _LogNotices(say),
         stopwatch=stopwatch,
-        progress=PlainProgress(say, lambda: console.session.terse),
-        stop=stop,
+        work=Work(progress=PlainProgress(say, lambda: console.session.terse), stop=stop),
     )
     if flags["profile"] is not None or console.session.verbose:
         console.profile(profile_of(stopwatch, meter, workers=how.workers, path=flags["profile"]), say)
@@ -171,12 +171,11 @@ def _discover(
     from facesets.operations.face_sets.discover import discover
     from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
     from facesets.operations.options.face_sets import DiscoverOptions
+    from facesets.work import Work
 
-    models, progress = _models(options, flags), PlainProgress(say, lambda: console.session.terse)
-    notices = _LogNotices(say)
-    checker = crop_checker(
-        store, models["pack"], models["provider"], conf, notices, progress, stop, fetch=True
-    )
+    models, notices = _models(options, flags), _LogNotices(say)
+    work = Work(progress=PlainProgress(say, lambda: console.session.terse), stop=stop)
+    checker = crop_checker(store, models["pack"], models["provider"], conf, notices, work, fetch=True)
     summary = discover(
         store,
         out,
@@ -185,8 +184,7 @@ def _discover(
         options_of(DiscoverOptions, flags),
         options_of(RefineOptions, {name: flags[name] for name in GATES}),
         replace(options_of(ExportSwapOptions, flags), replace=True, dry_run=False, min_norm=None),
-        progress=progress,
-        stop=stop,
+        work=work,
         modeller=checker,
     )
     console.failures([(failure.path, failure.reason) for failure in summary.failures], say=say)

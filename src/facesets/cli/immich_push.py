@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import working
 from facesets.cli.params import DatabaseOption
 from facesets.errors import WrongUsage
 from facesets.operations.options.declaration import Option
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from facesets.interfaces import Progress
     from facesets.remote.immich_people import ImmichPeople
     from facesets.result import Result
-    from facesets.stop import Stop
+    from facesets.work import Work
 
 UndoOption = Annotated[
     str | None,
@@ -64,13 +65,9 @@ def immich_push(
         raise WrongUsage("--give-up goes with --undo RUN.")
     conf = settings.load()
     where = access_to(conf, access, connections=options.workers)
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        closing(ImmichPeople(where, stop=stop)) as server,
-    ):
+    with working() as work, closing(ImmichPeople(where, stop=work.stop)) as server:
         if undo is not None:
-            _undo(server, staged, undo, options, apply=apply, give_up=give_up, progress=progress, stop=stop)
+            _undo(server, staged, undo, options, apply=apply, give_up=give_up, work=work)
             return
         with local_people_source(people, cache, database, conf, console) as read_people:
             done = run(
@@ -78,12 +75,11 @@ def immich_push(
                 staged,
                 read_people,
                 options,
-                lambda plan: _confirmed(plan, progress, apply=apply),
+                lambda plan: _confirmed(plan, work.progress, apply=apply),
                 when=datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),
-                progress=progress,
-                stop=stop,
+                work=work,
             )
-    lines = words.immich_push(done, staged, dry_run=options.dry_run, was_ended=stop.requested)
+    lines = words.immich_push(done, staged, dry_run=options.dry_run, was_ended=work.stop.requested)
     console.show(done, lines)
     console.failures(done.failures)
     console.finish(failed=done.failed)
@@ -97,8 +93,7 @@ def _undo(
     *,
     apply: bool,
     give_up: bool,
-    progress: "Progress",
-    stop: "Stop",
+    work: "Work",
 ) -> None:
     from facesets.operations.immich.push_undo import immich_push_undo
 
@@ -106,14 +101,13 @@ def _undo(
         server,
         staged,
         run,
-        lambda plan: apply or _agrees(f"{words.immich_push_undo_plan(plan)} Take this back?", progress),
+        lambda plan: apply or _agrees(f"{words.immich_push_undo_plan(plan)} Take this back?", work.progress),
         workers=options.workers,
         dry_run=options.dry_run,
         give_up=give_up,
-        progress=progress,
-        stop=stop,
+        work=work,
     )
-    console.show(done, words.immich_push_undo(done, give_up=give_up, was_ended=stop.requested))
+    console.show(done, words.immich_push_undo(done, give_up=give_up, was_ended=work.stop.requested))
     console.failures(done.failures)
     console.finish(failed=done.failed + len(done.left))
 

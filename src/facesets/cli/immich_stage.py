@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from facesets.cli import console
+from facesets.cli.opening import working
 from facesets.cli.params import DatabaseOption
 from facesets.cli.results import report
 from facesets.operations.options.declaration import Option
@@ -44,9 +45,8 @@ def immich_stage(
     where = access_to(conf, access, connections=options.workers)
     with (
         known_content(known, database, conf, console, library=known_library) as contents,
-        console.stoppable() as stop,
-        console.progress() as progress,
-        closing(Immich(where, stop=stop)) as server,
+        working() as work,
+        closing(Immich(where, stop=work.stop)) as server,
     ):
-        done = run(server, out, user, options, contents, progress=progress, stop=stop)
+        done = run(server, out, user, options, contents, work=work)
     report(done, words.immich_stage(done, dry_run=options.dry_run))

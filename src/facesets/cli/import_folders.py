@@ -10,7 +10,6 @@ from facesets.cli.exporting import FolderCropOptions, exporting
 from facesets.cli.flags import unless_given
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
-from facesets.cli.user import current_user
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.words import face_sets as words
@@ -78,19 +77,8 @@ def import_folders(
         )
     )
     options, crops = unless_given(context, options, in_file), unless_given(context, crops, in_file)
-    with exporting(cache, database, pack, provider, crops) as (store, checker, progress, stop):
-        done = run(
-            store,
-            asked,
-            out,
-            checker,
-            options,
-            crops,
-            progress=progress,
-            stop=stop,
-            modeller=checker,
-            by=current_user(),
-        )
+    with exporting(cache, database, pack, provider, crops) as (store, checker, work):
+        done = run(store, asked, out, checker, options, crops, work=work, modeller=checker)
     for person in done.people:
         if person.warning:
             console.notice(person.warning)

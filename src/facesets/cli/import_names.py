@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from facesets.cli import console
-from facesets.cli.opening import opened_library
+from facesets.cli.opening import opened_library, working
 from facesets.cli.params import DatabaseOption
-from facesets.cli.user import current_user
 from facesets.errors import Field, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.declaration import Option
@@ -72,18 +71,16 @@ def import_names(
         return
     if not source:
         raise WrongUsage("Where are the names? Give a folder of photos, or the file of another program.")
-    with console.stoppable() as stop, console.progress() as progress, opened_library(database) as session:
+    with working() as work, opened_library(database) as session:
         read = FilesRead()
         done = run(
             Library(session),
             named_photos(source, from_, read),
             read,
             ", ".join(printable(plain_path(each).name or each) for each in source),
-            by=current_user(),
+            work=work,
             places=places,
             dry_run=dry_run,
-            progress=progress,
-            stop=stop,
         )
     console.show(done, words.import_names(done), asked_for=dry_run)
     console.finish(failed=len(done.failed))

@@ -11,7 +11,7 @@ from facesets.cli import console, queueing
 from facesets.cli.configured import configured_flags
 from facesets.cli.flags import options_of
 from facesets.cli.index_stage import index_stage, require_flags_of_stage
-from facesets.cli.opening import agrees_to_open_pack, library_work
+from facesets.cli.opening import agrees_to_open_pack, work_on_library
 from facesets.cli.params import (
     BodyModelOption,
     ClipPackOption,
@@ -164,7 +164,7 @@ def _index(
         require_suffix(profile, ".json")
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
-    with library_work(database, alone="index --alone" if alone else "") as work:
+    with work_on_library(database, alone="index --alone" if alone else "") as work:
         asked = replace(given["asked"], agrees_to_open=agrees_to_open_pack(work.progress))
         summary = VERBS["index"].run(work, **{**given, "asked": asked, "stopwatch": stopwatch})
     summary = Result(summary, pack_note=worded(summary.pack_note))

@@ -78,15 +78,15 @@ def index_stage(
         below=tuple(str(plain_path(path)) for path in targets),
         dry_run=options.dry_run,
     )
-    with work_on_library(database, alone="index --alone" if alone else "") as (library, progress, stop):
+    with work_on_library(database, alone="index --alone" if alone else "") as work:
         if name in TARGET_OF:
-            done = run_tags(name, library, conf, asked, which, progress, stop)
+            done = run_tags(name, work.library, conf, asked, which, work)
         else:
-            models = _models(library, asked, body_model, trust_mtime=options.trust_mtime)
-            stage = stage_by_itself(name, models, conf, console, progress, stop)
-            done = run_stage(library, stage, which, progress=progress, stop=stop)
-        say_which_are_empty(library, which.below)
-    console.show(done, words.index_stage(done, label=library.label), asked_for=options.dry_run)
+            models = _models(work.library, asked, body_model, trust_mtime=options.trust_mtime)
+            stage = stage_by_itself(name, models, conf, console, work)
+            done = run_stage(work.library, stage, which, work=work)
+        say_which_are_empty(work.library, which.below)
+    console.show(done, words.index_stage(done, label=work.session.label), asked_for=options.dry_run)
     console.finish(failed=console.unreadable(done.failures, strict=strict))
 
 

@@ -7,7 +7,6 @@ import typer
 from facesets.cli import console, queueing
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption
-from facesets.cli.user import current_user
 from facesets.operations.options.upkeep import MaintainOptions, tasks_named
 from facesets.words import corrections as words
 
@@ -38,8 +37,8 @@ def maintain(
         queueing.queue("maintain", database, tasks=chosen, options=options)
         return
     console.only_the_result_unless_watched()
-    with work_on_library(database) as (library, progress, stop):
-        done = run(library, chosen, options, by=current_user(), progress=progress, stop=stop)
+    with work_on_library(database) as work:
+        done = run(work.library, chosen, options, work=work)
     quiet = console.session.quiet and not options.dry_run
     lines = words.maintain(done, dry_run=options.dry_run, briefly=quiet)
     if lines or console.session.json:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import working
 from facesets.cli.wording import worded
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -145,8 +146,8 @@ def pull(
         console.show(plan, [there, *filter(None, (plan.digests, plan.licence))])
         return
 
-    with console.stoppable() as stop, console.progress() as progress:
-        pack = run(name, conf.model_roots, force=force, progress=progress, stop=stop)
+    with working() as work:
+        pack = run(name, conf.model_roots, force=force, work=work)
     console.show(pack, [f"{pack.name}: {pack.path}"])
     if pack.note:
         console.notice(pack.note)

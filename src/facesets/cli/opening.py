@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
     from facesets.assembly.commands import LibraryWork
     from facesets.interfaces import Progress, Store
-    from facesets.stop import Stop
     from facesets.store.postgres.connection import Database
-    from facesets.store.postgres.library import Library
+    from facesets.work import Work
 
 
 def agrees_to_open_pack(progress: "Progress") -> "Callable[[str], bool]":
@@ -32,6 +31,15 @@ def agrees_to_open_pack(progress: "Progress") -> "Callable[[str], bool]":
             return console.agrees("Go on with the open pack, which is free for any use?", default=True)
 
     return agrees
+
+
+@contextmanager
+def working() -> "Iterator[Work]":
+    """Work of whoever is at the terminal, sees there how far it is, and may end it."""
+    from facesets.work import Work
+
+    with console.stoppable() as stop, console.progress() as progress:
+        yield Work(progress=progress, stop=stop, by=current_user())
 
 
 @contextmanager
@@ -53,44 +61,30 @@ def opened_store(cache: Path | None, database: str | None, *, alone: str = "") -
 
 
 @contextmanager
-def work_on_library(database: str | None, *, alone: str = "") -> "Iterator[tuple[Library, Progress, Stop]]":
+def work_on_library(database: str | None, *, alone: str = "") -> "Iterator[LibraryWork]":
     """The library, for work that takes a while; `alone` is a command of which only one may work on it."""
+    from facesets.assembly.commands import LibraryWork
     from facesets.store.postgres.claims import RunLock
-    from facesets.store.postgres.library import Library
 
     with (
-        console.stoppable() as stop,
-        console.progress() as progress,
+        working() as work,
         opened_library(database) as session,
         RunLock(session, alone) if alone else nullcontext(),
     ):
-        yield Library(session), progress, stop
-
-
-@contextmanager
-def library_work(database: str | None, *, alone: str = "") -> "Iterator[LibraryWork]":
-    """As `work_on_library`, for a command of the table."""
-    from facesets.assembly.commands import LibraryWork
-
-    with work_on_library(database, alone=alone) as (library, progress, stop):
         yield LibraryWork(
-            session=library.database,
+            session=session,
             settings=settings.load(),
             notices=console,
-            progress=progress,
-            stop=stop,
-            by=current_user(),
+            progress=work.progress,
+            stop=work.stop,
+            by=work.by,
         )
 
 
 @contextmanager
 def work_on_store(
     cache: Path | None, database: str | None, *, alone: str = ""
-) -> "Iterator[tuple[Store, Progress, Stop]]":
+) -> "Iterator[tuple[Store, Work]]":
     """As `opened_store`, for work that takes a while."""
-    with (
-        console.stoppable() as stop,
-        console.progress() as progress,
-        opened_store(cache, database, alone=alone) as store,
-    ):
-        yield store, progress, stop
+    with working() as work, opened_store(cache, database, alone=alone) as store:
+        yield store, work

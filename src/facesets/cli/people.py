@@ -73,10 +73,10 @@ def show(
     from facesets.operations.people.lists.person_sheet import SHOWN, draw_person
 
     empty = 0
-    with work_on_library(database) as (library, progress, stop):
-        found = run(library.database, who, faces=max(faces, SHOWN if sheet else 0))
+    with work_on_library(database) as work:
+        found = run(work.session, who, faces=max(faces, SHOWN if sheet else 0))
         if sheet is not None:
-            empty = draw_person(found, sheet, progress=progress, stop=stop)
+            empty = draw_person(found, sheet, work=work)
     if empty:
         drawn = counted(min(len(found.shown), SHOWN), "face")
         console.notice(f"{empty} of {drawn} are empty: their photos cannot be read. Are they mounted?")

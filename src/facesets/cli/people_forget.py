@@ -42,6 +42,7 @@ def forget(
     from facesets.operations.people.forgetting.forget import plan_forget
     from facesets.settings import load
     from facesets.store.kept_pictures import FOLDER
+    from facesets.work import Work
 
     caches = [open_cache(path) for path in cache]
     folders = [path.absolute() for path in results]
@@ -56,8 +57,7 @@ def forget(
             folders,
             exports=exports,
             pictures=load().cache_dir / FOLDER,
-            by=current_user(),
-            progress=progress,
+            work=Work(by=current_user(), progress=progress),
         )
     console.show(summary, words.forget(summary, exports=exports))
     if not summary.proof.is_clean:

@@ -25,13 +25,13 @@ def split(
     """Show into which people one may fall; --apply makes them."""
     from facesets.operations.people.corrections.splitting import apply_split, draw_split, propose_split
 
-    with work_on_library(database) as (library, progress, stop):
+    with work_on_library(database) as work:
         if apply:
-            summary = apply_split(library.database, who, options, by=current_user())
+            summary = apply_split(work.session, who, options, by=current_user())
         else:
-            summary = propose_split(library.database, who, options)
+            summary = propose_split(work.session, who, options)
         if sheet is not None:
-            draw_split(library.database, summary, sheet, progress=progress, stop=stop)
+            draw_split(work.session, summary, sheet, work=work)
     lines = words.split(summary, parts=options.parts, min_size=options.min_size, apply=apply)
     lines += [f"Drawn into {printable(sheet)}."] if sheet else []
     console.show(summary, lines, asked_for=True)

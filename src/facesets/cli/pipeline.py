@@ -11,7 +11,7 @@ from facesets.cli.cluster import configured_grouping
 from facesets.cli.configured import configured, configured_flags, configured_value
 from facesets.cli.flags import options_of
 from facesets.cli.index import finish_index, require_faces
-from facesets.cli.opening import library_work
+from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption, StrictOption
 from facesets.errors import WrongUsage
 from facesets.operations.options.assign import AssignOptions
@@ -55,7 +55,7 @@ def pipeline(
 
     given = _given(context, targets, options)
     console.only_the_result_unless_watched()
-    with library_work(database) as work:
+    with work_on_library(database) as work:
         label = work.session.label
         tell = partial(_tell, label, dry_run=options.dry_run)
         summary = run_pipeline(work, options, given, on_step=tell)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from facesets.cli import console
-from facesets.cli.opening import library_work
+from facesets.cli.opening import work_on_library
 from facesets.cli.user import current_user
 from facesets.errors import SourceGone, WrongUsage, require_extra
 from facesets.result import Result
@@ -44,7 +44,7 @@ def begin(name: str, database: str | None, **given: Any) -> "Result | None":  # 
         queue(name, database, **given)
         return None
     console.only_the_result_unless_watched()
-    with library_work(database) as work:
+    with work_on_library(database) as work:
         done = VERBS[name].run(work, **given)
     console.show(done, VERBS[name].words(done), asked_for=done.get("dry_run", False))
     return done

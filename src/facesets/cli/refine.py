@@ -21,6 +21,6 @@ def refine(
     from facesets.operations.grouping.refine import refine as run
 
     cache, out = cache_and_out("refine", first, second)
-    with work_on_store(cache, database) as (store, progress, stop):
-        done = run(store, out, options, progress=progress, stop=stop)
+    with work_on_store(cache, database) as (store, work):
+        done = run(store, out, options, work=work)
     report(done, words.refine(done, cache=cache))

@@ -10,7 +10,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.configured import configured_flags
 from facesets.cli.flags import options_of
-from facesets.cli.opening import agrees_to_open_pack
+from facesets.cli.opening import agrees_to_open_pack, working
 from facesets.cli.params import PackOption
 from facesets.cli.results import report
 from facesets.cli.thresholds import said_threshold
@@ -25,12 +25,12 @@ from facesets.results.materialize import Materialize
 from facesets.words import results as words
 
 if TYPE_CHECKING:
-    from facesets.interfaces import Embedder, Progress, Source
+    from facesets.interfaces import Embedder, Source
     from facesets.operations.ingest.stages import Stage
     from facesets.operations.options.cache import EmbedOptions
     from facesets.operations.run import RunOptions
-    from facesets.stop import Stop
     from facesets.store.npz.cache import Cache
+    from facesets.work import Work
 
 _TOLD = ("method", "threshold", "min_cosine_similarity")
 """Flags of `cluster` that are read together."""
@@ -69,14 +69,13 @@ def run(
     flags = configured_flags(context, "embed")
     flags["pack"] = pack or flags["pack"]
     _refuse_other_pack(out, flags["pack"])
-    with console.stoppable() as stop, console.progress() as progress:
+    with working() as work:
         done = run_all(
             photos,
             out,
             _options(context, materialize, dry_run=dry_run),
-            lambda cache, source: _models(cache, source, flags, progress, stop),
-            progress=progress,
-            stop=stop,
+            lambda cache, source: _models(cache, source, flags, work),
+            work=work,
         )
     report(done, words.run(done))
 
@@ -182,7 +181,7 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
 
 
 def _models(
-    cache: "Cache", source: "Source", flags: Mapping[str, Any], progress: "Progress", stop: "Stop"
+    cache: "Cache", source: "Source", flags: Mapping[str, Any], work: "Work"
 ) -> "tuple[Embedder, Sequence[Stage], EmbedOptions]":
     """Load the models, and decide how the work is divided."""
     from facesets import settings
@@ -199,10 +198,10 @@ def _models(
     )
     if flags["pack"] or cache.settings:
         named = bool(flags["pack"])
-        pack = get_pack(detection.pack, conf, console, progress, stop, known=cache.settings, is_named=named)
+        pack = get_pack(detection.pack, conf, console, work, known=cache.settings, is_named=named)
     else:
-        agrees = agrees_to_open_pack(progress)
-        pack = pack_to_begin_with(conf, console, progress, stop, agrees=agrees)
+        agrees = agrees_to_open_pack(work.progress)
+        pack = pack_to_begin_with(conf, console, work, agrees=agrees)
     choice = choose(flags["provider"], pack, console)
     tuning = tuning_for_run(
         conf,
@@ -212,8 +211,7 @@ def _models(
         lambda: is_long(source.files(), sum(map(source.covers, cache.files()))),
         workers=flags["workers"],
         batch_size=flags["batch_size"],
-        progress=progress,
-        stop=stop,
+        work=work,
     )
     options = replace(
         options_of(EmbedOptions, flags),
@@ -227,8 +225,7 @@ def _models(
         StageModels(embedder.settings, None, flags["provider"]),
         conf,
         console,
-        progress,
-        stop,
+        work,
         enrich=options.enrich,
     )
     return embedder, stages, options

@@ -57,6 +57,7 @@ def search(
     from facesets.assembly.describing import Asked, encoders, face_embedder
     from facesets.operations.library.search import search_by_words, search_photos
     from facesets.store.postgres.library import Library
+    from facesets.work import Work
 
     conf = settings.load()
     asked = Asked((pack, None, None), clip_pack, provider, ml_uri)
@@ -65,7 +66,7 @@ def search(
         asked_for = _filter(library, options)
         if options.face is not None:
             with console.progress() as progress:
-                embedder = face_embedder(library, conf, asked, console, progress, stop)
+                embedder = face_embedder(library, conf, asked, console, Work(progress=progress, stop=stop))
             _search_by_face(library, embedder, options.face, asked_for, options)
         elif text is not None or options.like is not None:
             try:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import working
 from facesets.cli.results import refuse_several_results
 from facesets.operations.options.shared import DryRun
 from facesets.words import face_sets as words
@@ -25,7 +26,7 @@ def sheet(
     from facesets.operations.reports.sheet import sheet as run
 
     refuse_several_results(manifest, "sheet")
-    with console.stoppable() as stop, console.progress() as progress:
-        done = run(manifest, out, dry_run=dry_run, progress=progress, stop=stop)
+    with working() as work:
+        done = run(manifest, out, dry_run=dry_run, work=work)
     console.show(done, words.sheet(done))
     console.finish()

@@ -57,21 +57,13 @@ def split_eras(
     today = date.today()  # noqa: DTZ011 - cameras have the local date as well
     roots = [root.absolute() for root in source_root]
     request = EraRequest(out, name, roots, years or _kept_years(conf), today.year, force)
-    with exporting(cache, database, pack, provider, crops) as (store, checker, progress, stop):
+    with exporting(cache, database, pack, provider, crops) as (store, checker, work):
         if probe:
             done = operation.probe_eras(
-                store,
-                request,
-                options,
-                replace=crops.replace,
-                dry_run=crops.dry_run,
-                progress=progress,
-                stop=stop,
+                store, request, options, replace=crops.replace, dry_run=crops.dry_run, work=work
             )
         else:
-            done = operation.split_eras(
-                store, request, checker, options, crops, progress=progress, stop=stop, modeller=checker
-            )
+            done = operation.split_eras(store, request, checker, options, crops, work=work, modeller=checker)
     report(done, words.probe_eras(done) if probe else words.split_eras(done))
 
 

@@ -104,11 +104,11 @@ def run(
         concurrency=conf.cpus,
         dry_run=dry_run,
     )
-    with work_on_library(database) as (library, progress, stop):
+    with work_on_library(database) as work:
         stages = ["scene", *(["face-tags"] if faces else [])]
-        ran = [run_tags(each, library, conf, asked, options, progress, stop) for each in stages]
+        ran = [run_tags(each, work.library, conf, asked, options, work) for each in stages]
     done = Result(stages=ran)
-    console.show(done, words.tags_run(done, label=library.label), asked_for=dry_run)
+    console.show(done, words.tags_run(done, label=work.session.label), asked_for=dry_run)
     if ran[0].unavailable:
         console.notice(
             f"{counted(ran[0].unavailable, 'photo')} cannot be tagged without an embedding by this model: "

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console, queueing
-from facesets.cli.opening import library_work, opened_library
+from facesets.cli.opening import opened_library, work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.thresholds import typed_flags
 from facesets.errors import WrongUsage
@@ -108,7 +108,7 @@ def _deactivate(session: "Database") -> None:
 def _train(database: str | None, options: TrainOptions) -> None:
     from facesets.assembly.commands import VERBS
 
-    with library_work(database) as work:
+    with work_on_library(database) as work:
         summary = VERBS["train"].run(work, options=options, on_epoch=_telling(work.progress))
     console.show(summary, VERBS["train"].words(summary))
     console.finish()

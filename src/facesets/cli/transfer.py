@@ -24,9 +24,9 @@ def import_cache(
     collection_settings = source.settings
     if collection_settings is None:
         raise WrongUsage(f"There is no cache at {source.label}.")
-    with work_on_library(database) as (usual, progress, stop):
-        library = Library(usual.database, collection_settings)
-        done = run(source, library, dry_run=dry_run, progress=progress, stop=stop)
+    with work_on_library(database) as work:
+        library = Library(work.session, collection_settings)
+        done = run(source, library, dry_run=dry_run, work=work)
     console.show(done, words.transfer(done, label=library.label))
     console.finish()
 
@@ -41,11 +41,11 @@ def export_cache(
     from facesets.operations.library.transfer import transfer
 
     target = open_cache(cache)
-    with work_on_library(database) as (library, progress, stop):
-        known = library.settings
+    with work_on_library(database) as work:
+        known = work.library.settings
         if known is None:
-            raise WrongUsage(f"There are no faces in {library.label} yet. Run `facesets index PHOTOS`.")
+            raise WrongUsage(f"There are no faces in {work.session.label} yet. Run `facesets index PHOTOS`.")
         with nullcontext() if dry_run else target.writing(known):
-            done = transfer(library, target, dry_run=dry_run, progress=progress, stop=stop)
+            done = transfer(work.library, target, dry_run=dry_run, work=work)
     console.show(done, words.transfer(done, label=target.label))
     console.finish()

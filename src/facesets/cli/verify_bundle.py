@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.opening import working
 from facesets.cli.params import PackOption, ProviderOption
 from facesets.operations.options.cache import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE
 from facesets.words import face_sets as words
@@ -37,15 +38,15 @@ def verify_bundle(
 
     files = bundles_at(paths)
     conf = settings.load()
-    with console.stoppable() as stop, console.progress() as progress:
+    with working() as work:
 
         def find() -> "tuple[ModelPack, ProviderChoice]":
             known = next(filter(None, map(models_beside, files)), None)
             name = detection_options(known, pack, None, None, conf).pack
-            models = get_pack(name, conf, console, progress, stop, known=known, is_named=bool(pack))
+            models = get_pack(name, conf, console, work, known=known, is_named=bool(pack))
             return models, choose(provider, models, console)
 
         loader = EmbedderOnDemand(find, LOADER_DET_SIZE, LOADER_MIN_DET_SCORE)
-        done = verify_bundles(files, loader, progress=progress, stop=stop)
+        done = verify_bundles(files, loader, work=work)
     console.show(done, words.verify_bundle(done), asked_for=True)
     console.finish(failed=done.failed)

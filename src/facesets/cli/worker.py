@@ -107,13 +107,13 @@ def _gpu(conf: "Settings", pack: str | None, known: "CacheSettings | None", stop
     from facesets.errors import CannotInfer, Command, Field
     from facesets.inference.providers import choose_provider
     from facesets.jobs.trials import tried_once
-    from facesets.progress import SilentProgress
     from facesets.remote.service_embedder import service_model
+    from facesets.work import Work
 
     own = None if pack or known is None or service_model(known) else known
     name = detection_options(own, pack, None, None, conf).pack
     find = partial(get_pack, known=own, fetch=False, is_named=bool(pack))
-    models = find(name, conf, console, SilentProgress(), stop)
+    models = find(name, conf, console, Work(stop=stop))
     found: list[ProviderChoice] = []
 
     def choose() -> str:

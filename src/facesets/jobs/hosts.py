@@ -21,14 +21,13 @@ from facesets.jobs.orders import read_needs
 from facesets.jobs.services import TriedServices
 from facesets.jobs.trials import BeingTried, TriedDrives
 from facesets.path_map import PathMap
-from facesets.progress import SilentProgress
 from facesets.records import CacheSettings
 from facesets.remote.service_embedder import service_model
 from facesets.settings import LlmSettings, Settings
-from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import QueueState
 from facesets.store.postgres.queue.takers import note_taker
+from facesets.work import Work
 
 _ASKED_AGAIN_AFTER_S = 15.0
 
@@ -107,7 +106,7 @@ class Host:
         chosen = detection_options(known, named, None, None, self.conf)
         try:
             find = partial(get_pack, known=known, fetch=False, is_named=bool(named))
-            find(chosen.pack, self.conf, self.notices, SilentProgress(), Stop())
+            find(chosen.pack, self.conf, self.notices, Work())
         except FacesetsError:
             return f"the model pack {printable(chosen.pack)} is not here"
         return ""

@@ -22,7 +22,6 @@ from facesets.operations.ingest.index_chunks import hand_over_chunks, index_chun
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.sources.galleries import GallerySource
 from facesets.sources.listed_photos import ListedPhotos
 from facesets.stop import Stop
@@ -31,6 +30,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.mapped_library import MappedLibrary
 from facesets.store.postgres.paths import from_text, to_text, unescaped
 from facesets.store.postgres.planner import analyze_grown
+from facesets.work import Work
 
 _QUEUED_AT_ONCE = 8
 
@@ -101,7 +101,7 @@ class Models:
     def _load(
         self, asked: dict[str, Any], options: IndexOptions
     ) -> tuple[Describer, IndexOptions, list[Stage]]:
-        host, quiet = self._host, SilentProgress()
+        host, work = self._host, Work(stop=self._stop)
         ways = Asked(
             (asked.get("pack"), asked.get("det_size"), asked.get("min_det_score")),
             asked.get("clip_pack"),
@@ -113,9 +113,7 @@ class Models:
             batching=self._batching,
         )
         options = replace(options, concurrency=self._concurrency or options.concurrency)
-        describe, fitting = describer(
-            self._library, options, host.conf, ways, host.notices, quiet, self._stop
-        )
+        describe, fitting = describer(self._library, options, host.conf, ways, host.notices, work)
         models = StageModels(
             describe.faces_from,
             ways.local_pack,
@@ -127,7 +125,12 @@ class Models:
             at_once=options.concurrency,
         )
         stages = stages_of_run(
-            options.stages, models, host.conf, host.notices, quiet, self._stop, enrich=options.enrich
+            options.stages,
+            models,
+            host.conf,
+            host.notices,
+            work,
+            enrich=options.enrich,
         )
         return describe, fitting, stages
 
@@ -170,9 +173,7 @@ def index_targets(work: JobWork, models: Models) -> object:
             flush()
 
     library = MappedLibrary(work.session, paths)
-    summary = hand_over_chunks(
-        source, library, describe, options, hand_over, progress=work.progress, stop=work.stop
-    )
+    summary = hand_over_chunks(source, library, describe, options, hand_over, work=work)
     if not summary.stopped:
         flush()
     return summary
@@ -189,9 +190,7 @@ def index_photos(work: JobWork, models: Models) -> object:
     )
     library = MappedLibrary(work.session, paths)
     try:
-        summary = index_chunk(
-            source, library, describe, options, stages=stages, progress=work.progress, stop=work.stop
-        )
+        summary = index_chunk(source, library, describe, options, stages=stages, work=work)
     except Unreachable:
         models.forget(asked, given)
         raise

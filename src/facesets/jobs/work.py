@@ -20,8 +20,6 @@ class JobWork(LibraryWork):
     ----------
     options : mapping
         What its command is given, as it was queued.
-    by : str
-        Who queued it.
     """
 
     number: int

@@ -17,7 +17,7 @@ from facesets.files import (
     printable,
     sweep_temporaries,
 )
-from facesets.interfaces import Embedder, Progress, Source
+from facesets.interfaces import Embedder, Source
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.refine import refine
@@ -39,8 +39,8 @@ from facesets.rights import keep_private, narrow, rights_in, tell_tightened
 from facesets.sources.folders import FolderSource
 from facesets.sources.listed_once import ListedOnce
 from facesets.sources.missing import is_gone
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 
 DEFAULT_OUT = "facesets-out"
 _SHOWN = ("images", "faces", "persons", "singletons", "no_face", "facesets", "gone")
@@ -79,9 +79,7 @@ def default_out(photos: Path, here: Path) -> Path:
     return (photos.parent if here.is_relative_to(photos) else here) / DEFAULT_OUT
 
 
-def run(
-    photos: Path, out: Path, options: RunOptions, prepare: Prepare, *, progress: Progress, stop: Stop
-) -> Result:
+def run(photos: Path, out: Path, options: RunOptions, prepare: Prepare, *, work: Work) -> Result:
     """Embed what is new, sort it into people and face sets or fold it into those there are, and write pages.
 
     Raises
@@ -114,12 +112,12 @@ def run(
         if prepared is not None:
             embedder, stages, how = prepared
             with cache.writing(embedder.settings):
-                embedded = embed(source, cache, embedder, how, stages=stages, progress=progress, stop=stop)
+                embedded = embed(source, cache, embedder, how, stages=stages, work=work)
             failures = [Failure(each.path, each.reason) for each in embedded.failures if not each.known]
             start = Result(start, new_images=embedded.embedded, failures=failures)
-        if stop.requested:
+        if work.stop.requested:
             return _ended(start, stopped=True)
-        return _sorted(start, cache, roots, options, progress, stop)
+        return _sorted(start, cache, roots, options, work)
 
 
 def _nothing_yet(photos: Path, out: Path, *, dry_run: bool) -> Result:
@@ -165,52 +163,38 @@ def _with_own_results(options: RunOptions) -> RunOptions:
     )
 
 
-def _sorted(
-    start: Result,
-    cache: Cache,
-    roots: tuple[str, ...],
-    options: RunOptions,
-    progress: Progress,
-    stop: Stop,
-) -> Result:
+def _sorted(start: Result, cache: Cache, roots: tuple[str, ...], options: RunOptions, work: Work) -> Result:
     """Everything after the faces are known."""
     out = Path(start.out)
     people, sets = out / PEOPLE, out / SETS
     has_people, has_sets = _is_made(people, CLUSTER_MANIFEST), _is_made(sets, REFINE_MANIFEST)
     summary = start
     if not has_people:
-        made = cluster(cache, people, options.cluster, progress=progress, stop=stop)
+        made = cluster(cache, people, options.cluster, work=work)
         summary = Result(summary, reasons=made.reasons, failures=[*summary.failures, *made.failures])
-    if (has_people or has_sets) and not stop.requested:
-        grown = extend(
-            cache,
-            people,
-            options.extend,
-            refine_out=sets if has_sets else None,
-            progress=progress,
-            stop=stop,
-        )
+    if (has_people or has_sets) and not work.stop.requested:
+        grown = extend(cache, people, options.extend, refine_out=sets if has_sets else None, work=work)
         summary = Result(
             summary,
             joined=sum(grown.raw.joined.values()),
             learned=[*grown.raw.learned, *(grown.sets.learned if grown.sets else ())],
             failures=[*summary.failures, *grown.failures],
         )
-    if not has_sets and not stop.requested:
-        refined = refine(cache, sets, options.refine, progress=progress, stop=stop)
+    if not has_sets and not work.stop.requested:
+        refined = refine(cache, sets, options.refine, work=work)
         summary = Result(
             summary,
             hint=refined.hint,
             try_flags=refined.try_flags,
             failures=[*summary.failures, *refined.failures],
         )
-    if stop.requested:
+    if work.stop.requested:
         return _ended(summary, stopped=True)
     failed = _unreadable(cache.files())
     collection = cache.load()
     shown = Shown(out, people, sets, roots, failed)
     before = rights_in(out / START) or 0
-    counts = write_pages(shown, collection, workers=options.workers, progress=progress, stop=stop)
+    counts = write_pages(shown, collection, workers=options.workers, work=work)
     _narrow(out, rights_of_result(people) or 0, before)
     sheet = people / SHEET_NAME
     return _ended(
@@ -221,7 +205,7 @@ def _sorted(
             index=str(out / START),
             sheet=str(sheet) if sheet.is_file() else "",
         ),
-        stopped=stop.requested,
+        stopped=work.stop.requested,
     )
 
 

@@ -8,10 +8,9 @@ import httpx
 
 from facesets.errors import DamagedFile, Unreachable
 from facesets.files import atomic_write
-from facesets.interfaces import Progress
 from facesets.remote.retry import Stopped, TransientError, doubling, pausing, retrying
 from facesets.rights import SHARED
-from facesets.stop import Stop
+from facesets.work import Work
 
 _CONNECT_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 60.0
@@ -20,15 +19,7 @@ _ATTEMPTS = 3
 _FIRST_WAIT_S = 1.0
 
 
-def download(
-    url: str,
-    path: Path,
-    *,
-    size: int | None = None,
-    sha256: str | None = None,
-    progress: Progress,
-    stop: Stop,
-) -> None:
+def download(url: str, path: Path, *, size: int | None = None, sha256: str | None = None, work: Work) -> None:
     """Fetch a file. It gets its name only when its size and hash are right.
 
     Raises
@@ -40,9 +31,9 @@ def download(
     CannotWrite
         No space or no permission.
     """
-    attempt = partial(_attempt, url, path, size, sha256, progress, stop)
+    attempt = partial(_attempt, url, path, size, sha256, work)
     try:
-        retrying(attempt, doubling(_FIRST_WAIT_S, attempts=_ATTEMPTS), pausing(stop))
+        retrying(attempt, doubling(_FIRST_WAIT_S, attempts=_ATTEMPTS), pausing(work.stop))
     except TransientError as fault:
         raise Unreachable(
             f"Cannot fetch {url}: {fault.reason}. Check the connection, then try again."
@@ -59,9 +50,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def _attempt(
-    url: str, path: Path, size: int | None, sha256: str | None, progress: Progress, stop: Stop
-) -> None:
+def _attempt(url: str, path: Path, size: int | None, sha256: str | None, work: Work) -> None:
     timeout = httpx.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S)
     digest = hashlib.sha256()
     received = 0
@@ -72,20 +61,20 @@ def _attempt(
             if response.status_code != 200:
                 raise Unreachable(f"The server refuses {url} (status {response.status_code}).")
             announced = int(response.headers.get("content-length", 0)) or size
-            progress.begin(f"Fetching {path.name}", announced, in_bytes=True)
+            work.progress.begin(f"Fetching {path.name}", announced, in_bytes=True)
             with atomic_write(path, rights=SHARED) as file:
                 for chunk in response.iter_bytes(1 << 20):
-                    if stop.requested:
+                    if work.stop.requested:
                         raise Unreachable(f"The download of {path.name} was stopped.")
                     file.write(chunk)
                     digest.update(chunk)
                     received += len(chunk)
-                    progress.advance(len(chunk))
+                    work.progress.advance(len(chunk))
                 _verify(path.name, received, digest.hexdigest(), size, sha256)
     except httpx.HTTPError as error:
         raise TransientError(str(error) or type(error).__name__) from error
     finally:
-        progress.end()
+        work.progress.end()
 
 
 def _verify(name: str, received: int, digest: str, size: int | None, sha256: str | None) -> None:

@@ -18,9 +18,8 @@ from pathlib import Path
 
 from facesets.errors import DamagedFile, Unreachable, typed
 from facesets.files import printable, writing
-from facesets.interfaces import Progress
 from facesets.plurals import counted
-from facesets.stop import Stop
+from facesets.work import Work
 
 _BACKEND = """
 import pathlib, shutil
@@ -66,9 +65,7 @@ class Release:
         return f"{self.project}=={self.version}"
 
 
-def fetch_releases(
-    releases: Sequence[Release], folder: Path, *, progress: Progress, stop: Stop
-) -> list[Path]:
+def fetch_releases(releases: Sequence[Release], folder: Path, *, work: Work) -> list[Path]:
     """Fetch archives into a folder, verified; returns where they are, in the same order.
 
     Raises
@@ -86,14 +83,14 @@ def fetch_releases(
             f"`{typed((sys.executable, '-m', 'ensurepip'))}`."
         )
     total = sum(release.size for release in releases)
-    progress.begin(
+    work.progress.begin(
         f"Fetching {counted(len(releases), 'archive')} from the package index", total, in_bytes=True
     )
     try:
         with _arguments(folder, releases) as arguments:
-            _run(arguments, folder, total, releases, progress, stop)
+            _run(arguments, folder, total, releases, work)
     finally:
-        progress.end()
+        work.progress.end()
     return [_archive_of(release, folder) for release in releases]
 
 
@@ -135,14 +132,7 @@ def _arguments(folder: Path, releases: Sequence[Release]) -> Iterator[list[str]]
         ]
 
 
-def _run(
-    arguments: Sequence[str],
-    folder: Path,
-    total: int,
-    releases: Sequence[Release],
-    progress: Progress,
-    stop: Stop,
-) -> None:
+def _run(arguments: Sequence[str], folder: Path, total: int, releases: Sequence[Release], work: Work) -> None:
     seen = 0
     # Not in the folder: where that has no space left, pip's message would have none either.
     with tempfile.TemporaryFile() as messages:
@@ -151,11 +141,11 @@ def _run(
         )
         try:
             while process.poll() is None:
-                if stop.requested:
+                if work.stop.requested:
                     raise Unreachable(_STOPPED)
                 time.sleep(_POLL_S)
                 now = min(_bytes_below(folder), total)
-                progress.advance(max(now - seen, 0))
+                work.progress.advance(max(now - seen, 0))
                 seen = max(now, seen)
         finally:
             process.kill()
@@ -164,7 +154,7 @@ def _run(
         said = messages.read().decode("utf-8", errors="replace")
     if process.returncode:
         # Ctrl-C reaches pip as well, which may end before it is seen here.
-        raise Unreachable(_STOPPED) if stop.requested else _refusal(said, releases)
+        raise Unreachable(_STOPPED) if work.stop.requested else _refusal(said, releases)
 
 
 def _bytes_below(folder: Path) -> int:

@@ -33,7 +33,7 @@ from facesets.results.manifest import (
 )
 from facesets.results.manifest_json import read_manifest
 from facesets.rights import rights_of
-from facesets.stop import Stop
+from facesets.work import Work
 
 FacesManifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest
 
@@ -100,8 +100,7 @@ def draw_sheets(
     rows: Sequence[PlannedRow],
     manifest_name: str,
     *,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     limit: int = OWN_SHEET_ROWS,
 ) -> dict[str, bytes]:
     """Draw rows on as many pages as they need.
@@ -114,15 +113,17 @@ def draw_sheets(
     """
     shown = rows[:limit]
     starts = range(0, len(shown), ROWS_PER_PAGE)
-    progress.begin("Drawing contact sheets", len(shown))
+    work.progress.begin("Drawing contact sheets", len(shown))
     pages = {}
     for number, start in enumerate(starts, start=1):
         finished = [
-            finished_row(row, progress) for row in shown[start : start + ROWS_PER_PAGE] if not stop.requested
+            finished_row(row, work.progress)
+            for row in shown[start : start + ROWS_PER_PAGE]
+            if not work.stop.requested
         ]
         subtitle = _subtitle(manifest, manifest_name, len(shown), len(rows), number, len(starts))
         pages[page_name(SHEET_NAME, number)] = png_bytes(draw_sheet(_title(manifest), subtitle, finished))
-    progress.end()
+    work.progress.end()
     return pages
 
 

@@ -8,7 +8,6 @@ from typing import Protocol, TypeVar
 
 from facesets.errors import WrongUsage
 from facesets.files import plain_path, printable
-from facesets.interfaces import Progress
 from facesets.plurals import counted
 from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.file_names import flatten_all
@@ -23,7 +22,7 @@ from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.pardons import clear_pardons
 from facesets.results.photo_sources import PhotoSources
 from facesets.results.set_aside import WITHOUT_ORIGINAL
-from facesets.stop import Stop
+from facesets.work import Work
 
 M = TypeVar("M", ClusterManifest, RefineManifest)
 
@@ -200,7 +199,7 @@ def plan_additions(
     )
 
 
-def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, stop: Stop) -> Written:
+def write_photo_folders(plan: PhotoFolders, manifest: M, *, work: Work) -> Written:
     """Materialise the photos, draw the sheets, and write the manifest last.
 
     A request to stop leaves the folder as an interrupted run does: the next run completes it. So do photos
@@ -213,7 +212,7 @@ def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, 
         plan.out, earlier, plan.command, photos=shown, also=plan.also, run=plan.run
     ) as folder:
         folder.kept |= plan.keep
-        return _fill(folder, plan, manifest, progress, stop)
+        return _fill(folder, plan, manifest, work)
 
 
 def tighten(plan: PhotoFolders, manifest: ClusterManifest | RefineManifest) -> None:
@@ -226,10 +225,10 @@ def tighten(plan: PhotoFolders, manifest: ClusterManifest | RefineManifest) -> N
         pass
 
 
-def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progress, stop: Stop) -> Written:
+def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, work: Work) -> Written:
     rows = plan_rows(manifest, plan.out) if plan.with_sheet else []
     folder.refuse_in_the_way(own_sheet_names(len(rows)))
-    sheets = draw_sheets(manifest, rows, plan.manifest_name, progress=progress, stop=stop)
+    sheets = draw_sheets(manifest, rows, plan.manifest_name, work=work)
     wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
     earlier = {name: put[-1].source for name, put in folder.owned.items() if put}
     if folder.inside.exists(ANNOUNCEMENT):
@@ -240,11 +239,11 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
         {**plan.files, **{new: wanted[new] for new in renamed.values()}, **dict.fromkeys(sheets, "")}
     )
     for link in folder.links:
-        progress.say(f"{printable(plan.out / link)} is a link: what it leads to is left as it is.")
+        work.progress.say(f"{printable(plan.out / link)} is a link: what it leads to is left as it is.")
     for old in renamed.keys() - folder.rename(renamed):
         if renamed[old] in plan.keep:
             folder.kept[old] = folder.kept.pop(renamed[old])
-    if not _place_all(folder, plan, progress, stop):
+    if not _place_all(folder, plan, work):
         return _written(folder, plan, removed=0, stopped=True)
     plan.sources.require()
     for name, content in sheets.items():
@@ -257,7 +256,7 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     if folder.set_aside:
         one, many = "photo whose original is gone is", "photos whose originals are gone are"
         aside = printable(plan.out / WITHOUT_ORIGINAL)
-        progress.say(f"{counted(folder.set_aside, one, many)} now in {aside}.")
+        work.progress.say(f"{counted(folder.set_aside, one, many)} now in {aside}.")
     return _written(folder, plan, removed=removed)
 
 
@@ -300,18 +299,18 @@ def _refuse_source(plan: PhotoFolders) -> None:
         )
 
 
-def _place_all(folder: ResultFolder, plan: PhotoFolders, progress: Progress, stop: Stop) -> bool:
+def _place_all(folder: ResultFolder, plan: PhotoFolders, work: Work) -> bool:
     """Put every photo in its place; False when asked to stop before the end."""
-    progress.begin("Writing photos", len(plan.files))
+    work.progress.begin("Writing photos", len(plan.files))
     for name, source in plan.files.items():
-        if stop.requested:
+        if work.stop.requested:
             folder.flush()
             return False
         folder.place(name, source, plan.how)
-        progress.advance()
-    progress.end()
+        work.progress.advance()
+    work.progress.end()
     folder.flush()
-    return not stop.requested
+    return not work.stop.requested
 
 
 def _failures(folder: ResultFolder, plan: PhotoFolders) -> tuple[tuple[Failure, ...], tuple[Failure, ...]]:

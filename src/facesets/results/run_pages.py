@@ -9,7 +9,6 @@ from pathlib import Path
 from facesets.errors import CannotWrite
 from facesets.file_system import patiently
 from facesets.files import PAGES, atomic_write, printable, writing
-from facesets.interfaces import Progress
 from facesets.plurals import counted, people
 from facesets.records import Collection
 from facesets.results.counterparts import counterparts, faces_by_name
@@ -27,7 +26,7 @@ from facesets.results.ownership import rights_of_result
 from facesets.results.safe_folder import SafeFolder
 from facesets.results.thumbnails import Thumbnail, make_thumbnails, of_face, of_photo
 from facesets.rights import narrow, tell_tightened
-from facesets.stop import Stop
+from facesets.work import Work
 
 _THUMBNAILS = f"{PAGES}/thumbnails"
 
@@ -74,9 +73,7 @@ def refuse_foreign_pages(out: Path) -> None:
         )
 
 
-def write_pages(
-    shown: Shown, collection: Collection, *, workers: int, progress: Progress, stop: Stop
-) -> dict[str, int]:
+def write_pages(shown: Shown, collection: Collection, *, workers: int, work: Work) -> dict[str, int]:
     """Bring thumbnails and pages up to date; what is right already is not touched.
 
     Returns
@@ -103,11 +100,11 @@ def write_pages(
     rights = rights_of_result(shown.people) or 0
     _make_folders(shown.out, rights)
     folder = SafeFolder(shown.out / _THUMBNAILS, rights)
-    drawn = make_thumbnails(folder, thumbnails, longer, workers=workers, progress=progress, stop=stop)
+    drawn = make_thumbnails(folder, thumbnails, longer, workers=workers, work=work)
     images_shown = {face.image for face in (*faces, *found.singletons)}.union(i.sha256 for i in found.no_face)
     gone = len(images_shown.difference(longer))
     counts = {**found.counts, "facesets": len(refined.facesets), "gone": gone}
-    if stop.requested:
+    if work.stop.requested:
         return counts
     pages = render(_site(shown, found, refined, drawn))
     for name, content in pages.items():

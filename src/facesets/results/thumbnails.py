@@ -15,11 +15,10 @@ import simplejpeg
 from facesets.errors import UnreadableImage
 from facesets.files import sync_files, writing
 from facesets.imaging.originals import read_decoded
-from facesets.interfaces import Progress
 from facesets.records import Pixels
 from facesets.results.manifest import FaceEntry, ImageEntry
 from facesets.results.safe_folder import SafeFolder
-from facesets.stop import Stop
+from facesets.work import Work
 
 EDGE = 176
 _PADDING = 0.3
@@ -69,8 +68,7 @@ def make_thumbnails(
     longer_edges: Mapping[str, int],
     *,
     workers: int,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> set[str]:
     """Make the thumbnails that are not there yet, and remove those of earlier runs that nobody wants.
 
@@ -101,10 +99,10 @@ def make_thumbnails(
         if thumbnail.name not in there:
             missing[thumbnail.image].append(thumbnail)
     there &= names
-    progress.begin("Drawing thumbnails", len(missing))
+    work.progress.begin("Drawing thumbnails", len(missing))
 
     def draw(image: str) -> dict[str, bytes]:
-        return _drawn(missing[image], longer_edges.get(image, 0)) if not stop.requested else {}
+        return _drawn(missing[image], longer_edges.get(image, 0)) if not work.stop.requested else {}
 
     with ThreadPoolExecutor(workers, thread_name_prefix="thumbnails") as pool:
         images = list(missing)
@@ -112,14 +110,14 @@ def make_thumbnails(
             pictures: dict[str, bytes] = {}
             for drawn in pool.map(draw, some):
                 pictures |= drawn
-                progress.advance()
+                work.progress.advance()
             _keep(folder, pictures)
             there |= pictures.keys()
-            if stop.requested:
+            if work.stop.requested:
                 break
     with writing(folder.root):
         _remove_unfinished(folder)
-    progress.end()
+    work.progress.end()
     return there
 
 

@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from facesets.assembly.describing import Asked, face_embedder, text_encoder
 from facesets.interfaces import Embedder
 from facesets.library_records import ClipRow
-from facesets.progress import SilentProgress
 from facesets.records import Float32
 from facesets.settings import Settings
-from facesets.stop import Stop
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 _log = logging.getLogger("facesets.web")
 
@@ -39,9 +38,7 @@ class Models:
         with self._lock:
             if self._faces is None or self._faces[0] != key:
                 asked = Asked((None, None, min_det_score), provider="cpu", workers=1)
-                embedder = face_embedder(
-                    library, settings, asked, _Logged(), SilentProgress(), Stop(), fetch=False
-                )
+                embedder = face_embedder(library, settings, asked, _Logged(), Work(), fetch=False)
                 self._faces = key, embedder
             return self._faces[1]
 

@@ -22,6 +22,7 @@ from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -33,17 +34,13 @@ TASTE = ExportSwapOptions(min_face_short=60, top_n=3, out_size=128, sheet=False)
 def two_known(tmp_path_factory: pytest.TempPathFactory, pristine: Library, checker: Embedder) -> Path:
     """An export of two of the four people."""
     root = tmp_path_factory.mktemp("known")
-    refine(pristine.store, root / "sets", GATES, progress=SilentProgress(), stop=Stop())
-    export_swap(
-        pristine.store, root / "sets", root / "all", checker, TASTE, progress=SilentProgress(), stop=Stop()
-    )
+    refine(pristine.store, root / "sets", GATES, work=Work())
+    export_swap(pristine.store, root / "sets", root / "all", checker, TASTE, work=Work())
     manifest = root / "sets" / "refine_manifest.json"
     raw = json.loads(manifest.read_text())
     raw["facesets"] = raw["facesets"][:2]
     manifest.write_text(json.dumps(raw))
-    export_swap(
-        pristine.store, root / "sets", root / "swap", checker, TASTE, progress=SilentProgress(), stop=Stop()
-    )
+    export_swap(pristine.store, root / "sets", root / "swap", checker, TASTE, work=Work())
     return root
 
 
@@ -59,17 +56,7 @@ def run(
     taste: ExportSwapOptions = TASTE,
     gates: RefineOptions = GATES,
 ) -> Result:
-    return discover(
-        library.store,
-        out,
-        roots or [],
-        checker,
-        DiscoverOptions(),
-        gates,
-        taste,
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    return discover(library.store, out, roots or [], checker, DiscoverOptions(), gates, taste, work=Work())
 
 
 def new_sets(found: Result) -> list[str]:
@@ -154,9 +141,7 @@ def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
     again = replace(TASTE, merge=False)
     for name in new_sets(summary):
         shutil.rmtree(out / name)
-    export_swap(
-        pristine.store, two_known / "sets", out, checker, again, progress=SilentProgress(), stop=Stop()
-    )
+    export_swap(pristine.store, two_known / "sets", out, checker, again, work=Work())
     having = {item.face.face for item in read_manifest(out / "faceset_002", SetManifest).faces}
     assert set(moved) <= having
 
@@ -205,8 +190,7 @@ def test_a_run_that_was_stopped_is_completed_or_taken_back(
             DiscoverOptions(),
             GATES,
             TASTE,
-            progress=Interrupting(stop, 12),
-            stop=stop,
+            work=Work(progress=Interrupting(stop, 12), stop=stop),
         )
         assert summary.stopped
         assert contents(cut).keys() > before.keys()
@@ -225,7 +209,7 @@ def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
     shutil.copytree(two_known / "sets", sets)
 
     def export(manifest: Path, options: ExportSwapOptions = TASTE) -> dict[str, str]:
-        export_swap(pristine.store, manifest, out, checker, options, progress=SilentProgress(), stop=Stop())
+        export_swap(pristine.store, manifest, out, checker, options, work=Work())
         return {entry.name: entry.kind for entry in read_manifest(out, ExportManifest).sets}
 
     export(sets)
@@ -238,7 +222,7 @@ def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
     }
     people = {name: read_manifest(out / name, SetManifest).faces for name in kinds}
     assert export(sets / "refine_manifest.json") == kinds
-    refine(pristine.store, sets, GATES, progress=SilentProgress(), stop=Stop())
+    refine(pristine.store, sets, GATES, work=Work())
     assert export(sets, replace(TASTE, merge=True)) == kinds
     assert export(sets) == dict.fromkeys(kinds, "refined")
     for name, faces in people.items():

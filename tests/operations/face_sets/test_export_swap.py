@@ -29,7 +29,6 @@ from facesets.operations.options.cache import (
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.reports.verify_bundle import check_bundle, verify_bundles
 from facesets.operations.undo import undo
-from facesets.progress import SilentProgress
 from facesets.records import Collection
 from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest
@@ -37,8 +36,8 @@ from facesets.results.manifest import RefineManifest
 from facesets.results.manifest_json import manifest_bytes, read_manifest
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.run_records import read_runs
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -53,9 +52,9 @@ def manifests(tmp_path_factory: pytest.TempPathFactory, pristine: Library, pack_
     # So strict that some faces stay alone, and unassigned ones fall into two large groups.
     cut = 0.28 if pack_dir.name == "open" else 0.2
     raw = ClusterOptions(method="agglomerative", threshold=cut, materialize="none", sheet=False)
-    cluster(pristine.store, root / "raw", raw, progress=SilentProgress(), stop=Stop())
+    cluster(pristine.store, root / "raw", raw, work=Work())
     sets = RefineOptions(min_faces=5, min_short=60, min_blur=70, materialize="none", sheet=False)
-    refine(pristine.store, root / "fs", sets, progress=SilentProgress(), stop=Stop())
+    refine(pristine.store, root / "fs", sets, work=Work())
     return root
 
 
@@ -72,8 +71,7 @@ def run(pristine: Library, manifests: Path, checker: Embedder) -> Run:
             checker,
             options,
             raw_manifest=manifests / "raw" / "manifest.json",
-            progress=SilentProgress(),
-            stop=Stop(),
+            work=Work(),
         )
 
     return run
@@ -162,7 +160,7 @@ def test_a_copy_of_a_photo_is_collapsed_into_the_better_one(exported: Path) -> N
 def test_bundles_load_as_their_consumer_loads_them(exported: Path, embedder: LocalEmbedder) -> None:
     bundles = sorted(exported.glob("*/*.fsz"))
     assert len(bundles) == 2 * len(PEOPLE)
-    summary = verify_bundles(bundles, embedder, progress=SilentProgress(), stop=Stop())
+    summary = verify_bundles(bundles, embedder, work=Work())
     assert summary.failed == 0
     for check in summary.bundles:
         assert check.faces == check.pictures
@@ -208,9 +206,7 @@ def test_candidates_need_the_raw_manifest(
     pristine: Library, manifests: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     with pytest.raises(WrongUsage, match="candidates needs raw_manifest"):
-        export_swap(
-            pristine.store, manifests / "fs", tmp_path, checker, TASTE, progress=SilentProgress(), stop=Stop()
-        )
+        export_swap(pristine.store, manifests / "fs", tmp_path, checker, TASTE, work=Work())
 
 
 def test_finished_sets_are_not_made_again(exported: Path, tmp_path: Path, run: Run) -> None:
@@ -262,9 +258,7 @@ def test_a_set_is_made_again_when_what_ranks_its_faces_changed(
     store = Turned(library.cache)
     store.face = best.face.face
     refined, raw = manifests / "fs" / "refine_manifest.json", manifests / "raw" / "manifest.json"
-    summary = export_swap(
-        store, refined, out, checker, TASTE, raw_manifest=raw, progress=SilentProgress(), stop=Stop()
-    )
+    summary = export_swap(store, refined, out, checker, TASTE, raw_manifest=raw, work=Work())
     assert summary.unchanged_sets == summary.sets - 1
     after = set_manifests(out)[1].faces
     assert after[0].face.face != best.face.face
@@ -377,8 +371,7 @@ def test_faces_found_with_another_detection_are_refused(
             checker,
             TASTE,
             raw_manifest=given["raw"],
-            progress=SilentProgress(),
-            stop=Stop(),
+            work=Work(),
         )
 
 
@@ -644,7 +637,7 @@ def test_faces_that_show_too_little_are_left_out_where_that_is_asked(
     out, progress = tmp_path / "swap", RecordingProgress()
 
     def export(store: Cache, options: ExportSwapOptions) -> Result:
-        return export_swap(store, manifests / "fs", out, checker, options, progress=progress, stop=Stop())
+        return export_swap(store, manifests / "fs", out, checker, options, work=Work(progress=progress))
 
     class Unmeasured(Cache):
         def load(self) -> Collection:

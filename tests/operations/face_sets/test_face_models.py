@@ -31,7 +31,6 @@ from facesets.operations.options.formats import formats_named
 from facesets.operations.reports.sets_beside import bundles_at
 from facesets.operations.reports.verify_bundle import verify_bundles
 from facesets.operations.undo import undo
-from facesets.progress import SilentProgress
 from facesets.records import Collection
 from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest
@@ -39,8 +38,8 @@ from facesets.results.forgetting import forget_in_result
 from facesets.results.manifest_json import read_manifest
 from facesets.results.run_records import read_runs
 from facesets.results.whom import Whom
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +66,7 @@ Run = Callable[..., Result]
 def refined(tmp_path_factory: pytest.TempPathFactory, pristine: Library) -> Path:
     root = tmp_path_factory.mktemp("refined")
     options = RefineOptions(min_faces=5, min_short=60, min_blur=70, materialize="none", sheet=False)
-    refine(pristine.store, root, options, progress=SilentProgress(), stop=Stop())
+    refine(pristine.store, root, options, work=Work())
     return root
 
 
@@ -86,14 +85,7 @@ def known_to_swappers(monkeypatch: pytest.MonkeyPatch, embedder: LocalEmbedder) 
 def run(pristine: Library, refined: Path, checker: Embedder, modeller: EmbedderOnDemand) -> Run:
     def run(out: Path, options: ExportSwapOptions = EVERY_FORMAT, store: type[Cache] = Enriched) -> Result:
         return export_swap(
-            store(pristine.cache),
-            refined,
-            out,
-            checker,
-            options,
-            modeller=modeller,
-            progress=SilentProgress(),
-            stop=Stop(),
+            store(pristine.cache), refined, out, checker, options, modeller=modeller, work=Work()
         )
 
     return run
@@ -113,14 +105,7 @@ def exported(
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PUBLISHED["buffalo_l"].files, "w600k_r50.onnx", embedder.settings.recogniser_sha256)
         export_swap(
-            Enriched(pristine.cache),
-            refined,
-            out,
-            checker,
-            EVERY_FORMAT,
-            modeller=modeller,
-            progress=SilentProgress(),
-            stop=Stop(),
+            Enriched(pristine.cache), refined, out, checker, EVERY_FORMAT, modeller=modeller, work=Work()
         )
     return out
 
@@ -130,7 +115,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def verified(out: Path, loader: Any) -> Result:
-    return verify_bundles(bundles_at([out]), loader, progress=SilentProgress(), stop=Stop())
+    return verify_bundles(bundles_at([out]), loader, work=Work())
 
 
 def of_format(summary: Result, kind: str) -> list[Result]:

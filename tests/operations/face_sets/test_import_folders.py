@@ -19,14 +19,13 @@ from facesets.operations.ingest.embed import embed
 from facesets.operations.options.cache import EmbedOptions, ExportSwapOptions
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ImportFoldersOptions
-from facesets.progress import SilentProgress
 from facesets.records import CacheSettings
 from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +60,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: Lo
     store = Cache(root / "faces.npz")
     store.require(embedder.settings)
     with store.writing(embedder.settings):
-        embed(FolderSource(root), store, embedder, EmbedOptions(), progress=SilentProgress(), stop=Stop())
+        embed(FolderSource(root), store, embedder, EmbedOptions(), work=Work())
     return Sorted(root, store)
 
 
@@ -72,14 +71,7 @@ Run = Callable[..., Result]
 def run(photos: Sorted, checker: Embedder) -> Run:
     def run(out: Path, folders: SortedFolders | None = None, export: ExportSwapOptions = TASTE) -> Result:
         return import_folders(
-            photos.store,
-            folders or photos.folders,
-            out,
-            checker,
-            ImportFoldersOptions(),
-            export,
-            progress=SilentProgress(),
-            stop=Stop(),
+            photos.store, folders or photos.folders, out, checker, ImportFoldersOptions(), export, work=Work()
         )
 
     return run
@@ -220,8 +212,7 @@ def test_faces_of_another_recogniser_are_refused(photos: Sorted, checker: Embedd
             Other(),
             ImportFoldersOptions(),
             TASTE,
-            progress=SilentProgress(),
-            stop=Stop(),
+            work=Work(),
         )
 
 

@@ -15,13 +15,12 @@ from facesets.operations.grouping.extend import extend
 from facesets.operations.ingest.embed import embed
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import DiscoverOptions, ExtendOptions, ImportFoldersOptions
-from facesets.progress import SilentProgress
 from facesets.results.export_manifest import SetManifest
 from facesets.results.manifest import ClusterManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 
 PERSON, FACES = "Abdoulaye_Wade", 4
 STRANGER = "Andre_Smith"
@@ -52,14 +51,14 @@ def add_stranger(photos: Path, lfw: Path) -> Path:
 def embedded(photos: Path, embedder: LocalEmbedder) -> Cache:
     store = Cache(photos.parent / "faces.npz")
     with store.writing(embedder.settings):
-        embed(FolderSource(photos), store, embedder, EmbedOptions(), progress=SilentProgress(), stop=Stop())
+        embed(FolderSource(photos), store, embedder, EmbedOptions(), work=Work())
     return store
 
 
 def test_extend_leaves_the_stranger_alone_unless_told(
     photos: Path, embedder: LocalEmbedder, real_lfw: Path
 ) -> None:
-    running = {"progress": SilentProgress(), "stop": Stop()}
+    running = {"work": Work()}
     out = photos.parent / "people"
     cluster(embedded(photos, embedder), out, ClusterOptions(sheet=False), **running)  # type: ignore[arg-type]
     add_stranger(photos, real_lfw)
@@ -74,7 +73,7 @@ def test_extend_leaves_the_stranger_alone_unless_told(
 def test_neither_import_folders_nor_discover_take_the_stranger_for_the_person(
     photos: Path, embedder: LocalEmbedder, real_lfw: Path
 ) -> None:
-    running = {"progress": SilentProgress(), "stop": Stop()}
+    running = {"work": Work()}
     party = add_stranger(photos, real_lfw)
     store, out = embedded(photos, embedder), photos.parent / "swap"
     crops = ExportSwapOptions(min_face_short=60, out_size=64, sheet=False)

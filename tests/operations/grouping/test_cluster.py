@@ -25,10 +25,11 @@ from facesets.results.lock import locked
 from facesets.results.manifest import ClusterManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
+from facesets.work import Work
 
 
 def run(library: Library, out: Path, options: ClusterOptions | None = None) -> Result:
-    return cluster(library.store, out, options or ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    return cluster(library.store, out, options or ClusterOptions(), work=Work())
 
 
 @contextmanager
@@ -130,7 +131,10 @@ def test_a_run_that_is_stopped_while_it_groups_ends_at_once_and_writes_nothing(
 ) -> None:
     asked = Stopped()
     summary = cluster(
-        library.store, tmp_path / "raw", ClusterOptions(method=method), progress=asked, stop=asked.stop
+        library.store,
+        tmp_path / "raw",
+        ClusterOptions(method=method),
+        work=Work(progress=asked, stop=asked.stop),
     )
     assert (summary.stopped, summary.persons) == (True, 0)
     assert asked.stages == [f"Clustering {summary.faces} faces"]
@@ -216,7 +220,7 @@ def test_a_request_to_stop_leaves_a_folder_that_the_next_run_completes(
     stop = Stop()
     stop.request()
     out = tmp_path / "raw"
-    summary = cluster(library.store, out, ClusterOptions(), progress=SilentProgress(), stop=stop)
+    summary = cluster(library.store, out, ClusterOptions(), work=Work(stop=stop))
     assert summary.stopped
     assert not (out / "manifest.json").exists()
     assert not run(library, out).stopped
@@ -226,7 +230,7 @@ def test_a_request_to_stop_leaves_a_folder_that_the_next_run_completes(
 def test_two_runs_at_once_and_folders_of_other_commands_are_refused(library: Library, tmp_path: Path) -> None:
     with locked(tmp_path / "raw"), pytest.raises(AlreadyRunning):
         run(library, tmp_path / "raw")
-    refine(library.store, tmp_path / "fs", RefineOptions(), progress=SilentProgress(), stop=Stop())
+    refine(library.store, tmp_path / "fs", RefineOptions(), work=Work())
     (tmp_path / "fs" / "refine_manifest.json").rename(tmp_path / "fs" / "manifest.json")
     with pytest.raises(WrongUsage, match="another command"):
         run(library, tmp_path / "fs")

@@ -39,7 +39,7 @@ from facesets.results.folder_runs import write_drawings
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.results.run_records import read_runs
-from facesets.stop import Stop
+from facesets.work import Work
 
 __all__ = ["store"]
 
@@ -95,7 +95,7 @@ def test_a_deleted_manifest_names_the_undo_that_restores_it(store: MadeStore, tm
     (raw / "contact_sheet.png").touch()
     again = f"gone: `undo {raw} {last}` restores the one before"
     with pytest.raises(CannotWrite, match=again):
-        cluster(store, raw, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+        cluster(store, raw, ClusterOptions(), work=Work())
     with pytest.raises(WrongUsage, match=f"any more: `undo {raw} {last}` restores"):
         grow(store, raw)
     undo(raw, last)
@@ -117,7 +117,7 @@ def test_a_result_without_manifest_and_journal_says_how_to_go_on(store: MadeStor
     (raw / "contact_sheet.png").touch()
     how = f"restore it from a backup; or move {raw} away and run the command that wrote it again"
     with pytest.raises(CannotWrite, match=f"manifest is gone: {how}"):
-        cluster(store, raw, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+        cluster(store, raw, ClusterOptions(), work=Work())
     with pytest.raises(WrongUsage, match=f"any more: {how}"):
         grow(store, raw)
 
@@ -165,7 +165,7 @@ def test_what_a_method_made_that_takes_every_face_as_it_is_grows_so(store: MadeS
     for _ in range(4):
         store.add(8)
     raw, options = tmp_path / "raw", ClusterOptions(sheet=False, method="agglomerative")
-    cluster(store, raw, options, progress=SilentProgress(), stop=Stop())
+    cluster(store, raw, options, work=Work())
     for _ in range(4):
         store.add(9)
     assert list(grow(store, raw).raw.made.values()) == [4]
@@ -212,8 +212,8 @@ def test_two_faces_of_one_photo_never_both_join_a_person(store: MadeStore, tmp_p
 def test_faces_that_a_gate_drops_are_listed_with_it(library: Library, tmp_path: Path) -> None:
     raw, sets = tmp_path / "raw", tmp_path / "sets"
     gates = RefineOptions(min_faces=5, min_short=60, min_blur=70, sheet=False)
-    cluster(library.store, raw, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
-    refine(library.store, sets, gates, progress=SilentProgress(), stop=Stop())
+    cluster(library.store, raw, ClusterOptions(sheet=False), work=Work())
+    refine(library.store, sets, gates, work=Work())
     half = tmp_path / "half"
     shutil.copytree(sets, half)
     manifest = read_manifest(half, RefineManifest)
@@ -238,7 +238,7 @@ def test_new_faces_pass_the_gate_of_norms_that_the_face_sets_were_made_with(tmp_
     raw, sets = make(store, tmp_path, gates)
     blurred, unknown = store.add(1), store.add(1)
     options = ExtendOptions(sheet=False)
-    grown = extend(store, raw, options, refine_out=sets, progress=progress, stop=Stop()).sets
+    grown = extend(store, raw, options, refine_out=sets, work=Work(progress=progress)).sets
     assert grown is not None
     assert (grown.dropped_by, sum(grown.joined.values())) == ({"min_norm": 1}, 1)
     manifest = read_manifest(sets, RefineManifest)
@@ -330,9 +330,7 @@ def look_for_new_people(store: DrawnStore, out: Path) -> None:
     gates = RefineOptions(min_faces=3, sheet=False)
     export = ExportSwapOptions(out_size=64, top_n=3, verify_max_distance=2, sheet=False)
     quiet = SilentProgress()
-    discover(
-        store, out, [], OneFaceEverywhere(), DiscoverOptions(), gates, export, progress=quiet, stop=Stop()
-    )
+    discover(store, out, [], OneFaceEverywhere(), DiscoverOptions(), gates, export, work=Work(progress=quiet))
 
 
 def discover_with_kills(
@@ -463,7 +461,7 @@ def test_sorting_anew_keeps_what_the_user_said(store: MadeStore, tmp_path: Path)
     for person in (2, 2, 3, 3):
         store.add(person)
     for _ in range(2):
-        cluster(store, raw, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+        cluster(store, raw, ClusterOptions(sheet=False), work=Work())
         after = people(raw)
         assert set(after) == {"Anna", "person_001"}
         assert after["Anna"] >= before["person_002"] | {moved_face}
@@ -473,7 +471,7 @@ def test_sorting_anew_keeps_what_the_user_said(store: MadeStore, tmp_path: Path)
         assert not list(raw.rglob(deleted.name))
         assert sum(1 for _ in (raw / "Anna").iterdir()) == len(after["Anna"])
     lying = tree(raw)
-    cluster(store, raw, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+    cluster(store, raw, ClusterOptions(sheet=False), work=Work())
     assert tree(raw) == lying
     store.add(3)
     store.add(1)
@@ -486,12 +484,12 @@ def test_a_folder_of_the_old_default_is_sorted_by_auto_and_people_keep_their_nam
 ) -> None:
     raw = tmp_path / "raw"
     old = ClusterOptions(method="agglomerative", threshold=0.55, sheet=False)
-    cluster(store, raw, old, progress=SilentProgress(), stop=Stop())
+    cluster(store, raw, old, work=Work())
     before = people(raw)
     (raw / "person_002").rename(raw / "Anna")
     store.add(2)
     now = ClusterOptions(sheet=False)
-    changed = cluster(store, raw, now, progress=SilentProgress(), stop=Stop())
+    changed = cluster(store, raw, now, work=Work())
     assert changed.reasons[0].startswith("Grouped by auto, which is used where no method is named")
     assert "agglomerative (threshold 0.55)" in changed.reasons[0]
     after = people(raw)
@@ -499,7 +497,7 @@ def test_a_folder_of_the_old_default_is_sorted_by_auto_and_people_keep_their_nam
     assert (after["person_001"], after["person_003"]) == (before["person_001"], before["person_003"])
     assert len(after["Anna"] - before["person_002"]) == 1 < len(after["Anna"])
     lying = tree(raw)
-    again = cluster(store, raw, now, progress=SilentProgress(), stop=Stop())
+    again = cluster(store, raw, now, work=Work())
     assert not any("before" in reason for reason in again.reasons)
     assert tree(raw) == lying
 
@@ -512,7 +510,7 @@ def test_refining_anew_keeps_what_the_user_said(store: MadeStore, tmp_path: Path
     moved.rename(sets / "Ben" / moved.name)
     deleted.unlink()
     for _ in range(2):
-        refine(store, sets, GATES, progress=SilentProgress(), stop=Stop())
+        refine(store, sets, GATES, work=Work())
         after = sets_of(sets)
         assert set(after) == {"faceset_001", "Ben"}
         assert moved_face in after["Ben"]
@@ -523,7 +521,7 @@ def test_refining_anew_keeps_what_the_user_said(store: MadeStore, tmp_path: Path
 
 def test_a_beginner_without_a_face_set_is_told_which_gate_to_open(store: MadeStore, tmp_path: Path) -> None:
     options = RefineOptions(min_faces=15, sheet=False, materialize="none")
-    summary = refine(store, tmp_path / "sets", options, progress=SilentProgress(), stop=Stop())
+    summary = refine(store, tmp_path / "sets", options, work=Work())
     assert "With --min-faces 3 there would be 3 face sets with 19 faces, where there are 0" in summary.hint
     assert summary.try_flags == ["--min-faces 3"]
 
@@ -535,13 +533,13 @@ def test_a_cluster_that_is_killed_and_completed_is_taken_back_whole(tmp_path: Pa
     for person in (1, 1, 2):
         store.add(person)
     raw, quiet = tmp_path / "out" / "raw", ClusterOptions(sheet=False)
-    cluster(store, raw, quiet, progress=SilentProgress(), stop=Stop())
+    cluster(store, raw, quiet, work=Work())
     before = contents(tmp_path / "out"), folders(tmp_path / "out")
     for person in (2, 3, 3):
         store.add(person)
 
     def complete() -> None:
-        cluster(store, raw, quiet, progress=SilentProgress(), stop=Stop())
+        cluster(store, raw, quiet, work=Work())
 
     def take_back() -> None:
         undo(raw, read_runs(raw)[-1].name)

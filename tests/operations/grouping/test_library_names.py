@@ -18,11 +18,10 @@ from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.result_names import people_of_result
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.lists.listing import people, person
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 BY = "anna@home"
 
@@ -32,13 +31,13 @@ def filled(database: Database, library: Photos) -> Library:
     """Photos of four people, found by `cluster` and not named."""
     filled = Library(database)
     filled.require(library.store.load().settings)
-    import_cache(library.store, filled, progress=SilentProgress(), stop=Stop())
+    import_cache(library.store, filled, work=Work())
     cluster_library(filled)
     return filled
 
 
 def run(store: Library, out: Path) -> Result:
-    return cluster(store, out, ClusterOptions(materialize="symlink"), progress=SilentProgress(), stop=Stop())
+    return cluster(store, out, ClusterOptions(materialize="symlink"), work=Work())
 
 
 def folders(out: Path) -> dict[str, set[str]]:
@@ -124,7 +123,7 @@ def test_names_that_were_given_to_folders_come_into_the_library(
 ) -> None:
     """Folders of the cache: the library never saw them."""
     out = tmp_path / "raw"
-    cluster(library.store, out, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    cluster(library.store, out, ClusterOptions(), work=Work())
     (hugo,) = [f for f in folders(out) if any("Hugo_Chavez_0002" in n for n in photos_of(out, f))]
     (out / hugo).rename(out / "Hugo")
     call(filled, "Ariel_Sharon_0001.jpg", "Ariel")
@@ -149,15 +148,7 @@ def test_folders_that_somebody_sorted_name_the_people_of_the_library(
 
     def sort_in() -> Result:
         return import_folders(
-            filled,
-            folders,
-            tmp_path / "swap",
-            checker,
-            ImportFoldersOptions(),
-            options,
-            progress=SilentProgress(),
-            stop=Stop(),
-            by=BY,
+            filled, folders, tmp_path / "swap", checker, ImportFoldersOptions(), options, work=Work(by=BY)
         )
 
     named = sort_in().named

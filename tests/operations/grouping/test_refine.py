@@ -13,19 +13,18 @@ from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.gating import advise
 from facesets.operations.grouping.refine import gate_faces, refine
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
-from facesets.progress import SilentProgress
 from facesets.records import Collection, Float32, ImageRecord
 from facesets.result import Result
 from facesets.results.manifest import RefineManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 
 TASTE = RefineOptions(min_faces=5, min_short=80, min_blur=60)
 
 
 def run(library: Library, out: Path, options: RefineOptions = TASTE) -> Result:
-    return refine(library.store, out, options, progress=SilentProgress(), stop=Stop())
+    return refine(library.store, out, options, work=Work())
 
 
 def test_face_sets_hold_one_person_each_and_pass_every_gate(library: Library, tmp_path: Path) -> None:
@@ -140,7 +139,7 @@ def test_a_folder_of_another_command_is_refused_untouched(
     library: Library, tmp_path: Path, dry_run: bool
 ) -> None:
     out = tmp_path / "raw"
-    cluster(library.store, out, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    cluster(library.store, out, ClusterOptions(), work=Work())
     before = sorted(out.rglob("*"))
     with pytest.raises(WrongUsage, match="another command"):
         run(library, out, replace(TASTE, dry_run=dry_run))
@@ -266,7 +265,7 @@ def test_a_face_that_shows_too_little_is_left_out_where_that_is_asked(
     norm = np.where(np.arange(len(collection.faces)) % 5, collection.faces.norm, np.nan).astype(np.float32)
     store, progress = Measured(library.cache, norm), RecordingProgress()
     asked = replace(TASTE, min_faces=2, min_norm=limit)
-    summary = refine(store, tmp_path / "fs", asked, progress=progress, stop=Stop())
+    summary = refine(store, tmp_path / "fs", asked, work=Work(progress=progress))
     manifest = read_manifest(tmp_path / "fs", RefineManifest)
     assert manifest.made.options["min_norm"] == limit
     kept = [face.norm for group in manifest.facesets for face in group.faces]
@@ -285,10 +284,10 @@ def test_a_face_that_shows_too_little_is_left_out_where_that_is_asked(
 def test_norms_are_not_spoken_of_where_nobody_asks_or_all_are_known(library: Library, tmp_path: Path) -> None:
     progress = RecordingProgress()
     unmeasured = Measured(library.cache, None)
-    refine(unmeasured, tmp_path / "fs", TASTE, progress=progress, stop=Stop())
+    refine(unmeasured, tmp_path / "fs", TASTE, work=Work(progress=progress))
     assert "min_norm" not in read_manifest(tmp_path / "fs", RefineManifest).made.options
     asked = replace(TASTE, min_norm=1, dry_run=True)
-    summary = refine(library.store, tmp_path / "fs", asked, progress=progress, stop=Stop())
+    summary = refine(library.store, tmp_path / "fs", asked, work=Work(progress=progress))
     assert (progress.lines, summary.dropped_by.get("min_norm")) == ([], None)
 
 

@@ -26,15 +26,14 @@ from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.library.delete_findings import delete_findings
 from facesets.operations.options.cache import EmbedOptions, EnrichOptions
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.records import Faces, Finding, Float32, ImageRecord, Int64, Pixels
 from facesets.result import Result
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 
 @pytest.fixture(scope="module")
@@ -56,23 +55,14 @@ def take_in(database: Database, photos: Path, embedder: LocalEmbedder, *stages: 
         LocalDescriber(embedder, None),
         IndexOptions(),
         stages=stages,
-        progress=SilentProgress(),
-        stop=Stop(),
+        work=Work(),
     )
 
 
 def into_cache(path: Path, photos: Path, embedder: LocalEmbedder, *stages: Stage) -> Faces:
     store = Cache(path)
     with store.writing(embedder.settings):
-        embed(
-            FolderSource(photos),
-            store,
-            embedder,
-            EmbedOptions(),
-            stages=stages,
-            progress=SilentProgress(),
-            stop=Stop(),
-        )
+        embed(FolderSource(photos), store, embedder, EmbedOptions(), stages=stages, work=Work())
     return Cache(path).load().faces
 
 
@@ -98,7 +88,7 @@ def test_one_pass_later_passes_and_both_stores_say_the_same_of_each_face(
     take_in(database, photos, embedder)
     library = Library(database)
     assert library.load().faces.age is None
-    summary = run_stage(library, stage, StageRunOptions(), progress=SilentProgress(), stop=Stop())
+    summary = run_stage(library, stage, StageRunOptions(), work=Work())
     assert summary.completed == 5
     same_ages(library.load().faces, cached)
     assert len(raw(database)) == len(cached)
@@ -119,15 +109,9 @@ def test_new_photos_have_age_and_sex_when_they_are_stored(
         ).fetchall()
     )
     assert sexes == [(True,)]
-    again = run_stage(library, stage, StageRunOptions(), progress=SilentProgress(), stop=Stop())
+    again = run_stage(library, stage, StageRunOptions(), work=Work())
     assert (again.completed, again.to_do) == (0, 0)
-    newer = run_stage(
-        library,
-        replace(stage, version="other"),
-        StageRunOptions(dry_run=True),
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    newer = run_stage(library, replace(stage, version="other"), StageRunOptions(dry_run=True), work=Work())
     assert newer.to_do == 5
 
 
@@ -163,15 +147,7 @@ def enriched(
 ) -> Result:
     store = library.store
     with store.writing(embedder.settings):
-        return enrich(
-            store,
-            embedder,
-            landmarks,
-            EnrichOptions(),
-            attributes=attributes,
-            progress=SilentProgress(),
-            stop=Stop(),
-        )
+        return enrich(store, embedder, landmarks, EnrichOptions(), attributes=attributes, work=Work())
 
 
 @pytest.mark.slow
@@ -245,6 +221,6 @@ def test_all_ages_can_be_deleted_and_are_found_again_when_asked_for(
     assert raw(database) == []
     with pytest.raises(WrongUsage, match="cannot be deleted"):
         delete_findings(library, "detection", dry_run=False)
-    again = run_stage(library, stage, StageRunOptions(), progress=SilentProgress(), stop=Stop())
+    again = run_stage(library, stage, StageRunOptions(), work=Work())
     assert again.completed == 5
     same_ages(library.load().faces, before)

@@ -22,10 +22,10 @@ from facesets.progress import SilentProgress
 from facesets.records import Collection, EnrichState
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 
 def into_cache(
@@ -45,8 +45,7 @@ def into_cache(
             embedder,
             options,
             stages=[landmarks_stage(landmarks)] if landmarks else [],
-            progress=progress or SilentProgress(),
-            stop=Stop(),
+            work=Work(progress=progress or SilentProgress()),
             clock=clock,
         )
     return Cache(path).load()
@@ -67,8 +66,7 @@ def into_library(
         LocalDescriber(embedder, None),
         options,
         stages=[landmarks_stage(landmarks)] if landmarks else [],
-        progress=progress or SilentProgress(),
-        stop=Stop(),
+        work=Work(progress=progress or SilentProgress()),
         clock=clock,
     )
     return Library(database).load()

@@ -12,10 +12,10 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.ingest.enrich import _record, enrich
 from facesets.operations.options.cache import EnrichOptions
-from facesets.progress import SilentProgress
 from facesets.records import EnrichState, PoseSource
 from facesets.result import Result
 from facesets.stop import Stop
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -34,14 +34,7 @@ def run(
 ) -> Result:
     store = library.store
     with store.writing(embedder.settings):
-        return enrich(
-            store,
-            embedder,
-            landmarks,
-            options or EnrichOptions(),
-            progress=SilentProgress(),
-            stop=stop or Stop(),
-        )
+        return enrich(store, embedder, landmarks, options or EnrichOptions(), work=Work(stop=stop or Stop()))
 
 
 def test_every_face_gets_a_pose_and_says_where_it_comes_from(
@@ -80,7 +73,7 @@ def test_a_face_that_is_not_found_again_keeps_its_row_and_says_so(
     store = library.store
     before = store.load()
     with store.writing(embedder.settings):
-        summary = enrich(store, strict, landmarks, EnrichOptions(), progress=SilentProgress(), stop=Stop())
+        summary = enrich(store, strict, landmarks, EnrichOptions(), work=Work())
     after = library.store.load().faces
     assert after.enrich_state is not None
     assert len(after) == len(before.faces)
@@ -138,14 +131,7 @@ def test_photos_that_are_unavailable_as_a_whole_are_one_refusal(
 
 def test_a_dry_run_changes_nothing(library: Library, embedder: LocalEmbedder, landmarks: Landmarks) -> None:
     before = library.cache.read_bytes()
-    summary = enrich(
-        library.store,
-        embedder,
-        landmarks,
-        EnrichOptions(dry_run=True),
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    summary = enrich(library.store, embedder, landmarks, EnrichOptions(dry_run=True), work=Work())
     assert summary.faces == len(library.store.load().faces)
     assert library.cache.read_bytes() == before
 
@@ -170,15 +156,7 @@ def test_how_much_a_face_shows_is_kept_from_the_first_and_filled_in_where_it_is_
     lost = store.load().faces.norm
     assert lost is None or np.isnan(lost).all()
     with store.writing(embedder.settings):
-        summary = enrich(
-            store,
-            embedder,
-            landmarks,
-            EnrichOptions(),
-            norms=True,
-            progress=SilentProgress(),
-            stop=Stop(),
-        )
+        summary = enrich(store, embedder, landmarks, EnrichOptions(), norms=True, work=Work())
     assert (summary.norms, summary.faces) == (len(found), 0)
     measured = store.load().faces.norm
     assert measured is not None

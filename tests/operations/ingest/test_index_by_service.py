@@ -10,7 +10,6 @@ from tests.fixtures.photos import copy_photos
 from facesets.errors import Unreachable, WrongUsage
 from facesets.operations.ingest.index import index
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.remote.ml_service import MlService, ServiceModels
 from facesets.remote.retry import pausing
 from facesets.remote.service_embedder import ServiceEmbedder
@@ -20,6 +19,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
+from facesets.work import Work
 
 
 def run(
@@ -39,8 +39,7 @@ def run(
             Library(database),
             ServiceEmbedder(remote, faces=faces, clip=clip),
             IndexOptions(),
-            progress=SilentProgress(),
-            stop=stop,
+            work=Work(stop=stop),
         )
     finally:
         remote.close()
@@ -104,14 +103,7 @@ def test_a_service_that_is_gone_ends_the_run_and_the_next_goes_on(
         embedder = ServiceEmbedder(remote)
     options = IndexOptions(concurrency=2)
     with pytest.raises(Unreachable, match="does not answer any more"):
-        index(
-            GallerySource([photos]),
-            Library(database),
-            embedder,
-            options,
-            progress=SilentProgress(),
-            stop=Stop(),
-        )
+        index(GallerySource([photos]), Library(database), embedder, options, work=Work())
     remote.close()
     assert Library(database).files() == {}
     with ml_service() as service:

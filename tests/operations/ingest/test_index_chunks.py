@@ -15,11 +15,10 @@ from facesets.operations.ingest.index_chunks import (
     size_of_next,
 )
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 
 def listed(database: Database, folder: Path, count: int) -> tuple[Result, int, int]:
@@ -40,8 +39,7 @@ def listed(database: Database, folder: Path, count: int) -> tuple[Result, int, i
             NoModels(),  # type: ignore[arg-type]
             IndexOptions(),
             hand_over,
-            progress=SilentProgress(),
-            stop=Stop(),
+            work=Work(),
         )
         return summary, handed, tracemalloc.get_traced_memory()[1]
     finally:

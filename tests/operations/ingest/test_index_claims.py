@@ -16,7 +16,6 @@ from facesets.inference.packs import read_pack
 from facesets.interfaces import Describer
 from facesets.operations.ingest.index import index
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, ClipModel, Description, Pixels, Wanted
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource
@@ -24,6 +23,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 
 class Watched:
@@ -68,9 +68,7 @@ def other(library_url: str) -> Iterator[Database]:
 
 def indexed(database: Database, photos: Path, describer: Describer, stop: Stop | None = None) -> Result:
     source, options = GallerySource([photos]), IndexOptions(concurrency=1)
-    return index(
-        source, Library(database), describer, options, progress=SilentProgress(), stop=stop or Stop()
-    )
+    return index(source, Library(database), describer, options, work=Work(stop=stop or Stop()))
 
 
 @pytest.mark.slow

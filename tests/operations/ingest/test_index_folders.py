@@ -18,11 +18,10 @@ from facesets.operations.ingest.index import index
 from facesets.operations.ingest.unavailable_sources import require_a_target
 from facesets.operations.library.stats import stats
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 NOBODY = 65534
 
@@ -64,7 +63,7 @@ def test_a_folder_that_cannot_be_listed_has_failed_only_while_that_is_so(
         with somebody_else():
             require_a_target(source, library)
             options = IndexOptions(prune=True)
-            done = index(source, library, describer, options, progress=SilentProgress(), stop=Stop())
+            done = index(source, library, describer, options, work=Work())
         assert [failure.reason for failure in done.failures] == [f"cannot be read: {reason}"] * bool(reason)
         assert done.failed == bool(reason)
         assert (stats(library).unreadable, len(library.files())) == (0, 2 if is_target else 3)

@@ -22,14 +22,13 @@ from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.options.cache import EmbedOptions
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.records import Faces, ImageRecord, Images
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 NOW = np.datetime64("2026-11-22T12:00:00")
 NO_TIME = np.datetime64("NaT", "s")
@@ -63,11 +62,7 @@ def taken(images: Images) -> dict[str, str]:
 def test_both_stores_keep_when_photos_were_taken(
     photos: Path, database: Database, embedder: LocalEmbedder, tmp_path: Path, trust_mtime: bool
 ) -> None:
-    how: dict[str, Any] = {
-        "stages": [stage(trust_mtime=trust_mtime)],
-        "progress": SilentProgress(),
-        "stop": Stop(),
-    }
+    how: dict[str, Any] = {"stages": [stage(trust_mtime=trust_mtime)], "work": Work()}
     cache = Cache(tmp_path / "c.npz")
     with cache.writing(embedder.settings):
         embed(FolderSource(photos), cache, embedder, EmbedOptions(), **how)
@@ -107,7 +102,7 @@ def test_a_time_that_is_known_outlives_a_run_without_the_stage(
     photos: Path, database: Database, embedder: LocalEmbedder
 ) -> None:
     library = Library(database)
-    how: dict[str, Any] = {"progress": SilentProgress(), "stop": Stop()}
+    how: dict[str, Any] = {"work": Work()}
     describer = LocalDescriber(embedder, None)
     index(GallerySource([photos]), library, describer, IndexOptions(), stages=[stage()], **how)
     before = taken(library.load().images)
@@ -122,7 +117,7 @@ def test_photos_that_are_moved_or_renamed_follow_names_that_say_when_and_no_othe
     library = Library(database)
 
     def index_again() -> dict[str, str]:
-        how: dict[str, Any] = {"stages": [stage()], "progress": SilentProgress(), "stop": Stop()}
+        how: dict[str, Any] = {"stages": [stage()], "work": Work()}
         index(GallerySource([photos]), library, LocalDescriber(embedder, None), IndexOptions(), **how)
         return taken(library.load().images)
 
@@ -158,7 +153,7 @@ def test_a_photo_that_is_searched_once_more_as_it_is_moved_follows_its_name(
     photos: Path, database: Database, embedder: LocalEmbedder
 ) -> None:
     library = Library(database)
-    how: dict[str, Any] = {"stages": [stage()], "progress": SilentProgress(), "stop": Stop()}
+    how: dict[str, Any] = {"stages": [stage()], "work": Work()}
     describer = LocalDescriber(embedder, None)
     index(GallerySource([photos]), library, describer, IndexOptions(), **how)
     (photos / "2018-05-05 Beach").mkdir()
@@ -176,7 +171,7 @@ def test_of_a_photo_at_several_paths_each_name_may_say_when_it_was_taken(
     for name in ("0.jpg", "1 2018-05-05.jpg", "2.jpg"):
         (photos / name).write_bytes(silent)
     library = Library(database)
-    how: dict[str, Any] = {"progress": SilentProgress(), "stop": Stop()}
+    how: dict[str, Any] = {"work": Work()}
     describer = LocalDescriber(embedder, None)
     index(GallerySource([photos]), library, describer, IndexOptions(), stages=[stage()], **how)
     assert "2018-05-05T00:00:00" in taken(library.load().images).values()

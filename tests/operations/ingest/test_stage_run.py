@@ -20,14 +20,13 @@ from facesets.operations.ingest.stage_run import (
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.library.stats import stages
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.records import Finding, ImageRecord
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_stages import StageCounts
+from facesets.work import Work
 
 SCENE = Stage("scene", "1", lambda _, image: image.with_finding("scene", Finding("1")))
 
@@ -39,15 +38,12 @@ def take_in(database: Database, photos: Path, embedder: LocalEmbedder, *stages: 
         LocalDescriber(embedder, None),
         IndexOptions(),
         stages=stages,
-        progress=SilentProgress(),
-        stop=Stop(),
+        work=Work(),
     )
 
 
 def look(database: Database, stage: Stage, options: StageRunOptions | None = None) -> Result:
-    return run_stage(
-        Library(database), stage, options or StageRunOptions(), progress=SilentProgress(), stop=Stop()
-    )
+    return run_stage(Library(database), stage, options or StageRunOptions(), work=Work())
 
 
 def counts(database: Database, stage: str = "scene") -> StageCounts:

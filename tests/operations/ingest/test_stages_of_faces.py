@@ -21,14 +21,13 @@ from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.library.look_again import look_again
 from facesets.operations.library.stats import stages
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.records import Finding, ImageRecord
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_stages import StageCounts
+from facesets.work import Work
 
 OF_FACES = ("attributes", "bodies", "face-tags")
 
@@ -39,19 +38,11 @@ def stage(name: str) -> Stage:
 
 def take_in(database: Database, photos: Path, describer: LocalDescriber, *some: Stage) -> None:
     source = GallerySource([photos])
-    index(
-        source,
-        Library(database),
-        describer,
-        IndexOptions(),
-        stages=some,
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    index(source, Library(database), describer, IndexOptions(), stages=some, work=Work())
 
 
 def look(database: Database, one: Stage) -> Result:
-    return run_stage(Library(database), one, StageRunOptions(), progress=SilentProgress(), stop=Stop())
+    return run_stage(Library(database), one, StageRunOptions(), work=Work())
 
 
 def counts(database: Database, name: str) -> StageCounts:

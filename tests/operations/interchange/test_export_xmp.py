@@ -33,12 +33,11 @@ from facesets.operations.interchange.undo_xmp import undo_xmp
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.forgetting.forget import forget
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.rights import SHARED
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 BY = "ben@home"
 
@@ -57,11 +56,11 @@ def photos(tmp_path: Path) -> Path:
 
 def export(library: Library, *who: str, **options: Any) -> Result:
     chosen = ExportXmpOptions(**options)
-    return export_xmp(library, who, chosen, progress=SilentProgress(), stop=Stop())
+    return export_xmp(library, who, chosen, work=Work())
 
 
 def undo(library: Library, run: int | str = "last", *, dry_run: bool = False) -> Result:
-    return undo_xmp(library.database, f"{run}", dry_run=dry_run, progress=SilentProgress(), stop=Stop())
+    return undo_xmp(library.database, f"{run}", dry_run=dry_run, work=Work())
 
 
 def face_of(library: Library, person: str) -> int:
@@ -174,15 +173,7 @@ def test_what_a_server_imported_comes_home_with_every_name_and_box(
         size = f'<mwg-rs:AppliedToDimensions stDim:w="{frame.width}" stDim:h="{frame.height}"/>'
         sidecar(made[orientation - 1]).write_bytes(packet_of(regions(*said, size=size)))
     read = FilesRead()
-    found = import_names(
-        home,
-        named_photos([photos], "auto", read),
-        read,
-        "names",
-        by=BY,
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    found = import_names(home, named_photos([photos], "auto", read), read, "names", work=Work(by=BY))
     assert (found.photos, found.people, found.named, found.without_face) == (8, 2, 16, 0)
     named = """SELECT p.path, f.x1, n.name FROM face_detections f JOIN person_names n USING (person_id)
         JOIN image_paths p USING (image_id) ORDER BY 1, 2"""
@@ -745,7 +736,7 @@ def test_whoever_is_forgotten_goes_from_the_sidecars_with_the_next_run(
     sidecar(photo).write_bytes(packet_of("", ' xmp:Rating="4"'))
     add(library, photo, "Änne Zwölfender", "Ben")
     export(library)
-    done = forget(library.database, "Änne Zwölfender", by=BY, progress=SilentProgress())
+    done = forget(library.database, "Änne Zwölfender", work=Work(by=BY))
     assert any("1 XMP sidecar names them: run `export-xmp`" in each for each in done.out_of_reach)
     assert done.proof.is_clean
     assert rows(library.database, "SELECT count(*) FROM xmp_changes") == [(0,)]
@@ -791,7 +782,7 @@ def test_what_is_ours_is_known_where_the_user_moved_photos_with_their_sidecars(
         ],
         [],
     )
-    forget(library.database, "Änne Zwölfender", by=BY, progress=SilentProgress())
+    forget(library.database, "Änne Zwölfender", work=Work(by=BY))
     done = export(library)
     assert (done.changed, done.edited) == (2, [])
     assert names(sidecar(moved / "a.jpg")) == ["Ben"]

@@ -37,11 +37,10 @@ from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.open_questions import open_questions
 from facesets.operations.people.review.questions import Question, next_questions
 from facesets.operations.people.review.waiting import waiting
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.imported_names import conflicting_names, unmatched_names
+from facesets.work import Work
 
 BY = "anna@home"
 
@@ -59,11 +58,9 @@ def bring(
         named_photos(sources, kind, read),
         read,
         "names",
-        by=BY,
+        work=Work(by=BY),
         places=read_places(places),
         dry_run=dry_run,
-        progress=SilentProgress(),
-        stop=Stop(),
     )
 
 
@@ -491,7 +488,7 @@ def test_whoever_is_forgotten_is_in_no_name_of_another_program(library: Library,
     for number in (1, 2):
         (tmp_path / f"{number}.jpg.xmp").write_bytes(mwg(("Annabella Bergmann", LEFT), ("Ben", RIGHT)))
     bring(library, tmp_path)
-    summary = forget(library.database, "Annabella Bergmann", by=BY, progress=SilentProgress())
+    summary = forget(library.database, "Annabella Bergmann", work=Work(by=BY))
     assert summary.proof.is_clean
     assert {name for (name,) in rows(library.database, "SELECT name FROM imported_names")} == {"Ben"}
     kept = rows(library.database, "SELECT before::text || after::text FROM step_rows")

@@ -11,10 +11,9 @@ from tests.fixtures.xmp_packets import boundary, iptc_region, listed, packet_of,
 from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import named_photos
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 _GUID = "0123456789ABCDEF0123456789ABCDEF"
 
@@ -22,7 +21,7 @@ _GUID = "0123456789ABCDEF0123456789ABCDEF"
 def bring(library: Library, folder: Path) -> Result:
     read = FilesRead()
     photos = named_photos([folder], "auto", read)
-    return import_names(library, photos, read, "names", by="anna", progress=SilentProgress(), stop=Stop())
+    return import_names(library, photos, read, "names", work=Work(by="anna"))
 
 
 def named(library: Library) -> list[str]:

@@ -18,11 +18,10 @@ from facesets.operations.interchange.name_sources import named_photos
 from facesets.operations.library.transfer import import_cache
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import naming
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 BY = "anna@home"
 
@@ -33,7 +32,7 @@ Drawn = Callable[[np.ndarray], np.ndarray]
 def bring(library: Library, folder: Path) -> Result:
     read = FilesRead()
     photos = named_photos([folder], "auto", read)
-    return import_names(library, photos, read, "names", by=BY, progress=SilentProgress(), stop=Stop())
+    return import_names(library, photos, read, "names", work=Work(by=BY))
 
 
 def test_no_name_is_lost_by_xmp_and_no_box_is_a_pixel_aside(
@@ -46,7 +45,7 @@ def test_no_name_is_lost_by_xmp_and_no_box_is_a_pixel_aside(
         add_photo_file(other, path, [LEFT, RIGHT], orientation=turned)
         for face, who in zip(faces, ("Anna", f"Zoë {turned}"), strict=True):
             naming.name(library.database, str(face), who, into=True, face=True, by=BY)
-    export_xmp(library, (), ExportXmpOptions(), progress=SilentProgress(), stop=Stop())
+    export_xmp(library, (), ExportXmpOptions(), work=Work())
     found = bring(other, tmp_path)
     assert (found.photos, found.people, found.named, found.without_face) == (8, 9, 16, 0)
     named = """SELECT p.path, f.x1, n.name FROM face_detections f JOIN person_names n USING (person_id)
@@ -86,7 +85,7 @@ def test_real_faces_are_found_in_boxes_as_other_programs_draw_them(
     settings = pristine.store.settings
     assert settings is not None
     with library.writing(settings):
-        import_cache(pristine.store, library, progress=SilentProgress(), stop=Stop())
+        import_cache(pristine.store, library, work=Work())
     places: dict[str, list[tuple[Box, str]]] = {}
     contacts = {f"{number:x}": name for number, name in enumerate(PEOPLE, start=1)}
     faces = rows(

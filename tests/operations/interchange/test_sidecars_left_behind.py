@@ -19,10 +19,9 @@ from facesets.operations.interchange.undo_xmp import undo_xmp
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.forgetting.forget import forget
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 BY = "ben@home"
 THEIRS = packet_of(listed("Iptc4xmpExt:PersonInImage", "Carl"))
@@ -41,11 +40,11 @@ def photos(library: Library, tmp_path: Path) -> Path:
 
 
 def export(library: Library, *who: str, **options: Any) -> Result:
-    return export_xmp(library, who, ExportXmpOptions(**options), progress=SilentProgress(), stop=Stop())
+    return export_xmp(library, who, ExportXmpOptions(**options), work=Work())
 
 
 def undo(library: Library) -> None:
-    undo_xmp(library.database, "last", progress=SilentProgress(), stop=Stop())
+    undo_xmp(library.database, "last", work=Work())
 
 
 def plain(packet: bytes) -> str:
@@ -202,7 +201,7 @@ def test_what_is_ours_stays_known_where_a_moved_photo_could_not_be_looked_at_yet
 
 def test_whoever_is_forgotten_is_told_of_there_until_they_are_gone(library: Library, photos: Path) -> None:
     both(library, [photos / "a.jpg", photos / "b.jpg"])
-    said = forget(library.database, "Anna", by=BY, progress=SilentProgress()).out_of_reach
+    said = forget(library.database, "Anna", work=Work(by=BY)).out_of_reach
     assert any("3 XMP sidecars name them: run `export-xmp`" in each for each in said)
     done = export(library)
     assert (done.left_behind, done.run) == (2, 0)
@@ -213,8 +212,8 @@ def test_whoever_is_forgotten_is_told_of_there_until_they_are_gone(library: Libr
 def test_forgetting_that_was_cut_off_tells_of_them_again(library: Library, photos: Path) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("facesets.operations.people.forgetting.forget.finish", lambda *_: None)
-        forget(library.database, "Anna", by=BY, progress=SilentProgress())
-    said = forget(library.database, "Anna", by=BY, progress=SilentProgress())
+        forget(library.database, "Anna", work=Work(by=BY))
+    said = forget(library.database, "Anna", work=Work(by=BY))
     assert said.was_cut_off
     assert any("3 XMP sidecars name them: run `export-xmp`" in each for each in said.out_of_reach)
     assert export(library).left_behind == 0
@@ -242,4 +241,4 @@ def test_large_sidecars_are_in_memory_a_few_at_a_time(
     # Each thread may hold one more than fits.
     assert max(held) <= 400_000 + (exporting.THREADS + 1) * 110_000
     monkeypatch.setattr(undoing, "MOST_HELD", 200)
-    assert undo_xmp(library.database, "last", progress=SilentProgress(), stop=Stop()).restored == 40
+    assert undo_xmp(library.database, "last", work=Work()).restored == 40

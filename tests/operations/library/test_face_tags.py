@@ -31,15 +31,14 @@ from facesets.operations.library.photo_filter import filter_of
 from facesets.operations.library.search import search_photos
 from facesets.operations.library.tags import set_tags
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.records import Faces, ImageRecord
 from facesets.result import Result
 from facesets.settings import load
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_tags import of_image
+from facesets.work import Work
 
 FACES = {"red": (40, 40, 80, 90), "blue": (150, 60, 200, 120)}
 SEEN = {"red": (200, 20, 20), "blue": (10, 20, 220)}
@@ -101,9 +100,7 @@ def record(path: Path, faces: Faces) -> ImageRecord:
 
 def run(library: Library, pack: Path, options: StageRunOptions | None = None) -> Result:
     asked = Asked(clip_pack=str(pack), provider="cpu")
-    return run_tags(
-        "face-tags", library, load(), asked, options or StageRunOptions(), SilentProgress(), Stop()
-    )
+    return run_tags("face-tags", library, load(), asked, options or StageRunOptions(), Work())
 
 
 def tags(library: Library) -> list[tuple[float, str, float]]:
@@ -204,15 +201,14 @@ def test_new_photos_are_tagged_in_the_run_that_takes_them_in_where_that_is_asked
     models = StageModels(library=library, describer=describer, clip_pack=str(pack))
     names = (*IndexOptions().stages, "face-tags")
     assert "face-tags" not in IndexOptions().stages, "it costs as much again as CLIP of the photos"
-    made = stages_of_run(names, models, load(), console, SilentProgress(), Stop())
+    made = stages_of_run(names, models, load(), console, Work())
     index(
         GallerySource([copy_photos(lfw_photos[:3], tmp_path / "photos")]),
         library,
         describer,
         IndexOptions(),
         stages=made,
-        progress=SilentProgress(),
-        stop=Stop(),
+        work=Work(),
     )
     inline = tags(library)
     ((faces,),) = rows(database, "SELECT count(*) FROM face_detections")

@@ -17,10 +17,10 @@ from facesets.inference.local import LocalEmbedder
 from facesets.operations.library.look_again import Looked, look_again
 from facesets.operations.people.corrections.naming import name
 from facesets.operations.people.forgetting.forget import forget
-from facesets.progress import SilentProgress
 from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_gate_lets_nothing_go_that_is_known(
 def test_a_forgotten_face_does_not_come_back(
     library: Library, embedder: LocalEmbedder, photo: Path, database: Database
 ) -> None:
-    forget(library.database, "Hugo", [], [], exports=False, by="tester", progress=SilentProgress())
+    forget(library.database, "Hugo", [], [], exports=False, work=Work(by="tester"))
     found = look(library, embedder, photo)
     assert (len(found.faces), found.added, len(known(database))) == (1, 1, 1)
     assert not rows(database, "SELECT id FROM face_detections WHERE x1 < 250")

@@ -27,15 +27,14 @@ from facesets.operations.library.stats import stages
 from facesets.operations.library.tag_file import shipped_categories
 from facesets.operations.library.tags import list_tags, set_tags, tags_called
 from facesets.operations.options.library import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.settings import load
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_dates import times_of_photos
 from facesets.store.postgres.photo_tags import of_image
+from facesets.work import Work
 
 SCALE = 10.0
 PHOTOS = {"red": (200, 20, 20), "green": (20, 190, 30), "blue": (10, 20, 220), "yellow": (210, 205, 15)}
@@ -91,21 +90,13 @@ def set_to(library: Library, tmp_path: Path, text: str, *, only: bool = True) ->
 def take_in(library: Library, photos: Path, pack: Path, names: tuple[str, ...] = ("scene",)) -> None:
     describer = LocalDescriber(None, ClipVisual(read_clip(pack)))
     models = StageModels(library=library, describer=describer, clip_pack=str(pack))
-    made = stages_of_run(names, models, load(), console, SilentProgress(), Stop())
-    index(
-        GallerySource([photos]),
-        library,
-        describer,
-        IndexOptions(),
-        stages=made,
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    made = stages_of_run(names, models, load(), console, Work())
+    index(GallerySource([photos]), library, describer, IndexOptions(), stages=made, work=Work())
 
 
 def run(library: Library, pack: Path, options: StageRunOptions | None = None) -> Result:
     asked = Asked(clip_pack=str(pack), provider="cpu")
-    return run_tags("scene", library, load(), asked, options or StageRunOptions(), SilentProgress(), Stop())
+    return run_tags("scene", library, load(), asked, options or StageRunOptions(), Work())
 
 
 def tags(library: Library) -> dict[str, dict[str, float]]:

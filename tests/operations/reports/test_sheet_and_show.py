@@ -18,21 +18,20 @@ from facesets.operations.options.dedup import DedupOptions
 from facesets.operations.reports.dedup import dedup
 from facesets.operations.reports.sheet import sheet
 from facesets.operations.reports.show import show_manifest, show_store
-from facesets.progress import SilentProgress
 from facesets.results.contact_sheets import count_in_words, plan_rows
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.stop import Stop
+from facesets.work import Work
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory, pristine: Library) -> Path:
     root = tmp_path_factory.mktemp("results")
     store = pristine.store
-    cluster(store, root / "raw", ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+    cluster(store, root / "raw", ClusterOptions(sheet=False), work=Work())
     gates = RefineOptions(min_faces=5, min_short=80, materialize="none")
-    refine(store, root / "fs", gates, progress=SilentProgress(), stop=Stop())
-    dedup(store, root / "duplicates.json", DedupOptions(), progress=SilentProgress(), stop=Stop())
+    refine(store, root / "fs", gates, work=Work())
+    dedup(store, root / "duplicates.json", DedupOptions(), work=Work())
     return root
 
 
@@ -99,32 +98,30 @@ def test_results_of_another_cache_beside_say_nothing(results: Path, tmp_path: Pa
 
 
 def test_a_sheet_lies_beside_its_manifest_unless_told_otherwise(results: Path, tmp_path: Path) -> None:
-    summary = sheet(results / "raw", None, progress=SilentProgress(), stop=Stop())
+    summary = sheet(results / "raw", None, work=Work())
     assert summary.pages == [str(results / "raw" / "sheet.png")]
     assert summary.rows >= len(PEOPLE)
-    named = sheet(
-        results / "raw" / "manifest.json", tmp_path / "a.png", progress=SilentProgress(), stop=Stop()
-    )
+    named = sheet(results / "raw" / "manifest.json", tmp_path / "a.png", work=Work())
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     assert named.rows == summary.rows
 
 
 def test_a_sheet_of_duplicates_is_refused(results: Path) -> None:
     with pytest.raises(WrongUsage, match="no people"):
-        sheet(results / "duplicates.json", None, progress=SilentProgress(), stop=Stop())
+        sheet(results / "duplicates.json", None, work=Work())
 
 
 def test_a_photo_that_is_gone_leaves_an_empty_tile(results: Path, tmp_path: Path) -> None:
     text = (results / "raw" / "manifest.json").read_text()
     (tmp_path / "m.json").write_text(text.replace("Hugo_Chavez_0003.jpg", "vanished.jpg"))
-    assert sheet(tmp_path / "m.json", None, progress=SilentProgress(), stop=Stop()).pages
+    assert sheet(tmp_path / "m.json", None, work=Work()).pages
 
 
 def test_a_photo_that_moved_is_shown_from_its_other_path(results: Path, tmp_path: Path) -> None:
     text = (results / "raw" / "manifest.json").read_text()
     (tmp_path / "m.json").write_text(text.replace("Hugo_Chavez_0001.jpg", "vanished.jpg"))
     pages = [
-        sheet(manifest, tmp_path / name, progress=SilentProgress(), stop=Stop()).pages[0]
+        sheet(manifest, tmp_path / name, work=Work()).pages[0]
         for manifest, name in ((results / "raw", "all.png"), (tmp_path / "m.json", "moved.png"))
     ]
     complete, moved = (np.asarray(Image.open(page).convert("RGB"))[100:] for page in pages)
@@ -162,7 +159,7 @@ def test_show_names_the_command_that_measures_faces_where_some_were_not(
 
 def test_every_face_that_auto_placed_says_how(pristine: Library, tmp_path: Path) -> None:
     options = ClusterOptions(method="auto", sheet=False, materialize="none")
-    cluster(pristine.store, tmp_path / "auto", options, progress=SilentProgress(), stop=Stop())
+    cluster(pristine.store, tmp_path / "auto", options, work=Work())
     manifest = read_manifest(tmp_path / "auto", ClusterManifest)
     together = [face.face for group in manifest.persons for face in group.faces]
     alone = [face.face for face in manifest.singletons]

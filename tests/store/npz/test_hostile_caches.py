@@ -20,6 +20,7 @@ from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 from tests.fixtures.hostile import Arrays, changed_arrays, changed_text, damaged_bytes, hostile, save
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
@@ -49,8 +50,8 @@ def work_with(path: Path) -> None:
         assert len(collection.face_ids()) == len(collection.faces)
         assert np.isfinite(collection.faces.embedding).all()
         silent, stop, out = SilentProgress(), Stop(), path.parent / "out"
-        cluster(cache, out, ClusterOptions(dry_run=True), progress=silent, stop=stop)
-        refine(cache, out, RefineOptions(dry_run=True), progress=silent, stop=stop)
+        cluster(cache, out, ClusterOptions(dry_run=True), work=Work(progress=silent, stop=stop))
+        refine(cache, out, RefineOptions(dry_run=True), work=Work(progress=silent, stop=stop))
         image = made_image("new.jpg", seed=9)
         with cache.writing(SETTINGS):
             cache.commit([made_file("/photos/new.jpg", image)], [image])

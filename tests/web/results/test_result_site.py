@@ -12,11 +12,10 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.undo import known_runs, undo
-from facesets.progress import SilentProgress
 from facesets.results.file_names import flatten
 from facesets.results.lock import locked
-from facesets.stop import Stop
 from facesets.web.results import pages
+from facesets.work import Work
 from tests.fixtures.photo_library import Library
 from tests.fixtures.result_site import BASE, ServedResult, served_result
 from tests.fixtures.results import groups, result
@@ -25,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 def extended(site: ServedResult, library: Library) -> None:
-    extend(library.store, site.root, ExtendOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+    extend(library.store, site.root, ExtendOptions(sheet=False), work=Work())
 
 
 def test_everybody_is_shown_with_a_face_and_a_count(result_site: ServedResult) -> None:
@@ -96,7 +95,7 @@ def test_what_is_said_in_the_browser_holds_for_the_next_run(
     if again == "extend":
         extended(result_site, library)
     else:
-        cluster(library.store, root, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+        cluster(library.store, root, ClusterOptions(sheet=False), work=Work())
     assert {name: {f.replace("#", "-") for f in faces} for name, faces in groups(root).items()} == wanted
     assert [face.face.replace("#", "-") for face in result(root).set_aside] == [wrong]
     undo(root, known_runs(root).runs[0].run)
@@ -148,13 +147,7 @@ def test_a_change_waits_for_no_run_but_is_refused(result_site: ServedResult) -> 
 def test_a_folder_without_photos_is_shown_and_cannot_be_changed(
     result_site: ServedResult, library: Library
 ) -> None:
-    cluster(
-        library.store,
-        result_site.root,
-        ClusterOptions(sheet=False, materialize="none"),
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
+    cluster(library.store, result_site.root, ClusterOptions(sheet=False, materialize="none"), work=Work())
     assert "Nothing can be changed here" in result_site.page("/people")
     refused = result_site.say("person_001", action="rename", name="Anna", status=422)
     assert "No photos lie in this folder" in refused["detail"]
@@ -179,7 +172,7 @@ def test_a_person_and_a_face_set_name_each_other(result_site: ServedResult, libr
     sets = result_site.root.with_name("sets")
     assert "Face set:" not in result_site.page(f"/people/{result_site.people()['person_001']['id']}")
     gates = RefineOptions(min_faces=3, min_short=60, min_blur=0, min_det_score=0.5, sheet=False)
-    refine(library.store, sets, gates, progress=SilentProgress(), stop=Stop())
+    refine(library.store, sets, gates, work=Work())
     person_of = {face: name for name, faces in groups(result_site.root).items() for face in faces}
     name, faces = next(iter(groups(sets).items()))
     person = person_of[next(iter(faces))]

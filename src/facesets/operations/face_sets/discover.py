@@ -9,7 +9,7 @@ import numpy as np
 
 from facesets.clustering import nearest
 from facesets.files import printable
-from facesets.interfaces import Embedder, Progress, Store
+from facesets.interfaces import Embedder, Store
 from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import NewSet, Policy
@@ -34,7 +34,7 @@ from facesets.results.manifest import SET_MANIFEST
 from facesets.results.provenance import provenance, recorded
 from facesets.results.same_faces import require_same_recogniser
 from facesets.results.statements import faces_put
-from facesets.stop import Stop
+from facesets.work import Work
 
 KIND = "discovered"
 MARKER = "DISCOVERED.txt"
@@ -76,8 +76,7 @@ def discover(
     export: ExportSwapOptions,
     *,
     modeller: FaceModeller | None = None,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Make face sets of the people below some folders who are in none yet, and add them to an export.
 
@@ -97,7 +96,7 @@ def discover(
     WrongUsage
         A root does not exist; or as `open_export`, as all other errors.
     """
-    with open_export(store, out, embedder, export, progress, stop, modeller) as run:
+    with open_export(store, out, embedder, export, work, modeller) as run:
         return _discover(run, roots, options, refine)
 
 
@@ -106,12 +105,12 @@ def _discover(run: ExportRun, roots: list[Path], options: DiscoverOptions, refin
     options = for_recogniser(options, collection.settings.recogniser)
     known = known_sets(run.earlier, run.collection)
     rows = rows_under(collection, roots)
-    run.progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
+    run.work.progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
     unknown = rows[~_is_known(run, rows, known, options)]
     refine = refine.for_store(len(collection.images), collection.settings.recogniser)
     years = years_of_faces(collection)[unknown]
     faces = collection.faces.take(unknown)
-    say_unmeasured(faces, collection.settings, refine, run.progress)
+    say_unmeasured(faces, collection.settings, refine, run.work.progress)
     gated = gate_faces(faces, refine, years)
     found = [
         members
@@ -119,7 +118,7 @@ def _discover(run: ExportRun, roots: list[Path], options: DiscoverOptions, refin
         if not any(run.ids[row] in known.unwanted for row in members)
     ]
     names = following_names("faceset", known.names, len(found))
-    run.progress.end()
+    run.work.progress.end()
     summary = Result(
         out=str(run.out),
         faces=len(rows),
@@ -129,10 +128,10 @@ def _discover(run: ExportRun, roots: list[Path], options: DiscoverOptions, refin
         failed=0,
         failures=[],
         dry_run=run.options.dry_run,
-        stopped=run.stop.requested,
+        stopped=run.work.stop.requested,
     )
     is_cut_off = run.earlier.is_cut_off and not run.options.dry_run
-    if run.stop.requested or not (found or is_cut_off):
+    if run.work.stop.requested or not (found or is_cut_off):
         return summary
     wanted = [_new_set(run, name, members, roots) for name, members in zip(names, found, strict=True)]
     exported = _export(run, wanted, options, refine)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from facesets.imaging.quality import FaceQuality, known_pose, quality
-from facesets.interfaces import Embedder, Progress, Store
+from facesets.interfaces import Embedder, Store
 from facesets.operations.face_sets.face_modeller import FaceModeller, require_recogniser
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.centroid_distance import for_recogniser
@@ -20,7 +20,7 @@ from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.results.naming import Naming, look_for_export
 from facesets.results.photo_sources import PhotoSources
 from facesets.results.preflight import begin
-from facesets.stop import Stop
+from facesets.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,7 @@ class ExportRun:
     earlier: EarlierExport
     embedder: Embedder
     options: ExportSwapOptions
-    progress: Progress
-    stop: Stop
+    work: Work
     modeller: FaceModeller | None = None
 
     @property
@@ -89,8 +88,7 @@ def open_export(
     out: Path,
     embedder: Embedder,
     options: ExportSwapOptions,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     modeller: FaceModeller | None = None,
 ) -> Iterator[ExportRun]:
     """Read what a run into an export works with, while no other run writes there.
@@ -134,7 +132,6 @@ def open_export(
             earlier=EarlierExport(out, begun.before),
             embedder=embedder,
             options=for_recogniser(options, collection.settings.recogniser),
-            progress=progress,
-            stop=stop,
+            work=work,
             modeller=modeller,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
-from facesets.interfaces import Embedder, Progress, Store
+from facesets.interfaces import Embedder, Store
 from facesets.operations.face_sets.candidates import matched_candidates, single_faces
 from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.face_modeller import FaceModeller
@@ -23,7 +23,7 @@ from facesets.results.manifest_json import manifest_file, read_manifest
 from facesets.results.naming import Naming
 from facesets.results.provenance import provenance
 from facesets.results.same_faces import require_same_faces, rows_of
-from facesets.stop import Stop
+from facesets.work import Work
 
 WHOLE = Policy(drops=lambda entry: entry.kind == REFINED, takes_over=True)
 """The sets of the refine manifest take the place of those of an earlier one."""
@@ -40,8 +40,7 @@ def export_swap(
     *,
     raw_manifest: Path | None = None,
     modeller: FaceModeller | None = None,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Export the face sets of a refine manifest.
 
@@ -56,7 +55,7 @@ def export_swap(
         A manifest is missing or of another kind; `out` holds sets from another refine manifest and `merge` is
         off; or as `open_export`, as all other errors.
     """
-    with open_export(store, out, embedder, options, progress, stop, modeller) as run:
+    with open_export(store, out, embedder, options, work, modeller) as run:
         naming = run.naming()
         plan = plan_export(run, refine_manifest, raw_manifest, naming)
         if not options.dry_run:

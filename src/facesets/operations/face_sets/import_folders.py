@@ -5,7 +5,7 @@ from pathlib import Path
 
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
-from facesets.interfaces import Embedder, Progress, Store
+from facesets.interfaces import Embedder, Store
 from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.folder_labels import SortedFolders
@@ -23,8 +23,8 @@ from facesets.result import Result
 from facesets.results.file_names import folder_name
 from facesets.results.manifest import Failure, face_describer
 from facesets.results.provenance import provenance
-from facesets.stop import Stop
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 KIND = "imported"
 BESIDE_OTHERS = Policy()
@@ -40,16 +40,11 @@ def import_folders(
     export: ExportSwapOptions,
     *,
     modeller: FaceModeller | None = None,
-    progress: Progress,
-    stop: Stop,
-    by: str = "",
+    work: Work,
 ) -> Result:
     """Make a set of each person's folders and merge them into an export; other sets are left alone.
 
-    Parameters
-    ----------
-    by : str
-        Who runs it: people of a library get the names of their folders, as one step.
+    People of a library get the names of their folders, as one step.
 
     Raises
     ------
@@ -61,11 +56,11 @@ def import_folders(
             f"Whose folders? Name them by {Field('folder')} or {Field('each_in')}, or in a file by "
             f"{Field('folders')}."
         )
-    with open_export(store, out, embedder, export, progress, stop, modeller) as run:
-        return _import_folders(run, folders, options, by)
+    with open_export(store, out, embedder, export, work, modeller) as run:
+        return _import_folders(run, folders, options)
 
 
-def _import_folders(run: ExportRun, folders: SortedFolders, options: ImportFoldersOptions, by: str) -> Result:
+def _import_folders(run: ExportRun, folders: SortedFolders, options: ImportFoldersOptions) -> Result:
     options = for_recogniser(options, run.collection.settings.recogniser)
     identities, failures = find_identities(run.collection, folders, options)
     if not identities:
@@ -80,10 +75,10 @@ def _import_folders(run: ExportRun, folders: SortedFolders, options: ImportFolde
         naming.keep({run.out: run.earlier.people()})
     written = export_planned(run, plan, command="import-folders")
     summary = _summary(identities, without_empty(states, written), written, failures)
-    return summary if written.stopped else Result(summary, named=_name_in_library(run, identities, by))
+    return summary if written.stopped else Result(summary, named=_name_in_library(run, identities))
 
 
-def _name_in_library(run: ExportRun, identities: Sequence[Identity], by: str) -> Result | None:
+def _name_in_library(run: ExportRun, identities: Sequence[Identity]) -> Result | None:
     """Let the people of a library be called as the folders that show them."""
     if not isinstance(run.store, Library):
         return None
@@ -95,7 +90,7 @@ def _name_in_library(run: ExportRun, identities: Sequence[Identity], by: str) ->
     found = brought(run.collection.images, people)
     source, dry_run = run.out.name, run.options.dry_run
     return import_people(
-        run.store.database, found.file, source, by=by, members=found.members, dry_run=dry_run
+        run.store.database, found.file, source, by=run.work.by, members=found.members, dry_run=dry_run
     )
 
 

@@ -119,7 +119,7 @@ class SetWriter:
         SourceGone
             Photos became unavailable: the set stays as it is until the run is completed.
         """
-        progress = self._run.progress
+        progress = self._run.work.progress
         selection = select_faces(
             self._collection.faces, planned.rows, self._run.rating, self._options, given=planned.given
         )
@@ -162,7 +162,7 @@ class SetWriter:
         written = _Written([], [], [])
         remaining = iter(int(row) for row in rows)
         while some := list(islice(remaining, _TOGETHER)):
-            if self._run.stop.requested:
+            if self._run.work.stop.requested:
                 written.stopped = True
                 break
             subjects = self._subjects([row for row in some if row not in given], written)

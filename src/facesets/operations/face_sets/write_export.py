@@ -36,9 +36,9 @@ def export_planned(run: ExportRun, plan: ExportPlan, *, command: str) -> Result:
     CannotWrite
         The export cannot be written.
     """
-    warn_of_deleted(plan.deleted, run.out, run.progress)
+    warn_of_deleted(plan.deleted, run.out, run.work.progress)
     rows = np.unique(np.concatenate([np.empty(0, np.int64), *(planned.rows for planned in plan.sets)]))
-    say_unmeasured(run.collection.faces.take(rows), run.collection.settings, run.options, run.progress)
+    say_unmeasured(run.collection.faces.take(rows), run.collection.settings, run.options, run.work.progress)
     if run.options.dry_run:
         return rehearsed(run, plan)
     with writing_results(run.out, plan.earlier, command, photos=_photos(run, plan)) as folder:
@@ -48,19 +48,19 @@ def export_planned(run: ExportRun, plan: ExportPlan, *, command: str) -> Result:
 def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> Result:
     writer = SetWriter(folder, run, plan.made)
     _prepare(folder, writer, run, plan)
-    run.progress.begin("Exporting faces", sum(len(planned.rows) for planned in plan.sets))
+    run.work.progress.begin("Exporting faces", sum(len(planned.rows) for planned in plan.sets))
     sets = _write_sets(writer, plan)
     if not sets.is_whole:
         return summary_of(run, plan, sets, removed=0, stopped=True)
-    run.progress.end()
+    run.work.progress.end()
     made = (_entry(*each) for each in sets.written if each[1].faces)
     contents = _manifest(plan, (*plan.kept_sets, *sets.staying, *made))
-    people = everybody(run.out, contents.sets, run.progress)
+    people = everybody(run.out, contents.sets, run.work.progress)
     sheets: dict[str, bytes] = {}
     if run.options.sheet:
         rows = plan_rows(contents, folder.root)
-        sheets = draw_sheets(contents, rows, EXPORT_MANIFEST, progress=run.progress, stop=run.stop)
-    if run.stop.requested:
+        sheets = draw_sheets(contents, rows, EXPORT_MANIFEST, work=run.work)
+    if run.work.stop.requested:
         return summary_of(run, plan, sets, removed=0, stopped=True)
     run.sources.require()
     for name, content in (sheets | people).items():

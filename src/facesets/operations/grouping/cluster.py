@@ -13,7 +13,7 @@ from facesets.clustering.poor_faces import HowMuch, how_much_faces_show, norm_li
 from facesets.files import printable
 from facesets.imaging.poor_faces import poor_in
 from facesets.imaging.quality import quality
-from facesets.interfaces import Progress, Store
+from facesets.interfaces import Store
 from facesets.operations.grouping.library_people import follow_library, people_of, with_hidden
 from facesets.operations.grouping.result_folder import FoundResult, files_of, open_result, write_result
 from facesets.operations.options.cache import ClusterOptions
@@ -41,7 +41,7 @@ from facesets.results.naming import Naming
 from facesets.results.photo_folders import Written
 from facesets.results.provenance import provenance
 from facesets.results.user_edits import SINGLETONS
-from facesets.stop import Stop
+from facesets.work import Work
 
 NO_FACE = "_noface"
 SAID = "said"
@@ -49,13 +49,7 @@ SAID = "said"
 
 
 def cluster(
-    store: Store,
-    out: Path,
-    options: ClusterOptions,
-    *,
-    progress: Progress,
-    stop: Stop,
-    engine: Engine = IN_PROCESS,
+    store: Store, out: Path, options: ClusterOptions, *, work: Work, engine: Engine = IN_PROCESS
 ) -> Result:
     """Group the faces of a store and lay their photos into `person_001/`, `_singletons/`, `_noface/`.
 
@@ -76,16 +70,14 @@ def cluster(
         `out` cannot be written.
     """
     with reserved(out, dry_run=options.dry_run):
-        return _cluster(store, out, options, progress=progress, stop=stop, engine=engine)
+        return _cluster(store, out, options, work=work, engine=engine)
 
 
-def _cluster(
-    store: Store, out: Path, options: ClusterOptions, *, progress: Progress, stop: Stop, engine: Engine
-) -> Result:
-    folder = open_result(store, out, ClusterManifest, CLUSTER_MANIFEST, options, progress)
+def _cluster(store: Store, out: Path, options: ClusterOptions, *, work: Work, engine: Engine) -> Result:
+    folder = open_result(store, out, ClusterManifest, CLUSTER_MANIFEST, options, work.progress)
     collection, interrupted = folder.begun.collection, _interrupted(folder, options)
     faces, recogniser = collection.faces, collection.settings.recogniser
-    reported = Steps(progress, stop, f"Clustering {counted(len(faces), 'face')}")
+    reported = Steps(work, f"Clustering {counted(len(faces), 'face')}")
     try:
         grouping = group_faces(
             faces.embedding,
@@ -96,7 +88,7 @@ def _cluster(
             engine=engine,
             on_progress=reported,
         )
-        if stop.requested:
+        if work.stop.requested:
             return interrupted
     except StoppedEarly:
         return interrupted
@@ -122,8 +114,7 @@ def _cluster(
         manifest.persons,
         _members(manifest),
         options,
-        progress=progress,
-        stop=stop,
+        work=work,
     )
     return Result(
         interrupted,

@@ -9,7 +9,7 @@ import numpy as np
 from facesets.clustering import average_linkage, same_image_pairs, singletons_as_noise
 from facesets.clustering.poor_faces import Shows
 from facesets.imaging.quality import quality
-from facesets.interfaces import Progress, Store
+from facesets.interfaces import Store
 from facesets.operations.grouping.cluster import members_by_label, shown_in
 from facesets.operations.grouping.extend_sets import ExtendedSets, grown_sets
 from facesets.operations.grouping.extended_result import COMMAND, Grown, completed
@@ -40,19 +40,13 @@ from facesets.results.provenance import provenance
 from facesets.results.run_records import close_run, open_run
 from facesets.results.same_faces import require_same_faces
 from facesets.results.user_edits import as_groups, refuse_cut_off, warn
-from facesets.stop import Stop
+from facesets.work import Work
 
 M = TypeVar("M", ClusterManifest, RefineManifest)
 
 
 def extend(
-    store: Store,
-    raw: Path,
-    options: ExtendOptions,
-    *,
-    refine_out: Path | None = None,
-    progress: Progress,
-    stop: Stop,
+    store: Store, raw: Path, options: ExtendOptions, *, refine_out: Path | None = None, work: Work
 ) -> Result:
     """Fold the faces that are new in a store into the folders of `cluster`, and into those of `refine`.
 
@@ -73,17 +67,11 @@ def extend(
         A folder cannot be written.
     """
     with reserved(raw, refine_out or raw, dry_run=options.dry_run):
-        return _extend(store, raw, options, refine_out=refine_out, progress=progress, stop=stop)
+        return _extend(store, raw, options, refine_out=refine_out, work=work)
 
 
 def _extend(
-    store: Store,
-    raw: Path,
-    options: ExtendOptions,
-    *,
-    refine_out: Path | None,
-    progress: Progress,
-    stop: Stop,
+    store: Store, raw: Path, options: ExtendOptions, *, refine_out: Path | None, work: Work
 ) -> Result:
     collection = store.load()
     options = for_recogniser(options, collection.settings.recogniser)
@@ -95,17 +83,17 @@ def _extend(
         results[refine_out] = refined
     folders = list(results)
     sources = readable_sources(store, collection, *results.values())
-    progress.begin("Comparing new faces with known ones")
+    work.progress.begin("Comparing new faces with known ones")
     made = provenance(store, collection.settings, options)
     known, naming = known_and_named(store, results, [], collection, learns=True)
     for folder in folders:
-        warn(known[folder], folder, progress)
+        warn(known[folder], folder, work.progress)
     persons = _grown_people(collection, people, known[raw], raw, options, made, naming)
     sets = None
     if refined is not None and refine_out is not None:
-        found = grown_sets(collection, refined, known[refine_out], options, progress)
+        found = grown_sets(collection, refined, known[refine_out], options, work.progress)
         sets = completed(found, refined, known[refine_out], refine_out, made, naming)
-    progress.end()
+    work.progress.end()
     summary = Result(
         raw=persons.result,
         sets=None if sets is None else sets.result,
@@ -123,7 +111,7 @@ def _extend(
             continue
         others = tuple(folder for folder in folders if folder != grown.plan.out)
         plan = replace(grown.plan, also=others, run=run, with_sheet=options.sheet, sources=sources)
-        written = _write(replace(grown, plan=plan), options, progress, stop)
+        written = _write(replace(grown, plan=plan), options, work)
         summary = _with(summary, grown, written)
         run = run or written.run
     if not options.dry_run and not summary.stopped:
@@ -208,7 +196,7 @@ def _tally(joined: Int64, known: GroupMembership) -> dict[str, int]:
     return {names[group]: int((joined == group).sum()) for group in np.unique(joined[joined >= 0])}
 
 
-def _write(grown: Grown, options: ExtendOptions, progress: Progress, stop: Stop) -> Written:
+def _write(grown: Grown, options: ExtendOptions, work: Work) -> Written:
     manifest = grown.manifest
     if grown.changes_nothing:
         if not options.dry_run:
@@ -217,10 +205,10 @@ def _write(grown: Grown, options: ExtendOptions, progress: Progress, stop: Stop)
     if isinstance(manifest, ClusterManifest):
         if options.dry_run:
             return rehearse(grown.plan, manifest)
-        return write_photo_folders(grown.plan, manifest, progress=progress, stop=stop)
+        return write_photo_folders(grown.plan, manifest, work=work)
     if options.dry_run:
         return rehearse(grown.plan, manifest)
-    return write_photo_folders(grown.plan, manifest, progress=progress, stop=stop)
+    return write_photo_folders(grown.plan, manifest, work=work)
 
 
 def _with(summary: Result, grown: Grown, written: Written) -> Result:

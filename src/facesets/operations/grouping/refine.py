@@ -15,7 +15,7 @@ from facesets.clustering import (
 )
 from facesets.clustering.ages import spreads_off
 from facesets.clustering.recognisers import ARCFACE
-from facesets.interfaces import Progress, Store
+from facesets.interfaces import Store
 from facesets.operations.grouping.gating import (
     SMALL_ALBUM,
     Advice,
@@ -36,10 +36,10 @@ from facesets.results.apply_user_edits import UserConstraints, apply_user_edits
 from facesets.results.gates import AGE_SPREADS, MIN_FACES, OUTLIER, UNASSIGNED, Gate
 from facesets.results.lock import reserved
 from facesets.results.manifest import REFINE_MANIFEST, RefineManifest
-from facesets.stop import Stop
+from facesets.work import Work
 
 
-def refine(store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop) -> Result:
+def refine(store: Store, out: Path, options: RefineOptions, *, work: Work) -> Result:
     """Make face sets of the faces of a store and lay their photos into `faceset_001/` and so on.
 
     Raises
@@ -54,17 +54,17 @@ def refine(store: Store, out: Path, options: RefineOptions, *, progress: Progres
         `out` cannot be written.
     """
     with reserved(out, dry_run=options.dry_run):
-        return _refine(store, out, options, progress=progress, stop=stop)
+        return _refine(store, out, options, work=work)
 
 
-def _refine(store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop) -> Result:
-    folder = open_result(store, out, RefineManifest, REFINE_MANIFEST, options, progress)
+def _refine(store: Store, out: Path, options: RefineOptions, *, work: Work) -> Result:
+    folder = open_result(store, out, RefineManifest, REFINE_MANIFEST, options, work.progress)
     collection, known = folder.begun.collection, folder.known
     faces, taken = collection.faces, years_of_faces(collection)
     require_ages(store.label, faces, options)
-    say_unmeasured(faces, collection.settings, options, progress)
+    say_unmeasured(faces, collection.settings, options, work.progress)
     options = options.for_store(len(collection.images), collection.settings.recogniser)
-    progress.begin(f"Refining {counted(len(faces), 'face')}")
+    work.progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)
     said = (
         None
@@ -78,7 +78,7 @@ def _refine(store: Store, out: Path, options: RefineOptions, *, progress: Progre
         return _gated_as_said(faces, said, options, taken)
 
     gated = gate(options)
-    progress.end()
+    work.progress.end()
     manifest, kept = refine_manifest(store, collection, gated, said, folder.naming, out, options)
     written = write_result(
         folder,
@@ -89,8 +89,7 @@ def _refine(store: Store, out: Path, options: RefineOptions, *, progress: Progre
         manifest.facesets,
         {group.name: [face.paths for face in group.faces] for group in manifest.facesets},
         options,
-        progress=progress,
-        stop=stop,
+        work=work,
     )
     advice = Advice()
     if len(collection.images) < SMALL_ALBUM or not manifest.facesets:

@@ -20,7 +20,7 @@ from facesets.results.photo_folders import (
 )
 from facesets.results.preflight import Beginning, begin
 from facesets.results.user_edits import warn
-from facesets.stop import Stop
+from facesets.work import Work
 
 M = TypeVar("M", ClusterManifest, RefineManifest)
 ResultOptions = ClusterOptions | RefineOptions
@@ -68,8 +68,7 @@ def write_result(
     members: Mapping[str, Iterable[tuple[str, ...]]],
     options: ResultOptions,
     *,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Written:
     """Lay the photos of a result into its folder, or find out what that would do.
 
@@ -98,7 +97,7 @@ def write_result(
     if options.dry_run:
         return rehearse(plan, manifest)
     folder.naming.keep({folder.out: ids_of(groups)})
-    return write_photo_folders(plan, manifest, progress=progress, stop=stop)
+    return write_photo_folders(plan, manifest, work=work)
 
 
 def files_of(written: Written, options: ResultOptions) -> dict[str, Any]:

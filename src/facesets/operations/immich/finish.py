@@ -14,15 +14,14 @@ from typing import IO, Any, TypeAlias
 
 from facesets.errors import Command, FacesetsError, Field, Sentence, WrongUsage
 from facesets.files import FileLock, printable, read_regular_file, write_json, writing
-from facesets.interfaces import Progress
 from facesets.operations.immich.staged_paths import safe_label
 from facesets.plurals import counted
 from facesets.result import Result, plain
 from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.rights import keep_private, private
 from facesets.sources.queue import QueueSource
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 
 FORMAT = "facesets/immich-finish"
 VERSION = 1
@@ -107,13 +106,7 @@ def paths_for(
 
 
 def immich_finish(
-    paths: FinishPaths,
-    options: FinishOptions,
-    steps: FinishSteps,
-    *,
-    now: Callable[[], str],
-    progress: Progress,
-    stop: Stop,
+    paths: FinishPaths, options: FinishOptions, steps: FinishSteps, *, now: Callable[[], str], work: Work
 ) -> Result:
     """Embed what is staged, then look for new people in it.
 
@@ -135,10 +128,10 @@ def immich_finish(
             f"same user and {Field('out')}."
         )
     if options.dry_run:
-        return _Finish(paths, options, steps, None, now, progress, stop).run()
+        return _Finish(paths, options, steps, None, now, work).run()
     lock = FileLock(paths.record.with_suffix(".lock"), what=printable(paths.staged))
     with lock, _logging(paths.log) as log:
-        return _Finish(paths, options, steps, log, now, progress, stop).run()
+        return _Finish(paths, options, steps, log, now, work).run()
 
 
 @dataclass
@@ -148,8 +141,7 @@ class _Finish:
     steps: FinishSteps
     log: IO[str] | None
     now: Callable[[], str]
-    progress: Progress
-    stop: Stop
+    work: Work
     finished: list[Result] = field(default_factory=list)
 
     def run(self) -> Result:
@@ -162,7 +154,7 @@ class _Finish:
                 "under [immich]."
             )
         is_new = self._embed()
-        if self.finished[-1].state not in ("failed", "stopped") and not self.stop.requested:
+        if self.finished[-1].state not in ("failed", "stopped") and not self.work.stop.requested:
             self._discover(is_new=is_new)
         statuses = [step.status for step in self.finished]
         worst = next((status for status in statuses if status not in (0, _DONE_WITH_FAILURES)), max(statuses))
@@ -215,7 +207,7 @@ class _Finish:
         if not what:
             self._note(f"{name}: up to date")
         elif self.options.dry_run:
-            self.progress.say(f"{name}: {what}")
+            self.work.progress.say(f"{name}: {what}")
             step["state"] = "to do"
         else:
             self._note(f"{name}: {what}: {step.command}")
@@ -238,14 +230,14 @@ class _Finish:
         except FacesetsError as error:
             say(f"facesets: {error}")
             state, status = "failed", error.exit_status
-        if self.stop.requested:
+        if self.work.stop.requested:
             state, status = "stopped", self.steps.stopped_status()
         seconds = round(time.monotonic() - begun, 1)
         say(f"{state} after {seconds} s, status {status}")
         return Result(step, state=state, seconds=seconds, status=status, summary=summary)
 
     def _note(self, line: str) -> None:
-        self.progress.say(line)
+        self.work.progress.say(line)
         self._write(line)
 
     def _write(self, line: str) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from facesets.errors import Field, WrongUsage
 from facesets.files import FileLock, printable
-from facesets.interfaces import Progress
 from facesets.operations.immich.local_people import LocalPeople, assets_of_contents
 from facesets.operations.immich.push_changes import CreateFace, CreatePerson, GiveFace, NamePerson
 from facesets.operations.immich.push_executor import Changes, apply, in_parallel
@@ -27,7 +26,7 @@ from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import Owner, ServerPerson
 from facesets.remote.retry import Stopped
 from facesets.result import Result
-from facesets.stop import Stop
+from facesets.work import Work
 
 
 def immich_push(
@@ -38,8 +37,7 @@ def immich_push(
     confirm: Callable[[Result], bool],
     *,
     when: str,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Plan, show the plan, and carry it out if that is confirmed.
 
@@ -71,7 +69,7 @@ def immich_push(
         )
     lock = nullcontext() if options.dry_run else FileLock(folder / "push.lock", what=printable(folder))
     with lock:
-        owner = check_server(server, "", progress, essential=PUSH_PERMISSIONS)
+        owner = check_server(server, "", work.progress, essential=PUSH_PERMISSIONS)
         if owner is None:
             raise WrongUsage(
                 f"{server.label} does not say whose this API key is: photos of others could not be "
@@ -80,8 +78,8 @@ def immich_push(
         record = StageRecord(folder, Heading("", owner.id))
         assets = assets_of_contents(record.records())
         ours = read_people(list(assets))
-        view = ServerView(server, ours, assets, owner.id, options.workers, progress, stop)
-        pushing = _Push(server, folder, ours, view, options, progress, stop)
+        view = ServerView(server, ours, assets, owner.id, options.workers, work)
+        pushing = _Push(server, folder, ours, view, options, work)
         try:
             return pushing.run(confirm, when, owner)
         except Stopped:
@@ -95,8 +93,7 @@ class _Push:
     ours: LocalPeople
     view: ServerView
     options: PushOptions
-    progress: Progress
-    stop: Stop
+    work: Work
     plans: list[PersonPlan] = field(default_factory=list)
     changes: Changes | None = None
 
@@ -123,22 +120,15 @@ class _Push:
         journal = unended[-1] if unended else new_journal(self.folder, when, owner.id)
         self.changes = Changes(self.server, journal)
         total = sum(plan.changes for plan in self.plans)
-        self.progress.begin("Writing people back", total)
+        self.work.progress.begin("Writing people back", total)
         try:
             with journal.writing():
                 self.changes.resolve_open()
                 version = self.server.version()
-                apply(
-                    self.plans,
-                    self.changes,
-                    version,
-                    workers=self.options.workers,
-                    progress=self.progress,
-                    stop=self.stop,
-                )
+                apply(self.plans, self.changes, version, workers=self.options.workers, work=self.work)
                 journal.end()
         finally:
-            self.progress.end()
+            self.work.progress.end()
             journal.discard_if_empty()
         return self.summary()
 
@@ -148,7 +138,7 @@ class _Push:
         listed = self._listed()
         first = self._planner(listed, earlier)
         people = sorted(first.merge_candidates())
-        found = in_parallel(self.server.photos_of, people, self.options.workers, self.stop)
+        found = in_parallel(self.server.photos_of, people, self.options.workers, self.work.stop)
         photos = dict(zip(people, found, strict=True))
         everywhere: set[str] = set().union(*photos.values())
         view.read_faces(sha for sha in ours.photos if view.is_at(sha, everywhere))
@@ -167,7 +157,9 @@ class _Push:
         listed = [person for page in self.server.people() for person in page if person.name]
         known = {comparable(person.name) for person in listed}
         unknown = [ours.names for ours in self.ours.persons if ours.name and not ours.names & known]
-        found = in_parallel(partial(people_called, self.server), unknown, self.options.workers, self.stop)
+        found = in_parallel(
+            partial(people_called, self.server), unknown, self.options.workers, self.work.stop
+        )
         return [*listed, *(person for people in found for person in people)]
 
     def summary(self, *, stopped: bool = False) -> Result:

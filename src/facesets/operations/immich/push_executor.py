@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from facesets.errors import FacesetsError, Unreachable
-from facesets.interfaces import Progress
 from facesets.operations.immich.face_matches import FaceMatch
 from facesets.operations.immich.push_changes import (
     CreateFace,
@@ -31,6 +30,7 @@ from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson, Version
 from facesets.remote.retry import Stopped
 from facesets.stop import Stop
+from facesets.work import Work
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -98,13 +98,7 @@ class Changes:
 
 
 def apply(
-    plans: Sequence[PersonPlan],
-    changes: Changes,
-    version: Version,
-    *,
-    workers: int,
-    progress: Progress,
-    stop: Stop,
+    plans: Sequence[PersonPlan], changes: Changes, version: Version, *, workers: int, work: Work
 ) -> None:
     """Carry out plans: people and names first, then faces, then merges.
 
@@ -115,7 +109,7 @@ def apply(
     Stopped
         The run was asked to end.
     """
-    _PlanExecutor(changes, version, workers, progress, stop).apply(plans)
+    _PlanExecutor(changes, version, workers, work).apply(plans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +117,7 @@ class _PlanExecutor:
     changes: Changes
     version: Version
     workers: int
-    progress: Progress
-    stop: Stop
+    work: Work
 
     def apply(self, plans: Sequence[PersonPlan]) -> None:
         targets: dict[int, ServerPerson] = {}
@@ -141,7 +134,7 @@ class _PlanExecutor:
         for number, target in targets.items():
             for each in (*plans[number].give, *plans[number].add):
                 photos[each.asset].append((each, target))
-        in_parallel(self._assign_faces, list(photos.items()), self.workers, self.stop)
+        in_parallel(self._assign_faces, list(photos.items()), self.workers, self.work.stop)
         for number, target in targets.items():
             for merge in plans[number].merge:
                 self._check_stop()
@@ -151,7 +144,7 @@ class _PlanExecutor:
                     self.changes.fail(plans[number].name, error)
 
     def _check_stop(self) -> None:
-        if self.stop.requested:
+        if self.work.stop.requested:
             raise Stopped
 
     def _target(self, plan: PersonPlan) -> ServerPerson | None:
@@ -162,7 +155,7 @@ class _PlanExecutor:
                 self.changes.counts["changed_meanwhile"] += plan.changes
                 return None
             made = self.changes.make(CreatePerson(ServerPerson("", plan.name)))
-            self.progress.advance()
+            self.work.progress.advance()
             return ServerPerson(made["id"], plan.name)
         if plan.target is None:
             return None
@@ -172,7 +165,7 @@ class _PlanExecutor:
             return None
         if plan.action == "name":
             self.changes.make(NamePerson(there, plan.name))
-            self.progress.advance()
+            self.work.progress.advance()
         return there
 
     def _assign_faces(self, item: tuple[str, list[tuple[FaceMatch, ServerPerson]]]) -> None:
@@ -184,7 +177,7 @@ class _PlanExecutor:
                     self._add(each, target, faces)
                 else:
                     self._give(each.asset, each.face, target, faces)
-                self.progress.advance()
+                self.work.progress.advance()
         except RequestFailed as error:
             self.changes.fail(asset, error)
 
@@ -209,14 +202,14 @@ class _PlanExecutor:
             return
         held: list[tuple[str, str]] = []
         assets = sorted(self.changes.server.photos_of(source.id))
-        for asset, faces in in_parallel(self._faces_of, assets, self.workers, self.stop):
+        for asset, faces in in_parallel(self._faces_of, assets, self.workers, self.work.stop):
             if any(face.person_id == into.id for face in faces):
                 self.changes.counts["changed_meanwhile"] += 1
                 return
             held += [(asset, face.id) for face in faces if face.person_id == source.id]
         version = (self.version.major, self.version.minor, self.version.patch)
         self.changes.make(MergePerson(source, into, tuple(held), version))
-        self.progress.advance()
+        self.work.progress.advance()
 
     def _faces_of(self, asset: str) -> tuple[str, list[ServerFace]]:
         return asset, self.changes.server.faces(asset)

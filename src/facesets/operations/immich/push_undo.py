@@ -13,7 +13,6 @@ from pathlib import Path
 
 from facesets.errors import WrongUsage
 from facesets.files import FileLock, printable
-from facesets.interfaces import Progress
 from facesets.operations.immich.push_changes import (
     CreateFace,
     CreatePerson,
@@ -35,7 +34,7 @@ from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson
 from facesets.remote.retry import Stopped
 from facesets.result import Result
-from facesets.stop import Stop
+from facesets.work import Work
 
 _UNASSIGNED = ServerPerson("", "")
 _MARK = "facesets undo "
@@ -60,8 +59,7 @@ def immich_push_undo(
     workers: int,
     dry_run: bool,
     give_up: bool = False,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Show what a run changed, and take it back if that is confirmed.
 
@@ -82,12 +80,12 @@ def immich_push_undo(
     folder = folder.absolute()
     journal = find_journal(folder, run)
     with nullcontext() if dry_run else FileLock(folder / "push.lock", what=printable(folder)):
-        owner = check_server(server, "", progress, essential=UNDO_PERMISSIONS)
+        owner = check_server(server, "", work.progress, essential=UNDO_PERMISSIONS)
         theirs = journal.heading.get("owner_id")
         if owner is not None and theirs and theirs != owner.id:
             raise WrongUsage(f"The run {journal.run} was made with another account's key. Use that one.")
         may_delete = allows(server, "person.delete")
-        undo = _Undo(Changes(server, journal, is_undo=True), workers, progress, stop, may_delete, give_up)
+        undo = _Undo(Changes(server, journal, is_undo=True), workers, work, may_delete, give_up)
         if dry_run or not confirm(undo.summary(applied=False)):
             return undo.summary(applied=False)
         try:
@@ -101,8 +99,7 @@ def immich_push_undo(
 class _Undo:
     changes: Changes
     workers: int
-    progress: Progress
-    stop: Stop
+    work: Work
     may_delete: bool
     give_up: bool
     current_ids: dict[str, str] = field(default_factory=dict)
@@ -116,12 +113,12 @@ class _Undo:
                 self.changes.resolve_open(give_up=self.give_up)
                 back = {change.face for change in self.changes.journal.taken_back(GiveFace)}
                 moved = [each for each in _moved_faces(self.changes.journal) if each.face not in back]
-                self.progress.begin("Taking back", len(moved))
+                self.work.progress.begin("Taking back", len(moved))
                 self._recreate_people(moved)
                 by_asset: defaultdict[str, list[_MovedFace]] = defaultdict(list)
                 for each in moved:
                     by_asset[each.asset].append(each)
-                in_parallel(self._restore_faces, list(by_asset.items()), self.workers, self.stop)
+                in_parallel(self._restore_faces, list(by_asset.items()), self.workers, self.work.stop)
                 for create, outcome in self.changes.journal.made(CreateFace):
                     self._attempt(create.asset, self._remove_face, create, outcome["id"])
                 self._restore_people()
@@ -130,10 +127,10 @@ class _Undo:
                 elif self.give_up:
                     self.changes.journal.end("given up")
         finally:
-            self.progress.end()
+            self.work.progress.end()
 
     def _attempt(self, what: str, call: Callable[..., None], *arguments: object) -> None:
-        if self.stop.requested:
+        if self.work.stop.requested:
             raise Stopped
         try:
             call(*arguments)
@@ -171,7 +168,7 @@ class _Undo:
             faces = self.changes.server.faces(asset)
             for each in moved:
                 self._restore_face(each, faces)
-                self.progress.advance()
+                self.work.progress.advance()
         except NotOnServer:
             self.changes.counts["changed_meanwhile"] += len(moved)
         except RequestFailed as error:

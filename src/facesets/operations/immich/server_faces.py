@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from facesets.interfaces import Progress
 from facesets.operations.immich.face_matches import FaceMatch, match_faces
 from facesets.operations.immich.local_people import LocalPeople
 from facesets.operations.immich.push_executor import in_parallel
 from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace
-from facesets.stop import Stop
+from facesets.work import Work
 
 
 class ServerView:
@@ -34,8 +33,7 @@ class ServerView:
         assets: Mapping[str, Sequence[tuple[str, bool]]],
         owner_id: str,
         workers: int,
-        progress: Progress,
-        stop: Stop,
+        work: Work,
     ) -> None:
         """Nothing is asked yet.
 
@@ -51,8 +49,7 @@ class ServerView:
         self._assets = assets
         self._owner_id = owner_id
         self._workers = workers
-        self._progress = progress
-        self._stop = stop
+        self._work = work
         self._checked: set[str] = set()
         self.faces: dict[str, list[ServerFace]] = {}
         self.seen: list[FaceMatch] = []
@@ -75,11 +72,11 @@ class ServerView:
                     self.differing += 1
                 else:
                     wanted.append((asset, sha256))
-        self._progress.begin("Reading faces", len(wanted))
+        self._work.progress.begin("Reading faces", len(wanted))
         try:
-            found = in_parallel(self._faces, [asset for asset, _ in wanted], self._workers, self._stop)
+            found = in_parallel(self._faces, [asset for asset, _ in wanted], self._workers, self._work.stop)
         finally:
-            self._progress.end()
+            self._work.progress.end()
         for (asset, sha256), faces in zip(wanted, found, strict=True):
             self.faces[asset] = faces or []
             if faces is None:
@@ -95,7 +92,7 @@ class ServerView:
         """
         unchecked = sorted(assets - self._checked)
         self._checked |= assets
-        are_own = in_parallel(self._is_own, unchecked, self._workers, self._stop)
+        are_own = in_parallel(self._is_own, unchecked, self._workers, self._work.stop)
         dropped = {asset for asset, is_own in zip(unchecked, are_own, strict=True) if not is_own}
         self.seen = [each for each in self.seen if each.asset not in dropped]
         return bool(dropped)
@@ -113,7 +110,7 @@ class ServerView:
         return owner == self._owner_id
 
     def _faces(self, asset: str) -> list[ServerFace] | None:
-        self._progress.advance()
+        self._work.progress.advance()
         try:
             return self._server.faces(asset)
         except NotOnServer:

@@ -16,7 +16,6 @@ from pathlib import Path, PurePosixPath
 from facesets.errors import FacesetsError
 from facesets.file_system import patiently
 from facesets.files import FileLock, printable, writing
-from facesets.interfaces import Progress
 from facesets.operations.immich.server import check_server, estimate, stage_permissions
 from facesets.operations.immich.stage_asset import AssetOutcome, IsKnown, PartialDownloads, stage_asset
 from facesets.operations.immich.stage_list import FileWithoutChecksum, StageListing
@@ -29,21 +28,14 @@ from facesets.remote.immich_records import Asset
 from facesets.remote.retry import Stopped
 from facesets.result import Result
 from facesets.rights import make_private_folder
-from facesets.stop import Stop
+from facesets.work import Work
 
 _AHEAD_PER_WORKER = 8
 _MAX_READINGS = 3
 
 
 def immich_stage(
-    server: Immich,
-    out: Path,
-    user: str,
-    options: StageOptions,
-    known: Sequence[IsKnown] = (),
-    *,
-    progress: Progress,
-    stop: Stop,
+    server: Immich, out: Path, user: str, options: StageOptions, known: Sequence[IsKnown] = (), *, work: Work
 ) -> Result:
     """Stage the originals of all photos in which the server found a large face.
 
@@ -88,7 +80,7 @@ def immich_stage(
         stopped=False,
     )
     try:
-        _stage(done, server, folder, user, options, known, progress, stop)
+        _stage(done, server, folder, user, options, known, work)
     except Stopped:
         # Before there was anything to record.
         done["stopped"] = True
@@ -102,10 +94,9 @@ def _stage(
     user: str,
     options: StageOptions,
     known: Sequence[IsKnown],
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> None:
-    owner = check_server(server, user, progress, essential=stage_permissions(options))
+    owner = check_server(server, user, work.progress, essential=stage_permissions(options))
     scope = scope_of(server, options)
     record = StageRecord(folder, Heading(user, owner.id if owner else ""))
     listing = StageListing(server, options, owner, scope)
@@ -119,7 +110,7 @@ def _stage(
         sha256_of = sha256_by_sha1(folder.parent, without=folder) if known else {}
         expected = estimate(server, options, scope)
         about = "" if expected is None else f", about {expected} by the server's count"
-        progress.begin(f"Staging{about}", expected)
+        work.progress.begin(f"Staging{about}", expected)
         run = _Run(
             done,
             listing,
@@ -129,14 +120,13 @@ def _stage(
             ),
             options,
             folder,
-            progress,
-            stop,
+            work,
         )
         try:
             with nullcontext() if options.dry_run else record.writing():
                 run.work()
         finally:
-            progress.end()
+            work.progress.end()
     done.update(
         listed=listing.listed,
         estimated=expected,
@@ -144,7 +134,7 @@ def _stage(
         megabytes=round(run.fetched / 1e6, 1),
         skipped=dict(listing.skipped),
         of_others=listing.of_others,
-        stopped=stop.requested,
+        stopped=work.stop.requested,
     )
 
 
@@ -159,8 +149,7 @@ class _Run:
         stage_one: Callable[[Asset, str], AssetOutcome],
         options: StageOptions,
         folder: Path,
-        progress: Progress,
-        stop: Stop,
+        work: Work,
     ) -> None:
         self._done = done
         self._listing = listing
@@ -168,8 +157,7 @@ class _Run:
         self._stage_one = stage_one
         self._options = options
         self._folder = folder
-        self._progress = progress
-        self._stop = stop
+        self._work = work
         self._pool = ThreadPoolExecutor(options.workers, thread_name_prefix="stage")
         self._running: set[Future[AssetOutcome]] = set()
         self._same_bytes: dict[str, deque[tuple[Asset, str]]] = {}
@@ -207,7 +195,7 @@ class _Run:
         # read already, and new ones arrive: so it is read again until nothing new shows.
         for _ in range(_MAX_READINGS):
             is_new = False
-            for asset, name in self._listing.new_assets(self._progress):
+            for asset, name in self._listing.new_assets(self._work.progress):
                 is_new = True
                 self._submit(asset, name)
                 while len(self._running) >= self._options.workers * _AHEAD_PER_WORKER:
@@ -220,7 +208,7 @@ class _Run:
                 return
 
     def _is_over(self) -> bool:
-        return self._stop.requested or self._error is not None
+        return self._work.stop.requested or self._error is not None
 
     def _collect(self) -> None:
         """Wait for a worker and record what it did."""
@@ -325,4 +313,4 @@ class _Run:
 
     def _count(self, what: str) -> None:
         self._done[what] += 1
-        self._progress.advance()
+        self._work.progress.advance()

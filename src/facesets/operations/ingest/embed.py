@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from facesets.file_records import FileRecord, FoundFile
-from facesets.interfaces import Embedder, Progress, Source, Store
+from facesets.interfaces import Embedder, Source, Store
 from facesets.operations.ingest.changed_files import (
     FileFailure,
     compare_with_cache,
@@ -22,8 +22,8 @@ from facesets.operations.ingest.unavailable_sources import refuse_nothing
 from facesets.operations.options.cache import EmbedOptions
 from facesets.records import CacheSettings, Description, ImageRecord, Pixels, Wanted
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
+from facesets.work import Work
 
 
 def embed(
@@ -34,8 +34,7 @@ def embed(
     *,
     stages: Sequence[Stage] = (),
     stopwatch: Stopwatch | None = None,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     clock: Callable[[], float] = time.monotonic,
 ) -> Result:
     """Put every face of the source that is not there yet into the store.
@@ -55,13 +54,13 @@ def embed(
         No space; what was flushed is kept.
     """
     stopwatch = stopwatch or Stopwatch()
-    progress.begin("Listing")
+    work.progress.begin("Listing")
     with stopwatch.stage(LISTING):
         found = list(source.files())
         known = store.files()
         todo, failures = compare_with_cache(found, known, retry_failed=options.retry_failed)
         gone = gone_from_source(source, found, known)
-    progress.end()
+    work.progress.end()
     if not found:
         refuse_nothing(source, known)
     pruned = gone_elsewhere(source, known, gone) if options.prune else []
@@ -74,7 +73,7 @@ def embed(
         pipeline = Pipeline(
             intake, _FacesOnly(embedder), options, stages=stages, stopwatch=stopwatch, clock=clock
         )
-        summary = _worked_through(pipeline, todo, summary, progress, stop)
+        summary = _worked_through(pipeline, todo, summary, work)
     moved = sorted(moved_here(found, store.files()))
     store.forget_paths(moved)
     return Result(summary, moved=len(moved))
@@ -106,11 +105,9 @@ def _listed(
     )
 
 
-def _worked_through(
-    pipeline: Pipeline, todo: Sequence[FoundFile], summary: Result, progress: Progress, stop: Stop
-) -> Result:
+def _worked_through(pipeline: Pipeline, todo: Sequence[FoundFile], summary: Result, work: Work) -> Result:
     """Look at the files that differ; return the summary with what came of them."""
-    counts = pipeline.run("Embedding", todo, progress, stop)
+    counts = pipeline.run("Embedding", todo, work)
     return Result(
         summary,
         embedded=counts.new,

@@ -13,7 +13,7 @@ from facesets.imaging.boxes import best_partners
 from facesets.imaging.originals import read_row
 from facesets.imaging.pose import pose_from_keypoints
 from facesets.inference.decoders import Detections
-from facesets.interfaces import Progress, Store
+from facesets.interfaces import Store
 from facesets.operations.ingest.attributes import AttributeModel
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.options.cache import EnrichOptions
@@ -33,7 +33,7 @@ from facesets.records import (
 from facesets.result import Result
 from facesets.results.manifest import Failure
 from facesets.results.photo_sources import PhotoSources
-from facesets.stop import Stop
+from facesets.work import Work
 
 _COLUMNS = ("landmark_2d_106", "landmark_3d_68", "pose", "pose_source", "enrich_state")
 _SAME_FACE = 0.9  # Cosine similarity
@@ -65,8 +65,7 @@ def enrich(
     *,
     attributes: AttributeModel | None = None,
     norms: bool = False,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Detect each cached face again and keep landmarks and pose; norm, age and sex where they are missing.
 
@@ -100,16 +99,16 @@ def enrich(
     run = _EnrichRun(
         done, store, collection, wanted, finder, landmarker, attributes, options, sources, norms=norms
     )
-    progress.begin("Enriching", len(images))
+    work.progress.begin("Enriching", len(images))
     try:
         for image in images:
-            if stop.requested:
+            if work.stop.requested:
                 break
             run.take(int(image))
-            progress.advance()
+            work.progress.advance()
     finally:
         run.flush()
-        progress.end()
+        work.progress.end()
     return Result(done, failed=len(done.failures), stopped=done.images < len(images))
 
 

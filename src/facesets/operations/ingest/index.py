@@ -27,8 +27,8 @@ from facesets.operations.ingest.unavailable_sources import unavailable_targets
 from facesets.operations.options.library import IndexOptions
 from facesets.result import Result, plain
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
+from facesets.work import Work
 
 
 def index_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was counted
@@ -67,8 +67,7 @@ def index(
     *,
     stages: Sequence[Stage] = (),
     stopwatch: Stopwatch | None = None,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     clock: Callable[[], float] = time.monotonic,
 ) -> Result:
     """Put everything below the targets that is not there yet into the library.
@@ -100,13 +99,13 @@ def index(
         if describer.faces_from is not None:
             require_way_of_library(library, describer.faces_from)
         library = library.looking_for(describer.faces_from, describer.clip_from)
-        listing, summary = _compared(source, library, options, stopwatch, progress)
+        listing, summary = _compared(source, library, options, stopwatch, work.progress)
         if listing.todo and not options.dry_run:
             intake = LibraryIntake(
                 source, library, options.max_images, lambda: ends_at is not None and clock() > ends_at
             )
             pipeline = Pipeline(intake, describer, options, stages=stages, stopwatch=stopwatch, clock=clock)
-            summary = worked_through(pipeline, intake, listing, summary, progress, stop)
+            summary = worked_through(pipeline, intake, listing, summary, work)
         if not options.dry_run and not summary.stopped:
             summary = Result(summary, missing=note_missing(library, source, listing.stamps))
         run.summary = {name: value for name, value in plain(summary).items() if name != "failures"}
@@ -151,15 +150,10 @@ def _compared(
 
 
 def worked_through(
-    pipeline: Pipeline,
-    intake: "LibraryIntake",
-    listing: Listing,
-    summary: Result,
-    progress: Progress,
-    stop: Stop,
+    pipeline: Pipeline, intake: "LibraryIntake", listing: Listing, summary: Result, work: Work
 ) -> Result:
     """Look at the files that differ; return the summary with what came of them."""
-    counts = pipeline.run("Indexing", listing.todo, progress, stop)
+    counts = pipeline.run("Indexing", listing.todo, work)
     to_do = len(listing.todo) - pipeline.finished
     return Result(
         summary,
@@ -173,5 +167,5 @@ def worked_through(
         failed=summary.failed + len(counts.failures),
         failures=summary.failures + counts.failures,
         to_do=to_do,
-        stopped=stop.requested and to_do > 0,
+        stopped=work.stop.requested and to_do > 0,
     )

@@ -23,8 +23,8 @@ from facesets.operations.ingest.unavailable_sources import belongs, unavailable_
 from facesets.operations.options.library import IndexOptions
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
+from facesets.work import Work
 
 FEWEST_IN_CHUNK, MOST_IN_CHUNK = 64, 256
 """So many that opening a session and the last files of a chunk, during which threads wait, are little."""
@@ -41,8 +41,7 @@ def hand_over_chunks(
     options: IndexOptions,
     hand_over: Callable[[Sequence[FoundFile]], None],
     *,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """List the targets, and hand over the files that `index` would look into, some at a time.
 
@@ -55,11 +54,11 @@ def hand_over_chunks(
         if describer.faces_from is not None:
             require_way_of_library(library, describer.faces_from)
         library = library.looking_for(describer.faces_from, describer.clip_from)
-        progress.begin("Listing")
+        work.progress.begin("Listing")
         try:
-            summary = _handed_over(source, library, options, hand_over, progress, stop)
+            summary = _handed_over(source, library, options, hand_over, work)
         finally:
-            progress.end()
+            work.progress.end()
         run.summary = {name: value for name, value in summary.items() if name != "failures"}
         run.stopped = summary.stopped
     return summary
@@ -70,8 +69,7 @@ def _handed_over(
     library: LibraryStore,
     options: IndexOptions,
     hand_over: Callable[[Sequence[FoundFile]], None],
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     linked = set[GalleryLink]()
     # What `index` counts, too, is called as there.
@@ -92,21 +90,21 @@ def _handed_over(
     first_below: dict[str, str] = {}
     waiting: list[FoundFile] = []
     for stamps in _in_batches(source):
-        if stop.requested:
+        if work.stop.requested:
             summary["stopped"] = True
             break
         for root in source.roots:
             if root not in first_below:
                 first_below.update((root, stamp) for stamp in stamps[:1] if belongs(_path(stamp), root))
         waiting += _differing(stamps, library, options, summary, linked)
-        progress.advance(len(stamps))
+        work.progress.advance(len(stamps))
         while len(waiting) >= (size := size_of_next(summary.queued)):
             _hand(waiting[:size], hand_over, summary)
             del waiting[:size]
     if waiting and not summary.stopped:
         _hand(waiting, hand_over, summary)
     if not summary.stopped:
-        _finish_listing(source, library, list(first_below.values()), linked, summary, progress)
+        _finish_listing(source, library, list(first_below.values()), linked, summary, work.progress)
     return Result(
         summary,
         galleries=len(source.galleries),
@@ -205,8 +203,7 @@ def index_chunk(
     options: IndexOptions,
     *,
     stages: Sequence[Stage] = (),
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Look into the files of a source that were found to differ before, but for those done meanwhile.
 
@@ -223,4 +220,4 @@ def index_chunk(
     pipeline = Pipeline(
         intake, describer, options, stages=stages, stopwatch=Stopwatch(), clock=time.monotonic
     )
-    return worked_through(pipeline, intake, listing, index_result(listed=len(stamps)), progress, stop)
+    return worked_through(pipeline, intake, listing, index_result(listed=len(stamps)), work)

@@ -26,6 +26,7 @@ from facesets.operations.options.library import IndexOptions
 from facesets.records import ImageRecord
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
+from facesets.work import Work
 
 _BATCHES_AHEAD_PER_WORKER = 3
 _WAIT_FOR_OTHERS_S = 0.5
@@ -149,7 +150,7 @@ class Pipeline:
         """Files that need no look any more, by whomever they were done."""
         return self._counts.taken + self._intake.done_by_others
 
-    def run(self, what: str, todo: Sequence[FoundFile], progress: Progress, stop: Stop) -> Counts:
+    def run(self, what: str, todo: Sequence[FoundFile], work: Work) -> Counts:
         """Take all files in order, then again those that were in other hands, until none is left.
 
         Raises
@@ -159,25 +160,25 @@ class Pipeline:
         CannotWrite, Unreachable
             The store is full or gone; what was flushed is kept.
         """
-        progress.begin(what, len(todo))
+        work.progress.begin(what, len(todo))
         try:
-            self._work_through(list(todo), progress, stop)
+            self._work_through(list(todo), work)
         finally:
-            progress.end()
+            work.progress.end()
         return self._counts
 
-    def _work_through(self, waiting: list[FoundFile], progress: Progress, stop: Stop) -> None:
+    def _work_through(self, waiting: list[FoundFile], work: Work) -> None:
         with ThreadPoolExecutor(self._options.workers, thread_name_prefix="ingest") as pool:
             try:
                 while waiting:
                     before = self.finished
-                    for result in self._results(pool, waiting, stop):
+                    for result in self._results(pool, waiting, work.stop):
                         self._take(result)
-                        self._advance(progress)
+                        self._advance(work.progress)
                     self._flush()
-                    self._advance(progress)
+                    self._advance(work.progress)
                     waiting = self._intake.put_off()
-                    if stop.requested or self._intake.has_enough:
+                    if work.stop.requested or self._intake.has_enough:
                         return
                     if waiting and before == self.finished:
                         time.sleep(_WAIT_FOR_OTHERS_S)

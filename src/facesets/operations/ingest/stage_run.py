@@ -11,13 +11,13 @@ from facesets.file_records import FoundFile
 from facesets.files import mtime_ns_of, read_regular_file
 from facesets.imaging.decode import decode_bytes
 from facesets.imaging.limits import MAX_FILE_BYTES, MOST_PIXELS
-from facesets.interfaces import LibraryStore, Progress
+from facesets.interfaces import LibraryStore
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.stages import Photo, Stage, looked_at
 from facesets.records import ImageRecord
 from facesets.result import Result
-from facesets.stop import Stop
+from facesets.work import Work
 
 _AT_ONCE = 200
 """Photos that are claimed, looked at and kept together."""
@@ -59,9 +59,7 @@ def before_a_stage(stage: str) -> Result:
     )
 
 
-def run_stage(
-    library: LibraryStore, stage: Stage, options: StageRunOptions, *, progress: Progress, stop: Stop
-) -> Result:
+def run_stage(library: LibraryStore, stage: Stage, options: StageRunOptions, *, work: Work) -> Result:
     """Let a stage look at photos that it did not look at yet, and keep what it finds.
 
     Several runs may be at it at once: none looks at a photo of another.
@@ -85,13 +83,13 @@ def run_stage(
     if options.dry_run:
         return Result(before_a_stage(stage.name), to_do=most, dry_run=True)
     run = _StageRun(library, stage, photos)
-    progress.begin(f"Stage {stage.name}", most)
+    work.progress.begin(f"Stage {stage.name}", most)
     try:
         with ThreadPoolExecutor(options.concurrency, thread_name_prefix="stage") as pool:
-            run.work(pool.map, most, progress, stop)
+            run.work(pool.map, most, work)
     finally:
-        progress.end()
-    is_cut_off = stop.requested and run.looked_at < most and run.taken < there
+        work.progress.end()
+    is_cut_off = work.stop.requested and run.looked_at < most and run.taken < there
     return Result(run.summary, to_do=max(there - run.taken, 0) + run.not_kept, stopped=is_cut_off)
 
 
@@ -121,11 +119,11 @@ class _StageRun:
         """Photos that could be read, whatever came of them."""
         return int(self.summary.completed + self.summary.failed)
 
-    def work(self, spread: Callable[..., object], most: int, progress: Progress, stop: Stop) -> None:
+    def work(self, spread: Callable[..., object], most: int, work: Work) -> None:
         """Take photos in the order of their numbers; `spread` is a `map` over threads."""
         after = 0
         # Photos that are unavailable stay pending: whoever wants some looked at gets others in their place.
-        while (left := most - self.looked_at) > 0 and not stop.requested:
+        while (left := most - self.looked_at) > 0 and not work.stop.requested:
             limit = min(_AT_ONCE, left)
             some = self._library.pending(self._photos, after=after, limit=limit)
             if not some:
@@ -143,7 +141,7 @@ class _StageRun:
                 self._claims.release(list(ours))
             after = last
             before, self.taken = self.taken, self.taken + len(some)
-            progress.advance(min(self.taken, most) - min(before, most))
+            work.progress.advance(min(self.taken, most) - min(before, most))
 
     def _look(self, photo: PendingPhoto) -> ImageRecord | FileFailure:
         reason = "no file leads to it"

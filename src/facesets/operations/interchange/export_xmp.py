@@ -15,14 +15,12 @@ from facesets.errors import CannotWrite
 from facesets.files import plain_path, sweep_temporaries
 from facesets.formats.xmp.merging import EditedSince
 from facesets.formats.xmp.ownership import NOTHING
-from facesets.interfaces import Progress
 from facesets.operations.interchange.export_request import Request, request_of
 from facesets.operations.interchange.in_parts import InParallel, each_of, in_parts
 from facesets.operations.interchange.sidecar_files import put, state_of, why_not_written
 from facesets.operations.interchange.sidecar_plan import Plan, packed, plan_sidecar, sidecar_of
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -46,6 +44,7 @@ from facesets.store.postgres.xmp_sidecars import (
     photo_files,
     sidecars_without_photo,
 )
+from facesets.work import Work
 
 FacesOfImages: TypeAlias = Mapping[int, Sequence[PersonFace]]
 
@@ -58,9 +57,7 @@ THREADS = 8
 """Most of the time goes by while disks write, each file durably."""
 
 
-def export_xmp(
-    library: Library, who: Sequence[str], options: ExportXmpOptions, *, progress: Progress, stop: Stop
-) -> Result:
+def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, *, work: Work) -> Result:
     """Bring the sidecars of photos up to date with what the library knows of people.
 
     Parameters
@@ -85,7 +82,7 @@ def export_xmp(
         with library.recorded_run(COMMAND, told, dry_run=options.dry_run) as run:
             export = _Export(library, request, run.id)
             paths, left_behind = export.paths(below), export.paths_without_photo(below)
-            progress.begin("Sidecars", len(paths) + len(left_behind))
+            work.progress.begin("Sidecars", len(paths) + len(left_behind))
             try:
                 with ThreadPoolExecutor(THREADS, thread_name_prefix="sidecars") as pool:
                     # What moved with its photo is known by what was written where it was: that comes last.
@@ -93,13 +90,13 @@ def export_xmp(
                     for photos, faces in chain(
                         known, map(export.read_left_behind, in_parts(left_behind, _AT_A_TIME))
                     ):
-                        if stop.requested:
+                        if work.stop.requested:
                             run.stopped = True
                             break
                         export.bring_up_to_date(photos, faces, pool.map)
-                        progress.advance(len(photos))
+                        work.progress.advance(len(photos))
             finally:
-                progress.end()
+                work.progress.end()
             done = export.summary(unfit, stopped=run.stopped)
             run.summary = {name: value for name, value in done.items() if isinstance(value, int | bool)}
         if done.run:

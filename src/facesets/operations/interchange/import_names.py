@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 
 from facesets.errors import Command, WrongUsage
 from facesets.formats.named_photos import NamedPhoto
-from facesets.interfaces import Progress
 from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.name_claims import Here, NameClaims, weigh
 from facesets.operations.interchange.names_read import NamesRead, read_names
@@ -20,7 +19,6 @@ from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.corrections.who import called, folded
 from facesets.plurals import counted
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.candidates import ask_about_imported
@@ -50,6 +48,7 @@ from facesets.store.postgres.people.statements import (
     say_who,
 )
 from facesets.store.postgres.people.steps import Step, changing, making_step
+from facesets.work import Work
 
 _KEPT_AT_ONCE = 20_000
 _LEAST_TO_TELL = 3
@@ -62,11 +61,9 @@ def import_names(
     files: FilesRead,
     source: str,
     *,
-    by: str,
+    work: Work,
     places: Mapping[str, str] | None = None,
     dry_run: bool = False,
-    progress: Progress,
-    stop: Stop,
 ) -> Result:
     """Find the faces that names are about, and say of them who they are. Nothing that was said here changes.
 
@@ -88,15 +85,15 @@ def import_names(
     detector = database.run(library.detector)
     if detector is None:
         raise WrongUsage(f"There are no faces in {library.label} yet. Run {Command('index')}.")
-    found = read_names(database, detector.id, photos, places or {}, progress=progress, stop=stop)
+    found = read_names(database, detector.id, photos, places or {}, work=work)
     rows, doubtful = database.run(place_whole_names, found)
 
-    def work(connection: Connection) -> Result:
+    def write(connection: Connection) -> Result:
         with connection.transaction(force_rollback=dry_run):
-            done = _import(connection, found, files, rows, doubtful, source, by)
+            done = _import(connection, found, files, rows, doubtful, source, work.by)
             return Result(done, dry_run=True, step=None) if dry_run else done
 
-    return changing(database, work)
+    return changing(database, write)
 
 
 def _import(

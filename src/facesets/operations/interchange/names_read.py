@@ -11,11 +11,9 @@ from facesets.files import is_there, printable, sha256_of
 from facesets.formats.named_photos import NamedPhoto
 from facesets.formats.named_regions import Box, NamedRegion
 from facesets.imaging.stored_frame import stored_frame
-from facesets.interfaces import Progress
 from facesets.operations.interchange.name_sources import mapped
 from facesets.operations.interchange.region_matching import on_faces
 from facesets.operations.people.corrections.who import chosen_name
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.images import numbers_of
 from facesets.store.postgres.people.imported_names import (
@@ -26,6 +24,7 @@ from facesets.store.postgres.people.imported_names import (
     images_at,
     images_of_files,
 )
+from facesets.work import Work
 
 _AT_ONCE = 2000
 
@@ -60,8 +59,7 @@ def read_names(
     photos: Iterable[NamedPhoto],
     places: Mapping[str, str],
     *,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> NamesRead:
     """Look up photos and find the faces that their regions show, some photos at a time.
 
@@ -78,9 +76,9 @@ def read_names(
     found = NamesRead()
     known: dict[str, str] = {}
     rows: dict[ImportedName, None] = {}
-    progress.begin("photos with names")
+    work.progress.begin("photos with names")
     for some in _batches(iter(photos)):
-        if stop.requested:
+        if work.stop.requested:
             found.stopped = True
             break
         images = _images(database, some, places)
@@ -96,8 +94,8 @@ def read_names(
             rows |= dict.fromkeys(_rows(image, photo, regions, faces.get(image)))
             if image in faces and len(faces[image].id) == 1:
                 found.single[image] = int(faces[image].id[0])
-        progress.advance(len(some))
-    progress.end()
+        work.progress.advance(len(some))
+    work.progress.end()
     found.rows = list(rows)
     return found
 

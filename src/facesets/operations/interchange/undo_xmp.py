@@ -11,11 +11,9 @@ from typing import Literal
 from facesets.errors import CannotWrite, UnreadableXmp, WrongUsage
 from facesets.files import has_something, printable, sweep_temporaries
 from facesets.formats.xmp.merging import EditedSince
-from facesets.interfaces import Progress
 from facesets.operations.interchange.export_xmp import COMMAND, THREADS
 from facesets.operations.interchange.sidecar_files import content_of, put, why_not_written
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.image_paths import known_among
@@ -28,6 +26,7 @@ from facesets.store.postgres.xmp_changes import (
     runs_with_changes,
 )
 from facesets.store.postgres.xmp_sidecars import KnownSidecar, keep_sidecars
+from facesets.work import Work
 
 LAST = "last"
 _AT_A_TIME = 500
@@ -37,9 +36,7 @@ MOST_HELD = 16_000_000
 _Outcome = Literal["restored", "removed", "as_before", "edited", "failed", "not_there", "gone"]
 
 
-def undo_xmp(
-    database: Database, run: str, *, dry_run: bool = False, progress: Progress, stop: Stop
-) -> Result:
+def undo_xmp(database: Database, run: str, *, dry_run: bool = False, work: Work) -> Result:
     """Put back what sidecars held before a run of `export-xmp`, by its number or `last`.
 
     Raises
@@ -55,9 +52,9 @@ def undo_xmp(
         later = [each for each in runs if each > number]
         counts: Counter[str] = Counter()
         left: dict[str, list[Result]] = {"edited": [], "gone": [], "failed": [], "not_there": []}
-        progress.begin("Sidecars", database.run(count_changes, number))
+        work.progress.begin("Sidecars", database.run(count_changes, number))
         behind, is_done = "", False
-        while not (is_done or stop.requested):
+        while not (is_done or work.stop.requested):
             some = partial(changes_of, run=number, behind=behind, limit=_AT_A_TIME, most_bytes=MOST_HELD)
             changes = database.run(some)
             is_done = not changes
@@ -80,8 +77,8 @@ def undo_xmp(
                     settled.append((change, outcome))
             if not dry_run:
                 database.run(_settle, run=number, settled=settled)
-            progress.advance(len(changes))
-        progress.end()
+            work.progress.advance(len(changes))
+        work.progress.end()
     return _summary(number, counts, left, stopped=not is_done, dry_run=dry_run)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from facesets.errors import Field, WrongUsage
 from facesets.files import is_there
-from facesets.interfaces import Describer, Progress
+from facesets.interfaces import Describer
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.metadata import metadata_stage
@@ -18,10 +18,10 @@ from facesets.operations.people.forgetting.finishing import finish_what_was_cut_
 from facesets.remote.service_embedder import service_model
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource, thumbnails_of
-from facesets.stop import Stop
 from facesets.store.postgres.integrity import Place, find_problems, places_to_read, repair_rows
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.missing_photos import missing_photos
+from facesets.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,7 @@ def check(library: Library, *, fix: bool, by: str = "") -> Result:
     return Result(found, lost=lost, can_be_mended=by_sql or len(lost) < len(places))
 
 
-def repair(
-    library: Library, prepare: Prepare, *, by: str, progress: Progress, stop: Stop
-) -> tuple[Result, Result, list[FileFailure]]:
+def repair(library: Library, prepare: Prepare, *, work: Work) -> tuple[Result, Result, list[FileFailure]]:
     """Repair what SQL can, and read the other images again, those that exist; errors as `index`.
 
     Returns
@@ -71,7 +69,7 @@ def repair(
     Result, Result, list of FileFailure
         What was wrong, what is wrong still, and photos that could not be read again.
     """
-    found = check(library, fix=True, by=by)
+    found = check(library, fix=True, by=work.by)
     there = [Path(path) for path in found.to_index if is_at_hand(path)]
     failures: list[FileFailure] = []
     if there:
@@ -79,7 +77,7 @@ def repair(
         describer, options = prepare(Skip(faces=embeds and library.settings is None, clip=not embeds))
         source = GallerySource(there)
         stages = [metadata_stage(lambda: np.datetime64("now", "us"))]
-        summary = index(source, library, describer, options, stages=stages, progress=progress, stop=stop)
+        summary = index(source, library, describer, options, stages=stages, work=work)
         failures = summary.failures
     return found, check(library, fix=False), failures
 

@@ -8,14 +8,12 @@ import numpy as np
 from facesets.errors import CannotInfer
 from facesets.files import printable
 from facesets.inference.zero_shot import TagVectors, text_vectors
-from facesets.interfaces import Progress
 from facesets.library_records import PhotosOfStage, StoredCategory, TagTarget
 from facesets.operations.ingest.stage_run import StageRunOptions, before_a_stage
 from facesets.operations.ingest.tag_stages import Tagger, tags_version
 from facesets.operations.library.tag_file import shipped_categories
 from facesets.records import ClipModel, Finding, Float32
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models, ensure_model, find_clip_model
@@ -29,6 +27,7 @@ from facesets.store.postgres.tag_categories import (
     stored_categories,
 )
 from facesets.store.postgres.tag_embeddings import EmbeddedBy, count_to_tag, embeddings_of, images_to_tag
+from facesets.work import Work
 
 EncodeTexts: TypeAlias = Callable[[Sequence[str]], Sequence[Float32]]
 """Texts to their vectors by a CLIP model."""
@@ -133,9 +132,7 @@ def current_version(connection: Connection, target: TagTarget) -> str:
     return ""
 
 
-def tag_library(
-    library: Library, tagger: Tagger, options: StageRunOptions, *, progress: Progress, stop: Stop
-) -> Result:
+def tag_library(library: Library, tagger: Tagger, options: StageRunOptions, *, work: Work) -> Result:
     """Tag photos, or faces, whose embeddings by the tagger's model are stored, without reading any photo.
 
     Of a photo that was tagged before, only what changed since is made again. `unavailable` counts photos
@@ -159,18 +156,18 @@ def tag_library(
     if options.dry_run:
         return Result(summary, to_do=most, dry_run=True)
     taken = after = 0
-    progress.begin(f"Stage {tagger.stage}", most)
+    work.progress.begin(f"Stage {tagger.stage}", most)
     try:
-        while taken < most and not stop.requested:
+        while taken < most and not work.stop.requested:
             limit = min(_AT_ONCE, most - taken)
             some = library.database.run(_tag_some, tagger, photos, by, after, limit, all_=options.force)
             if not some:
                 break
             taken, after = taken + len(some), some[-1]
-            progress.advance(len(some))
+            work.progress.advance(len(some))
     finally:
-        progress.end()
-    return Result(summary, completed=taken, to_do=there - taken, stopped=stop.requested and taken < most)
+        work.progress.end()
+    return Result(summary, completed=taken, to_do=there - taken, stopped=work.stop.requested and taken < most)
 
 
 def _embedded_by(library: Library, connection: Connection, tagger: Tagger) -> EmbeddedBy:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from facesets.file_records import FileRecord
-from facesets.interfaces import Progress, Store
+from facesets.interfaces import Store
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.records import Collection, ImageRecord
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 _IMAGES_AT_A_TIME = 500
 
@@ -21,8 +21,7 @@ def transfer(
     *,
     paths_that_stay: Callable[[Sequence[str]], Mapping[str, object]] = lambda _: {},
     dry_run: bool = False,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Bring every image of one store into another; both must be of one model.
 
@@ -43,9 +42,9 @@ def transfer(
     collection = source.load()
     files, unreadable = _by_content(source.files().values())
     images = faces = known = paths = 0
-    progress.begin("Copying images", len(collection.images))
+    work.progress.begin("Copying images", len(collection.images))
     for chunk in _chunks(collection):
-        if stop.requested:
+        if work.stop.requested:
             break
         there = target.has_images([image.sha256 for image in chunk])
         new = [image for image in chunk if image.sha256 not in there]
@@ -58,11 +57,11 @@ def transfer(
         faces += sum(len(image.faces) for image in new)
         known += len(chunk) - len(new)
         paths += len(of_chunk)
-        progress.advance(len(chunk))
+        work.progress.advance(len(chunk))
     unreadable = _without(paths_that_stay, unreadable)
-    if unreadable and not stop.requested and not dry_run:
+    if unreadable and not work.stop.requested and not dry_run:
         target.commit(unreadable, [])
-    progress.end()
+    work.progress.end()
     return Result(
         images=images,
         faces=faces,
@@ -70,13 +69,11 @@ def transfer(
         paths=paths,  # known ones that are replaced included
         unreadable=len(unreadable),  # further paths, which could not be read
         dry_run=dry_run,
-        stopped=stop.requested,
+        stopped=work.stop.requested,
     )
 
 
-def import_cache(
-    cache: Store, library: Library, *, dry_run: bool = False, progress: Progress, stop: Stop
-) -> Result:
+def import_cache(cache: Store, library: Library, *, dry_run: bool = False, work: Work) -> Result:
     """Bring what a cache holds into a library that looks at faces of its settings; see `transfer`.
 
     What the library has already stays as it is: it may have seen the files later than the cache.
@@ -90,9 +87,7 @@ def import_cache(
     """
     if cache.settings is not None:
         require_way_of_library(library, cache.settings)
-    return transfer(
-        cache, library, paths_that_stay=library.seen_at, dry_run=dry_run, progress=progress, stop=stop
-    )
+    return transfer(cache, library, paths_that_stay=library.seen_at, dry_run=dry_run, work=work)
 
 
 def _by_content(records: Iterable[FileRecord]) -> tuple[dict[str, list[FileRecord]], list[FileRecord]]:

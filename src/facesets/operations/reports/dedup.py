@@ -14,7 +14,7 @@ from facesets.files import atomic_write, mtime_ns_of
 from facesets.imaging.duplicates import close_pairs, hamming, has_detail
 from facesets.imaging.originals import read_row
 from facesets.imaging.sharpness import sharpness
-from facesets.interfaces import Progress, Store
+from facesets.interfaces import Store
 from facesets.operations.options.dedup import DedupOptions
 from facesets.plurals import counted
 from facesets.records import Images, Int64
@@ -23,14 +23,14 @@ from facesets.results.duplicates_report import DuplicatesReport, IdenticalFiles,
 from facesets.results.manifest import Failure
 from facesets.results.manifest_json import manifest_bytes
 from facesets.results.provenance import provenance
-from facesets.stop import Stop
+from facesets.work import Work
 
 # Recompressing moves the Laplacian variance by some percent either way: such images are equally sharp,
 # and the earlier time decides, then the larger file.
 _EQUAL_SHARPNESS = 0.05
 
 
-def dedup(store: Store, report: Path, options: DedupOptions, *, progress: Progress, stop: Stop) -> Result:
+def dedup(store: Store, report: Path, options: DedupOptions, *, work: Work) -> Result:
     """Find images that lie at several paths, and images that look the same.
 
     Parameters
@@ -48,18 +48,18 @@ def dedup(store: Store, report: Path, options: DedupOptions, *, progress: Progre
     files = store.files()
     there = _Files(files)
     identical = _identical(images, there)
-    progress.begin(f"Comparing {counted(len(images), 'image')}")
+    work.progress.begin(f"Comparing {counted(len(images), 'image')}")
     groups = groups_alike(images, max_bits=options.max_bits)
-    progress.end()
+    work.progress.end()
     failed: list[Failure] = []
     near: list[NearDuplicates] = []
-    progress.begin("Choosing which to keep", len(groups))
+    work.progress.begin("Choosing which to keep", len(groups))
     for rows in groups:
-        if stop.requested:
+        if work.stop.requested:
             break
         near += _ranked(images, rows, there, options.max_bits, failed)
-        progress.advance()
-    progress.end()
+        work.progress.advance()
+    work.progress.end()
     counts = {
         "images": len(images),
         "identical_groups": len(identical),
@@ -70,7 +70,7 @@ def dedup(store: Store, report: Path, options: DedupOptions, *, progress: Progre
         # Paths in no group though they should be: links, further names of a file, files gone or changed.
         "left_out": there.left_out,
     }
-    if not options.dry_run and not stop.requested:
+    if not options.dry_run and not work.stop.requested:
         found = DuplicatesReport(
             made=provenance(store, collection.settings, options),
             counts=counts,
@@ -86,7 +86,7 @@ def dedup(store: Store, report: Path, options: DedupOptions, *, progress: Progre
         failed=len(failed),
         failures=failed,
         dry_run=options.dry_run,
-        stopped=stop.requested,
+        stopped=work.stop.requested,
     )
 
 

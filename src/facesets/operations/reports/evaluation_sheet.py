@@ -6,18 +6,15 @@ from pathlib import Path
 from facesets.imaging.encode import png_bytes
 from facesets.imaging.quality import quality
 from facesets.imaging.sheets import MAX_CROPS, draw_sheet
-from facesets.interfaces import Progress
 from facesets.operations.reports.evaluate import Evaluation, WrongMerge, WrongSplit
 from facesets.plurals import counted, people
 from facesets.records import Collection
 from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row, write_sheet
 from facesets.results.manifest import FaceEntry, face_describer
-from facesets.stop import Stop
+from facesets.work import Work
 
 
-def draw_errors(
-    evaluation: Evaluation, collection: Collection, path: Path, *, progress: Progress, stop: Stop
-) -> None:
+def draw_errors(evaluation: Evaluation, collection: Collection, path: Path, *, work: Work) -> None:
     """Draw a row for each wrong merge and each wrong split of an evaluation.
 
     Parameters
@@ -38,9 +35,9 @@ def draw_errors(
         _row(_split_title(split), split.pairs, [describe(row) for row in split.rows])
         for split in evaluation.splits
     ]
-    progress.begin("Drawing the worst errors", len(rows))
-    finished = [finished_row(row, progress) for row in rows if not stop.requested]
-    progress.end()
+    work.progress.begin("Drawing the worst errors", len(rows))
+    finished = [finished_row(row, work.progress) for row in rows if not work.stop.requested]
+    work.progress.end()
     best = evaluation.trials[0]
     at = "" if best.threshold is None else f" at {best.threshold:g}"
     subtitle = (

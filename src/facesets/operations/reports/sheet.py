@@ -4,17 +4,14 @@ from pathlib import Path
 
 from facesets.errors import WrongUsage
 from facesets.files import printable, require_suffix
-from facesets.interfaces import Progress
 from facesets.result import Result
 from facesets.results.contact_sheets import draw_sheets, page_name, plan_rows, write_sheet
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.manifest_json import read_any_manifest
-from facesets.stop import Stop
+from facesets.work import Work
 
 
-def sheet(
-    manifest: Path, out: Path | None, *, dry_run: bool = False, progress: Progress, stop: Stop
-) -> Result:
+def sheet(manifest: Path, out: Path | None, *, dry_run: bool = False, work: Work) -> Result:
     """Draw every row of a manifest.
 
     Parameters
@@ -40,8 +37,8 @@ def sheet(
     done = Result(pages=[], rows=len(rows), dry_run=dry_run, stopped=False)
     if dry_run:
         return Result(done, pages=[str(first)])
-    pages = draw_sheets(record, rows, manifest.name, progress=progress, stop=stop, limit=len(rows))
-    if stop.requested:
+    pages = draw_sheets(record, rows, manifest.name, work=work, limit=len(rows))
+    if work.stop.requested:
         return Result(done, stopped=True)
     written = []
     for number, content in enumerate(pages.values(), start=1):

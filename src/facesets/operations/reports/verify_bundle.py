@@ -23,14 +23,13 @@ from facesets.formats.face_models.reactor import read_reactor
 from facesets.formats.face_models.rope import read_rope
 from facesets.formats.face_models.visomaster import read_visomaster
 from facesets.inference.decoders import Detections
-from facesets.interfaces import Progress
 from facesets.operations.models.consumers import RECOGNISER, is_of_swappers
 from facesets.operations.reports.sets_beside import Read, SetLikeness, sets_beside, unit
 from facesets.plurals import counted
 from facesets.records import CacheSettings, Float32, Pixels
 from facesets.result import Result
 from facesets.results.manifest_json import read_any_manifest
-from facesets.stop import Stop
+from facesets.work import Work
 
 READERS: dict[Format, Callable[[Path], ModelsRead]] = {
     "safetensors": read_reactor,
@@ -57,7 +56,7 @@ class Loader(Protocol):
         ...
 
 
-def verify_bundles(files: list[Path], loader: Loader, *, progress: Progress, stop: Stop) -> Result:
+def verify_bundles(files: list[Path], loader: Loader, *, work: Work) -> Result:
     """Load bundles as the consumer would, and compare the result with the manifests beside them.
 
     Raises
@@ -65,14 +64,14 @@ def verify_bundles(files: list[Path], loader: Loader, *, progress: Progress, sto
     WrongUsage
         A file is not there.
     """
-    progress.begin("Checking bundles", len(files))
+    work.progress.begin("Checking bundles", len(files))
     checks, read = [], cache(read_any_manifest)
     for file in files:
-        if stop.requested:
+        if work.stop.requested:
             break
         checks.append(check(file, loader, read))
-        progress.advance()
-    progress.end()
+        work.progress.advance()
+    work.progress.end()
     failed = sum(bool(check.problems) for check in checks)
     return Result(bundles=checks, failed=failed, stopped=len(checks) < len(files))
 

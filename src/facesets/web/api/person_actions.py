@@ -30,6 +30,7 @@ from facesets.store.postgres.people.steps import faces_moved
 from facesets.store.postgres.people.versions import version_of_person
 from facesets.web.api.shapes import Shape
 from facesets.web.site import Seen, Site
+from facesets.work import Work
 
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Face = Annotated[int, Field(ge=1, lt=2**63)]
@@ -210,8 +211,7 @@ def _forget(site: Site, person: UUID, asked: Forget) -> Done:
                 session,
                 f"{who}",
                 exactly=True,
-                by=site.by,
-                progress=progress,
+                work=Work(by=site.by, progress=progress),
                 pictures=site.crops.directory,
             )
 

@@ -16,9 +16,9 @@ from facesets.file_records import FileRecord
 from facesets.files import open_regular_file, sha256_of
 from facesets.operations.face_sets.eras.capture_years import FLUSH_EVERY, CaptureYears, Opener, capture_years
 from facesets.operations.face_sets.eras.year_cache import FILE_NAME
-from facesets.progress import SilentProgress
 from facesets.records import Images
 from facesets.stop import Stop
+from facesets.work import Work
 
 LATEST = 2026
 
@@ -81,8 +81,7 @@ class Album:
             files,
             cache,
             latest=LATEST,
-            progress=SilentProgress(),
-            stop=stop or Stop(),
+            work=Work(stop=stop or Stop()),
             readers=readers,
             open_file=open_file,
         )
@@ -198,16 +197,7 @@ def test_what_two_runs_learn_is_kept_by_both(album: Album, cache: Path) -> None:
         return open_regular_file(path)
 
     rows = np.array([1])
-    capture_years(
-        images,
-        rows,
-        files,
-        cache,
-        latest=LATEST,
-        progress=SilentProgress(),
-        stop=Stop(),
-        open_file=open_after_another_run,
-    )
+    capture_years(images, rows, files, cache, latest=LATEST, work=Work(), open_file=open_after_another_run)
     assert album.years(cache).year.tolist() == [2001, 2002]
     assert album.asked == []
 

@@ -25,7 +25,6 @@ from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.ingest.embed import embed
 from facesets.operations.options.cache import EmbedOptions, ExportSwapOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions, SplitErasOptions
-from facesets.progress import SilentProgress
 from facesets.records import Collection
 from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
@@ -33,8 +32,8 @@ from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import manifest_bytes, read_manifest
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.sources.folders import FolderSource
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -114,7 +113,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: Loca
     store = Drifting(root / "faces.npz")
     store.require(embedder.settings)
     with store.writing(embedder.settings):
-        embed(FolderSource(root), store, embedder, EmbedOptions(), progress=SilentProgress(), stop=Stop())
+        embed(FolderSource(root), store, embedder, EmbedOptions(), work=Work())
     return Life(root / "photos", store)
 
 
@@ -129,8 +128,7 @@ def curated(tmp_path_factory: pytest.TempPathFactory, life: Life, checker: Embed
         checker,
         ImportFoldersOptions(first_threshold=0.9, second_threshold=0.9),
         replace(EXPORT, outlier_threshold=0.9),
-        progress=SilentProgress(),
-        stop=Stop(),
+        work=Work(),
     )
     return out
 
@@ -152,9 +150,7 @@ def split(life: Life, checker: Embedder, tmp_path_factory: pytest.TempPathFactor
         force: bool = False,
     ) -> Result:
         request = EraRequest(out, name, roots, years, 2026, force)
-        return split_eras(
-            life.store, request, checker, options, export, progress=SilentProgress(), stop=Stop()
-        )
+        return split_eras(life.store, request, checker, options, export, work=Work())
 
     return split
 
@@ -337,7 +333,7 @@ def test_faces_that_show_too_little_are_in_no_era_where_that_is_asked(
     request = EraRequest(curated, "Hugo", (), tmp_path / FILE_NAME, 2026)
     limit = float(np.sort(norm)[3])
     asked = replace(TASTE, min_norm=limit)
-    probed = probe_eras(life.store, request, asked, dry_run=True, progress=SilentProgress(), stop=Stop())
+    probed = probe_eras(life.store, request, asked, dry_run=True, work=Work())
     assert probed.dropped_by["min_norm"] == (norm < limit).sum() == 3
     assert probed.recovered == probed.near - 3
 
@@ -379,7 +375,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory, curated: Path, life: Life) 
     out = tmp_path_factory.mktemp("probe") / "swap"
     shutil.copytree(curated, out)
     request = EraRequest(out, "Hugo", (), out.parent / FILE_NAME, 2026)
-    return out, probe_eras(life.store, request, TASTE, progress=SilentProgress(), stop=Stop())
+    return out, probe_eras(life.store, request, TASTE, work=Work())
 
 
 def test_the_probe_shows_its_evidence_and_touches_no_set(probed: tuple[Path, Result], curated: Path) -> None:
@@ -441,7 +437,7 @@ def test_the_probe_says_when_there_is_nothing_to_split(curated: Path, life: Life
         (replace(TASTE, split_threshold=1.5), "One anchor holds 26 of 26 faces"),
         (replace(TASTE, join_years=20), "of the same years"),
     ):
-        found = probe_eras(life.store, request, options, dry_run=True, progress=SilentProgress(), stop=Stop())
+        found = probe_eras(life.store, request, options, dry_run=True, work=Work())
         assert says in found.evidence.verdict
 
 

@@ -23,10 +23,10 @@ from tests.fixtures.llm_server import an_answer
 from facesets.imaging.outgoing import blurred
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.forgetting.forget import forget
-from facesets.progress import SilentProgress
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.descriptions.answers import of_image
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 BY = "ben@home"
 
@@ -111,7 +111,7 @@ def test_a_face_that_only_a_body_detector_saw_is_blurred_too(library: Library, l
 def test_a_photo_of_somebody_forgotten_does_not_leave_where_faces_are_blurred(
     library: Library, llm: AnthropicServer
 ) -> None:
-    forget(library.database, "Zoe", [], by=BY, progress=SilentProgress())
+    forget(library.database, "Zoe", [], work=Work(by=BY))
     summary = run_describe(library, anthropic(llm.url), no_batch=True, blur_faces=True)
     assert (summary.sent, summary.unavailable, llm.bodies) == (0, 1, [])
     assert "cannot all be blurred" in summary.failures[0].reason
@@ -136,7 +136,7 @@ def test_a_description_that_names_somebody_is_erased_with_them(
     found = library.database.run(lambda connection: of_image(connection, number))
     assert found is not None
     assert found.answer["people"]["notes"] == "Zoe stands left of Adam"
-    assert forget(library.database, "Zoe", [], by=BY, progress=SilentProgress()).proof.is_clean
+    assert forget(library.database, "Zoe", [], work=Work(by=BY)).proof.is_clean
     assert library.database.run(lambda connection: of_image(connection, number)) is None
     assert run_describe(library, anthropic(llm.url), no_batch=True).sent == 0
 
@@ -146,7 +146,7 @@ def test_an_answer_that_comes_after_somebody_was_forgotten_is_not_kept(
 ) -> None:
     llm.answer = lambda _: as_text(an_answer(people={"count": 2, "notes": "Zoe stands left of Adam"}))
     assert run_describe(library, anthropic(llm.url), send_names=True).under_way == 1
-    forget(library.database, "Zoe", [], by=BY, progress=SilentProgress())
+    forget(library.database, "Zoe", [], work=Work(by=BY))
     llm.end()
     assert run_check(library, anthropic(llm.url)).cost_usd > 0
     assert rows(library.database, "SELECT count(*) FROM descriptions") == [(0,)]

@@ -24,12 +24,12 @@ from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import correcting, history, naming
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 BY = "anna@home"
 
@@ -51,7 +51,7 @@ def like(*parts: tuple[str, float], seed: int = 0) -> Float64:
 
 def run(library: Library, **options: Any) -> Result:
     chosen = AssignOptions(**options)
-    return assign(library, chosen, progress=SilentProgress(), stop=Stop(), by=BY)
+    return assign(library, chosen, work=Work(by=BY))
 
 
 def people_on(library: Library, name: str) -> list[str]:
@@ -253,7 +253,7 @@ def test_a_run_that_is_stopped_changes_nothing_and_says_so(library: Library) -> 
     add_face(library, "a", like(("anna", 0.8)))
     stop = Stop()
     stop.request()
-    summary = assign(library, AssignOptions(), progress=SilentProgress(), stop=stop, by=BY)
+    summary = assign(library, AssignOptions(), work=Work(stop=stop, by=BY))
     assert (summary.stopped, summary.assigned, who_is(library, "a")) == (True, 0, "")
     assert rows(library.database, "SELECT status FROM runs WHERE command = 'assign'") == [("stopped",)]
     assert run(library).assigned == 1

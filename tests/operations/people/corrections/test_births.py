@@ -21,11 +21,11 @@ from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.forgetting.forget import forget
 from facesets.operations.people.lists.listing import person
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_ages import PersonAge
+from facesets.work import Work
 
 BY = "anna@home"
 TODAY = date(2024, 5, 1)
@@ -164,6 +164,6 @@ def test_a_birth_outlives_a_reset_and_goes_with_who_is_forgotten(library: Librar
     library.database.run(lambda each: each.execute("DELETE FROM persons"))
     cluster(library)
     assert age(library).said == "1962-07-04"
-    forget(library.database, "Anna", by=BY, progress=SilentProgress())
+    forget(library.database, "Anna", work=Work(by=BY))
     assert rows(library.database, "SELECT year FROM said_births") == [(1985,)]
     assert rows(library.database, "SELECT count(*) FROM step_rows WHERE in_table = 'said_births'") == [(1,)]

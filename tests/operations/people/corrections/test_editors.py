@@ -16,11 +16,10 @@ from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.grouping import cluster_library, dual, dual_unknown
 from facesets.operations.people.grouping.matching import Decision
 from facesets.operations.people.review.answering import answer
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.steps import one_at_a_time
+from facesets.work import Work
 
 BY = "anna@home"
 
@@ -177,9 +176,7 @@ def test_who_is_named_while_others_are_grouped_is_in_no_cluster_of_others(
         library,
         ClusterLibraryOptions(),
         DualOptions(dual=True, unknown_method="components", unknown_min_size=2),
-        progress=SilentProgress(),
-        stop=Stop(),
-        by=BY,
+        work=Work(by=BY),
     )
     assert done.unknown is not None
     assert done.unknown.clusters == 1

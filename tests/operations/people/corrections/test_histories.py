@@ -38,10 +38,9 @@ from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.questions import next_questions, refresh_questions
 from facesets.operations.people.upkeep.tasks import maintain
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 BY = "anna@home"
 NAMES = ("Anna", "Ben", "Cleo", "Dora", "Emil", "Fay")
@@ -293,17 +292,15 @@ class Story:
         method = self.random.choice(methods)
         most = self.random.choice([None, 2, 4])
         chosen = DualOptions(dual=True, unknown_method=method, unknown_min_size=2, dual_max_faces=most)
-        cluster_dual(
-            self.library, ClusterLibraryOptions(), chosen, progress=SilentProgress(), stop=Stop(), by=BY
-        )
+        cluster_dual(self.library, ClusterLibraryOptions(), chosen, work=Work(by=BY))
 
     def assign(self) -> None:
-        assign(self.library, AssignOptions(), progress=SilentProgress(), stop=Stop(), by=BY)
+        assign(self.library, AssignOptions(), work=Work(by=BY))
 
     def upkeep(self) -> None:
         options = MaintainOptions(older_than=0)
         task = self.random.choice(TASKS)
-        maintain(self.library, [task], options, by=BY, progress=SilentProgress(), stop=Stop())
+        maintain(self.library, [task], options, work=Work(by=BY))
 
     def index(self) -> None:
         self.added += 1

@@ -14,11 +14,10 @@ from facesets.operations.people.assigning.prototypes import prototypes
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.corrections.absorbing import absorb
 from facesets.operations.people.upkeep.tasks import maintain
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.steps import making_step
+from facesets.work import Work
 
 BY = "anna@home"
 
@@ -35,7 +34,7 @@ template = template_by(fill)
 
 
 def upkeep(library: Library, *tasks: Task) -> None:
-    maintain(library, tasks, MaintainOptions(), by=BY, progress=SilentProgress(), stop=Stop())
+    maintain(library, tasks, MaintainOptions(), work=Work(by=BY))
 
 
 def by_sql(library: Library, statements: str) -> None:

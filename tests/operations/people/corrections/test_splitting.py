@@ -11,10 +11,9 @@ from facesets.operations.options.people import SplitOptions
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.corrections.splitting import apply_split, draw_split, propose_split
 from facesets.operations.people.lists.listing import people, person
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 BY = "anna@home"
 
@@ -139,6 +138,6 @@ def test_a_cluster_is_split_into_clusters(library: Library) -> None:
 
 def test_the_parts_are_drawn(library: Library, tmp_path: Path) -> None:
     found = propose_split(library.database, "Anna", SplitOptions())
-    draw_split(library.database, found, tmp_path / "parts.png", progress=SilentProgress(), stop=Stop())
+    draw_split(library.database, found, tmp_path / "parts.png", work=Work())
     assert (tmp_path / "parts.png").read_bytes().startswith(b"\x89PNG")
     assert len(people(library.database, status="active", unnamed=False, sort="new")) == 2

@@ -43,11 +43,9 @@ from facesets.operations.people.forgetting.finishing import Scrubbed
 from facesets.operations.people.forgetting.forget import forget, plan_forget
 from facesets.operations.people.forgetting.forget_words import holds_name, written_forms
 from facesets.operations.people.lists.listing import people, person
-from facesets.progress import SilentProgress
 from facesets.records import Finding, ImageRecord
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
@@ -55,6 +53,7 @@ from facesets.store.postgres.migrate import migrate, shipped_migrations
 from facesets.store.postgres.people.face_places import FacePlace
 from facesets.store.postgres.people.forgotten_faces import remember_forgotten, without_forgotten
 from facesets.store.postgres.people.scrubbing import rewrite_tables
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +66,7 @@ def call(library: Library, label: str, name: str) -> None:
 
 
 def forgotten(library: Library, who: str = NAME, caches: Sequence[Cache] = ()) -> Result:
-    return forget(library.database, who, caches, by=BY, progress=SilentProgress())
+    return forget(library.database, who, caches, work=Work(by=BY))
 
 
 def unit(vector: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -211,7 +210,7 @@ def test_nobody_is_erased_whom_the_person_was_merged_into_meanwhile(library: Lib
     correcting.merge(library.database, [anne], ben, drop_names=False, by="anna@home")
     before = faces_by_person(library)
     with pytest.raises(Changed, match="nobody was erased"):
-        forget(library.database, anne, exactly=True, by="anna@home", progress=SilentProgress())
+        forget(library.database, anne, exactly=True, work=Work(by="anna@home"))
     assert faces_by_person(library) == before
 
 
@@ -587,7 +586,7 @@ def test_a_photo_searched_again_in_another_way_does_not_show_the_person(
         embedder = LocalEmbedder(read_pack(pack_dir), det_size=det_size, min_det_score=0.5)
         seen = Library(empty_database, embedder.settings)
         describer = LocalDescriber(embedder, None)
-        index(GallerySource([root]), seen, describer, IndexOptions(), progress=SilentProgress(), stop=Stop())
+        index(GallerySource([root]), seen, describer, IndexOptions(), work=Work())
         return seen
 
     library = indexed(640)

@@ -27,16 +27,15 @@ from facesets.operations.people.corrections import naming
 from facesets.operations.people.forgetting.forget import forget, plan_forget
 from facesets.operations.people.forgetting.forget_proof import names_in, near_sets
 from facesets.operations.people.forgetting.forget_words import holds_name
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest import EXPORT_MANIFEST, ClusterManifest, every_face
 from facesets.results.manifest_json import read_manifest
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_vectors import FaceVectors
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -66,10 +65,10 @@ def template(
         hugo.rename(raw / NAME)
         make_results(photos, root)
         options = ExportSwapOptions(min_face_short=60, top_n=5, out_size=128)
-        export_swap(photos.store, sets, export, checker, options, progress=SilentProgress(), stop=Stop())
+        export_swap(photos.store, sets, export, checker, options, work=Work())
         library = Library(database)
         library.require(photos.store.load().settings)
-        import_cache(photos.store, library, progress=SilentProgress(), stop=Stop())
+        import_cache(photos.store, library, work=Work())
         cluster_library(library)
         brought = people_of_result(library, raw)
         import_people(database, brought.file, "raw", by="anna@home", members=brought.members)
@@ -104,14 +103,12 @@ def filled(database: Database, library: Photos) -> Library:
 
 
 def make_results(photos: Photos, root: Path) -> None:
-    cluster(photos.store, root / "raw", ClusterOptions(), progress=SilentProgress(), stop=Stop())
-    refine(photos.store, root / "sets", SETS, progress=SilentProgress(), stop=Stop())
+    cluster(photos.store, root / "raw", ClusterOptions(), work=Work())
+    refine(photos.store, root / "sets", SETS, work=Work())
 
 
 def forgotten(filled: Library, photos: Photos, *, exports: bool) -> Result:
-    return forget(
-        filled.database, NAME, [photos.store], exports=exports, by="anna@home", progress=SilentProgress()
-    )
+    return forget(filled.database, NAME, [photos.store], exports=exports, work=Work(by="anna@home"))
 
 
 def shown(folder: Path) -> set[str]:
@@ -123,15 +120,15 @@ def test_results_of_the_library_are_searched_without_being_named(
 ) -> None:
     own, gone, others = (tmp_path / name for name in ("own", "gone", "others"))
     for folder in (own, gone):
-        cluster(filled, folder, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+        cluster(filled, folder, ClusterOptions(), work=Work())
     shutil.rmtree(gone)
     # By now it holds results of something else.
-    cluster(library.store, others, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    cluster(library.store, others, ClusterOptions(), work=Work())
     rows(filled.database, f"INSERT INTO result_folders (path) VALUES ('{others}') RETURNING path")
     assert shown(own)
     plan = plan_forget(filled.database, NAME, [], [])
     assert [Path(result.folder).name for result in plan.results] == ["own"]
-    summary = forget(filled.database, NAME, exports=True, by="anna@home", progress=SilentProgress())
+    summary = forget(filled.database, NAME, exports=True, work=Work(by="anna@home"))
     assert summary.searched == [str(own)]
     assert [result.removed for result in summary.results] == [True]
     assert summary.proof.is_clean
@@ -203,9 +200,7 @@ def test_words_of_the_program_and_names_of_photos_are_not_taken_for_the_person(
     filled: Library, library: Photos, tmp_path: Path, name: str
 ) -> None:
     naming.rename(filled.database, NAME, name, by="anna@home")
-    summary = forget(
-        filled.database, name, [library.store], exports=True, by="anna@home", progress=SilentProgress()
-    )
+    summary = forget(filled.database, name, [library.store], exports=True, work=Work(by="anna@home"))
     assert summary.proof.is_clean, summary.proof
     raw = f"{tmp_path / 'raw'}: manifest.json"
     assert (raw in summary.proof.names_of_others) == (name == "Ariel")
@@ -261,13 +256,11 @@ def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched
             patched.setattr(type(library.store), "drop_faces", cut_off)
         else:
             patched.setattr("facesets.operations.people.forgetting.forget.changing", cut_off)
-        forget(filled.database, NAME, caches, of_library, exports=True, by="me", progress=SilentProgress())
+        forget(filled.database, NAME, caches, of_library, exports=True, work=Work(by="me"))
     assert both.exists()
     once = read_manifest(tmp_path / "raw", ClusterManifest)
     assert len(filled.load().faces) == before
-    summary = forget(
-        filled.database, NAME, caches, of_library, exports=True, by="me", progress=SilentProgress()
-    )
+    summary = forget(filled.database, NAME, caches, of_library, exports=True, work=Work(by="me"))
     assert summary.proof.is_clean
     assert both.exists()
     assert read_manifest(tmp_path / "raw", ClusterManifest) == once

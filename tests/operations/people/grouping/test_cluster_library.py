@@ -19,11 +19,11 @@ from facesets.operations.library.stats import stats
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.grouping.cluster_library import cluster_library
-from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -195,7 +195,7 @@ def test_the_one_of_two_that_is_more_similar_joins(library: Library) -> None:
 def test_a_stop_while_comparing_stores_nothing_and_is_recorded(library: Library) -> None:
     stop = Stop()
     stop.request()
-    summary = cluster_library(library, ClusterLibraryOptions(), progress=SilentProgress(), stop=stop)
+    summary = cluster_library(library, ClusterLibraryOptions(), work=Work(stop=stop))
     assert summary.stopped
     assert set(people(library.database).values()) == {None}
     row = library.database.run(lambda c: c.execute("SELECT status FROM runs").fetchone())

@@ -20,6 +20,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.training.calibration import ProjectedThresholds
+from facesets.work import Work
 
 BY = "anna@home"
 
@@ -27,12 +28,7 @@ BY = "anna@home"
 def run(library: Library, *, dry_run: bool = False, **dual: Any) -> Result:
     """Run `cluster --dual`."""
     return cluster_dual(
-        library,
-        ClusterLibraryOptions(dry_run=dry_run),
-        DualOptions(dual=True, **dual),
-        progress=SilentProgress(),
-        stop=Stop(),
-        by=BY,
+        library, ClusterLibraryOptions(dry_run=dry_run), DualOptions(dual=True, **dual), work=Work(by=BY)
     )
 
 
@@ -268,7 +264,10 @@ def test_a_stop_while_the_others_are_grouped_stores_nothing(library: Library) ->
                 stop.request()
 
     summary = cluster_dual(
-        library, ClusterLibraryOptions(), DualOptions(dual=True), progress=Stopping(), stop=stop, by=BY
+        library,
+        ClusterLibraryOptions(),
+        DualOptions(dual=True),
+        work=Work(progress=Stopping(), stop=stop, by=BY),
     )
     assert (summary.stopped, summary.step, summary.unknown) == (True, None, None)
     assert summary.known is not None

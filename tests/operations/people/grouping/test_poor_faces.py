@@ -18,13 +18,12 @@ from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.review.explaining import explain
 from facesets.operations.people.review.looking import look_at_people
 from facesets.operations.people.review.questions import next_questions
-from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, Float64
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.poor_faces import how_much_they_show
+from facesets.work import Work
 
 MBF = replace(SETTINGS, recogniser="w600k_mbf.onnx", recogniser_sha256="dd" * 32)
 """Whose limits were measured: 16 for founding, 14 for joining."""
@@ -73,7 +72,7 @@ def add_all(library: Library, vectors: Mapping[str, tuple[Float64, float]], mode
 
 
 def given(library: Library, threshold: float | str = 0.5) -> Result:
-    return assign(library, AssignOptions(threshold=threshold), progress=SilentProgress(), stop=Stop())  # type: ignore[arg-type]
+    return assign(library, AssignOptions(threshold=threshold), work=Work())  # type: ignore[arg-type]
 
 
 def call(library: Library, who: str, text: str) -> None:
@@ -260,4 +259,4 @@ def test_nobody_is_asked_about_a_cluster_of_smudges_that_an_earlier_run_made(lib
 
 
 def run_dual(library: Library, dual: DualOptions) -> None:
-    cluster_dual(library, ClusterLibraryOptions(), dual, progress=SilentProgress(), stop=Stop())
+    cluster_dual(library, ClusterLibraryOptions(), dual, work=Work())

@@ -14,13 +14,12 @@ from facesets.operations.options.assign import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.review.explaining import explain
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_vectors import vectors_of_faces
 from facesets.training.calibration import ProjectedThresholds
 from facesets.training.head import project
+from facesets.work import Work
 
 BY = "anna@home"
 
@@ -61,7 +60,7 @@ def test_a_face_without_a_person_is_explained_about_whom_it_is_most_like_and_wha
     assert found.about.name == "Anna"
     assert found.about.cosine_similarity == pytest.approx(0.3, abs=0.01)
     assert found.verdict == "`assign` gives it to Anna from 0.37 on; it has 0.30."
-    assign(library, AssignOptions(threshold=0.45), progress=SilentProgress(), stop=Stop())
+    assign(library, AssignOptions(threshold=0.45), work=Work())
     by_last_run = explain(library.database, face_of(library, "carl-0-0"))
     assert by_last_run.verdict == "`assign` gives it to Anna from 0.45 on; it has 0.30."
     assert explain(library.database, found.face, "Ben").about.name == "Ben"  # type: ignore[union-attr]

@@ -25,12 +25,12 @@ from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.training.heads import activate, active_head, deactivate, heads
 from facesets.operations.people.training.training import train_heads
-from facesets.progress import SilentProgress
 from facesets.records import Float32, Int64
 from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -38,11 +38,7 @@ QUICK = TrainOptions(epochs=10, learning_rate=1e-3)
 
 
 def train(library: Library, directory: Path, options: TrainOptions = QUICK, **reported: Any) -> Result:
-    known: dict[str, Any] = {
-        "progress": SilentProgress(),
-        "on_epoch": lambda _: None,
-        "stop": Stop(),
-    } | reported
+    known: dict[str, Any] = {"work": Work(), "on_epoch": lambda _: None} | reported
     return train_heads(library, options, directory, **known)
 
 
@@ -172,7 +168,7 @@ def test_assign_compares_by_the_head_in_use(with_heads: Library) -> None:
 
     def assigned(*, dry_run: bool) -> tuple[str, int, int]:
         options = AssignOptions(dry_run=dry_run)
-        summary = assign(library, options, progress=SilentProgress(), stop=Stop(), by="anna@home")
+        summary = assign(library, options, work=Work(by="anna@home"))
         after = dict(rows(database, "SELECT id, person_id::text FROM face_detections"))
         right = sum(after[face] == before[face] for face in taken)
         return summary.head, summary.assigned, right
@@ -198,9 +194,7 @@ def test_two_phases_compare_by_the_head_in_use(with_heads: Library) -> None:
     )
     fill(database, BLURRED[~KNOWN], BLURRED_PERSON[~KNOWN], named=False)
 
-    summary = cluster_dual(
-        library, ClusterLibraryOptions(), DualOptions(), progress=SilentProgress(), stop=Stop()
-    )
+    summary = cluster_dual(library, ClusterLibraryOptions(), DualOptions(), work=Work())
     assert summary.known is not None
     assert summary.known.threshold == head_in_use(library).thresholds.person
     assert summary.known.faces == 85
@@ -211,9 +205,7 @@ def test_two_phases_compare_by_the_head_in_use(with_heads: Library) -> None:
     assert summary.unknown.noise <= 35 - summary.known.assigned
     assert deactivate(database).heads
     rows(database, "UPDATE face_detections SET person_id = NULL WHERE id % 10 = 5 RETURNING id")
-    plain = cluster_dual(
-        library, ClusterLibraryOptions(), DualOptions(), progress=SilentProgress(), stop=Stop()
-    )
+    plain = cluster_dual(library, ClusterLibraryOptions(), DualOptions(), work=Work())
     assert plain.known is not None
     assert plain.known.threshold == 0.7
     assert plain.known.assigned < 10

@@ -12,11 +12,10 @@ from facesets.operations.library.check import check
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.upkeep.tasks import maintain
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Work
 
 pytestmark = pytest.mark.slow
 
@@ -46,9 +45,7 @@ def put(library: Library, cluster_id: str, *labels: str) -> None:
 
 
 def upkeep(library: Library, task: Task, **options: Any) -> Result:
-    done = maintain(
-        library, [task], MaintainOptions(**options), by=BY, progress=SilentProgress(), stop=Stop()
-    )
+    done = maintain(library, [task], MaintainOptions(**options), work=Work(by=BY))
     return done[0]
 
 
@@ -260,9 +257,7 @@ def test_a_week_s_upkeep_does_all_tasks_in_order_and_finds_nothing_the_second_ti
     put(library, "unknown_cluster_1", "anna-0-0", "anna-0-1")
 
     def week() -> list[Result]:
-        return maintain(
-            library, ["weekly", "staleness"], MaintainOptions(), by=BY, progress=SilentProgress(), stop=Stop()
-        )
+        return maintain(library, ["weekly", "staleness"], MaintainOptions(), work=Work(by=BY))
 
     assert [each.task for each in week()] == [
         "centroids",

@@ -21,6 +21,7 @@ from facesets.interfaces import Progress
 from facesets.operations.face_sets.eras.year_cache import UNKNOWN, YearCache
 from facesets.records import Images, Int64
 from facesets.stop import Stop
+from facesets.work import Work
 
 READERS = 32
 """Headers read at a time: a thread waits for the share, not for a processor."""
@@ -78,8 +79,7 @@ def capture_years(
     cache: Path,
     *,
     latest: int,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     readers: int = READERS,
     open_file: Opener = open_regular_file,
 ) -> CaptureYears:
@@ -108,9 +108,11 @@ def capture_years(
     exif[ask] = known.years([digests[place] for place in ask])
     exif[exif > latest] = 0
     paths = {int(place): images.paths[rows[place]] for place in np.flatnonzero(exif == UNKNOWN)}
-    progress.begin("Reading capture years", len(paths))
-    found = _kept(_read_all(paths, files, latest, readers, open_file, stop), digests, known, progress)
-    progress.end()
+    work.progress.begin("Reading capture years", len(paths))
+    found = _kept(
+        _read_all(paths, files, latest, readers, open_file, work.stop), digests, known, work.progress
+    )
+    work.progress.end()
     exif[list(found)] = list(found.values())
     year = np.maximum(exif, 0)
     named = [
@@ -126,7 +128,7 @@ def capture_years(
         unreadable=int((exif == UNKNOWN).sum()),
         damaged_cache=known.damaged,
     )
-    return CaptureYears(year, sources, stopped=stop.requested)
+    return CaptureYears(year, sources, stopped=work.stop.requested)
 
 
 def _kept(

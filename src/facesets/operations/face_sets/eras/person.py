@@ -8,7 +8,7 @@ import numpy as np
 
 from facesets.clustering.eras import Eras
 from facesets.files import printable
-from facesets.interfaces import Progress, Store
+from facesets.interfaces import Store
 from facesets.operations.face_sets.eras.capture_years import CaptureYears, capture_years
 from facesets.operations.face_sets.eras.era_faces import (
     Curated,
@@ -22,7 +22,7 @@ from facesets.operations.face_sets.eras.era_faces import (
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.records import Collection, Float32, Int64
 from facesets.results.earlier_export import EarlierExport
-from facesets.stop import Stop
+from facesets.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +86,18 @@ def find_person(
     request: EraRequest,
     options: SplitErasOptions,
     *,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> FoundPerson:
     """Find a person's faces and their years, and cut them into eras; errors as `split_eras`."""
     curated = read_curated(earlier, request.name, collection)
-    recovered = recover(collection, curated, request.roots, options, progress)
+    recovered = recover(collection, curated, request.roots, options, work.progress)
     images, place = np.unique(collection.faces.image[recovered.rows], return_inverse=True)
     cache, latest = request.years_cache, request.latest_year
-    years = capture_years(
-        collection.images, images, store.files(), cache, latest=latest, progress=progress, stop=stop
-    )
+    years = capture_years(collection.images, images, store.files(), cache, latest=latest, work=work)
     if years.sources.damaged_cache:
-        progress.say(f"The capture years kept in {printable(cache)} were damaged, so they are read again.")
+        work.progress.say(
+            f"The capture years kept in {printable(cache)} were damaged, so they are read again."
+        )
     of_face = years.year[place]
     eras = split(collection.faces.embedding[recovered.rows], of_face, options)
     named = name_eras(request.name, eras, recovered.rows, of_face)

@@ -6,7 +6,7 @@ import numpy as np
 
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
-from facesets.interfaces import Embedder, Progress, Store
+from facesets.interfaces import Embedder, Store
 from facesets.operations.face_sets.eras.era_faces import EraFaces, era_source
 from facesets.operations.face_sets.eras.person import EraRequest, FoundPerson, find_person
 from facesets.operations.face_sets.eras.probe import facts_line, judge, probe, probe_png, probe_text
@@ -29,7 +29,7 @@ from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.results.preflight import begin
 from facesets.results.provenance import provenance
 from facesets.results.set_aside import DRAWINGS
-from facesets.stop import Stop
+from facesets.work import Work
 
 THIN = "_thin"
 THIN_MARKER = "THIN.txt"
@@ -43,8 +43,7 @@ def probe_eras(
     *,
     replace: bool = False,
     dry_run: bool = False,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Report whether splitting a set makes sense, as text and as a picture in `_eras` of the export.
 
@@ -53,13 +52,13 @@ def probe_eras(
     begun = begin(store, request.out, ExportManifest, EXPORT_MANIFEST, replace=replace)
     options = for_recogniser(options, begun.collection.settings.recogniser)
     earlier = EarlierExport(request.out, begun.before)
-    person = find_person(store, earlier, begun.collection, request, options, progress=progress, stop=stop)
+    person = find_person(store, earlier, begun.collection, request, options, work=work)
     evidence = probe(person.embeddings, person.of_face, person.eras, person.named, options)
     facts = facts_line(person.recovered, person.curated, person.years.sources)
     text = probe_text(request.name, facts, evidence, options)
     folder = request.out / DRAWINGS
     text_file, chart = folder / f"{request.name}.txt", folder / f"{request.name}.png"
-    if not dry_run and not stop.requested:
+    if not dry_run and not work.stop.requested:
         picture = probe_png(
             request.name,
             facts,
@@ -69,7 +68,7 @@ def probe_eras(
             person.of_face,
             person.eras,
             options,
-            progress,
+            work.progress,
         )
         drawings = {chart.name: picture, text_file.name: text.encode()}
         write_drawings(
@@ -88,7 +87,7 @@ def probe_eras(
         failed=0,
         failures=[],
         dry_run=dry_run,
-        stopped=stop.requested,
+        stopped=work.stop.requested,
     )
 
 
@@ -100,8 +99,7 @@ def split_eras(
     export: ExportSwapOptions,
     *,
     modeller: FaceModeller | None = None,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Split a set of an export by era, and merge the eras into the export; other sets are left alone.
 
@@ -113,12 +111,10 @@ def split_eras(
     CannotWrite
         The export or the capture years cannot be written.
     """
-    with open_export(store, request.out, embedder, export, progress, stop, modeller) as run:
+    with open_export(store, request.out, embedder, export, work, modeller) as run:
         options = for_recogniser(options, run.collection.settings.recogniser)
-        person = find_person(
-            store, run.earlier, run.collection, request, options, progress=progress, stop=stop
-        )
-        if stop.requested:
+        person = find_person(store, run.earlier, run.collection, request, options, work=work)
+        if work.stop.requested:
             return _summary(request, person, [], (), None, dry_run=export.dry_run)
         splits, verdict = judge(person.of_face, person.eras, person.named, options)
         if not splits and not request.force:

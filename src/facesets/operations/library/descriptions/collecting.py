@@ -16,13 +16,12 @@ from facesets.descriptions.asking import (
     content_of,
 )
 from facesets.errors import Command, Field, Sentence
-from facesets.interfaces import Progress
 from facesets.plurals import counted
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.descriptions import ledger
 from facesets.store.postgres.descriptions.ledger import BatchJob
 from facesets.store.postgres.descriptions.returning import recall_uncounted
+from facesets.work import Work
 
 _SETTLED_AT_ONCE = 20
 _GONE_AFTER_S = 30 * 86_400
@@ -83,8 +82,7 @@ def collect(
     *,
     give_up: bool = False,
     unsure_for_s: float = UNSURE_FOR_S,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Collected:
     """Keep what became of everything that was sent and not known to have ended. It sends no photo.
 
@@ -101,10 +99,10 @@ def collect(
     found = Collected()
     jobs = database.run(ledger.open_jobs)
     known = database.run(ledger.known_batches)
-    progress.begin("Collecting descriptions", sum(len(job.open) for job in jobs))
+    work.progress.begin("Collecting descriptions", sum(len(job.open) for job in jobs))
     try:
         for job in jobs:
-            if stop.requested:
+            if work.stop.requested:
                 found = replace(found, under_way=found.under_way + len(job.open))
             elif not job.open:
                 database.run(ledger.end, job=job.id)
@@ -113,10 +111,10 @@ def collect(
             elif provider is None or provider.batches is None or not _is_at(job, provider):
                 found = _elsewhere(job, found)
             else:
-                one = _OneBatch(database, provider.batches, job, found, progress, stop)
+                one = _OneBatch(database, provider.batches, job, found, work)
                 found = one.collected(known, give_up=give_up, unsure_for_s=unsure_for_s)
     finally:
-        progress.end()
+        work.progress.end()
     database.run(ledger.free_the_forgotten)
     database.run(recall_uncounted)
     return found
@@ -167,8 +165,7 @@ class _OneBatch:
     batches: Batches
     job: BatchJob
     found: Collected
-    progress: Progress
-    stop: Stop
+    work: Work
 
     def collected(self, known: frozenset[str], *, give_up: bool, unsure_for_s: float) -> Collected:
         """What was found so far, and this batch."""
@@ -196,7 +193,7 @@ class _OneBatch:
             )
         if state is BatchState.ENDED:
             self._take_results(remote_id)
-        if not self.stop.requested:
+        if not self.work.stop.requested:
             self._end(None if state is BatchState.ENDED else Reply(Outcome.DOUBTFUL, reason=_LOST), remote_id)
         return self.found
 
@@ -222,7 +219,7 @@ class _OneBatch:
         ours = ((sha256, reply) for sha256, reply in named if sha256 is not None)
         while some := list(islice(ours, _SETTLED_AT_ONCE)):
             self._settle(some)
-            if self.stop.requested:
+            if self.work.stop.requested:
                 return
 
     def _settle(self, replies: Sequence[tuple[str, Reply]]) -> None:
@@ -234,7 +231,7 @@ class _OneBatch:
         for (_, reply), (is_new, cost) in zip(replies, self.database.run(work), strict=True):
             if is_new:
                 self.found = self.found.with_reply(reply, cost)
-                self.progress.advance()
+                self.work.progress.advance()
 
     def _end(self, left: Reply | None, remote_id: str) -> None:
         """What has no result by now has none; the provider says what that means where nothing else does."""

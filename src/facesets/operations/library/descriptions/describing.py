@@ -10,7 +10,6 @@ from facesets.descriptions.estimates import Estimate, estimate, most_of
 from facesets.descriptions.prices import FREE
 from facesets.errors import Command, Field, Sentence, WrongUsage
 from facesets.installation import page
-from facesets.interfaces import Progress
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.library.descriptions.announcing import announcement
@@ -30,6 +29,7 @@ from facesets.store.postgres.descriptions.waiting import waiting_pixels
 from facesets.store.postgres.face_scans import images_with_faces, scanned_images
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.forgotten_faces import with_forgotten
+from facesets.work import Work
 
 Agree = Callable[[Result], bool]
 """Shows what `announcement` says, and says whether it may happen."""
@@ -56,8 +56,7 @@ def describe(
     *,
     agree: Agree,
     unsure_for_s: float = UNSURE_FOR_S,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Collect what earlier runs left, then send photos that have no description.
 
@@ -76,12 +75,7 @@ def describe(
         Collected()
         if options.dry_run
         else collect(
-            library.database,
-            provider,
-            give_up=options.retry_failed,
-            unsure_for_s=unsure_for_s,
-            progress=progress,
-            stop=stop,
+            library.database, provider, give_up=options.retry_failed, unsure_for_s=unsure_for_s, work=work
         )
     )
     run = _Run(library, provider, prompt, below, options, sizes)
@@ -96,11 +90,11 @@ def describe(
         dry_run=options.dry_run,
         announced=said if planned else None,
     )
-    if options.dry_run or not planned or stop.requested:
-        return Result(summary, stopped=stop.requested)
+    if options.dry_run or not planned or work.stop.requested:
+        return Result(summary, stopped=work.stop.requested)
     if not agree(said):
         return Result(summary, agreed=False)
-    sent = run.send(planned, progress, stop)
+    sent = run.send(planned, work)
     return _with_sent(summary, sent, run, there)
 
 
@@ -152,21 +146,21 @@ class _Run:
         letters = len(self._prompt) + _NOTES_LETTERS
         return there, count, estimate(self._provider.model, count, pixels, letters, in_batch=self.in_batches)
 
-    def send(self, planned: int, progress: Progress, stop: Stop) -> Sent:
+    def send(self, planned: int, work: Work) -> Sent:
         """Send so many photos, those of the lowest numbers first."""
         digest = hashlib.sha256(self._prompt.encode()).hexdigest()
         sender = Sender(
             self._library.database, self._provider, digest, self.budget, in_batches=self.in_batches
         )
-        progress.begin("Describing", planned)
+        work.progress.begin("Describing", planned)
         try:
-            questions = self._questions(planned, stop)
+            questions = self._questions(planned, work.stop)
             if self.in_batches:
-                sender.send_batches(questions, self._sizes.most, self._sizes.least, progress, stop)
+                sender.send_batches(questions, self._sizes.most, self._sizes.least, work)
             else:
-                sender.ask_all(questions, progress, stop)
+                sender.ask_all(questions, work)
         finally:
-            progress.end()
+            work.progress.end()
         return sender.sent
 
     def _questions(self, planned: int, stop: Stop) -> Iterator[Priced]:
@@ -224,27 +218,21 @@ def check_batches(
     interval_s: float,
     pause: Callable[[float], None],
     unsure_for_s: float = UNSURE_FOR_S,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Result:
     """Keep answers of batches that ended, once or until all have; sends no photo. Raises like `describe`."""
     found = Collected()
     while True:
         found = found.plus(
             collect(
-                library.database,
-                provider,
-                give_up=options.retry_failed,
-                unsure_for_s=unsure_for_s,
-                progress=progress,
-                stop=stop,
+                library.database, provider, give_up=options.retry_failed, unsure_for_s=unsure_for_s, work=work
             )
         )
-        if not options.wait or not found.under_way or stop.requested:
+        if not options.wait or not found.under_way or work.stop.requested:
             break
         pause(interval_s)
     waiting = library.count_pending(PhotosOfStage(STAGE, STAGE_VERSION))
-    return Result(_of_collected(found), to_do=waiting, stopped=stop.requested)
+    return Result(_of_collected(found), to_do=waiting, stopped=work.stop.requested)
 
 
 def _of_collected(found: Collected) -> Result:

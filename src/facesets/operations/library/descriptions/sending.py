@@ -9,12 +9,12 @@ from typing import TypeAlias
 
 from facesets.descriptions.asking import Doubtful, NotSent, Outcome, PhotoQuestion, Provider, Reply
 from facesets.errors import Command, Field, WrongUsage
-from facesets.interfaces import Progress
 from facesets.operations.library.descriptions.budget import Budget
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.descriptions import ledger
 from facesets.store.postgres.descriptions.ledger import NewJob
+from facesets.work import Work
 
 Priced: TypeAlias = tuple[PhotoQuestion, Decimal | None]
 """A question, and what it costs at most."""
@@ -68,21 +68,21 @@ class Sender:
         self._is_too_dear = False
         self.sent = Sent()
 
-    def ask_all(self, questions: Iterator[Priced], progress: Progress, stop: Stop) -> None:
+    def ask_all(self, questions: Iterator[Priced], work: Work) -> None:
         """Ask one after the other, a few side by side. Raises `NotSent`, `WrongUsage`."""
         job = self._new_job()
         number = self._database.run(ledger.begin, job=job)
         at_once = self._provider.at_once
         try:
             with ThreadPoolExecutor(at_once, thread_name_prefix="describe") as pool:
-                while not stop.requested and (some := self._affordable(questions, at_once)):
-                    self._ask(job, number, some, pool, stop)
-                    progress.advance(len(some))
+                while not work.stop.requested and (some := self._affordable(questions, at_once)):
+                    self._ask(job, number, some, pool, work.stop)
+                    work.progress.advance(len(some))
         finally:
             # Also after a failure: whatever is open then is in doubt, and is looked at by the next run.
             if self._is_settled(number):
                 self._database.run(ledger.end, job=number)
-        self.sent.stopped = stop.requested
+        self.sent.stopped = work.stop.requested
 
     def _ask(
         self, job: NewJob, number: int, some: Sequence[Priced], pool: ThreadPoolExecutor, stop: Stop
@@ -119,13 +119,11 @@ class Sender:
         jobs = self._database.run(ledger.open_jobs)
         return not any(job.open for job in jobs if job.id == number)
 
-    def send_batches(
-        self, questions: Iterator[Priced], most: int, least: int, progress: Progress, stop: Stop
-    ) -> None:
+    def send_batches(self, questions: Iterator[Priced], most: int, least: int, work: Work) -> None:
         """Hand over one batch after the other. Raises `NotSent`, `WrongUsage`."""
-        while not stop.requested:
+        while not work.stop.requested:
             some = self._affordable(questions, most)
-            if len(some) < least or stop.requested:
+            if len(some) < least or work.stop.requested:
                 for _, usd in some:
                     self._budget.give_back(usd)
                 # More photos would not help where the limit ended the batch.
@@ -135,8 +133,8 @@ class Sender:
                 break
             if not self._send_batch(some):
                 break
-            progress.advance(len(some))
-        self.sent.stopped = stop.requested
+            work.progress.advance(len(some))
+        self.sent.stopped = work.stop.requested
 
     def _send_batch(self, some: Sequence[Priced]) -> bool:
         """Whether to go on afterwards."""

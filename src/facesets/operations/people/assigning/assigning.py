@@ -20,7 +20,6 @@ from facesets.clustering.assigning import (
 )
 from facesets.clustering.person_matches import PersonMatches
 from facesets.clustering.recognisers import recogniser_named
-from facesets.interfaces import Progress
 from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
 from facesets.operations.people.assigning.assignment import Assignment, Compared
 from facesets.operations.people.corrections.restoring import restore_people
@@ -28,7 +27,6 @@ from facesets.operations.people.training.heads import Head, active_head
 from facesets.plurals import counted, people
 from facesets.records import Float32, Int64
 from facesets.result import Result, plain
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -47,6 +45,7 @@ from facesets.store.postgres.people.poor_faces import (
 from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes
 from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.runs import recorded_run
+from facesets.work import Work
 
 _SAMPLE = 16_000
 """Faces that similarities are measured on."""
@@ -76,13 +75,7 @@ class _StoppedEarly(Exception):
 
 
 def assign(
-    library: Library,
-    options: AssignOptions,
-    *,
-    progress: Progress,
-    stop: Stop,
-    by: str = "",
-    found_since: datetime | None = None,
+    library: Library, options: AssignOptions, *, work: Work, found_since: datetime | None = None
 ) -> Result:
     """Give faces without a person to the people whom they are like, as one step.
 
@@ -91,8 +84,6 @@ def assign(
 
     Parameters
     ----------
-    by : str
-        Who runs it, for the log of changes.
     found_since : datetime, optional
         Only faces found since, by the server's clock; in place of what the options say.
 
@@ -111,33 +102,25 @@ def assign(
         RunLock(database, "assign"),
         recorded_run(database, "assign", asked, dry_run=options.dry_run) as run,
     ):
-        summary = _assign(library, options, some, by, run.id, progress, stop)
+        summary = _assign(library, options, some, work, run.id)
         run.stopped, run.summary = summary.stopped, plain(summary)
     return summary
 
 
-def _assign(
-    library: Library,
-    options: AssignOptions,
-    some: Some,
-    by: str,
-    run_id: int,
-    progress: Progress,
-    stop: Stop,
-) -> Result:
+def _assign(library: Library, options: AssignOptions, some: Some, work: Work, run_id: int) -> Result:
     database = library.database
-    found = compare_with_people(library, options, some, by, run_id, progress, stop)
+    found = compare_with_people(library, options, some, work, run_id)
     assignment, summary = found.assignment, found.so_far
     if assignment is None:
         return summary
     decided = time.monotonic()
-    progress.begin("Deciding whose faces they are")
+    work.progress.begin("Deciding whose faces they are")
     done = (
         database.run(assignment.decide).counts()
         if options.dry_run
-        else changing(database, lambda connection: assignment.store(connection, by, run_id))
+        else changing(database, lambda connection: assignment.store(connection, work.by, run_id))
     )
-    progress.end()
+    work.progress.end()
     return Result(
         summary,
         assigned=done.faces,
@@ -149,13 +132,7 @@ def _assign(
 
 
 def compare_with_people(
-    library: Library,
-    options: AssignOptions,
-    some: Some,
-    by: str,
-    run_id: int,
-    progress: Progress,
-    stop: Stop,
+    library: Library, options: AssignOptions, some: Some, work: Work, run_id: int
 ) -> Comparison:
     """Compare faces without a person with everybody; whom a reset removed is brought back first.
 
@@ -164,8 +141,10 @@ def compare_with_people(
     database = library.database
     began = time.monotonic()
     detector = database.run(library.require_detector)
-    restored = 0 if options.dry_run else database.run(lambda connection: _restore(connection, by, run_id))
-    progress.begin("Reading people")
+    restored = (
+        0 if options.dry_run else database.run(lambda connection: _restore(connection, work.by, run_id))
+    )
+    work.progress.begin("Reading people")
     database.run(keep_norm_limits, detector)
     known = database.run(lambda connection: fresh_prototypes(connection, detector))
     known = known.without(database.run(people_shown_by_nothing, detector))
@@ -178,7 +157,7 @@ def compare_with_people(
     limits, reason = _limits(
         library, detector, options, len(known.person), head, may_measure=head is None and some_to_give
     )
-    progress.end()
+    work.progress.end()
     read = time.monotonic()
     summary = Result(
         # Without a person, that were compared.
@@ -200,7 +179,7 @@ def compare_with_people(
         seconds={},
     )
     try:
-        compared = _compare(library, detector, some, known, head, limits, progress, stop)
+        compared = _compare(library, detector, some, known, head, limits, work)
     except _StoppedEarly:
         return Comparison(Result(summary, stopped=True), None)
     seconds = {"reading": round(read - began, 3), "comparing": round(time.monotonic() - read, 3)}
@@ -264,12 +243,11 @@ def _compare(
     known: Prototypes,
     head: Head | None,
     limits: Thresholds,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
 ) -> Compared:
     """Compare the faces with everybody. Raises `_StoppedEarly`."""
 
-    def work(connection: Connection) -> Compared:
+    def compare(connection: Connection) -> Compared:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         total = count_unassigned(connection, detector, some)
         numbers: list[Int64] = []
@@ -277,20 +255,20 @@ def _compare(
 
         def blocks() -> Iterator[tuple[Int64, Float32]]:
             for faces, vectors in unassigned_vectors(connection, detector, some):
-                if stop.requested:
+                if work.stop.requested:
                     raise _StoppedEarly
                 numbers.append(faces)
                 yield faces, vectors if head is None else head.project(vectors)
 
-        progress.begin(f"Comparing {counted(total, 'face')} with {people(len(known.persons))}", total)
+        work.progress.begin(f"Comparing {counted(total, 'face')} with {people(len(known.persons))}", total)
         search = _search(total * len(known.persons))
         prototypes = KnownPeople(known.embedding, known.person, known.is_exemplar, search=search)
         try:
             for count, found in similar_people(blocks(), prototypes, limits):
                 matches.append(found)
-                progress.advance(count)
+                work.progress.advance(count)
         finally:
-            progress.end()
+            work.progress.end()
         return Compared(
             np.concatenate([np.empty(0, np.int64), *numbers]),
             PersonMatches(
@@ -300,4 +278,4 @@ def _compare(
             ),
         )
 
-    return library.database.run(work)
+    return library.database.run(compare)

@@ -12,7 +12,6 @@ import numpy as np
 from facesets.clustering import Constraints, same_image_pairs
 from facesets.clustering.splitting import distances_between, split
 from facesets.imaging.sheets import MAX_CROPS
-from facesets.interfaces import Progress
 from facesets.operations.options.people import SplitOptions
 from facesets.operations.people.corrections.correcting import correcting_step, keep_known
 from facesets.operations.people.corrections.summary import kept_step
@@ -21,13 +20,13 @@ from facesets.operations.people.lists.person_sheet import draw_parts
 from facesets.plurals import counted
 from facesets.records import Int64
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.face_vectors import FaceVectors, vectors_of_faces
 from facesets.store.postgres.people.people_list import FaceLine, face_lines
 from facesets.store.postgres.people.person_edits import faces_of_person, give_faces, make_person
 from facesets.store.postgres.people.statements import Statements, load_statements, say_different, tied_faces
 from facesets.store.postgres.people.steps import Step, changing
+from facesets.work import Work
 
 _SHORT_HASH = 6
 
@@ -71,7 +70,7 @@ def propose_split(database: Database, who: str, options: SplitOptions) -> Result
     return database.run(lambda connection: _propose(connection, _whole(connection, who), options))
 
 
-def draw_split(database: Database, proposal: Result, path: Path, *, progress: Progress, stop: Stop) -> None:
+def draw_split(database: Database, proposal: Result, path: Path, *, work: Work) -> None:
     """Draw the most typical faces of each part. Raises `CannotWrite`."""
 
     def shown(connection: Connection) -> list[list[FaceLine]]:
@@ -82,7 +81,7 @@ def draw_split(database: Database, proposal: Result, path: Path, *, progress: Pr
         for number, part in enumerate(proposal.parts, 1)
     ]
     parts = list(zip(names, database.run(shown), strict=True))
-    draw_parts(proposal.name, parts, path, progress=progress, stop=stop)
+    draw_parts(proposal.name, parts, path, work=work)
 
 
 def apply_split(

@@ -57,6 +57,7 @@ from facesets.store.postgres.people.person_edits import persons_of_faces
 from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import changing
 from facesets.store.postgres.xmp_sidecars import count_naming_forgotten, count_sidecars
+from facesets.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,7 @@ def forget(
     exports: bool = False,
     pictures: Path | None = None,
     exactly: bool = False,
-    by: str,
-    progress: Progress,
+    work: Work,
 ) -> Result:
     """Erase a person from the library, and from caches and results; it cannot be undone.
 
@@ -147,24 +147,24 @@ def forget(
     """
     with RunLock(database, "cluster"):
         if known := database.run(erased_before, who):
-            return _rest(database, who if known == "name" else "", progress)
+            return _rest(database, who if known == "name" else "", work.progress)
         person = database.run(lambda connection: _person(database, connection, who))
         if exactly and f"{person.id}" != who:
             raise Changed(f"They are {person.name} by now, and nobody was erased. Look again, then decide.")
         traces = _traces(database, person)
-        files = _in_files(person, traces, caches, _folders(database, folders), progress, exports=exports)
+        files = _in_files(person, traces, caches, _folders(database, folders), work.progress, exports=exports)
         _remove_pictures(person, pictures)
         sidecars = database.run(count_sidecars, person.persons)
-        progress.begin("Forgetting in the library")
-        erased = changing(database, _erase, who, person, by, traces.forms)
+        work.progress.begin("Forgetting in the library")
+        erased = changing(database, _erase, who, person, work.by, traces.forms)
         # Somebody may have looked meanwhile; from now on the library shows no such face.
         _remove_pictures(person, pictures)
-        progress.begin("Rewriting tables")
+        work.progress.begin("Rewriting tables")
         scrubbed = scrub(database)
-        progress.begin("Searching for what is left")
+        work.progress.begin("Searching for what is left")
         proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, files.emptied)
         finish(database, scrubbed)
-    progress.end()
+    work.progress.end()
     return _counted(person, erased, _what_went(files, scrubbed, proof, sidecars))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.incremental import Joined
-from facesets.interfaces import Progress
 from facesets.library_records import RecordedRun
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.corrections.restoring import Restored, restore_people
@@ -29,7 +28,6 @@ from facesets.operations.people.review.looking import look_at_everything
 from facesets.operations.people.review.waiting import waiting
 from facesets.plurals import counted
 from facesets.result import Result, plain
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -37,15 +35,14 @@ from facesets.store.postgres.people.poor_faces import keep_norm_limits
 from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.runs import recorded_run
+from facesets.work import Work
 
 
 def cluster_library(
     library: Library,
     options: ClusterLibraryOptions,
     *,
-    progress: Progress,
-    stop: Stop,
-    by: str = "",
+    work: Work,
     new_id: Callable[[], UUID] = uuid4,
     engine: Engine = IN_PROCESS,
 ) -> Result:
@@ -56,8 +53,6 @@ def cluster_library(
 
     Parameters
     ----------
-    by : str
-        Who runs it, for the log of changes.
     engine : Engine
         Who compares the faces.
 
@@ -73,7 +68,7 @@ def cluster_library(
         RunLock(database, "cluster"),
         recorded_run(database, "cluster", asdict(options), dry_run=options.dry_run) as run,
     ):
-        return _cluster(library, options, run, Writing(by, run.id, new_id), progress, stop, engine)
+        return _cluster(library, options, run, Writing(work.by, run.id, new_id), work, engine)
 
 
 def _cluster(
@@ -81,8 +76,7 @@ def _cluster(
     options: ClusterLibraryOptions,
     run: RecordedRun,
     writing: Writing,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     engine: Engine,
 ) -> Result:
     database = library.database
@@ -90,14 +84,14 @@ def _cluster(
     restored = Restored(0, 0)
     if not options.dry_run:
         restored = database.run(_restore, writing)
-    progress.begin("Reading faces")
+    work.progress.begin("Reading faces")
     said = database.run(load_statements)
     database.run(lambda connection: keep_norm_limits(connection, library.require_detector(connection)))
     loaded = database.run(load_faces, library, options)
-    progress.end()
+    work.progress.end()
     read = time.monotonic()
     try:
-        decision, placed = _decide(library, loaded, said, options, progress, stop, writing.new_id, engine)
+        decision, placed = _decide(library, loaded, said, options, work, writing.new_id, engine)
     except StoppedEarly:
         run.stopped = True
         return cluster_result(faces=len(loaded.faces.face_id), dry_run=options.dry_run, stopped=True)
@@ -106,16 +100,16 @@ def _cluster(
     joined = obey(decision.freed(loaded.faces), decision.joined, said).joined
     questions, step = 0, None
     if not options.dry_run:
-        progress.begin("Storing people")
+        work.progress.begin("Storing people")
         written = changing(database, store_decision, loaded, decision, placed, options, writing)
         joined, step = written.joined, written.step
-        progress.end()
+        work.progress.end()
         stored = time.monotonic()
         seconds["storing"] = stored - decided
-        if not stop.requested:
-            progress.begin("Looking for questions")
+        if not work.stop.requested:
+            work.progress.begin("Looking for questions")
             questions = _look(library, loaded, decision, joined)
-            progress.end()
+            work.progress.end()
         seconds["looking for questions"] = time.monotonic() - stored
     summary = Result(
         summarised(loaded.faces, replace(decision, joined=joined), options, seconds),
@@ -139,28 +133,19 @@ def _decide(
     loaded: LoadedFaces,
     said: Statements,
     options: ClusterLibraryOptions,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     new_id: Callable[[], UUID],
     engine: Engine,
 ) -> tuple[Decision, Placed | None]:
     """What becomes of the faces by the method that was chosen; and where each is in a kept hierarchy."""
     recogniser = None if library.settings is None else library.settings.recogniser
     if options.method == "hdbscan":
-        return by_hierarchy(loaded, said, options, progress, stop, new_id, recogniser)
+        return by_hierarchy(loaded, said, options, work, new_id, recogniser)
     if options.method != "auto":
-        return decide(loaded.faces, options, progress, stop, recogniser=recogniser, engine=engine), None
+        return decide(loaded.faces, options, work, recogniser=recogniser, engine=engine), None
     faces, dissolved = without_smudges(loaded)
     decision = decide_again(
-        faces,
-        loaded.seen,
-        said,
-        options,
-        progress,
-        stop,
-        shows=loaded.shows,
-        recogniser=recogniser,
-        engine=engine,
+        faces, loaded.seen, said, options, work, shows=loaded.shows, recogniser=recogniser, engine=engine
     )
     if not dissolved:
         return decision, None

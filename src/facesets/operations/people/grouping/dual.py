@@ -4,7 +4,6 @@ import time
 from dataclasses import asdict, dataclass, replace
 
 from facesets.clustering.recognisers import Recogniser, recogniser_named
-from facesets.interfaces import Progress
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
@@ -19,7 +18,6 @@ from facesets.operations.people.training.heads import Head, active_head
 from facesets.plurals import counted
 from facesets.records import Int64
 from facesets.result import Result, plain
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -27,6 +25,7 @@ from facesets.store.postgres.people.assignable import Some
 from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.runs import recorded_run
+from facesets.work import Work
 
 STRICTER = 0.1
 """By so much the threshold of known people is above that of `assign`, for nobody looks at each face."""
@@ -39,18 +38,12 @@ class _Asked:
     library: Library
     options: ClusterLibraryOptions
     dual: DualOptions
-    by: str
+    work: Work
     run_id: int
 
 
 def cluster_dual(
-    library: Library,
-    options: ClusterLibraryOptions,
-    dual: DualOptions,
-    *,
-    progress: Progress,
-    stop: Stop,
-    by: str = "",
+    library: Library, options: ClusterLibraryOptions, dual: DualOptions, *, work: Work
 ) -> Result:
     """Give faces to the people to one of whose prototypes they are similar, and group the others.
 
@@ -71,44 +64,44 @@ def cluster_dual(
         RunLock(database, "assign"),
         recorded_run(database, "cluster", recorded, dry_run=options.dry_run) as run,
     ):
-        summary = _run(_Asked(library, options, dual, by, run.id), progress, stop)
+        summary = _run(_Asked(library, options, dual, work, run.id))
         run.stopped, run.summary = summary.stopped, plain(summary)
     return summary
 
 
-def _run(asked: _Asked, progress: Progress, stop: Stop) -> Result:
-    database, dry_run = asked.library.database, asked.options.dry_run
+def _run(asked: _Asked) -> Result:
+    database, dry_run, work = asked.library.database, asked.options.dry_run, asked.work
     stopped = Result(known=None, unknown=None, step=None, reasons=[], dry_run=dry_run, stopped=True)
     began = time.monotonic()
     head = database.run(_head, asked.library)
-    found = _compare(asked, head, progress, stop)
+    found = _compare(asked, head)
     if found.assignment is None:
         return stopped
     assignment = found.assignment
     given = database.run(assignment.decide)
     known = _known(found.so_far, given.counts(), began)
     compared = time.monotonic()
-    progress.begin("Reading faces")
+    work.progress.begin("Reading faces")
     without_hierarchy = replace(asked.options, full=True)
     loaded = database.run(load_faces, asked.library, without_hierarchy)
     said = database.run(load_statements)
-    progress.end()
+    work.progress.end()
     others = Others(
         loaded, given.face, constraints_of(said, loaded.faces.face_id), asked.options, asked.dual, head
     )
     models = asked.library.settings
     try:
-        grouping = others.group(progress, stop, None if models is None else models.recogniser)
+        grouping = others.group(work, None if models is None else models.recogniser)
     except StoppedEarly:
         return Result(stopped, known=known)
     step = None
     if dry_run:
         done = database.run(others.preview, assignment.detector, grouping.labels)
     else:
-        progress.begin("Storing people and clusters")
+        work.progress.begin("Storing people and clusters")
         assigned, done, step = changing(database, _store, asked, assignment, others, grouping.labels)
         known = _known(found.so_far, assigned, began, known.seconds)
-        progress.end()
+        work.progress.end()
     unknown = _unknown(grouping.labels, done, round(time.monotonic() - compared, 3))
     return Result(
         known=known,
@@ -120,7 +113,7 @@ def _run(asked: _Asked, progress: Progress, stop: Stop) -> Result:
     )
 
 
-def _compare(asked: _Asked, head: Head | None, progress: Progress, stop: Stop) -> Comparison:
+def _compare(asked: _Asked, head: Head | None) -> Comparison:
     """Compare faces with known people."""
     comparing = AssignOptions(
         threshold=_threshold(asked.dual, _recogniser(asked.library), head),
@@ -128,7 +121,7 @@ def _compare(asked: _Asked, head: Head | None, progress: Progress, stop: Stop) -
         dry_run=asked.options.dry_run,
     )
     some = Some(most=asked.dual.dual_max_faces)
-    return compare_with_people(asked.library, comparing, some, asked.by, asked.run_id, progress, stop)
+    return compare_with_people(asked.library, comparing, some, asked.work, asked.run_id)
 
 
 def _store(
@@ -138,7 +131,7 @@ def _store(
     given = assignment.decide(connection)
     clusters = counted(int(labels.max(initial=-1)) + 1, "cluster")
     what = f"{counted(len(given.face), 'face')} assigned, the others in {clusters}"
-    with making_step(connection, "cluster", asked.by, what, run_id=asked.run_id) as step:
+    with making_step(connection, "cluster", asked.work.by, what, run_id=asked.run_id) as step:
         assigned = assignment.give(step, given)
         done = others.store(step, assignment.detector, labels)
     return assigned, done, kept_step(connection, step)

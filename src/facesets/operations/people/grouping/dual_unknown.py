@@ -10,7 +10,6 @@ from facesets.clustering.centroids import centroids
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.clustering.poor_faces import Shows
 from facesets.clustering.recognisers import recogniser_named
-from facesets.interfaces import Progress
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
@@ -22,7 +21,6 @@ from facesets.operations.people.grouping.matching import Steps
 from facesets.operations.people.training.heads import Head
 from facesets.plurals import counted
 from facesets.records import Int64
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.clusters import Centers, FaceClusters, fresh_centers
@@ -35,6 +33,7 @@ from facesets.store.postgres.people.unknown_clusters import (
     new_numbers,
     replace_questions,
 )
+from facesets.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class Others:
         rows = np.flatnonzero(free & ~np.isin(faces.face_id, self.given))
         return rows if most is None else best(self.loaded.scope.quality, rows, most)
 
-    def group(self, progress: Progress, stop: Stop, recogniser: str | None) -> Grouping:
+    def group(self, work: Work, recogniser: str | None) -> Grouping:
         """Group them by the chosen method; clusters that are too small are noise."""
         rows, dual = self.rows, self.dual
         faces, method = self.loaded.faces, METHODS[dual.unknown_method]
@@ -79,7 +78,7 @@ class Others:
             eps = _eps(dual.unknown_method, self.head) if eps is None else eps
         if eps is None:
             eps = recogniser_named(recogniser).neighbour_cosine_distance
-        reported = Steps(progress, stop, f"Grouping {counted(len(rows), 'face')}")
+        reported = Steps(work, f"Grouping {counted(len(rows), 'face')}")
         task = GroupingTask(
             embeddings=embedding,
             apart=self._constraints(rows),

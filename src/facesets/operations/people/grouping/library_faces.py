@@ -10,7 +10,6 @@ from facesets.clustering.incremental import Joined
 from facesets.clustering.one_an_image import leave_clashing
 from facesets.clustering.poor_faces import HowMuch, Shows
 from facesets.clustering.recognisers import recogniser_named
-from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.grouping.cluster_owners import join_by_clusters
 from facesets.operations.people.grouping.hierarchy import (
@@ -24,7 +23,6 @@ from facesets.operations.people.grouping.matching import Decision, Steps
 from facesets.operations.people.grouping.regrouping import FacesBefore
 from facesets.plurals import counted
 from facesets.records import Bool
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import peopled_faces as people
@@ -36,6 +34,7 @@ from facesets.store.postgres.people.statements import Statements
 from facesets.store.postgres.people.unassigned import left_unassigned
 from facesets.store.postgres.people.upkeep import SINGLE
 from facesets.store.postgres.runs import last_options
+from facesets.work import Work
 
 _FEWEST_FOUNDERS = 2
 """Faces that show enough, without which no run makes a person."""
@@ -128,13 +127,12 @@ def by_hierarchy(
     loaded: LoadedFaces,
     said: Statements,
     options: ClusterLibraryOptions,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     new_id: Callable[[], UUID],
     recogniser: str | None,
 ) -> tuple[Decision, Placed]:
     """What becomes of the faces without a person by the kept hierarchy, and where each face is in it."""
-    reported = Steps(progress, stop, f"Grouping {counted(len(loaded.faces.face_id), 'face')}")
+    reported = Steps(work, f"Grouping {counted(len(loaded.faces.face_id), 'face')}")
     placed = place(
         loaded.faces,
         loaded.clusters,

@@ -15,8 +15,8 @@ from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
 from facesets.records import Float32, Int64
-from facesets.stop import Stop
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.work import Work
 
 _NOBODY = -1
 
@@ -61,8 +61,7 @@ class Decision:
 def decide(
     faces: PeopledFaces,
     options: ClusterLibraryOptions,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     *,
     recogniser: str | None = None,
     engine: Engine = IN_PROCESS,
@@ -72,7 +71,7 @@ def decide(
     `recogniser` is the file name of the network that made the embeddings; `engine` groups the rest. Raises
     `StoppedEarly`.
     """
-    threshold, measured = _threshold(faces, options, progress, recogniser)
+    threshold, measured = _threshold(faces, options, work.progress, recogniser)
     new = np.flatnonzero(faces.person < 0)
     rows = faces.embedding if len(new) == len(faces.person) else faces.embedding[new]
     if options.method == "components":
@@ -81,7 +80,7 @@ def decide(
     else:
         references, persons = means_of_people(faces.embedding, faces.person, len(faces.persons))
     compared = f"{counted(len(rows), 'face')} with {people(len(faces.persons))}"
-    reported = Steps(progress, stop, f"Comparing {compared}")
+    reported = Steps(work, f"Comparing {compared}")
     apart = _apart(faces, options)
     task = GroupingTask(
         embeddings=rows,
@@ -142,9 +141,8 @@ def _threshold(
 class Steps:
     """Passes counts of steps done on as the progress of one stage after another."""
 
-    def __init__(self, progress: Progress, stop: Stop, what: str) -> None:
-        self._progress = progress
-        self._stop = stop
+    def __init__(self, work: Work, what: str) -> None:
+        self._work = work
         self._what = what
         self._done: int | None = None
 
@@ -156,19 +154,19 @@ class Steps:
     def end(self) -> None:
         """Close the open stage."""
         if self._done is not None:
-            self._progress.end()
+            self._work.progress.end()
         self._done = None
 
     def __call__(self, done: int, steps: int) -> None:
         """Hear of the steps done so far."""
-        if self._stop.requested:
+        if self._work.stop.requested:
             self.end()
             raise StoppedEarly
         if self._done is None or done < self._done:
             self.end()
-            self._progress.begin(self._what, steps)
+            self._work.progress.begin(self._what, steps)
             self._done = 0
-        self._progress.advance(done - self._done)
+        self._work.progress.advance(done - self._done)
         self._done = done
 
 

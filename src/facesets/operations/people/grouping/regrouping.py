@@ -11,15 +11,14 @@ from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.incremental import Joined
 from facesets.clustering.poor_faces import HowMuch
 from facesets.clustering.regrouping import KnownOwners, Regrouped, regroup
-from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.grouping.matching import Decision, Steps
 from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.plurals import counted
 from facesets.records import Int64
-from facesets.stop import Stop
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
 from facesets.store.postgres.people.statements import Statements
+from facesets.work import Work
 
 _DECIDING = ("method", "threshold", "min_size", "same_image_ok", "min_quality", "time_bucket")
 """Options of which another value may change what becomes of faces that were seen already."""
@@ -54,8 +53,7 @@ def decide_again(
     seen: FacesBefore,
     said: Statements,
     options: ClusterLibraryOptions,
-    progress: Progress,
-    stop: Stop,
+    work: Work,
     *,
     shows: HowMuch | None = None,
     recogniser: str | None = None,
@@ -69,12 +67,12 @@ def decide_again(
     seeds = _unseen(faces, seen, options)
     if not len(seeds):
         return _decision(faces, Regrouped.nothing(faces.person), {})
-    progress.begin("Measuring what similarities mean")
+    work.progress.begin("Measuring what similarities mean")
     image = None if options.same_image_ok else faces.image
     measured = calibrate(faces.embedding, image_index=image, recogniser=recogniser)
-    progress.end()
+    work.progress.end()
     fixed = np.array([person in seen.fixed for person in faces.persons], bool)
-    reported = Steps(progress, stop, f"Grouping {counted(len(seeds), 'face')} and those near them")
+    reported = Steps(work, f"Grouping {counted(len(seeds), 'face')} and those near them")
     found = regroup(
         faces.embedding,
         KnownOwners(faces.person, fixed, image, constraints_of(said, faces.face_id), shows),

@@ -10,13 +10,12 @@ from msgspec import UNSET
 from facesets.files import printable
 from facesets.imaging.encode import png_bytes
 from facesets.imaging.sheets import MAX_CROPS, draw_sheet
-from facesets.interfaces import Progress
 from facesets.operations.people.lists.listing import PersonDetails
 from facesets.plurals import counted
 from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row, write_sheet
 from facesets.results.manifest import FaceEntry
-from facesets.stop import Stop
 from facesets.store.postgres.people.people_list import FaceLine
+from facesets.work import Work
 
 _ROWS = 4
 SHOWN = _ROWS * MAX_CROPS
@@ -24,7 +23,7 @@ SHOWN = _ROWS * MAX_CROPS
 _DAY = len("2019-07-04")
 
 
-def draw_person(details: PersonDetails, path: Path, *, progress: Progress, stop: Stop) -> int:
+def draw_person(details: PersonDetails, path: Path, *, work: Work) -> int:
     """Draw the best faces of a person, each with its number.
 
     Returns
@@ -39,9 +38,9 @@ def draw_person(details: PersonDetails, path: Path, *, progress: Progress, stop:
     """
     shown = details.shown[:SHOWN]
     rows = [_row(shown[start : start + MAX_CROPS], start) for start in range(0, len(shown), MAX_CROPS)]
-    progress.begin("Drawing faces", len(rows))
-    finished = [finished_row(row, progress) for row in rows if not stop.requested]
-    progress.end()
+    work.progress.begin("Drawing faces", len(rows))
+    finished = [finished_row(row, work.progress) for row in rows if not work.stop.requested]
+    work.progress.end()
     line = details.person
     title = ", ".join(map(printable, line.names)) or line.id
     subtitle = f"{counted(line.faces, 'face')} on {counted(line.photos, 'photo')}"
@@ -52,16 +51,16 @@ def draw_person(details: PersonDetails, path: Path, *, progress: Progress, stop:
 
 
 def draw_parts(
-    title: str, parts: Sequence[tuple[str, Sequence[FaceLine]]], path: Path, *, progress: Progress, stop: Stop
+    title: str, parts: Sequence[tuple[str, Sequence[FaceLine]]], path: Path, *, work: Work
 ) -> None:
     """Draw some faces of each of several parts, a row a part. Raises `CannotWrite`."""
     rows = [
         replace(_row(faces[:MAX_CROPS], number * MAX_CROPS), title=name, facts=())
         for number, (name, faces) in enumerate(parts)
     ]
-    progress.begin("Drawing faces", len(rows))
-    finished = [finished_row(row, progress) for row in rows if not stop.requested]
-    progress.end()
+    work.progress.begin("Drawing faces", len(rows))
+    finished = [finished_row(row, work.progress) for row in rows if not work.stop.requested]
+    work.progress.end()
     write_sheet(path, png_bytes(draw_sheet(title, counted(len(parts), "part"), finished)), rows)
 
 

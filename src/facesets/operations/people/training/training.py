@@ -14,7 +14,6 @@ from facesets.operations.people.training.head_comparison import PLAIN, HeadCompa
 from facesets.operations.people.training.training_folds import Fold, Taught, comparison, run_folds, winner
 from facesets.plurals import people as people_in_words
 from facesets.result import Result, plain
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -24,6 +23,7 @@ from facesets.store.postgres.people.projection_heads import keep_head, use_head
 from facesets.store.postgres.runs import recorded_run
 from facesets.training.export_onnx import onnx_model
 from facesets.training.splitting import FOLDS, capped
+from facesets.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,9 +40,8 @@ def train_heads(
     options: TrainOptions,
     directory: Path,
     *,
-    progress: Progress,
+    work: Work,
     on_epoch: "Callable[[Epoch], None]",
-    stop: Stop,
 ) -> Result:
     """Train a head on named people, compare it, and let it be used if it helps with people unseen.
 
@@ -72,15 +71,17 @@ def train_heads(
         recorded_run(database, "train", asdict(options), dry_run=options.dry_run) as run,
     ):
         began = time.monotonic()
-        progress.begin("Reading faces")
+        work.progress.begin("Reading faces")
         detector, taught = database.run(_load, library, options)
-        progress.end()
+        work.progress.end()
         counts = _nothing_learnt(taught, options)
         if options.dry_run:
             return counts
-        progress.begin("Training", total=FOLDS * options.epochs)
-        folds = run_folds(taught, options, directory, on_epoch=_counting(progress, on_epoch), stop=stop)
-        progress.end()
+        work.progress.begin("Training", total=FOLDS * options.epochs)
+        folds = run_folds(
+            taught, options, directory, on_epoch=_counting(work.progress, on_epoch), stop=work.stop
+        )
+        work.progress.end()
         if len(folds) < FOLDS:
             run.stopped = True
             return Result(counts, stopped=True)

@@ -6,7 +6,6 @@ from typing import Any
 
 from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, Sentence
-from facesets.interfaces import Progress
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.assigning.prototypes import centroids
 from facesets.operations.people.corrections.restoring import restore_people
@@ -17,7 +16,6 @@ from facesets.operations.people.upkeep.health import judged
 from facesets.operations.people.upkeep.tying import close_must_links, violations
 from facesets.plurals import counted, people
 from facesets.result import Result, plain
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -26,6 +24,7 @@ from facesets.store.postgres.people import upkeep
 from facesets.store.postgres.people.clusters import refresh_centers
 from facesets.store.postgres.people.steps import Step, making_step, one_at_a_time
 from facesets.store.postgres.runs import recorded_run
+from facesets.work import Work
 
 DAILY: tuple[Task, ...] = ("centroids", "empty", "statistics", "must-links", "violations")
 WEEKLY: tuple[Task, ...] = (*DAILY, "medoids", "merge-similar", "unassigned", "associate")
@@ -56,7 +55,6 @@ class _Around:
     library: Library
     detector: DetectorRow
     options: MaintainOptions
-    progress: Progress
 
     def would(self, done: str, planned: str) -> str:
         """The verb of a sentence: what was done, or what would be."""
@@ -74,13 +72,7 @@ def named_in(tasks: Sequence[Task]) -> list[Task]:
 
 
 def maintain(
-    library: Library,
-    tasks: Sequence[Task],
-    options: MaintainOptions,
-    *,
-    by: str,
-    progress: Progress,
-    stop: Stop,
+    library: Library, tasks: Sequence[Task], options: MaintainOptions, *, work: Work
 ) -> list[Result]:
     """Do tasks of upkeep in their order; each that changes something is one step. Returns what each did.
 
@@ -101,17 +93,17 @@ def maintain(
         RunLock(database, "cluster"),
         recorded_run(database, "maintain", given, dry_run=options.dry_run) as run,
     ):
-        around = _Around(library, database.run(library.require_detector), options, progress)
+        around = _Around(library, database.run(library.require_detector), options)
         if not options.dry_run and not _GIVING.isdisjoint(every):
             # What a reset took from people must not become somebody else's first.
-            database.run(_restore, by, run.id)
+            database.run(_restore, work.by, run.id)
         for task in every:
-            if stop.requested:
+            if work.stop.requested:
                 run.stopped = True
                 break
-            progress.begin(f"Upkeep: {task}")
-            done.append(_done(task, around, by, run.id))
-            progress.end()
+            work.progress.begin(f"Upkeep: {task}")
+            done.append(_done(task, around, work.by, run.id))
+            work.progress.end()
         run.summary = {each.task: dict(each.figures) for each in done}
     return done
 
