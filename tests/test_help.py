@@ -27,12 +27,13 @@ HEAVY = (
 )
 
 
-def test_help_loads_no_heavy_library() -> None:
+@pytest.mark.parametrize("words", [["--help"], ["assign", "--help"], ["cluster", "--help"]])
+def test_help_loads_no_heavy_library(words: list[str]) -> None:
     script = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
         "from facesets.cli.app import app\n"
-        "result = CliRunner().invoke(app, ['--help'])\n"
+        f"result = CliRunner().invoke(app, {words!r})\n"
         "assert result.exit_code == 0, result.output\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
     )

@@ -1,10 +1,13 @@
 """What long work is handed: who hears how far it is, who may end it, and who it is done for."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from facesets.interfaces import Progress
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
+
+if TYPE_CHECKING:
+    from facesets.interfaces import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +20,6 @@ class Work:
         Who does it, for the log of changes.
     """
 
-    progress: Progress = field(default_factory=SilentProgress)
+    progress: "Progress" = field(default_factory=SilentProgress)
     stop: Stop = field(default_factory=Stop)
     by: str = ""

@@ -304,7 +304,7 @@ def _made_later(path: str, command: Callable[..., None], *, is_anothers: bool) -
 
 
 def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None]:
-    flags = SHARED | ({"queue": QueueOption} if path in queueing.COMMANDS else {})
+    flags = SHARED | ({"queue": QueueOption} if path in queueing.commands() else {})
     shared = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
         for name, annotation in flags.items()

@@ -8,7 +8,6 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.ages import Guesses, age_lines
-from facesets.cli.cluster_dual import cluster_lines, near_lines
 from facesets.cli.opening import opened_library, work_on_library
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
@@ -16,6 +15,7 @@ from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 from facesets.words import corrections as words
+from facesets.words.people import cluster_lines, near_lines
 
 if TYPE_CHECKING:
     from facesets.operations.people.lists.listing import PersonDetails

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from facesets.assembly.describing import Asked
     from facesets.operations.options.library import IndexOptions
 
-COMMANDS = ("index", "cluster", "assign", "people centroids", "enrich", "train", "describe", "maintain")
-"""Those that have the flag."""
+
+def commands() -> list[str]:
+    """Those that have the flag."""
+    from facesets.assembly.commands import VERBS
+
+    return [name for name in VERBS if " --" not in name]
 
 
 def is_asked() -> bool:

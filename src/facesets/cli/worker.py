@@ -83,13 +83,13 @@ def _refuse_idle(typed: Collection[str], options: WorkerOptions) -> None:
     unknown = [
         name
         for name in options.jobs
-        if not any(f"{command} ".startswith(f"{name} ") for command in queueing.COMMANDS)
+        if not any(f"{command} ".startswith(f"{name} ") for command in queueing.commands())
         and name not in ("cluster --dual", "index photos")
     ]
     if unknown:
         raise WrongUsage(
             f"--jobs {printable(unknown[0])}: no such command goes into the queue. There are "
-            f"{', '.join(queueing.COMMANDS)}."
+            f"{', '.join(queueing.commands())}."
         )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from facesets.plurals import counted, people
 from facesets.result import Result
-from facesets.words.phrases import how_to_undo, table
+from facesets.words.phrases import how_to_undo, name_and_number, table
 
 
 def assign(done: Result) -> list[str]:
@@ -142,3 +142,24 @@ def _heads(title: str, comparison: Sequence[Any], *, on_people: bool) -> str:
             row += ["", ""] if line.kind == "plain" else [f"{line.gain:+.4f}", f"{line.spread:.4f}"]
         rows.append(row)
     return table(headings, rows)
+
+
+def cluster_lines(found: Any) -> list[str]:  # noqa: ANN401 - a record of the core
+    """What is known of a cluster, in words."""
+    rows = [
+        ("verified", found.verified or "-"),
+        ("medoid", "-" if found.medoid is None else f"face {found.medoid}"),
+    ]
+    if found.epsilon is not None:
+        rows.append(("born", f"at a distance of {found.epsilon:.3f}; lambda {found.birth_density:.3f}"))
+        rows.append(("lives", f"for {found.persistence:.3f} of lambda; stability {found.stability:.3f}"))
+    return [f"{name:<10} {value}" for name, value in rows] + near_lines(found.nearest)
+
+
+def near_lines(nearest: Sequence[Any]) -> list[str]:
+    """Whom a cluster or a person resembles, in words."""
+    return [
+        f"{'near':<10} {name_and_number(each.name, each.person)}: cosine similarity "
+        f"{each.cosine_similarity:.2f}"
+        for each in nearest
+    ]

@@ -7,7 +7,6 @@ from tests.fixtures.filled_library import template_by
 from tests.fixtures.heads import confusing_head, use
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of, rows, who_is
 
-from facesets.cli.cluster_dual import cluster_lines
 from facesets.errors import WrongUsage
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
@@ -20,6 +19,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.training.calibration import ProjectedThresholds
+from facesets.words.people import cluster_lines
 from facesets.work import Work
 
 BY = "anna@home"
