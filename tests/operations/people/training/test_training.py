@@ -218,7 +218,7 @@ def test_a_stopped_training_stores_nothing_and_goes_on(database: Database, tmp_p
     undisturbed = train(library, tmp_path / "undisturbed")
     rows(database, "DELETE FROM projection_heads RETURNING id")
     stop = Stop()
-    summary = train(library, tmp_path / "stopped", stop=stop, on_epoch=lambda _: stop.request())
+    summary = train(library, tmp_path / "stopped", work=Work(stop=stop), on_epoch=lambda _: stop.request())
     assert summary.stopped
     assert heads(database) == []
     assert rows(database, "SELECT status FROM runs ORDER BY id") == [("done",), ("stopped",)]
