@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from facesets.cli.opening import work_on_library
 from tests.fixtures.program import started
 from tests.fixtures.waiting import PATIENCE_S
 
@@ -19,6 +20,14 @@ with stoppable() as stop, ThreadPoolExecutor() as pool:
     print("begun", flush=True)
     picture.result()
 """
+
+
+def test_work_that_is_done_as_a_whole_is_ended_by_the_first_signal(library_url: str) -> None:
+    usual = signal.getsignal(signal.SIGINT)
+    with work_on_library(library_url):
+        assert signal.getsignal(signal.SIGINT) is not usual
+    with work_on_library(library_url, is_whole=True):
+        assert signal.getsignal(signal.SIGINT) is usual
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -30,9 +30,10 @@ import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import ClassVar, Self
 
-from facesets.installation import adding, lacks_extra, repairing
+from facesets.installation import EXTRAS, adding, lacks_extra, repairing
 
 
 def quoted(word: str) -> str:
@@ -197,9 +198,15 @@ class MissingExtra(WrongUsage):
 
 
 def require_extra(extra: str) -> None:
-    """Make sure that an optional part of the program is installed as a whole. Raises `MissingExtra`."""
-    if lacks_extra(extra):
-        raise MissingExtra(extra)
+    """Make sure that an optional part of the program is there, and all it needs. Raises `MissingExtra`."""
+    try:
+        if lacks_extra(extra):
+            raise ModuleNotFoundError(extra)
+        # Torch takes seconds to load, which whoever trains waits for anyway.
+        for module in EXTRAS[extra] if extra != "train" else ():
+            import_module(module)
+    except ImportError as error:
+        raise MissingExtra(extra) from error
 
 
 class BrokenLibrary(WrongUsage):

@@ -46,7 +46,7 @@ EXTRAS = {
 
 
 def lacks_extra(extra: str) -> bool:
-    """Whether an optional part is missing, or a piece of it."""
+    """Whether an optional part is missing, or a piece of it, as far as that is seen without loading it."""
     try:
         return any(find_spec(module) is None for module in EXTRAS.get(extra, (extra,)))
     except ImportError:

@@ -17,6 +17,7 @@ from facesets.operations.options.library import IndexOptions
 from facesets.sources.galleries import GallerySource
 from facesets.stopwatch import Stopwatch
 from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
 from facesets.store.postgres.run_list import IndexedFolder
 from tests.fixtures.clip import make_clip
 from tests.fixtures.library_people import rows
@@ -33,7 +34,7 @@ def test_new_photos_of_a_folder_get_their_tags(
     conf = settings.load()
     conf = replace(conf, model_roots=(tmp_path / "models", *conf.model_roots))
     remember_pack(conf.state_dir / FILE_NAME, read_pack(pack_dir))
-    work = LibraryWork(session=database, settings=conf, notices=KeptNotices())
+    work = LibraryWork(library=Library(database), settings=conf, notices=KeptNotices())
     index_again(work, [IndexedFolder(str(photos), {}, datetime.now(UTC))], and_assign=False)
     assert rows(database, "SELECT count(*) FROM image_embeddings") == [(1,)]
     assert rows(database, "SELECT status FROM image_stages WHERE stage = 'scene'") == [("completed",)]
@@ -48,7 +49,7 @@ def test_more_readers_than_models_find_the_same_faces(
     for session, readers in ((empty_database, 1), (database, 40)):
         stopwatch = Stopwatch()
         done, seen = index_photos(
-            LibraryWork(session=session, settings=settings.load(), notices=KeptNotices()),
+            LibraryWork(library=Library(session), settings=settings.load(), notices=KeptNotices()),
             GallerySource([photos]),
             IndexOptions(stages=("detection",)),
             Asked((str(pack_dir), None, None), provider="cpu", skip_clip=True, workers=readers),

@@ -245,3 +245,12 @@ def test_an_empty_path_is_not_taken_for_the_folder_where_one_is(line: str) -> No
     done = CliRunner().invoke(app, shlex.split(line))
     assert done.exit_code == 2
     assert "is empty" in done.output
+
+
+def test_what_may_not_be_indexed_is_refused_before_a_library_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "trip" / "tn").mkdir(parents=True)
+    (tmp_path / "trip" / "tn" / "a.jpg").touch()
+    (tmp_path / "trip" / "index.json").write_text("{}")
+    result = run("index", tmp_path / "trip" / "tn", "--database", "postgresql://127.0.0.1:1/nowhere")
+    assert result.status == 2
+    assert "belongs to the thumbnails of the gallery" in result.err

@@ -14,6 +14,7 @@ from facesets.assembly.indexing import index_again
 from facesets.inference.packs import read_pack
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack
 from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
 from facesets.store.postgres.run_list import IndexedFolder
 from tests.fixtures.library_people import rows
 from tests.fixtures.named_library import fill
@@ -40,7 +41,7 @@ def site(
     conf = settings.load()
     remember_pack(conf.state_dir / FILE_NAME, read_pack(pack_dir))
     session = Database(library_url)
-    work = LibraryWork(session=session, settings=conf, notices=KeptNotices())
+    work = LibraryWork(library=Library(session), settings=conf, notices=KeptNotices())
     index_again(work, [IndexedFolder(str(photos), {}, datetime.now(UTC))], and_assign=False)
     session.close()
     with served(library_url, tmp_path / "crops") as found:

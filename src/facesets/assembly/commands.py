@@ -22,14 +22,13 @@ from facesets.operations.options.library import ClusterLibraryOptions, IndexOpti
 from facesets.operations.options.training import TrainOptions
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.result import Result
-from facesets.settings import Settings, load_llm
+from facesets.settings import LlmSettings, Settings, load_llm
 from facesets.stopwatch import Stopwatch
-from facesets.words import index as words_of_index
 from facesets.words import people as words
-from facesets.words import photos as words_of_photos
 from facesets.work import Work
 
 if TYPE_CHECKING:
+    from facesets.sources.galleries import GallerySource
     from facesets.store.postgres.connection import Database
     from facesets.store.postgres.library import Library
 
@@ -40,20 +39,21 @@ class LibraryWork(Work):
 
     Attributes
     ----------
-    session : Database
-        One that nobody else has.
+    library : Library
+        With a session that nobody else has.
+    llm : LlmSettings or None
+        Which language model; None for what the environment says.
     """
 
-    session: "Database"
+    library: "Library"
     settings: Settings
     notices: Notices
+    llm: LlmSettings | None = None
 
     @property
-    def library(self) -> "Library":
-        """What is worked on."""
-        from facesets.store.postgres.library import Library
-
-        return Library(self.session)
+    def session(self) -> "Database":
+        """The session of the library."""
+        return self.library.database
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +107,22 @@ class Verb:
     run : function
         Does it. Beside the work it takes what the command is given, by name; the queue keeps that by these
         names and types.
-    words : function
-        From what came of it to the lines that a terminal shows.
+    words : function or None
+        From what came of it to the lines that a terminal shows; None where it has to be
+        told more.
     needs : function
         From what it is given to what a host must have.
     changes_people : bool
         Of such commands workers do one after the other, in the order in which they were queued.
+    is_whole : bool
+        It is done to its end once it began: nobody can ask it to stop.
     """
 
     run: Callable[..., Result]
-    words: Callable[..., list[str]] = lambda _: []
+    words: Callable[[Result], list[str]] | None = None
     needs: Callable[..., Needs] = lambda **_: Needs()
     changes_people: bool = False
+    is_whole: bool = False
 
     def kinds(self) -> dict[str, Any]:
         """The type of each thing that the command is given, by its name."""
@@ -128,19 +132,15 @@ class Verb:
 
 def _index(
     work: LibraryWork,
-    folders: tuple[Path, ...],
+    source: "GallerySource",
     options: IndexOptions,
     asked: Asked,
-    include: tuple[str, ...] = (),
-    exclude: tuple[str, ...] = (),
     body_model: Path | None = None,
     assign: AssignOptions | None = None,
     stopwatch: Stopwatch | None = None,
 ) -> Result:
     from facesets.assembly.indexing import index_folders
-    from facesets.sources.galleries import GallerySource
 
-    source = GallerySource(folders, include=include, exclude=exclude)
     return index_folders(
         work, source, options, asked, body_model=body_model, assign_by=assign, stopwatch=stopwatch
     )
@@ -211,7 +211,7 @@ def _describe(
         [str(folder) for folder in below],
         options,
         work.settings,
-        load_llm(),
+        work.llm or load_llm(),
         llm_uri,
         agree=agree,
         work=work,
@@ -235,21 +235,17 @@ def _stage(work: Work, what: str) -> Iterator[None]:
 
 
 VERBS: Mapping[str, Verb] = {
-    "index": Verb(_index, words_of_index.index),
+    "index": Verb(_index),
     "cluster": Verb(_cluster, words.cluster, _cluster_needs, changes_people=True),
     "cluster --dual": Verb(_cluster_dual, words.cluster_dual, changes_people=True),
     "assign": Verb(_assign, words.assign, changes_people=True),
-    "people centroids": Verb(_centroids, words.centroids, changes_people=True),
+    "people centroids": Verb(_centroids, words.centroids, changes_people=True, is_whole=True),
     "enrich": Verb(
-        _enrich,
-        words_of_photos.enrich,
-        lambda pack=None, **_: Needs(models=True, pack=pack or "", here=True, files=True),
+        _enrich, needs=lambda pack=None, **_: Needs(models=True, pack=pack or "", here=True, files=True)
     ),
-    "train": Verb(_train, words.train, lambda options, **_: Needs(extra="" if options.dry_run else "train")),
+    "train": Verb(_train, words.train, lambda **_: Needs(extra="train")),
     "describe": Verb(
-        _describe,
-        words_of_photos.describe,
-        lambda llm_uri=None, **_: Needs(files=True, language_model=llm_uri is None),
+        _describe, needs=lambda llm_uri=None, **_: Needs(files=True, language_model=llm_uri is None)
     ),
     "maintain": Verb(_maintain, changes_people=True),
 }

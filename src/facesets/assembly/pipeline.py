@@ -1,7 +1,7 @@
 """`pipeline`, put together: the commands of the table that it takes one after the other, and with what."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,6 @@ from facesets.errors import Field, WrongUsage
 from facesets.operations.library.pipeline import pipeline
 from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
 from facesets.result import Result
-from facesets.sources.galleries import GallerySource
 
 Given = Mapping[str, Any]
 """What a command of the table is given, by name."""
@@ -56,48 +55,49 @@ def people_steps(
     work: LibraryWork, options: PipelineOptions, given: Mapping[str, Given]
 ) -> dict[str, Callable[[], Result]]:
     """The steps that give faces to people. Raises `MissingExtra`."""
-    steps = {name: (VERBS[verb], dict(values)) for name, verb, values in _chosen(options, given)}
-    for verb, values in steps.values():
+    steps: dict[str, Callable[[], Result]] = {}
+    for name, chosen in _chosen(options, given).items():
+        verb, values = VERBS[COMMAND_OF.get(name, name)], dict(chosen)
         if "options" in values:
             values["options"] = replace(values["options"], dry_run=options.dry_run)
-        verb.needs(**values).require()
-    return {name: partial(verb.run, work, **values) for name, (verb, values) in steps.items()}
+        if name != "train" or not options.dry_run:
+            verb.needs(**values).require()
+        steps[name] = partial(verb.run, work, **values)
+    return steps
 
 
-def _chosen(options: PipelineOptions, given: Mapping[str, Given]) -> list[tuple[str, str, Given]]:
-    """What users call each step, the command that it is, and what that is given."""
+COMMAND_OF = {"centroids": "people centroids", "dual": "cluster --dual", "dual again": "cluster --dual"}
+"""The commands of the table that steps are called differently from."""
+
+
+def _chosen(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, Given]:
+    """What each step is given, by what users call it."""
     dual = given["cluster --dual"]
     if options.full:
         again = {**dual, "dual": replace(dual["dual"], person_threshold=AFTER_TRAINING)}
-        return [
-            ("dual", "cluster --dual", dual),
-            ("train", "train", given["train"]),
-            ("dual again", "cluster --dual", again),
-        ]
+        return {"dual": dual, "train": given["train"], "dual again": again}
     if options.dual:
-        return [("dual", "cluster --dual", dual)]
-    steps = [("cluster", "cluster", given["cluster"]), ("assign", "assign", given["assign"])]
+        return {"dual": dual}
+    steps = {name: given[name] for name in ("cluster", "assign")}
     # Centroids follow from the faces that people have: nothing is decided there that could be said before.
-    return steps if options.dry_run else [*steps, ("centroids", "people centroids", {})]
+    return steps if options.dry_run else {**steps, "centroids": {}}
 
 
 def _told(options: PipelineOptions, given: Mapping[str, Given]) -> dict[str, Any]:
     """What was asked for, as the library keeps it with the run: only a run with the same goes on."""
-    index = given["index"]
-    source = GallerySource(index["folders"], include=index["include"], exclude=index["exclude"])
-    asked = index["asked"]
+    source, asked = given["index"]["source"], given["index"]["asked"]
     service = _shown(asked.ml_uri) if asked.ml_uri else None
-    models = (*asked.detection, asked.clip_pack, service, index["body_model"])
+    models = (*asked.detection, asked.clip_pack, service, given["index"]["body_model"])
+    steps = {name: given[name]["options"] for name in ("index", "cluster", "assign", "train")}
+    steps["dual"] = given["cluster --dual"]["dual"]
     return {
         "targets": source.roots,
         **source.patterns,
         **asdict(options),
-        "models": [_plain(each) for each in models],
+        "models": [each if each is None else str(each) for each in models],
         "steps": {
-            f"{command} {name}": {field: _plain(value) for field, value in asdict(values).items()}
-            for command, those in given.items()
-            for name, values in those.items()
-            if name != "asked" and is_dataclass(values) and not isinstance(values, type)
+            name: {field: _plain(value) for field, value in asdict(steps[name]).items()}
+            for name in ("index", "cluster", "dual", "assign", "train")
         },
     }
 

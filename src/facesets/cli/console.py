@@ -23,7 +23,6 @@ from facesets.errors import CannotWrite
 from facesets.files import printable
 from facesets.result import plain
 from facesets.stop import HANGUP, Stop
-from facesets.words.phrases import table as table
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -1,6 +1,7 @@
 """`facesets describe`."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,6 +65,7 @@ def describe(
     Photos leave this machine unless the model runs on it: what is sent, to whom, and what it costs is shown
     first, and nothing is sent before you agree. See docs/describe.md.
     """
+    from facesets import settings
     from facesets.assembly.commands import VERBS
     from facesets.files import plain_path
 
@@ -77,7 +79,9 @@ def describe(
         queueing.queue("describe", database, below=below, llm_uri=llm_uri, options=options)
         return
     console.only_the_result_unless_watched()
-    with work_on_library(database) as work:
+    llm = settings.load_llm()
+    with work_on_library(database) as library_work:
+        work = replace(library_work, llm=llm)
         agree = _agree(work.progress, yes=yes)
         done = VERBS["describe"].run(work, below=below, options=options, llm_uri=llm_uri, agree=agree)
         say_which_are_empty(work.library, [str(folder) for folder in below])

@@ -13,6 +13,7 @@ from facesets.cli.wording import with_library, worded
 from facesets.errors import FacesetsError
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
+from facesets.words.phrases import table
 
 if TYPE_CHECKING:
     from facesets.operations.models.finding import DoctorFinding
@@ -151,9 +152,9 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
     console.show(
         results,
         [
-            console.table(headings, rows),
+            table(headings, rows),
             "",
-            console.table(("step of a 12-megapixel JPEG", "one thread"), stages),
+            table(("step of a 12-megapixel JPEG", "one thread"), stages),
             "",
             choice,
         ],

@@ -19,6 +19,7 @@ from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
+from facesets.words.phrases import table
 
 if TYPE_CHECKING:
     from facesets.operations.reports.evaluate import Evaluation
@@ -130,7 +131,7 @@ def _lines(evaluation: "Evaluation") -> list[str]:
     left_out = f", {evaluation.unknown} named without a face here" if evaluation.unknown else ""
     lines = [
         f"{counted(evaluation.faces, 'face')} of {people(evaluation.people)}{left_out}",
-        console.table(headings, rows),
+        table(headings, rows),
     ]
     for merge in evaluation.merges:
         mixed = ", ".join(f"{name} ({count})" for name, count in merge.people[:6])

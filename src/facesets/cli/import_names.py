@@ -13,6 +13,7 @@ from facesets.files import plain_path, printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.shared import DryRun
 from facesets.words import interchange as words
+from facesets.words.phrases import table
 
 SourceArgument = Annotated[
     list[Path] | None,
@@ -109,4 +110,4 @@ def _list(database: str | None, *, conflicts: bool, reads: bool) -> None:
         for each in found
     ]
     headings = ("name", "program", "face", "here", "place", "photo")
-    console.show_list("names", found, console.table(headings, rows) if rows else "There are none.")
+    console.show_list("names", found, table(headings, rows) if rows else "There are none.")

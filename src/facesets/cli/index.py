@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,9 +35,12 @@ from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.options.stages import Delete, Force, OneStage
 from facesets.result import Result
+from facesets.words import index as words
 
 if TYPE_CHECKING:
+    from facesets.assembly.describing import Asked
     from facesets.operations.ingest.changed_files import FileFailure
+    from facesets.sources.galleries import GallerySource
 
 FoldersArgument = Annotated[
     list[Path] | None,
@@ -111,6 +114,7 @@ def index(
     at once, on one machine or many. In cron -q leaves nothing but warnings.
     """
     from facesets.assembly.describing import Asked
+    from facesets.sources.galleries import GallerySource
 
     targets = folders_meant(context, folders, target)
     queueing.refuse_typed(typed_flags(context), *_OF_THE_HOST)
@@ -140,19 +144,21 @@ def index(
     assign_by = None
     if assign:
         assign_by = replace(options_of(AssignOptions, configured_flags(context, "assign")), dry_run=False)
-    given: dict[str, Any] = {
-        "folders": tuple(targets),
-        "include": include,
-        "exclude": exclude,
-        "options": options,
-    }
-    given |= {"asked": asked, "body_model": body_model, "assign": assign_by}
-    done = _index(database, given, profile, dry_run=options.dry_run, alone=alone)
+    source = GallerySource(targets, include=include, exclude=exclude)
+    done = _index(database, source, options, asked, body_model, assign_by, profile, alone=alone)
     finish_index(done.failures, done.away, strict=strict)
 
 
 def _index(
-    database: str | None, given: dict[str, Any], profile: Path | None, *, dry_run: bool, alone: bool
+    database: str | None,
+    source: "GallerySource",
+    options: IndexOptions,
+    asked: "Asked",
+    body_model: Path | None,
+    assign_by: AssignOptions | None,
+    profile: Path | None,
+    *,
+    alone: bool,
 ) -> Result:
     """Index folders, and say what came of it."""
     from facesets.assembly.commands import VERBS
@@ -165,12 +171,19 @@ def _index(
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
     with work_on_library(database, alone="index --alone" if alone else "") as work:
-        asked = replace(given["asked"], agrees_to_open=agrees_to_open_pack(work.progress))
-        summary = VERBS["index"].run(work, **{**given, "asked": asked, "stopwatch": stopwatch})
+        summary = VERBS["index"].run(
+            work,
+            source=source,
+            options=options,
+            asked=replace(asked, agrees_to_open=agrees_to_open_pack(work.progress)),
+            body_model=body_model,
+            assign=assign_by,
+            stopwatch=stopwatch,
+        )
     summary = Result(summary, pack_note=worded(summary.pack_note))
-    lines = VERBS["index"].words(summary, label=work.session.label, dry_run=dry_run)
-    console.show(summary, lines, asked_for=dry_run)
-    if (profile is not None or console.session.verbose) and not dry_run:
+    lines = words.index(summary, label=work.session.label, dry_run=options.dry_run)
+    console.show(summary, lines, asked_for=options.dry_run)
+    if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=stopwatch.workers, path=profile))
     return summary
 

@@ -15,6 +15,7 @@ from facesets.errors import Command, WrongUsage, require_extra
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
+from facesets.words.phrases import table
 
 if TYPE_CHECKING:
     from facesets.store.postgres.connection import Database
@@ -108,7 +109,7 @@ def jobs_table(found: "list[JobLine]") -> str:
         )
         for job in found
     ]
-    return console.table(_HEADINGS, rows, width=console.terminal_width())
+    return table(_HEADINGS, rows, width=console.terminal_width())
 
 
 def _what(job: "JobLine") -> str:

@@ -30,7 +30,7 @@ def maintain(
     daily is centroids, empty, statistics, must-links and violations; weekly is daily and then medoids,
     merge-similar, unassigned and associate.
     """
-    from facesets.operations.people.upkeep.tasks import maintain as run
+    from facesets.assembly.commands import VERBS
 
     chosen = tasks_named(tasks)
     if queueing.is_asked():
@@ -38,7 +38,7 @@ def maintain(
         return
     console.only_the_result_unless_watched()
     with work_on_library(database) as work:
-        done = run(work.library, chosen, options, work=work)
+        done = VERBS["maintain"].run(work, tasks=chosen, options=options).tasks
     quiet = console.session.quiet and not options.dry_run
     lines = words.maintain(done, dry_run=options.dry_run, briefly=quiet)
     if lines or console.session.json:

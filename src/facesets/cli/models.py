@@ -11,6 +11,7 @@ from facesets.cli.wording import worded
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.shared import DryRun
+from facesets.words.phrases import table
 
 if TYPE_CHECKING:
     from facesets.inference.model_files import Triple
@@ -69,14 +70,14 @@ def list_() -> None:
     nothing = (
         f"No model packs below {', '.join(str(r) for r in roots)}. Run `facesets models pull buffalo_l`."
     )
-    table = console.table(("pack", "size", "models", "path"), rows)
+    text = table(("pack", "size", "models", "path"), rows)
     notes = [f"\n{p.name}: {p.note}" for p in packs if p.note]
     if not any("bodies" in pack.tasks for pack in packs):
         model = PUBLISHED_BODY[DEFAULT_BODY]
         notes.append(
             f"\nNo body model is here: `facesets models pull {model.name}` fetches one. {model.licence}"
         )
-    console.show_list("packs", packs, "\n".join([table if packs else nothing, *notes]))
+    console.show_list("packs", packs, "\n".join([text if packs else nothing, *notes]))
 
 
 @models.command()
@@ -162,6 +163,6 @@ def verify(name: _Name = None) -> None:
     conf = settings.load()
     checks = run(_named(name, conf), conf.model_roots)
     rows = [(check.file, check.task, check.verdict, check.sha256) for check in checks]
-    console.show_list("files", checks, console.table(("file", "task", "published?", "sha256"), rows))
+    console.show_list("files", checks, table(("file", "task", "published?", "sha256"), rows))
     if any(check.verdict == "differs" for check in checks):
         raise typer.Exit(1)

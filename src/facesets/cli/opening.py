@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from facesets import settings
 from facesets.cli import console
 from facesets.cli.user import current_user
+from facesets.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,23 +62,35 @@ def opened_store(cache: Path | None, database: str | None, *, alone: str = "") -
 
 
 @contextmanager
-def work_on_library(database: str | None, *, alone: str = "") -> "Iterator[LibraryWork]":
-    """The library, for work that takes a while; `alone` is a command of which only one may work on it."""
+def work_on_library(
+    database: str | None, *, alone: str = "", is_whole: bool = False
+) -> "Iterator[LibraryWork]":
+    """The library, for work that takes a while.
+
+    Parameters
+    ----------
+    alone : str
+        A command of which only one may work on it.
+    is_whole : bool
+        Whether a signal ends the work at once, as it cannot be stopped cleanly.
+    """
     from facesets.assembly.commands import LibraryWork
     from facesets.store.postgres.claims import RunLock
+    from facesets.store.postgres.library import Library
 
     with (
-        working() as work,
+        nullcontext(Stop()) if is_whole else console.stoppable() as stop,
+        console.progress() as progress,
         opened_library(database) as session,
         RunLock(session, alone) if alone else nullcontext(),
     ):
         yield LibraryWork(
-            session=session,
+            library=Library(session),
             settings=settings.load(),
             notices=console,
-            progress=work.progress,
-            stop=work.stop,
-            by=work.by,
+            progress=progress,
+            stop=stop,
+            by=current_user(),
         )
 
 

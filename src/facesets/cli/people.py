@@ -16,6 +16,7 @@ from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 from facesets.words import corrections as words
 from facesets.words.people import cluster_lines, near_lines
+from facesets.words.phrases import table
 
 if TYPE_CHECKING:
     from facesets.operations.people.lists.listing import PersonDetails
@@ -50,7 +51,7 @@ def list_(
     if unnamed or status != "active":
         nobody = "There is nobody like that. `facesets people list --status all` lists everybody."
     headings = ("id", "name", "faces", "photos", "prototypes", "first", "last")
-    text = console.table(headings, [_row(each) for each in found]) if found else nobody
+    text = table(headings, [_row(each) for each in found]) if found else nobody
     console.show_list("people", found, text)
 
 
@@ -105,7 +106,7 @@ def _lines(found: "PersonDetails", faces: int, *, guesses: bool) -> list[str]:
     if found.cluster is not None:
         lines += cluster_lines(found.cluster)
     if faces:
-        table = [
+        shown = [
             (
                 face.id,
                 f"{face.quality:.2f}",
@@ -115,7 +116,7 @@ def _lines(found: "PersonDetails", faces: int, *, guesses: bool) -> list[str]:
             )
             for face in found.shown[:faces]
         ]
-        lines += ["", console.table(("face", "quality", "by", "taken", "photo"), table)]
+        lines += ["", table(("face", "quality", "by", "taken", "photo"), shown)]
     return lines
 
 
@@ -282,7 +283,7 @@ def log_table(steps: "Sequence[StepRow]", width: int | None) -> str:
     rows = [
         (s.id, s.made_at, s.faces, s.who, f"{s.what}{' (taken back)' if s.undone else ''}") for s in steps
     ]
-    return console.table(("step", "when", "changed", "who", "what"), rows, width=width)
+    return table(("step", "when", "changed", "who", "what"), rows, width=width)
 
 
 @people.command()

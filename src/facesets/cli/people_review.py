@@ -21,6 +21,7 @@ from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.words import corrections as words
+from facesets.words.phrases import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,7 @@ def _list(database: "Database", limit: int) -> None:
         console.out(worded(f"No question is open.{_again(count.skipped)}"))
         return
     rows = [(each.settles, printable(each.text), each.id) for each in found]
-    console.out(console.table(("faces", "question", "id"), rows))
+    console.out(table(("faces", "question", "id"), rows))
     waits = counted(count.questions + count.unnamed, "question")
     console.notice(
         f"{len(found)} of {waits}. On a terminal, or by `facesets serve --open`, you see faces and answer; "

@@ -1,5 +1,6 @@
 """`facesets pipeline`."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,6 +69,7 @@ def _given(
 ) -> dict[str, dict[str, Any]]:
     """What each step is given, by the environment and facesets.toml. Raises `WrongUsage` for no target."""
     from facesets.assembly.describing import Asked
+    from facesets.sources.galleries import GallerySource
 
     indexing = configured(context, "index")
     of_index = partial(configured_value, indexing)
@@ -91,10 +93,10 @@ def _given(
     cluster, dual = configured_grouping(grouping, dual=options.dual or options.full)
     return {
         "index": {
-            "folders": tuple(map(Path, named)),
-            "include": of_index("include"),
-            "exclude": of_index("exclude"),
-            "options": index,
+            "source": GallerySource(
+                tuple(map(Path, named)), include=of_index("include"), exclude=of_index("exclude")
+            ),
+            "options": replace(index, dry_run=False),
             "asked": asked,
             "body_model": of_index("body_model"),
         },
@@ -105,21 +107,22 @@ def _given(
     }
 
 
-_VERB_OF = {"centroids": "people centroids", "dual": "cluster --dual", "dual again": "cluster --dual"}
-"""The commands of the table that steps are called differently from."""
-
-
 def _tell(label: str, done: Result, *, dry_run: bool) -> None:
     """With -v: what a step did, in the words of its command."""
     from facesets.assembly.commands import VERBS
+    from facesets.assembly.pipeline import COMMAND_OF
 
     if done.left_out:
         console.detail(f"{done.name}: was done by the run before.")
         return
     console.detail(f"{done.name}: {done.seconds:.1f} s")
-    name = _VERB_OF.get(done.name, done.name)
-    if name not in VERBS or not console.session.verbose:
+    if not console.session.verbose:
         return
-    about = {"label": label, "dry_run": dry_run} if name == "index" else {}
-    for line in VERBS[name].words(done.summary, **about):
+    if done.name == "index":
+        # Its notes come with the last lines.
+        lines = words.index(done.summary, label=label, dry_run=dry_run)[:1]
+    else:
+        verb = VERBS.get(COMMAND_OF.get(done.name, done.name))
+        lines = verb.words(done.summary) if verb is not None and verb.words is not None else []
+    for line in lines:
         console.notice(f"  {line}" if line else "")

@@ -47,10 +47,12 @@ def begin(name: str, database: str | None, **given: Any) -> "Result | None":  # 
     if is_asked():
         queue(name, database, **given)
         return None
+    verb = VERBS[name]
     console.only_the_result_unless_watched()
-    with work_on_library(database) as work:
-        done = VERBS[name].run(work, **given)
-    console.show(done, VERBS[name].words(done), asked_for=done.get("dry_run", False))
+    with work_on_library(database, is_whole=verb.is_whole) as work:
+        done = verb.run(work, **given)
+    lines = [] if verb.words is None else verb.words(done)
+    console.show(done, lines, asked_for=done.get("dry_run", False))
     return done
 
 

@@ -18,6 +18,7 @@ from facesets.cli.params import (
 from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.library import SearchOptions
+from facesets.words.phrases import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -257,7 +258,7 @@ def _table(hits: "Sequence[FaceHit | ImageHit | SimilarImage]", columns: "dict[s
             "km": ["-" if hit.distance_km is None else f"{hit.distance_km:.1f}" for hit in hits]
         }
     columns = columns | {"path": [printable(hit.path) for hit in hits]}
-    return console.table(list(columns), list(zip(*columns.values(), strict=True)))
+    return table(list(columns), list(zip(*columns.values(), strict=True)))
 
 
 def _show(name: str, hits: "Sequence[object]", text: str) -> None:

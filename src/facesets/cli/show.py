@@ -13,6 +13,7 @@ from facesets.cli.params import DatabaseOption
 from facesets.cli.wording import worded
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
+from facesets.words.phrases import table
 
 _WORDS = {"persons": "people"}
 """Names of facts in files, as they are printed."""
@@ -73,4 +74,4 @@ def show(
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str | int | float]]) -> str:
     """A table whose texts, which come from files, are harmless."""
-    return console.table(headings, [[printable(c) if isinstance(c, str) else c for c in row] for row in rows])
+    return table(headings, [[printable(c) if isinstance(c, str) else c for c in row] for row in rows])

@@ -8,6 +8,7 @@ from facesets.cli import console
 from facesets.cli.ages import SEXES
 from facesets.cli.opening import opened_library
 from facesets.files import printable
+from facesets.words.phrases import table
 
 if TYPE_CHECKING:
     from facesets.operations.library.show_photo import ShownPhoto
@@ -37,7 +38,7 @@ def _parts(photo: "ShownPhoto", *, guesses: bool) -> Iterator[str]:
     facts = [("path", printable(each.path), f"{each.size} bytes") for each in photo.paths]
     facts += [("content", photo.sha256, ""), ("size", f"{photo.width} x {photo.height}", "pixels")]
     facts += [("taken", photo.taken or "unknown", ""), ("added", photo.added_at, "")]
-    yield console.table(("photo", "", ""), facts)
+    yield table(("photo", "", ""), facts)
     for stage, found in photo.found.items():
         if stage == "attributes":
             rows = list(_guesses(found)) if guesses else []
@@ -47,15 +48,15 @@ def _parts(photo: "ShownPhoto", *, guesses: bool) -> Iterator[str]:
             rows = list(_each(found) if isinstance(found, list) else _rows(found))
         if rows:
             yield ""
-            yield console.table(("guessed by a model" if stage == "attributes" else stage, ""), rows)
+            yield table(("guessed by a model" if stage == "attributes" else stage, ""), rows)
     yield ""
-    yield console.table(
+    yield table(
         ("stage", "state", "ended", "version", "reason"),
         [(s.stage, s.status, s.ended_at or "-", s.version or "-", printable(s.reason)) for s in photo.stages],
     )
     if photo.faces:
         yield ""
-        yield console.table(
+        yield table(
             ("face", "person", "age", "by", "quality", "norm", "box"),
             [
                 (

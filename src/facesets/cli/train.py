@@ -13,6 +13,8 @@ from facesets.files import printable
 from facesets.operations.options.declaration import Option, declared
 from facesets.operations.options.training import TrainOptions
 from facesets.plurals import counted
+from facesets.words import people as words
+from facesets.words.phrases import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +83,7 @@ def _list(session: "Database") -> None:
         for each in found
     ]
     headings = ("head", "", "people", "faces", "gain", "spread", "made")
-    text = console.table(headings, rows) if found else "There is no head yet. `facesets train` makes some."
+    text = table(headings, rows) if found else "There is no head yet. `facesets train` makes some."
     console.show_list("heads", found, text)
 
 
@@ -110,7 +112,7 @@ def _train(database: str | None, options: TrainOptions) -> None:
 
     with work_on_library(database) as work:
         summary = VERBS["train"].run(work, options=options, on_epoch=_telling(work.progress))
-    console.show(summary, VERBS["train"].words(summary))
+    console.show(summary, words.train(summary))
     console.finish()
 
 

@@ -22,6 +22,7 @@ from facesets.operations.ingest.index_chunks import hand_over_chunks, index_chun
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.library import IndexOptions
+from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.sources.listed_photos import ListedPhotos
 from facesets.stop import Stop
@@ -139,7 +140,7 @@ def _key(asked: dict[str, Any], options: IndexOptions) -> str:
     return json.dumps([asked, options.stages, options.enrich, options.fast_decode, options.trust_mtime])
 
 
-def index_targets(work: JobWork, models: Models) -> object:
+def index_targets(work: JobWork, models: Models) -> Result:
     """List the targets, and queue what differs in chunks; begun again it queues what is left."""
     cancel_waiting_parts(work.session, work.number)
     asked, paths = models.named(dict(work.options["asked"])), work.host.paths
@@ -179,7 +180,7 @@ def index_targets(work: JobWork, models: Models) -> object:
     return summary
 
 
-def index_photos(work: JobWork, models: Models) -> object:
+def index_photos(work: JobWork, models: Models) -> Result:
     """Do one chunk, as `index` does its files."""
     paths = work.host.paths
     asked, given = dict(work.options["asked"]), work.read(IndexOptions)

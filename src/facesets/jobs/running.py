@@ -19,10 +19,11 @@ from facesets.jobs.orders import PHOTOS_OF_INDEX
 from facesets.jobs.progress import JobProgress, reported
 from facesets.jobs.queueing import cancel_parts
 from facesets.jobs.work import JobWork, done
-from facesets.result import plain
+from facesets.result import Result, plain
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import (
     is_cancelled,
     lift_queueing_lock,
@@ -128,9 +129,10 @@ class Runner:
             stop = JobStop(self.stop, context.should_abort)
             work = JobWork(
                 number=number,
-                session=session,
+                library=Library(session),
                 host=self.host,
                 settings=self.host.conf,
+                llm=self.host.llm,
                 notices=self.host.notices,
                 options=arguments.get("options", {}),
                 by=arguments.get("by", ""),
@@ -163,7 +165,7 @@ class Runner:
         with self._failure_noted(job, number):
             return self.session.another(reconnect_within_s=_SESSION_BACK_WITHIN_S)
 
-    def _done(self, job: Job, work: JobWork) -> object:
+    def _done(self, job: Job, work: JobWork) -> Result:
         """What came of it; what failed is noted."""
         notices, command = self.host.notices, job.task_name
         (notices.detail if command == PHOTOS_OF_INDEX else notices.remark)(f"Job {work.number}: {command}.")
@@ -190,13 +192,13 @@ class Runner:
             raise
 
 
-def _is_cut(summary: object) -> bool:
-    """Whether a summary says that the work was cut short."""
-    return bool(getattr(summary, "stopped", False))
+def _is_cut(summary: Result) -> bool:
+    """Whether the work was cut short."""
+    return bool(summary.get("stopped", False))
 
 
-def _kept(summary: object) -> Mapping[str, Any]:
-    """A summary as it is noted, without long lists."""
+def _kept(summary: Result) -> Mapping[str, Any]:
+    """What came of a job as it is noted, without long lists."""
     kept: dict[str, Any] = plain(summary)
     return {
         name: value[:_FAILURES_KEPT] if isinstance(value, list) else value for name, value in kept.items()

@@ -77,9 +77,8 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> Result:
                 set_aside=sorted(plan.last_copies),  # copies of photos whose originals are gone
                 stay_deleted=sorted(plan.deleted),  # replaced by the run, deleted by the user since
                 elsewhere=sorted(plan.elsewhere),  # made by the run, moved or deleted by the user since
-                links=list(
-                    plan.links
-                ),  # that the user put in place of folders: nothing is changed behind them
+                # That the user put in place of folders: nothing is changed behind them.
+                links=list(plan.links),
             )
             for plan in plans
         ]

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
-from facesets.assembly.commands import LibraryWork
+from facesets.assembly.commands import VERBS, LibraryWork
 from facesets.errors import AlreadyRunning, FacesetsError, NotFound, WrongUsage
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
 from facesets.web.wording import worded
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("facesets.web")
 
 Status = Literal["running", "done", "stopped", "failed"]
-_WHOLE = {"people forget", "people centroids"}
+_WHOLE = {"people forget", *(name for name, verb in VERBS.items() if verb.is_whole)}
 """Commands that are done to their end once they began."""
 _KEPT = 100
 _KEPT_LINES = 200
@@ -70,7 +71,7 @@ class Job:
 
 
 Work = Callable[["JobProgress", Stop], Any]
-"""Long work, which returns its summary."""
+"""Long work, which returns what came of it."""
 
 
 class Jobs:
@@ -199,7 +200,7 @@ def library_work(site: "Site", run: Callable[..., Any], **given: Any) -> Work:
         with site.sessions.own() as session:
             progress.of_session(session)
             surroundings = LibraryWork(
-                session=session,
+                library=Library(session),
                 settings=site.settings,
                 notices=JobNotices(progress, stop),
                 progress=progress,

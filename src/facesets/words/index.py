@@ -7,7 +7,7 @@ from facesets.result import Result
 from facesets.words.phrases import GO_ON, as_before, would
 
 
-def index(done: Result, *, label: str = "Library", dry_run: bool = False) -> list[str]:
+def index(done: Result, *, label: str, dry_run: bool) -> list[str]:
     """Words of `index`; `label` is what the library is called."""
     left = f" {done.to_do} to do." if done.to_do else ""
     added = f"{counted(done.completed, 'known image')} got what was lacking, " if done.completed else ""

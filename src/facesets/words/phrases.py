@@ -39,7 +39,7 @@ def as_before(failures: Iterable[Any]) -> str:
 
 
 def would(dry_run: bool, done: str, planned: str) -> str:  # noqa: FBT001 - reads as `would(dry_run, …)`
-    """Choose the verb of a summary."""
+    """Choose the verb of a sentence."""
     return planned if dry_run else done
 
 

@@ -11,15 +11,19 @@ from tests.fixtures.notices import KeptNotices
 from tests.fixtures.taught_people import blurred_people
 
 from facesets.assembly.commands import LibraryWork
-from facesets.assembly.pipeline import people_steps
+from facesets.assembly.describing import Asked
+from facesets.assembly.pipeline import _told, people_steps
 from facesets.operations.ingest.index import index_result
 from facesets.operations.library.pipeline import pipeline
+from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.engine import EngineOptions, Workers
+from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
 from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
 from facesets.operations.options.training import TrainOptions
 from facesets.result import Result
 from facesets.settings import Settings
+from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -61,7 +65,7 @@ def test_a_stopped_run_goes_on_at_the_step_that_it_was_stopped_in(database: Data
 def test_the_library_is_taught_between_two_rounds(database: Database, tmp_path: Path) -> None:
     fill(database, *blurred_people(20, 8))
     work = LibraryWork(
-        session=database,
+        library=Library(database),
         settings=Settings(model_roots=(), state_dir=tmp_path),
         notices=KeptNotices(),
         by="me",
@@ -81,3 +85,29 @@ def test_the_library_is_taught_between_two_rounds(database: Database, tmp_path: 
     assert second.known.threshold == AFTER_TRAINING
     assert summary.library is not None
     assert summary.library.named == 20
+
+
+def test_a_run_begins_anew_for_what_decides_what_its_steps_do_and_for_nothing_else(tmp_path: Path) -> None:
+    def told(workers: EngineOptions, assign: AssignOptions, *, det_size: int = 640) -> dict[str, Any]:
+        given: dict[str, dict[str, Any]] = {
+            "index": {
+                "source": GallerySource([tmp_path], include=("*.jpg",)),
+                "options": IndexOptions(),
+                "asked": Asked((None, det_size, None)),
+                "body_model": None,
+            },
+            "cluster": {"options": ClusterLibraryOptions(), "workers": workers},
+            "cluster --dual": {"options": ClusterLibraryOptions(), "dual": DualOptions()},
+            "assign": {"options": assign},
+            "train": {"options": TrainOptions()},
+        }
+        return _told(PipelineOptions(), given)
+
+    usual = told(EngineOptions(), AssignOptions())
+    assert told(EngineOptions(engine=Workers()), AssignOptions()) == usual
+    assert told(EngineOptions(), AssignOptions(threshold=0.6)) != usual
+    assert told(EngineOptions(), AssignOptions(), det_size=320) != usual
+    # As versions before kept it, whose runs are gone on with.
+    assert list(usual) == ["targets", "include", "exclude", "dual", "full", "dry_run", "models", "steps"]
+    assert list(usual["steps"]) == ["index", "cluster", "dual", "assign", "train"]
+    assert usual["models"] == [None, "640", None, None, None, None]

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from facesets.operations.face_sets.export_result import WrittenSets, rehearsed, result_of
 from facesets.operations.face_sets.export_run import ExportRun
-from facesets.operations.face_sets.export_summary import WrittenSets, rehearsed, summary_of
 from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
 from facesets.operations.face_sets.set_outputs import everybody, names_of_everybody
 from facesets.operations.face_sets.set_writer import SetWriter
@@ -51,7 +51,7 @@ def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> Result:
     run.work.progress.begin("Exporting faces", sum(len(planned.rows) for planned in plan.sets))
     sets = _write_sets(writer, plan)
     if not sets.is_whole:
-        return summary_of(run, plan, sets, removed=0, stopped=True)
+        return result_of(run, plan, sets, removed=0, stopped=True)
     run.work.progress.end()
     made = (_entry(*each) for each in sets.written if each[1].faces)
     contents = _manifest(plan, (*plan.kept_sets, *sets.staying, *made))
@@ -61,14 +61,14 @@ def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> Result:
         rows = plan_rows(contents, folder.root)
         sheets = draw_sheets(contents, rows, EXPORT_MANIFEST, work=run.work)
     if run.work.stop.requested:
-        return summary_of(run, plan, sets, removed=0, stopped=True)
+        return result_of(run, plan, sets, removed=0, stopped=True)
     run.sources.require()
     for name, content in (sheets | people).items():
         folder.write(name, content)
     complete = replace(contents, sheets=tuple(sheets), models=tuple(people))
     removed = finish(folder, EXPORT_MANIFEST, manifest_bytes(complete))
     clear_pardons(folder.root)
-    return summary_of(run, plan, sets, removed=removed, stopped=False)
+    return result_of(run, plan, sets, removed=removed, stopped=False)
 
 
 def _photos(run: ExportRun, plan: ExportPlan) -> Iterator[str]:

@@ -106,7 +106,7 @@ def _listed(
 
 
 def _worked_through(pipeline: Pipeline, todo: Sequence[FoundFile], summary: Result, work: Work) -> Result:
-    """Look at the files that differ; return the summary with what came of them."""
+    """Look at the files that differ; return the result with what came of them."""
     counts = pipeline.run("Embedding", todo, work)
     return Result(
         summary,

@@ -152,7 +152,7 @@ def _compared(
 def worked_through(
     pipeline: Pipeline, intake: "LibraryIntake", listing: Listing, summary: Result, work: Work
 ) -> Result:
-    """Look at the files that differ; return the summary with what came of them."""
+    """Look at the files that differ; return the result with what came of them."""
     counts = pipeline.run("Indexing", listing.todo, work)
     to_do = len(listing.todo) - pipeline.finished
     return Result(

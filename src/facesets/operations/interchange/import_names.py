@@ -15,7 +15,7 @@ from facesets.operations.interchange.names_read import NamesRead, read_names
 from facesets.operations.interchange.whole_photos import place_whole_names
 from facesets.operations.people.carrying.import_steps import follow_statements
 from facesets.operations.people.corrections.contradictions import without_contradictions
-from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.corrections.results import kept_step
 from facesets.operations.people.corrections.who import called, folded
 from facesets.plurals import counted
 from facesets.result import Result

@@ -6,7 +6,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.errors import Command, Field, WrongUsage
-from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.corrections.results import kept_step
 from facesets.operations.people.corrections.who import called, find_person, require_faces, require_person
 from facesets.plurals import counted
 from facesets.records import Float32

@@ -12,8 +12,8 @@ from facesets.operations.people.carrying.import_steps import follow_statements, 
 from facesets.operations.people.carrying.people_file import FilePerson, PeopleFile
 from facesets.operations.people.carrying.people_here import going_to_be_called, of_name
 from facesets.operations.people.corrections.contradictions import Statement, without_contradictions
+from facesets.operations.people.corrections.results import kept_step
 from facesets.operations.people.corrections.statement_words import describing
-from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.corrections.who import cleaned, folded, short, standing
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database

@@ -7,7 +7,7 @@ from uuid import UUID
 from facesets.clustering.ages import CONTRADICTS_SPREADS, LEAST_FACES, LEAST_SPREAD_YEARS
 from facesets.errors import Field, WrongUsage
 from facesets.operations.people.corrections.correcting import correcting_step, keep_known
-from facesets.operations.people.corrections.summary import summary_of
+from facesets.operations.people.corrections.results import result_of
 from facesets.operations.people.corrections.who import called, find_person
 from facesets.plurals import counted
 from facesets.result import Result
@@ -52,7 +52,7 @@ def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: dat
         did = "nothing is said of the birth" if said is None else f"born {said}"
         did += f" ({known} before)" if known not in (None, said) else ""
         against = [] if said is None else _against(connection, person.id, said)
-        return summary_of(connection, person.id, "; ".join([did, *against]), step)
+        return result_of(connection, person.id, "; ".join([did, *against]), step)
 
     return changing(database, work)
 

@@ -11,8 +11,8 @@ from facesets.operations.people.corrections.correcting import (
     correcting_step,
     keep_known,
 )
+from facesets.operations.people.corrections.results import kept_step, result_of
 from facesets.operations.people.corrections.statement_words import describing
-from facesets.operations.people.corrections.summary import kept_step, summary_of
 from facesets.operations.people.corrections.who import called, find, find_person, require_person
 from facesets.plurals import counted
 from facesets.result import Result
@@ -79,7 +79,7 @@ def _add_clusters(connection: Connection, clusters: Sequence[str], into: str, by
             verify(step, cluster.strip(), by)
             moved += len(faces)
         keep_known(step, target.id)
-    return summary_of(connection, target.id, f"{counted(moved, 'face')} merged", step)
+    return result_of(connection, target.id, f"{counted(moved, 'face')} merged", step)
 
 
 def _not_them(connection: Connection, cluster: str, who: str, by: str) -> Result:

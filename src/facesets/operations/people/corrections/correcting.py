@@ -7,8 +7,8 @@ from uuid import UUID
 from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.people.corrections.absorbing import keeping_portrait
 from facesets.operations.people.corrections.contradictions import Statement, contradiction, require_consistent
+from facesets.operations.people.corrections.results import kept_step, result_of
 from facesets.operations.people.corrections.statement_words import describing
-from facesets.operations.people.corrections.summary import kept_step, summary_of
 from facesets.operations.people.corrections.who import (
     called,
     find_person,
@@ -114,7 +114,7 @@ def merge_into(
     kept = said_births(connection, [target.id]).get(target.id)
     lost = [f"{called(state)} {born[state.id]}" for state in others if born.get(state.id, kept) != kept]
     did += [f"born {kept} is kept, said was also: {', '.join(lost)}"] if lost else []
-    return summary_of(connection, target.id, "; ".join(did), step)
+    return result_of(connection, target.id, "; ".join(did), step)
 
 
 def merge_people(step: Step, others: Sequence[PersonState], target: PersonState, *, drop_names: bool) -> int:

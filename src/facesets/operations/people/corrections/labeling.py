@@ -7,7 +7,7 @@ from facesets.errors import Changed
 from facesets.files import printable
 from facesets.operations.people.corrections.correcting import correcting_step
 from facesets.operations.people.corrections.naming import name_now, set_hidden_now
-from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.corrections.results import kept_step
 from facesets.operations.people.corrections.who import called, cluster_as_person, find_cluster, require_person
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database

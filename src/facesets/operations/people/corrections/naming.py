@@ -12,7 +12,7 @@ from facesets.operations.people.corrections.correcting import (
     merge_into,
     move_faces,
 )
-from facesets.operations.people.corrections.summary import summary_of
+from facesets.operations.people.corrections.results import result_of
 from facesets.operations.people.corrections.who import (
     Finder,
     called,
@@ -144,7 +144,7 @@ def name_now(
                 give_faces(step, meant.faces, other.id, "auto")
             verify(step, who.strip(), by)
             keep_known(step, other.id)
-        return summary_of(connection, other.id, f"{counted(len(meant.faces), 'face')} added", step)
+        return result_of(connection, other.id, f"{counted(len(meant.faces), 'face')} added", step)
     if state is None:
         with correcting_step(
             connection, "name", by, f"cluster {printable(who)} is {printable(text)}"
@@ -153,13 +153,13 @@ def name_now(
             give_faces(step, meant.faces, person, "auto")
             verify(step, who.strip(), by)
             _call(step, person, text)
-        return summary_of(connection, person, "named", step)
+        return result_of(connection, person, "named", step)
     if taken == state.id:
-        return summary_of(connection, state.id, "has that name already")
+        return result_of(connection, state.id, "has that name already")
     with correcting_step(connection, "name", by, f"{called(state)} is called {printable(text)}") as step:
         _call(step, state.id, text)
     did = f"also called {printable(text)}, a further name" if state.names else "named"
-    return summary_of(connection, state.id, did, step)
+    return result_of(connection, state.id, did, step)
 
 
 def _name_face(
@@ -177,7 +177,7 @@ def _name_face(
         if taken is None:
             add_name(step, person, text)
         keep_person(step, person)
-    return summary_of(connection, person, "named", step)
+    return result_of(connection, person, "named", step)
 
 
 def _call(step: Step, person: UUID, text: str) -> None:
@@ -213,7 +213,7 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> Result:
             _call(step, state.id, text)
         former = ", ".join(printable(each) for each in state.names)
         did = f"renamed, in place of {former}" if former else "named"
-        return summary_of(connection, state.id, did, step)
+        return result_of(connection, state.id, did, step)
 
     return changing(database, work)
 
@@ -229,8 +229,8 @@ def set_hidden_now(connection: Connection, who: str, *, hidden: bool, by: str) -
     did = "hidden" if hidden else "shown again"
     wanted = "hidden" if hidden else "active"
     if state.status == wanted:
-        return summary_of(connection, state.id, f"is {wanted} already")
+        return result_of(connection, state.id, f"is {wanted} already")
     with correcting_step(connection, "hide" if hidden else "unhide", by, f"{called(state)} {did}") as step:
         set_status(step, state.id, wanted)
         keep_known(step, state.id)
-    return summary_of(connection, state.id, did, step)
+    return result_of(connection, state.id, did, step)

@@ -12,8 +12,8 @@ from facesets.clustering.incremental import Joined
 from facesets.library_records import RecordedRun
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.corrections.restoring import Restored, restore_people
+from facesets.operations.people.grouping.cluster_result import cluster_result, result_of
 from facesets.operations.people.grouping.cluster_storing import Writing, store_decision
-from facesets.operations.people.grouping.cluster_summary import cluster_result, summarised
 from facesets.operations.people.grouping.hierarchy import Placed
 from facesets.operations.people.grouping.library_faces import (
     LoadedFaces,
@@ -112,7 +112,7 @@ def _cluster(
             work.progress.end()
         seconds["looking for questions"] = time.monotonic() - stored
     summary = Result(
-        summarised(loaded.faces, replace(decision, joined=joined), options, seconds),
+        result_of(loaded.faces, replace(decision, joined=joined), options, seconds),
         restored=restored.faces,
         left_out=loaded.left_out,
         questions=questions,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
 from facesets.records import Float32
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.projection_heads import HeadRow, active_row, list_heads, use_head
 from facesets.training.calibration import ProjectedThresholds
@@ -46,13 +47,6 @@ class HeadLine:
     gain: float
     spread: float
     made_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deactivated:
-    """Heads that are in use no longer."""
-
-    heads: list[str]
 
 
 def active_head(connection: Connection, model_id: int, *, threads: int = 1) -> Head | None:
@@ -97,14 +91,14 @@ def activate(database: Database, name: str) -> HeadLine:
     return database.run(work)
 
 
-def deactivate(database: Database) -> Deactivated:
+def deactivate(database: Database) -> Result:
     """Compare vectors as they are from now on."""
 
-    def work(connection: Connection) -> Deactivated:
+    def work(connection: Connection) -> Result:
         used = [row for row in list_heads(connection) if row.active]
         for row in used:
             use_head(connection, row.model_id, None)
-        return Deactivated([row.name for row in used])
+        return Result(heads=[row.name for row in used])
 
     return database.run(work)
 

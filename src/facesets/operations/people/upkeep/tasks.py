@@ -9,7 +9,7 @@ from facesets.errors import Command, Field, Sentence
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.assigning.prototypes import centroids
 from facesets.operations.people.corrections.restoring import restore_people
-from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.corrections.results import kept_step
 from facesets.operations.people.grouping.staleness import staleness
 from facesets.operations.people.upkeep.associating import associate_clusters, merge_similar_clusters
 from facesets.operations.people.upkeep.health import judged

@@ -1,4 +1,4 @@
-"""What a change of people tells at its end."""
+"""The result of a change of people."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.people.steps import Step
 
 
-def summary_of(connection: Connection, person: UUID, did: str, step: Step | None = None) -> Result:
+def result_of(connection: Connection, person: UUID, did: str, step: Step | None = None) -> Result:
     """Somebody as they are after a step, or where nothing changed, and what was done in words."""
     state = require_person(connection, person)
     return Result(

@@ -1,4 +1,4 @@
-"""What a run into an export made, or would make."""
+"""The result of a run into an export."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class WrittenSets:
     is_whole: bool = True
 
 
-def summary_of(run: ExportRun, plan: ExportPlan, sets: WrittenSets, *, removed: int, stopped: bool) -> Result:
+def result_of(run: ExportRun, plan: ExportPlan, sets: WrittenSets, *, removed: int, stopped: bool) -> Result:
     """Count what was written: the result of `export-swap`, and part of those of others."""
     manifests = [manifest for _, manifest in sets.written]
     gates = Counter(item.gate for manifest in manifests for item in manifest.dropped)
@@ -123,7 +123,7 @@ def rehearsed(run: ExportRun, plan: ExportPlan) -> Result:
     together = names_of_everybody(run, plan)
     named = [*plan.kept_files, *plan.edited, *moved, *manifests, *staying, *own_sheet_names(), *together]
     removed = would_remove(out, plan.earlier, named)
-    kept = summary_of(run, plan, WrittenSets(), removed=removed, stopped=False)
+    kept = result_of(run, plan, WrittenSets(), removed=removed, stopped=False)
     return Result(
         kept,
         sets=kept.sets + len(plan.sets) - len(empty),

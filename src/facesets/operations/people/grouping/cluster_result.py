@@ -1,4 +1,4 @@
-"""What `cluster` tells of the library at its end."""
+"""The result of `cluster` on the library."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def cluster_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was count
     return Result(nothing, **known)
 
 
-def summarised(
+def result_of(
     faces: PeopledFaces,
     decision: Decision,
     options: ClusterLibraryOptions,
