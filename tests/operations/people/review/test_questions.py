@@ -228,6 +228,17 @@ def test_a_person_who_may_be_two_is_split_by_yes_and_stays_so(library: Library) 
     assert ask(library, "same") == []
 
 
+def test_a_face_that_went_to_somebody_else_is_not_said_to_be_of_whoever_may_be_two(library: Library) -> None:
+    person_of_two(library)
+    question = one(library, "split")
+    middle, *others = [face for item in question.items for face in item.faces]
+    correcting.move(library.database, [middle], "new", by=BY)
+    say(library, question, "no")
+    ((one_face, other),) = rows(library.database, "SELECT face_a, face_b FROM said_of_faces WHERE same")
+    owners = dict(rows(library.database, "SELECT id, person_id FROM face_detections"))
+    assert owners[one_face] == owners[other] == owners[others[0]] != owners[middle]
+
+
 def test_a_person_who_is_not_two_is_never_asked_about_again(library: Library) -> None:
     person_of_two(library)
     step = say(library, one(library, "split"), "no")

@@ -41,7 +41,6 @@ from facesets.store.postgres.people.person_edits import (
     faces_of_cluster,
     give_faces,
     make_person,
-    persons_of_faces,
 )
 from facesets.store.postgres.people.statements import keep_person, load_statements
 from facesets.store.postgres.people.steps import Step, changing
@@ -179,7 +178,7 @@ def _say(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
         _say_of_clusters(step, asked, chosen)
     else:
         ((candidate, _),) = asked.of_people
-        _say_of_halves(step, asked.person, candidate, two=bool(chosen))
+        _say_of_halves(step, candidate, two=bool(chosen))
 
 
 def _say_of_faces(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> None:
@@ -220,14 +219,13 @@ def _say_of_clusters(step: Step, asked: UnwordedQuestion, chosen: set[int]) -> N
             refuse_faces(step, faces_of_cluster(connection, cluster), asked.person)
 
 
-def _say_of_halves(step: Step, person: UUID, candidate: PeopleCandidate, *, two: bool) -> None:
+def _say_of_halves(step: Step, candidate: PeopleCandidate, *, two: bool) -> None:
     """Make somebody new of the smaller part, or keep that both parts are one."""
     connection = step.connection
     if not two:
         say_of_two_faces(step, candidate.part[0], candidate.rest, same=True)
         return
-    owners = persons_of_faces(connection, candidate.part)
-    part = [face for face in candidate.part if owners.get(face) == person]
+    part = list(candidate.part)
     said = {each.face for each in load_statements(connection).faces if each.is_person}
     new = make_person(step)
     give_faces(step, part, new, "auto")

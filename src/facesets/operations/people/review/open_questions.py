@@ -1,7 +1,7 @@
 """The questions that are open: which of those that were found stand, and which go together."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from facesets.store.postgres.people.open_candidates import (
     unnamed_people,
 )
 from facesets.store.postgres.people.peopled_faces import active_people, merged_into
-from facesets.store.postgres.people.person_edits import LARGEST, named_people, person_states
+from facesets.store.postgres.people.person_edits import LARGEST, named_people, person_states, persons_of_faces
 from facesets.store.postgres.people.statements import load_statements
 
 Kind = Literal["near", "far", "age", "import", "same", "split", "cluster", "name"]
@@ -153,15 +153,33 @@ def _standing(
     """What is still open about people, about whom by now, and the other one of two."""
     persons = as_of_now(connection, [each.person for each in found], active)
     others = as_of_now(connection, [each.other or each.person for each in found], active)
+    owners = _owners(connection, found)
     for each, person, other in zip(found, persons, others, strict=True):
         if person not in active:
             continue
         if each.kind != "same":
-            if each.kind == "cluster" or not settled.is_settled(each.part[0], each.rest):
-                yield each, person, None
+            still = each if each.kind == "cluster" else _still_two(each, person, settled, owners)
+            if still is not None:
+                yield still, person, None
         elif other in active and person != other and not settled.is_settled(person, other):
             # Who has a name is asked about.
             yield (each, other, person) if other in named and person not in named else (each, person, other)
+
+
+def _owners(connection: Connection, found: Sequence[PeopleCandidate]) -> dict[int, UUID | None]:
+    """Whose the faces are by which somebody may be two."""
+    faces = {face for each in found if each.kind == "split" for face in (*each.part, each.rest)}
+    return persons_of_faces(connection, sorted(faces)) if faces else {}
+
+
+def _still_two(
+    each: PeopleCandidate, person: UUID, settled: Settled, owners: Mapping[int, UUID | None]
+) -> PeopleCandidate | None:
+    """What is still asked about somebody who may be two: faces that went to others meanwhile are not."""
+    part = [face for face in each.part if owners.get(face) == person]
+    if not part or owners.get(each.rest) != person or settled.is_settled(part[0], each.rest):
+        return None
+    return replace(each, part=part)
 
 
 def find_question(connection: Connection, number: str) -> UnwordedQuestion:
@@ -214,7 +232,9 @@ def _open_people(
 ) -> tuple[tuple[PeopleCandidate, UUID | None], ...]:
     settled, active = Settled(load_statements(connection)), active_people(connection)
     ours: dict[int, tuple[PeopleCandidate, UUID | None]] = {}
-    for each in open_people_candidates(connection, ids):
+    found = open_people_candidates(connection, ids)
+    owners = _owners(connection, found)
+    for each in found:
         (person, other) = merged_into(connection, [each.person, each.other or each.person])
         if each.kind != kind or about not in (person, other):
             continue
@@ -222,6 +242,8 @@ def _open_people(
             other = person if other == about else other
             if other != about and other in active and not settled.is_settled(about, other):
                 ours[each.id] = each, other
-        elif kind == "cluster" or not settled.is_settled(each.part[0], each.rest):
+        elif kind == "cluster":
             ours[each.id] = each, None
+        elif (still := _still_two(each, about, settled, owners)) is not None:
+            ours[each.id] = still, None
     return tuple(ours[number] for number in ids if number in ours)
