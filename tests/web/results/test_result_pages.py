@@ -31,6 +31,8 @@ def test_by_mouse_faces_are_moved_and_people_named_and_all_is_undone(
         assert result_site.people()["Anna"]["faceCount"] == before["person_001"] - 3
         page.get_by_role("button", name="Undo: person_001 is called Anna").click()
         page.get_by_role("heading", name="person_001").wait_for()
+        # The script of the page says this, and only then listens to the button.
+        page.locator(".message", has_text="Taken back: person_001 is called Anna").wait_for()
         page.get_by_role("button", name="Undo: 3 faces").click()
         page.locator(".message", has_text="Taken back: 3 faces").wait_for()
     assert {name: person["faceCount"] for name, person in result_site.people().items()} == before
