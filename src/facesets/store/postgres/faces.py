@@ -166,10 +166,9 @@ def add_faces(
         There is no such image.
     """
     # Whoever looks at the same image at once waits here.
-    found = connection.execute("SELECT id FROM images WHERE sha256 = %s FOR UPDATE", (sha256,)).fetchone()
-    if found is None:
+    image_id = connection.scalar("SELECT id FROM images WHERE sha256 = %s FOR UPDATE", (sha256,))
+    if image_id is None:
         raise NotFound("There is no such photo in the library.")
-    image_id = found[0]
     faces = _without_twins(faces.with_image(np.full(len(faces), image_id)))
     rows = connection.execute(
         """SELECT id, ordinal, x1, y1, x2, y2 FROM face_detections

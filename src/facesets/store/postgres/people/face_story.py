@@ -54,14 +54,14 @@ def find_face(connection: Connection, face: int) -> FaceRow | None:
 def last_step_of_face(connection: Connection, face: int) -> int | None:
     """The latest step that changed whose a face is; None if none did."""
     # By the primary key, a step at a time: the other way round the whole table would be read.
-    row = connection.execute(
+    found: int | None = connection.scalar(
         """SELECT s.id FROM steps s CROSS JOIN LATERAL (
                 SELECT FROM step_faces f WHERE f.step_id = s.id AND f.face_id = %s
                     AND f.person_before IS DISTINCT FROM f.person_after OFFSET 0) f
             ORDER BY s.id DESC LIMIT 1""",
         (face,),
-    ).fetchone()
-    return None if row is None else int(row[0])
+    )
+    return found
 
 
 def nearest_of_person(connection: Connection, face: int, person: UUID, limit: int) -> list[tuple[int, float]]:
@@ -79,11 +79,11 @@ def nearest_of_person(connection: Connection, face: int, person: UUID, limit: in
 
 def mean_without(connection: Connection, face: int, person: UUID) -> Float32 | None:
     """The mean of a person's faces but one, of the same model; None where there is no other."""
-    row = connection.execute(
+    found = connection.scalar(
         """SELECT avg(e.embedding)::real[] FROM face_embeddings own
                 JOIN face_embeddings e ON e.model_id = own.model_id
                 JOIN face_detections f ON f.id = e.face_id
             WHERE own.face_id = %(face)s AND f.person_id = %(person)s AND f.id <> %(face)s""",
         {"face": face, "person": person},
-    ).fetchone()
-    return None if row is None or row[0] is None else np.array(row[0], np.float32)
+    )
+    return None if found is None else np.array(found, np.float32)

@@ -23,7 +23,7 @@ def nearest_people(
 
     Without those all of whose photos are missing.
     """
-    rows = connection.execute(
+    return connection.scalars(
         # OFFSET 0: similarities go on, not the vectors, which would be sorted on disk.
         """SELECT id FROM (SELECT p.id, max(q.similarity) AS similarity
             FROM (SELECT q.person_id, -(q.embedding <#> mine.embedding) AS similarity
@@ -37,7 +37,6 @@ def nearest_people(
             ORDER BY similarity DESC, id""",
         ([str(vector.tolist()) for vector in vectors], detector.model_id, but, limit),
     )
-    return [person for (person,) in rows]
 
 
 def clusters_of_person(connection: Connection, person: UUID) -> list[OwnCluster]:

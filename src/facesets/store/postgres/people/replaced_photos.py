@@ -206,10 +206,10 @@ def _pass_rows(step: Step, same: Sequence[_Same]) -> None:
             cursor.executemany(_SAY_OF_NEW.format(**names), [row[:4] for row in rows])
         moved = [each.old for each in same if not each.copied]
         connection.execute(_NOT_OF_OLD.format(**names), (moved,))
-    imported = connection.execute(
+    numbers = connection.scalars(
         "SELECT id::text FROM imported_names WHERE face_id = ANY(%(old)s::bigint[])", given
-    ).fetchall()
-    step.touch_rows("imported_names", [number for (number,) in imported])
+    )
+    step.touch_rows("imported_names", numbers)
     connection.execute(
         """UPDATE imported_names n SET face_id = f.id, image_id = f.image_id
             FROM unnest(%(old)s::bigint[], %(new)s::bigint[], %(copied)s::boolean[]) AS m (old, new, copied)

@@ -89,8 +89,8 @@ def raw_vectors(connection: Connection, theirs: Float32) -> int:
     found = 0
     wanted = [each.tobytes()[:_BYTES_COMPARED] for each in theirs]
     for query in ("SELECT arrays FROM hdbscan_runs", "SELECT onnx FROM projection_heads"):
-        for (content,) in connection.execute(query.encode()).fetchall():
-            found += sum(each in bytes(content) for each in wanted)
+        for content in connection.scalars(query.encode()):
+            found += sum(each in content for each in wanted)
     return found
 
 
@@ -110,7 +110,6 @@ def rows_with(connection: Connection, pattern: str) -> dict[str, int]:
         statement = sql.SQL("SELECT count(*) FROM {} WHERE {} ~* %(pattern)s").format(
             sql.Identifier(table), text
         )
-        row = connection.execute(statement, {"pattern": pattern}).fetchone()
-        if row is not None and row[0]:
-            found[f"{table}.{column}"] = int(row[0])
+        if count := connection.scalar(statement, {"pattern": pattern}):
+            found[f"{table}.{column}"] = count
     return found
