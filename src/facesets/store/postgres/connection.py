@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any, Concatenate, LiteralString, ParamSpec, TypeVar
 
 import psycopg
+from pgvector.psycopg.vector import register_vector_info
 from psycopg import conninfo, errors, sql
 from psycopg.abc import Params
 from psycopg.rows import TupleRow, scalar_row
+from psycopg.types import TypeInfo
 
 from facesets.errors import Unreachable, WrongUsage
 from facesets.store.postgres.refusals import refusal, translated
@@ -296,8 +298,15 @@ class Database:
 
 
 def set_up_session(connection: Connection) -> None:
-    """Give a session the settings that all of ours have."""
+    """Give a session the settings that all of ours have, and let vectors pass as arrays."""
     connection.execute(_SESSION)
+    pass_vectors(connection)
+
+
+def pass_vectors(connection: Connection) -> None:
+    """Take arrays for vectors, and give these as pgvector's `Vector`, where the database knows the type."""
+    if (vector := TypeInfo.fetch(connection, "vector")) is not None:
+        register_vector_info(connection, vector)
 
 
 def only_row(cursor: psycopg.Cursor) -> tuple[Any, ...]:

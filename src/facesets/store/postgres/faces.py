@@ -229,7 +229,7 @@ def _update_faces(
     columns = _columns(detector, ids, faces, ordinals)
     rows: list[Mapping[str, object]] = [
         {name: column[i].tolist() for name, column in columns.items()}
-        | {"model_id": detector.model_id, "embedding": str(_exact(faces.embedding[i]))}
+        | {"model_id": detector.model_id, "embedding": faces.embedding[i]}
         for i in range(len(ids))
     ]
     with connection.cursor() as cursor:
@@ -247,17 +247,12 @@ def _update_faces(
         )
         cursor.executemany(
             """INSERT INTO face_embeddings (face_id, model_id, embedding)
-                VALUES (%(id)s, %(model_id)s, %(embedding)s::vector)
+                VALUES (%(id)s, %(model_id)s, %(embedding)s)
                 ON CONFLICT (face_id) DO UPDATE SET model_id = excluded.model_id,
                     embedding = excluded.embedding""",
             rows,
         )
     insert_landmarks(connection, ids, faces)
-
-
-def _exact(embedding: Float32) -> list[float]:
-    """Numbers whose decimal text reads back as the same float32."""
-    return list(embedding.astype(np.float64).tolist())
 
 
 def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) -> Faces:

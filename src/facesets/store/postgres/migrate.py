@@ -12,7 +12,7 @@ from psycopg import errors
 
 from facesets.errors import Command, DamagedFile, FacesetsError, Field, SchemaOutdated, Sentence, WrongUsage
 from facesets.files import printable
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Connection, Database, pass_vectors
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _MADE = re.compile(r"^CREATE (TABLE|VIEW|SEQUENCE|FUNCTION) (\w+)", re.MULTILINE)
@@ -181,6 +181,7 @@ def _ensure_vector(connection: Connection) -> None:
         except errors.InsufficientPrivilege as error:
             raise WrongUsage(_NO_RIGHT) from error
     vector_version(connection)
+    pass_vectors(connection)
 
 
 def vector_version(connection: Connection) -> str:

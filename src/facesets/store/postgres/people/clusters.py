@@ -268,9 +268,9 @@ def _make(connection: Connection, detector: DetectorRow, stale: Sequence[tuple[s
     with connection.cursor() as cursor:
         cursor.executemany(
             """INSERT INTO cluster_centers (cluster_id, faces, fingerprint, centroid, medoid, medoid_faces)
-                VALUES (%s, %s, %s, %s::vector, %s, %s)""",
+                VALUES (%s, %s, %s, %s, %s, %s)""",
             [
-                (each, faces, mark, str(centre[row].tolist()), int(face_id[medoid[row]]), faces)
+                (each, faces, mark, centre[row], int(face_id[medoid[row]]), faces)
                 for row, (each, faces, mark) in enumerate(stale)
                 if row < len(centre) and medoid[row] >= 0
             ],

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-import numpy as np
-
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 
@@ -39,7 +37,7 @@ def find_face(connection: Connection, face: int) -> FaceRow | None:
                 CASE WHEN f.person_id IS NULL THEN '' ELSE coalesce(f.assigned_by, '') END,
                 CASE WHEN f.person_id IS NULL THEN ''
                     ELSE coalesce(to_char(f.assigned_at, 'YYYY-MM-DD HH24:MI'), '') END,
-                f.quality, f.norm, e.embedding::real[]
+                f.quality, f.norm, e.embedding
             FROM face_detections f LEFT JOIN face_embeddings e ON e.face_id = f.id
             WHERE f.id = %s""",
         (face,),
@@ -47,7 +45,7 @@ def find_face(connection: Connection, face: int) -> FaceRow | None:
     if row is None:
         return None
     number, detector, person, by, at, quality, norm, embedding = row
-    vector = None if embedding is None else np.array(embedding, np.float32)
+    vector = None if embedding is None else embedding.to_numpy()
     return FaceRow(number, detector, person, by, at, quality, norm, vector)
 
 
@@ -80,10 +78,10 @@ def nearest_of_person(connection: Connection, face: int, person: UUID, limit: in
 def mean_without(connection: Connection, face: int, person: UUID) -> Float32 | None:
     """The mean of a person's faces but one, of the same model; None where there is no other."""
     found = connection.scalar(
-        """SELECT avg(e.embedding)::real[] FROM face_embeddings own
+        """SELECT avg(e.embedding) FROM face_embeddings own
                 JOIN face_embeddings e ON e.model_id = own.model_id
                 JOIN face_detections f ON f.id = e.face_id
             WHERE own.face_id = %(face)s AND f.person_id = %(person)s AND f.id <> %(face)s""",
         {"face": face, "person": person},
     )
-    return None if found is None else np.array(found, np.float32)
+    return None if found is None else found.to_numpy()

@@ -35,7 +35,7 @@ def nearest_people(
             GROUP BY p.id ORDER BY 2 DESC, p.id LIMIT %s) AS near
             WHERE EXISTS (SELECT FROM present_faces f WHERE f.person_id = near.id)
             ORDER BY similarity DESC, id""",
-        ([str(vector.tolist()) for vector in vectors], detector.model_id, but, limit),
+        (list(vectors), detector.model_id, but, limit),
     )
 
 

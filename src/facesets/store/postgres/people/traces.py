@@ -72,15 +72,16 @@ def near_averages(
 ) -> list[tuple[str, str]]:
     """Vectors of people and clusters near some vectors: what it is, and the person or cluster."""
     rows = connection.execute(
-        """SELECT 'person', person_id::text, embedding::real[] FROM person_prototypes
+        """SELECT 'person', person_id::text, embedding FROM person_prototypes
                 WHERE model_id = %(model)s
-            UNION ALL SELECT 'cluster', cluster_id, centroid::real[] FROM cluster_centers
+            UNION ALL SELECT 'cluster', cluster_id, centroid FROM cluster_centers
                 JOIN clusters c ON c.id = cluster_id WHERE c.model_id = %(model)s""",
         {"model": theirs.model},
+        binary=True,
     ).fetchall()
     if not rows or not len(theirs.face_id):
         return []
-    near = is_near(np.array([row[2] for row in rows], np.float32), theirs.embedding, max_cosine_distance)
+    near = is_near(np.stack([row[2].to_numpy() for row in rows]), theirs.embedding, max_cosine_distance)
     return [(rows[i][0], rows[i][1]) for i in np.flatnonzero(near).tolist()]
 
 
