@@ -323,7 +323,7 @@ class Library:
         self, roots: Sequence[str] | None, gone: missing_photos.Gone, is_there: missing_photos.IsThere
     ) -> int:
         """As `missing_photos.note_missing`."""
-        return missing_photos.note_missing(self.database, roots, gone, is_there)
+        return missing_photos.note_missing(self.database, roots, gone, is_there, self._paths)
 
     def keep_galleries(self, rows: Sequence[GalleryRow]) -> dict[str, int]:
         """Insert or replace galleries that differ; return the number of each by its path."""
@@ -344,5 +344,7 @@ class Library:
     def _known(self, paths: Sequence[str]) -> list[str]:
         return [self._paths.known(path) for path in paths]
 
-    def _here(self, of_paths: Mapping[str, T]) -> dict[str, T]:
+    def _here(self, of_paths: dict[str, T]) -> dict[str, T]:
+        if not self._paths.pairs:
+            return of_paths  # which may be a million
         return {self._paths.here(path): value for path, value in of_paths.items()}
