@@ -83,20 +83,40 @@ def nearest(
     columns : of the photo `i`, and of the face `f`
     which : condition on the same
     """
-    search = _Search(vectors, str(embedding.tolist()), columns, distance_from(asked.near), limit)
+    source, link = _ROWS[vectors.table]
+    shortlist = int(_LOOKED_UP[vectors.table] * max(limit, _LEAST_LIMIT))
+    parts = {
+        "columns": columns,
+        "distance": distance_from(asked.near),
+        "table": sql.Identifier(vectors.table),
+        "source": source,
+        "link": link,
+        "model": vectors.model_id,
+        "half": vectors.half,
+        "dimension": vectors.dimension,
+        "query": str(embedding.tolist()),
+        "shortlist": shortlist,
+        "limit": limit,
+    }
     all_hold = sql.SQL(" AND ").join([which, conditions(asked)])
+    among_all = _BEST.format(**parts, embeddings=parts["table"], fitting=_NOTHING, conditions=all_hold)
     # The faces of somebody are found by an index of their own.
     of_somebody = bool(asked.persons) and vectors.table == "face_embeddings"
     if of_somebody or not has_index(connection, vectors):
-        return connection.execute(search.among_all(all_hold)).fetchall()
+        return connection.execute(among_all).fetchall()
     if not asked.open:
-        fitting = _numbers(connection, asked)
-        if len(fitting) <= MOST_COMPARED:
-            return connection.execute(search.among(fitting, which)).fetchall()
-    with scanned(connection, max(CANDIDATES, search.shortlist) if asked.open else MOST_AT_ONCE):
-        rows = connection.execute(search.by_index(all_hold)).fetchall()
+        numbers = _numbers(connection, asked)
+        if len(numbers) <= MOST_COMPARED:
+            among = _BEST.format(
+                **parts, embeddings=parts["table"], fitting=_AMONG.format(numbers), conditions=which
+            )
+            return connection.execute(among).fetchall()
+    candidates = _CANDIDATES.format(**parts, conditions=all_hold)
+    best = _BEST.format(**parts, embeddings=sql.SQL("candidates"), fitting=_NOTHING, conditions=_ANY)
+    with scanned(connection, max(CANDIDATES, shortlist) if asked.open else MOST_AT_ONCE):
+        rows = connection.execute(candidates + best).fetchall()
     # An index is not searched without end: those that it did not come to may fit.
-    return rows if len(rows) == limit else connection.execute(search.among_all(all_hold)).fetchall()
+    return rows if len(rows) == limit else connection.execute(among_all).fetchall()
 
 
 def _numbers(connection: Connection, asked: PhotoFilter) -> list[int]:
@@ -104,66 +124,6 @@ def _numbers(connection: Connection, asked: PhotoFilter) -> list[int]:
     statement = _NUMBERS.format(conditions=conditions(asked), most=MOST_COMPARED + 1)
     numbers: list[int] = only_row(connection.execute(statement))[0]
     return numbers
-
-
-@dataclass(frozen=True, slots=True)
-class _Search:
-    """The statements that find the rows nearest to an embedding."""
-
-    vectors: Vectors
-    embedding: str
-    columns: sql.Composable
-    distance: sql.Composable
-    limit: int
-
-    @property
-    def shortlist(self) -> int:
-        """Among how many that the index has nearest the full vectors decide."""
-        return int(_LOOKED_UP[self.vectors.table] * max(self.limit, _LEAST_LIMIT))
-
-    def among_all(self, all_hold: sql.Composable) -> sql.Composed:
-        """Compares every row of which all holds."""
-        return self._best(sql.Identifier(self.vectors.table), _NOTHING, all_hold)
-
-    def among(self, photos: Sequence[int], which: sql.Composable) -> sql.Composed:
-        """Compares the rows of some photos."""
-        fitting = sql.SQL("JOIN unnest({}::bigint[]) AS fitting (id) ON fitting.id = i.id").format(
-            list(photos)
-        )
-        return self._best(sql.Identifier(self.vectors.table), fitting, which)
-
-    def by_index(self, all_hold: sql.Composable) -> sql.Composed:
-        """Lets the index go on until it has enough rows of which all holds, and compares these."""
-        source, link = _ROWS[self.vectors.table]
-        candidates = _CANDIDATES.format(
-            table=sql.Identifier(self.vectors.table),
-            model=self.vectors.model_id,
-            source=source,
-            link=link,
-            conditions=all_hold,
-            half=self.vectors.half,
-            query=self.embedding,
-            dimension=self.vectors.dimension,
-            shortlist=self.shortlist,
-        )
-        return candidates + self._best(sql.Identifier("candidates"), _NOTHING, _ANY)
-
-    def _best(
-        self, embeddings: sql.Composable, fitting: sql.Composable, all_hold: sql.Composable
-    ) -> sql.Composed:
-        source, link = _ROWS[self.vectors.table]
-        return _BEST.format(
-            distance=self.distance,
-            columns=self.columns,
-            embeddings=embeddings,
-            source=source,
-            link=link,
-            fitting=fitting,
-            model=self.vectors.model_id,
-            conditions=all_hold,
-            query=self.embedding,
-            limit=self.limit,
-        )
 
 
 _ROWS = {
@@ -186,6 +146,7 @@ _BEST = sql.SQL(
         WHERE e.model_id = {model} AND {conditions}
         ORDER BY e.embedding <=> {query}::vector LIMIT {limit}"""
 )
+_AMONG = sql.SQL("JOIN unnest({}::bigint[]) AS fitting (id) ON fitting.id = i.id")
 # What holds is asked of one candidate after the other.
 _CANDIDATES = sql.SQL(
     """WITH candidates AS MATERIALIZED (SELECT e.* FROM {table} e
