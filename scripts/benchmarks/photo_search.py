@@ -32,10 +32,8 @@ from facesets.places import Near
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import clip_models
 from facesets.store.postgres.photo_cameras import cameras_called
-from facesets.store.postgres.photo_dates import Dates
-from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.photo_filter import AskedTag, Dates, PhotoFilter
 from facesets.store.postgres.photo_search import count_photos, find_photos, photos_near
-from facesets.store.postgres.photo_tags import AskedTag
 from facesets.store.postgres.search import image_vectors
 from facesets.store.postgres.vector_index import build_index, has_index
 
@@ -86,8 +84,8 @@ FILL = (
     """INSERT INTO tags (category_id, place, name, phrases) SELECT c.id, n,
         c.target || n, '{}' FROM tag_categories c, generate_series(1, 30) n
         WHERE c.target = 'scene' OR n <= 6 ORDER BY c.id, n""",
-    """INSERT INTO image_tags (image_id, tag_id, confidence, taken)
-        SELECT i.id, 1 + (29 * random() ^ 3)::int, .9, i.taken FROM images i, generate_series(1, 2)
+    """INSERT INTO image_tags (image_id, tag_id, confidence)
+        SELECT i.id, 1 + (29 * random() ^ 3)::int, .9 FROM images i, generate_series(1, 2)
         ON CONFLICT DO NOTHING""",
     "INSERT INTO face_tags (face_id, tag_id, confidence) SELECT id, 31 + id %% 6, .9 FROM face_detections",
     """INSERT INTO descriptions (image_id, sha256, description, quality, season, time_of_day, environment,

@@ -36,8 +36,7 @@ from facesets.records import ClipModel, Faces, ImageRecord
 from facesets.store.postgres import search as statements
 from facesets.store.postgres.connection import Database, only_row
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_dates import Dates
-from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.photo_filter import Dates, PhotoFilter
 
 MODEL = ClipModel("made", "cc" * 32)
 ROWS_A_COMMIT = 1000

@@ -31,7 +31,7 @@ from facesets.operations.library.tagging import ensure_categories, make_tagger, 
 from facesets.records import ClipModel, Faces, ImageRecord
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_dates import Dates
+from facesets.store.postgres.photo_filter import Dates
 from facesets.work import Work
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ def fill(database: Database, count: int) -> None:
                 SELECT '/photos/' || id || '.jpg', 1, 1, sha256, id FROM images WHERE id >= 10000000"""
         )
         connection.execute(
-            """INSERT INTO image_tags (image_id, tag_id, confidence, taken)
-                SELECT i.id, w.id, 0.3 + 0.7 * random(), i.taken FROM images i
+            """INSERT INTO image_tags (image_id, tag_id, confidence)
+                SELECT i.id, w.id, 0.3 + 0.7 * random() FROM images i
                 CROSS JOIN (SELECT t.category_id, array_agg(t.id ORDER BY t.place) AS tags, count(*) AS n
                     FROM tags t JOIN tag_categories k ON k.id = t.category_id WHERE k.target = 'scene'
                     GROUP BY 1) AS c

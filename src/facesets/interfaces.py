@@ -3,23 +3,13 @@
 Operations take these and never name an implementation; the command line chooses one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard
 
 from facesets.file_records import FileRecord, FoundFile
-from facesets.library_records import (
-    GalleryLink,
-    GalleryRow,
-    KnownFile,
-    KnownPerson,
-    PendingPhoto,
-    PhotosOfStage,
-    RecordedRun,
-    UnchangedFiles,
-)
 from facesets.records import (
     CacheSettings,
     ClipModel,
@@ -30,6 +20,9 @@ from facesets.records import (
     Pixels,
     Wanted,
 )
+
+if TYPE_CHECKING:
+    from facesets.store.postgres.library import Library
 
 
 class Progress(Protocol):
@@ -190,150 +183,6 @@ class Store(Protocol):
         ...
 
 
-class Claims(Protocol):
-    """Things that this process, and nobody else, is working on. Safe to use from several threads."""
-
-    def take(self, names: Sequence[str]) -> set[str]:
-        """Claim what is free; return the names that are ours now. What is ours already is not free."""
-        ...
-
-    def holds(self, name: str) -> bool:
-        """Whether this is still ours: somebody else may have taken it while the server was unavailable."""
-        ...
-
-    def release(self, names: Sequence[str]) -> None:
-        """Let others have these."""
-        ...
-
-
-class LibraryStore(Store, Protocol):
-    """A store that several runs fill at once, and that keeps galleries and whole images' embeddings, too."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether there is no session with the server at the moment."""
-        ...
-
-    def searched_by(self) -> CacheSettings | None:
-        """The way that most images were searched in; None while none was."""
-        ...
-
-    def has_people(self) -> bool:
-        """Whether there is any person, named or not."""
-        ...
-
-    def said_people(self) -> Sequence[KnownPerson]:
-        """Everybody of whom a human said something, and their faces."""
-        ...
-
-    def note_results(self, folders: Iterable[Path]) -> None:
-        """Keep that these folders are about to hold results of it."""
-        ...
-
-    def looking_for(self, faces_from: CacheSettings | None, clip_from: ClipModel | None) -> "LibraryStore":
-        """The same library, in which an image counts as known when it has the faces and embedding of these.
-
-        What is None does not matter. What is stored through it comes from these.
-        """
-        ...
-
-    def claims(self, kind: Literal["path", "content"]) -> Claims:
-        """Things of one kind that nobody else works on while this session holds them."""
-        ...
-
-    def recorded_run(
-        self, command: str, options: Mapping[str, Any], *, dry_run: bool = False
-    ) -> AbstractContextManager[RecordedRun]:
-        """Record a run from start to end, unless it is a dry one."""
-        ...
-
-    def fits(self, path: str) -> bool:
-        """Whether a path is short enough to be kept."""
-        ...
-
-    def lacking(self, sha256: str) -> tuple[bool, Wanted]:
-        """Whether that content is known, and what it lacks of what is looked for."""
-        ...
-
-    def unchanged_below(self, roots: Sequence[str]) -> UnchangedFiles:
-        """Files below some directories that need no look."""
-        ...
-
-    def known_below(self, roots: Sequence[str]) -> Mapping[str, KnownFile]:
-        """What was seen at the paths below some directories."""
-        ...
-
-    def seen_at(self, paths: Sequence[str]) -> Mapping[str, KnownFile]:
-        """What was seen at these very paths."""
-        ...
-
-    def reasons(self, paths: Sequence[str]) -> Mapping[str, str]:
-        """Why these paths could not be read, those of them that could not."""
-        ...
-
-    def paths_with(self, sha256: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """The paths that lead to each of these images."""
-        ...
-
-    def add(
-        self,
-        files: Sequence[FileRecord],
-        images: Sequence[ImageRecord],
-        gallery_numbers: Mapping[str, int] | None = None,
-    ) -> None:
-        """As `commit`, but an image that is there already stays as it is.
-
-        Parameters
-        ----------
-        gallery_numbers : mapping of path to number of its gallery, optional
-        """
-        ...
-
-    def note_missing(
-        self,
-        roots: Sequence[str] | None,
-        gone: Callable[[Sequence[str]], Sequence[str]],
-        is_there: Callable[[FoundFile], bool],
-    ) -> int:
-        """Note which photos, of all or below some folders, have no file any more; return how many have none.
-
-        Parameters
-        ----------
-        gone : function
-            Those of some paths where surely nothing is any more.
-        is_there : function
-            Whether a file of a missing photo is there again.
-        """
-        ...
-
-    def pending(self, photos: PhotosOfStage, *, after: int, limit: int) -> Sequence[PendingPhoto]:
-        """The next photos that a stage is to look at, with numbers beyond `after`, ascending."""
-        ...
-
-    def count_pending(self, photos: PhotosOfStage) -> int:
-        """How many photos a stage is to look at."""
-        ...
-
-    def keep_findings(self, images: Sequence[ImageRecord]) -> AbstractSet[str]:
-        """Keep what stages found about images that are there, all or nothing; nothing else changes.
-
-        Returns the contents of those of which something was kept.
-        """
-        ...
-
-    def keep_galleries(self, rows: Sequence[GalleryRow]) -> Mapping[str, int]:
-        """Insert or replace galleries that differ; return the number of each by its path."""
-        ...
-
-    def linked_at(self, paths: Sequence[str]) -> set[GalleryLink]:
-        """Which galleries these very paths belong to."""
-        ...
-
-    def let_belong(self, directories: Mapping[str, int]) -> None:
-        """Let the known paths in these directories belong to galleries, which are given by number."""
-        ...
-
-
-def is_library(store: Store) -> TypeGuard[LibraryStore]:
+def is_library(store: Store) -> TypeGuard["Library"]:
     """Whether a store is the library."""
     return store.kind == "library"

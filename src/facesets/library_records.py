@@ -15,11 +15,16 @@ SelectionMode: TypeAlias = Literal["single", "multi"]
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """What is known of a path without reading the file."""
+    """What is known of a path without reading the file; `reason` is empty unless it could not be read."""
 
     size: int
     mtime_ns: int
-    failed: bool
+    reason: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether the file could not be read."""
+        return bool(self.reason)
 
     def matches(self, found: FoundFile) -> bool:
         """Whether the file is, by size and time, the one seen before."""

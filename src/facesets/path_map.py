@@ -38,6 +38,10 @@ class PathMap:
         return not self.pairs or any(_below(path, known) is not None for known, _ in self.pairs)
 
 
+SAME_PATHS = PathMap()
+"""Of a host where all folders lie as the library knows them."""
+
+
 def _plain(folder: str) -> str:
     return os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111 - as text, and links stay
 

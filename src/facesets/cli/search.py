@@ -168,7 +168,7 @@ def _search_similar(
 def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
     """What has to hold of the photos, whatever else is searched for."""
     from facesets.operations.library.photo_filter import filter_of, people_meant
-    from facesets.store.postgres.photo_dates import Dates
+    from facesets.store.postgres.photo_filter import Dates
 
     return filter_of(
         library,

@@ -20,7 +20,7 @@ from facesets.installation import lacks_extra
 from facesets.jobs.orders import read_needs
 from facesets.jobs.services import TriedServices
 from facesets.jobs.trials import BeingTried, TriedDrives
-from facesets.path_map import PathMap
+from facesets.path_map import SAME_PATHS, PathMap
 from facesets.records import CacheSettings
 from facesets.remote.service_embedder import service_model
 from facesets.settings import LlmSettings, Settings
@@ -54,7 +54,7 @@ class Host:
     llm: LlmSettings
     notices: Notices
     commands: tuple[str, ...] = ()
-    paths: PathMap = field(default_factory=PathMap)
+    paths: PathMap = SAME_PATHS
     ml_uri: str | None = None
     gpu: str = ""
     services: TriedServices = field(default_factory=TriedServices)

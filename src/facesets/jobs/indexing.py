@@ -28,7 +28,6 @@ from facesets.sources.listed_photos import ListedPhotos
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.mapped_library import MappedLibrary
 from facesets.store.postgres.paths import from_text, to_text, unescaped
 from facesets.store.postgres.planner import analyze_grown
 from facesets.work import Work
@@ -173,7 +172,7 @@ def index_targets(work: JobWork, models: Models) -> Result:
         if len(waiting) >= _QUEUED_AT_ONCE:
             flush()
 
-    library = MappedLibrary(work.session, paths)
+    library = Library(work.session, paths=paths)
     summary = hand_over_chunks(source, library, describe, options, hand_over, work=work)
     if not summary.stopped:
         flush()
@@ -189,7 +188,7 @@ def index_photos(work: JobWork, models: Models) -> Result:
         [Path(paths.here(from_text(target))) for target in work.options["targets"]],
         [paths.here(path) for path in _of_folders(work.options["files"])],
     )
-    library = MappedLibrary(work.session, paths)
+    library = Library(work.session, paths=paths)
     try:
         summary = index_chunk(source, library, describe, options, stages=stages, work=work)
     except Unreachable:

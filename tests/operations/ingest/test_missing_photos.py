@@ -15,9 +15,11 @@ from facesets.operations.ingest.missing_photos import note_missing
 from facesets.operations.library.stats import stats
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.lists.listing import people, person
+from facesets.path_map import PathMap
 from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.missing_photos import missing_photos
 from facesets.store.postgres.people.face_story import nearest_of_person
 from facesets.store.postgres.people.people_pages import PeopleWanted, people_cards
 from facesets.store.postgres.people.person_edits import exemplars
@@ -124,6 +126,27 @@ def test_a_photo_is_missing_when_its_last_copy_is(library: Library, photos: Path
     assert note_missing(library, GallerySource([photos])) == 0
     (photos / "copy.jpg").unlink()
     assert note_missing(library, GallerySource([photos])) == 1
+
+
+def test_a_host_with_other_paths_notes_what_is_missing_of_what_it_sees(
+    library: Library, tmp_path: Path
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    mapped = Library(library.database, paths=PathMap.of({"/mnt/photos": str(here)}))
+    for number in range(2):
+        add(mapped, here / f"anna-{number}.jpg", "anna")
+    # Paths of other hosts, though there is such a folder on this one.
+    add(library, elsewhere / "copy.jpg", "anna", content="anna-1.jpg")
+    add(library, elsewhere / "ben.jpg", "ben")
+    add(library, here / "carl.jpg", "carl")
+    gone = remove(here, "*.jpg") | remove(elsewhere, "*.jpg")
+    for folder in (here, elsewhere):
+        (folder / "note.txt").touch()
+    assert note_missing(mapped, GallerySource([here])) == 1
+    listed = library.database.run(missing_photos)
+    assert [photo.path for _, photo in listed] == ["/mnt/photos/anna-0.jpg"]
+    put_back(gone)
+    assert note_missing(mapped, GallerySource([here])) == 0
 
 
 def test_a_photo_is_missing_once_no_path_leads_to_it_and_back_with_the_next(

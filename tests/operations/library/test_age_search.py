@@ -1,8 +1,6 @@
 """`search --person NAME --age 5-8`: by the birth where that is known, else by how old the face looks."""
 
-from collections.abc import Sequence
 from datetime import date
-from uuid import UUID
 
 import pytest
 from tests.fixtures.aged_people import look
@@ -16,11 +14,8 @@ from facesets.operations.library.search import ImageHit, search_photos
 from facesets.operations.options.ages import age_range
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.corrections.births import Birth, set_birth
-from facesets.store.postgres import photo_gathered
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_ages import of_age
-from facesets.store.postgres.photo_conditions import NONE, ONE_BY_ONE
 
 BY = "anna@home"
 
@@ -89,9 +84,7 @@ def test_nobody_is_of_an_age_on_a_photo_of_the_months_before_the_birth(
 
 
 @pytest.mark.parametrize("birth", [Birth(1984), Birth(day=date(1984, 2, 29)), 1984.6, 1985.0])
-def test_births_tell_the_same_photos_of_an_age_as_looking_at_each_face(
-    library: Library, monkeypatch: pytest.MonkeyPatch, birth: Birth | float
-) -> None:
+def test_an_age_is_that_of_the_birth_to_the_end_of_its_year(library: Library, birth: Birth | float) -> None:
     if isinstance(birth, Birth):
         set_birth(library.database, "Anna", birth, by=BY, today=date(2024, 1, 1))
     else:
@@ -101,15 +94,11 @@ def test_births_tell_the_same_photos_of_an_age_as_looking_at_each_face(
                 "UPDATE person_ages SET birth_year = %s WHERE dated_faces = 8", (birth,)
             )
         )
-    spans = [(age, age + more) for age in range(14) for more in (0, 1)]
-    found = [years(library, "Anna", *span) for span in spans]
-
-    def by_faces(_: Connection, ages: AgeRange, persons: Sequence[UUID], __: object) -> object:
-        return NONE, of_age(ages, persons, ONE_BY_ONE)
-
-    monkeypatch.setattr(photo_gathered, "shown_of_age", by_faces)
-    assert [years(library, "Anna", *span) for span in spans] == found
-    assert {year for each in found for year in each} == set(range(1990, 1998))
+    born = birth if isinstance(birth, float) else 1984
+    for youngest in range(14):
+        for oldest in (youngest, youngest + 1):
+            right = [year for year in range(1990, 1998) if youngest <= year - born < oldest + 1]
+            assert years(library, "Anna", youngest, oldest) == right
 
 
 @pytest.mark.parametrize(("text", "ages"), [("5-8", (5, 8)), ("7", (7, 7)), (" 0-101 ", (0, 101))])

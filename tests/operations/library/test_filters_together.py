@@ -1,17 +1,15 @@
 """Whatever photos are asked for, and in whichever way they are found, they are those a plain look finds."""
 
-import hashlib
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import product
 from math import asin, cos, radians, sin, sqrt
-from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pytest
-from psycopg import sql
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
@@ -25,25 +23,12 @@ from facesets.operations.people.corrections.naming import name
 from facesets.places import EARTH_KM, Near
 from facesets.records import ClipModel
 from facesets.store.postgres import described_photos as described
-from facesets.store.postgres import (
-    photo_fitting,
-    photo_gathered,
-    photo_latest,
-    photo_numbers,
-    photo_search,
-    search,
-    vector_index,
-)
+from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models
-from facesets.store.postgres.photo_conditions import ONE_BY_ONE
-from facesets.store.postgres.photo_dates import Dates
-from facesets.store.postgres.photo_filter import PhotoFilter, conditions
-from facesets.store.postgres.photo_fitting import share_of_list
-from facesets.store.postgres.photo_lists import PhotoList, lists_of, measured
-from facesets.store.postgres.photo_search import count_photos, find_photos, photos_near
-from facesets.store.postgres.photo_tags import AskedTag
+from facesets.store.postgres.photo_filter import AskedTag, Dates, PhotoFilter
+from facesets.store.postgres.photo_search import FoundPhoto, count_photos, find_photos, photos_near
 from facesets.store.postgres.vector_index import build_index
 
 PHOTOS = 90
@@ -92,10 +77,13 @@ def plainly() -> list[Known]:
     return found
 
 
+KNOWN = plainly()
+
+
 def fill(database: Database) -> None:
     library = Library(database).looking_for(SETTINGS, CLIP)
     images = []
-    for number, known in enumerate(plainly()):
+    for number, known in enumerate(KNOWN):
         image = made_image(f"photo {number}", 2)
         aged = replace(image.faces, age=np.array(known.ages, np.float32), male=np.full(2, 0.9, np.float32))
         latitude, longitude = known.place or (None, None)
@@ -109,12 +97,12 @@ def fill(database: Database) -> None:
         images.append(with_metadata(replace(image, faces=aged, clip=vector), said))
     library.add([made_file(f"/{n}.jpg", image) for n, image in enumerate(images)], images)
     for place, who in enumerate(("Anna", "Ben")):
-        for number, known in enumerate(plainly()):
+        for number, known in enumerate(KNOWN):
             if who in known.people:
                 name(database, str(face_on(database, number, place)), who, into=True, face=True, by="tester")
     set_birth(database, "Anna", Birth(year=ANNA_BORN), by="tester", today=date(2026, 1, 1))
     database.run(tag_and_describe)
-    gone = [known.path for known in plainly() if not has_file(known)]
+    gone = [known.path for known in KNOWN if not has_file(known)]
     database.run(
         lambda connection: connection.execute(
             "UPDATE image_paths SET reason = 'gone' WHERE path = ANY(%s)", (gone,)
@@ -144,7 +132,7 @@ def tag_and_describe(connection: Connection) -> None:
                 INSERT INTO tags (category_id, place, name, phrases) SELECT id, 0, %(name)s, '{}' FROM c""",
             {"name": target},
         )
-    for known in plainly():
+    for known in KNOWN:
         if known.scene:
             connection.execute(
                 """INSERT INTO image_tags SELECT p.image_id, t.id, NULL, 0.9, i.taken
@@ -239,140 +227,82 @@ class Asked:
     ages: AgeRange | None
 
 
-def combinations() -> Iterator[Asked]:
+def combinations() -> list[Asked]:
     few = (False, True)
-    for each in product(PEOPLE, DATES, NEARS, ("", "Canon"), few, few, few, AGES):
-        asked = Asked(*each)
-        # Some of them, of few conditions more than of many.
-        one_of = soaking(8, else_=24)
-        digest = hashlib.sha256(repr(asked).encode()).digest()[0]
-        count = sum(
-            map(bool, (asked.people, asked.near, asked.camera, asked.scene, asked.face_tag, asked.words))
-        )
-        if (count <= 2 and digest % one_of == 0) or digest % (4 * one_of) == 1:
-            yield asked
+    of_all = [Asked(*each) for each in product(PEOPLE, DATES, NEARS, ("", "Canon"), few, few, few, AGES)]
+    return random.Random(5).sample(of_all, soaking(len(of_all), else_=150))
 
 
 _LAST = datetime(1, 1, 1)  # noqa: DTZ001 - by the camera's clock
 
 
-def by_index(database: Database, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    """Let vectors have an index, and images be found by it in one way or another."""
-    if not way:
-        return
-    row = database.run(clip_models)[0]
-    database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
-    monkeypatch.setattr(photo_numbers, "_MEETS_US", 0.0)
-    monkeypatch.setattr(photo_numbers, "_MEETS_AND_ASKS_US", 1e9 if way == "walked among them" else 0.0)
-    monkeypatch.setattr(search, "FEWEST_IMAGES", 0 if way.startswith("walked") else PHOTOS)
-    if way in ("all lists", "one list"):
-        monkeypatch.setattr(photo_numbers, "_is_sooner_read", lambda *_: way == "all lists")
-    if way == "walked":
-        monkeypatch.setattr(search, "_MOST_COMPARED", 0)
-    if way == "walked and given up":
-        monkeypatch.setattr(search, "CANDIDATES", 1)
-        monkeypatch.setitem(search._LOOKED_UP, "image_embeddings", 0)
-        monkeypatch.setattr(vector_index, "_MOST_TUPLES_SCANNED", 1)
+@pytest.mark.soak
+def test_all_conditions_hold_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(described, "MOST_RANKED", PHOTOS // 8)
+
+    def look(connection: Connection, meant: PhotoFilter, asked: Asked, right: list[int]) -> None:
+        latest = sorted(right, reverse=True)
+        if not meant.open:
+            latest.sort(key=lambda number: KNOWN[number].taken or _LAST, reverse=True)
+        for offset, limit in ((0, 100), (1, 3)):
+            found = find_photos(connection, meant, offset=offset, limit=limit)
+            assert numbers(found) == latest[offset : offset + limit], asked
+        assert count_photos(connection, meant) == len(right), asked
+        assert count_photos(connection, meant, 5) == min(len(right), 5), asked
+        if asked.words:
+            reported = described.described_photos(connection, meant, limit=100)
+            assert {each.path for each in reported} == {KNOWN[number].path for number in right}, asked
+
+    look_at_all(database, look)
 
 
 @pytest.mark.soak
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("way", "walked", "few"),
-    [
-        ("", 4, 10),
-        *(
-            pytest.param(*each, marks=pytest.mark.slow)
-            for each in (
-                ("", 2000, 10),
-                ("", 4, 1000),
-                *soaking([("gathered", 2000, 10)], else_=[]),
-                ("gathered", 4, 1000),
-                ("all lists", 4, 1000),
-                ("one list", 4, 1000),
-                ("walked", 2000, 10),
-                ("walked among them", 4, 1000),
-                ("walked and given up", 4, 1000),
-            )
-        ),
-    ],
+    ("indexed", "compared", "gives_up"),
+    [(False, 0, False), (True, PHOTOS, False), (True, 0, False), (True, 0, True)],
+    ids=["no index", "few", "by the index", "the index is given up"],
 )
-def test_all_conditions_hold_together_however_photos_are_found(
-    database: Database, monkeypatch: pytest.MonkeyPatch, walked: int, way: str, few: int
+def test_all_conditions_hold_for_what_is_similar(
+    database: Database, monkeypatch: pytest.MonkeyPatch, indexed: bool, compared: int, gives_up: bool
 ) -> None:
-    monkeypatch.setattr(photo_latest, "MOST_WALKED", walked)
-    monkeypatch.setattr(photo_search, "MOST_WALKED", walked)
-    monkeypatch.setattr(described, "_RANKED", walked)
-    monkeypatch.setattr(photo_gathered, "FEW_DESCRIBED", few)
-    monkeypatch.setattr(photo_gathered, "_MANY_DESCRIBED", few)
-    monkeypatch.setattr(photo_fitting, "_LISTED_TAKES", 0 if way == "gathered" else 2)
-    # With statistics a walk may be expected to be short; these walks are then given up.
-    monkeypatch.setattr(photo_latest, "_TIMES_AS_FAR", 0.01 if walked == 4 else 2)
-    database.run_alone(lambda connection: connection.execute("ANALYZE" if few == 10 else "SELECT"))
-    lengths: list[int] = []
-    length = photo_latest.length_for_people
+    if indexed:
+        row = database.run(clip_models)[0]
+        database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
+    monkeypatch.setattr(search, "MOST_COMPARED", compared)
+    if gives_up:
+        monkeypatch.setitem(search._LOOKED_UP, "image_embeddings", 0)
 
-    def noted(connection: Connection, asked: PhotoFilter, wanted: int) -> int:
-        lengths.append(length(connection, asked, wanted))
-        return lengths[-1]
+    def look(connection: Connection, meant: PhotoFilter, asked: Asked, right: list[int]) -> None:
+        (row,) = clip_models(connection)
+        nearest = sorted(right, key=lambda number: KNOWN[number].vector)
+        for limit in (3, 100):
+            near = photos_near(connection, row, np.array([1, 0], np.float32), meant, limit=limit)
+            assert numbers(near) == nearest[:limit], asked
 
-    monkeypatch.setattr(photo_search, "length_for_people", noted)
-    by_index(database, monkeypatch, way)
-    # Only what is near is asked of an index of vectors; all else would be asked as in the first three.
-    ways_to_images = way not in ("", "gathered")
-    known = {hashlib.sha256(f"photo {n}".encode()).hexdigest(): each for n, each in enumerate(plainly())}
-    number = {sha256: place for place, sha256 in enumerate(known)}
+    look_at_all(database, look)
+
+
+def look_at_all(
+    database: Database, look: Callable[[Connection, PhotoFilter, Asked, list[int]], None]
+) -> None:
+    """Look at each combination, with the numbers of the photos that a plain look finds."""
 
     def work(connection: Connection) -> None:
-        persons = {
-            called: person
-            for person, called in connection.execute("SELECT person_id, name FROM person_names")
-        }
-        tags: dict[str, int] = dict(connection.execute("SELECT name, id FROM tags").fetchall())
-        cameras: dict[str, int] = dict(connection.execute("SELECT make, id FROM cameras").fetchall())
-        (row,) = clip_models(connection)
+        people: dict[str, UUID] = dict(connection.execute("SELECT name, person_id FROM person_names"))
+        tags: dict[str, int] = dict(connection.execute("SELECT name, id FROM tags"))
+        cameras: dict[str, int] = dict(connection.execute("SELECT make, id FROM cameras"))
         for asked in combinations():
-            meant = filter_for(asked, persons, tags, cameras)
-            right = [sha256 for sha256, each in known.items() if fits(each, asked)]
-            nearest = sorted(right, key=lambda each: known[each].vector)
-            for limit in (3, 100):
-                near = photos_near(connection, row, np.array([1, 0], np.float32), meant, limit=limit)
-                assert [each.sha256 for each in near] == nearest[:limit], asked
-            if ways_to_images:
-                continue
-            latest = sorted(right, key=number.__getitem__, reverse=True)
-            if not meant.open:
-                latest.sort(key=lambda sha256: known[sha256].taken or _LAST, reverse=True)
-            for offset, limit in ((0, 100), (1, 3)):
-                found = find_photos(connection, meant, offset=offset, limit=limit)
-                assert [each.sha256 for each in found] == latest[offset : offset + limit], asked
-            assert count_photos(connection, meant) == len(right), asked
-            if asked.words:
-                reported = described.described_photos(connection, meant, limit=100)
-                assert {each.path for each in reported} == {known[sha256].path for sha256 in right}, asked
+            right = [number for number, known in enumerate(KNOWN) if fits(known, asked)]
+            look(connection, filter_for(asked, people, tags, cameras), asked, right)
 
     database.run(work)
-    assert any(lengths) or few != 10 or ways_to_images
 
 
-@pytest.mark.parametrize(("asked", "joins"), [({"words": "bicycle"}, 0), ({"ages": AgeRange(8, 9)}, 1)])
-def test_a_walk_looks_up_images_only_to_ask_when_they_were_taken(
-    database: Database, asked: dict[str, Any], joins: int
-) -> None:
-    def plan(connection: Connection) -> str:
-        hold, given = conditions(PhotoFilter(**asked), ONE_BY_ONE)
-        vectors = search.image_vectors(clip_models(connection)[0])
-        walk = search._among_images(search._Search(vectors, sql.SQL("c.sha256"), search.IMAGES, hold))
-        parameters = given | {"query": "[1, 0]", "model": vectors.model_id, "shortlist": 12, "limit": 10}
-        # Of so few photos all may be read, if statistics were just taken.
-        connection.execute("SET LOCAL enable_seqscan = off")
-        return str(connection.execute(sql.SQL("EXPLAIN {}").format(walk), parameters).fetchall())
-
-    # Those that are found are looked up, and which are missing is known from an index of these alone.
-    assert database.run(plan).replace("images_missing on images", "").count(" on images ") == 1 + joins
+def numbers(found: Sequence[FoundPhoto]) -> list[int]:
+    return [int(photo.paths[0].strip("/").removesuffix(".jpg")) for photo in found]
 
 
-def test_a_walk_begins_with_as_many_candidates_as_are_looked_up(database: Database) -> None:
+def test_a_search_begins_with_as_many_candidates_as_are_looked_up(database: Database) -> None:
     row = database.run(clip_models)[0]
     database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
 
@@ -381,53 +311,6 @@ def test_a_walk_begins_with_as_many_candidates_as_are_looked_up(database: Databa
         return int(only_row(connection.execute("SELECT current_setting('hnsw.ef_search')"))[0])
 
     assert database.run(candidates) >= 950
-
-
-@pytest.mark.parametrize("photos", [0.0, 5000.0])
-def test_lists_that_are_longer_than_all_photos_leave_no_more_of_them(photos: float) -> None:
-    nothing = sql.SQL("")
-    short, other, long = (
-        PhotoList(nothing, nothing, asks_us=2.0, says=frozenset({str(each)}), length=each, rows=each)
-        for each in (1500.0, 6000.0, 1_000_000.0)
-    )
-    read, left = photo_numbers._read([short, other, long], photos)
-    assert (read, left) == ([short, other], 1500.0)
-
-
-def test_it_is_known_how_long_each_list_is_and_how_many_of_it_fit(database: Database) -> None:
-    database.run_alone(lambda connection: connection.execute("ANALYZE"))
-    asked = Asked(("Anna", "Ben"), DATES[2], None, "", scene=True, face_tag=True, words=True, ages=None)
-
-    def work(connection: Connection) -> list[tuple[float, float]]:
-        ids: dict[str, UUID] = dict(connection.execute("SELECT name, person_id FROM person_names").fetchall())
-        tags: dict[str, int] = dict(connection.execute("SELECT name, id FROM tags").fetchall())
-        lists, given = lists_of(filter_for(asked, ids, tags, {}), 1.0)
-        found = []
-        for each in measured(connection, lists, given, 0.0):
-            truth = connection.execute(
-                sql.SQL("SELECT count(DISTINCT id) FROM ({}) i").format(each.numbers()), given
-            )
-            found.append((each.length, float(only_row(truth)[0])))
-        ben = filter_for(
-            replace(asked, people=("Ben",), dates=Dates(), face_tag=False, words=False), ids, tags, {}
-        )
-        (of_ben, *_), given = lists_of(ben, 0.0)
-        of_all = connection.execute(sql.SQL("SELECT DISTINCT id FROM ({}) i").format(of_ben.numbers()), given)
-        share = share_of_list(connection, conditions(ben, ONE_BY_ONE), of_ben.part(), len(of_all.fetchall()))
-        assert share is not None
-        found.append((share.fitting, float(sum("Ben" in each.people and each.scene for each in plainly()))))
-        return found
-
-    lengths = database.run(work)
-    assert len(lengths) == 7
-    for about, exactly in lengths:
-        assert about == pytest.approx(exactly, rel=0.03)
-
-
-def test_lists_that_may_be_longer_than_is_known_are_read() -> None:
-    nothing = sql.SQL("")
-    few = [PhotoList(nothing, nothing, says=frozenset({each}), length=20.0, rows=20.0) for each in "abcd"]
-    assert photo_numbers._read(few, 1e6)[0] == few
 
 
 def filter_for(

@@ -28,14 +28,10 @@ from facesets.operations.people.corrections.naming import name
 from facesets.places import Near
 from facesets.progress import SilentProgress
 from facesets.records import ClipModel, Float32
-from facesets.store.postgres import photo_latest
 from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_cameras import Camera, cameras_called, ensure_cameras
-from facesets.store.postgres.photo_dates import Dates
-from facesets.store.postgres.photo_filter import PhotoFilter
-from facesets.store.postgres.photo_fitting import Share, share_of_list
-from facesets.store.postgres.photo_lists import lists_of
+from facesets.store.postgres.photo_filter import Dates, PhotoFilter
 from facesets.store.postgres.photo_search import FoundPhoto, count_photos, find_photos
 
 PHOTOS = 12
@@ -155,17 +151,6 @@ def test_a_camera_is_called_in_any_case_of_any_alphabet(library: Library) -> Non
     assert library.database.run(cameras_called, "SÜSS optik") == (number,)
 
 
-def test_conditions_are_not_wrong_where_most_of_the_latest_photos_do_not_fit(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(photo_latest, "MOST_WALKED", 3)
-    for limit in (1, 2, 3, 4):
-        nikon = photos_of(library, filter_of(library, camera="nikon"), offset=2, limit=limit)
-        assert days(nikon) == [4, 3, 2, 1][:limit]
-        canon = photos_of(library, filter_of(library, camera="canon"), offset=1, limit=limit)
-        assert days(canon) == [11, 10, 9, 8][:limit]
-
-
 def test_pages_follow_each_other_and_tell_how_many_there_are(library: Library) -> None:
     pages = [photos_of(library, PhotoFilter(), offset=offset, limit=5) for offset in (0, 5, 10)]
     assert [days(page) for page in pages] == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
@@ -265,60 +250,3 @@ def test_as_many_are_counted_of_dates_as_there_are_wherever_files_are_gone(libra
 ADD_FILES = """INSERT INTO image_paths (path, size, mtime_ns, sha256, image_id)
     SELECT '/' || sha256, 1, 1, sha256, id FROM images i
     WHERE NOT EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id)"""
-DESCRIBE = """INSERT INTO descriptions (image_id, sha256, description, quality, season, time_of_day,
-        environment, people, activities, objects, text_in_image, tags, emotional_tone, answer, provider,
-        model, prompt, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens)
-    SELECT id, sha256, '', 1, '', '', '', 0, '{}', '{}', '', '{}', '',
-        jsonb_build_object('description', 'A dog.'), '', '', '', 0, 0, 0, 0 FROM images"""
-TAG_FACES = """WITH c AS (INSERT INTO tag_categories (name, target, selection_mode, min_confidence,
-            templates, none_prompts) VALUES ('mood', 'face', 'multi', 0, '{}', '{}') RETURNING id),
-        t AS (INSERT INTO tags (category_id, place, name, phrases)
-            SELECT c.id, n, 'mood' || n, '{}' FROM c, generate_series(0, 1) n RETURNING id, place)
-    INSERT INTO face_tags (face_id, tag_id, confidence)
-        SELECT f.id, t.id, 0.9 FROM face_detections f JOIN t ON t.place = f.id % 2"""
-
-
-@pytest.mark.parametrize(
-    ("table", "fill", "condition"),
-    [("descriptions", DESCRIBE, {"words": "dog"}), ("images", TAG_FACES, {"tags": ["mood1"]})],
-)
-def test_no_more_is_read_than_is_shown_of_what_very_many_photos_have(
-    library: Library, monkeypatch: pytest.MonkeyPatch, table: str, fill: str, condition: dict[str, Any]
-) -> None:
-    add_photos_of_anna(library)
-    for statement in (ADD_FILES, fill):
-        rows(library.database, f"{statement} RETURNING 1")
-    library.database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
-    # As with many more photos.
-    monkeypatch.setattr(photo_latest, "MOST_WALKED", 100)
-    persons = people_meant(library, ["Anna"]) if "tags" in condition else []
-    asked = filter_of(library, persons, **condition)
-    read = f"""SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
-        WHERE relname = '{table}'"""
-
-    def work(connection: Connection) -> tuple[int, int]:
-        before = only_row(connection.execute(read.encode()))[0]
-        found = find_photos(connection, asked, offset=0, limit=8)
-        return len(found), only_row(connection.execute(read.encode()))[0] - before
-
-    shown, looked = library.database.run(work)
-    assert shown == 8
-    assert looked < 200
-
-
-def test_the_index_of_words_is_read_for_no_part_of_the_descriptions(library: Library) -> None:
-    """Some of all that have a word are looked at, a few from each of 200 parts."""
-    add_photos_of_anna(library)
-    some = "'A dog.' || CASE WHEN id % 9 = 0 THEN ' A cat.' ELSE '' END"
-    rows(library.database, f"{DESCRIBE.replace(repr('A dog.'), some)} ORDER BY sha256 RETURNING 1")
-    library.database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
-
-    def work(connection: Connection) -> tuple[Share | None, int]:
-        (words,), given = lists_of(PhotoFilter(words="cat"), 1.0)
-        share = share_of_list(connection, ([], given), words.part(), 3000 / 9)
-        scans = "SELECT pg_stat_get_xact_numscans('descriptions_words'::regclass)"
-        return share, only_row(connection.execute(scans))[0]
-
-    share, scans = library.database.run(work)
-    assert share is not None
-    assert (round(share.fitting), scans) == (333, 0)

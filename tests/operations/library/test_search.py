@@ -26,12 +26,11 @@ from facesets.operations.library.search import (
 from facesets.operations.library.search_index import build_index, drop_index, wants_index
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, ClipModel, Faces, Float32, Pixels, Wanted
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres import search
+from facesets.store.postgres.connection import Database
 from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_dates import Dates
-from facesets.store.postgres.photo_filter import PhotoFilter
-from facesets.store.postgres.photo_search import photos_near
+from facesets.store.postgres.photo_filter import Dates, PhotoFilter
 
 
 @pytest.fixture
@@ -235,18 +234,12 @@ def test_days_with_few_images_are_searched_exactly_however_far_their_images_are(
     assert similar(embedded, vectors[0], PhotoFilter(dates=Dates(day, day)), 5) == [farthest]
 
 
-def test_however_many_fit_those_found_are_those_that_comparing_all_finds_and_no_others_are_compared(
-    embedded: Library, vectors: Float32
+@pytest.mark.parametrize("most", [0, 50, search.MOST_COMPARED])
+def test_however_many_fit_those_found_are_those_that_comparing_all_finds(
+    embedded: Library, vectors: Float32, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    (row,) = embedded.clip_models()
+    monkeypatch.setattr(search, "MOST_COMPARED", most)
     similarity = vectors @ vectors[0]
-
-    def work(connection: Connection, asked: PhotoFilter) -> tuple[list[str], int]:
-        before = only_row(connection.execute(_READ))[0]
-        found = photos_near(connection, row, vectors[0], asked, limit=10)
-        read = only_row(connection.execute(_READ))[0] - before
-        return [path for photo in found for path in photo.paths], read
-
     for prepare in (None, drop_index):
         if prepare is not None:
             prepare(embedded)
@@ -254,13 +247,7 @@ def test_however_many_fit_those_found_are_those_that_comparing_all_finds_and_no_
             first = date(2020, 1, 1) + timedelta(days=30)
             dates = Dates(first, first + timedelta(days=count - 1)) if count else Dates(date(2030, 1, 1))
             best = sorted(range(30, 30 + count), key=lambda number: -similarity[number])[:10]
-            found, read = embedded.database.run(partial(work, asked=PhotoFilter(dates=dates)))
-            assert found == [f"/{number}.jpg" for number in best], (prepare, count)
-            assert read <= count or count > COUNT / 2, (prepare, count)
-
-
-_READ = """SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
-    WHERE relname = 'image_embeddings'"""
+            assert similar(embedded, vectors[0], PhotoFilter(dates=dates), 10) == best, (prepare, count)
 
 
 def test_images_whose_files_are_gone_do_not_crowd_out_the_others(embedded: Library, vectors: Float32) -> None:

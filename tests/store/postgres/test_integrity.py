@@ -84,11 +84,6 @@ _AS_A_REPLICA = "SET session_replication_role = replica; {}; SET session_replica
             "SELECT count(face_id) = 0 AND count(*) = 1 FROM bodies",
         ),
         (
-            "UPDATE image_tags SET taken = '1999-01-01'",
-            "tags with another time than their image",
-            "SELECT taken = '2019-07-04 15:30:00' FROM image_tags",
-        ),
-        (
             _AS_A_REPLICA.format("UPDATE descriptions SET image_id = 99"),
             "descriptions of images that are not there",
             "SELECT image_id = 1 FROM descriptions",
@@ -104,9 +99,7 @@ _AS_A_REPLICA = "SET session_replication_role = replica; {}; SET session_replica
             "SELECT status = 'failed' FROM image_stages WHERE stage = 'describe'",
         ),
     ],
-    ids=lambda value: (
-        value if value.startswith(("images", "findings", "bodies", "tags", "desc", "photos")) else ""
-    ),
+    ids=lambda value: value if value.startswith(("images", "findings", "bodies", "desc", "photos")) else "",
 )
 def test_what_other_stages_found_is_looked_at_and_what_was_paid_stays(
     database: Database, by_hand: str, what: str, then: str

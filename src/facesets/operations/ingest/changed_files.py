@@ -4,14 +4,18 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from facesets.file_records import FileRecord, FoundFile
-from facesets.interfaces import LibraryStore, Source
+from facesets.interfaces import Source
 from facesets.library_records import GalleryLink, KnownFile
 from facesets.operations.ingest.unavailable_sources import belongs
 from facesets.sources.galleries import GallerySource
 from facesets.sources.missing import is_gone, moved_away, removed
 from facesets.sources.walking import is_among
+
+if TYPE_CHECKING:
+    from facesets.store.postgres.library import Library
 
 _ASKED_ONE_BY_ONE = 5_000
 
@@ -71,17 +75,17 @@ class Listing:
     linked: set[GalleryLink]
 
 
-def compare_with_library(source: GallerySource, library: LibraryStore, *, retry_failed: bool) -> Listing:
+def compare_with_library(source: GallerySource, library: "Library", *, retry_failed: bool) -> Listing:
     """List the targets, while the library tells what it knows; most files it says unchanged all at once."""
     with ThreadPoolExecutor(1, thread_name_prefix="ask") as pool:
         asked = pool.submit(library.unchanged_below, source.roots)
         stamps = [stamp for some in source.stamps() for stamp in some]
         unchanged = asked.result()
     differing = [FoundFile.of_stamp(stamp) for stamp in stamps if stamp not in unchanged.stamps]
-    todo, failed = compare(differing, _known(library, source, differing), retry_failed=retry_failed)
-    reasons = library.reasons(failed) if failed else {}
+    known = _known(library, source, differing)
+    todo, failed = compare(differing, known, retry_failed=retry_failed)
     linked = unchanged.linked | library.linked_at(failed) if failed else unchanged.linked
-    failures = [FileFailure(path, reasons.get(path, ""), known=True) for path in failed]
+    failures = [FileFailure(path, known[path].reason, known=True) for path in failed]
     failures += [
         FileFailure(file.path, "its path is too long for a library")
         for file in todo
@@ -90,9 +94,7 @@ def compare_with_library(source: GallerySource, library: LibraryStore, *, retry_
     return Listing(stamps, [file for file in todo if library.fits(file.path)], failures, linked)
 
 
-def _known(
-    library: LibraryStore, source: GallerySource, files: Sequence[FoundFile]
-) -> Mapping[str, KnownFile]:
+def _known(library: "Library", source: GallerySource, files: Sequence[FoundFile]) -> Mapping[str, KnownFile]:
     """What was seen at these paths, and perhaps at others."""
     if len(files) > _ASKED_ONE_BY_ONE:
         return library.known_below(source.roots)
@@ -118,7 +120,7 @@ def gone_elsewhere(source: Source, known: Mapping[str, FileRecord], gone: Sequen
     return sorted({*removed(known), *left_out}.difference(gone))
 
 
-def gone_from_targets(source: GallerySource, library: LibraryStore, listed: Sequence[str]) -> list[str]:
+def gone_from_targets(source: GallerySource, library: "Library", listed: Sequence[str]) -> list[str]:
     """Known paths where no file is any more, but perhaps a folder, and ignored ones; of targets there.
 
     A path that cannot be looked at is not gone.

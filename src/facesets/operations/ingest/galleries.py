@@ -4,15 +4,15 @@ import os
 from collections.abc import Collection, Sequence
 
 from facesets.file_records import FileRecord
-from facesets.interfaces import LibraryStore
 from facesets.library_records import GalleryLink, GalleryRow
 from facesets.sources.galleries import Gallery, GallerySource
+from facesets.store.postgres.library import Library
 
 
 class GalleryNumbers:
     """The galleries of new files, each stored when the first of its files is."""
 
-    def __init__(self, source: GallerySource, library: LibraryStore) -> None:
+    def __init__(self, source: GallerySource, library: Library) -> None:
         """Work for one source whose listing is through."""
         self._source = source
         self._library = library
@@ -27,7 +27,7 @@ class GalleryNumbers:
         return {path: self._numbers[directory] for path, directory in directories.items()}
 
 
-def renew_galleries(source: GallerySource, library: LibraryStore, linked: Collection[GalleryLink]) -> None:
+def renew_galleries(source: GallerySource, library: Library, linked: Collection[GalleryLink]) -> None:
     """Bring what the library says of the galleries of known photos up to date.
 
     A photo whose gallery lies above the targets keeps it, for this run knows nothing of that one.

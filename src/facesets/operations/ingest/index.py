@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from facesets.files import printable
-from facesets.interfaces import Describer, LibraryStore, Progress
+from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.changed_files import (
     Listing,
     compare_with_library,
@@ -28,6 +28,7 @@ from facesets.operations.options.library import IndexOptions
 from facesets.result import Result, plain
 from facesets.sources.galleries import GallerySource
 from facesets.stopwatch import Stopwatch
+from facesets.store.postgres.library import Library
 from facesets.work import Work
 
 
@@ -61,7 +62,7 @@ def index_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was counted
 
 def index(
     source: GallerySource,
-    library: LibraryStore,
+    library: Library,
     describer: Describer,
     options: IndexOptions,
     *,
@@ -115,7 +116,7 @@ def index(
 
 def _compared(
     source: GallerySource,
-    library: LibraryStore,
+    library: Library,
     options: IndexOptions,
     stopwatch: Stopwatch,
     progress: Progress,

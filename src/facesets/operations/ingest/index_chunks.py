@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from facesets.file_records import FoundFile
 from facesets.files import printable
-from facesets.interfaces import Describer, LibraryStore, Progress
+from facesets.interfaces import Describer, Progress
 from facesets.library_records import GalleryLink
 from facesets.operations.ingest.changed_files import FileFailure, Listing, compare
 from facesets.operations.ingest.galleries import renew_galleries
@@ -24,6 +24,7 @@ from facesets.operations.options.library import IndexOptions
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.stopwatch import Stopwatch
+from facesets.store.postgres.library import Library
 from facesets.work import Work
 
 FEWEST_IN_CHUNK, MOST_IN_CHUNK = 64, 256
@@ -36,7 +37,7 @@ _FAILURES_NAMED = 100
 
 def hand_over_chunks(
     source: GallerySource,
-    library: LibraryStore,
+    library: Library,
     describer: Describer,
     options: IndexOptions,
     hand_over: Callable[[Sequence[FoundFile]], None],
@@ -66,7 +67,7 @@ def hand_over_chunks(
 
 def _handed_over(
     source: GallerySource,
-    library: LibraryStore,
+    library: Library,
     options: IndexOptions,
     hand_over: Callable[[Sequence[FoundFile]], None],
     work: Work,
@@ -120,7 +121,7 @@ def size_of_next(queued: int) -> int:
 
 def _finish_listing(
     source: GallerySource,
-    library: LibraryStore,
+    library: Library,
     listed: list[str],
     linked: set[GalleryLink],
     summary: Result,
@@ -157,7 +158,7 @@ def _in_batches(source: GallerySource) -> Iterator[list[str]]:
 
 def _differing(
     stamps: Sequence[str],
-    library: LibraryStore,
+    library: Library,
     options: IndexOptions,
     summary: Result,
     linked: set[GalleryLink],
@@ -172,9 +173,7 @@ def _differing(
         for file in todo
         if not library.fits(file.path)
     ]
-    if failed:
-        reasons = library.reasons(failed)
-        failures += [FileFailure(path, reasons.get(path, ""), known=True) for path in failed]
+    failures += [FileFailure(path, known[path].reason, known=True) for path in failed]
     if known:
         linked |= library.linked_at(list(known))
     summary["listed"] += len(found)
@@ -198,7 +197,7 @@ def _path(stamp: str) -> str:
 
 def index_chunk(
     source: GallerySource,
-    library: LibraryStore,
+    library: Library,
     describer: Describer,
     options: IndexOptions,
     *,

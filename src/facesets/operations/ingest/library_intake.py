@@ -6,7 +6,6 @@ from pathlib import Path
 
 from facesets.file_records import FileRecord, FoundFile
 from facesets.files import printable
-from facesets.interfaces import LibraryStore
 from facesets.library_records import KnownFile
 from facesets.operations.ingest.galleries import GalleryNumbers
 from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
@@ -14,6 +13,7 @@ from facesets.operations.ingest.unavailable_sources import is_below
 from facesets.records import ImageRecord
 from facesets.sources.galleries import GallerySource
 from facesets.sources.missing import moved_away
+from facesets.store.postgres.library import Library
 
 _CLAIMED_AT_ONCE = 64
 
@@ -24,7 +24,7 @@ class LibraryIntake:
     def __init__(
         self,
         source: GallerySource,
-        library: LibraryStore,
+        library: Library,
         max_images: int | None,
         is_time_up: Callable[[], bool],
     ) -> None:
@@ -52,7 +52,7 @@ class LibraryIntake:
     @property
     def can_commit(self) -> bool:
         """Whether the library is there to keep something."""
-        return not self._library.closed
+        return not self._library.database.closed
 
     def claim_files(self, files: Sequence[FoundFile], is_over: Callable[[], bool]) -> Iterator[FoundFile]:
         """Those files that are for us to do; the others are put off."""
@@ -112,7 +112,8 @@ class LibraryIntake:
 
     def known_reason(self, path: str) -> str:
         """Why an earlier run could not read a file; empty where it could."""
-        return self._library.reasons([path]).get(path, "")
+        seen = self._library.seen_at([path]).get(path)
+        return "" if seen is None else seen.reason
 
     def vanished(self, path: str) -> str:
         """The target of a file that is unavailable as a whole; empty while it is there."""

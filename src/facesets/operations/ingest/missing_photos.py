@@ -5,15 +5,13 @@ from collections.abc import Container, Sequence
 
 from facesets.file_records import FoundFile
 from facesets.files import mtime_ns_of
-from facesets.interfaces import LibraryStore
 from facesets.operations.ingest.unavailable_sources import belongs
 from facesets.sources.galleries import GallerySource
 from facesets.sources.missing import removed
+from facesets.store.postgres.library import Library
 
 
-def note_missing(
-    library: LibraryStore, source: GallerySource | None = None, listed: Sequence[str] = ()
-) -> int:
+def note_missing(library: Library, source: GallerySource | None = None, listed: Sequence[str] = ()) -> int:
     """Note which photos of the library, or below the targets of a source, are missing; return how many.
 
     Photos that are known to be missing are looked for wherever they were. A file that is there, but otherwise

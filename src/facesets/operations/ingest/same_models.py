@@ -1,14 +1,18 @@
 """Whether faces to be added to a library, or to search it by, come from the same models as its own."""
 
+from typing import TYPE_CHECKING
+
 from facesets.errors import Field, RecogniserMismatch, Sentence
 from facesets.files import printable
 from facesets.installation import page
-from facesets.interfaces import LibraryStore
 from facesets.records import CacheSettings
 from facesets.remote.service_embedder import service_model
 
+if TYPE_CHECKING:
+    from facesets.store.postgres.library import Library
 
-def require_way_of_library(library: LibraryStore, settings: CacheSettings) -> None:
+
+def require_way_of_library(library: "Library", settings: CacheSettings) -> None:
     """Refuse to add faces found otherwise than a library's once it has people: they would know none of them.
 
     Raises
@@ -25,7 +29,7 @@ def require_way_of_library(library: LibraryStore, settings: CacheSettings) -> No
         )
 
 
-def require_recogniser_of_library(library: LibraryStore, settings: CacheSettings) -> None:
+def require_recogniser_of_library(library: "Library", settings: CacheSettings) -> None:
     """Refuse to search a library by faces of another recogniser: raises `RecogniserMismatch`."""
     ours = library.settings
     if ours is not None and ours.recogniser_sha256 != settings.recogniser_sha256:

@@ -11,12 +11,12 @@ from facesets.file_records import FoundFile
 from facesets.files import mtime_ns_of, read_regular_file
 from facesets.imaging.decode import decode_bytes
 from facesets.imaging.limits import MAX_FILE_BYTES, MOST_PIXELS
-from facesets.interfaces import LibraryStore
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.stages import Photo, Stage, looked_at
 from facesets.records import ImageRecord
 from facesets.result import Result
+from facesets.store.postgres.library import Library
 from facesets.work import Work
 
 _AT_ONCE = 200
@@ -59,7 +59,7 @@ def before_a_stage(stage: str) -> Result:
     )
 
 
-def run_stage(library: LibraryStore, stage: Stage, options: StageRunOptions, *, work: Work) -> Result:
+def run_stage(library: Library, stage: Stage, options: StageRunOptions, *, work: Work) -> Result:
     """Let a stage look at photos that it did not look at yet, and keep what it finds.
 
     Several runs may be at it at once: none looks at a photo of another.
@@ -93,7 +93,7 @@ def run_stage(library: LibraryStore, stage: Stage, options: StageRunOptions, *, 
     return Result(run.summary, to_do=max(there - run.taken, 0) + run.not_kept, stopped=is_cut_off)
 
 
-def folders_without_photos(library: LibraryStore, folders: Sequence[str]) -> list[str]:
+def folders_without_photos(library: Library, folders: Sequence[str]) -> list[str]:
     """Those of some folders below which the library has no photo."""
 
     def holds_photos(folder: str) -> bool:
@@ -105,7 +105,7 @@ def folders_without_photos(library: LibraryStore, folders: Sequence[str]) -> lis
 class _StageRun:
     """The counts of one run, and how far it is."""
 
-    def __init__(self, library: LibraryStore, stage: Stage, photos: PhotosOfStage) -> None:
+    def __init__(self, library: Library, stage: Stage, photos: PhotosOfStage) -> None:
         self._library = library
         self._stage = stage
         self._photos = photos

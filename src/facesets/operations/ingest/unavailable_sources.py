@@ -3,12 +3,16 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facesets.errors import Command, FacesetsError, Field, SourceGone, WrongUsage
 from facesets.file_records import FileRecord, FoundFile
 from facesets.files import is_there, printable
-from facesets.interfaces import LibraryStore, Source
+from facesets.interfaces import Source
 from facesets.sources.galleries import GallerySource
+
+if TYPE_CHECKING:
+    from facesets.store.postgres.library import Library
 
 
 def require_photos(source: Source, known: Mapping[str, FileRecord]) -> None:
@@ -38,14 +42,14 @@ def refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
     raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
 
 
-def require_a_target(source: GallerySource, library: LibraryStore) -> None:
+def require_a_target(source: GallerySource, library: "Library") -> None:
     """Refuse targets of which none is there, before any model is loaded; raises as `unavailable_targets`."""
     if len(source.unavailable()) == len(source.roots):
         unavailable_targets(source, library, [], prune=False)
 
 
 def unavailable_targets(
-    source: GallerySource, library: LibraryStore, listed: Sequence[str], *, prune: bool
+    source: GallerySource, library: "Library", listed: Sequence[str], *, prune: bool
 ) -> list[str]:
     """Tell which targets are unavailable: nothing where photos were is rather a drive that is not mounted.
 

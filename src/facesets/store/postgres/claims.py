@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from facesets.errors import AlreadyRunning, Command
+from facesets.path_map import SAME_PATHS, PathMap
 from facesets.store.postgres.connection import Connection, Database
 
 _OLD_SESSION_DIES_WITHIN_S = 2.0
@@ -27,17 +28,18 @@ class Claims:
     lost; see `holds`.
     """
 
-    def __init__(self, database: Database, kind: str) -> None:
-        """Claim things of one kind on this database's session."""
+    def __init__(self, database: Database, kind: str, paths: PathMap = SAME_PATHS) -> None:
+        """Claim things of one kind on this database's session; paths by what the library calls them."""
         self._database = database
         self._kind = kind
+        self._paths = paths
         # Changed only while the database is ours, so that no other thread comes between lock and note.
         self._held: set[int] = set()
         database.on_connect(self._take_again)
 
     def take(self, names: Sequence[str]) -> set[str]:
         """Claim what is free; return the names that are ours now. What is ours already is not free."""
-        keys = {_key(self._kind, name): name for name in names}
+        keys = {self._key(name): name for name in names}
         ours: set[int] = set()
 
         def work(connection: Connection) -> None:
@@ -52,11 +54,11 @@ class Claims:
 
     def holds(self, name: str) -> bool:
         """Whether this is still ours: not if somebody else took it while the server was unavailable."""
-        return _key(self._kind, name) in self._held
+        return self._key(name) in self._held
 
     def release(self, names: Sequence[str]) -> None:
         """Let others have these."""
-        keys = {_key(self._kind, name) for name in names}
+        keys = {self._key(name) for name in names}
 
         def work(connection: Connection) -> None:
             mine = keys & self._held
@@ -64,6 +66,9 @@ class Claims:
             self._held -= mine
 
         self._database.run(work)
+
+    def _key(self, name: str) -> int:
+        return _key(self._kind, self._paths.known(name))
 
     def _take_again(self, connection: Connection) -> None:
         """Keep of what was held only what is got again; the old session may take a moment to die."""

@@ -1,20 +1,15 @@
 """Photos by their descriptions, those first that fit the words best."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from psycopg import sql
 
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.paths import from_text
-from facesets.store.postgres.photo_conditions import ONE_BY_ONE
-from facesets.store.postgres.photo_filter import PhotoFilter, conditions
-from facesets.store.postgres.photo_search import find_photos
-from facesets.store.postgres.photo_words import WORDS, about_with_words, with_words
+from facesets.store.postgres.photo_filter import PhotoFilter, conditions, word_query
 
-_RANKED = 500
-"""Descriptions with the words, of which the best are looked for."""
-_GUESSED_WRONG = 4
-"""Of several words together PostgreSQL knows less than of each."""
+MOST_RANKED = 500
+"""Photos of which those are looked for whose words fit best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,45 +26,27 @@ def described_photos(connection: Connection, asked: PhotoFilter, *, limit: int) 
 
     Where very many have the words, that says nothing, and takes long to find out: the latest come first then.
     """
-    about = about_with_words(connection, asked.words)
-    numbers = with_words(connection, asked.words, _RANKED) if about <= _GUESSED_WRONG * _RANKED else None
-    if numbers is None:
-        return _latest(connection, asked, limit)
-    others, given = conditions(replace(asked, words=""), ONE_BY_ONE)
-    rows = connection.execute(
-        _BEST.format(words=WORDS, conditions=sql.SQL("").join(sql.SQL(" AND {}").format(e) for e in others)),
-        given | {"words": asked.words, "limit": limit, "images": numbers},
-    ).fetchall()
+    statement = _BEST.format(
+        conditions=conditions(asked), query=word_query(asked.words), most=MOST_RANKED, limit=limit
+    )
+    rows = connection.execute(statement)
     return [DescribedPhoto(from_text(path), description, taken) for path, description, taken in rows]
 
 
 _BEST = sql.SQL(
-    """SELECT (SELECT p.path FROM image_paths p WHERE p.image_id = best.id AND p.reason = ''
-                ORDER BY p.id LIMIT 1), best.description,
-            coalesce(to_char(best.taken, 'YYYY-MM-DD HH24:MI:SS'), '')
-        FROM (SELECT i.id, i.taken, d.description, ts_rank(d.words, {words}) AS rank
-            FROM images i JOIN descriptions d ON d.image_id = i.id
-            WHERE i.id = ANY(%(images)s::bigint[])
-                AND i.missing_since IS NULL {conditions}
-            ORDER BY rank DESC, i.taken DESC NULLS LAST, i.id DESC LIMIT %(limit)s) AS best
-        ORDER BY best.rank DESC, best.taken DESC NULLS LAST, best.id DESC"""
+    """WITH fitting AS MATERIALIZED (SELECT i.id, i.taken FROM images i WHERE {conditions}),
+        ranked AS (SELECT fitting.*, d.description, CASE
+                WHEN (SELECT count(*) FROM (SELECT FROM fitting LIMIT {most} + 1) AS counted) <= {most}
+                THEN ts_rank(d.words, {query}) END AS rank
+            FROM fitting JOIN descriptions d ON d.image_id = fitting.id
+            ORDER BY rank DESC, taken DESC NULLS LAST, id DESC LIMIT {limit})
+        SELECT (SELECT p.path FROM image_paths p WHERE p.image_id = ranked.id AND p.reason = ''
+                ORDER BY p.id LIMIT 1), description, coalesce(to_char(taken, 'YYYY-MM-DD HH24:MI:SS'), '')
+        FROM ranked ORDER BY rank DESC, taken DESC NULLS LAST, id DESC"""
 )
 
 
-def _latest(connection: Connection, asked: PhotoFilter, limit: int) -> list[DescribedPhoto]:
-    photos = find_photos(connection, asked, offset=0, limit=limit)
-    texts: dict[str, str] = dict(
-        connection.execute(
-            """SELECT i.sha256, d.description FROM images i JOIN descriptions d ON d.image_id = i.id
-                WHERE i.sha256 = ANY(%s)""",
-            ([photo.sha256 for photo in photos],),
-        ).fetchall()
-    )
-    return [
-        DescribedPhoto(
-            from_text(photo.paths[0]),
-            texts.get(photo.sha256, ""),
-            "" if photo.taken is None else photo.taken.isoformat(" ", "seconds"),
-        )
-        for photo in photos
-    ]
+def is_looked_for(connection: Connection, words: str) -> bool:
+    """Whether anything is left of words without those that every text has, such as `the`."""
+    statement = sql.SQL("SELECT numnode({}) > 0").format(word_query(words))
+    return bool(only_row(connection.execute(statement))[0])

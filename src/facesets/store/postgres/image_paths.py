@@ -1,7 +1,7 @@
 """The paths that lead to images, and what was seen there."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import LiteralString
 
 from facesets.file_records import FileRecord
@@ -13,6 +13,13 @@ from facesets.store.postgres.images import numbers_of
 from facesets.store.postgres.paths import escaped, from_text, range_below, separated, to_text, unescaped
 
 _PATHS_IN_ONE_TEXT = 50_000
+_SEEN: LiteralString = """SELECT p.path, p.size,
+        CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL
+            OR (NOT %(searched)s AND p.image_id IS NOT NULL) THEN p.mtime_ns ELSE -1 END,
+        p.reason
+    FROM image_paths p
+    LEFT JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %(detector)s
+    WHERE """
 
 
 def known_paths(
@@ -24,19 +31,23 @@ def known_paths(
     `searched` is off.
     """
     found: dict[str, KnownFile] = {}
+    given = {"detector": detector_id, "searched": searched}
     for root in dict.fromkeys(roots):
-        rows = connection.execute(
-            """SELECT p.path, p.size,
-                    CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL
-                        OR (NOT %(searched)s AND p.image_id IS NOT NULL) THEN p.mtime_ns ELSE -1 END,
-                    p.reason <> ''
-                FROM image_paths p
-                LEFT JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %(detector)s
-                WHERE p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s)""",
-            range_below(root) | {"detector": detector_id, "searched": searched},
-        )
-        found.update((from_text(path), KnownFile(size, mtime, failed)) for path, size, mtime, failed in rows)
+        condition = "p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s)"
+        found |= _known_files(connection.execute(_SEEN + condition, given | range_below(root)))
     return found
+
+
+def seen_at(
+    connection: Connection, paths: Sequence[str], detector_id: int | None, *, searched: bool = True
+) -> dict[str, KnownFile]:
+    """What was seen at these very paths; see `known_paths`."""
+    given = {"detector": detector_id, "searched": searched, "paths": [to_text(path) for path in paths]}
+    return _known_files(connection.execute(_SEEN + "p.path = ANY(%(paths)s)", given))
+
+
+def _known_files(rows: Iterable[tuple[str, int, int, str]]) -> dict[str, KnownFile]:
+    return {from_text(path): KnownFile(size, mtime, unescaped(reason)) for path, size, mtime, reason in rows}
 
 
 def unchanged_below(
@@ -78,23 +89,6 @@ def unchanged_below(
         for directory in some
     }
     return UnchangedFiles(found, linked)
-
-
-def seen_at(
-    connection: Connection, paths: Sequence[str], detector_id: int | None, *, searched: bool = True
-) -> dict[str, KnownFile]:
-    """What was seen at these very paths; see `known_paths`."""
-    rows = connection.execute(
-        """SELECT p.path, p.size,
-                CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL
-                    OR (NOT %s AND p.image_id IS NOT NULL) THEN p.mtime_ns ELSE -1 END,
-                p.reason <> ''
-            FROM image_paths p
-            LEFT JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %s
-            WHERE p.path = ANY(%s)""",
-        (searched, detector_id, [to_text(path) for path in paths]),
-    )
-    return {from_text(path): KnownFile(size, mtime, failed) for path, size, mtime, failed in rows}
 
 
 def known_among(connection: Connection, paths: Sequence[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -18,6 +19,7 @@ from facesets.library_records import (
     RecordedRun,
     UnchangedFiles,
 )
+from facesets.path_map import SAME_PATHS, PathMap
 from facesets.records import CacheSettings, ClipModel, Collection, ImageRecord, Wanted
 from facesets.store.postgres import (
     enrichment,
@@ -51,7 +53,7 @@ _FORGOTTEN_AT_ONCE = 5_000
 class Library:
     """A Postgres database, seen through one detector and recogniser; vectors of others are never mixed in.
 
-    May be used from several threads.
+    May be used from several threads. `database` is the session with the server.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Library:
         *,
         clip: ClipModel | None = None,
         searched: bool = True,
+        paths: PathMap = SAME_PATHS,
     ) -> None:
         """Look at a library.
 
@@ -74,11 +77,15 @@ class Library:
             An image counts as known only with an embedding by this model.
         searched : bool
             An image counts as known only where it was searched for faces.
+        paths : PathMap
+            Where its folders lie on this host: what takes photos in gives and gets paths as they are here.
+            Those of `load`, `files`, `unchanged_below`, `pending` and `relocate_paths` are the library's.
         """
-        self._database = database
+        self.database = database
         self._given = settings
         self._clip = clip
         self._searched = searched
+        self._paths = paths
 
     @property
     def kind(self) -> Literal["library"]:
@@ -88,48 +95,38 @@ class Library:
     @property
     def label(self) -> str:
         """What to call it in messages."""
-        return self._database.label
+        return self.database.label
 
     @property
     def identity(self) -> str:
         """When its schema was made, which no other library has and a restored dump keeps."""
-        return self._database.run(identity_of)
+        return self.database.run(identity_of)
 
     @property
     def names_file(self) -> None:
         """Nowhere: results of a library follow the names of its people."""
 
     @property
-    def database(self) -> Database:
-        """The session with the server."""
-        return self._database
-
-    @property
-    def closed(self) -> bool:
-        """Whether there is no session with the server at the moment."""
-        return self._database.closed
-
-    @property
     def settings(self) -> CacheSettings | None:
         """What its vectors come from; None while it is empty."""
-        detector = self._database.run(self.detector)
+        detector = self.database.run(self.detector)
         return self._given if detector is None else detector.settings
 
     def searched_by(self) -> CacheSettings | None:
         """The way that most images were searched in, whatever is looked at; None while none was."""
-        return self._database.run(models.usual_settings)
+        return self.database.run(models.usual_settings)
 
     def has_people(self) -> bool:
         """Whether there is any person, named or not."""
-        return self._database.run(people.any_person)
+        return self.database.run(people.any_person)
 
     def said_people(self) -> list[KnownPerson]:
         """Everybody of whom a human said something, and their faces."""
-        return self._database.run(lambda connection: said_people(connection, self.detector(connection)))
+        return self.database.run(lambda connection: said_people(connection, self.detector(connection)))
 
     def note_results(self, folders: Iterable[Path]) -> None:
         """Keep that these folders are about to hold results of it."""
-        self._database.run(note_results, folders)
+        self.database.run(note_results, folders)
 
     def detector(self, connection: Connection) -> models.DetectorRow | None:
         """The way of finding faces that is looked at; None while no image was searched in it."""
@@ -152,7 +149,7 @@ class Library:
 
     def _seek(self, ask: Callable[[Connection, known_files.Sought, A], T], files: A) -> T:
         """Ask for what is known of some files, by their names or contents."""
-        return self._database.run(lambda connection: ask(connection, self._sought(connection), files))
+        return self.database.run(lambda connection: ask(connection, self._sought(connection), files))
 
     def require_detector(self, connection: Connection) -> models.DetectorRow:
         """As `detector`. Raises `WrongUsage` where no image was searched in it yet."""
@@ -170,36 +167,37 @@ class Library:
 
         What is None does not matter. What is stored through it comes from these.
         """
-        return Library(self._database, faces_from, clip=clip_from, searched=faces_from is not None)
+        searched = faces_from is not None
+        return Library(self.database, faces_from, clip=clip_from, searched=searched, paths=self._paths)
 
     def claims(self, kind: Literal["path", "content"]) -> Claims:
         """Things of one kind that nobody else works on while this session holds them."""
-        return Claims(self._database, kind)
+        return Claims(self.database, kind, self._paths)
 
     def recorded_run(
         self, command: str, options: Mapping[str, Any], *, dry_run: bool = False
     ) -> AbstractContextManager[RecordedRun]:
         """Record a run from start to end, unless it is a dry one."""
-        return recorded_run(self._database, command, options, dry_run=dry_run)
+        return recorded_run(self.database, command, options, dry_run=dry_run)
 
     def fits(self, path: str) -> bool:
         """Whether a path is short enough to be kept."""
-        return fits(path)
+        return fits(self._paths.known(path))
 
     def clip_models(self) -> list[ClipRow]:
         """What embeddings of whole images come from, the model with most images first."""
-        return self._database.run(models.clip_models)
+        return self.database.run(models.clip_models)
 
     @contextmanager
     def writing(self, settings: CacheSettings) -> Iterator[None]:
         """Make what is committed in this block come from these settings; many may write at once."""
         self.require(settings)
         yield
-        self._database.run(analyze_grown)
+        self.database.run(analyze_grown)
 
     def exists(self) -> bool:
         """Whether anything was ever stored in this way."""
-        return self._database.run(self.detector) is not None
+        return self.database.run(self.detector) is not None
 
     def load(self) -> Collection:
         """Everything in it: images that still have a path, and their faces, as of one moment.
@@ -209,7 +207,7 @@ class Library:
         WrongUsage
             Nothing was indexed yet.
         """
-        return self._database.run(self._load)
+        return self.database.run(self._load)
 
     def _load(self, connection: Connection) -> Collection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -219,7 +217,7 @@ class Library:
 
     def files(self) -> Mapping[str, FileRecord]:
         """Every path it knows, with what was seen there."""
-        return self._database.run(image_paths.file_records)
+        return self.database.run(image_paths.file_records)
 
     def has_image(self, sha256: str) -> bool:
         """Whether that content was searched for faces in this way already."""
@@ -235,11 +233,11 @@ class Library:
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
         """Keep these for good, all or nothing, in place of what is known; faces keep their people by box."""
-        self._write(files, images, replace=True)
+        self.add(files, images, replaces=True)
 
     def annotate(self, images: Sequence[ImageRecord]) -> None:
         """Keep what `enrich` found about faces that are there, all or nothing; nothing else changes."""
-        self._database.run(self._annotate, images)
+        self.database.run(self._annotate, images)
 
     def _annotate(self, connection: Connection, images: Sequence[ImageRecord]) -> None:
         detector = self.detector(connection)
@@ -251,31 +249,24 @@ class Library:
         files: Sequence[FileRecord],
         images: Sequence[ImageRecord],
         gallery_numbers: Mapping[str, int] | None = None,
+        *,
+        replaces: bool = False,
     ) -> None:
         """As `commit`, but an image that is there already stays; with the numbers of galleries by path."""
-        self._write(files, images, gallery_numbers, replace=False)
-
-    def _write(
-        self,
-        files: Sequence[FileRecord],
-        images: Sequence[ImageRecord],
-        numbers: Mapping[str, int] | None = None,
-        *,
-        replace: bool,
-    ) -> None:
-        self._database.run(
+        known = self._paths.known
+        self.database.run(
             writing.write,
-            files,
+            [replace(file, path=known(file.path)) for file in files],
             images,
-            numbers,
+            {known(path): number for path, number in (gallery_numbers or {}).items()},
             faces_from=self._given,
             clip_from=self._clip,
-            replace=replace,
+            replace=replaces,
         )
 
     def pending(self, photos: PhotosOfStage, *, after: int, limit: int) -> list[PendingPhoto]:
         """The next photos that a stage is to look at, with numbers beyond `after`, ascending."""
-        return self._database.run(
+        return self.database.run(
             lambda connection: photo_stages.pending(
                 connection, photos, self._detector_id(connection), after=after, limit=limit
             )
@@ -283,7 +274,7 @@ class Library:
 
     def count_pending(self, photos: PhotosOfStage) -> int:
         """How many photos a stage is to look at."""
-        return self._database.run(photo_stages.count_pending, photos)
+        return self.database.run(photo_stages.count_pending, photos)
 
     def keep_findings(self, images: Sequence[ImageRecord]) -> set[str]:
         """Keep what stages found about images that are there, all or nothing; nothing else changes.
@@ -291,13 +282,13 @@ class Library:
         Photos that got other faces meanwhile stay pending where the stage looked at their faces. Returns the
         contents of the others.
         """
-        return self._database.run(
+        return self.database.run(
             lambda connection: writing.write_findings(connection, images, self._detector_id(connection))
         )
 
     def known_below(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at the paths below some directories."""
-        return self._seek(known_files.known_below, roots)
+        return self._here(self._seek(known_files.known_below, self._known(roots)))
 
     def unchanged_below(self, roots: Sequence[str]) -> UnchangedFiles:
         """Files below some directories that `index` need not look at."""
@@ -305,16 +296,13 @@ class Library:
 
     def seen_at(self, paths: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at these very paths."""
-        return self._seek(known_files.seen_at, paths)
-
-    def reasons(self, paths: Sequence[str]) -> dict[str, str]:
-        """Why these paths could not be read, those of them that could not."""
-        return self._database.run(image_paths.reasons_at, paths)
+        return self._here(self._seek(known_files.seen_at, self._known(paths)))
 
     def forget_paths(self, paths: Sequence[str]) -> None:
         """Drop paths that are gone; their images and faces stay, and are found again by their content."""
-        for start in range(0, len(paths), _FORGOTTEN_AT_ONCE):
-            self._database.run(image_paths.forget_paths, paths[start : start + _FORGOTTEN_AT_ONCE])
+        known = self._known(paths)
+        for start in range(0, len(known), _FORGOTTEN_AT_ONCE):
+            self.database.run(image_paths.forget_paths, known[start : start + _FORGOTTEN_AT_ONCE])
 
     def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:
         """Know paths below one folder by their names below another; the galleries there go along."""
@@ -323,26 +311,40 @@ class Library:
             relocating.relocate_paths(connection, paths)
             relocating.relocate_galleries(connection, old, new)
 
-        self._database.run(work)
+        self.database.run(work)
 
     def paths_with(self, sha256: Sequence[str]) -> dict[str, list[str]]:
-        """The paths that lead to each of these images."""
-        return self._database.run(image_paths.paths_with, sha256)
+        """The paths that lead to each of these images, but for those that this host does not see."""
+        here, covers = self._paths.here, self._paths.covers
+        found = self.database.run(image_paths.paths_with, sha256)
+        return {sha: [here(path) for path in paths if covers(path)] for sha, paths in found.items()}
 
     def note_missing(
         self, roots: Sequence[str] | None, gone: missing_photos.Gone, is_there: missing_photos.IsThere
     ) -> int:
         """As `missing_photos.note_missing`."""
-        return missing_photos.note_missing(self._database, roots, gone, is_there)
+        return missing_photos.note_missing(self.database, roots, gone, is_there, self._paths)
 
     def keep_galleries(self, rows: Sequence[GalleryRow]) -> dict[str, int]:
         """Insert or replace galleries that differ; return the number of each by its path."""
-        return self._database.run(galleries.keep_galleries, rows)
+        known = [replace(row, path=self._paths.known(row.path)) for row in rows]
+        return self._here(self.database.run(galleries.keep_galleries, known))
 
     def linked_at(self, paths: Sequence[str]) -> set[GalleryLink]:
         """Which galleries these very paths belong to."""
-        return self._database.run(galleries.linked_at, paths)
+        links = self.database.run(galleries.linked_at, self._known(paths))
+        here = self._paths.here
+        return {GalleryLink(here(link.directory), link.gallery and here(link.gallery)) for link in links}
 
     def let_belong(self, directories: Mapping[str, int]) -> None:
         """Let the known paths in these directories belong to galleries, which are given by number."""
-        self._database.run(galleries.let_belong, directories)
+        known = {self._paths.known(path): number for path, number in directories.items()}
+        self.database.run(galleries.let_belong, known)
+
+    def _known(self, paths: Sequence[str]) -> list[str]:
+        return [self._paths.known(path) for path in paths]
+
+    def _here(self, of_paths: dict[str, T]) -> dict[str, T]:
+        if not self._paths.pairs:
+            return of_paths  # which may be a million
+        return {self._paths.here(path): value for path, value in of_paths.items()}

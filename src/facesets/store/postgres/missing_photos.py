@@ -5,10 +5,11 @@ again is noted here, by whoever looked.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import LiteralString, TypeAlias
 
 from facesets.file_records import FoundFile
+from facesets.path_map import SAME_PATHS, PathMap
 from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.paths import from_text, range_below, to_text
 
@@ -46,6 +47,7 @@ def note_missing(
     roots: Sequence[str] | None,
     gone: Gone,
     is_there: IsThere,
+    paths: PathMap = SAME_PATHS,
 ) -> int:
     """Note which photos, of all or below some folders, have no file any more; return how many have none.
 
@@ -55,17 +57,28 @@ def note_missing(
         Those of some paths where surely nothing is any more.
     is_there : function
         Whether a file of a missing photo is there again, as it was.
+    paths : PathMap
+        Where the library's folders lie on this host, whose paths all of these are. What it does not see is
+        neither gone nor there again.
     """
-    back = [file.path for file in database.run(_files_of_missing) if is_there(file)]
+
+    def gone_of(known: Sequence[str]) -> list[str]:
+        here = {paths.here(path): path for path in known if paths.covers(path)}
+        return [here[path] for path in gone(list(here))]
+
+    def is_back(file: FoundFile) -> bool:
+        return paths.covers(file.path) and is_there(replace(file, path=paths.here(file.path)))
+
+    back = [file.path for file in database.run(_files_of_missing) if is_back(file)]
     if back:
         database.run(_note_back, back)
-    for root in [None] if roots is None else dict.fromkeys(roots):
+    for root in [None] if roots is None else dict.fromkeys(map(paths.known, roots)):
         bounds = {"root": None, "below": "", "beyond": None} if root is None else range_below(root)
         after = ""
         while rows := database.run(_some_paths, bounds | {"after": after, "limit": _AT_ONCE}):
             after = rows[-1]
-            if paths := gone([from_text(path) for path in rows]):
-                database.run(_note_gone, [*paths, *gone(database.run(_paths_beside, paths))])
+            if some := gone_of([from_text(path) for path in rows]):
+                database.run(_note_gone, [*some, *gone_of(database.run(_paths_beside, some))])
     return database.run(count_missing)
 
 

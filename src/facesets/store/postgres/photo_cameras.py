@@ -1,14 +1,9 @@
-"""Cameras that photos were taken with, and photos by their camera."""
+"""Cameras that photos were taken with."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection
 from typing import NamedTuple
 
-from psycopg import sql
-
-from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.photo_conditions import NONE, Conditions
-from facesets.store.postgres.photo_dates import Dates
+from facesets.store.postgres.connection import Connection
 
 
 class Camera(NamedTuple):
@@ -62,31 +57,3 @@ def camera_names(connection: Connection, most: int) -> list[str]:
         (most,),
     )
     return [name for (name,) in rows]
-
-
-def taken_with(cameras: Sequence[int] | None, dates: Dates) -> Conditions:
-    """The conditions that metadata `m` are of a photo by one of these cameras, then; none for None."""
-    if cameras is None:
-        return NONE
-    begin, end = dates.span
-    return [_WITH if dates.open else _WITH_THEN], {"cameras": list(cameras), "begin": begin, "end": end}
-
-
-_WITH = sql.SQL("m.camera_id = ANY(%(cameras)s::int[])")
-_WITH_THEN = sql.SQL(
-    """m.camera_id = ANY(%(cameras)s::int[])
-        AND date_trunc('second', m.taken) >= %(begin)s AND date_trunc('second', m.taken) < %(end)s"""
-)
-
-
-def last_use(connection: Connection, cameras: Sequence[int]) -> datetime | None:
-    """When the latest photo was taken by one of these cameras, to the second; None where none says when."""
-    row = connection.execute(
-        """SELECT max(latest.taken) FROM unnest(%s::int[]) AS camera (id),
-            LATERAL (SELECT date_trunc('second', m.taken) AS taken FROM photo_metadata m
-                WHERE m.camera_id = camera.id AND m.taken IS NOT NULL
-                ORDER BY date_trunc('second', m.taken) DESC LIMIT 1) AS latest""",
-        (list(cameras),),
-    )
-    taken: datetime | None = only_row(row)[0]
-    return taken

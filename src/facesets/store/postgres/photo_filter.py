@@ -1,20 +1,37 @@
 """Which photos are meant, whatever asks: by people, time, place, camera, tags, words and age."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple
 from uuid import UUID
 
 from psycopg import sql
 
 from facesets.ages import AgeRange
-from facesets.places import Near
-from facesets.store.postgres.photo_ages import of_age
-from facesets.store.postgres.photo_cameras import taken_with
-from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, NONE, Conditions, has_row
-from facesets.store.postgres.photo_dates import Dates, taken_on
-from facesets.store.postgres.photo_people import showing
-from facesets.store.postgres.photo_places import taken_near
-from facesets.store.postgres.photo_tags import AskedTag, tagged
-from facesets.store.postgres.photo_words import described_with
+from facesets.clustering.ages import LEAST_FACES
+from facesets.library_records import TagTarget
+from facesets.places import EARTH_KM, GeoBox, Near
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """Photos taken from the first day to the last, both included; None is open."""
+
+    first: date | None = None
+    last: date | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether photos of all days and of none are meant."""
+        return self.first is None and self.last is None
+
+
+class AskedTag(NamedTuple):
+    """A tag to search for."""
+
+    number: int
+    target: TagTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +47,11 @@ class PhotoFilter:
     tags : tuple of AskedTag
         The photo has all of them, or a face of one of the people; anybody's where none is named.
     words : str
-        That its description has; see `described_with`.
+        That its description has, in any form; `"two words"` in that order, `or` for either, `-word` for none.
     ages : AgeRange or None
-        One of the people is so old on it, or anybody where none is named; see `of_age`.
+        One of the people is so old on it, or anybody where none is named. When they were born says it where
+        that is known, by the day or year that a user gave, else by what enough of their faces say together
+        (to be brought up to date by `refresh_ages`); otherwise it is how old the face looks.
     """
 
     persons: tuple[UUID, ...] = ()
@@ -48,44 +67,106 @@ class PhotoFilter:
         """Whether all photos are meant."""
         return self == PhotoFilter()
 
-    def without(self, tag: AskedTag) -> "PhotoFilter":
-        """The same but for one tag, where all photos that are looked at have it."""
-        return replace(self, tags=tuple(each for each in self.tags if each != tag))
 
-    @property
-    def only_dates(self) -> bool:
-        """Whether nothing but their time counts."""
-        return self == PhotoFilter(dates=self.dates)
+def conditions(asked: PhotoFilter) -> sql.Composed:
+    """The condition that a photo `i`, one of images, is meant and has a file.
 
-
-def conditions(asked: PhotoFilter, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
-    """The conditions that an image `i` is one of these, and their parameters."""
-    said, given = conditions_on_metadata(asked)
-    metadata = [has_row("photo_metadata", "m", sql.SQL(" AND ").join(said), how)] if said else []
-    first, among = conditions_on_images(asked, how)
-    return [*first, *metadata], given | among
+    Values stand in the statement, not beside it: PostgreSQL plans by how many photos have that very tag.
+    """
+    exist = [sql.SQL("EXISTS ({})").format(statement) for statement in _looked_up(asked)]
+    return sql.SQL(" AND ").join([sql.SQL("i.missing_since IS NULL"), *_on_dates(asked.dates), *exist])
 
 
-def conditions_on_images(asked: PhotoFilter, how: sql.SQL) -> Conditions:
-    """Those that do not look at the row `m` of an image in photo_metadata."""
-    # Where a place or a camera is asked for the row says when, too, and its index knows.
-    is_said = asked.near is not None or asked.cameras is not None
-    return together(
-        showing(asked.persons, how),
-        NONE if is_said else taken_on(asked.dates),
-        tagged(asked.tags, asked.persons, how),
-        described_with(asked.words, how),
-        of_age(asked.ages, asked.persons, how),
+def _looked_up(asked: PhotoFilter) -> Iterator[sql.Composed]:
+    """For each condition that another table knows: the statement that gives a row where it holds."""
+    for person in asked.persons:
+        yield _SHOWS.format(person=person)
+    if asked.near is not None or asked.cameras is not None:
+        yield _SAYS.format(sql.SQL(" AND ").join(_on_metadata(asked)))
+    for tag in asked.tags:
+        if tag.target == "scene":
+            yield _HAS_TAG.format(tag=tag.number)
+        else:
+            yield _FACE_HAS_TAG.format(tag=tag.number, face_of_one=face_of_one(asked.persons))
+    if asked.words:
+        yield _DESCRIBED.format(query=word_query(asked.words))
+    if asked.ages is not None:
+        yield _AGED.format(
+            least_faces=LEAST_FACES,
+            face_of_one=face_of_one(asked.persons),
+            youngest=asked.ages.youngest,
+            oldest=asked.ages.oldest,
+        )
+
+
+def _on_dates(dates: Dates) -> Iterator[sql.Composed]:
+    if dates.first is not None:
+        yield sql.SQL("i.taken >= {}::date").format(dates.first)
+    if dates.last is not None:
+        yield sql.SQL("i.taken < {}::date + 1").format(dates.last)
+
+
+def _on_metadata(asked: PhotoFilter) -> Iterator[sql.Composed]:
+    if asked.cameras is not None:
+        yield sql.SQL("m.camera_id = ANY({}::int[])").format(list(asked.cameras))
+    if asked.near is not None:
+        yield sql.SQL("({})").format(sql.SQL(" OR ").join(map(_in_box, asked.near.boxes())))
+        # Most of what is near is in the inner box, and a distance takes as long to reckon as a photo to read.
+        yield sql.SQL("({} OR {} <= {})").format(
+            _in_box(asked.near.inner_box()), _distance_km(asked.near), asked.near.km
+        )
+
+
+def _in_box(box: GeoBox) -> sql.Composed:
+    return sql.SQL("(m.latitude BETWEEN {} AND {} AND m.longitude BETWEEN {} AND {})").format(
+        box.south, box.north, box.west, box.east
     )
 
 
-def conditions_on_metadata(asked: PhotoFilter) -> Conditions:
-    """Those that only look at that row."""
-    return together(taken_near(asked.near, asked.dates), taken_with(asked.cameras, asked.dates))
+def _distance_km(near: Near) -> sql.Composed:
+    return _DISTANCE_KM.format(earth_km=EARTH_KM, latitude=near.latitude, longitude=near.longitude)
 
 
-def together(*parts: Conditions) -> Conditions:
-    """All of some conditions."""
-    return [each for some, _ in parts for each in some], {
-        name: value for _, given in parts for name, value in given.items()
-    }
+def distance_from(near: Near | None) -> sql.Composed:
+    """How many kilometres from a place a photo `i` was taken; NULL where no place is named."""
+    if near is None:
+        return sql.SQL("NULL::float8").format()
+    return sql.SQL(
+        "(SELECT {} FROM photo_metadata m WHERE m.image_id = i.id AND m.latitude IS NOT NULL)"
+    ).format(_distance_km(near))
+
+
+def face_of_one(persons: Sequence[UUID]) -> sql.Composable:
+    """The condition that a face `f` is of one of these people, or of anybody where none is named."""
+    return sql.SQL("f.person_id = ANY({}::uuid[])").format(list(persons)) if persons else sql.SQL("true")
+
+
+def word_query(words: str) -> sql.Composed:
+    """What descriptions are searched for: their index reduces words in the same way."""
+    return sql.SQL("websearch_to_tsquery('english', {})").format(words)
+
+
+_SHOWS = sql.SQL("SELECT FROM face_detections f WHERE f.image_id = i.id AND f.person_id = {person}::uuid")
+_SAYS = sql.SQL("SELECT FROM photo_metadata m WHERE m.image_id = i.id AND {}")
+# Haversines, which are right everywhere: across the date line, at the poles, and for a few metres.
+_DISTANCE_KM = sql.SQL(
+    """(2 * {earth_km} * asin(least(1, sqrt(
+    sind((m.latitude - {latitude}) / 2) ^ 2
+    + cosd(m.latitude) * cosd({latitude}) * sind((m.longitude - {longitude}) / 2) ^ 2))))"""
+)
+_HAS_TAG = sql.SQL("SELECT FROM image_tags t WHERE t.image_id = i.id AND t.tag_id = {tag}")
+_FACE_HAS_TAG = sql.SQL(
+    """SELECT FROM face_detections f JOIN face_tags t ON t.face_id = f.id
+        WHERE f.image_id = i.id AND t.tag_id = {tag} AND {face_of_one}"""
+)
+_DESCRIBED = sql.SQL("SELECT FROM descriptions d WHERE d.image_id = i.id AND d.words @@ {query}")
+_AGED = sql.SQL(
+    """SELECT FROM face_detections f
+            LEFT JOIN said_births said ON said.person_id = f.person_id
+            LEFT JOIN person_ages by_faces ON by_faces.person_id = f.person_id
+                AND by_faces.dated_faces >= {least_faces}
+        WHERE f.image_id = i.id AND {face_of_one}
+            AND coalesce(extract(year FROM age(i.taken, said.born_on)) - (i.taken < said.born_on)::integer,
+                extract(year FROM i.taken) - coalesce(said.year, by_faces.birth_year), f.age)
+                BETWEEN {youngest} AND {oldest}::real + 0.999"""
+)

@@ -113,14 +113,6 @@ _WRONG = (
             WHERE m.image_id = i.id AND i.id IN (SELECT t.id {rows})""",
     ),
     _Wrong(
-        "tags with another time than their image",
-        """FROM image_tags t JOIN images i ON i.id = t.image_id WHERE t.taken IS DISTINCT FROM i.taken""",
-        "image_tags",
-        "it follows the image",
-        """UPDATE image_tags x SET taken = i.taken FROM images i
-            WHERE i.id = x.image_id AND x.ctid IN (SELECT t.ctid {rows})""",
-    ),
-    _Wrong(
         "descriptions of images that are not there",
         """FROM descriptions t WHERE t.image_id IS NOT NULL
             AND NOT EXISTS (SELECT FROM images i WHERE i.id = t.image_id)""",

@@ -1,17 +1,12 @@
-"""Which tags photos and faces have, and photos by their tags."""
+"""Which tags photos and faces have."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import LiteralString, NamedTuple
-from uuid import UUID
-
-from psycopg import sql
 
 from facesets.library_records import TagTarget
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.expected_rows import expected_rows
-from facesets.store.postgres.photo_conditions import Conditions, per_image
 
 _DELETE: Mapping[TagTarget, LiteralString] = {
     "scene": """DELETE FROM image_tags t USING tags w
@@ -20,8 +15,8 @@ _DELETE: Mapping[TagTarget, LiteralString] = {
         WHERE w.id = t.tag_id AND w.category_id = ANY(%s) AND t.face_id = ANY(%s)""",
 }
 _INSERT: Mapping[TagTarget, LiteralString] = {
-    "scene": """INSERT INTO image_tags (image_id, tag_id, model_id, confidence, taken)
-        SELECT i.id, w.id, %s, new.confidence, i.taken
+    "scene": """INSERT INTO image_tags (image_id, tag_id, model_id, confidence)
+        SELECT i.id, w.id, %s, new.confidence
         FROM unnest(%s::bigint[], %s::integer[], %s::real[]) AS new (owner, tag, confidence)
         JOIN tags w ON w.id = new.tag JOIN images i ON i.id = new.owner""",
     "face": """INSERT INTO face_tags (face_id, tag_id, model_id, confidence)
@@ -55,13 +50,6 @@ def replace_tags(
     connection.execute(_INSERT[target], (model_id, list(rows.owner), list(rows.tag), list(rows.confidence)))
 
 
-class AskedTag(NamedTuple):
-    """A tag to search for."""
-
-    number: int
-    target: TagTarget
-
-
 class KnownTag(NamedTuple):
     """A tag of the library."""
 
@@ -89,71 +77,9 @@ def all_tag_names(connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute("SELECT DISTINCT name FROM tags ORDER BY 1")]
 
 
-_TRUE = sql.SQL("true")
-_OF_TAG = sql.SQL("SELECT image_id FROM image_tags WHERE tag_id = {}")
-_PHOTO_HAS = sql.SQL(
-    "EXISTS (SELECT FROM image_tags t WHERE t.image_id = i.id AND t.tag_id = {tag} {per_image})"
-)
-_FACE_HAS = sql.SQL(
-    """EXISTS (SELECT FROM face_detections f JOIN face_tags t ON t.face_id = f.id
-        WHERE f.image_id = i.id AND t.tag_id = {tag} AND {shown} {per_image})"""
-)
-
-
-def face_of(persons: Sequence[UUID]) -> sql.Composable:
-    """The condition that a face `f` is one of these people, or anybody where none is named."""
-    return sql.SQL("f.person_id = ANY({}::uuid[])").format(sql.Literal(list(persons))) if persons else _TRUE
-
-
-def tagged(tags: Sequence[AskedTag], persons: Sequence[UUID], how: sql.SQL) -> Conditions:
-    """Photos that have all of these tags, or a face of one of these people has them; anybody's for none."""
-    return [_has(each, persons, how) for each in tags], {}
-
-
-def _has(tag: AskedTag, persons: Sequence[UUID], how: sql.SQL) -> sql.Composed:
-    # Numbers in the statement, not parameters: the planner knows how many images have that tag.
-    number = sql.Literal(tag.number)
-    if tag.target == "scene":
-        return _PHOTO_HAS.format(tag=number, per_image=per_image(how))
-    return _FACE_HAS.format(tag=number, shown=face_of(persons), per_image=per_image(how))
-
-
-def of_tag(tag: AskedTag) -> sql.Composed:
-    """Photos with that tag in place of the table of images: an index has them in the order of time."""
-    return sql.SQL("(SELECT t.image_id AS id, t.taken FROM image_tags t WHERE t.tag_id = {})").format(
-        sql.Literal(tag.number)
-    )
-
-
 def analyze_tags(connection: Connection) -> None:
     """Let PostgreSQL count again how many have each tag: for one it knows nothing of it may search long."""
     connection.execute("ANALYZE image_tags, face_tags")
-
-
-def shares_of_tags(connection: Connection) -> dict[int, float]:
-    """Which part of all tags of photos, or of faces, is of which tag, as far as PostgreSQL knows."""
-    return dict(
-        connection.execute(
-            """SELECT unnest(most_common_vals::text::integer[]), unnest(most_common_freqs) FROM pg_stats
-                WHERE schemaname = current_schema() AND tablename IN ('image_tags', 'face_tags')
-                    AND attname = 'tag_id'"""
-        ).fetchall()
-    )
-
-
-def about_tagged(connection: Connection, tag: AskedTag) -> float:
-    """About how many photos have a tag of photos, as far as PostgreSQL knows."""
-    (expected,) = expected_rows(connection, [_OF_TAG.format(tag.number)])
-    return expected
-
-
-def rarest_of_photos(connection: Connection, tags: Sequence[AskedTag]) -> AskedTag | None:
-    """Of tags of photos the one that fewest have, as far as PostgreSQL knows; None if all are of faces."""
-    of_photos = [each for each in tags if each.target == "scene"]
-    if len(of_photos) < 2:
-        return next(iter(of_photos), None)
-    known = shares_of_tags(connection)
-    return min(of_photos, key=lambda each: known.get(each.number, 0.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ Small World graphs", TPAMI 2020; pgvector's README (iterative scans, expression 
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,7 +27,8 @@ CANDIDATES = 300
 _NEIGHBOURS = 32
 _EF_CONSTRUCTION = 300
 _LEAST_BUILD_MB, _MOST_BUILD_MB = 64, 4096
-_MOST_TUPLES_SCANNED = 100_000
+_MOST_TUPLES_SCANNED = 20_000
+"""Half a second; whatever fits so seldom among the nearest is sooner compared."""
 MOST_AT_ONCE = 1000
 _BUILDING = re.compile("initializing|waiting for writers before build|building index")
 
@@ -132,10 +135,11 @@ def drop_index(connection: Connection, vectors: Vectors) -> None:
     connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(vectors.index)))
 
 
-def scan_for(connection: Connection, candidates: int, *, farther: bool) -> None:
-    """Make the index propose so many candidates in this transaction.
+@contextmanager
+def scanned(connection: Connection, candidates: int) -> Iterator[None]:
+    """Make the index propose so many candidates at a time within the block, in this transaction.
 
-    `farther` lets it go on where a condition refuses them, which pgvector can from 0.8 on.
+    It goes on where a condition refuses them, which pgvector can from 0.8 on.
     """
     settings = {
         "hnsw.ef_search": str(min(candidates, MOST_AT_ONCE)),
@@ -143,14 +147,15 @@ def scan_for(connection: Connection, candidates: int, *, farther: bool) -> None:
         "enable_seqscan": "off",
     }
     version = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
-    farther = farther or candidates > MOST_AT_ONCE
-    if farther and version is not None and _numbers(version[0]) >= (0, 8):
+    if version is not None and _numbers(version[0]) >= (0, 8):
         settings["hnsw.iterative_scan"] = "relaxed_order"
         settings["hnsw.max_scan_tuples"] = str(_MOST_TUPLES_SCANNED)
     connection.execute(
         "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS settings (name, value)",
         (list(settings), list(settings.values())),
     )
+    yield
+    connection.execute("SET LOCAL enable_seqscan TO DEFAULT")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from facesets.operations.options.place import USUAL_KM, near
 from facesets.places import Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_edits import PersonState
-from facesets.store.postgres.photo_dates import Dates
+from facesets.store.postgres.photo_filter import Dates
 from facesets.store.postgres.photo_search import MOST_COUNTED
 from facesets.web.api.search import (
     Age,
