@@ -54,13 +54,13 @@ _NOTICE_DEATH = {
 class Connection(psycopg.Connection[TupleRow]):
     """A session with a server, which gives single values and rows as well."""
 
-    def one(self, query: _Query, params: Params | None = None, *, prepare: bool | None = None) -> TupleRow:
+    def one(self, query: _Query, params: Params | None = None) -> TupleRow:
         """The row of a statement that always gives one."""
-        return only_row(self.execute(query, params, prepare=prepare))
+        return only_row(self.execute(query, params))
 
-    def scalar(self, query: _Query, params: Params | None = None, *, prepare: bool | None = None) -> Any:  # noqa: ANN401 - whatever the column holds
+    def scalar(self, query: _Query, params: Params | None = None) -> Any:  # noqa: ANN401 - whatever the column holds
         """The first value of the first row; None where there is no row."""
-        return self.cursor(row_factory=scalar_row).execute(query, params, prepare=prepare).fetchone()
+        return self.cursor(row_factory=scalar_row).execute(query, params).fetchone()
 
     def scalars(self, query: _Query, params: Params | None = None) -> list[Any]:
         """The first value of every row."""
