@@ -24,6 +24,8 @@ HEAVY = (
     "rich.progress",
     "httpx",
     "insightface",
+    "psycopg",
+    "pgvector",
 )
 
 

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
@@ -151,6 +152,19 @@ def test_a_migration_that_fails_leaves_nothing(empty_url: str) -> None:
         assert [state.number for state in migrate(database, [FIRST, SECOND])] == [2]
         half = database.run(lambda connection: connection.execute("SELECT to_regclass('half')").fetchone())
         assert half == (None,)
+
+
+def test_vectors_pass_in_the_session_that_made_the_extension_and_in_its_successor(empty_url: str) -> None:
+    def passed(connection: Connection) -> list[float]:
+        return list(connection.scalar("SELECT %s", (np.arange(3, dtype=np.float32),)).to_list())
+
+    with opened(Database(empty_url)) as database:
+        migrate(database, [FIRST])
+        assert database.run(passed) == [0, 1, 2]
+        with psycopg.connect(empty_url, autocommit=True) as other:
+            pid = database.run(lambda connection: connection.info.backend_pid)
+            other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        assert database.run(passed) == [0, 1, 2]
 
 
 def test_several_hosts_may_migrate_at_once(empty_url: str) -> None:

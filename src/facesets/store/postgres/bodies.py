@@ -11,7 +11,7 @@ import numpy as np
 from facesets.clustering.body_matches import BodyMatch, DayBodies, match_bodies
 from facesets.imaging.bodies import PhotoBodies
 from facesets.records import Finding, ImageRecord
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
 
 Box = tuple[float, float, float, float]
@@ -162,31 +162,31 @@ def _box(numbers: list[float | None]) -> Box | None:
 
 
 def _name(connection: Connection, person: UUID | None) -> str:
-    row = connection.execute(
+    found: str | None = connection.scalar(
         "SELECT name FROM person_names WHERE person_id = %s ORDER BY id LIMIT 1", (person,)
-    ).fetchone()
-    return "" if row is None else str(row[0])
+    )
+    return found or ""
 
 
 def count_bodies(connection: Connection, person: UUID) -> int:
     """How many bodies have a face of somebody."""
-    counted = connection.execute(
+    found: int = connection.scalar(
         "SELECT count(*) FROM bodies b JOIN present_faces f ON f.id = b.face_id WHERE f.person_id = %s",
         (person,),
     )
-    return int(only_row(counted)[0])
+    return found
 
 
 def photos_suggested(connection: Connection, person: UUID, *, limit: int) -> list[SuggestedPhoto]:
     """Photos on which a body without a face may be somebody's, the latest days first."""
-    days = connection.execute(
+    days = connection.scalars(
         """SELECT DISTINCT i.taken::date FROM bodies b JOIN face_detections f ON f.id = b.face_id
             JOIN images i ON i.id = b.image_id
             WHERE f.person_id = %s AND i.taken IS NOT NULL ORDER BY 1 DESC""",
         (person,),
-    ).fetchall()
+    )
     found: list[SuggestedPhoto] = []
-    for (day,) in days:
+    for day in days:
         for body, suggested in _suggestions_of(connection, day, person=person):
             found.append(_photo(connection, body, suggested))
             if len(found) == limit:
@@ -195,15 +195,13 @@ def photos_suggested(connection: Connection, person: UUID, *, limit: int) -> lis
 
 
 def _photo(connection: Connection, body: int, suggested: Suggested) -> SuggestedPhoto:
-    (taken, *box, path, like) = only_row(
-        connection.execute(
-            """SELECT i.taken, b.x1, b.y1, b.x2, b.y2,
-                    (SELECT path FROM image_paths p WHERE p.image_id = b.image_id ORDER BY p.id LIMIT 1),
-                    (SELECT path FROM image_paths p JOIN bodies o ON o.image_id = p.image_id
-                        WHERE o.id = %(like)s ORDER BY p.id LIMIT 1)
-                FROM bodies b JOIN images i ON i.id = b.image_id WHERE b.id = %(body)s""",
-            {"body": body, "like": suggested.like},
-        )
+    (taken, *box, path, like) = connection.one(
+        """SELECT i.taken, b.x1, b.y1, b.x2, b.y2,
+                (SELECT path FROM image_paths p WHERE p.image_id = b.image_id ORDER BY p.id LIMIT 1),
+                (SELECT path FROM image_paths p JOIN bodies o ON o.image_id = p.image_id
+                    WHERE o.id = %(like)s ORDER BY p.id LIMIT 1)
+            FROM bodies b JOIN images i ON i.id = b.image_id WHERE b.id = %(body)s""",
+        {"body": body, "like": suggested.like},
     )
     x1, y1, x2, y2 = box
     return SuggestedPhoto(

@@ -1,22 +1,27 @@
-"""Connections to the library: how they are named, made, made again, and what their errors mean."""
+"""Connections to the library: how they are named, made and made again."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, LiteralString, ParamSpec, TypeVar
 
 import psycopg
-from psycopg import conninfo, errors
+from pgvector.psycopg.vector import register_vector_info
+from psycopg import conninfo, errors, sql
+from psycopg.abc import Params
+from psycopg.rows import TupleRow, scalar_row
+from psycopg.types import TypeInfo
 
-from facesets.errors import CannotWrite, Command, FacesetsError, SchemaOutdated, Unreachable, WrongUsage
+from facesets.errors import Unreachable, WrongUsage
+from facesets.store.postgres.refusals import refusal, translated
 
-Connection = psycopg.Connection
 ServerError = psycopg.Error
 """What comes of a server that is asked by others than `Database`."""
 P = ParamSpec("P")
 T = TypeVar("T")
+_Query = LiteralString | bytes | sql.SQL | sql.Composed
 
 _CONNECT_TIMEOUT_S = 15
 _RECONNECT_WITHIN_S = 120.0
@@ -44,6 +49,22 @@ _NOTICE_DEATH = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
+
+
+class Connection(psycopg.Connection[TupleRow]):
+    """A session with a server, which gives single values and rows as well."""
+
+    def one(self, query: _Query, params: Params | None = None) -> TupleRow:
+        """The row of a statement that always gives one."""
+        return only_row(self.execute(query, params))
+
+    def scalar(self, query: _Query, params: Params | None = None) -> Any:  # noqa: ANN401 - whatever the column holds
+        """The first value of the first row; None where there is no row."""
+        return self.cursor(row_factory=scalar_row).execute(query, params).fetchone()
+
+    def scalars(self, query: _Query, params: Params | None = None) -> list[Any]:
+        """The first value of every row."""
+        return self.cursor(row_factory=scalar_row).execute(query, params).fetchall()
 
 
 def check_conninfo(text: str) -> str:
@@ -239,7 +260,7 @@ class Database:
         if self._before_connecting is not None:
             self._before_connecting()
         try:
-            connection = psycopg.connect(
+            connection = Connection.connect(
                 _with_defaults(self._text, _NOTICE_DEATH),
                 autocommit=True,
                 connect_timeout=_CONNECT_TIMEOUT_S,
@@ -277,59 +298,15 @@ class Database:
 
 
 def set_up_session(connection: Connection) -> None:
-    """Give a session the settings that all of ours have."""
+    """Give a session the settings that all of ours have, and let vectors pass as arrays."""
     connection.execute(_SESSION)
+    pass_vectors(connection)
 
 
-def refusal(error: psycopg.OperationalError, label: str) -> FacesetsError:
-    """Why there is no connection, from what libpq says.
-
-    Only known parts of that are repeated: it may hold secrets.
-    """
-    said = str(error)
-    if "password authentication failed" in said or "no password supplied" in said:
-        return WrongUsage(f"The server refuses the password for {label}. Check user and password.")
-    if "does not exist" in said and "database" in said:
-        return WrongUsage(f"There is no such database: {label}. Create it with `createdb`, or name another.")
-    if "role" in said and "does not exist" in said:
-        return WrongUsage(f"The server does not know the user for {label}. Check the connection string.")
-    if "no pg_hba.conf entry" in said:
-        return WrongUsage(f"The server does not let this machine or user connect to {label} (pg_hba.conf).")
-    if "No space left" in said:
-        return disk_full(label)
-    if "too many clients" in said or "remaining connection slots" in said:
-        return Unreachable(
-            f"All connections of {label} are in use. End some of the programs that use it, then try again."
-        )
-    return Unreachable(f"Cannot reach {label}. Is the server running, and are host and port right?")
-
-
-def disk_full(label: str) -> CannotWrite:
-    """What to say when a server has no space left."""
-    return CannotWrite(f"The disk of {label} is full. Free some space and run the same command again.")
-
-
-def translated(error: psycopg.Error, label: str) -> FacesetsError | psycopg.Error:
-    """What a database error means for the user; a bug of ours comes back as it is."""
-    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
-        return SchemaOutdated(f"The schema of {label} does not fit this program. Run {Command('migrate')}.")
-    if isinstance(error, errors.DiskFull):
-        return disk_full(label)
-    if isinstance(error, errors.ReadOnlySqlTransaction):
-        return WrongUsage(f"{label[0].upper()}{label[1:]} is read-only. Name the primary server.")
-    if isinstance(error, errors.InsufficientPrivilege):
-        return WrongUsage(f"The database user lacks a right in {label}: {_first_line(error)}.")
-    if isinstance(error, errors.DataCorrupted | errors.IndexCorrupted):
-        return FacesetsError(f"PostgreSQL says that {label} is damaged: {_first_line(error)}.")
-    if isinstance(error, errors.QueryCanceled):
-        return Unreachable(f"That took {label} too long. Ask for less, or try again when it has less to do.")
-    if isinstance(error, psycopg.OperationalError):
-        return Unreachable(f"The server of {label} gave up: {_first_line(error)}.")
-    return error
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def pass_vectors(connection: Connection) -> None:
+    """Take arrays for vectors, and give these as pgvector's `Vector`, where the database knows the type."""
+    if (vector := TypeInfo.fetch(connection, "vector")) is not None:
+        register_vector_info(connection, vector)
 
 
 def only_row(cursor: psycopg.Cursor) -> tuple[Any, ...]:
@@ -342,7 +319,7 @@ def only_row(cursor: psycopg.Cursor) -> tuple[Any, ...]:
 
 def now(connection: Connection) -> datetime:
     """The time by the server's clock."""
-    found: datetime = only_row(connection.execute("SELECT now()"))[0]
+    found: datetime = connection.scalar("SELECT now()")
     return found
 
 

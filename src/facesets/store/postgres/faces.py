@@ -166,10 +166,9 @@ def add_faces(
         There is no such image.
     """
     # Whoever looks at the same image at once waits here.
-    found = connection.execute("SELECT id FROM images WHERE sha256 = %s FOR UPDATE", (sha256,)).fetchone()
-    if found is None:
+    image_id = connection.scalar("SELECT id FROM images WHERE sha256 = %s FOR UPDATE", (sha256,))
+    if image_id is None:
         raise NotFound("There is no such photo in the library.")
-    image_id = found[0]
     faces = _without_twins(faces.with_image(np.full(len(faces), image_id)))
     rows = connection.execute(
         """SELECT id, ordinal, x1, y1, x2, y2 FROM face_detections
@@ -230,7 +229,7 @@ def _update_faces(
     columns = _columns(detector, ids, faces, ordinals)
     rows: list[Mapping[str, object]] = [
         {name: column[i].tolist() for name, column in columns.items()}
-        | {"model_id": detector.model_id, "embedding": str(_exact(faces.embedding[i]))}
+        | {"model_id": detector.model_id, "embedding": faces.embedding[i]}
         for i in range(len(ids))
     ]
     with connection.cursor() as cursor:
@@ -248,17 +247,12 @@ def _update_faces(
         )
         cursor.executemany(
             """INSERT INTO face_embeddings (face_id, model_id, embedding)
-                VALUES (%(id)s, %(model_id)s, %(embedding)s::vector)
+                VALUES (%(id)s, %(model_id)s, %(embedding)s)
                 ON CONFLICT (face_id) DO UPDATE SET model_id = excluded.model_id,
                     embedding = excluded.embedding""",
             rows,
         )
     insert_landmarks(connection, ids, faces)
-
-
-def _exact(embedding: Float32) -> list[float]:
-    """Numbers whose decimal text reads back as the same float32."""
-    return list(embedding.astype(np.float64).tolist())
 
 
 def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) -> Faces:

@@ -6,7 +6,7 @@ import numpy as np
 
 from facesets.errors import Field, WrongUsage
 from facesets.records import ClipModel, Float32
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.models import ensure_model
 from facesets.store.postgres.paths import from_text, range_below, to_text
@@ -30,8 +30,8 @@ def insert_embeddings(
             AND NOT EXISTS (SELECT FROM image_embeddings e WHERE e.model_id = m.id)""",
         (dimension, number, dimension),
     )
-    known = connection.execute("SELECT dimension FROM models WHERE id = %s", (number,))
-    if int(only_row(known)[0]) != dimension or any(len(each) != dimension for _, each in embeddings):
+    known = connection.scalar("SELECT dimension FROM models WHERE id = %s", (number,))
+    if known != dimension or any(len(each) != dimension for _, each in embeddings):
         raise WrongUsage(
             f"The CLIP model {model.name} gives vectors of {dimension} numbers, and gave others before. "
             f"Is it still the same model? {Field('skip_clip')} leaves it out."
@@ -41,10 +41,10 @@ def insert_embeddings(
         connection.execute(
             "DELETE FROM image_embeddings WHERE model_id = %s AND image_id = ANY(%s)", (number, ids)
         )
-    there = connection.execute(
+    there = connection.scalars(
         "SELECT image_id FROM image_embeddings WHERE model_id = %s AND image_id = ANY(%s)", (number, ids)
     )
-    passed = {image_id for (image_id,) in there}
+    passed = set(there)
     new = [(image_id, each) for image_id, each in embeddings if image_id not in passed]
     if new:
         copy_in(
@@ -73,23 +73,23 @@ def lacking_below(connection: Connection, roots: Sequence[str], model_id: int | 
     """Paths that are, or lie below, one of the roots, and whose image has no embedding by a model."""
     lacking: set[str] = set()
     for root in dict.fromkeys(roots):
-        rows = connection.execute(
+        paths = connection.scalars(
             """SELECT p.path FROM image_paths p
                 WHERE (p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s)) AND p.reason = ''
                     AND NOT EXISTS (SELECT FROM image_embeddings e
                         WHERE e.image_id = p.image_id AND e.model_id = %(model)s)""",
             range_below(root) | {"model": model_id},
         )
-        lacking.update(from_text(path) for (path,) in rows)
+        lacking.update(from_text(path) for path in paths)
     return lacking
 
 
 def lacking_at(connection: Connection, paths: Sequence[str], model_id: int | None) -> set[str]:
     """Which of these very paths lead to an image that has no embedding by a model."""
-    rows = connection.execute(
+    found = connection.scalars(
         """SELECT p.path FROM image_paths p
             WHERE p.path = ANY(%s) AND p.reason = '' AND NOT EXISTS (SELECT FROM image_embeddings e
                 WHERE e.image_id = p.image_id AND e.model_id = %s)""",
         ([to_text(path) for path in paths], model_id),
     )
-    return {from_text(path) for (path,) in rows}
+    return {from_text(path) for path in found}

@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from facesets.records import ImageRecord, Images, Int64
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import INT4, INT8, copy_out, copy_rows, gathered, text, times
 from facesets.store.postgres.paths import from_text
 
@@ -45,14 +45,12 @@ def store_images(connection: Connection, images: Sequence[ImageRecord]) -> tuple
 
 def new_ids(connection: Connection, table: str, count: int) -> list[int]:
     """Numbers for new rows of a table with a column `id`, ascending."""
-    ids: list[int] = only_row(
-        connection.execute(
-            """SELECT coalesce(array_agg(nextval(name)), '{}')
-                FROM (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS name OFFSET 0) AS sequence,
-                    generate_series(1, %s)""",
-            (table, count),
-        )
-    )[0]
+    ids: list[int] = connection.scalar(
+        """SELECT coalesce(array_agg(nextval(name)), '{}')
+            FROM (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS name OFFSET 0) AS sequence,
+                generate_series(1, %s)""",
+        (table, count),
+    )
     return ids
 
 

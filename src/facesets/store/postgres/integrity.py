@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import LiteralString
 
 from facesets.errors import Command, Sentence
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.people.people_integrity import FOR_A_HUMAN, REPAIRED, repair_people
 from facesets.store.postgres.people.steps import making_step
@@ -131,7 +131,7 @@ def find_problems(connection: Connection) -> list[Problem]:
 
 
 def _number(connection: Connection, counting: LiteralString) -> int:
-    return int(only_row(connection.execute(counting))[0])
+    return int(connection.scalar(counting))
 
 
 def places_to_read(connection: Connection) -> list[Place]:
@@ -142,7 +142,7 @@ def places_to_read(connection: Connection) -> list[Place]:
             LEFT JOIN image_paths p ON p.image_id = i.id""",
         (sorted(images),),
     ).fetchall()
-    rows += [(None, path) for _, select in _OF_PATHS for (path,) in connection.execute(select)]
+    rows += [(None, path) for _, select in _OF_PATHS for path in connection.scalars(select)]
     return [Place(image, from_text(path)) for image, path in rows]
 
 
@@ -185,13 +185,13 @@ def repair_rows(connection: Connection, by: str) -> list[str]:
     _follow_merges(connection)
     with making_step(connection, "check", by, "check") as step:
         repair_people(step)
-    rows = connection.execute(
+    paths = connection.scalars(
         """UPDATE image_paths p SET mtime_ns = -1
             WHERE p.image_id IN (SELECT image_id FROM again) OR (p.image_id IS NULL AND p.reason = '')
                 OR EXISTS (SELECT FROM images i WHERE i.id = p.image_id AND i.sha256 <> p.sha256)
             RETURNING p.path"""
-    ).fetchall()
-    return sorted(from_text(path) for (path,) in rows)
+    )
+    return sorted(from_text(path) for path in paths)
 
 
 def _follow_merges(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from psycopg import errors
 
 from facesets.errors import Command, DamagedFile, FacesetsError, Field, SchemaOutdated, Sentence, WrongUsage
 from facesets.files import printable
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database, pass_vectors
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _MADE = re.compile(r"^CREATE (TABLE|VIEW|SEQUENCE|FUNCTION) (\w+)", re.MULTILINE)
@@ -181,6 +181,7 @@ def _ensure_vector(connection: Connection) -> None:
         except errors.InsufficientPrivilege as error:
             raise WrongUsage(_NO_RIGHT) from error
     vector_version(connection)
+    pass_vectors(connection)
 
 
 def vector_version(connection: Connection) -> str:
@@ -206,12 +207,10 @@ def vector_version(connection: Connection) -> str:
 
 
 def _why_no_vector(connection: Connection) -> str:
-    is_there, may_be_made = only_row(
-        connection.execute(
-            """SELECT count(*) > 0, coalesce(bool_or(current_setting('is_superuser')::boolean OR (
-                    trusted AND has_database_privilege(current_database(), 'CREATE'))), false)
-                FROM pg_available_extension_versions WHERE name = 'vector'"""
-        )
+    is_there, may_be_made = connection.one(
+        """SELECT count(*) > 0, coalesce(bool_or(current_setting('is_superuser')::boolean OR (
+                trusted AND has_database_privilege(current_database(), 'CREATE'))), false)
+            FROM pg_available_extension_versions WHERE name = 'vector'"""
     )
     if may_be_made:
         return Sentence(f"The database lacks the extension vector. Run {Command('migrate')}, which makes it.")
@@ -245,8 +244,7 @@ def take_schema_lock(connection: Connection) -> None:
 
 
 def _exists(connection: Connection, table: str) -> bool:
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
-    return bool(row and row[0])
+    return bool(connection.scalar("SELECT to_regclass(%s) IS NOT NULL", (table,)))
 
 
 def _applied(
@@ -313,5 +311,5 @@ def _check_tables(connection: Connection, applied: list[Migration], label: str) 
 
 def identity_of(connection: Connection) -> str:
     """When the schema was made, which no other library has and a restored dump keeps."""
-    row = connection.execute("SELECT applied_at FROM schema_migrations WHERE number = 1").fetchone()
-    return "" if row is None else row[0].astimezone(UTC).strftime("library-%Y%m%d-%H%M%S-%f")
+    made = connection.scalar("SELECT applied_at FROM schema_migrations WHERE number = 1")
+    return "" if made is None else made.astimezone(UTC).strftime("library-%Y%m%d-%H%M%S-%f")

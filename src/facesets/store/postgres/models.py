@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from facesets.library_records import ClipRow
 from facesets.records import CacheSettings, ClipModel
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ def clip_models(connection: Connection) -> list[ClipRow]:
 
 def find_clip_model(connection: Connection, model: ClipModel) -> int | None:
     """The number of a model of whole images, if it was ever used."""
-    row = connection.execute(
+    found: int | None = connection.scalar(
         "SELECT id FROM models WHERE kind = 'clip' AND sha256 = %s", (model.sha256,)
-    ).fetchone()
-    return None if row is None else int(row[0])
+    )
+    return found
 
 
 def detectors(connection: Connection) -> list[DetectorRow]:
@@ -58,8 +58,8 @@ def detectors(connection: Connection) -> list[DetectorRow]:
 
 def detector_of_face(connection: Connection, face: int) -> DetectorRow:
     """The way in which a face was found."""
-    row = only_row(connection.execute("SELECT detector_id FROM face_detections WHERE id = %s", (face,)))
-    return next(each for each in detectors(connection) if each.id == row[0])
+    number = connection.scalar("SELECT detector_id FROM face_detections WHERE id = %s", (face,))
+    return next(each for each in detectors(connection) if each.id == number)
 
 
 def usual_detector(connection: Connection) -> DetectorRow | None:
@@ -120,12 +120,12 @@ def ensure_model(connection: Connection, kind: str, name: str, sha256: str, dime
     """The number of a model, made if it is new."""
     values = {"kind": kind, "name": name, "sha256": sha256, "dimension": dimension}
     find = "SELECT id FROM models WHERE kind = %(kind)s AND sha256 = %(sha256)s"
-    row = connection.execute(find, values).fetchone()
-    if row is None:
+    number = connection.scalar(find, values)
+    if number is None:
         connection.execute(
             """INSERT INTO models (kind, name, sha256, dimension)
                 VALUES (%(kind)s, %(name)s, %(sha256)s, %(dimension)s) ON CONFLICT DO NOTHING""",
             values,
         )
-        row = only_row(connection.execute(find, values))
-    return int(row[0])
+        number = connection.scalar(find, values)
+    return int(number)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.migrate import Migration, applied_names, refuse_later
 from facesets.store.postgres.queue.schema import is_made
 
@@ -34,7 +34,7 @@ def drop_library(connection: Connection, migrations: list[Migration], label: str
     refuse_later(applied, migrations, label)
     relations, functions = names_of(m for m in migrations if m.number in applied)
     named = {"relations": relations, "functions": functions, "queue": is_made(connection)}
-    for (statement,) in connection.execute(_DROPS, named).fetchall():
+    for statement in connection.scalars(_DROPS, named):
         # Names are quoted by the server.
         connection.execute(statement.encode())
 
@@ -69,7 +69,7 @@ _DROPS = """
 
 def holds_others(connection: Connection) -> bool:
     """Whether there is an object or a schema in the database besides those of extensions and the server's."""
-    return bool(only_row(connection.execute(_OTHERS))[0])
+    return bool(connection.scalar(_OTHERS))
 
 
 _OTHERS = """
@@ -129,9 +129,8 @@ class Rights:
 
 def privileges_of(connection: Connection, migrations: list[Migration]) -> Rights:
     """What the user of this session may do with the tables and sequences that the migrations made."""
-    row = only_row(
-        connection.execute(
-            """WITH named AS (
+    row = connection.one(
+        """WITH named AS (
                 SELECT to_regclass(name) AS oid FROM unnest(%s::text[]) AS name
             ), relations AS (
                 SELECT oid, relowner, relkind FROM pg_class
@@ -154,7 +153,6 @@ def privileges_of(connection: Connection, migrations: list[Migration]) -> Rights
                 coalesce(array_agg(DISTINCT pg_get_userbyid(relowner)::text)
                     FILTER (WHERE NOT pg_has_role(relowner, 'USAGE')), '{}')
             FROM relations""",
-            (names_of(migrations)[0],),
-        )
+        (names_of(migrations)[0],),
     )
     return Rights(*row)

@@ -9,7 +9,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.descriptions.returning import count_uncounted, recall_answers, recall_uncounted
 
 
@@ -151,13 +151,12 @@ def wrong_findings(connection: Connection) -> list[tuple[str, int, str]]:
 
 
 def _count(connection: Connection, rows: sql.Composable) -> int:
-    return int(only_row(connection.execute(sql.SQL("SELECT count(*) {}").format(rows)))[0])
+    return int(connection.scalar(sql.SQL("SELECT count(*) {}").format(rows)))
 
 
 def repair_findings(connection: Connection) -> None:
     """Put all of that right."""
     for each in _WRONG:
         connection.execute(sql.SQL(each.by).format(table=sql.Identifier(each.table), rows=_rows(each)))
-    not_joined = connection.execute(sql.SQL("SELECT t.sha256 {}").format(sql.SQL(_NOT_JOINED))).fetchall()
-    recall_answers(connection, [sha256 for (sha256,) in not_joined])
+    recall_answers(connection, connection.scalars(sql.SQL("SELECT t.sha256 {}").format(sql.SQL(_NOT_JOINED))))
     recall_uncounted(connection)

@@ -68,17 +68,16 @@ def has_photos(connection: Connection) -> bool:
 
 def contents_at(connection: Connection, path: str) -> str | None:
     """The hash of the image that a path leads to."""
-    row = connection.execute(
+    found: str | None = connection.scalar(
         "SELECT i.sha256 FROM image_paths p JOIN images i ON i.id = p.image_id WHERE p.path = %s",
         (to_text(path),),
-    ).fetchone()
-    return None if row is None else str(row[0])
+    )
+    return found
 
 
 def contents_beginning(connection: Connection, prefix: str) -> list[str]:
     """The hashes of images that begin so, two at most."""
-    rows = connection.execute(
+    return connection.scalars(
         "SELECT sha256 FROM images WHERE sha256 >= %s AND sha256 < %s ORDER BY sha256 LIMIT 2",
         (prefix, prefix + "g"),
     )
-    return [sha256 for (sha256,) in rows]

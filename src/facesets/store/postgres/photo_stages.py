@@ -9,7 +9,7 @@ from psycopg import sql
 from facesets.file_records import FoundFile
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.records import Faces, Finding, ImageRecord
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.findings import ERASERS, WRITERS
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.paths import escaped, from_text, range_below
@@ -143,13 +143,13 @@ def ensure_version(connection: Connection, stage: str, version: str) -> int:
     """The number of a version of a stage, made if it is new."""
     given = (stage, version)
     find = "SELECT id FROM stage_versions WHERE stage = %s AND version = %s"
-    row = connection.execute(find, given).fetchone()
-    if row is None:
+    number = connection.scalar(find, given)
+    if number is None:
         connection.execute(
             "INSERT INTO stage_versions (stage, version) VALUES (%s, %s) ON CONFLICT DO NOTHING", given
         )
-        row = only_row(connection.execute(find, given))
-    return int(row[0])
+        number = connection.scalar(find, given)
+    return int(number)
 
 
 def pending(
@@ -188,8 +188,7 @@ def pending(
 def count_pending(connection: Connection, photos: PhotosOfStage) -> int:
     """How many images with a file a stage is to look at."""
     condition, given = to_look_at(photos)
-    counted = connection.execute(sql.SQL("SELECT count(*) FROM images i WHERE {}").format(condition), given)
-    return int(only_row(counted)[0])
+    return int(connection.scalar(sql.SQL("SELECT count(*) FROM images i WHERE {}").format(condition), given))
 
 
 def to_look_at(photos: PhotosOfStage) -> tuple[sql.Composable, dict[str, object]]:
@@ -320,12 +319,11 @@ def stage_counts(connection: Connection, stage: str, current: str = "") -> Stage
 
 def detection_counts(connection: Connection, detector: DetectorRow | None) -> StageCounts:
     """Count the images that were searched for faces by a detector, and the paths that could not be read."""
-    row = connection.execute(
+    pending, completed = connection.one(
         """SELECT count(*) FILTER (WHERE s.image_id IS NULL), count(s.image_id) FROM present_images i
             LEFT JOIN face_scans s ON s.image_id = i.id AND s.detector_id = %s""",
         (None if detector is None else detector.id,),
     )
-    pending, completed = only_row(row)
     reasons = connection.execute(
         "SELECT reason, count(*) FROM image_paths WHERE reason <> '' GROUP BY 1 ORDER BY 2 DESC, 1"
     ).fetchall()

@@ -21,7 +21,7 @@ _ANALYZE = sql.SQL("ANALYZE (SKIP_LOCKED) {}")
 
 def analyze_grown(connection: Connection) -> list[str]:
     """Let the planner look at tables that it never saw, or that grew by a half since; returns their names."""
-    names = [name for (name,) in connection.execute(_GROWN, {"least": _LEAST_PAGES})]
+    names = connection.scalars(_GROWN, {"least": _LEAST_PAGES})
     if names:
         connection.execute(_ANALYZE.format(sql.SQL(", ").join(map(sql.Identifier, names))))
     return names

@@ -20,5 +20,5 @@ def note_results(connection: Connection, folders: Iterable[Path]) -> None:
 def noted_results(connection: Connection) -> list[Path]:
     """Folders that held results, whatever is there by now."""
     return [
-        Path(from_text(path)) for (path,) in connection.execute("SELECT path FROM result_folders ORDER BY 1")
+        Path(from_text(path)) for path in connection.scalars("SELECT path FROM result_folders ORDER BY 1")
     ]

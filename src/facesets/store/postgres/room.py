@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 
 MOST_OF_A_HOST = 50
 """Connections from one machine: more make a server slower, and leave none for others."""
@@ -43,16 +43,14 @@ class Room:
 def room(connection: Connection) -> Room:
     """What the server of a connection has left."""
     return Room(
-        *only_row(
-            connection.execute(
-                # Of other users' connections no more can be seen than that they are there.
-                """SELECT current_setting('max_connections')::int
-                        - current_setting('superuser_reserved_connections')::int
-                        - coalesce(current_setting('reserved_connections', true)::int, 0),
-                    count(*) FILTER (WHERE datid IS NOT NULL),
-                    count(*) FILTER (WHERE application_name = 'facesets'
-                        AND client_addr IS NOT DISTINCT FROM inet_client_addr())
-                    FROM pg_stat_activity"""
-            )
+        *connection.one(
+            # Of other users' connections no more can be seen than that they are there.
+            """SELECT current_setting('max_connections')::int
+                    - current_setting('superuser_reserved_connections')::int
+                    - coalesce(current_setting('reserved_connections', true)::int, 0),
+                count(*) FILTER (WHERE datid IS NOT NULL),
+                count(*) FILTER (WHERE application_name = 'facesets'
+                    AND client_addr IS NOT DISTINCT FROM inet_client_addr())
+                FROM pg_stat_activity"""
         )
     )

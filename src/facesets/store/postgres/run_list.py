@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import sql
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
 
 
@@ -67,8 +67,7 @@ def find_run(connection: Connection, number: int) -> RunLine | None:
 
 def count_runs(connection: Connection, *, without: Sequence[int] = ()) -> int:
     """How many runs were recorded, but for some."""
-    counted = connection.execute("SELECT count(*) FROM runs WHERE id <> ALL(%s::bigint[])", (list(without),))
-    return int(only_row(counted)[0])
+    return int(connection.scalar("SELECT count(*) FROM runs WHERE id <> ALL(%s::bigint[])", (list(without),)))
 
 
 def indexed_folders(connection: Connection) -> list[IndexedFolder]:

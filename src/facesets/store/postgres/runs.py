@@ -9,7 +9,7 @@ from typing import Any
 
 from facesets import __version__
 from facesets.library_records import RecordedRun
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.paths import escaped
 from facesets.store.postgres.planner import analyze_grown
 
@@ -58,28 +58,28 @@ def broken_off(
 
 def last_options(connection: Connection, command: str) -> dict[str, Any] | None:
     """With which options a command was last run to its end; None where it never was."""
-    row = connection.execute(
+    found: dict[str, Any] | None = connection.scalar(
         "SELECT options FROM runs WHERE command = %s AND status = 'done' ORDER BY id DESC LIMIT 1", (command,)
-    ).fetchone()
-    return None if row is None else dict(row[0])
+    )
+    return found
 
 
 def last_summary(connection: Connection, command: str, counting: str) -> dict[str, Any]:
     """What came of the last run of a command that counted some of these, such as `faces`; empty for none."""
-    row = connection.execute(
+    found: dict[str, Any] | None = connection.scalar(
         """SELECT summary FROM runs WHERE command = %s AND status = 'done' AND summary ->> %s <> '0'
             ORDER BY id DESC LIMIT 1""",
         (command, counting),
-    ).fetchone()
-    return {} if row is None else dict(row[0])
+    )
+    return found or {}
 
 
 def _begin(connection: Connection, command: str, options: Mapping[str, Any]) -> int:
-    inserted = connection.execute(
+    found: int = connection.scalar(
         "INSERT INTO runs (command, program_version, host, options) VALUES (%s, %s, %s, %s) RETURNING id",
         (command, __version__, platform.node(), _json(options)),
     )
-    return int(only_row(inserted)[0])
+    return found
 
 
 def _end(connection: Connection, run: RecordedRun, status: str) -> None:

@@ -9,7 +9,7 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.library_records import StoredCategory, TagCategory, TagTarget, TagWord
 from facesets.records import Float32
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 
 CLIP = "clip"
 """The source of the categories here: prompts that a CLIP model weighs against each other."""
@@ -91,7 +91,7 @@ def keep_categories(connection: Connection, categories: Sequence[TagCategory], *
 
 
 def _keep(connection: Connection, category: TagCategory, known: StoredCategory | None) -> None:
-    row = connection.execute(
+    number = connection.scalar(
         """INSERT INTO tag_categories (name, target, selection_mode, min_confidence, templates, none_prompts)
             VALUES (%s, %s, %s, %s, %s, %s)
             ON CONFLICT (name) DO UPDATE SET selection_mode = excluded.selection_mode,
@@ -107,7 +107,6 @@ def _keep(connection: Connection, category: TagCategory, known: StoredCategory |
             list(category.none_of_these),
         ),
     )
-    number = only_row(row)[0]
     numbers = (
         {}
         if known is None

@@ -90,11 +90,11 @@ def images_to_tag(
 def count_to_tag(connection: Connection, photos: PhotosOfStage, target: TagTarget, by: EmbeddedBy) -> int:
     """How many images there are for `images_to_tag`."""
     condition, given = to_look_at(photos)
-    row = connection.execute(
+    found: int = connection.scalar(
         sql.SQL("SELECT count(*) FROM images i WHERE {} AND {}").format(condition, _EMBEDDED[target]),
         given | by.parameters(),
-    ).fetchone()
-    return 0 if row is None else int(row[0])
+    )
+    return found
 
 
 def embeddings_of(

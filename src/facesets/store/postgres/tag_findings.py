@@ -88,11 +88,8 @@ def _replace(
     owners: Sequence[int],
     rows: Sequence[tuple[int, int, float]],
 ) -> None:
-    categories = [
-        number
-        for (number,) in connection.execute(
-            "SELECT id FROM tag_categories WHERE source = 'clip' AND target = %s", (target,)
-        )
-    ]
+    categories = connection.scalars(
+        "SELECT id FROM tag_categories WHERE source = 'clip' AND target = %s", (target,)
+    )
     owner, tag, confidence = zip(*rows, strict=True) if rows else ((), (), ())
     replace_tags(connection, target, model_id, owners, categories, TagRows(owner, tag, confidence))

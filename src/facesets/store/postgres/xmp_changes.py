@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text, to_text
 
 KEPT_RUNS = 10
@@ -72,16 +72,15 @@ def note_changes(connection: Connection, run: int, changes: Sequence[Change]) ->
 
 def runs_with_changes(connection: Connection) -> list[int]:
     """The runs that can be taken back, the last one first."""
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT id FROM runs r WHERE EXISTS (SELECT FROM xmp_changes c WHERE c.run_id = r.id)
             ORDER BY id DESC"""
     )
-    return [int(run) for (run,) in rows]
 
 
 def count_changes(connection: Connection, run: int) -> int:
     """How many sidecars a run changed that were not put back yet."""
-    return int(only_row(connection.execute("SELECT count(*) FROM xmp_changes WHERE run_id = %s", (run,)))[0])
+    return int(connection.scalar("SELECT count(*) FROM xmp_changes WHERE run_id = %s", (run,)))
 
 
 def changes_of(connection: Connection, run: int, behind: str, limit: int, most_bytes: int) -> list[Change]:
@@ -115,11 +114,11 @@ def changes_of(connection: Connection, run: int, behind: str, limit: int, most_b
 
 def changed_by(connection: Connection, runs: Sequence[int], paths: Sequence[str]) -> set[str]:
     """Those of some photos whose sidecars one of some runs changed, as far as that can be taken back."""
-    rows = connection.execute(
+    found = connection.scalars(
         "SELECT path FROM xmp_changes WHERE run_id = ANY(%s::bigint[]) AND path = ANY(%s::text[])",
         (list(runs), [to_text(path) for path in paths]),
     )
-    return {from_text(path) for (path,) in rows}
+    return {from_text(path) for path in found}
 
 
 def drop_changes(connection: Connection, run: int, paths: Sequence[str]) -> None:

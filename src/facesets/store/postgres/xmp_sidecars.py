@@ -99,17 +99,17 @@ def paths_to_look_at(
     connection: Connection, detector_id: int, people: Sequence[UUID], below: Sequence[str]
 ) -> Int64:
     """Numbers of paths whose photos show some people, or that have a sidecar of ours, in ascending order."""
-    rows = connection.execute(
+    numbers = connection.scalars(
         sql.SQL(_TO_LOOK_AT).format(below=sql.SQL(_BELOW)),
         {"detector": detector_id, "people": list(people), **_ranges(below)},
     )
-    return np.array([number for (number,) in rows], np.int64)
+    return np.array(numbers, np.int64)
 
 
 def paths_without_photo(connection: Connection, below: Sequence[str]) -> list[str]:
     """Where the library has a sidecar of ours and no photo any more, in the order of paths."""
-    rows = connection.execute(sql.SQL(_WITHOUT_PHOTO).format(below=sql.SQL(_BELOW)), _ranges(below))
-    return [from_text(path) for (path,) in rows]
+    paths = connection.scalars(sql.SQL(_WITHOUT_PHOTO).format(below=sql.SQL(_BELOW)), _ranges(below))
+    return [from_text(path) for path in paths]
 
 
 def sidecars_without_photo(connection: Connection, paths: Sequence[str]) -> list[PhotoFile]:
@@ -249,16 +249,15 @@ def drop_moved(connection: Connection, paths: Sequence[str]) -> None:
 
 def count_sidecars(connection: Connection, people: Sequence[UUID]) -> int:
     """How many sidecars name some people by us."""
-    row = connection.execute(
+    found: int = connection.scalar(
         "SELECT count(*) FROM xmp_sidecars WHERE people && %s::uuid[]", (list(people),)
-    ).fetchone()
-    return 0 if row is None else int(row[0])
+    )
+    return found
 
 
 def count_naming_forgotten(connection: Connection) -> int:
     """How many sidecars name somebody by us who was forgotten."""
-    row = connection.execute("SELECT count(*) FROM xmp_sidecars WHERE names_forgotten").fetchone()
-    return 0 if row is None else int(row[0])
+    return int(connection.scalar("SELECT count(*) FROM xmp_sidecars WHERE names_forgotten"))
 
 
 def forget_in_sidecars(connection: Connection, people: Sequence[UUID]) -> None:

@@ -16,7 +16,7 @@ from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.grouping import cluster_library, dual, dual_unknown
 from facesets.operations.people.grouping.matching import Decision
 from facesets.operations.people.review.answering import answer
-from facesets.store.postgres.connection import Database
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.steps import one_at_a_time
 from facesets.work import Work
@@ -42,7 +42,7 @@ def at_once(library: Library, *works: Callable[[Database], object]) -> list[str]
 
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     threads = [threading.Thread(target=one, args=(work,)) for work in works]
-    with psycopg.connect(library.database._text) as first:
+    with Connection.connect(library.database._text) as first:
         one_at_a_time(first)
         for thread in threads:
             thread.start()

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from facesets.descriptions.asking import STAGE, STAGE_VERSION, Outcome, Reply
 from facesets.descriptions.prices import Price
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.descriptions.answers import ERASED, AnswerSource, keep_answer
 from facesets.store.postgres.people.forgotten_faces import with_forgotten
 from facesets.store.postgres.photo_stages import ensure_version
@@ -58,7 +58,7 @@ class BatchJob(NewJob):
 
 def begin(connection: Connection, job: NewJob) -> int:
     """Write a job down, before anything of it is sent; returns its number."""
-    row = connection.execute(
+    found: int = connection.scalar(
         """INSERT INTO description_jobs (key, provider, place, model, prompt, is_batch, status, price)
             VALUES (%s, %s, %s, %s, %s, %s, 'intent', %s)
             ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING id""",
@@ -72,7 +72,7 @@ def begin(connection: Connection, job: NewJob) -> int:
             None if job.price is None else Jsonb(job.price.as_json()),
         ),
     )
-    return int(only_row(row)[0])
+    return found
 
 
 def note_open(connection: Connection, job: int, most: Mapping[str, Decimal | None]) -> None:
@@ -147,12 +147,12 @@ def settle(
 
 def _was_forgotten_since(connection: Connection, number: int, sha256: str) -> bool:
     """Whether somebody on a photo was forgotten after a job began: its answer may have their name."""
-    row = connection.execute(
+    found: bool = connection.scalar(
         """SELECT EXISTS (SELECT FROM steps s JOIN description_jobs j ON s.made_at >= j.created_at
             WHERE s.kind = 'forget' AND j.id = %s)""",
         (number,),
     )
-    return bool(only_row(row)[0]) and sha256 in with_forgotten(connection, [sha256])
+    return found and sha256 in with_forgotten(connection, [sha256])
 
 
 def end(connection: Connection, job: int) -> None:
@@ -183,14 +183,13 @@ def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:
 
     A photo that went from the library and came back has lost its mark.
     """
-    rows = connection.execute(
+    found = connection.scalars(
         "SELECT DISTINCT sha256 FROM description_requests WHERE status = 'open' AND sha256 = ANY(%s)",
         (list(sha256),),
     )
-    found = {digest for (digest,) in rows}
     if found:
         mark(connection, sorted(found), "processing", "")
-    return found
+    return set(found)
 
 
 def free_the_forgotten(connection: Connection) -> None:
@@ -205,16 +204,13 @@ def free_the_forgotten(connection: Connection) -> None:
 
 def known_batches(connection: Connection) -> frozenset[str]:
     """What providers call all batches that were ever sent."""
-    rows = connection.execute("SELECT remote_id FROM description_jobs WHERE remote_id IS NOT NULL")
-    return frozenset(name for (name,) in rows)
+    return frozenset(connection.scalars("SELECT remote_id FROM description_jobs WHERE remote_id IS NOT NULL"))
 
 
 def _send_again(connection: Connection, sha256: str, reason: str) -> None:
     """Make a photo pending that was not worked on, unless that happened too often."""
-    (tries,) = only_row(
-        connection.execute(
-            "SELECT count(*) FROM description_requests WHERE sha256 = %s AND status = 'free'", (sha256,)
-        )
+    tries = connection.scalar(
+        "SELECT count(*) FROM description_requests WHERE sha256 = %s AND status = 'free'", (sha256,)
     )
     if tries >= _ATTEMPTS:
         mark(connection, [sha256], "failed", f"sent {tries} times and not worked on: {reason}")
@@ -246,12 +242,12 @@ def _text(reason: str) -> str:
 
 def withdraw(connection: Connection, number: int, sha256: Sequence[str]) -> None:
     """Strike out what the provider did not take, as if it had never been written down."""
-    struck = connection.execute(
+    struck = connection.scalars(
         """DELETE FROM description_requests WHERE job_id = %s AND sha256 = ANY(%s) AND status = 'open'
             RETURNING sha256""",
         (number, list(sha256)),
-    ).fetchall()
-    _no_longer_under_way(connection, [name for (name,) in struck])
+    )
+    _no_longer_under_way(connection, struck)
 
 
 def _no_longer_under_way(connection: Connection, sha256: Sequence[str]) -> None:

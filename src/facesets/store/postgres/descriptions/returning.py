@@ -33,8 +33,7 @@ def recall_uncounted(connection: Connection) -> None:
 
 
 def _uncounted(connection: Connection) -> list[str]:
-    rows = connection.execute(_UNCOUNTED, {"stage": STAGE, "version": STAGE_VERSION})
-    return [sha256 for (sha256,) in rows]
+    return connection.scalars(_UNCOUNTED, {"stage": STAGE, "version": STAGE_VERSION})
 
 
 def recall(connection: Connection, sha256: Sequence[str]) -> None:
@@ -60,12 +59,11 @@ def recall(connection: Connection, sha256: Sequence[str]) -> None:
 
 def recall_answers(connection: Connection, sha256: Sequence[str]) -> set[str]:
     """Join descriptions to the images of their contents; returns the contents of which there are any."""
-    rows = connection.execute(
+    found = connection.scalars(
         """UPDATE descriptions d SET image_id = i.id FROM images i
             WHERE d.sha256 = ANY(%s) AND i.sha256 = d.sha256 RETURNING d.sha256""",
         (list(sha256),),
     )
-    found = {digest for (digest,) in rows}
     if found:
         ledger.mark(connection, sorted(found), "completed", "")
-    return found
+    return set(found)

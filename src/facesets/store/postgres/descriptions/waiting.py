@@ -4,14 +4,14 @@ from psycopg import sql
 
 from facesets.descriptions.asking import EDGE
 from facesets.library_records import PhotosOfStage
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.photo_stages import to_look_at
 
 
 def waiting_pixels(connection: Connection, photos: PhotosOfStage, limit: int | None) -> tuple[int, int]:
     """How many photos are to be described, and the pixels of so many of them as they would be sent."""
     condition, given = to_look_at(photos)
-    row = connection.execute(
+    count, pixels = connection.one(
         sql.SQL(
             """SELECT count(*), coalesce(sum(pixels), 0)::bigint FROM (
                 SELECT ceil(i.width * least(1.0, %(edge)s::float8 / greatest(i.width, i.height, 1)))
@@ -20,5 +20,4 @@ def waiting_pixels(connection: Connection, photos: PhotosOfStage, limit: int | N
         ).format(condition),
         given | {"edge": EDGE, "limit": limit},
     )
-    count, pixels = only_row(row)
     return int(count), int(pixels)

@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.records import Float32, Int64
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, gathered, values, vector
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
@@ -67,8 +67,8 @@ _VECTORS: LiteralString = """
 
 def count_unassigned(connection: Connection, detector: DetectorRow, some: Some) -> int:
     """How many faces without a person are meant."""
-    row = only_row(connection.execute(_COUNT, _parameters(detector, some)))
-    return int(row[0]) if some.most is None else min(int(row[0]), some.most)
+    count: int = connection.scalar(_COUNT, _parameters(detector, some))
+    return count if some.most is None else min(count, some.most)
 
 
 def unassigned_vectors(
@@ -129,7 +129,7 @@ def rejected_people(connection: Connection) -> list[tuple[int, UUID]]:
 
 def hidden_people(connection: Connection) -> set[UUID]:
     """People of whom nobody wants to be asked."""
-    return {person for (person,) in connection.execute("SELECT id FROM persons WHERE status = 'hidden'")}
+    return set(connection.scalars("SELECT id FROM persons WHERE status = 'hidden'"))
 
 
 def ask_no_more(connection: Connection, detector: DetectorRow, least_norm: float) -> None:
@@ -188,7 +188,7 @@ def propose(
         {"face_id": face_ids, "person_id": raw[person], "cosine_similarity": similarity},
     )
     # Faces and people may have been deleted since they were read.
-    kept = connection.execute(
+    faces = connection.scalars(
         """INSERT INTO face_candidates AS c (face_id, person_id, cosine_similarity)
             SELECT DISTINCT ON (u.face_id, u.person_id) u.face_id, u.person_id, u.cosine_similarity
             FROM proposed u
@@ -198,4 +198,4 @@ def propose(
                 WHERE c.kind = 'near' AND c.status = 'pending'
             RETURNING face_id"""
     )
-    return len({face for (face,) in kept})
+    return len(set(faces))

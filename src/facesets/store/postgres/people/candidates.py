@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 from uuid import UUID
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import copy_rows
 from facesets.store.postgres.people.changes import ChangedPeople
 
@@ -115,7 +115,7 @@ def note_looked_for(connection: Connection, model_id: int, looked: LookedFor) ->
 
 def newest_step(connection: Connection) -> int:
     """The number of the latest step of any kind; 0 for none."""
-    return int(only_row(connection.execute("SELECT coalesce(max(id), 0) FROM steps"))[0])
+    return int(connection.scalar("SELECT coalesce(max(id), 0) FROM steps"))
 
 
 def replace_face_candidates(
@@ -292,33 +292,31 @@ def note_answered_people(connection: Connection, ids: Sequence[int], outcome: Ou
 
 def merged_with(connection: Connection, person: UUID) -> list[UUID]:
     """Somebody, and all who were merged into them."""
-    rows = connection.execute(
+    return connection.scalars(
         """WITH RECURSIVE all_of AS (
                 SELECT %s::uuid AS id
                 UNION SELECT p.id FROM all_of a JOIN persons p ON p.merged_into_id = a.id)
             SELECT id FROM all_of""",
         (person,),
     )
-    return [person for (person,) in rows]
 
 
 def people_in_one_photo(connection: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> set[int]:
     """Which of these pairs of people are on one photo, by their places."""
-    rows = connection.execute(
+    numbers = connection.scalars(
         """SELECT n FROM unnest(%s::uuid[], %s::uuid[]) WITH ORDINALITY AS pair (a, b, n)
             WHERE EXISTS (SELECT FROM face_detections f JOIN face_detections g
                 ON g.image_id = f.image_id AND g.detector_id = f.detector_id AND g.person_id = b
                 WHERE f.person_id = a)""",
         ([a for a, _ in pairs], [b for _, b in pairs]),
     )
-    return {int(n) - 1 for (n,) in rows}
+    return {int(n) - 1 for n in numbers}
 
 
 def best_faces_of_cluster(connection: Connection, cluster: str, count: int) -> list[int]:
     """The faces of a cluster that show best who it is, of those without a person."""
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT id FROM present_faces WHERE cluster = %s AND person_id IS NULL
             ORDER BY quality DESC, id LIMIT %s""",
         (cluster, count),
     )
-    return [int(face) for (face,) in rows]

@@ -35,14 +35,11 @@ class ClusterBirth:
 
 def clusters_of(connection: Connection, detector: DetectorRow, face_ids: Int64) -> FaceClusters:
     """The clusters of these faces (ascending numbers)."""
-    ids = [
-        name
-        for (name,) in connection.execute(
-            """SELECT DISTINCT cluster FROM face_detections
-                WHERE detector_id = %s AND cluster IS NOT NULL ORDER BY cluster""",
-            (detector.id,),
-        )
-    ]
+    ids = connection.scalars(
+        """SELECT DISTINCT cluster FROM face_detections
+            WHERE detector_id = %s AND cluster IS NOT NULL ORDER BY cluster""",
+        (detector.id,),
+    )
     blocks = copy_out(
         connection,
         """COPY (SELECT f.id, (c.number - 1)::int FROM face_detections f
@@ -101,12 +98,12 @@ def put_into(step: Step, face_ids: Int64, number: Int64, ids: Sequence[str]) -> 
         {"face_id": face_ids, "number": number},
     )
     connection.execute("ANALYZE grouped")
-    changed = connection.execute(
+    faces = connection.scalars(
         """SELECT f.id FROM face_detections f JOIN grouped g ON g.face_id = f.id
             WHERE f.cluster IS DISTINCT FROM (%s::text[])[g.number + 1]""",
         (list(ids),),
-    ).fetchall()
-    step.touch_faces([face for (face,) in changed])
+    )
+    step.touch_faces(faces)
     return connection.execute(
         """UPDATE face_detections f SET cluster = (%(ids)s::text[])[g.number + 1]
             FROM grouped g WHERE g.face_id = f.id
@@ -119,8 +116,7 @@ def drop_empty(step: Step, model_id: int) -> int:
     """Remove the clusters that no face is in; returns how many."""
     empty: LiteralString = """FROM clusters c WHERE c.model_id = %s
         AND NOT EXISTS (SELECT FROM face_detections f WHERE f.cluster = c.id)"""
-    rows = step.connection.execute("SELECT c.id " + empty, (model_id,)).fetchall()
-    step.touch_rows("clusters", [each for (each,) in rows])
+    step.touch_rows("clusters", step.connection.scalars("SELECT c.id " + empty, (model_id,)))
     return step.connection.execute("DELETE " + empty, (model_id,)).rowcount
 
 
@@ -216,7 +212,7 @@ def fresh_centers(connection: Connection, detector: DetectorRow, ids: Sequence[s
     chosen: LiteralString = """FROM cluster_centers k JOIN clusters c ON c.id = k.cluster_id
         WHERE c.model_id = %(model)s AND vector_dims(k.centroid) = %(dimension)s
             AND (%(ids)s::text[] IS NULL OR c.id = ANY(%(ids)s::text[])) ORDER BY c.id"""
-    names = [each for (each,) in connection.execute("SELECT c.id " + chosen, wanted)]
+    names = connection.scalars("SELECT c.id " + chosen, wanted)
     blocks = copy_out(
         connection,
         "COPY (SELECT k.faces, k.centroid " + chosen + ") TO STDOUT (FORMAT BINARY)",
@@ -272,9 +268,9 @@ def _make(connection: Connection, detector: DetectorRow, stale: Sequence[tuple[s
     with connection.cursor() as cursor:
         cursor.executemany(
             """INSERT INTO cluster_centers (cluster_id, faces, fingerprint, centroid, medoid, medoid_faces)
-                VALUES (%s, %s, %s, %s::vector, %s, %s)""",
+                VALUES (%s, %s, %s, %s, %s, %s)""",
             [
-                (each, faces, mark, str(centre[row].tolist()), int(face_id[medoid[row]]), faces)
+                (each, faces, mark, centre[row], int(face_id[medoid[row]]), faces)
                 for row, (each, faces, mark) in enumerate(stale)
                 if row < len(centre) and medoid[row] >= 0
             ],

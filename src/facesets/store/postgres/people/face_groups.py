@@ -158,23 +158,21 @@ _OF_CLUSTERS: LiteralString = """
 
 def faces_in_cluster(connection: Connection, cluster: str, *, limit: int, offset: int = 0) -> list[int]:
     """The faces that were grouped so, the best first: those of nobody, or all where everybody has one."""
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT id FROM present_faces WHERE cluster = %(cluster)s AND (person_id IS NULL OR NOT EXISTS (
                 SELECT FROM present_faces WHERE cluster = %(cluster)s AND person_id IS NULL))
             ORDER BY quality DESC, id LIMIT %(limit)s OFFSET %(offset)s""",
         {"cluster": cluster, "limit": limit, "offset": offset},
     )
-    return [int(face) for (face,) in rows]
 
 
 def best_of_person(connection: Connection, person: UUID, *, limit: int, offset: int = 0) -> list[int]:
     """The faces of a person, the best first."""
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT id FROM present_faces WHERE person_id = %s ORDER BY quality DESC, id
             LIMIT %s OFFSET %s""",
         (person, limit, offset),
     )
-    return [int(face) for (face,) in rows]
 
 
 def loose_faces(

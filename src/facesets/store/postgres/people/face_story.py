@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-import numpy as np
-
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 
@@ -39,7 +37,7 @@ def find_face(connection: Connection, face: int) -> FaceRow | None:
                 CASE WHEN f.person_id IS NULL THEN '' ELSE coalesce(f.assigned_by, '') END,
                 CASE WHEN f.person_id IS NULL THEN ''
                     ELSE coalesce(to_char(f.assigned_at, 'YYYY-MM-DD HH24:MI'), '') END,
-                f.quality, f.norm, e.embedding::real[]
+                f.quality, f.norm, e.embedding
             FROM face_detections f LEFT JOIN face_embeddings e ON e.face_id = f.id
             WHERE f.id = %s""",
         (face,),
@@ -47,21 +45,21 @@ def find_face(connection: Connection, face: int) -> FaceRow | None:
     if row is None:
         return None
     number, detector, person, by, at, quality, norm, embedding = row
-    vector = None if embedding is None else np.array(embedding, np.float32)
+    vector = None if embedding is None else embedding.to_numpy()
     return FaceRow(number, detector, person, by, at, quality, norm, vector)
 
 
 def last_step_of_face(connection: Connection, face: int) -> int | None:
     """The latest step that changed whose a face is; None if none did."""
     # By the primary key, a step at a time: the other way round the whole table would be read.
-    row = connection.execute(
+    found: int | None = connection.scalar(
         """SELECT s.id FROM steps s CROSS JOIN LATERAL (
                 SELECT FROM step_faces f WHERE f.step_id = s.id AND f.face_id = %s
                     AND f.person_before IS DISTINCT FROM f.person_after OFFSET 0) f
             ORDER BY s.id DESC LIMIT 1""",
         (face,),
-    ).fetchone()
-    return None if row is None else int(row[0])
+    )
+    return found
 
 
 def nearest_of_person(connection: Connection, face: int, person: UUID, limit: int) -> list[tuple[int, float]]:
@@ -79,11 +77,11 @@ def nearest_of_person(connection: Connection, face: int, person: UUID, limit: in
 
 def mean_without(connection: Connection, face: int, person: UUID) -> Float32 | None:
     """The mean of a person's faces but one, of the same model; None where there is no other."""
-    row = connection.execute(
-        """SELECT avg(e.embedding)::real[] FROM face_embeddings own
+    found = connection.scalar(
+        """SELECT avg(e.embedding) FROM face_embeddings own
                 JOIN face_embeddings e ON e.model_id = own.model_id
                 JOIN face_detections f ON f.id = e.face_id
             WHERE own.face_id = %(face)s AND f.person_id = %(person)s AND f.id <> %(face)s""",
         {"face": face, "person": person},
-    ).fetchone()
-    return None if row is None or row[0] is None else np.array(row[0], np.float32)
+    )
+    return None if found is None else found.to_numpy()

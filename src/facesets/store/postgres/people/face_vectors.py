@@ -33,18 +33,19 @@ class FaceVectors:
 def vectors_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceVectors]:
     """The vectors of some faces, of each model apart: the one with most faces comes first."""
     rows = connection.execute(
-        """SELECT e.model_id, m.name, m.sha256, f.id, f.image_id, e.embedding::real[]
+        """SELECT e.model_id, m.name, m.sha256, f.id, f.image_id, e.embedding
             FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id
             JOIN models m ON m.id = e.model_id
             WHERE f.id = ANY(%s::bigint[]) ORDER BY f.id""",
         (list(faces),),
+        binary=True,
     ).fetchall()
     models = {(int(row[0]), str(row[1]), str(row[2])) for row in rows}
     found = [
         FaceVectors(
             np.array([row[3] for row in rows if row[0] == model], np.int64),
             np.array([row[4] for row in rows if row[0] == model], np.int64),
-            np.array([row[5] for row in rows if row[0] == model], np.float32),
+            np.stack([row[5].to_numpy() for row in rows if row[0] == model]),
             model,
             name,
             sha256,

@@ -33,18 +33,17 @@ class Erased:
 
 def merged_persons(connection: Connection, person: UUID) -> list[UUID]:
     """A person, and all who were merged into them."""
-    rows = connection.execute(
+    return connection.scalars(
         """WITH RECURSIVE they AS (SELECT %s::uuid AS id
                 UNION SELECT p.id FROM persons p JOIN they ON p.merged_into_id = they.id)
             SELECT id FROM they ORDER BY id""",
         (person,),
     )
-    return [each for (each,) in rows]
 
 
 def names_ever(connection: Connection, persons: Sequence[UUID]) -> list[str]:
     """Every name that some people have or had, as far as the journal knows."""
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT name FROM person_names WHERE person_id = ANY(%(persons)s::uuid[])
             UNION SELECT unnest(names) FROM said_people WHERE person_id = ANY(%(persons)s::uuid[])
             UNION SELECT r.name FROM step_rows s, LATERAL (VALUES
@@ -55,18 +54,16 @@ def names_ever(connection: Connection, persons: Sequence[UUID]) -> list[str]:
             ORDER BY 1""",
         {"persons": list(persons), "texts": [str(person) for person in persons]},
     )
-    return [name for (name,) in rows]
 
 
 def faces_of_persons(connection: Connection, persons: Sequence[UUID]) -> list[int]:
     """Faces that are some people's, or that a human said are."""
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT id FROM face_detections WHERE person_id = ANY(%(persons)s::uuid[])
             UNION SELECT face_id FROM said_faces WHERE is_person AND person_id = ANY(%(persons)s::uuid[])
             ORDER BY 1""",
         {"persons": list(persons)},
     )
-    return [int(face) for (face,) in rows]
 
 
 def renumbered_ids(connection: Connection, detector_id: int, gone: Sequence[int]) -> Renumbered:

@@ -77,15 +77,15 @@ def _boxes(box: Float32) -> list[tuple[float, float, float, float]]:
 
 
 def _known(connection: Connection, digests: Iterable[bytes]) -> set[bytes]:
-    rows = connection.execute(
+    found = connection.scalars(
         "SELECT digest FROM forgotten_faces WHERE digest = ANY(%s::bytea[])", (list(digests),)
     )
-    return {bytes(digest) for (digest,) in rows}
+    return set(found)
 
 
 def _key(connection: Connection) -> bytes | None:
-    row = connection.execute("SELECT key FROM forgetting_key LIMIT 1").fetchone()
-    return None if row is None else bytes(row[0])
+    found: bytes | None = connection.scalar("SELECT key FROM forgetting_key LIMIT 1")
+    return found
 
 
 def _new_key(connection: Connection) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from facesets.records import Float32, Int64
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, gathered
 
 _KEPT_RUNS = 2
@@ -48,12 +48,11 @@ def keep_run(
 
     It is in force once clusters name it; those before the last two go.
     """
-    inserted = connection.execute(
+    number: int = connection.scalar(
         """INSERT INTO hdbscan_runs (model_id, run_id, parameters, faces, clusters, noise, arrays)
             VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id""",
         (model_id, run_id, json.dumps(dict(parameters)), *counts, arrays),
     )
-    number = int(only_row(inserted)[0])
     connection.execute(
         """DELETE FROM hdbscan_runs WHERE model_id = %(model)s AND id NOT IN (
                 SELECT id FROM hdbscan_runs WHERE model_id = %(model)s ORDER BY id DESC LIMIT %(kept)s)
@@ -99,26 +98,24 @@ def run_in_force(connection: Connection, model_id: int) -> KeptRun | None:
 
 def latest_parameters(connection: Connection, names: Sequence[str]) -> dict[str, Any] | None:
     """What the latest run of HDBSCAN on the library was asked for; None where there was none."""
-    row = connection.execute(
+    options = connection.scalar(
         """SELECT options FROM runs WHERE command = 'cluster' AND options ->> 'method' = 'hdbscan'
                 AND status = 'done' ORDER BY id DESC LIMIT 1"""
-    ).fetchone()
-    return None if row is None else {name: row[0][name] for name in names if name in row[0]}
+    )
+    return None if options is None else {name: options[name] for name in names if name in options}
 
 
 def arrays_of(connection: Connection, run: int) -> bytes:
     """The hierarchy of a kept run, as it was stored."""
-    row = only_row(connection.execute("SELECT arrays FROM hdbscan_runs WHERE id = %s", (run,)))
-    return bytes(row[0])
+    return bytes(connection.scalar("SELECT arrays FROM hdbscan_runs WHERE id = %s", (run,)))
 
 
 def runs_with(connection: Connection, faces: Sequence[int]) -> list[int]:
     """The kept runs that some of these faces took part in, or were tried in since."""
-    rows = connection.execute(
+    return connection.scalars(
         "SELECT DISTINCT hdbscan_run_id FROM hdbscan_faces WHERE face_id = ANY(%s::bigint[]) ORDER BY 1",
         (list(faces),),
     )
-    return [int(run) for (run,) in rows]
 
 
 def replace_arrays(connection: Connection, run: int, arrays: bytes) -> None:

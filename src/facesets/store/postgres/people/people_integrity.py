@@ -47,16 +47,16 @@ def repair_people(step: Step) -> None:
         back.setdefault(person, []).append(face)
     for person, faces in back.items():
         give_faces(step, faces, person, "manual")
-    take_faces(step, [face for (face,) in connection.execute("SELECT s.face_id " + _DENIED).fetchall()])
+    take_faces(step, connection.scalars("SELECT s.face_id " + _DENIED))
     connection.execute(
         """DELETE FROM face_candidates c USING face_detections f
             WHERE f.id = c.face_id AND c.status = 'pending' AND c.kind = 'near' AND f.person_id IS NOT NULL"""
     )
-    missing = connection.execute("SELECT DISTINCT f.cluster " + _NO_ROW).fetchall()
-    step.touch_rows("clusters", [name for (name,) in missing])
+    missing = connection.scalars("SELECT DISTINCT f.cluster " + _NO_ROW)
+    step.touch_rows("clusters", missing)
     connection.execute(
         """INSERT INTO clusters (id, model_id) SELECT DISTINCT ON (f.cluster) f.cluster, d.model_id
             FROM face_detections f JOIN detectors d ON d.id = f.detector_id
             WHERE f.cluster = ANY(%s) ORDER BY f.cluster, f.id ON CONFLICT DO NOTHING""",
-        ([name for (name,) in missing],),
+        (missing,),
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesets.records import Bool, Float32, Int64
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import INT8, copy_in, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.faces import load_embeddings
@@ -120,12 +120,12 @@ def people_now(connection: Connection, faces: PeopledFaces) -> PeopledFaces:
 
 def active_people(connection: Connection) -> set[UUID]:
     """Everybody who is neither hidden nor merged."""
-    return {person for (person,) in connection.execute("SELECT id FROM persons WHERE status = 'active'")}
+    return set(connection.scalars("SELECT id FROM persons WHERE status = 'active'"))
 
 
 def any_person(connection: Connection) -> bool:
     """Whether there is one."""
-    return bool(only_row(connection.execute("SELECT EXISTS (SELECT FROM persons)"))[0])
+    return bool(connection.scalar("SELECT EXISTS (SELECT FROM persons)"))
 
 
 def merged_into(connection: Connection, persons: Sequence[UUID]) -> list[UUID]:
@@ -150,7 +150,7 @@ def create_persons(connection: Connection, uuids: Sequence[UUID]) -> None:
 
 def fixed_persons(connection: Connection) -> set[UUID]:
     """People whom a human named, hid or merged, or about whom or whose faces one said something."""
-    rows = connection.execute(
+    people = connection.scalars(
         """SELECT id FROM persons WHERE status <> 'active'
             UNION SELECT merged_into_id FROM persons WHERE merged_into_id IS NOT NULL
             UNION SELECT person_id FROM person_names
@@ -166,7 +166,7 @@ def fixed_persons(connection: Connection) -> set[UUID]:
                 JOIN face_detections f ON f.id IN (s.face_a, s.face_b)
                 WHERE f.person_id IS NOT NULL"""
     )
-    return {person for (person,) in rows}
+    return set(people)
 
 
 def assign(

@@ -54,15 +54,15 @@ def all_names(connection: Connection) -> list[tuple[str, UUID]]:
 
 def named_people(connection: Connection) -> set[UUID]:
     """Everybody who has a name."""
-    return {person for (person,) in connection.execute("SELECT DISTINCT person_id FROM person_names")}
+    return set(connection.scalars("SELECT DISTINCT person_id FROM person_names"))
 
 
 def person_of_name(connection: Connection, name: str) -> UUID | None:
     """Who has a name as the server compares them: no other person may have it."""
-    row = connection.execute(
+    found: UUID | None = connection.scalar(
         "SELECT person_id FROM person_names WHERE lower(name) = lower(%s)", (name,)
-    ).fetchone()
-    return None if row is None else row[0]
+    )
+    return found
 
 
 def people_called(connection: Connection, names: Sequence[str]) -> dict[str, UUID]:
@@ -86,25 +86,22 @@ def persons_by_prefix(connection: Connection, prefix: str) -> list[UUID]:
     digits = prefix.replace("-", "").lower()
     if len(digits) > _DIGITS:
         return []
-    rows = connection.execute(
+    return connection.scalars(
         "SELECT id FROM persons WHERE id BETWEEN %s AND %s ORDER BY id LIMIT 10",
         (UUID(digits.ljust(_DIGITS, "0")), UUID(digits.ljust(_DIGITS, "f"))),
     )
-    return [person for (person,) in rows]
 
 
 def faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
     """The faces of a cluster that is no person."""
-    rows = connection.execute(
+    return connection.scalars(
         "SELECT id FROM present_faces WHERE cluster = %s AND person_id IS NULL ORDER BY id", (cluster,)
     )
-    return [int(face) for (face,) in rows]
 
 
 def faces_of_person(connection: Connection, person: UUID) -> list[int]:
     """All faces of a person."""
-    rows = connection.execute("SELECT id FROM face_detections WHERE person_id = %s ORDER BY id", (person,))
-    return [int(face) for (face,) in rows]
+    return connection.scalars("SELECT id FROM face_detections WHERE person_id = %s ORDER BY id", (person,))
 
 
 def persons_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, UUID | None]:

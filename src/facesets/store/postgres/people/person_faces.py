@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal, LiteralString
 from uuid import UUID
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 
 Order = Literal["newest", "oldest", "far"]
 
@@ -111,14 +111,12 @@ def eras_of(connection: Connection, person: UUID) -> list[Era]:
 
 def spread_of(connection: Connection, person: UUID) -> float | None:
     """Mean cosine distance of a person's best faces to their mean; None without vectors."""
-    row = only_row(
-        connection.execute(
-            """SELECT 1 - vector_norm(avg(e.embedding)) FROM (
-                    SELECT f.id FROM present_faces f
-                    WHERE f.person_id = %s ORDER BY f.quality DESC, f.id LIMIT 2000) AS best
-                JOIN face_embeddings e ON e.face_id = best.id
-                GROUP BY e.model_id UNION ALL SELECT NULL LIMIT 1""",
-            (person,),
-        )
+    spread = connection.scalar(
+        """SELECT 1 - vector_norm(avg(e.embedding)) FROM (
+                SELECT f.id FROM present_faces f
+                WHERE f.person_id = %s ORDER BY f.quality DESC, f.id LIMIT 2000) AS best
+            JOIN face_embeddings e ON e.face_id = best.id
+            GROUP BY e.model_id UNION ALL SELECT NULL LIMIT 1""",
+        (person,),
     )
-    return None if row[0] is None else round(float(row[0]), 4)
+    return None if spread is None else round(spread, 4)

@@ -23,7 +23,7 @@ def nearest_people(
 
     Without those all of whose photos are missing.
     """
-    rows = connection.execute(
+    return connection.scalars(
         # OFFSET 0: similarities go on, not the vectors, which would be sorted on disk.
         """SELECT id FROM (SELECT p.id, max(q.similarity) AS similarity
             FROM (SELECT q.person_id, -(q.embedding <#> mine.embedding) AS similarity
@@ -35,9 +35,8 @@ def nearest_people(
             GROUP BY p.id ORDER BY 2 DESC, p.id LIMIT %s) AS near
             WHERE EXISTS (SELECT FROM present_faces f WHERE f.person_id = near.id)
             ORDER BY similarity DESC, id""",
-        ([str(vector.tolist()) for vector in vectors], detector.model_id, but, limit),
+        (list(vectors), detector.model_id, but, limit),
     )
-    return [person for (person,) in rows]
 
 
 def clusters_of_person(connection: Connection, person: UUID) -> list[OwnCluster]:

@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from facesets.face_attributes import Sex
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.people.person_ages import ages_of
 
@@ -106,17 +106,15 @@ def faces_on_photo(connection: Connection, photo: int, *, limit: int, offset: in
 
 def count_faces_on_photo(connection: Connection, photo: int) -> int:
     """How many faces are on a photo."""
-    row = only_row(connection.execute("SELECT count(*) FROM face_detections WHERE image_id = %s", (photo,)))
-    return int(row[0])
+    return int(connection.scalar("SELECT count(*) FROM face_detections WHERE image_id = %s", (photo,)))
 
 
 def people_on_photo(connection: Connection, photo: int) -> list[UUID]:
     """Whose faces are on a photo."""
-    rows = connection.execute(
+    return connection.scalars(
         "SELECT DISTINCT person_id FROM face_detections WHERE image_id = %s AND person_id IS NOT NULL",
         (photo,),
     )
-    return [person for (person,) in rows]
 
 
 def ages_on_photo(connection: Connection, photo: LibraryPhoto) -> dict[UUID, str]:
@@ -143,7 +141,7 @@ def _facts(rows: Sequence[tuple[Any, ...]]) -> list[FaceFacts]:
 
 def photos_beside(connection: Connection, photo: int, person: UUID) -> tuple[str | None, str | None]:
     """The photos of a person just newer and just older than one, by their content; None at the ends."""
-    row = only_row(connection.execute(_BESIDE, {"photo": photo, "person": person}))
+    row = connection.one(_BESIDE, {"photo": photo, "person": person})
     return row[0], row[1]
 
 

@@ -9,7 +9,7 @@ from facesets.clustering.poor_faces import HowMuch, Shows, how_much_faces_show, 
 from facesets.clustering.recognisers import NormLimits, recogniser_named
 from facesets.imaging.poor_faces import face_limits, poor_faces
 from facesets.records import Int64
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT4, INT8, copy_out, float4_array, gathered
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.assignable import sample_vectors
@@ -34,11 +34,9 @@ def keep_norm_limits(connection: Connection, detector: DetectorRow) -> None:
     known = recogniser_named(name)
     if known.norm_limits is not None or not known.norm_tells:
         return
-    faces = only_row(
-        connection.execute(
-            "SELECT count(*) FROM face_detections WHERE detector_id = %s AND norm <> 'NaN'", (detector.id,)
-        )
-    )[0]
+    faces = connection.scalar(
+        "SELECT count(*) FROM face_detections WHERE detector_id = %s AND norm <> 'NaN'", (detector.id,)
+    )
     if faces <= _MORE * _kept_limits(connection, detector)[2]:
         return
     image, norm, vectors = sample_vectors(connection, detector, _SAMPLE_FACES)
@@ -52,10 +50,8 @@ def keep_norm_limits(connection: Connection, detector: DetectorRow) -> None:
 
 
 def _kept_limits(connection: Connection, detector: DetectorRow) -> tuple[Any, ...]:
-    return only_row(
-        connection.execute(
-            "SELECT norm_founding, norm_joining, norm_faces FROM models WHERE id = %s", (detector.model_id,)
-        )
+    return connection.one(
+        "SELECT norm_founding, norm_joining, norm_faces FROM models WHERE id = %s", (detector.model_id,)
     )
 
 
@@ -106,9 +102,8 @@ def people_shown_by_nothing(connection: Connection, detector: DetectorRow) -> li
     limits = library_norm_limits(connection, detector)
     if limits is None:
         return []
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT person_id FROM face_detections WHERE detector_id = %s AND person_id IS NOT NULL
             GROUP BY 1 HAVING bool_and(norm < %s::real)""",
         (detector.id, limits.joining),
     )
-    return [person for (person,) in rows]

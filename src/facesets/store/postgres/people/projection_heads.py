@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +60,18 @@ def keep_head(
     ).fetchone()
     if found is not None:
         return HeadRow(*found)
-    number = only_row(
-        connection.execute(
-            """SELECT coalesce(max(substring(name FROM '[0-9]+$')::integer), 0) + 1
-                FROM projection_heads WHERE name ~ %s""",
-            (f"^{kind}-[0-9]+$",),
-        )
-    )[0]
-    made = connection.execute(
+    number = connection.scalar(
+        """SELECT coalesce(max(substring(name FROM '[0-9]+$')::integer), 0) + 1
+            FROM projection_heads WHERE name ~ %s""",
+        (f"^{kind}-[0-9]+$",),
+    )
+    made = connection.one(
         """INSERT INTO projection_heads (model_id, name, onnx, dimension, metrics, calibration)
             VALUES (%s, %s, %s, %s, %s, %s)
             RETURNING id, model_id, name, dimension, metrics, calibration, active, made_at""",
         (model_id, f"{kind}-{number}", onnx, dimension, Jsonb(metrics), Jsonb(calibration)),
     )
-    return HeadRow(*only_row(made))
+    return HeadRow(*made)
 
 
 def use_head(connection: Connection, model_id: int, head: int | None) -> None:

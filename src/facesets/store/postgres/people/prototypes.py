@@ -12,7 +12,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.records import Bool, Float32, Int64
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import INT8, copy_out, distinct_uuids, gathered, vector
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
@@ -110,10 +110,10 @@ def stale_faces(connection: Connection, detector: DetectorRow) -> int:
 
 def count_prototypes(connection: Connection, detector: DetectorRow) -> int:
     """How many stand for people, as they are kept."""
-    counted = connection.execute(
+    found: int = connection.scalar(
         "SELECT count(*) FROM person_prototypes WHERE model_id = %s", (detector.model_id,)
     )
-    return int(only_row(counted)[0])
+    return found
 
 
 def _kept_as(connection: Connection, detector: DetectorRow) -> str:

@@ -94,7 +94,7 @@ _REPLACED: LiteralString = """
         FROM done d WHERE held_id <> image_id) AS pairs ORDER BY 1, 2"""
 _FACES: LiteralString = """
     SELECT f.image_id, f.id, f.detector_id, f.x1 / i.width, f.y1 / i.height, f.x2 / i.width, f.y2 / i.height,
-        e.embedding::real[],
+        e.embedding,
         (f.person_id IS NULL OR f.assigned_by = 'auto') AND NOT EXISTS (
             SELECT FROM said_faces s WHERE s.face_id = f.id) AND NOT EXISTS (
             SELECT FROM said_of_faces s WHERE f.id IN (s.face_a, s.face_b))
@@ -117,9 +117,10 @@ def _same_faces(connection: Connection, replaced: Sequence[tuple[int, int, bool,
 
 def _seen(connection: Connection, images: Sequence[int]) -> dict[int, list[_Seen]]:
     faces: dict[int, list[_Seen]] = {}
-    for image, face, detector, *box, embedding, is_open in connection.execute(_FACES, (list(images),)):
+    rows = connection.execute(_FACES, (list(images),), binary=True)
+    for image, face, detector, *box, embedding, is_open in rows:
         x1, y1, x2, y2 = box
-        seen = _Seen(face, detector, (x1, y1, x2, y2), np.array(embedding, np.float32), is_open)
+        seen = _Seen(face, detector, (x1, y1, x2, y2), embedding.to_numpy(), is_open)
         faces.setdefault(image, []).append(seen)
     return faces
 
@@ -206,10 +207,10 @@ def _pass_rows(step: Step, same: Sequence[_Same]) -> None:
             cursor.executemany(_SAY_OF_NEW.format(**names), [row[:4] for row in rows])
         moved = [each.old for each in same if not each.copied]
         connection.execute(_NOT_OF_OLD.format(**names), (moved,))
-    imported = connection.execute(
+    numbers = connection.scalars(
         "SELECT id::text FROM imported_names WHERE face_id = ANY(%(old)s::bigint[])", given
-    ).fetchall()
-    step.touch_rows("imported_names", [number for (number,) in imported])
+    )
+    step.touch_rows("imported_names", numbers)
     connection.execute(
         """UPDATE imported_names n SET face_id = f.id, image_id = f.image_id
             FROM unnest(%(old)s::bigint[], %(new)s::bigint[], %(copied)s::boolean[]) AS m (old, new, copied)

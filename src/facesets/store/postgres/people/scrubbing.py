@@ -5,7 +5,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 
 _NOT_OF_PEOPLE = [
     "schema_migrations",
@@ -33,15 +33,13 @@ def rewrite_tables(connection: Connection) -> list[str]:
     list of str
         Those that this user may not rewrite.
     """
-    refused: list[str] = []
     connection.execute("SELECT set_config('maintenance_work_mem', '512MB', false)")
-    tables = connection.execute(
+    tables = connection.scalars(
         "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename <> ALL(%s)",
         (_NOT_OF_PEOPLE,),
-    ).fetchall()
-    for (table,) in tables:
-        if not _rewritten(connection, sql.SQL("VACUUM (FULL, ANALYZE) {}"), sql.Identifier(table)):
-            refused.append(table)
+    )
+    rewrite = sql.SQL("VACUUM (FULL, ANALYZE) {}")
+    refused = [table for table in tables if not _rewritten(connection, rewrite, sql.Identifier(table))]
     # Samples of columns are kept there.
     statistic = sql.Identifier("pg_catalog", "pg_statistic")
     if not _rewritten(connection, sql.SQL("VACUUM FULL {}"), statistic):
@@ -52,9 +50,9 @@ def rewrite_tables(connection: Connection) -> list[str]:
 def _rewritten(connection: Connection, statement: sql.SQL, table: sql.Identifier) -> bool:
     """Whether a table has a new file afterwards: the server only warns of what this user may not rewrite."""
     name = table.as_string(connection)
-    before = connection.execute("SELECT pg_relation_filenode(%s::regclass)", (name,)).fetchone()
+    before = connection.scalar("SELECT pg_relation_filenode(%s::regclass)", (name,))
     connection.execute(statement.format(table))
-    return connection.execute("SELECT pg_relation_filenode(%s::regclass)", (name,)).fetchone() != before
+    return bool(connection.scalar("SELECT pg_relation_filenode(%s::regclass)", (name,)) != before)
 
 
 def remove_old_log(connection: Connection) -> bool:
@@ -63,7 +61,7 @@ def remove_old_log(connection: Connection) -> bool:
     A server keeps segments of it under new names to write over them later: they are left behind one by one,
     which fills them with zeros, and are not kept any more.
     """
-    if not only_row(connection.execute("SELECT usesuper FROM pg_user WHERE usename = current_user"))[0]:
+    if not connection.scalar("SELECT usesuper FROM pg_user WHERE usename = current_user"):
         return False
     connection.execute("ALTER SYSTEM SET wal_recycle = off")
     try:
@@ -86,13 +84,13 @@ def _reload(connection: Connection, wanted: str) -> None:
     connection.execute("SELECT pg_reload_conf()")
     until = time.monotonic() + _WAIT_S
     while time.monotonic() < until:
-        if only_row(connection.execute("SHOW wal_recycle"))[0] == wanted:
+        if connection.scalar("SHOW wal_recycle") == wanted:
             return
         time.sleep(0.05)
 
 
 def _current_segment(connection: Connection) -> str:
-    return str(only_row(connection.execute("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 9)"))[0])
+    return str(connection.scalar("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 9)"))
 
 
 def _last_segment(connection: Connection) -> str:
@@ -108,4 +106,4 @@ def _first_segment(connection: Connection) -> str:
 
 
 def _segment(connection: Connection, query: LiteralString) -> str:
-    return str(only_row(connection.execute(query))[0])
+    return str(connection.scalar(query))

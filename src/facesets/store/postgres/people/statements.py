@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.said_births import hand_over_birth
 from facesets.store.postgres.people.steps import Step
 
@@ -71,12 +71,12 @@ def say_of_faces(step: Step, faces: Iterable[int], person: UUID, *, is_person: b
     keys = [f"{face} {person}" for face in ids]
     step.touch_rows("said_faces", keys)
     if is_person:
-        others = step.connection.execute(
+        others = step.connection.scalars(
             """SELECT face_id || ' ' || person_id FROM said_faces
                 WHERE face_id = ANY(%s::bigint[]) AND is_person AND person_id <> %s""",
             (ids, person),
-        ).fetchall()
-        step.touch_rows("said_faces", [key for (key,) in others])
+        )
+        step.touch_rows("said_faces", others)
         step.connection.execute(
             """DELETE FROM said_faces
                 WHERE face_id = ANY(%s::bigint[]) AND is_person AND person_id <> %s""",
@@ -96,17 +96,17 @@ def say_who(step: Step, faces: Sequence[int], persons: Sequence[UUID]) -> None:
     """Keep of each face, in its place, who it is: many faces of many people at once; see `say_of_faces`."""
     ids, given = list(faces), list(persons)
     connection = step.connection
-    others = connection.execute(
+    others = connection.scalars(
         """SELECT s.face_id || ' ' || s.person_id FROM said_faces s
             JOIN unnest(%s::bigint[], %s::uuid[]) AS n (face, person)
                 ON s.face_id = n.face AND s.person_id <> n.person AND s.is_person""",
         (ids, given),
-    ).fetchall()
+    )
     step.touch_rows(
         "said_faces",
         [
             *(f"{face} {person}" for face, person in zip(ids, given, strict=True)),
-            *(key for (key,) in others),
+            *others,
         ],
     )
     connection.execute(
@@ -193,8 +193,8 @@ def keep_people(step: Step, persons: Sequence[UUID]) -> None:
 def hand_over(step: Step, old: UUID, new: UUID) -> bool:
     """Let everything that was said about one person be said about another; returns whether a human did."""
     connection = step.connection
-    faces = connection.execute("SELECT face_id FROM said_faces WHERE person_id = %s", (old,)).fetchall()
-    step.touch_rows("said_faces", [f"{face} {person}" for (face,) in faces for person in (old, new)])
+    faces = connection.scalars("SELECT face_id FROM said_faces WHERE person_id = %s", (old,))
+    step.touch_rows("said_faces", [f"{face} {person}" for face in faces for person in (old, new)])
     connection.execute(
         """DELETE FROM said_faces s USING said_faces known
             WHERE s.person_id = %s AND known.person_id = %s AND known.face_id = s.face_id""",
@@ -218,8 +218,8 @@ def hand_over(step: Step, old: UUID, new: UUID) -> bool:
 
 def _hand_over_exemplars(step: Step, old: UUID, new: UUID) -> None:
     connection = step.connection
-    faces = connection.execute("SELECT face_id FROM said_exemplars WHERE person_id = %s", (old,)).fetchall()
-    step.touch_rows("said_exemplars", [f"{face} {person}" for (face,) in faces for person in (old, new)])
+    faces = connection.scalars("SELECT face_id FROM said_exemplars WHERE person_id = %s", (old,))
+    step.touch_rows("said_exemplars", [f"{face} {person}" for face in faces for person in (old, new)])
     connection.execute(
         """INSERT INTO said_exemplars (face_id, person_id, pinned, said_at)
             SELECT face_id, %s, pinned, said_at FROM said_exemplars WHERE person_id = %s
@@ -231,7 +231,7 @@ def _hand_over_exemplars(step: Step, old: UUID, new: UUID) -> None:
 
 def tied_faces(connection: Connection, faces: Sequence[int]) -> list[int]:
     """Faces, and those that are said to show the same people, also through others."""
-    rows = connection.execute(
+    return connection.scalars(
         """WITH RECURSIVE tied AS (
                 SELECT unnest(%s::bigint[]) AS face
                 UNION SELECT CASE p.face_a WHEN t.face THEN p.face_b ELSE p.face_a END
@@ -239,7 +239,6 @@ def tied_faces(connection: Connection, faces: Sequence[int]) -> list[int]:
             SELECT face FROM tied ORDER BY face""",
         (list(faces),),
     )
-    return [int(face) for (face,) in rows]
 
 
 def broken_by(step: Step) -> list[FaceStatement | FacePair]:
@@ -290,21 +289,19 @@ def broken_statements(connection: Connection) -> list[FaceStatement | FacePair |
 
 def are_kept_apart(connection: Connection, first: UUID, second: UUID) -> bool:
     """Whether something that was said keeps two people from being one."""
-    row = only_row(
-        connection.execute(
-            """SELECT EXISTS (SELECT FROM said_of_people WHERE person_a = least(%(a)s, %(b)s)
-                    AND person_b = greatest(%(a)s, %(b)s))
-                OR EXISTS (SELECT FROM said_faces s JOIN face_detections f ON f.id = s.face_id
-                    WHERE NOT s.is_person AND s.person_id IN (%(a)s, %(b)s)
-                        AND f.person_id IN (%(a)s, %(b)s) AND f.person_id <> s.person_id)
-                OR EXISTS (SELECT FROM said_of_faces p JOIN face_detections a ON a.id = p.face_a
-                    JOIN face_detections b ON b.id = p.face_b
-                    WHERE NOT p.same AND a.person_id IN (%(a)s, %(b)s) AND b.person_id IN (%(a)s, %(b)s)
-                        AND a.person_id <> b.person_id)""",
-            {"a": first, "b": second},
-        )
+    found: bool = connection.scalar(
+        """SELECT EXISTS (SELECT FROM said_of_people WHERE person_a = least(%(a)s, %(b)s)
+                AND person_b = greatest(%(a)s, %(b)s))
+            OR EXISTS (SELECT FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+                WHERE NOT s.is_person AND s.person_id IN (%(a)s, %(b)s)
+                    AND f.person_id IN (%(a)s, %(b)s) AND f.person_id <> s.person_id)
+            OR EXISTS (SELECT FROM said_of_faces p JOIN face_detections a ON a.id = p.face_a
+                JOIN face_detections b ON b.id = p.face_b
+                WHERE NOT p.same AND a.person_id IN (%(a)s, %(b)s) AND b.person_id IN (%(a)s, %(b)s)
+                    AND a.person_id <> b.person_id)""",
+        {"a": first, "b": second},
     )
-    return bool(row[0])
+    return found
 
 
 def lost_people(connection: Connection) -> list[SaidPerson]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Concatenate, Literal, LiteralString, ParamSpec, TypeVar
 from uuid import UUID
 
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.kept_tables import KeptTable
 
 P = ParamSpec("P")
@@ -148,7 +148,7 @@ class Step:
             Those of `update`; `step` is this step.
         """
         statement = _CHANGE_FACES[0] + update + _CHANGE_FACES[1]
-        if only_row(self.connection.execute(_HAS_FACES, (self.id,)))[0]:
+        if self.connection.scalar(_HAS_FACES, (self.id,)):
             statement += _CHANGED_BEFORE
         return self.connection.execute(statement, {**parameters, "step": self.id}).rowcount
 
@@ -193,11 +193,11 @@ def making_step(
     But for one that takes another back, say of photos that are gone: it is what can be taken back next.
     """
     one_at_a_time(connection)
-    inserted = connection.execute(
+    number = connection.scalar(
         "INSERT INTO steps (kind, who, what, run_id, undoes) VALUES (%s, %s, %s, %s, %s) RETURNING id",
         (kind, who, what, run_id, undoes),
     )
-    step = Step(connection, only_row(inserted)[0], set())
+    step = Step(connection, number, set())
     _note_makes_step(connection, makes=True)
     yield step
     _note_makes_step(connection, makes=False)
@@ -228,7 +228,7 @@ def _close(step: Step, *, keep: bool) -> None:
             AND cluster_before IS NOT DISTINCT FROM cluster_after""",
         (step.id,),
     )
-    if not keep and only_row(connection.execute(_IS_EMPTY, {"step": step.id}))[0]:
+    if not keep and connection.scalar(_IS_EMPTY, {"step": step.id}):
         connection.execute("DELETE FROM steps WHERE id = %s", (step.id,))
         return
     connection.execute(
@@ -298,23 +298,19 @@ def find_step(connection: Connection, number: int) -> StepRow | None:
 
 def latest_step(connection: Connection, *, undo: bool) -> int | None:
     """The latest step that stands: of those that took one back, or of all that did not."""
-    row = only_row(
-        connection.execute(
-            """SELECT max(id) FROM steps WHERE NOT undone AND NOT forgotten
-                AND kind <> 'redo' AND (kind = 'undo') = %s""",
-            (undo,),
-        )
+    latest: int | None = connection.scalar(
+        """SELECT max(id) FROM steps WHERE NOT undone AND NOT forgotten
+            AND kind <> 'redo' AND (kind = 'undo') = %s""",
+        (undo,),
     )
-    return None if row[0] is None else int(row[0])
+    return latest
 
 
 def faces_moved(connection: Connection, number: int | None) -> int:
     """How many faces a step gave to somebody else, or to nobody; 0 for no step."""
-    row = only_row(
-        connection.execute(
-            """SELECT count(*) FROM step_faces
-                WHERE step_id = %s AND person_before IS DISTINCT FROM person_after""",
-            (number,),
-        )
+    found: int = connection.scalar(
+        """SELECT count(*) FROM step_faces
+            WHERE step_id = %s AND person_before IS DISTINCT FROM person_after""",
+        (number,),
     )
-    return int(row[0])
+    return found

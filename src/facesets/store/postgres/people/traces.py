@@ -72,15 +72,16 @@ def near_averages(
 ) -> list[tuple[str, str]]:
     """Vectors of people and clusters near some vectors: what it is, and the person or cluster."""
     rows = connection.execute(
-        """SELECT 'person', person_id::text, embedding::real[] FROM person_prototypes
+        """SELECT 'person', person_id::text, embedding FROM person_prototypes
                 WHERE model_id = %(model)s
-            UNION ALL SELECT 'cluster', cluster_id, centroid::real[] FROM cluster_centers
+            UNION ALL SELECT 'cluster', cluster_id, centroid FROM cluster_centers
                 JOIN clusters c ON c.id = cluster_id WHERE c.model_id = %(model)s""",
         {"model": theirs.model},
+        binary=True,
     ).fetchall()
     if not rows or not len(theirs.face_id):
         return []
-    near = is_near(np.array([row[2] for row in rows], np.float32), theirs.embedding, max_cosine_distance)
+    near = is_near(np.stack([row[2].to_numpy() for row in rows]), theirs.embedding, max_cosine_distance)
     return [(rows[i][0], rows[i][1]) for i in np.flatnonzero(near).tolist()]
 
 
@@ -89,8 +90,8 @@ def raw_vectors(connection: Connection, theirs: Float32) -> int:
     found = 0
     wanted = [each.tobytes()[:_BYTES_COMPARED] for each in theirs]
     for query in ("SELECT arrays FROM hdbscan_runs", "SELECT onnx FROM projection_heads"):
-        for (content,) in connection.execute(query.encode()).fetchall():
-            found += sum(each in bytes(content) for each in wanted)
+        for content in connection.scalars(query.encode()):
+            found += sum(each in content for each in wanted)
     return found
 
 
@@ -110,7 +111,6 @@ def rows_with(connection: Connection, pattern: str) -> dict[str, int]:
         statement = sql.SQL("SELECT count(*) FROM {} WHERE {} ~* %(pattern)s").format(
             sql.Identifier(table), text
         )
-        row = connection.execute(statement, {"pattern": pattern}).fetchone()
-        if row is not None and row[0]:
-            found[f"{table}.{column}"] = int(row[0])
+        if count := connection.scalar(statement, {"pattern": pattern}):
+            found[f"{table}.{column}"] = count
     return found

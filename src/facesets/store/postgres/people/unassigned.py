@@ -8,12 +8,12 @@ from facesets.store.postgres.connection import Connection
 
 def left_unassigned(connection: Connection, detector_id: int) -> Int64:
     """Numbers of a detector's faces that a run left without a person, and that have none still."""
-    rows = connection.execute(
+    faces = connection.scalars(
         """SELECT f.id FROM unassigned_faces u JOIN face_detections f ON f.id = u.face_id
             WHERE f.detector_id = %s AND f.person_id IS NULL""",
         (detector_id,),
     )
-    return np.array([face for (face,) in rows], np.int64)
+    return np.array(faces, np.int64)
 
 
 def note_unassigned(connection: Connection, detector_id: int, considered: Int64) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from psycopg import sql
 
 from facesets.errors import Command, WrongUsage
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.statements import FaceStatement, broken_by
 from facesets.store.postgres.people.steps import TABLES, Step, StepRow, find_step, making_step, one_at_a_time
 
@@ -38,10 +38,10 @@ def take_back(connection: Connection, number: int, who: str) -> StepRow:
     kind = "redo" if step.kind == "undo" else "undo"
     with making_step(connection, kind, who, f"{kind} of step {step.undoes or number}", undoes=number) as undo:
         for table in TABLES:
-            keys = connection.execute(
+            keys = connection.scalars(
                 "SELECT key FROM step_rows WHERE step_id = %s AND in_table = %s", (number, table)
             )
-            undo.touch_rows(table, [key for (key,) in keys])
+            undo.touch_rows(table, keys)
         _put_back(undo, number)
         undo.about(*_persons_of(connection, number))
         _require_obeyed(undo, step)
@@ -54,8 +54,7 @@ def take_back(connection: Connection, number: int, who: str) -> StepRow:
 
 def _persons_of(connection: Connection, number: int) -> list[UUID]:
     """Whom a step is about; what was only said of somebody changes no row of theirs and no face."""
-    rows = connection.execute("SELECT person_id FROM step_persons WHERE step_id = %s", (number,))
-    return [person for (person,) in rows]
+    return connection.scalars("SELECT person_id FROM step_persons WHERE step_id = %s", (number,))
 
 
 def _put_back(undo: Step, number: int) -> None:
@@ -100,7 +99,7 @@ def _require_unchanged(connection: Connection, step: StepRow) -> None:
         )
     statements = [sql.SQL(each).format() for each in (_BY_FACES, _BY_MERGES, _BY_PERSONS, _BY_NAMES)]
     statements += [table.query(_BY_ROWS) for table in TABLES.values()]
-    later = {int(number) for each in statements for (number,) in connection.execute(each, parameters)}
+    later = {int(number) for each in statements for number in connection.scalars(each, parameters)}
     if later:
         raise _stands_on(connection, step, max(later))
 
@@ -114,12 +113,12 @@ def _require_obeyed(undo: Step, step: StepRow) -> None:
         for each in broken_by(undo)
     ]
     if broken:
-        rows = undo.connection.execute(
+        last = undo.connection.scalar(
             _BY_STATEMENTS,
             {"step": step.id, "tables": [table for table, _ in broken], "keys": [key for _, key in broken]},
         )
         # What was broken before the step may be so again.
-        if last := int(only_row(rows)[0]):
+        if last:
             raise _stands_on(undo.connection, step, last)
 
 
@@ -131,9 +130,9 @@ def _stands_on(connection: Connection, step: StepRow, last: int) -> WrongUsage:
             f"means, such as SQL. Another, from {Command('people log')}, can be: "
             f"{Command('people undo', 'NUMBER')}."
         )
-    row = only_row(connection.execute("SELECT what FROM steps WHERE id = %s", (last,)))
+    what = connection.scalar("SELECT what FROM steps WHERE id = %s", (last,))
     return WrongUsage(
-        f"Step {step.id} ({step.what}) cannot be taken back while step {last} ({row[0]}) stands, which "
+        f"Step {step.id} ({step.what}) cannot be taken back while step {last} ({what}) stands, which "
         f"builds on it. Take that back first: {Command('people undo', str(last))}."
     )
 

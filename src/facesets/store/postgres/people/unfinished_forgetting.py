@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.forgotten_faces import hashed_words
 
 Known = Literal["name", "number", ""]
@@ -20,17 +20,17 @@ def note_unfinished(connection: Connection, names: Iterable[str], numbers: Itera
 
 def unfinished_by(connection: Connection, words: Iterable[str]) -> Known:
     """What words are of somebody who was erased and of whom something may be left."""
-    row = connection.execute(
+    is_name = connection.scalar(
         """SELECT names && %(words)s::bytea[] FROM unfinished_forgetting
             WHERE (names || numbers) && %(words)s::bytea[] ORDER BY 1 DESC LIMIT 1""",
         {"words": hashed_words(connection, words)},
-    ).fetchone()
-    return "" if row is None else "name" if row[0] else "number"
+    )
+    return "" if is_name is None else "name" if is_name else "number"
 
 
 def count_unfinished(connection: Connection) -> int:
     """How many people there are of whom something may be left."""
-    return int(only_row(connection.execute("SELECT count(*) FROM unfinished_forgetting"))[0])
+    return int(connection.scalar("SELECT count(*) FROM unfinished_forgetting"))
 
 
 def note_finished(connection: Connection) -> None:

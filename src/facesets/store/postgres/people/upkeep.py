@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.records import Float32, Int64
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import INT8, copy_out, values, vector
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.steps import Step
@@ -141,10 +141,9 @@ _IN_ONE_IMAGE: LiteralString = """
 
 def faces_of_nodes(connection: Connection, numbers: Sequence[int]) -> list[int]:
     """The faces of some of the nodes that were read in this transaction."""
-    rows = connection.execute(
+    return connection.scalars(
         "SELECT id FROM node_faces WHERE number = ANY(%s::bigint[]) ORDER BY id", (list(numbers),)
     )
-    return [int(face) for (face,) in rows]
 
 
 def nodes_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, int]:
@@ -157,8 +156,7 @@ def nodes_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, in
 
 def faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
     """All faces of a cluster, whosoever they are."""
-    rows = connection.execute("SELECT id FROM face_detections WHERE cluster = %s ORDER BY id", (cluster,))
-    return [int(face) for (face,) in rows]
+    return connection.scalars("SELECT id FROM face_detections WHERE cluster = %s ORDER BY id", (cluster,))
 
 
 def set_cluster(step: Step, faces: Sequence[int], cluster: str) -> None:
@@ -171,16 +169,15 @@ def set_cluster(step: Step, faces: Sequence[int], cluster: str) -> None:
 
 def empty_clusters(connection: Connection) -> list[str]:
     """Clusters without a face."""
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT id FROM clusters c WHERE NOT EXISTS (SELECT FROM face_detections f WHERE f.cluster = c.id)
             ORDER BY id"""
     )
-    return [name for (name,) in rows]
 
 
 def empty_persons(connection: Connection) -> list[UUID]:
     """People without a name or a face, of whom nothing was said and into whom nobody was merged."""
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT id FROM persons p WHERE p.status <> 'merged'
             AND NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id)
             AND NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
@@ -192,7 +189,6 @@ def empty_persons(connection: Connection) -> list[UUID]:
             AND NOT EXISTS (SELECT FROM said_births s WHERE s.person_id = p.id)
             ORDER BY id"""
     )
-    return [person for (person,) in rows]
 
 
 def delete_clusters(step: Step, names: Sequence[str]) -> None:
@@ -257,9 +253,8 @@ class ClusterHealth:
 
 def library_health(connection: Connection) -> ClusterHealth:
     """Count; a person's faces that are in no cluster count as one."""
-    clusters = only_row(
-        connection.execute(
-            """WITH sizes AS (SELECT coalesce(cluster, 'person_' || person_id) AS id, count(*) AS faces
+    clusters = connection.one(
+        """WITH sizes AS (SELECT coalesce(cluster, 'person_' || person_id) AS id, count(*) AS faces
                     FROM face_detections WHERE cluster IS NOT NULL OR person_id IS NOT NULL GROUP BY 1),
                 every AS (SELECT coalesce(s.id, c.id) AS id, coalesce(s.faces, 0) AS faces,
                         c.id IS NOT NULL AS kept, c.verified_at
@@ -271,24 +266,19 @@ def library_health(connection: Connection) -> ClusterHealth:
                 coalesce(min(e.faces) FILTER (WHERE e.faces > 0), 0), coalesce(max(e.faces), 0),
                 count(*) FILTER (WHERE e.verified_at IS NOT NULL)
             FROM every e LEFT JOIN cluster_centers t ON t.cluster_id = e.id"""
-        )
     )
-    faces = only_row(
-        connection.execute(
-            """SELECT count(*), count(*) FILTER (WHERE person_id IS NULL AND cluster IS NULL),
+    faces = connection.one(
+        """SELECT count(*), count(*) FILTER (WHERE person_id IS NULL AND cluster IS NULL),
                 count(*) FILTER (WHERE person_id IS NULL AND (cluster IS NULL OR cluster NOT LIKE %s))
             FROM present_faces""",
-            (SINGLE.replace("_", "\\_") + "%",),
-        )
+        (SINGLE.replace("_", "\\_") + "%",),
     )
-    said = only_row(
-        connection.execute(
-            """SELECT (SELECT count(*) FROM said_of_faces WHERE same)
-                    + (SELECT count(*) FROM said_faces WHERE is_person),
-                (SELECT count(*) FROM said_of_faces WHERE NOT same)
-                    + (SELECT count(*) FROM said_faces WHERE NOT is_person)
-                    + (SELECT count(*) FROM said_of_people)"""
-        )
+    said = connection.one(
+        """SELECT (SELECT count(*) FROM said_of_faces WHERE same)
+                + (SELECT count(*) FROM said_faces WHERE is_person),
+            (SELECT count(*) FROM said_of_faces WHERE NOT same)
+                + (SELECT count(*) FROM said_faces WHERE NOT is_person)
+                + (SELECT count(*) FROM said_of_people)"""
     )
     counts = (*clusters[:7], *faces[:2], *said, clusters[7], faces[2])
     return ClusterHealth(*counts)
@@ -307,13 +297,11 @@ def analyze(connection: Connection) -> TableHealth:
     """Count the values of all tables again for the planner; outside of a transaction."""
     connection.execute("ANALYZE")
     return TableHealth(
-        *only_row(
-            connection.execute(
-                """SELECT coalesce(sum(n_live_tup), 0)::bigint, coalesce(sum(n_dead_tup), 0)::bigint,
+        *connection.one(
+            """SELECT coalesce(sum(n_live_tup), 0)::bigint, coalesce(sum(n_dead_tup), 0)::bigint,
                     (SELECT count(*) FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
                         JOIN pg_namespace n ON n.oid = c.relnamespace
                         WHERE NOT x.indisvalid AND n.nspname = current_schema())
                 FROM pg_stat_user_tables WHERE schemaname = current_schema()"""
-            )
         )
     )

@@ -145,7 +145,7 @@ def list_jobs(connection: Connection, *, limit: int) -> list[JobLine]:
 
 def list_jobs_open_first(connection: Connection, *, limit: int) -> list[JobLine]:
     """Jobs that run, then those that wait, then the latest that ended; parts count as in `list_jobs`."""
-    numbers = [number for (number,) in connection.execute(_OPEN, (limit,)).fetchall()]
+    numbers = connection.scalars(_OPEN, (limit,))
     rows = connection.execute(_JOBS.format(sql.SQL("j.id = ANY(%s)")), (numbers, limit)).fetchall()
     still_open = {line.id: line for line in _lines(connection, rows)}
     others = [line for line in list_jobs(connection, limit=limit) if line.id not in still_open]
@@ -256,9 +256,9 @@ def reasons_of_parts(connection: Connection, number: int) -> dict[str, int]:
 
 def failed_files(connection: Connection, number: int, *, limit: int) -> list[dict[str, Any]]:
     """Files that a job and its parts could not read, each with its path and the reason; the first of them."""
-    rows = connection.execute(
+    files = connection.scalars(
         """SELECT file FROM queue.job_notes n, jsonb_path_query(n.summary, 'lax $.failures[*]') AS file
             WHERE n.job_id = %(job)s OR n.part_of = %(job)s ORDER BY file ->> 'path' LIMIT %(limit)s""",
         {"job": number, "limit": limit},
-    ).fetchall()
-    return [{**file, "path": unescaped(file["path"])} for (file,) in rows if "path" in file]
+    )
+    return [{**file, "path": unescaped(file["path"])} for file in files if "path" in file]

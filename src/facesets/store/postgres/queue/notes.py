@@ -98,12 +98,11 @@ def _add_up(
     connection: Connection, whole: int, summary: Mapping[str, Any], before: Mapping[str, Any]
 ) -> None:
     """Keep with a job what came of its parts together, given what is new of one of them."""
-    row = connection.execute(
+    sums: dict[str, float] = connection.scalar(
         """INSERT INTO queue.job_notes AS n (job_id) VALUES (%s)
             ON CONFLICT (job_id) DO UPDATE SET job_id = n.job_id RETURNING sums""",
         (whole,),
-    ).fetchone()
-    sums: dict[str, float] = dict(row[0]) if row else {}
+    )
     for sign, numbers in ((-1, before), (1, summary)):
         for name, value in numbers.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
@@ -115,23 +114,22 @@ def _add_up(
 
 def note_death(connection: Connection, job: int) -> int:
     """Note that a job's worker died; return how often in a row that was without any progress in between."""
-    row = connection.execute(
+    found: int = connection.scalar(
         """INSERT INTO queue.job_notes AS n (job_id, deaths) VALUES (%s, 1)
             ON CONFLICT (job_id) DO UPDATE SET
                 deaths = CASE WHEN n.done > n.done_at_death THEN 1 ELSE n.deaths + 1 END,
                 done_at_death = greatest(n.done, n.done_at_death)
             RETURNING deaths""",
         (job,),
-    ).fetchone()
-    return int(row[0]) if row else 0
+    )
+    return found
 
 
 def is_cancelled(connection: Connection, job: int) -> bool:
     """Whether somebody wants a job to end that a worker has."""
-    row = connection.execute(
-        "SELECT abort_requested FROM queue.procrastinate_jobs WHERE id = %s", (job,)
-    ).fetchone()
-    return bool(row and row[0])
+    return bool(
+        connection.scalar("SELECT abort_requested FROM queue.procrastinate_jobs WHERE id = %s", (job,))
+    )
 
 
 def lift_queueing_lock(connection: Connection, job: int) -> None:
@@ -149,13 +147,13 @@ def left_alone(connection: Connection, after_s: float) -> set[int]:
     One that has just ended may be among them for a moment. What was taken later than now was so before the
     server's clock was set back, nobody knows how long ago.
     """
-    rows = connection.execute(
+    numbers = connection.scalars(
         """SELECT j.id FROM queue.procrastinate_jobs j WHERE j.status = 'doing'
             AND (SELECT max(at) FROM queue.procrastinate_events WHERE job_id = j.id AND type = 'started')
                 NOT BETWEEN now() - make_interval(secs => %s) AND now()""",
         (after_s,),
-    ).fetchall()
-    return not_at_hand(connection, [number for (number,) in rows])
+    )
+    return not_at_hand(connection, numbers)
 
 
 def bring_forward(connection: Connection, most_s: float) -> None:
@@ -178,22 +176,20 @@ def not_at_hand(connection: Connection, jobs: Sequence[int]) -> set[int]:
 
 def parts_in(connection: Connection, job: int, statuses: Sequence[str]) -> list[int]:
     """The parts of a job that are in one of some states."""
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT n.job_id FROM queue.job_notes n JOIN queue.procrastinate_jobs j ON j.id = n.job_id
             WHERE n.part_of = %s AND j.status::text = ANY(%s) ORDER BY n.job_id""",
         (job, list(statuses)),
-    ).fetchall()
-    return [number for (number,) in rows]
+    )
 
 
 def failed_of(connection: Connection, job: int) -> list[int]:
     """A job and its parts, as far as they failed."""
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT j.id FROM queue.procrastinate_jobs j LEFT JOIN queue.job_notes n ON n.job_id = j.id
             WHERE (j.id = %(job)s OR n.part_of = %(job)s) AND j.status = 'failed' ORDER BY j.id""",
         {"job": job},
-    ).fetchall()
-    return [number for (number,) in rows]
+    )
 
 
 def queues_with_work(connection: Connection) -> list[QueueState]:

@@ -103,17 +103,16 @@ def install_within(connection: Connection, label: str) -> None:
 
 def may_be_made(connection: Connection) -> bool:
     """Whether its schema is there, or this user may make one in the database."""
-    row = connection.execute(
+    found: bool = connection.scalar(
         """SELECT to_regnamespace('queue') IS NOT NULL
             OR has_database_privilege(current_database(), 'CREATE')"""
-    ).fetchone()
-    return bool(row and row[0])
+    )
+    return found
 
 
 def is_made(connection: Connection) -> bool:
     """Whether there is a queue in this database."""
-    row = connection.execute("SELECT to_regclass('queue.applied') IS NOT NULL").fetchone()
-    return bool(row and row[0])
+    return bool(connection.scalar("SELECT to_regclass('queue.applied') IS NOT NULL"))
 
 
 def has_our_notes(connection: Connection) -> bool:
@@ -187,7 +186,7 @@ def _apply(connection: Connection, name: str, sql: str) -> bool:
 
 
 def _applied(connection: Connection) -> set[str]:
-    return {name for (name,) in connection.execute("SELECT name FROM queue.applied").fetchall()}
+    return set(connection.scalars("SELECT name FROM queue.applied"))
 
 
 def _refuse_later(connection: Connection, program: Shipped, label: str) -> None:

@@ -21,8 +21,8 @@ from psycopg.pq import PGconn, Ping
 
 from facesets.errors import FacesetsError, Unreachable
 from facesets.files import is_there, printable
-from facesets.store.postgres.connection import disk_full
 from facesets.store.postgres.new_data import make_data
+from facesets.store.postgres.refusals import disk_full
 from facesets.store.postgres.server import keeper
 from facesets.store.postgres.server.endpoint import HAS_SOCKETS, Endpoint, LoopbackEndpoint, SocketEndpoint
 from facesets.store.postgres.server.programs import (

@@ -25,8 +25,8 @@ import psycopg
 
 from facesets.errors import Command, FacesetsError, WrongUsage
 from facesets.files import printable
-from facesets.store.postgres.connection import refusal
 from facesets.store.postgres.new_data import USER
+from facesets.store.postgres.refusals import refusal
 from facesets.store.postgres.server import postmaster
 from facesets.store.postgres.server.programs import Account, Programs, placing
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, WrongUsage, quoted, typed
 from facesets.files import is_there, printable, writing
 from facesets.installation import pip
-from facesets.store.postgres.connection import disk_full
+from facesets.store.postgres.refusals import disk_full
 from facesets.store.postgres.server.package import PACKAGE, package_directory, program
 
 # PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.

@@ -17,7 +17,7 @@ from psycopg import errors
 
 from facesets.errors import AlreadyRunning, FacesetsError, WrongUsage
 from facesets.files import printable
-from facesets.store.postgres.connection import Connection, only_row, set_up_session, translated
+from facesets.store.postgres.connection import Connection, set_up_session
 from facesets.store.postgres.migrate import (
     Migration,
     check_database,
@@ -26,6 +26,7 @@ from facesets.store.postgres.migrate import (
 )
 from facesets.store.postgres.own_objects import drop_library, holds_others
 from facesets.store.postgres.queue.schema import install_within
+from facesets.store.postgres.refusals import translated
 from facesets.store.postgres.server.contents import MIGRATIONS, home_of, ours_and_others, unreadable
 from facesets.store.postgres.server.tools import client_program
 
@@ -105,12 +106,12 @@ def _refusals(label: str) -> Iterator[None]:
 
 def _require_idle(connection: Connection, label: str) -> None:
     """Refuse while a command works on the library: it would write what it read of the old one to the new."""
-    working = connection.execute(
+    working = connection.scalar(
         """SELECT EXISTS (SELECT FROM pg_locks
             WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
     )
-    if only_row(working)[0]:
+    if working:
         raise _in_use(label)
 
 
@@ -188,15 +189,15 @@ def _understood(connection: Connection, line: bytes) -> bytes:
 
 
 def _require_extension_in(connection: Connection, schema: str) -> None:
-    found = connection.execute(
+    found = connection.scalar(
         "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace"
         " WHERE extname = 'vector'"
-    ).fetchone()
-    if found is None or found[0] == schema:
+    )
+    if found in {None, schema}:
         return
     raise WrongUsage(
         f"The backup expects the extension vector in the schema {printable(schema)}, and the database has it "
-        f"in {printable(found[0])}. Have its owner run `ALTER EXTENSION vector SET SCHEMA "
+        f"in {printable(found)}. Have its owner run `ALTER EXTENSION vector SET SCHEMA "
         f"{printable(schema)};`, then try again."
     )
 
@@ -230,12 +231,10 @@ def _blocks(script: IO[bytes]) -> Iterator[bytes]:
 
 def _require_found(connection: Connection, home: str) -> None:
     """Make sure that what is migrated next is the library that was loaded, and that no new one is made."""
-    found, schema, user = only_row(
-        connection.execute(
-            "SELECT coalesce(to_regclass(%s) = to_regclass(format('%%I.%%I', %s::text, %s::text)), false),"
-            " quote_ident(%s), quote_ident(current_user)",
-            (MIGRATIONS, home, MIGRATIONS, home),
-        )
+    found, schema, user = connection.one(
+        "SELECT coalesce(to_regclass(%s) = to_regclass(format('%%I.%%I', %s::text, %s::text)), false),"
+        " quote_ident(%s), quote_ident(current_user)",
+        (MIGRATIONS, home, MIGRATIONS, home),
     )
     if not found:
         raise WrongUsage(

@@ -12,7 +12,7 @@ from psycopg import ProgrammingError, conninfo
 
 from facesets.errors import CannotWrite, FacesetsError, Field, Sentence, WrongUsage
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
-from facesets.store.postgres.connection import Connection, Database, check_conninfo, only_row
+from facesets.store.postgres.connection import Connection, Database, check_conninfo
 from facesets.store.postgres.migrate import applied_names
 from facesets.store.postgres.server.package import client_programs, program
 
@@ -149,7 +149,7 @@ def require_worth(database: Database, path: Path) -> None:
 
 def database_bytes(connection: Connection) -> int:
     """Size of the whole database on its disk."""
-    return int(only_row(connection.execute("SELECT pg_database_size(current_database())"))[0])
+    return int(connection.scalar("SELECT pg_database_size(current_database())"))
 
 
 def is_backup(path: Path) -> bool:
@@ -161,12 +161,11 @@ def is_backup(path: Path) -> bool:
 def holds_library(connection: Connection) -> bool:
     """Whether there are tables of ours already. Raises `WrongUsage` for another program's in their place."""
     applied = applied_names(connection)
-    there = only_row(connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL"))
-    return bool(applied) or bool(there[0])
+    return bool(applied) or bool(connection.scalar("SELECT to_regclass('schema_migrations') IS NOT NULL"))
 
 
 def _holds_images(connection: Connection) -> bool:
-    return bool(only_row(connection.execute("SELECT EXISTS (SELECT FROM images)"))[0])
+    return bool(connection.scalar("SELECT EXISTS (SELECT FROM images)"))
 
 
 def client_program(name: str) -> str:
