@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT8, copy_in, vector
 
 Array = NDArray[np.float32]
@@ -157,7 +157,7 @@ def build(connection: Connection, kind: Kind, dimension: int, workers: int) -> N
     )
     spent, worked = time.perf_counter() - began, processor_s(connection) - worked
     connection.execute("ANALYZE compared")
-    size = only_row(connection.execute("SELECT pg_relation_size('compared_hnsw')"))[0]
+    size = connection.scalar("SELECT pg_relation_size('compared_hnsw')")
     print(
         f"{kind.code}:{kind.m}:{kind.ef}: {size / 1e6:.0f} MB, built in {spent:.0f} s by {workers}, the "
         f"first of which worked {worked:.0f} s",
@@ -167,7 +167,7 @@ def build(connection: Connection, kind: Kind, dimension: int, workers: int) -> N
 
 def rows(connection: Connection) -> int:
     """How many vectors are compared."""
-    return int(only_row(connection.execute("SELECT count(*) FROM compared"))[0])
+    return int(connection.scalar("SELECT count(*) FROM compared"))
 
 
 def measure(connection: Connection, kind: Kind, groups: Sequence[Queries], candidates: int) -> None:
@@ -210,7 +210,7 @@ def searched(
 
 def processor_s(connection: Connection) -> float:
     """How long the server's process of this connection has worked: the clock counts what others do, too."""
-    pid = only_row(connection.execute("SELECT pg_backend_pid()"))[0]
+    pid = connection.scalar("SELECT pg_backend_pid()")
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -34,7 +34,7 @@ from facesets.operations.library.search_index import build_index
 from facesets.progress import SilentProgress
 from facesets.records import ClipModel, Faces, ImageRecord
 from facesets.store.postgres import search as statements
-from facesets.store.postgres.connection import Database, only_row
+from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_filter import Dates, PhotoFilter
 
@@ -87,19 +87,17 @@ def exact(vectors: Vectors, queries: Vectors) -> tuple[Vectors, float]:
 def rows_of(database: Database, table: LiteralString) -> int:
     """How many vectors are in a table."""
     statement = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
-    return int(database.run(lambda connection: only_row(connection.execute(statement)))[0])
+    return int(database.run(lambda connection: connection.one(statement))[0])
 
 
 def index_megabytes(database: Database, table: str) -> float:
     """Size of all vector indexes of a table."""
     row = database.run(
-        lambda connection: only_row(
-            connection.execute(
-                """SELECT coalesce(sum(pg_relation_size(indexrelid)), 0) FROM pg_index
+        lambda connection: connection.one(
+            """SELECT coalesce(sum(pg_relation_size(indexrelid)), 0) FROM pg_index
                     JOIN pg_class c ON c.oid = indexrelid
                     WHERE indrelid = %s::regclass AND c.relname LIKE '%%hnsw%%'""",
-                (table,),
-            )
+            (table,),
         )
     )
     return float(row[0]) / 1e6

@@ -30,7 +30,7 @@ from PIL import Image
 from throw_away import kept_library, throw_away_library
 
 from facesets.operations.people.review.questions import refresh_questions
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.prototypes import refresh_prototypes
@@ -282,14 +282,12 @@ def main() -> None:
 def asked_for(database: Database) -> dict[str, str]:
     """What stands for the names in `ADDRESSES`."""
     row = database.run(
-        lambda each: only_row(
-            each.execute(
-                """SELECT f.person_id::text, f.id::text, i.sha256, (SELECT min(id) FROM clusters),
+        lambda each: each.one(
+            """SELECT f.person_id::text, f.id::text, i.sha256, (SELECT min(id) FROM clusters),
                         (SELECT person_id::text FROM face_detections WHERE person_id IS NOT NULL
                             GROUP BY person_id ORDER BY count(*) DESC LIMIT 1)
                     FROM face_detections f JOIN images i ON i.id = f.image_id
                     WHERE f.id = 1"""
-            )
         )
     )
     return dict(zip(("person", "face", "photo", "cluster", "large"), row, strict=True))

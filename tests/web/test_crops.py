@@ -20,7 +20,6 @@ from facesets.imaging.originals import Picture, read_decoded
 from facesets.operations.people.forgetting.forget import forget
 from facesets.progress import SilentProgress
 from facesets.store.kept_pictures import FOLDER, remove_pictures
-from facesets.store.postgres.connection import only_row
 from facesets.store.postgres.pictures import pictures_of_faces
 from facesets.web import crops
 from facesets.web.crops import CropStore
@@ -203,10 +202,8 @@ def test_of_somebody_who_is_forgotten_no_picture_is_left(website: Website, album
     kept = settings.load().cache_dir / FOLDER
     with website.site.library() as session:
         who, face = session.run(
-            lambda each: only_row(
-                each.execute(
-                    "SELECT person_id::text, id FROM face_detections WHERE person_id IS NOT NULL LIMIT 1"
-                )
+            lambda each: each.one(
+                "SELECT person_id::text, id FROM face_detections WHERE person_id IS NOT NULL LIMIT 1"
             )
         )
         picture = session.run(lambda each: pictures_of_faces(each, [face]))[face]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from facesets.store.postgres.connection import only_row
 from tests.fixtures.program import REPOSITORY
 from tests.fixtures.website import TOKEN, Website, served
 
@@ -26,7 +25,7 @@ def _numbers(website: Website) -> dict[str, str]:
         FROM face_detections f JOIN images i ON i.id = f.image_id WHERE f.person_id IS NOT NULL
         ORDER BY f.id LIMIT 1"""
     with website.site.library() as session:
-        row = session.run(lambda connection: only_row(connection.execute(query)))
+        row = session.run(lambda connection: connection.one(query))
     return dict(zip(("PERSON", "FACE", "CLUSTER", "PHOTO"), row, strict=True))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from facesets.store.postgres.connection import only_row
 from facesets.web.access import Access
 from facesets.web.hosts import host_names
 from tests.fixtures.raw_http import asked
@@ -143,8 +142,8 @@ def _state(website: Website) -> tuple[int, int]:
     """How many steps were made, and how many faces somebody has; the first step can be taken back."""
     with website.site.library() as session:
         return session.run(
-            lambda each: only_row(
-                each.execute("SELECT (SELECT count(*) FROM steps), count(person_id) FROM face_detections")
+            lambda each: each.one(
+                "SELECT (SELECT count(*) FROM steps), count(person_id) FROM face_detections"
             )
         )
 

@@ -24,7 +24,7 @@ from facesets.places import EARTH_KM, Near
 from facesets.records import ClipModel
 from facesets.store.postgres import described_photos as described
 from facesets.store.postgres import search
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models
 from facesets.store.postgres.photo_filter import AskedTag, Dates, PhotoFilter
@@ -308,7 +308,7 @@ def test_a_search_begins_with_as_many_candidates_as_are_looked_up(database: Data
 
     def candidates(connection: Connection) -> int:
         photos_near(connection, row, np.array([1, 0], np.float32), PhotoFilter(), limit=760)
-        return int(only_row(connection.execute("SELECT current_setting('hnsw.ef_search')"))[0])
+        return int(connection.scalar("SELECT current_setting('hnsw.ef_search')"))
 
     assert database.run(candidates) >= 950
 

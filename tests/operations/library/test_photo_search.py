@@ -28,7 +28,7 @@ from facesets.operations.people.corrections.naming import name
 from facesets.places import Near
 from facesets.progress import SilentProgress
 from facesets.records import ClipModel, Float32
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_cameras import Camera, cameras_called, ensure_cameras
 from facesets.store.postgres.photo_filter import Dates, PhotoFilter
@@ -228,7 +228,7 @@ def test_photos_of_somebody_are_found_soon_where_most_files_are_gone(library: Li
         connection.execute("ANALYZE")
         found, count = find_photos(connection, asked, offset=0, limit=4), count_photos(connection, asked)
         looked = "SELECT idx_scan + seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'image_paths'"
-        return found, count, only_row(connection.execute(looked))[0]
+        return found, count, connection.scalar(looked)
 
     found, count, looked = library.database.run(work)
     assert [each.taken.day for each in found if each.taken] == [11, 9, 7, 5]

@@ -14,7 +14,7 @@ from facesets.operations.people.corrections import naming
 from facesets.operations.people.lists.bodies import bodies_of_person
 from facesets.records import Finding, ImageRecord
 from facesets.store.postgres.bodies import BodyOnPhoto, of_image
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.library_people import cluster, heart_of
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
@@ -60,9 +60,7 @@ def add_photo(
 
 def on_photo(database: Database, name: str) -> list[BodyOnPhoto]:
     def work(connection: Connection) -> list[BodyOnPhoto]:
-        (number,) = only_row(
-            connection.execute("SELECT image_id FROM image_paths WHERE path = %s", (f"/{name}.jpg",))
-        )
+        (number,) = connection.one("SELECT image_id FROM image_paths WHERE path = %s", (f"/{name}.jpg",))
         return of_image(connection, number)
 
     return database.run(work)
@@ -179,7 +177,7 @@ def test_a_body_stays_when_its_face_goes_and_goes_with_its_photo(day: Database) 
     (body,) = on_photo(day, "anna0")
     assert (body.box, body.face_box, body.person) == (STANDING, None, None)
     day.run(lambda c: c.execute("DELETE FROM images"))
-    assert day.run(lambda c: only_row(c.execute("SELECT count(*) FROM bodies")))[0] == 0
+    assert day.run(lambda c: c.one("SELECT count(*) FROM bodies"))[0] == 0
 
 
 def test_people_are_told_by_number(day: Database) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions, word_query
 
@@ -49,4 +49,4 @@ _BEST = sql.SQL(
 def is_looked_for(connection: Connection, words: str) -> bool:
     """Whether anything is left of words without those that every text has, such as `the`."""
     statement = sql.SQL("SELECT numnode({}) > 0").format(word_query(words))
-    return bool(only_row(connection.execute(statement))[0])
+    return bool(connection.scalar(statement))

@@ -10,7 +10,7 @@ from typing import LiteralString, TypeAlias
 
 from facesets.file_records import FoundFile
 from facesets.path_map import SAME_PATHS, PathMap
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.paths import from_text, range_below, to_text
 
 _AT_ONCE = 20_000
@@ -83,25 +83,24 @@ def note_missing(
 
 
 def _some_paths(connection: Connection, given: dict[str, object]) -> list[str]:
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT p.path FROM image_paths p JOIN present_images i ON i.id = p.image_id
             WHERE p.path > %(after)s AND (p.path = %(root)s OR (p.path >= %(below)s
                 AND (%(beyond)s::text IS NULL OR p.path < %(beyond)s)))
             ORDER BY p.path LIMIT %(limit)s""",
         given,
     )
-    return [path for (path,) in rows]
 
 
 def _paths_beside(connection: Connection, paths: Sequence[str]) -> list[str]:
     """The other paths of the photos at some paths."""
-    rows = connection.execute(
+    found = connection.scalars(
         """SELECT o.path FROM image_paths o WHERE o.image_id IN (
                 SELECT p.image_id FROM image_paths p WHERE p.path = ANY(%(paths)s) AND p.image_id IS NOT NULL)
             AND o.path <> ALL(%(paths)s)""",
         {"paths": [to_text(path) for path in paths]},
     )
-    return [from_text(path) for (path,) in rows]
+    return [from_text(path) for path in found]
 
 
 def _files_of_missing(connection: Connection) -> list[FoundFile]:
@@ -142,8 +141,7 @@ def _note_back(connection: Connection, paths: Sequence[str]) -> None:
 
 def count_missing(connection: Connection) -> int:
     """How many photos are missing."""
-    row = only_row(connection.execute("SELECT count(*) FROM missing_images"))
-    return int(row[0])
+    return int(connection.scalar("SELECT count(*) FROM missing_images"))
 
 
 def missing_photos(
@@ -192,10 +190,10 @@ def losses_of_people(connection: Connection, images: Sequence[int]) -> list[Pers
 
 def faces_on(connection: Connection, images: Sequence[int]) -> set[int]:
     """The faces on some photos."""
-    rows = connection.execute(
+    faces = connection.scalars(
         "SELECT id FROM face_detections WHERE image_id = ANY(%s::bigint[])", (list(images),)
     )
-    return {int(face) for (face,) in rows}
+    return set(faces)
 
 
 def best_faces_on(connection: Connection, images: Sequence[int]) -> list[tuple[int, str, bool]]:
@@ -221,11 +219,10 @@ def places_of_missing(connection: Connection) -> dict[int, list[str]]:
 
 def targets_of_runs(connection: Connection) -> list[str]:
     """The targets of all runs of `index` that are on record."""
-    rows = connection.execute(
+    return connection.scalars(
         """SELECT DISTINCT json_array_elements_text(options -> 'targets') FROM runs
             WHERE command = 'index' AND json_typeof(options -> 'targets') = 'array'"""
     )
-    return [target for (target,) in rows]
 
 
 def erase_images(connection: Connection, images: Sequence[int]) -> list[str]:

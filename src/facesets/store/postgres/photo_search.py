@@ -6,12 +6,11 @@ A search is one statement, which PostgreSQL plans.
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 from psycopg import sql
 
 from facesets.library_records import ClipRow
 from facesets.records import Float32
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions, distance_from
 from facesets.store.postgres.search import image_vectors, nearest
 
@@ -90,7 +89,7 @@ def count_embedded(connection: Connection, row: ClipRow, asked: PhotoFilter, mos
 
 def _count(connection: Connection, all_hold: sql.Composed, most: int) -> int:
     statement = _COUNTED.format(conditions=all_hold, most=most)
-    return int(only_row(connection.execute(statement))[0])
+    return int(connection.scalar(statement))
 
 
 def photos_near(
@@ -107,15 +106,15 @@ def photos_near(
 
 def embedding_of_photo(connection: Connection, row: ClipRow, sha256: str) -> Float32 | None:
     """The embedding of a photo by a CLIP model; None where it has none."""
-    found = connection.execute(
-        """SELECT e.embedding::real[] FROM image_embeddings e JOIN images i ON i.id = e.image_id
+    found = connection.scalar(
+        """SELECT e.embedding FROM image_embeddings e JOIN images i ON i.id = e.image_id
             WHERE i.sha256 = %s AND e.model_id = %s""",
         (sha256, row.id),
-    ).fetchone()
-    return None if found is None else np.array(found[0], np.float32)
+    )
+    return None if found is None else found.to_numpy()
 
 
 def times_of_photos(connection: Connection) -> tuple[datetime, datetime] | None:
     """When the first and the last photo was taken; None where none says when."""
-    first, last = only_row(connection.execute("SELECT min(taken), max(taken) FROM present_images"))
+    first, last = connection.one("SELECT min(taken), max(taken) FROM present_images")
     return None if first is None else (first, last)

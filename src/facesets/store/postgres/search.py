@@ -13,7 +13,7 @@ from psycopg import sql
 
 from facesets.library_records import ClipRow
 from facesets.records import Float32
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.photo_filter import PhotoFilter, conditions, distance_from, face_of_one
@@ -122,7 +122,7 @@ def nearest(
 def _numbers(connection: Connection, asked: PhotoFilter) -> list[int]:
     """The numbers of the photos that fit; of one more than can be compared, where those are too many."""
     statement = _NUMBERS.format(conditions=conditions(asked), most=MOST_COMPARED + 1)
-    numbers: list[int] = only_row(connection.execute(statement))[0]
+    numbers: list[int] = connection.scalar(statement)
     return numbers
 
 

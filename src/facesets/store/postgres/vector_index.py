@@ -14,7 +14,7 @@ from typing import Literal
 
 from psycopg import errors, sql
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 
 # Of the ten best of 300 000 made-up faces these find 0.983, of those of a million 0.970; and 0.997 of those
 # that resemble the one asked for by 0.35 or more. A thousand candidates find 0.981 of a million's in three
@@ -81,7 +81,7 @@ def build_index(connection: Connection, vectors: Vectors) -> bool:
     memory = _build_megabytes(count(connection, vectors), vectors.dimension)
     connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", (f"{memory}MB",))
     # One of the processes is the session's own.
-    helpers = max(int(only_row(connection.execute("SHOW max_parallel_workers"))[0]) - 1, 0)
+    helpers = max(int(connection.scalar("SHOW max_parallel_workers")) - 1, 0)
     for workers in dict.fromkeys((helpers, 0)):
         connection.execute(
             sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(vectors.index))
@@ -113,11 +113,11 @@ def being_built(connection: Connection, vectors: Vectors) -> tuple[int, bool] | 
 
 def count(connection: Connection, vectors: Vectors) -> int:
     """How many vectors there are."""
-    counted = connection.execute(
+    found: int = connection.scalar(
         sql.SQL("SELECT count(*) FROM {} WHERE model_id = %s").format(sql.Identifier(vectors.table)),
         (vectors.model_id,),
     )
-    return int(only_row(counted)[0])
+    return found
 
 
 def _build_megabytes(vectors: int, dimension: int) -> int:
@@ -164,10 +164,10 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def is_more_than(connection: Connection, vectors: Vectors, count: int) -> bool:
     """Whether there are more of these vectors than that."""
-    counted = connection.execute(
+    found = connection.scalar(
         sql.SQL("SELECT count(*) FROM (SELECT FROM {} WHERE model_id = %s LIMIT %s) AS counted").format(
             sql.Identifier(vectors.table)
         ),
         (vectors.model_id, count + 1),
     )
-    return int(only_row(counted)[0]) > count
+    return bool(found > count)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from facesets.errors import FacesetsError
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.web.api.shapes import Shape
 from facesets.web.site import SiteDep
 
@@ -37,12 +37,10 @@ def health(site: SiteDep, response: Response) -> Health:
 def _counted(connection: Connection) -> tuple[int, int]:
     # Estimated: counting a million rows takes longer than whoever watches waits. Before the first estimate as
     # many are counted as that takes no time.
-    row = only_row(
-        connection.execute(
-            """SELECT (SELECT max(number) FROM schema_migrations), CASE WHEN reltuples > 0
+    row = connection.one(
+        """SELECT (SELECT max(number) FROM schema_migrations), CASE WHEN reltuples > 0
                     THEN reltuples::bigint
                     ELSE (SELECT count(*) FROM (SELECT FROM face_detections LIMIT 100000) AS counted) END
                 FROM pg_class WHERE oid = 'face_detections'::regclass"""
-        )
     )
     return row[0], row[1]

@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.person_faces import Order, shown_faces
 
 FACES = 1000
@@ -48,13 +48,11 @@ def test_of_the_faces_only_those_that_are_shown_are_read(
 ) -> None:
     def work(connection: Connection) -> tuple[list[int], int]:
         shown = shown_faces(connection, person, order, limit=LIMIT)
-        row = only_row(
-            connection.execute(
-                """SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
+        found = connection.scalar(
+            """SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
                     WHERE relname = 'face_detections'"""
-            )
         )
-        return [face.id for face in shown], int(row[0])
+        return [face.id for face in shown], int(found)
 
     shown, read = database.run(work)
     dated = [face for face in range(1, FACES + 1) if face % 3]

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from facesets.errors import SchemaOutdated
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 
 NAME = "Annabella Verschwiegen"
 
@@ -33,5 +33,5 @@ def test_no_name_gets_into_the_log_when_a_statement_about_it_fails(database: Dat
 
 def log_of(database: Database) -> str:
     """All that the embedded server wrote."""
-    (data,) = database.run(lambda connection: only_row(connection.execute("SHOW data_directory")))
+    (data,) = database.run(lambda connection: connection.one("SHOW data_directory"))
     return (Path(data).parent / "log" / "server.log").read_text("utf-8", "replace")

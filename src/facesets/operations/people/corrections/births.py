@@ -11,7 +11,7 @@ from facesets.operations.people.corrections.results import result_of
 from facesets.operations.people.corrections.who import called, find_person
 from facesets.plurals import counted
 from facesets.result import Result
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.person_ages import PersonAge, SaidBirth, ages_of
 from facesets.store.postgres.people.said_births import said_births, say_birth
 from facesets.store.postgres.people.steps import changing
@@ -73,12 +73,11 @@ def _said(birth: Birth, today: date) -> SaidBirth | None:
 
 def _against(connection: Connection, person: UUID, said: SaidBirth) -> list[str]:
     """What does not go with a birth, in words."""
-    rows = connection.execute(
+    early: int = connection.scalar(
         """SELECT count(*) FROM present_faces f JOIN images i ON i.id = f.image_id
             WHERE f.person_id = %s AND i.taken < make_date(%s, %s, %s)""",
         (person, said.year, *((1, 1) if said.day is None else (said.day.month, said.day.day))),
     )
-    early = int(only_row(rows)[0])
     found = [f"{counted(early, 'face')} on photos dated earlier"] if early else []
     return found + _estimated_otherwise(ages_of(connection, [person])[person], said)
 

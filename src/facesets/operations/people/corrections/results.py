@@ -4,7 +4,7 @@ from uuid import UUID
 
 from facesets.operations.people.corrections.who import called, require_person, short
 from facesets.result import Result
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.steps import Step
 
 
@@ -22,5 +22,5 @@ def result_of(connection: Connection, person: UUID, did: str, step: Step | None 
 
 def kept_step(connection: Connection, step: Step) -> int | None:
     """The number of a step; None if it changed nothing."""
-    row = only_row(connection.execute("SELECT EXISTS (SELECT FROM steps WHERE id = %s)", (step.id,)))
-    return step.id if row[0] else None
+    found = connection.scalar("SELECT EXISTS (SELECT FROM steps WHERE id = %s)", (step.id,))
+    return step.id if found else None
