@@ -77,8 +77,6 @@ FILL = (
             LEFT JOIN (SELECT id, row_number() OVER () AS n FROM persons) p ON p.n = r.n""",
     "ALTER TABLE face_detections ENABLE TRIGGER USER",
     "INSERT INTO said_births (person_id, year) SELECT id, 1930 + ascii(id::text) FROM persons LIMIT 150",
-    """INSERT INTO person_ages (person_id, faces, fingerprint, birth_year, spread, dated_faces)
-        SELECT id, 100, 0, 1930 + ascii(id::text), 2, 100 FROM persons""",
     """INSERT INTO tag_categories (name, target, selection_mode, min_confidence, templates, none_prompts)
         VALUES ('made', 'scene', 'multi', 0, '{}', '{}'), ('seen', 'face', 'single', 0, '{}', '{}')""",
     """INSERT INTO tags (category_id, place, name, phrases) SELECT c.id, n,
@@ -171,6 +169,7 @@ def asked_of(connection: Connection, kind: str, row: Row, rng: random.Random) ->
         tags=tuple(tags),
         words=rng.choice(WORDS) if "words" in parts else "",
         ages=AgeRange(youngest, youngest + 5) if "age" in parts else None,
+        births=((row.person, 1930.0 + ord(str(row.person)[0])),) if "age" in parts else (),
     )
 
 

@@ -77,8 +77,8 @@ def review(
 
 def _list(database: "Database", limit: int) -> None:
     """A line for each of the first questions, and how many there are."""
+    from facesets.operations.people.review.open_questions import waiting
     from facesets.operations.people.review.questions import next_questions
-    from facesets.operations.people.review.waiting import waiting
 
     found = next_questions(database, limit)
     count = waiting(database)
@@ -113,8 +113,8 @@ class _Review:
 
     def run(self) -> None:
         """Ask until there is nothing to ask, or nobody to answer."""
+        from facesets.operations.people.review.open_questions import waiting
         from facesets.operations.people.review.questions import next_questions, refresh_questions
-        from facesets.operations.people.review.waiting import waiting
         from facesets.store.postgres.library import Library
 
         while True:

@@ -12,17 +12,11 @@ from fastapi import Depends, Request
 
 from facesets.assembly.sessions import Sessions
 from facesets.errors import Changed
+from facesets.operations.people.assigning.prototypes import warm_prototypes
 from facesets.operations.people.corrections.labeling import version_of
-from facesets.operations.people.lists.current_groups import CurrentGroups
-from facesets.operations.people.lists.current_totals import (
-    Kept,
-    count_totals,
-    make_all_prototypes,
-    warm_prototypes,
-)
-from facesets.operations.people.review.waiting import CurrentWaiting
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.person_totals import refresh_totals
 from facesets.store.postgres.people.steps import one_at_a_time
 from facesets.store.postgres.people.versions import version_of_person
 from facesets.web.crops import CropStore
@@ -58,10 +52,6 @@ class Site:
     settings: Settings
     by: str
     is_hurried: bool = False
-    totals: Kept = field(default_factory=lambda: Kept(count_totals))
-    prototypes: Kept = field(default_factory=lambda: Kept(make_all_prototypes))
-    groups: CurrentGroups = field(default_factory=CurrentGroups)
-    waiting: CurrentWaiting = field(default_factory=CurrentWaiting)
     models: Models = field(default_factory=Models)
     is_counted: threading.Event = field(default_factory=threading.Event)
 
@@ -78,13 +68,11 @@ class Site:
     def warm(self) -> None:
         """Count what pages show, so that no visitor waits for it; most of it once the first was answered."""
         with self.sessions.own() as session:
-            self.totals.refresh(session)
+            session.run(refresh_totals)
             compile_templates()
             self.is_counted.set()
             time.sleep(_WARMS_AFTER_S)
-            self.groups.sizes(session)
-            warm_prototypes(session, self.prototypes)
-            self.waiting.count(session)
+            warm_prototypes(session)
 
     @contextmanager
     def changing(self, *seen: "Seen") -> Iterator[Database]:

@@ -181,7 +181,7 @@ def test_looking_again_without_news_changes_nothing(library: Library, photos: Pa
     shown(library)
 
     def state(connection: Connection) -> list[object]:
-        tables = ("images", "image_paths", "changes_without_step", "changes_of_questions", "kept_states")
+        tables = ("images", "image_paths", "changes_without_step", "kept_states")
         return [connection.execute(f"TABLE {table}".encode()).fetchall() for table in tables]
 
     before = library.database.run(state)

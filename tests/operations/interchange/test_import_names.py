@@ -34,9 +34,8 @@ from facesets.operations.interchange.name_sources import (
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.operations.people.review.answering import answer
-from facesets.operations.people.review.open_questions import open_questions
+from facesets.operations.people.review.open_questions import open_questions, waiting
 from facesets.operations.people.review.questions import Question, next_questions
-from facesets.operations.people.review.waiting import waiting
 from facesets.result import Result
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.imported_names import conflicting_names, unmatched_names

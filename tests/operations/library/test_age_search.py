@@ -88,10 +88,12 @@ def test_an_age_is_that_of_the_birth_to_the_end_of_its_year(library: Library, bi
     if isinstance(birth, Birth):
         set_birth(library.database, "Anna", birth, by=BY, today=date(2024, 1, 1))
     else:
-        years(library, "Anna", 5, 5)
         library.database.run(
             lambda each: each.execute(
-                "UPDATE person_ages SET birth_year = %s WHERE dated_faces = 8", (birth,)
+                """UPDATE face_detections f SET age = extract(year FROM i.taken) - %s::real
+                        + CASE WHEN i.taken < '1997-01-01' THEN 0 ELSE 20 END
+                    FROM images i WHERE i.id = f.image_id AND f.person_id = %s""",
+                (birth, who_is(library, "anna-0-0")),
             )
         )
     born = birth if isinstance(birth, float) else 1984

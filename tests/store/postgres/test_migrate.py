@@ -135,6 +135,13 @@ def test_a_table_that_was_dropped_by_hand_is_named(empty_url: str) -> None:
                 look(database, [FIRST, SECOND])
 
 
+def test_a_table_that_a_migration_drops_is_not_missed(empty_url: str) -> None:
+    third = Migration(3, "0003_third", "DROP TABLE one;")
+    with opened(Database(empty_url)) as database:
+        migrate(database, [FIRST, SECOND, third])
+        require_current(database, [FIRST, SECOND, third])
+
+
 def test_the_database_of_another_program_is_refused(empty_url: str) -> None:
     with psycopg.connect(empty_url) as connection:
         connection.execute("CREATE TABLE schema_migrations (version text)")

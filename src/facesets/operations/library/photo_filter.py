@@ -12,7 +12,7 @@ from facesets.places import Near
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.described_photos import is_looked_for
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.person_ages import refresh_ages
+from facesets.store.postgres.people.person_ages import births_by_faces
 from facesets.store.postgres.people.person_edits import PersonState
 from facesets.store.postgres.photo_cameras import camera_names, cameras_called
 from facesets.store.postgres.photo_filter import Dates, PhotoFilter
@@ -65,11 +65,17 @@ def filter_of(
     if words is not None:
         _require_words(library, words)
     cameras = _cameras(library, camera.strip())
-    if ages is not None:
-        library.database.run(lambda connection: refresh_ages(connection, [each.id for each in persons]))
     shown = tuple(each.id for each in persons)
+    births = {} if ages is None else library.database.run(births_by_faces, shown)
     return PhotoFilter(
-        shown, dates or Dates(), near, cameras, tags_called(library, tags), (words or "").strip(), ages
+        shown,
+        dates or Dates(),
+        near,
+        cameras,
+        tags_called(library, tags),
+        (words or "").strip(),
+        ages,
+        tuple(births.items()),
     )
 
 

@@ -9,7 +9,7 @@ from facesets.operations.ingest.tag_stages import STAGE_OF
 from facesets.operations.library.tagging import current_version
 from facesets.operations.models.finding import DoctorFinding
 from facesets.operations.options.stages import STAGES
-from facesets.operations.people.review.waiting import waiting
+from facesets.operations.people.review.open_questions import waiting
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.poor_faces import library_norm_limits

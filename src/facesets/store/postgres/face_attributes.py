@@ -65,7 +65,6 @@ def delete_attributes(connection: Connection) -> int:
     """
     connection.execute("DELETE FROM face_attributes")
     connection.execute("DELETE FROM face_candidates WHERE kind = 'age' AND status = 'pending'")
-    connection.execute("DELETE FROM person_ages")
     return connection.execute(
         """UPDATE face_detections SET age = NULL, sex = NULL, male = NULL
             WHERE age IS NOT NULL OR sex IS NOT NULL OR male IS NOT NULL"""

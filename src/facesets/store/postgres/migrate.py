@@ -16,6 +16,7 @@ from facesets.store.postgres.connection import Connection, Database, pass_vector
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _MADE = re.compile(r"^CREATE (TABLE|VIEW|SEQUENCE|FUNCTION) (\w+)", re.MULTILINE)
+_DROPPED = re.compile(r"^DROP TABLE (\w+)", re.MULTILINE)
 _LOCK = 0x66616365_73657473
 """Key of the advisory lock: `facesets` in ASCII."""
 
@@ -298,7 +299,8 @@ def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration]
 
 
 def _check_tables(connection: Connection, applied: list[Migration], label: str) -> None:
-    tables = [table for migration in applied for table in migration.made("TABLE")]
+    dropped = {table for migration in applied for table in _DROPPED.findall(migration.sql)}
+    tables = [table for each in applied for table in each.made("TABLE") if table not in dropped]
     gone = connection.execute(
         "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL ORDER BY name", (tables,)
     ).fetchall()

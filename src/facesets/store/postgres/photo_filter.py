@@ -9,7 +9,6 @@ from uuid import UUID
 from psycopg import sql
 
 from facesets.ages import AgeRange
-from facesets.clustering.ages import LEAST_FACES
 from facesets.library_records import TagTarget
 from facesets.places import EARTH_KM, GeoBox, Near
 
@@ -51,7 +50,9 @@ class PhotoFilter:
     ages : AgeRange or None
         One of the people is so old on it, or anybody where none is named. When they were born says it where
         that is known, by the day or year that a user gave, else by what enough of their faces say together
-        (to be brought up to date by `refresh_ages`); otherwise it is how old the face looks.
+        (`births`); otherwise it is how old the face looks.
+    births : tuple of (UUID, float)
+        In which years people were born by their faces, of those of whom enough say it.
     """
 
     persons: tuple[UUID, ...] = ()
@@ -61,6 +62,7 @@ class PhotoFilter:
     tags: tuple[AskedTag, ...] = ()
     words: str = ""
     ages: AgeRange | None = None
+    births: tuple[tuple[UUID, float], ...] = ()
 
     @property
     def open(self) -> bool:
@@ -92,11 +94,16 @@ def _looked_up(asked: PhotoFilter) -> Iterator[sql.Composed]:
         yield _DESCRIBED.format(query=word_query(asked.words))
     if asked.ages is not None:
         yield _AGED.format(
-            least_faces=LEAST_FACES,
+            birth_by_faces=_birth_by_faces(asked.births),
             face_of_one=face_of_one(asked.persons),
             youngest=asked.ages.youngest,
             oldest=asked.ages.oldest,
         )
+
+
+def _birth_by_faces(births: Sequence[tuple[UUID, float]]) -> sql.Composable:
+    years = [sql.SQL("WHEN {}::uuid THEN {}::real").format(person, year) for person, year in births]
+    return sql.SQL("CASE f.person_id {} END").format(sql.SQL(" ").join(years)) if years else sql.NULL
 
 
 def _on_dates(dates: Dates) -> Iterator[sql.Composed]:
@@ -163,10 +170,8 @@ _DESCRIBED = sql.SQL("SELECT FROM descriptions d WHERE d.image_id = i.id AND d.w
 _AGED = sql.SQL(
     """SELECT FROM face_detections f
             LEFT JOIN said_births said ON said.person_id = f.person_id
-            LEFT JOIN person_ages by_faces ON by_faces.person_id = f.person_id
-                AND by_faces.dated_faces >= {least_faces}
         WHERE f.image_id = i.id AND {face_of_one}
             AND coalesce(extract(year FROM age(i.taken, said.born_on)) - (i.taken < said.born_on)::integer,
-                extract(year FROM i.taken) - coalesce(said.year, by_faces.birth_year), f.age)
+                extract(year FROM i.taken) - coalesce(said.year, {birth_by_faces}), f.age)
                 BETWEEN {youngest} AND {oldest}::real + 0.999"""
 )

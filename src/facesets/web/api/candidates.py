@@ -11,6 +11,7 @@ from pydantic import Field
 
 from facesets.operations.people.review.answering import Verdict, answer, ask_again, skip
 from facesets.operations.people.review.open_questions import Kind, find_question
+from facesets.operations.people.review.open_questions import waiting as count_waiting
 from facesets.operations.people.review.questions import (
     Item,
     Question,
@@ -147,7 +148,7 @@ def candidates(
 def waiting(site: SiteDep) -> Waiting:
     """Count what is open."""
     with site.library() as session:
-        found = site.waiting.count(session)
+        found = count_waiting(session)
     return Waiting(questions=found.questions, unnamed=found.unnamed, skipped=found.skipped)
 
 

@@ -21,7 +21,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.face_groups import (
     best_of_person,
     faces_in_cluster,
-    load_groups,
+    groups_page,
 )
 from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
 from facesets.web.api.faces import FaceShape, face_shape
@@ -126,9 +126,7 @@ def clusters(
     """List the groups of faces that wait for a name, the largest first."""
     labeled = include_labeled if include_labeled_snake is None else include_labeled_snake
     with site.library() as session:
-        sizes = site.groups.sizes(session, labeled=labeled).groups
-        some = sizes[paging.offset : paging.offset + paging.page_size]
-        groups = session.run(load_groups, some)
+        found = session.run(groups_page, limit=paging.page_size, offset=paging.offset, labeled=labeled)
     items = [
         ClusterShape(
             cluster_id=group.id,
@@ -138,9 +136,9 @@ def clusters(
             person_id=group.person,
             person_name=group.name,
         )
-        for group in groups
+        for group in found.groups
     ]
-    return Page[ClusterShape](items=items, total=len(sizes), page=paging.page, page_size=paging.page_size)
+    return Page[ClusterShape](items=items, total=found.total, page=paging.page, page_size=paging.page_size)
 
 
 @router.get("/{cluster}")

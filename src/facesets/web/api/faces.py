@@ -129,8 +129,7 @@ def why(
 ) -> WhyShape:
     """Explain why a face is whose it is, and what would have changed that."""
     with site.library() as session:
-        site.prototypes.refresh(session)
-        found = explain(session, face, who, has_prototypes=True)
+        found = explain(session, face, who)
     return _why(found)
 
 

@@ -120,7 +120,6 @@ def persons(
     """List people: those with a name first, each by number of faces; or those whose name fits best."""
     wanted = PeopleWanted(status, named=None if unnamed is None else not unnamed)
     with site.library() as session:
-        site.totals.refresh(session)
         found = people_page(session, wanted, find, limit=paging.page_size, offset=paging.offset)
     return Page[PersonShape](
         items=[PersonShape.model_validate(_fields(card)) for card in found.people],

@@ -40,7 +40,6 @@ def some(
 
 def _rendered(request: Request, site: Site, template: str, status: Status, find: str, after: str) -> Response:
     with site.library() as session:
-        site.totals.refresh(session)
         found = people_page(
             session,
             PeopleWanted(status, empty=False),

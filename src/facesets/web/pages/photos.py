@@ -75,8 +75,7 @@ def missing(
 def why(request: Request, site: SiteDep, photo: PhotoId, face: FaceId, part: Part = False) -> Response:
     """Why a face on a photo is whose it is."""
     with site.library() as session:
-        site.prototypes.refresh(session)
-        found = explain(session, face, has_prototypes=True)
+        found = explain(session, face)
         facts = session.run(facts_of_faces, [face])
     return render_part(
         request,

@@ -1,11 +1,10 @@
 """`/unknown`: groups of faces that wait for a name, and on demand the faces that are in none."""
 
-from bisect import bisect_right
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from facesets.store.postgres.people.face_groups import LooseFace, load_groups, loose_faces
+from facesets.store.postgres.people.face_groups import groups_page, loose_faces
 from facesets.store.postgres.photo_parts import has_photos
 from facesets.web.render import render
 from facesets.web.site import SiteDep
@@ -25,20 +24,16 @@ def groups(
 ) -> Response:
     """Some groups, the largest first."""
     with site.library() as session:
-        sizes = site.groups.sizes(session).groups
-        start = 0 if faces is None else bisect_right(sizes, (-faces, after), key=lambda each: each.place)
-        some = sizes[start : start + _GROUPS]
-        found = session.run(load_groups, some)
-        is_empty = not sizes and not session.run(has_photos)
+        since = None if faces is None else (faces, after)
+        found = session.run(groups_page, limit=_GROUPS, after=since)
+        is_empty = not found.total and not session.run(has_photos)
     return render(
         request,
         "unknown.html",
         title="Unknown",
-        groups=found,
+        found=found,
         is_empty=is_empty,
-        total=len(sizes),
         is_first=faces is None,
-        last=some[-1] if start + _GROUPS < len(sizes) else None,
     )
 
 
@@ -52,8 +47,7 @@ def faces(
     """Some faces of nobody that are in no group, the best first."""
     since = None if quality is None else (quality, after)
     with site.library() as session:
-        loose = site.groups.sizes(session).loose
-        found: list[LooseFace] = session.run(loose_faces, loose, limit=_FACES + 1, after=since)
+        found = session.run(loose_faces, limit=_FACES + 1, after=since)
         is_empty = not found and not session.run(has_photos)
     shown = found[:_FACES]
     return render(

@@ -66,6 +66,14 @@ def test_faces_say_when_somebody_was_born_and_of_which_sex(library: Library) -> 
     assert found.made_at
 
 
+def test_many_faces_make_the_sex_of_somebody_sure(library: Library) -> None:
+    add_person(library, "dora", 40)
+    look(library, "dora", 1990, male=0.01)
+    cluster(library)
+    naming.name(library.database, who_is(library, "dora-0-0"), "Dora", into=False, face=False, by=BY)
+    assert (age(library, "Dora").sex, age(library, "Dora").sex_probability) == ("F", 1)
+
+
 def test_what_is_known_follows_the_faces_whatever_changes_them(library: Library) -> None:
     age(library)
     for place in range(4):

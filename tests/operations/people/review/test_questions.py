@@ -27,9 +27,8 @@ from facesets.errors import NotFound, WrongUsage
 from facesets.operations.people.corrections import correcting, history, labeling, naming
 from facesets.operations.people.review import looking, looking_at_people
 from facesets.operations.people.review.answering import answer, ask_again, skip
-from facesets.operations.people.review.open_questions import open_questions
+from facesets.operations.people.review.open_questions import WaitingCounts, open_questions, waiting
 from facesets.operations.people.review.questions import Question, next_questions, refresh_questions
-from facesets.operations.people.review.waiting import WaitingCounts, waiting
 from facesets.operations.people.training.heads import deactivate
 from facesets.records import Float32
 from facesets.store.postgres.connection import Database

@@ -12,19 +12,22 @@ from facesets.plurals import counted
 from facesets.records import Float32
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.models import usual_detector
+from facesets.store.postgres.models import detectors, usual_detector
 from facesets.store.postgres.people.people_list import PrototypeLine, list_prototypes
 from facesets.store.postgres.people.prototypes import (
     Prototypes,
     kept_prototypes,
     refresh_prototypes,
     remake_prototypes,
+    stale_faces,
 )
 from facesets.store.postgres.people.statements import say_exemplar
 from facesets.store.postgres.people.steps import changing, making_step
 
 _SAME = 1e-5
 """Cosine distance within which two centroids are the same but for rounding."""
+_WARMED = 50_000
+"""Faces of those whose prototypes are made again before anybody asks: within a second or two."""
 
 
 def prototypes(
@@ -149,3 +152,11 @@ def _drift(before: _Own | None, after: _Own | None) -> float | None:
     if before is None or after is None or before[0] != after[0]:
         return None
     return float(max(0.0, (1 - np.einsum("ij,ij->i", before[1], after[1])).max()))
+
+
+def warm_prototypes(database: Database) -> None:
+    """Make what the first who asks would wait for, only if few are stale: steps wait for them."""
+    every = {each.model_id: each for each in database.run(detectors)}.values()
+    if sum(database.run(stale_faces, detector) for detector in every) <= _WARMED:
+        for detector in every:
+            database.run(refresh_prototypes, detector)

@@ -25,7 +25,7 @@ from facesets.operations.people.grouping.matching import Decision, StoppedEarly,
 from facesets.operations.people.grouping.obeying import obey
 from facesets.operations.people.grouping.regrouping import decide_again
 from facesets.operations.people.review.looking import look_at_everything
-from facesets.operations.people.review.waiting import waiting
+from facesets.operations.people.review.open_questions import waiting
 from facesets.plurals import counted
 from facesets.result import Result, plain
 from facesets.store.postgres.claims import RunLock

@@ -29,7 +29,7 @@ from facesets.store.postgres.people.person_faces import (
     shown_faces,
     spread_of,
 )
-from facesets.store.postgres.people.person_totals import refresh_totals
+from facesets.store.postgres.people.person_totals import refresh_totals, refresh_totals_of
 from facesets.store.postgres.people.photo_faces import (
     FaceFacts,
     LibraryPhoto,
@@ -81,8 +81,6 @@ def people_page(
 ) -> PeoplePage:
     """People with a name first, then those without, each by number of faces; or those whose name fits.
 
-    Totals are those that were counted last.
-
     Parameters
     ----------
     find : str
@@ -90,6 +88,7 @@ def people_page(
     """
 
     def work(connection: Connection) -> PeoplePage:
+        refresh_totals(connection)
         chosen = replace(wanted, found=_found(connection, find)) if find.strip() else wanted
         people = people_cards(connection, chosen, limit=limit + 1, after=after, offset=offset)
         total, unnamed = count_people(connection, chosen)
@@ -129,7 +128,7 @@ def seen_person(database: Database, person: UUID) -> SeenPerson:
         found = require_person(connection, person).id
         # First: whatever changes while this is read makes it old.
         version = version_of_person(connection, found)
-        refresh_totals(connection, [found])
+        refresh_totals_of(connection, [found])
         (card,) = cards_of(connection, [found])
         if _refreshed_prototypes(connection, card):
             (card,) = cards_of(connection, [found])

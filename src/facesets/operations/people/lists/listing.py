@@ -1,6 +1,5 @@
 """`people list | show`: who there is, and one of them closely."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -31,7 +30,7 @@ from facesets.store.postgres.people.people_list import (
 )
 from facesets.store.postgres.people.person_ages import PersonAge, ages_of
 from facesets.store.postgres.people.person_neighbours import OwnCluster, clusters_of_person
-from facesets.store.postgres.people.person_totals import refresh_totals
+from facesets.store.postgres.people.person_totals import refresh_totals, refresh_totals_of
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.statements import load_statements
 
@@ -86,18 +85,10 @@ def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> 
     """
 
     def work(connection: Connection) -> list[PersonLine]:
-        changed = refresh_totals(connection)
-        if sum(changed.values()) <= _REFRESHED:
-            _refresh_prototypes(connection, list(changed))
+        refresh_totals(connection, quick=_REFRESHED)
         return list_people(connection, status=status, unnamed=unnamed, sort=sort)
 
     return database.run(work)
-
-
-def _refresh_prototypes(connection: Connection, persons: Sequence[UUID]) -> None:
-    detector = usual_detector(connection)
-    if persons and detector is not None:
-        refresh_prototypes(connection, detector, persons)
 
 
 def person(database: Database, who: str, *, faces: int) -> PersonDetails:
@@ -115,8 +106,10 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
             found = cluster_details(connection, who.strip(), meant.faces)
             return PersonDetails(cluster_line(connection, who.strip()), None, shown=shown, cluster=found)
         state = require_person(connection, meant.person)
-        refresh_totals(connection, [state.id])
-        _refresh_prototypes(connection, [state.id])
+        refresh_totals_of(connection, [state.id])
+        detector = usual_detector(connection)
+        if detector is not None:
+            refresh_prototypes(connection, detector, [state.id])
         (line,) = list_people(connection, status="all", person=state.id)
         said = load_statements(connection)
         ours: list[Statement] = [

@@ -93,25 +93,18 @@ class NoSuchFace(NotFound):
     """No face has that number."""
 
 
-def explain(
-    database: Database, face: int, who: str | None = None, *, has_prototypes: bool = False
-) -> Explanation:
+def explain(database: Database, face: int, who: str | None = None) -> Explanation:
     """Explain one face, by default about whose it is, else about whom it is most similar to.
-
-    Parameters
-    ----------
-    has_prototypes : bool
-        The caller made those of everybody; by default those that are stale are made first.
 
     Raises
     ------
     WrongUsage
         There is no such face, or nobody is meant.
     """
-    return database.run(_explain, face, who, has_prototypes=has_prototypes)
+    return database.run(_explain, face, who)
 
 
-def _explain(connection: Connection, number: int, who: str | None, *, has_prototypes: bool) -> Explanation:
+def _explain(connection: Connection, number: int, who: str | None) -> Explanation:
     face = find_face(connection, number) if 0 < number < 2**63 else None
     if face is None:
         show = Command("people show", "WHO", Field("faces", "20"))
@@ -119,8 +112,7 @@ def _explain(connection: Connection, number: int, who: str | None, *, has_protot
     detector = next(each for each in detectors(connection) if each.id == face.detector_id)
     asked = None if who is None else find_person(connection, who).id
     head = active_head(connection, detector.model_id)
-    if not has_prototypes:
-        refresh_prototypes(connection, detector)
+    refresh_prototypes(connection, detector)
     about, runner_up = _likenesses(connection, face, detector, asked, head)
     thresholds = _thresholds(connection, detector, head)
     statements = _statements(connection, number)

@@ -8,7 +8,7 @@ from uuid import UUID
 from facesets.errors import Command, NotFound
 from facesets.files import printable
 from facesets.operations.people.corrections.contradictions import Settled
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.candidates import FACE_KINDS, FaceCandidate, PeopleCandidate
 from facesets.store.postgres.people.open_candidates import (
     open_face_candidates,
@@ -61,6 +61,23 @@ class UnwordedQuestion:
         return "-".join([self.kind, self.person.hex, *([".".join(map(str, parts))] if parts else [])])
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingCounts:
+    """How many questions wait, and besides how many people for a name; and how many of both were skipped."""
+
+    questions: int
+    unnamed: int
+    skipped: int = 0
+
+
+def waiting(database: Database) -> WaitingCounts:
+    """Count what is open."""
+    every = database.run(_every_question)
+    asked = [each for each in every if not each.is_skipped]
+    unnamed = sum(each.kind == "name" for each in asked)
+    return WaitingCounts(len(asked) - unnamed, unnamed, len(every) - len(asked))
+
+
 def open_questions(connection: Connection, *, most: int | None = None) -> list[UnwordedQuestion]:
     """The questions that are open but for those that were skipped, those first whose answers settle most.
 
@@ -69,21 +86,13 @@ def open_questions(connection: Connection, *, most: int | None = None) -> list[U
     most : int, optional
         So many faces and so many pairs of people are looked at, the most useful; by default all.
     """
-    settled = Settled(load_statements(connection))
-    active = active_people(connection)
-    others = questions_about_people(
-        connection, settled, active, open_people_candidates(connection, most=most)
-    )
-    every = [*_of_faces(connection, settled, active, most), *others]
-    asked = [each for each in every if not each.is_skipped]
+    asked = [each for each in _every_question(connection, most) if not each.is_skipped]
     return sorted(asked, key=lambda each: (-each.worth, each.person, each.kind))
 
 
-def questions_about_people(
-    connection: Connection, settled: Settled, active: set[UUID], found: Sequence[PeopleCandidate]
-) -> list[UnwordedQuestion]:
-    """The questions that are open about people, of those that were found, and who has no name."""
-    of_people = list(_of_people(connection, settled, active, found))
+def _every_question(connection: Connection, most: int | None = None) -> list[UnwordedQuestion]:
+    settled, active = Settled(load_statements(connection)), active_people(connection)
+    of_people = list(_of_people(connection, settled, active, open_people_candidates(connection, most=most)))
     covered = {
         other for asked in of_people for each, other in asked.of_people if each.uncertainty >= _COVERED
     }
@@ -92,10 +101,10 @@ def questions_about_people(
         for person, faces, is_skipped in unnamed_people(connection, _LEAST_UNNAMED, _MOST_UNNAMED)
         if person not in covered
     ]
-    return [*of_people, *names]
+    return [*_of_faces(connection, settled, active, most), *of_people, *names]
 
 
-def as_of_now(connection: Connection, persons: Sequence[UUID], active: set[UUID]) -> list[UUID]:
+def _as_of_now(connection: Connection, persons: Sequence[UUID], active: set[UUID]) -> list[UUID]:
     """As `merged_into`; who is active was not merged, and is not looked up."""
     others = [person for person in persons if person not in active]
     now = dict(zip(others, merged_into(connection, others), strict=True)) if others else {}
@@ -106,7 +115,7 @@ def _of_faces(
     connection: Connection, settled: Settled, active: set[UUID], most: int | None
 ) -> Iterator[UnwordedQuestion]:
     found = open_face_candidates(connection, most=most)
-    persons = as_of_now(connection, [each.person for each in found], active)
+    persons = _as_of_now(connection, [each.person for each in found], active)
     groups: dict[tuple[Kind, UUID, bool, bool], list[FaceCandidate]] = {}
     seen: set[int] = set()
     for each, person in zip(found, persons, strict=True):
@@ -151,8 +160,8 @@ def _standing(
     found: Sequence[PeopleCandidate],
 ) -> Iterator[tuple[PeopleCandidate, UUID, UUID | None]]:
     """What is still open about people, about whom by now, and the other one of two."""
-    persons = as_of_now(connection, [each.person for each in found], active)
-    others = as_of_now(connection, [each.other or each.person for each in found], active)
+    persons = _as_of_now(connection, [each.person for each in found], active)
+    others = _as_of_now(connection, [each.other or each.person for each in found], active)
     owners = _owners(connection, found)
     for each, person, other in zip(found, persons, others, strict=True):
         if person not in active:

