@@ -9,7 +9,7 @@ DROP INDEX photo_metadata_camera;
 CREATE INDEX photo_metadata_camera ON photo_metadata (camera_id, image_id) WHERE camera_id IS NOT NULL;
 
 DROP INDEX images_id_taken;
-CREATE INDEX images_present ON images (id) INCLUDE (taken) WHERE missing_since IS NULL;
+CREATE INDEX images_id_taken ON images (id) INCLUDE (taken, missing_since);
 
 -- The latest photos of a tag are sorted, too. The column stays for programs that fill it; nothing reads it.
 DROP INDEX image_tags_tag;

@@ -15,7 +15,7 @@ from tests.fixtures.waiting import wait_for
 
 from facesets.machine import processors
 from facesets.operations.library.search_index import build_index
-from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.search import face_vectors
 from facesets.store.postgres.server.start_settings import start_settings
@@ -87,7 +87,7 @@ def test_one_process_builds_it_where_several_lack_shared_memory(
     real = psycopg.Connection.execute
 
     def execute(self: Connection, query: Any, *rest: Any) -> Any:
-        several = only_row(real(self, "SHOW max_parallel_maintenance_workers")) != ("0",)
+        several = self.scalar("SHOW max_parallel_maintenance_workers") != "0"
         if several and isinstance(query, sql.Composed) and "CREATE INDEX" in query.as_string():
             # What a server says whose /dev/shm is full, which takes a container of its own to bring about.
             raise errors.DiskFull("could not resize shared memory segment")

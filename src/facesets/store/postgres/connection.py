@@ -56,7 +56,10 @@ class Connection(psycopg.Connection[TupleRow]):
 
     def one(self, query: _Query, params: Params | None = None) -> TupleRow:
         """The row of a statement that always gives one."""
-        return only_row(self.execute(query, params))
+        row = self.execute(query, params).fetchone()
+        if row is None:
+            raise LookupError("the statement gave no row")
+        return row
 
     def scalar(self, query: _Query, params: Params | None = None) -> Any:  # noqa: ANN401 - whatever the column holds
         """The first value of the first row; None where there is no row."""
@@ -307,14 +310,6 @@ def pass_vectors(connection: Connection) -> None:
     """Take arrays for vectors, and give these as pgvector's `Vector`, where the database knows the type."""
     if (vector := TypeInfo.fetch(connection, "vector")) is not None:
         register_vector_info(connection, vector)
-
-
-def only_row(cursor: psycopg.Cursor) -> tuple[Any, ...]:
-    """The row of a statement that always gives one."""
-    row = cursor.fetchone()
-    if row is None:
-        raise LookupError("the statement gave no row")
-    return row
 
 
 def now(connection: Connection) -> datetime:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import LiteralString
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +83,25 @@ class LibraryStatistics:
 def library_statistics(connection: Connection) -> LibraryStatistics:
     """Count everything, as of one moment."""
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    galleries, images, named, prototypes, candidates, missing, size = only_row(
-        connection.execute(
-            """SELECT (SELECT count(*) FROM galleries), (SELECT count(*) FROM present_images),
-                (SELECT count(DISTINCT person_id) FROM person_names),
-                (SELECT count(*) FROM person_prototypes),
-                (SELECT count(DISTINCT c.face_id) FROM face_candidates c
-                    JOIN present_faces f ON f.id = c.face_id WHERE c.status = 'pending'),
-                (SELECT count(*) FROM missing_images),
-                pg_database_size(current_database())"""
-        )
+    galleries, images, named, prototypes, candidates, missing, size = connection.one(
+        """SELECT (SELECT count(*) FROM galleries), (SELECT count(*) FROM present_images),
+            (SELECT count(DISTINCT person_id) FROM person_names),
+            (SELECT count(*) FROM person_prototypes),
+            (SELECT count(DISTINCT c.face_id) FROM face_candidates c
+                JOIN present_faces f ON f.id = c.face_id WHERE c.status = 'pending'),
+            (SELECT count(*) FROM missing_images),
+            pg_database_size(current_database())"""
     )
-    paths, linked, unreadable = only_row(
-        connection.execute(
-            """SELECT count(*), count(DISTINCT image_id), count(*) FILTER (WHERE reason <> '')
-                FROM image_paths p WHERE image_id IS NULL
-                    OR EXISTS (SELECT FROM present_images i WHERE i.id = p.image_id)"""
-        )
+    paths, linked, unreadable = connection.one(
+        """SELECT count(*), count(DISTINCT image_id), count(*) FILTER (WHERE reason <> '')
+            FROM image_paths p WHERE image_id IS NULL
+                OR EXISTS (SELECT FROM present_images i WHERE i.id = p.image_id)"""
     )
-    faces, assigned, clustered = only_row(
-        connection.execute(
-            """SELECT count(*), count(person_id), count(*) FILTER (
-                    WHERE CASE WHEN person_id IS NULL THEN cluster LIKE 'unknown%'
-                        ELSE assigned_by = 'auto' END)
-                FROM present_faces"""
-        )
+    faces, assigned, clustered = connection.one(
+        """SELECT count(*), count(person_id), count(*) FILTER (
+                WHERE CASE WHEN person_id IS NULL THEN cluster LIKE 'unknown%'
+                    ELSE assigned_by = 'auto' END)
+            FROM present_faces"""
     )
     return LibraryStatistics(
         galleries=galleries,
@@ -139,15 +133,13 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
 
 def faces_without_norm(connection: Connection, detector_id: int) -> int:
     """How many faces of photos that have a path have no norm, of those found in this way."""
-    row = only_row(
-        connection.execute(
-            """SELECT count(*) FROM face_detections f
-                WHERE f.detector_id = %s AND f.norm = 'NaN' AND EXISTS (
-                    SELECT FROM image_paths p WHERE p.image_id = f.image_id AND p.reason = '')""",
-            (detector_id,),
-        )
+    found: int = connection.scalar(
+        """SELECT count(*) FROM face_detections f
+            WHERE f.detector_id = %s AND f.norm = 'NaN' AND EXISTS (
+                SELECT FROM image_paths p WHERE p.image_id = f.image_id AND p.reason = '')""",
+        (detector_id,),
     )
-    return int(row[0])
+    return found
 
 
 # Nobody whose photos are all missing counts, unless they have a name.
@@ -160,7 +152,7 @@ _PERSONS: LiteralString = """SELECT status, count(*) FROM persons p
 
 def newest_face(connection: Connection) -> int | None:
     """The number of the face that was stored last; None where there is none."""
-    number: int | None = only_row(connection.execute("SELECT max(id) FROM face_detections"))[0]
+    number: int | None = connection.scalar("SELECT max(id) FROM face_detections")
     return number
 
 

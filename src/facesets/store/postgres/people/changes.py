@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ def changed_since(connection: Connection, model_id: int, step: int, *, most: int
 
 def people_since(connection: Connection, step: int) -> tuple[int, list[UUID]]:
     """The latest step, and everybody whom the steps after one are about."""
-    latest = only_row(connection.execute("SELECT coalesce(max(id), 0) FROM steps"))[0]
+    latest = connection.scalar("SELECT coalesce(max(id), 0) FROM steps")
     if latest <= step:
         return int(latest), []
-    rows = connection.execute("SELECT DISTINCT person_id FROM step_persons WHERE step_id > %s", (step,))
-    return int(latest), [person for (person,) in rows]
+    people = connection.scalars("SELECT DISTINCT person_id FROM step_persons WHERE step_id > %s", (step,))
+    return int(latest), people
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,8 @@ class State:
 
 def current_state(connection: Connection) -> State:
     """The state that all later statements see at least: to be read before what is kept."""
-    row = only_row(
-        connection.execute(
-            """SELECT (SELECT coalesce(max(id), 0) FROM steps),
-                (SELECT coalesce(sum(changed_in::text::bigint), 0)::bigint FROM changes_without_step)"""
-        )
+    row = connection.one(
+        """SELECT (SELECT coalesce(max(id), 0) FROM steps),
+            (SELECT coalesce(sum(changed_in::text::bigint), 0)::bigint FROM changes_without_step)"""
     )
     return State(int(row[0]), int(row[1]))

@@ -52,17 +52,18 @@ def means_of_clusters(
     """
     dimension = detector.settings.dimension
     rows: list[tuple[Any, ...]] = connection.execute(
-        """SELECT f.cluster, count(*), min(f.id), avg(e.embedding)::real[]
+        """SELECT f.cluster, count(*), min(f.id), avg(e.embedding)
             FROM present_faces f JOIN clusters c ON c.id = f.cluster
                 JOIN face_embeddings e ON e.face_id = f.id
             WHERE f.person_id IS NULL AND NOT c.hidden AND c.model_id = %s AND vector_dims(e.embedding) = %s
                 AND (f.norm < %s::real) IS NOT TRUE
             GROUP BY f.cluster ORDER BY f.cluster""",
         (detector.model_id, dimension, least_norm),
+        binary=True,
     ).fetchall()
     return ClusterMeans(
         ids=[row[0] for row in rows],
         faces=np.array([row[1] for row in rows], np.int64),
         first=[int(row[2]) for row in rows],
-        mean=np.array([row[3] for row in rows], np.float32).reshape(-1, dimension),
+        mean=np.array([row[3].to_numpy() for row in rows], np.float32).reshape(-1, dimension),
     )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.changes import State, current_state, people_since
 
 _MANY = 1000
@@ -53,13 +53,11 @@ def note_kept(connection: Connection, what: str, due: Due) -> None:
     if due.state is None or due.persons == []:
         return
     # Nobody waits here: who did while others wait for them in a step would never end.
-    may = only_row(
-        connection.execute(
-            "SELECT current_setting('transaction_read_only') = 'off' AND pg_try_advisory_xact_lock(%s)",
-            (_LOCK,),
-        )
+    found = connection.scalar(
+        "SELECT current_setting('transaction_read_only') = 'off' AND pg_try_advisory_xact_lock(%s)",
+        (_LOCK,),
     )
-    if may[0]:
+    if found:
         connection.execute(
             """INSERT INTO kept_states (what, step, others) VALUES (%s, %s, %s)
                 ON CONFLICT (what) DO UPDATE SET step = excluded.step, others = excluded.others""",
@@ -77,6 +75,4 @@ def replacing_kept(connection: Connection) -> Iterator[None]:
 
 
 def _makes_step(connection: Connection) -> bool:
-    return bool(
-        only_row(connection.execute("SELECT current_setting('facesets.makes_step', true)"))[0] == "yes"
-    )
+    return bool(connection.scalar("SELECT current_setting('facesets.makes_step', true)") == "yes")

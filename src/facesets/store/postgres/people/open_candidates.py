@@ -6,7 +6,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.candidates import FaceCandidate, PeopleCandidate
 
 # Open is what is pending, and what was answered in a step that was taken back. Skipped is what somebody
@@ -128,11 +128,11 @@ def note_asked_again(
 
 def row_of_unnamed(connection: Connection, person: UUID, faces: int) -> int:
     """The row in which it is kept that somebody skipped who a person is: it pairs them with themselves."""
-    row = connection.execute(
+    found: int = connection.scalar(
         """INSERT INTO person_candidates (kind, person_id, other_id, cosine_similarity, faces, uncertainty)
             VALUES ('same', %s, %s, 1, %s, 0)
             ON CONFLICT (kind, person_id, coalesce(other_id::text, ''), coalesce(cluster_id, ''))
             DO UPDATE SET faces = excluded.faces RETURNING id""",
         (person, person, faces),
     )
-    return int(only_row(row)[0])
+    return found

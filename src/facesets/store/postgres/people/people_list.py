@@ -9,7 +9,7 @@ import numpy as np
 from psycopg import sql
 
 from facesets.records import Float32
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.people.candidates import best_faces_of_cluster
 from facesets.store.postgres.people.face_groups import best_of_person
@@ -141,14 +141,12 @@ def list_prototypes(connection: Connection, model: int, person: UUID | None = No
 
 def cluster_line(connection: Connection, cluster: str) -> PersonLine:
     """The totals of a cluster that is no person yet: its faces that nobody has."""
-    row = only_row(
-        connection.execute(
-            """SELECT count(*), count(DISTINCT f.image_id), coalesce(to_char(min(i.taken), 'YYYY-MM-DD'), ''),
-                    coalesce(to_char(max(i.taken), 'YYYY-MM-DD'), '')
-                FROM present_faces f JOIN images i ON i.id = f.image_id
-                WHERE f.cluster = %s AND f.person_id IS NULL""",
-            (cluster,),
-        )
+    row = connection.one(
+        """SELECT count(*), count(DISTINCT f.image_id), coalesce(to_char(min(i.taken), 'YYYY-MM-DD'), ''),
+                coalesce(to_char(max(i.taken), 'YYYY-MM-DD'), '')
+            FROM present_faces f JOIN images i ON i.id = f.image_id
+            WHERE f.cluster = %s AND f.person_id IS NULL""",
+        (cluster,),
     )
     return PersonLine(cluster, [], "cluster", int(row[0]), int(row[1]), 0, row[2], row[3])
 
@@ -191,10 +189,11 @@ def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:
 def vectors_of(connection: Connection, person: UUID, limit: int) -> dict[int, Float32]:
     """The vectors of a person's best faces, by the model that made them."""
     rows = connection.execute(
-        """SELECT e.model_id, e.embedding::real[]
+        """SELECT e.model_id, e.embedding
             FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id
             WHERE f.person_id = %s ORDER BY f.quality DESC, f.id LIMIT %s""",
         (person, limit),
+        binary=True,
     ).fetchall()
-    models = sorted({int(model) for model, _ in rows})
-    return {model: np.array([v for m, v in rows if m == model], np.float32) for model in models}
+    models = sorted({model for model, _ in rows})
+    return {model: np.stack([v.to_numpy() for m, v in rows if m == model]) for model in models}

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.people_list import Status
 
 
@@ -105,7 +105,7 @@ def count_people(connection: Connection, wanted: PeopleWanted) -> tuple[int, int
     statement = sql.SQL("SELECT count(*), count(*) FILTER (WHERE NOT named) FROM ({}) AS every").format(
         _some(wanted)
     )
-    row = only_row(connection.execute(statement, _values(wanted)))
+    row = connection.one(statement, _values(wanted))
     return int(row[0]), int(row[1])
 
 

@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection
 
 
 def version_of_person(connection: Connection, person: UUID) -> int:
     """The number of the latest step about a person; 0 before the first."""
-    row = only_row(
-        connection.execute(
-            "SELECT coalesce(max(step_id), 0) FROM step_persons WHERE person_id = %s", (person,)
-        )
+    found: int = connection.scalar(
+        "SELECT coalesce(max(step_id), 0) FROM step_persons WHERE person_id = %s", (person,)
     )
-    return int(row[0])
+    return found
 
 
 def versions_of_people(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, int]:
@@ -28,11 +26,9 @@ def versions_of_people(connection: Connection, persons: Sequence[UUID]) -> dict[
 
 def version_of_cluster(connection: Connection, cluster: str) -> int:
     """A number that changes when faces of nobody come into a cluster or leave it."""
-    row = only_row(
-        connection.execute(
-            """SELECT coalesce(sum(hashint8(id)::bigint), 0)::bigint FROM present_faces
-                WHERE cluster = %s AND person_id IS NULL""",
-            (cluster,),
-        )
+    found: int = connection.scalar(
+        """SELECT coalesce(sum(hashint8(id)::bigint), 0)::bigint FROM present_faces
+            WHERE cluster = %s AND person_id IS NULL""",
+        (cluster,),
     )
-    return int(row[0])
+    return found
