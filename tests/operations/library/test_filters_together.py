@@ -302,6 +302,23 @@ def numbers(found: Sequence[FoundPhoto]) -> list[int]:
     return [int(photo.paths[0].strip("/").removesuffix(".jpg")) for photo in found]
 
 
+def test_the_photo_whose_description_has_most_of_the_words_comes_first(database: Database) -> None:
+    with_words = [number for number, known in enumerate(KNOWN) if known.words and has_file(known)]
+
+    def work(connection: Connection) -> list[str]:
+        for number, text in ((with_words[0], "bicycle bicycle bicycle"), (with_words[1], "bicycle bicycle")):
+            connection.execute(
+                """UPDATE descriptions SET answer = jsonb_build_object('description', %s::text)
+                    FROM image_paths p WHERE p.image_id = descriptions.image_id AND p.path = %s""",
+                (text, KNOWN[number].path),
+            )
+        found = described.described_photos(connection, PhotoFilter(words="bicycle"), limit=3)
+        return [photo.path for photo in found]
+
+    best = database.run(work)
+    assert best[:2] == [KNOWN[number].path for number in with_words[:2]]
+
+
 def test_a_search_begins_with_as_many_candidates_as_are_looked_up(database: Database) -> None:
     row = database.run(clip_models)[0]
     database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))

@@ -28,11 +28,11 @@ from facesets.operations.people.corrections.naming import name
 from facesets.places import Near
 from facesets.progress import SilentProgress
 from facesets.records import ClipModel, Float32
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_cameras import Camera, cameras_called, ensure_cameras
 from facesets.store.postgres.photo_filter import Dates, PhotoFilter
-from facesets.store.postgres.photo_search import FoundPhoto, count_photos, find_photos
+from facesets.store.postgres.photo_search import count_photos
 
 PHOTOS = 12
 CLIP = ClipModel("made", "cc" * 32)
@@ -217,23 +217,6 @@ def add_photos_of_anna(library: Library) -> None:
                 SELECT made.id, 1, 0, 1, 1, 5, 5, '{}', 0.9, 0.9, 9, 9, '{}', anna.id, 'auto', now()
                 FROM made, anna RETURNING id""",
     )
-
-
-def test_photos_of_somebody_are_found_soon_where_most_files_are_gone(library: Library) -> None:
-    """The few files that there are say which photos those are; nobody looks for the file of each photo."""
-    add_photos_of_anna(library)
-    asked = filter_of(library, people_meant(library, ["Anna"]))
-
-    def work(connection: Connection) -> tuple[list[FoundPhoto], int, int]:
-        connection.execute("ANALYZE")
-        found, count = find_photos(connection, asked, offset=0, limit=4), count_photos(connection, asked)
-        looked = "SELECT idx_scan + seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'image_paths'"
-        return found, count, connection.scalar(looked)
-
-    found, count, looked = library.database.run(work)
-    assert [each.taken.day for each in found if each.taken] == [11, 9, 7, 5]
-    assert count == 6
-    assert looked < 100
 
 
 def test_as_many_are_counted_of_dates_as_there_are_wherever_files_are_gone(library: Library) -> None:

@@ -27,10 +27,11 @@ from facesets.operations.library.search_index import build_index, drop_index, wa
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, ClipModel, Faces, Float32, Pixels, Wanted
 from facesets.store.postgres import search
-from facesets.store.postgres.connection import Database
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_filter import Dates, PhotoFilter
+from facesets.store.postgres.photo_search import photos_near
 
 
 @pytest.fixture
@@ -248,6 +249,48 @@ def test_however_many_fit_those_found_are_those_that_comparing_all_finds(
             dates = Dates(first, first + timedelta(days=count - 1)) if count else Dates(date(2030, 1, 1))
             best = sorted(range(30, 30 + count), key=lambda number: -similarity[number])[:10]
             assert similar(embedded, vectors[0], PhotoFilter(dates=dates), 10) == best, (prepare, count)
+
+
+def test_where_many_fit_only_what_the_index_proposes_is_compared(
+    embedded: Library, vectors: Float32, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MOST_COMPARED", 0)
+    (row,) = embedded.clip_models()
+    dates = Dates(date(2020, 1, 2))
+    best = np.argsort(-(vectors[1:] @ vectors[9]))[:5] + 1
+
+    def work(connection: Connection) -> tuple[list[str], int]:
+        before = connection.scalar(_READ.format("image_embeddings"))
+        found = photos_near(connection, row, vectors[9], PhotoFilter(dates=dates), limit=5)
+        read = connection.scalar(_READ.format("image_embeddings")) - before
+        return [photo.paths[0] for photo in found], read
+
+    found, read = embedded.database.run(work)
+    assert found == [f"/{number}.jpg" for number in best]
+    assert 0 < read < COUNT / 4
+
+
+def test_where_many_fit_only_faces_that_the_index_proposes_are_compared(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_index(library, SilentProgress())
+    monkeypatch.setattr(search, "MOST_COMPARED", 0)
+    query = library.load().faces.embedding[0]
+
+    def work(connection: Connection) -> tuple[list[search.FaceHit], int]:
+        detector, asked = library.require_detector(connection), PhotoFilter(dates=Dates(date(2020, 1, 1)))
+        before = connection.scalar(_READ.format("face_embeddings"))
+        found = search.similar_faces(connection, detector, query, asked, limit=3)
+        return found, connection.scalar(_READ.format("face_embeddings")) - before
+
+    found, read = library.database.run(work)
+    assert [round(face.cosine_similarity, 4) for face in found][:1] == [1.0]
+    # Forty of the sixty of these dates, and those that were refused before them.
+    assert 0 < read < 60
+
+
+_READ = """SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
+    WHERE relname = '{}'"""
 
 
 def test_images_whose_files_are_gone_do_not_crowd_out_the_others(embedded: Library, vectors: Float32) -> None:

@@ -8,7 +8,7 @@ from facesets.errors import Sentence
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_filter import Dates, PhotoFilter
-from facesets.store.postgres.photo_search import find_photos, times_of_photos
+from facesets.store.postgres.photo_search import count_photos, times_of_photos
 
 _OPEN: Mapping[str, Mapping[str, Any]] = {
     # With nobody asked for, an age would be anybody's.
@@ -63,7 +63,7 @@ def _when(connection: Connection) -> list[Sentence]:
 
 
 def _fits(connection: Connection, asked: PhotoFilter) -> bool:
-    return bool(find_photos(connection, asked, offset=0, limit=1))
+    return count_photos(connection, asked, most=1) > 0
 
 
 def _parts(asked: PhotoFilter) -> list[str]:

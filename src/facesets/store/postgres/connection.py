@@ -54,9 +54,9 @@ _NOTICE_DEATH = {
 class Connection(psycopg.Connection[TupleRow]):
     """A session with a server, which gives single values and rows as well."""
 
-    def one(self, query: _Query, params: Params | None = None) -> TupleRow:
+    def one(self, query: _Query, params: Params | None = None, *, prepare: bool | None = None) -> TupleRow:
         """The row of a statement that always gives one."""
-        row = self.execute(query, params).fetchone()
+        row = self.execute(query, params, prepare=prepare).fetchone()
         if row is None:
             raise LookupError("the statement gave no row")
         return row

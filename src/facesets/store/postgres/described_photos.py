@@ -29,7 +29,7 @@ def described_photos(connection: Connection, asked: PhotoFilter, *, limit: int) 
     statement = _BEST.format(
         conditions=conditions(asked), query=word_query(asked.words), most=MOST_RANKED, limit=limit
     )
-    rows = connection.execute(statement)
+    rows = connection.execute(statement, prepare=False)
     return [DescribedPhoto(from_text(path), description, taken) for path, description, taken in rows]
 
 

@@ -252,7 +252,7 @@ class Library:
         *,
         replaces: bool = False,
     ) -> None:
-        """As `commit`, but an image that is there already stays; with the numbers of galleries by path."""
+        """Keep these, all or nothing; an image that is there stays, unless the new one `replaces` it."""
         known = self._paths.known
         self.database.run(
             writing.write,

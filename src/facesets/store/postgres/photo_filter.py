@@ -69,6 +69,11 @@ class PhotoFilter:
         """Whether all photos are meant."""
         return self == PhotoFilter()
 
+    @property
+    def only_dates(self) -> bool:
+        """Whether nothing but their time counts."""
+        return not self.dates.open and self == PhotoFilter(dates=self.dates)
+
 
 def conditions(asked: PhotoFilter) -> sql.Composed:
     """The condition that a photo `i`, one of images, is meant and has a file.
@@ -82,14 +87,14 @@ def conditions(asked: PhotoFilter) -> sql.Composed:
 def _looked_up(asked: PhotoFilter) -> Iterator[sql.Composed]:
     """For each condition that another table knows: the statement that gives a row where it holds."""
     for person in asked.persons:
-        yield _SHOWS.format(person=person)
+        yield _SHOWN.format(person=person)
     if asked.near is not None or asked.cameras is not None:
-        yield _SAYS.format(sql.SQL(" AND ").join(_on_metadata(asked)))
+        yield _WITH_METADATA.format(sql.SQL(" AND ").join(_on_metadata(asked)))
     for tag in asked.tags:
         if tag.target == "scene":
-            yield _HAS_TAG.format(tag=tag.number)
+            yield _TAGGED.format(tag=tag.number)
         else:
-            yield _FACE_HAS_TAG.format(tag=tag.number, face_of_one=face_of_one(asked.persons))
+            yield _FACE_TAGGED.format(tag=tag.number, face_of_one=face_of_one(asked.persons))
     if asked.words:
         yield _DESCRIBED.format(query=word_query(asked.words))
     if asked.ages is not None:
@@ -153,16 +158,16 @@ def word_query(words: str) -> sql.Composed:
     return sql.SQL("websearch_to_tsquery('english', {})").format(words)
 
 
-_SHOWS = sql.SQL("SELECT FROM face_detections f WHERE f.image_id = i.id AND f.person_id = {person}::uuid")
-_SAYS = sql.SQL("SELECT FROM photo_metadata m WHERE m.image_id = i.id AND {}")
+_SHOWN = sql.SQL("SELECT FROM face_detections f WHERE f.image_id = i.id AND f.person_id = {person}::uuid")
+_WITH_METADATA = sql.SQL("SELECT FROM photo_metadata m WHERE m.image_id = i.id AND {}")
 # Haversines, which are right everywhere: across the date line, at the poles, and for a few metres.
 _DISTANCE_KM = sql.SQL(
     """(2 * {earth_km} * asin(least(1, sqrt(
     sind((m.latitude - {latitude}) / 2) ^ 2
     + cosd(m.latitude) * cosd({latitude}) * sind((m.longitude - {longitude}) / 2) ^ 2))))"""
 )
-_HAS_TAG = sql.SQL("SELECT FROM image_tags t WHERE t.image_id = i.id AND t.tag_id = {tag}")
-_FACE_HAS_TAG = sql.SQL(
+_TAGGED = sql.SQL("SELECT FROM image_tags t WHERE t.image_id = i.id AND t.tag_id = {tag}")
+_FACE_TAGGED = sql.SQL(
     """SELECT FROM face_detections f JOIN face_tags t ON t.face_id = f.id
         WHERE f.image_id = i.id AND t.tag_id = {tag} AND {face_of_one}"""
 )

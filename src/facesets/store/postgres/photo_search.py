@@ -1,6 +1,6 @@
 """Finding photos by all that is known of them, and by what they look like.
 
-A search is one statement, which PostgreSQL plans.
+A search is one statement, which PostgreSQL plans for these very values: so none is prepared.
 """
 
 from dataclasses import dataclass
@@ -42,8 +42,10 @@ class FoundPhoto:
 
 
 _ADDED_LAST = sql.SQL("i.id DESC")
-# No index has this order, and none should: PostgreSQL would walk it, past ten years of photos of others where
-# somebody moved house.
+# Of dates alone the index of times has the latest first: no photo without one is among them.
+_LATEST_DATED = sql.SQL("i.taken DESC, i.id DESC")
+# With other conditions no index should have the order: PostgreSQL would walk it, past ten years of photos
+# that do not fit where somebody moved house.
 _LATEST = sql.SQL("i.taken DESC NULLS LAST, i.id DESC")
 _PAGE = sql.SQL(
     """SELECT i.sha256, i.width, i.height, i.taken,
@@ -69,11 +71,11 @@ def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limi
     statement = _PAGE.format(
         distance=distance_from(asked.near),
         conditions=conditions(asked),
-        order=_ADDED_LAST if asked.open else _LATEST,
+        order=_ADDED_LAST if asked.open else _LATEST_DATED if asked.only_dates else _LATEST,
         offset=offset,
         limit=limit,
     )
-    return [FoundPhoto(*row) for row in connection.execute(statement)]
+    return [FoundPhoto(*row) for row in connection.execute(statement, prepare=False)]
 
 
 def count_photos(connection: Connection, asked: PhotoFilter, most: int = MOST_COUNTED) -> int:
@@ -89,7 +91,7 @@ def count_embedded(connection: Connection, row: ClipRow, asked: PhotoFilter, mos
 
 def _count(connection: Connection, all_hold: sql.Composed, most: int) -> int:
     statement = _COUNTED.format(conditions=all_hold, most=most)
-    return int(connection.scalar(statement))
+    return int(connection.one(statement, prepare=False)[0])
 
 
 def photos_near(

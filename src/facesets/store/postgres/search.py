@@ -1,7 +1,8 @@
 """Finding faces and photos by embedding, among those of which all that is asked for holds.
 
-There are two plans. Up to some ten thousand embeddings are compared one by one, which is exact. Of more, an
-index of half-precision vectors proposes candidates, and the full vectors of the best of them decide.
+There are two plans. The embeddings of up to thirty thousand photos are compared one by one, which is exact.
+Of more, an index of half-precision vectors proposes candidates, and the full vectors of the best of them
+decide.
 """
 
 import os
@@ -103,26 +104,26 @@ def nearest(
     # The faces of somebody are found by an index of their own.
     of_somebody = bool(asked.persons) and vectors.table == "face_embeddings"
     if of_somebody or not has_index(connection, vectors):
-        return connection.execute(among_all).fetchall()
+        return connection.execute(among_all, prepare=False).fetchall()
     if not asked.open:
         numbers = _numbers(connection, asked)
         if len(numbers) <= MOST_COMPARED:
             among = _BEST.format(
                 **parts, embeddings=parts["table"], fitting=_AMONG.format(numbers), conditions=which
             )
-            return connection.execute(among).fetchall()
+            return connection.execute(among, prepare=False).fetchall()
     candidates = _CANDIDATES.format(**parts, conditions=all_hold)
     best = _BEST.format(**parts, embeddings=sql.SQL("candidates"), fitting=_NOTHING, conditions=_ANY)
     with scanned(connection, max(CANDIDATES, shortlist) if asked.open else MOST_AT_ONCE):
-        rows = connection.execute(candidates + best).fetchall()
+        rows = connection.execute(candidates + best, prepare=False).fetchall()
     # An index is not searched without end: those that it did not come to may fit.
-    return rows if len(rows) == limit else connection.execute(among_all).fetchall()
+    return rows if len(rows) == limit else connection.execute(among_all, prepare=False).fetchall()
 
 
 def _numbers(connection: Connection, asked: PhotoFilter) -> list[int]:
     """The numbers of the photos that fit; of one more than can be compared, where those are too many."""
     statement = _NUMBERS.format(conditions=conditions(asked), most=MOST_COMPARED + 1)
-    numbers: list[int] = connection.scalar(statement)
+    numbers: list[int] = connection.one(statement, prepare=False)[0]
     return numbers
 
 

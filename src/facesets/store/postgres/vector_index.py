@@ -137,9 +137,10 @@ def drop_index(connection: Connection, vectors: Vectors) -> None:
 
 @contextmanager
 def scanned(connection: Connection, candidates: int) -> Iterator[None]:
-    """Make the index propose so many candidates at a time within the block, in this transaction.
+    """Make a statement within the block ask the index, which proposes so many candidates at a time.
 
-    It goes on where a condition refuses them, which pgvector can from 0.8 on.
+    It goes on where a condition refuses them, which pgvector can from 0.8 on. How many it proposes holds to
+    the end of the transaction.
     """
     settings = {
         "hnsw.ef_search": str(min(candidates, MOST_AT_ONCE)),
