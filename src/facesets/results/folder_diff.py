@@ -1,9 +1,10 @@
 """What a user did to the photos of a result folder since it was written: moved, deleted, copied.
 
-A photo is known again by its name, or else by size and time. A photo of several people has the same name in
-the folder of each: folders that were renamed are settled first, by the photos that lie in no other, and tell
-the rest. A photo counts as edited in place, and is of no interest here, as long as something lies under its
-name.
+A folder is known again by the hidden file that says which group it is, wherever most of that group's photos
+lie if several say so. A photo is known again by its name, or else by size and time. A photo of several people
+has the same name in the folder of each: so folders without such a file that were renamed are settled next, by
+the photos that lie in no other, and tell the rest. A photo counts as edited in place, and is of no interest
+here, as long as something lies under its name.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.results.group_marks import GROUP_MARK, read_marks
 from facesets.results.inside import is_inside
 from facesets.results.manifest import PlacedFile
 from facesets.results.ownership import linked_folders
@@ -54,7 +56,12 @@ class Edits:
         return bool(self.moved or self.deleted or self.copied)
 
 
-def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str]) -> Edits:
+def read_edits(
+    root: Path,
+    files: Mapping[str, PlacedFile],
+    ours: Collection[str],
+    marks: Mapping[str, str] | None = None,
+) -> Edits:
     """Compare what was put into a folder with what is there.
 
     A folder in which none of its files is left was emptied, not edited: then there are no edits.
@@ -65,6 +72,8 @@ def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str
         Every photo of the result.
     ours : collection of str
         Further names that the program wrote or may have written.
+    marks : mapping, optional
+        Group to its id.
 
     Raises
     ------
@@ -73,6 +82,7 @@ def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str
         folders with the same photos were renamed at once.
     """
     search = _Search(root, files, ours)
+    search.settle_marked(marks or {})
     while search.settle_folders():
         pass
     search.settle_photos()
@@ -114,9 +124,9 @@ class _Search:
         linked = linked_folders(folder, filter(is_inside, files))
         behind = {name for name in files if PurePosixPath(name).parent in linked} if linked else set()
         self._staying = behind | folder.existing(name for name in files if name not in behind)
-        self._names_in: dict[str, list[str]] = defaultdict(list)
+        self._names_in: dict[str, list[str]] = {}
         for name in files:
-            self._names_in[folder_of(name)].append(name)
+            self._names_in.setdefault(folder_of(name), []).append(name)
         brought, unclear = _behind_new_links(folder, self._names_in)
         self._staying |= {name for left in unclear for name in self._names_in[left]}
         self.lost = dict.fromkeys(name for name in files if name not in self._staying)
@@ -125,6 +135,38 @@ class _Search:
         self.moved: dict[str, str] = {}
         self.renamed: dict[str, str] = {}
         self.unclear: set[str] = set()
+        self._placed: dict[str, str] = {}
+
+    def settle_marked(self, marks: Mapping[str, str]) -> None:
+        """Find the folders that say which group they are."""
+        found = read_marks(SafeFolder(self._root), marks.values())
+        marked = {folder for folders in found.values() for folder in folders}
+        lying = self._lying()
+
+        def photos(old: str, new: str) -> int:
+            return len(self._brought(old, lying.get(new, {})))
+
+        for old, group in marks.items():
+            places = found.get(group, [])
+            if old in places:
+                self._placed[old] = old
+            elif places:
+                # A folder without such a file may still be the group, if only the file was moved.
+                others = [*places, *([old] if old not in marked else [])]
+                new = max(others, key=lambda place: (photos(old, place), place in places))
+                if photos(old, new):
+                    self._placed[old] = new
+        wish = {old: new for old, new in self._placed.items() if new != old}
+        while merged := [old for old in wish if self._is_merged(old, wish)]:
+            for old in merged:
+                del wish[old], self._placed[old]
+        self._settle(wish, lying)
+
+    def _is_merged(self, old: str, wish: Mapping[str, str]) -> bool:
+        """Whether a folder that says so is another group still, into which this one was put."""
+        theirs = () if wish[old] in wish else self._names_in.get(wish[old], ())
+        ours = set(map(_base, self._names_in[old]))
+        return any(name in self._staying and _base(name) not in ours for name in theirs)
 
     def settle_folders(self) -> bool:
         """Find folders that were renamed, or that changed places; False if there are none.
@@ -137,6 +179,11 @@ class _Search:
         while blocked := [old for old in wish if not self._may_become(old, wish, sure)]:
             for old in blocked:
                 del wish[old]
+        self._settle(wish, lying)
+        return bool(wish)
+
+    def _settle(self, wish: Mapping[str, str], lying: Mapping[str, Mapping[str, str]]) -> None:
+        """Let folders have other names: old to new."""
         brought = [pair for old, new in wish.items() for pair in self._brought(old, lying[new]).items()]
         left = [name for folder in {*wish, *wish.values()} for name in self._names_in.get(folder, ())]
         self.lost |= dict.fromkeys(name for name in left if name not in self.moved)
@@ -147,20 +194,20 @@ class _Search:
         self.strange |= dict.fromkeys(name for name in left if name in self._staying and name not in places)
         self._staying.difference_update(left)
         self.renamed |= wish
-        return bool(wish)
 
     def _wishes(self, sure: Mapping[str, str], lying: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
         """The folders most of whose photos lie in another one now, and that one."""
         went: dict[str, Counter[str]] = defaultdict(Counter)
         for name, place in sure.items():
             went[folder_of(name)][folder_of(place)] += 1
-        settled = {*self.renamed, *self.renamed.values()}
+        settled = {*self.renamed, *self.renamed.values(), *self._placed.values()}
         wish: dict[str, str] = {}
         for old, places in sorted(went.items(), key=lambda item: (-item[1].total(), item[0])):
             new = places.most_common(1)[0][0]
             if (
                 new != old
                 and old not in self.renamed
+                and old not in self._placed
                 and new not in settled
                 and new not in wish.values()
                 and not old.startswith("_")
@@ -194,7 +241,8 @@ class _Search:
 
     def _brought(self, old: str, lying: Mapping[str, str]) -> dict[str, str]:
         """Photos of a folder by their places in another one."""
-        return {name: lying[base] for name in self._names_in[old] if (base := _base(name)) in lying}
+        names = self._names_in.get(old, ())
+        return {name: lying[base] for name in names if (base := _base(name)) in lying}
 
     def _sure(self) -> Iterator[tuple[str, str]]:
         """Lost photos whose name is no other's, with the one place that has it."""
@@ -247,7 +295,7 @@ class _Search:
         places = defaultdict(list)
         for place in self.strange:
             places[_base(place)].append(place)
-        staying = (name for name in self._files if name in self._staying)
+        staying = (n for n in self._files if n in self._staying or folder_of(n) in self.renamed)
         return {place: name for name in staying for place in places.get(_base(name), ()) if is_inside(place)}
 
     def refuse_unclear_folders(self) -> None:
@@ -293,7 +341,7 @@ def _photos_below(root: Path) -> Iterator[str]:
         inner = Path(folder).relative_to(root)
         if inner.parts:
             above = inner.as_posix()
-            yield from (f"{above}/{name}" for name in sorted(names))
+            yield from (f"{above}/{name}" for name in sorted(names) if GROUP_MARK not in name)
 
 
 def _behind_new_links(folder: SafeFolder, ours: Collection[str]) -> tuple[list[str], list[str]]:

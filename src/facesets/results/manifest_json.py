@@ -41,6 +41,8 @@ def manifest_bytes(manifest: Manifest) -> bytes:
         version = manifest.written_version
     if isinstance(manifest, ExportManifest) and version < _WITH_MODELS:
         del record["models"]
+    if not record.get("marks", True):
+        del record["marks"]
     return json_bytes({"format": manifest.FORMAT, "version": version, **record})
 
 
@@ -170,6 +172,8 @@ def _upgrade(raw: dict[str, Any], kind: type[Manifest], version: int) -> None:
         raw["models"] = []
     if version < 4 and kind is ClusterManifest:
         raw["placements"] = {}
+    if kind in (ClusterManifest, RefineManifest):
+        raw.setdefault("marks", {})
     if version < 3 and kind in (ClusterManifest, RefineManifest):
         raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
 

@@ -37,6 +37,8 @@ class GroupMembership:
         Where photos lie that the result was made from at other paths.
     called : dict
         Folders as they are called on the disk, to what they are to be called.
+    marks : dict
+        Group to its id, for those that have one.
     """
 
     groups: dict[str, list[FaceEntry]]
@@ -52,6 +54,7 @@ class GroupMembership:
     warnings: list[str] = field(default_factory=list)
     today: dict[str, str] = field(default_factory=dict)
     called: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> "GroupMembership":
         """The same, to be changed without changing this one."""
@@ -69,12 +72,14 @@ class GroupMembership:
             warnings=[*self.warnings],
             today=dict(self.today),
             called=dict(self.called),
+            marks=dict(self.marks),
         )
 
     def rename(self, named: Mapping[str, str], others: Mapping[str, str] | None = None) -> None:
         """Give groups the names that a user gave, and to `others` such as nobody gave; old to new."""
         names = {**named, **(others or {})}
         self.groups = {names.get(name, name): faces for name, faces in self.groups.items()}
+        self.marks = {names.get(name, name): group for name, group in self.marks.items()}
         self.statements = [
             replace(said, group=names.get(said.group, said.group)) if said.kind == "without" else said
             for said in self.statements

@@ -14,6 +14,7 @@ from facesets.results.file_names import flatten_all
 from facesets.results.folder import ResultFolder
 from facesets.results.folder_diff import folder_of
 from facesets.results.folder_runs import finish, would_remove, writing_results
+from facesets.results.group_marks import mark_bytes, mark_of, marks_of
 from facesets.results.manifest import ClusterManifest, Failure, PlacedFile, RefineManifest, photos_of
 from facesets.results.manifest_json import manifest_bytes, read_manifest, refuse_other_results
 from facesets.results.materialize import Materialize
@@ -69,6 +70,8 @@ class PhotoFolders:
         Where photos lie that the earlier result was made from at other paths.
     called : mapping
         Folders of the earlier result that get another name: old to new.
+    marks : mapping
+        Group to the id that it has already.
     """
 
     out: Path
@@ -85,6 +88,7 @@ class PhotoFolders:
     sources: PhotoSources = field(default_factory=PhotoSources)
     today: Mapping[str, str] = field(default_factory=dict)
     called: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 class FolderOptions(Protocol):
@@ -113,6 +117,7 @@ def plan_folders(
     sources: PhotoSources,
     today: Mapping[str, str],
     called: Mapping[str, str],
+    marks: Mapping[str, str],
 ) -> PhotoFolders:
     """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised.
 
@@ -142,6 +147,7 @@ def plan_folders(
         sources=sources,
         today=today,
         called=called,
+        marks=marks,
     )
 
 
@@ -163,6 +169,7 @@ def plan_additions(
     unwanted: Collection[tuple[str, str]],
     today: Mapping[str, str],
     called: Mapping[str, str],
+    marks: Mapping[str, str],
     how: Materialize,
     *,
     with_sheet: bool,
@@ -196,6 +203,7 @@ def plan_additions(
         moved=lying,
         today=today,
         called=called,
+        marks=marks,
     )
 
 
@@ -220,7 +228,7 @@ def tighten(plan: PhotoFolders, manifest: ClusterManifest | RefineManifest) -> N
 
     Errors as `writing_results`.
     """
-    earlier = {**manifest.files, **dict.fromkeys(manifest.sheets)}
+    earlier = _with_marks(manifest, manifest.files)
     with writing_results(plan.out, earlier, plan.command, photos=photos_of(manifest)):
         pass
 
@@ -228,16 +236,18 @@ def tighten(plan: PhotoFolders, manifest: ClusterManifest | RefineManifest) -> N
 def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, work: Work) -> Written:
     rows = plan_rows(manifest, plan.out) if plan.with_sheet else []
     folder.refuse_in_the_way(own_sheet_names(len(rows)))
-    sheets = draw_sheets(manifest, rows, plan.manifest_name, work=work)
+    sheets: dict[str, bytes] = draw_sheets(manifest, rows, plan.manifest_name, work=work)
     wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
     earlier = {name: put[-1].source for name, put in folder.owned.items() if put}
     if folder.inside.exists(ANNOUNCEMENT):
         # A run that was cut off announced more names than it came to.
         earlier = {name: source for name, source in earlier.items() if folder.inside.exists(name)}
     renamed = new_names(earlier, wanted, plan.called)
-    folder.announce(
-        {**plan.files, **{new: wanted[new] for new in renamed.values()}, **dict.fromkeys(sheets, "")}
-    )
+    with_photos = set(map(folder_of, wanted))
+    ids = marks_of(manifest, plan.marks)
+    marks: dict[str, str] = {name: ids[name] for name in ids if name in with_photos}
+    moves = {new: wanted[new] for new in renamed.values()}
+    folder.announce({**plan.files, **moves, **dict.fromkeys([*sheets, *map(mark_of, marks)], "")})
     for link in folder.links:
         work.progress.say(f"{printable(plan.out / link)} is a link: what it leads to is left as it is.")
     for old in renamed.keys() - folder.rename(renamed):
@@ -251,6 +261,7 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, work: Work) -> 
     failed, missing = _failures(folder, plan)
     files = {name: placed for name, placed in sorted(folder.kept.items()) if placed}
     complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
+    complete = _marked(folder, plan, complete, marks)
     removed = finish(folder, plan.manifest_name, manifest_bytes(complete), closes=not plan.also)
     clear_pardons(plan.out)
     if folder.set_aside:
@@ -260,6 +271,21 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, work: Work) -> 
     return _written(folder, plan, removed=removed)
 
 
+def _marked(folder: ResultFolder, plan: PhotoFolders, manifest: M, marks: dict[str, str]) -> M:
+    """The manifest with the ids of its groups, once their folders say them.
+
+    A run without news writes none: it leaves everything as it is.
+    """
+    folder.keep(map(mark_of, marks))
+    known = {name: group for name, group in marks.items() if name in plan.marks}
+    as_it_was = replace(manifest, marks=known)
+    if not folder.journal.run and folder.holds(plan.manifest_name, manifest_bytes(as_it_was)):
+        return as_it_was
+    for name, group in marks.items():
+        folder.write_where_free(mark_of(name), mark_bytes(group))
+    return replace(manifest, marks=marks)
+
+
 def rehearse(plan: PhotoFolders, manifest: M) -> Written:
     """What `write_photo_folders` would do, as far as names tell."""
     earlier = _files_of_earlier_run(plan, type(manifest))
@@ -267,11 +293,12 @@ def rehearse(plan: PhotoFolders, manifest: M) -> Written:
     wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
     lying = {name: put.source for name, put in earlier.items() if put is not None}
     moves: dict[str, str] = new_names(lying, wanted, plan.called)
+    own_marks: list[str] = [mark_of(folder) for folder in set(map(folder_of, wanted))]
     there = sum(name in moves.values() or (plan.out / name).exists() for name in plan.files)
     return Written(
         copied=len(plan.files) - there,
         unchanged=there,
-        removed=would_remove(plan.out, earlier, [*plan.files, *plan.keep, *drawn, *moves]),
+        removed=would_remove(plan.out, earlier, [*plan.files, *plan.keep, *drawn, *moves, *own_marks]),
         renamed=len(moves),
     )
 
@@ -283,8 +310,15 @@ def _files_of_earlier_run(plan: PhotoFolders, kind: type[M]) -> dict[str, Placed
     if not path.is_file():
         return {}
     manifest = read_manifest(path, kind)
-    files = with_sources_today({**manifest.files, **plan.moved}, plan.today)
-    return {**files, **dict.fromkeys(manifest.sheets)}
+    return _with_marks(manifest, with_sources_today({**manifest.files, **plan.moved}, plan.today))
+
+
+def _with_marks(
+    manifest: ClusterManifest | RefineManifest, files: Mapping[str, PlacedFile]
+) -> dict[str, PlacedFile | None]:
+    """All that a result has, by where its photos lie."""
+    marks = map(mark_of, set(map(folder_of, files)) if manifest.marks else ())
+    return {**files, **dict.fromkeys(manifest.sheets), **dict.fromkeys(marks)}
 
 
 def _refuse_source(plan: PhotoFolders) -> None:

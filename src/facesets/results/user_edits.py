@@ -84,6 +84,7 @@ def recorded(manifest: ClusterManifest | RefineManifest, collection: FaceCollect
             for said in manifest.statements
         ],
         today=today,
+        marks=dict(manifest.marks),
     )
 
 
@@ -144,7 +145,7 @@ def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
         As `read_edits`.
     """
     bring_back(root, known)
-    edits = read_edits(root, known.files, ours)
+    edits = read_edits(root, known.files, ours, known.marks)
     if edits.is_emptied:
         known.files = {}
     edits = _without_pardoned(root, known, edits)
@@ -236,6 +237,7 @@ def _hide(known: GroupMembership, names: Mapping[str, str]) -> None:
         # A number may have come back when people were sorted again since an earlier one was deleted.
         name = wish if wish not in known.hidden else _free_name(wish, known.hidden)
         known.hidden[name] = known.groups.pop(group)
+        known.marks.pop(group, None)
 
 
 def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:

@@ -72,6 +72,7 @@ def completed(
         known.unwanted(),
         known.today,
         known.called,
+        known.marks,
         how,
         with_sheet=True,
     )

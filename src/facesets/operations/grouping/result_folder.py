@@ -93,6 +93,7 @@ def write_result(
         sources=folder.begun.sources,
         today={} if known is None else known.today,
         called={} if known is None else known.called,
+        marks={} if known is None else known.marks,
     )
     if options.dry_run:
         return rehearse(plan, manifest)
