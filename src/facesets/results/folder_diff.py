@@ -136,6 +136,7 @@ class _Search:
         self.renamed: dict[str, str] = {}
         self.unclear: set[str] = set()
         self._placed: dict[str, str] = {}
+        self._copied: dict[str, str] = {}
 
     def settle_marked(self, marks: Mapping[str, str]) -> None:
         """Find the folders that say which group they are."""
@@ -161,6 +162,16 @@ class _Search:
             for old in merged:
                 del wish[old], self._placed[old]
         self._settle(wish, lying)
+        for old, group in marks.items():
+            for copy in set(found.get(group, ())) - {self._placed.get(old)} if old in self._placed else ():
+                self._leave_copies(old, lying.get(copy, {}))
+
+    def _leave_copies(self, old: str, lying: Mapping[str, str]) -> None:
+        """Take what lies in a copy of a group's folder for copies, but for photos that the group lost."""
+        for name, place in self._brought(old, lying).items():
+            if name not in self.lost and place in self.strange:
+                self._copied[place] = name
+                del self.strange[place]
 
     def _is_merged(self, old: str, wish: Mapping[str, str]) -> bool:
         """Whether a folder that says so is another group still, into which this one was put."""
@@ -295,8 +306,9 @@ class _Search:
         places = defaultdict(list)
         for place in self.strange:
             places[_base(place)].append(place)
-        staying = (n for n in self._files if n in self._staying or folder_of(n) in self.renamed)
-        return {place: name for name in staying for place in places.get(_base(name), ()) if is_inside(place)}
+        staying = (name for name in self._files if name in self._staying)
+        found = {place: name for name in staying for place in places.get(_base(name), ()) if is_inside(place)}
+        return self._copied | found
 
     def refuse_unclear_folders(self) -> None:
         """Refuse folders of the same photos that were renamed at once."""
