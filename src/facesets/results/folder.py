@@ -18,10 +18,9 @@ from typing import IO
 from facesets.errors import CannotWrite
 from facesets.files import printable, sync_files, writing
 from facesets.results.group_marks import GROUP_MARK
-from facesets.results.lost_manifest import how_to_restore
 from facesets.results.manifest import MANIFEST_NAMES, Failure, PlacedFile
 from facesets.results.materialize import Materialize
-from facesets.results.ownership import ANNOUNCEMENT, believed, linked_folders, with_puts
+from facesets.results.ownership import ANNOUNCEMENT, believed, how_to_restore, linked_folders, with_puts
 from facesets.results.placement import (
     Puts,
     as_it_is,
@@ -173,12 +172,6 @@ class ResultFolder:
         if not self.holds(name, content):
             self.write_with(name, lambda file: file.write(content))
         self.kept[name] = None
-
-    def write_where_free(self, name: str, content: bytes) -> None:
-        """As `write`, unless a folder or something of the user's has that name, or a link is above."""
-        there = self.inside.status(name)
-        if name in self.owned and not (there and stat.S_ISDIR(there.st_mode)):
-            self.write(name, content)
 
     def holds(self, name: str, content: bytes) -> bool:
         """Whether a file is there with these bytes."""

@@ -12,7 +12,8 @@ from facesets.results.crop_names import files_of_entry
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportedFace, ExportManifest, SetEntry, SetManifest
 from facesets.results.file_names import folded
-from facesets.results.folder_diff import folder_of, read_edits
+from facesets.results.folder_contents import folder_of
+from facesets.results.folder_diff import read_edits
 from facesets.results.group_marks import mark_of
 from facesets.results.group_names import CANDIDATES
 from facesets.results.html_pages import START

@@ -12,7 +12,6 @@ from facesets.errors import Command, DamagedFile, NewerFormat, WrongUsage
 from facesets.files import json_bytes, printable
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.export_manifest import ExportManifest, SetManifest
-from facesets.results.lost_manifest import how_to_restore
 from facesets.results.manifest import (
     EXPORT_MANIFEST,
     MANIFEST_NAMES,
@@ -21,6 +20,7 @@ from facesets.results.manifest import (
     RefineManifest,
 )
 from facesets.results.manifest_values import is_sound_text
+from facesets.results.ownership import how_to_restore
 from facesets.results.run_records import JOURNAL
 
 Manifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest | DuplicatesReport

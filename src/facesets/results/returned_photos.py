@@ -10,9 +10,8 @@ from facesets.results.file_names import flatten_all, folded
 from facesets.results.folder_diff import refuse_unusable
 from facesets.results.group_marks import GROUP_MARK, read_marks
 from facesets.results.manifest import FaceEntry, PlacedFile, Statement
-from facesets.results.membership import GroupMembership
+from facesets.results.membership import NOT, GroupMembership, said_of_face
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.statements import NOT, said_of_face
 
 
 def bring_back(root: Path, known: GroupMembership) -> None:

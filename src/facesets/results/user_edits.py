@@ -17,7 +17,8 @@ from facesets.interfaces import Progress
 from facesets.plurals import counted
 from facesets.records import Collection as FaceCollection
 from facesets.results.current_ids import with_current_ids
-from facesets.results.folder_diff import Edits, folder_of, read_edits
+from facesets.results.folder_contents import folder_of
+from facesets.results.folder_diff import Edits, read_edits
 from facesets.results.manifest import (
     ClusterManifest,
     FaceEntry,
@@ -27,13 +28,11 @@ from facesets.results.manifest import (
     Statement,
     groups_of,
 )
-from facesets.results.membership import GroupMembership
+from facesets.results.membership import GroupMembership, said_of_face, sentence
 from facesets.results.moved_photos import in_folder, paths_today, with_sources_today
 from facesets.results.ownership import announced_names
-from facesets.results.pardons import read_pardons
 from facesets.results.returned_photos import bring_back
-from facesets.results.run_records import WRITING, read_runs
-from facesets.results.statements import said_of_face, sentence
+from facesets.results.run_records import WRITING, read_pardons, read_runs
 
 SINGLETONS = "_singletons"
 

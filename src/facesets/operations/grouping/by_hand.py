@@ -21,7 +21,7 @@ from facesets.plurals import counted
 from facesets.result import Result
 from facesets.results import hand_moves
 from facesets.results.file_names import folded, folder_name
-from facesets.results.folder_diff import folder_of
+from facesets.results.folder_contents import folder_of
 from facesets.results.group_marks import put_mark_back, remove_emptied
 from facesets.results.hand_moves import HandChange, free_name, noted_changes, settle
 from facesets.results.lock import locked

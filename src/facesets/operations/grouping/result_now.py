@@ -12,7 +12,7 @@ import numpy as np
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.records import Collection, Faces, Images
-from facesets.results.folder_diff import folder_of
+from facesets.results.folder_contents import folder_of
 from facesets.results.manifest import (
     ClusterManifest,
     FaceEntry,
