@@ -261,3 +261,21 @@ def test_an_emptied_folder_goes_in_the_browser_and_comes_back_with_its_mark(
     take_back(raw)
     assert marks_in(raw) == marks
     assert photo_of(raw / "person_002").exists()
+
+
+def test_folders_change_names_though_one_lost_its_mark(
+    store: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(store, tmp_path)
+    before = people(raw)
+    (raw / "person_001" / GROUP_MARK).unlink()
+    for old, new in (("person_001", "swap"), ("person_002", "person_001"), ("swap", "person_002")):
+        (raw / old).rename(raw / new)
+    for _ in range(2):
+        again(store, raw, sets)
+        assert people(raw) == {
+            "person_001": before["person_002"],
+            "person_002": before["person_001"],
+            "person_003": before["person_003"],
+        }
+        assert result(raw).statements[-1].kind == "named"

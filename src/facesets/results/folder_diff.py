@@ -207,7 +207,7 @@ class _Search:
         went: dict[str, Counter[str]] = defaultdict(Counter)
         for name, place in sure.items():
             went[folder_of(name)][folder_of(place)] += 1
-        settled = {*self.renamed, *self.renamed.values(), *self._placed.values()}
+        settled = {*self.renamed.values(), *self._placed.values()}
         wish: dict[str, str] = {}
         for old, places in sorted(went.items(), key=lambda item: (-item[1].total(), item[0])):
             new = places.most_common(1)[0][0]
@@ -228,10 +228,10 @@ class _Search:
     def _may_become(self, old: str, wish: Mapping[str, str], sure: Mapping[str, str]) -> bool:
         """Whether a folder left its name, and the new one is free."""
         new = wish[old]
-        if old not in wish.values() and (self._root / old).exists():
+        if old not in {*wish.values(), *self.renamed.values()} and (self._root / old).exists():
             return False
         theirs = self._names_in.get(new, ())
-        if not theirs or new in wish:
+        if not theirs or new in wish or new in self.renamed:
             return True
         ours = {base_of(name) for name in self._names_in[old]}
         is_deleted = any(name in self.lost for name in theirs) and not any(

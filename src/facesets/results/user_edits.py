@@ -152,18 +152,18 @@ def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
         return
     deleted = _deleted_folders(known, edits)
     # A folder whose name another one has now keeps its faces together under a name that nobody has.
-    free = {folder: _free_name(folder, known.groups) for folder in deleted & {*edits.renamed.values()}}
+    taken = known.groups.keys() & {*edits.renamed.values()} - edits.renamed.keys()
+    free = {folder: _free_name(folder, known.groups) for folder in taken}
     renamed = {**edits.renamed, **free}
     known.rename(edits.renamed, free)
     known.files = {in_folder(name, renamed): put for name, put in known.files.items()}
-    deleted = {renamed.get(folder, folder) for folder in deleted}
+    names = {renamed.get(folder, folder): folder for folder in deleted}
     edits = Edits(
         {name: new for old, new in edits.moved.items() if (name := in_folder(old, renamed)) != new},
         frozenset(in_folder(name, renamed) for name in edits.deleted),
         {copy: in_folder(name, renamed) for copy, name in edits.copied.items()},
         unclear=frozenset(in_folder(name, renamed) for name in edits.unclear),
     )
-    names = {folder: folder for folder in deleted} | {name: folder for folder, name in free.items()}
     _leave_deleted_folders(known, edits, names)
     _follow_photos(root, known, edits)
     _hide(known, names)
