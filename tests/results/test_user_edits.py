@@ -349,7 +349,7 @@ class User:
     deleted : dict
         Faces that the last edits deleted, and their folders.
     removed : set
-        Folders that they removed as a whole.
+        Folders that they removed as a whole, or photo by photo.
     """
 
     folder: Path
@@ -412,6 +412,8 @@ class User:
         faces = self._take(folder, photo)
         self.said |= dict.fromkeys(faces, (NOWHERE, ""))
         self.deleted |= dict.fromkeys(faces, folder)
+        if not self.lying[folder]:
+            self.removed.add(folder)
 
     def _move(self, folder: str, photo: str, other: str, _: str) -> None:
         if (self.folder / other / photo).exists():
