@@ -32,6 +32,7 @@ from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo
 from facesets.records import CacheSettings, Faces, ImageRecord, Pixels
 from facesets.result import Result
+from facesets.results.group_marks import GROUP_MARK
 from facesets.results.manifest_json import manifest_bytes, read_any_manifest
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
@@ -135,12 +136,12 @@ def take_photo(store: Cache | Library, path: Path, person: int, number: int) -> 
 
 
 def listing(*folders: Path) -> dict[str, bytes]:
-    """What lies in results, but in their journals and manifests."""
+    """What lies in results, but in their journals, manifests, and the files that name groups."""
     return {
         str(path.relative_to(folder.parent)): path.read_bytes()
         for folder in folders
         for path in files_in(folder)
-        if not path.name.endswith("manifest.json")
+        if not path.name.endswith("manifest.json") and path.name != GROUP_MARK
     }
 
 

@@ -22,6 +22,7 @@ from facesets.operations.options.library import IndexOptions
 from facesets.operations.undo import undo
 from facesets.result import Result
 from facesets.results.file_names import flatten
+from facesets.results.group_marks import GROUP_MARK
 from facesets.sources import folders, missing
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
@@ -67,7 +68,7 @@ def sort(store: Store, out: Path, *, dry_run: bool = False) -> Result:
 
 
 def names(out: Path) -> list[str]:
-    return sorted(str(path.relative_to(out)) for path in files_in(out))
+    return sorted(str(path.relative_to(out)) for path in files_in(out) if path.name != GROUP_MARK)
 
 
 def test_a_source_that_was_renamed_doubles_nothing(
@@ -201,7 +202,7 @@ def test_what_was_said_in_a_result_holds_when_its_photos_are_elsewhere(
     raw, sets = make(company, tmp_path)
     for folder, kind in ((raw, "person"), (sets, "faceset")):
         (folder / f"{kind}_002").rename(folder / "Ben")
-        mine = (folder / f"{kind}_001").iterdir()
+        mine = (folder / f"{kind}_001").glob("[!.]*")
         alone = [path for path in mine if not (folder / "Ben" / path.name).exists()]
         sorted(alone)[0].rename(folder / "Ben" / "mine.jpg")
         sorted(alone)[1].unlink()
@@ -229,7 +230,7 @@ def test_what_is_done_in_a_result_after_the_photos_moved_is_understood(
     for folder, kind in ((raw, "person"), (sets, "faceset")):
         photo = min(
             path
-            for path in (folder / f"{kind}_001").iterdir()
+            for path in (folder / f"{kind}_001").glob("[!.]*")
             if not (folder / f"{kind}_002" / path.name).exists()
         )
         photo.rename(folder / f"{kind}_002" / photo.name)

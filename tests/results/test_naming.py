@@ -48,7 +48,7 @@ def choose(store: MadeStore, sets: Path, options: RefineOptions = GATES) -> Resu
 
 
 def photos_in(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.glob("[!.]*")}
 
 
 def test_a_name_given_in_the_raw_result_reaches_the_face_sets(store: MadeStore, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_set_that_holds_several_people_keeps_its_name_and_says_so(store: MadeS
     raw, sets = make(store, tmp_path)
     for name in ("Anna", "Ben"):
         (raw / name).mkdir()
-        for photo in sorted((raw / "person_001").iterdir())[:4]:
+        for photo in sorted((raw / "person_001").glob("[!.]*"))[:4]:
             photo.rename(raw / name / photo.name)
     heard = Heard()
     refine(store, sets, GATES, work=Work(progress=heard))
@@ -193,7 +193,7 @@ def test_what_the_user_made_of_files_goes_along(store: MadeStore, tmp_path: Path
     raw, sets = make(store, tmp_path)
     (sets / "faceset_001").rename(sets / "Ann")
     choose(store, sets)
-    first, second, *_ = sorted((sets / "Ann").iterdir())
+    first, second, *_ = sorted((sets / "Ann").glob("[!.]*"))
     first.write_bytes(b"painted over")
     second.rename(second.with_name("the best.jpg"))
     sort(store, raw)

@@ -53,7 +53,7 @@ def test_a_folder_that_is_put_back_is_who_it_was(
             back = groups(folder)
             assert before[old] <= back.pop(name)
             assert back == {group: faces for group, faces in before.items() if group != old}
-        assert len(list((folder / name).iterdir())) == len(groups(folder)[name])
+        assert len(list((folder / name).glob("[!.]*"))) == len(groups(folder)[name])
 
 
 def test_a_photo_and_single_photos_that_are_put_back_are_where_they_were(
@@ -125,7 +125,7 @@ def test_a_deletion_that_was_taken_back_is_not_learned_again(
     for _ in range(2):
         again(company, raw, sets)
         assert (people(raw), sets_of(sets)) == before
-        assert len(list((raw / "person_002").iterdir())) == len(before[0]["person_002"])
+        assert len(list((raw / "person_002").glob("[!.]*"))) == len(before[0]["person_002"])
     shutil.rmtree(raw / "person_002")
     again(company, raw, sets)
     assert "person_002" not in people(raw)
@@ -210,7 +210,7 @@ def test_copies_in_a_new_folder_are_not_passed_over_in_silence(company: MadeStor
     raw, _ = make(company, tmp_path)
     before = people(raw)
     (raw / "Bea").mkdir()
-    for photo in sorted((raw / "person_001").iterdir())[:3]:
+    for photo in sorted((raw / "person_001").glob("[!.]*"))[:3]:
         shutil.copy2(photo, raw / "Bea")
     heard = Heard()
     assert extend(company, raw, QUIET, work=Work(progress=heard)).raw.learned == []

@@ -30,6 +30,7 @@ from facesets.operations.grouping.cluster import cluster
 from facesets.operations.immich.local_people import people_of_folder
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.undo import undo
+from facesets.results.group_marks import GROUP_MARK
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.work import Work
@@ -57,6 +58,13 @@ def rename(folder: Path, names: dict[str, str]) -> None:
         (folder / f"{old}.tmp").rename(folder / new)
 
 
+def unmark(folder: Path) -> None:
+    """Let a result be as one that an earlier version made."""
+    for mark in folder.glob(f"*/{GROUP_MARK}"):
+        mark.unlink()
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
 @pytest.mark.parametrize(
     ("first", "second", "third"),
     mostly_slow(
@@ -71,9 +79,11 @@ def rename(folder: Path, names: dict[str, str]) -> None:
     ),
 )
 def test_whoever_shares_photos_keeps_her_own_faces_when_folders_are_renamed(
-    company: MadeStore, tmp_path: Path, again: Again, first: str, second: str, third: str
+    company: MadeStore, tmp_path: Path, again: Again, first: str, second: str, third: str, is_marked: bool
 ) -> None:
     raw, sets = make(company, tmp_path)
+    for folder in () if is_marked else (raw, sets):
+        unmark(folder)
     for folder, kind in ((raw, "person"), (sets, "faceset")):
         before = groups(folder)
         names = [name.format(kind) for name in (first, second, third)]
@@ -82,7 +92,7 @@ def test_whoever_shares_photos_keeps_her_own_faces_when_folders_are_renamed(
         for _ in range(2):
             again(company, raw, sets)
             assert groups(folder) == wanted
-            assert {path.name: len(list(path.iterdir())) for path in folder.glob("[!._]*/")} == {
+            assert {path.name: len(list(path.glob("[!.]*"))) for path in folder.glob("[!._]*/")} == {
                 name: len(faces) for name, faces in wanted.items()
             }
 
@@ -130,7 +140,7 @@ def test_a_photo_that_was_deleted_elsewhere_is_not_sought_in_a_renamed_folder(
         before = groups(folder)
         shared = next(
             path
-            for path in (folder / f"{kind}_001").iterdir()
+            for path in (folder / f"{kind}_001").glob("[!.]*")
             if (folder / f"{kind}_002" / path.name).exists()
         )
         gone = {face for face in before[f"{kind}_001"] if face.startswith(store_sha(str(shared)))}
@@ -144,12 +154,34 @@ def test_a_photo_that_was_deleted_elsewhere_is_not_sought_in_a_renamed_folder(
         }
 
 
-def test_folders_of_the_same_photos_that_were_renamed_at_once_are_refused(tmp_path: Path) -> None:
+@pytest.fixture
+def twins(tmp_path: Path) -> MadeStore:
+    """Two people who are on the very same photos, and somebody else."""
     store = MadeStore(tmp_path / "photos", random.Random(0))
     for _ in range(4):
         store.add(1, 2)
     store.add(3)
+    return store
+
+
+@pytest.mark.parametrize("names", [{1: "Anna", 2: "Ben"}, {1: "person_002", 2: "person_001"}])
+def test_folders_of_the_same_photos_may_be_renamed_at_once(
+    twins: MadeStore, tmp_path: Path, again: Again, names: dict[int, str]
+) -> None:
+    raw, sets = make(twins, tmp_path)
+    before = people(raw)
+    rename(raw, {f"person_00{number}": name for number, name in names.items()})
+    for _ in range(2):
+        again(twins, raw, sets)
+        assert people(raw) == {name: before[f"person_00{number}"] for number, name in names.items()}
+
+
+def test_folders_of_the_same_photos_and_no_mark_that_were_renamed_at_once_are_refused(
+    twins: MadeStore, tmp_path: Path
+) -> None:
+    store = twins
     raw, _ = make(store, tmp_path)
+    unmark(raw)
     rename(raw, {"person_001": "Anna", "person_002": "Ben"})
     with pytest.raises(WrongUsage, match="rename one after the other"):
         grow(store, raw)
@@ -162,7 +194,7 @@ def test_a_photo_of_two_that_both_lost_is_nobodys_where_it_lies_now(
 ) -> None:
     raw, _ = make(company, tmp_path)
     before = people(raw)
-    name = min(p.name for p in (raw / "person_001").iterdir() if (raw / "person_002" / p.name).exists())
+    name = min(p.name for p in (raw / "person_001").glob("[!.]*") if (raw / "person_002" / p.name).exists())
     sha = store_sha(str(raw / "person_001" / name))
     (raw / "Dora").mkdir()
     (raw / "person_001" / name).rename(raw / "Dora" / name)
@@ -209,7 +241,7 @@ def test_single_faces_may_join_people_though_their_folder_was_deleted(
         assert not (raw / "_singletons").exists()
     company.add(8)
     sort_anew(company, raw, sets)
-    assert len(people(raw)["person_004"]) == len(list((raw / "person_004").iterdir())) == 2
+    assert len(people(raw)["person_004"]) == len(list((raw / "person_004").glob("[!.]*"))) == 2
 
 
 def test_a_face_that_the_user_put_somewhere_says_so(company: MadeStore, tmp_path: Path) -> None:
@@ -317,7 +349,7 @@ class User:
     deleted : dict
         Faces that the last edits deleted, and their folders.
     removed : set
-        Folders that they removed as a whole.
+        Folders that they removed as a whole, or photo by photo.
     """
 
     folder: Path
@@ -350,7 +382,7 @@ class User:
                 f"{self.folder.name}: {act.__name__} {folder} {photo[-8:]} {other} {tag}_{number}"
             )
             act(folder, photo, other, f"{tag}_{number}")
-        if not any(path.is_file() for path in self.folder.glob("*/*")):
+        if not any(path.is_file() for path in self.folder.glob("*/[!.]*")):
             # Emptied, not edited.
             self.said, self.lying = before, {}
         self.unsure |= {image for image, times in self.taken.items() if times > 1}
@@ -364,7 +396,7 @@ class User:
         known[SINGLE] = {face.face for face in getattr(result(self.folder), "singletons", ())}
         self.lying = {name: {} for name in known}
         for name, faces in known.items():
-            for path in sorted((self.folder / name).glob("*")):
+            for path in sorted((self.folder / name).glob("[!.]*")):
                 sha = store_sha(str(path))
                 mine = tuple(sorted(face for face in faces if face.startswith(sha)))
                 if mine and sha not in self.unsure:
@@ -380,6 +412,8 @@ class User:
         faces = self._take(folder, photo)
         self.said |= dict.fromkeys(faces, (NOWHERE, ""))
         self.deleted |= dict.fromkeys(faces, folder)
+        if not self.lying[folder]:
+            self.removed.add(folder)
 
     def _move(self, folder: str, photo: str, other: str, _: str) -> None:
         if (self.folder / other / photo).exists():

@@ -8,9 +8,8 @@ from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
-from facesets.results.pardons import add_pardons
 from facesets.results.rollback import take_back, undoing
-from facesets.results.run_records import DONE, WRITING, read_runs
+from facesets.results.run_records import DONE, WRITING, add_pardons, read_runs
 
 
 def known_runs(out: Path) -> Result:

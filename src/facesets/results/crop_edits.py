@@ -17,11 +17,10 @@ from facesets.files import printable, sha256_of
 from facesets.results.export_manifest import ExportedFace, ExportManifest, SetManifest
 from facesets.results.gates import was_taken_out
 from facesets.results.manifest import Statement
+from facesets.results.membership import IS, NOT, said_of_face, sentence, verdicts
 from facesets.results.moved_photos import in_folder
 from facesets.results.ownership import ANNOUNCEMENT
-from facesets.results.set_edits import EditedSets
-from facesets.results.set_manifests import SetManifests
-from facesets.results.statements import IS, NOT, said_of_face, sentence, verdicts
+from facesets.results.set_edits import EditedSets, SetManifests
 
 GIVEN = "_given"
 

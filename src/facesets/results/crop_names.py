@@ -13,7 +13,7 @@ from facesets.results.folder import ResultFolder
 from facesets.results.group_names import CANDIDATES, candidate_name, names_of_set, png_name
 from facesets.results.manifest import SET_MANIFEST
 from facesets.results.manifest_json import manifest_bytes
-from facesets.results.set_manifests import SetManifests
+from facesets.results.set_edits import SetManifests
 
 _BY_RANK = re.compile(r"\d+\.png")
 

@@ -11,8 +11,7 @@ from facesets.results.inside import is_inside
 from facesets.results.manifest import EXPORT_MANIFEST, PlacedFile
 from facesets.results.manifest_json import read_manifest
 from facesets.results.ownership import ANNOUNCEMENT
-from facesets.results.set_edits import EditedSets, edited_sets
-from facesets.results.set_manifests import SetManifests
+from facesets.results.set_edits import EditedSets, SetManifests, edited_sets
 
 ERA = "era"
 

@@ -17,10 +17,10 @@ from typing import IO
 
 from facesets.errors import CannotWrite
 from facesets.files import printable, sync_files, writing
-from facesets.results.lost_manifest import how_to_restore
+from facesets.results.group_marks import GROUP_MARK
 from facesets.results.manifest import MANIFEST_NAMES, Failure, PlacedFile
 from facesets.results.materialize import Materialize
-from facesets.results.ownership import ANNOUNCEMENT, believed, linked_folders, with_puts
+from facesets.results.ownership import ANNOUNCEMENT, believed, how_to_restore, linked_folders, with_puts
 from facesets.results.placement import (
     Puts,
     as_it_is,
@@ -169,9 +169,19 @@ class ResultFolder:
         CannotWrite
             The folder cannot be written, or a file of the user's has that name.
         """
-        if not _holds(self.inside, name, content):
+        if not self.holds(name, content):
             self.write_with(name, lambda file: file.write(content))
         self.kept[name] = None
+
+    def holds(self, name: str, content: bytes) -> bool:
+        """Whether a file is there with these bytes."""
+        there = self.inside.status(name)
+        return (
+            there is not None
+            and stat.S_ISREG(there.st_mode)
+            and there.st_size == len(content)
+            and self.inside.read(name) == content
+        )
 
     def write_with(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         """Write a file of our own making by a function that fills it; errors as `write`."""
@@ -258,7 +268,7 @@ class ResultFolder:
             folder.remove_empty_folders_above(name)
         for name in self._vacant:
             folder.remove_empty_folders_above(name)
-        return len(gone)
+        return sum(not name.endswith(f"/{GROUP_MARK}") for name in gone)
 
     def set_aside_edited(self, name: str) -> None:
         """Keep a file of ours that somebody worked on, under a name that is theirs."""
@@ -312,7 +322,7 @@ class ResultFolder:
 
     def write_manifest(self, name: str, content: bytes) -> None:
         """Write the manifest, unless it is there with the same bytes."""
-        if not _holds(self.inside, name, content):
+        if not self.holds(name, content):
             with self.inside.writing(name, before_replacing=partial(self.journal.replacing, name)) as file:
                 file.write(content)
 
@@ -326,16 +336,6 @@ class ResultFolder:
             return
         self.move(name, aside)
         self.set_aside += 1
-
-
-def _holds(folder: SafeFolder, name: str, content: bytes) -> bool:
-    there = folder.status(name)
-    return (
-        there is not None
-        and stat.S_ISREG(there.st_mode)
-        and there.st_size == len(content)
-        and folder.read(name) == content
-    )
 
 
 def _there(folder: SafeFolder, name: str) -> os.stat_result:

@@ -1,13 +1,12 @@
 """What a user did to the photos of a result folder since it was written: moved, deleted, copied.
 
-A photo is known again by its name, or else by size and time. A photo of several people has the same name in
-the folder of each: folders that were renamed are settled first, by the photos that lie in no other, and tell
-the rest. A photo counts as edited in place, and is of no interest here, as long as something lies under its
-name.
+A folder is known again by the hidden file that says which group it is, wherever most of that group's photos
+lie if several say so. A photo is known again by its name, or else by size and time. A photo of several people
+has the same name in the folder of each: so folders without such a file that were renamed are settled next, by
+the photos that lie in no other, and tell the rest. A photo counts as edited in place, and is of no interest
+here, as long as something lies under its name.
 """
 
-import os
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,14 +14,19 @@ from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.results.folder_contents import (
+    base_of,
+    behind_new_links,
+    folder_of,
+    normal,
+    photos_below,
+    state_of,
+)
+from facesets.results.group_marks import read_marks
 from facesets.results.inside import is_inside
 from facesets.results.manifest import PlacedFile
 from facesets.results.ownership import linked_folders
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.set_aside import WITHOUT_ORIGINAL
-
-_NO_NAMES = frozenset({"", ".", ".."})
-"""Parts of a path that lead elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,12 @@ class Edits:
         return bool(self.moved or self.deleted or self.copied)
 
 
-def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str]) -> Edits:
+def read_edits(
+    root: Path,
+    files: Mapping[str, PlacedFile],
+    ours: Collection[str],
+    marks: Mapping[str, str] | None = None,
+) -> Edits:
     """Compare what was put into a folder with what is there.
 
     A folder in which none of its files is left was emptied, not edited: then there are no edits.
@@ -65,6 +74,8 @@ def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str
         Every photo of the result.
     ours : collection of str
         Further names that the program wrote or may have written.
+    marks : mapping, optional
+        Group to its id.
 
     Raises
     ------
@@ -73,6 +84,7 @@ def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str
         folders with the same photos were renamed at once.
     """
     search = _Search(root, files, ours)
+    search.settle_marked(marks or {})
     while search.settle_folders():
         pass
     search.settle_photos()
@@ -84,12 +96,6 @@ def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str
     _refuse_nested(root, moved)
     search.refuse_unclear_folders()
     return Edits(moved, deleted, search.copies(), search.renamed, frozenset(search.unclear))
-
-
-def folder_of(name: str) -> str:
-    """The folder at the top that a file lies in."""
-    first = name.partition("/")[0]
-    return PurePosixPath(name).parts[0] if first in _NO_NAMES else first
 
 
 class _Search:
@@ -106,7 +112,7 @@ class _Search:
     """
 
     def __init__(self, root: Path, files: Mapping[str, PlacedFile], ours: Collection[str]) -> None:
-        known = {_normal(name) for name in (*files, *ours)}
+        known = {normal(name) for name in (*files, *ours)}
         self._root = root
         self._files = files
         # What lies behind a link is not looked at: it may be on a disk that is not there now.
@@ -114,17 +120,60 @@ class _Search:
         linked = linked_folders(folder, filter(is_inside, files))
         behind = {name for name in files if PurePosixPath(name).parent in linked} if linked else set()
         self._staying = behind | folder.existing(name for name in files if name not in behind)
-        self._names_in: dict[str, list[str]] = defaultdict(list)
+        self._names_in: dict[str, list[str]] = {}
         for name in files:
-            self._names_in[folder_of(name)].append(name)
-        brought, unclear = _behind_new_links(folder, self._names_in)
+            self._names_in.setdefault(folder_of(name), []).append(name)
+        brought, unclear = behind_new_links(folder, self._names_in)
         self._staying |= {name for left in unclear for name in self._names_in[left]}
         self.lost = dict.fromkeys(name for name in files if name not in self._staying)
-        places = (*_photos_below(root), *brought)
-        self.strange = dict.fromkeys(name for name in places if _normal(name) not in known)
+        places = (*photos_below(root), *brought)
+        self.strange = dict.fromkeys(name for name in places if normal(name) not in known)
         self.moved: dict[str, str] = {}
         self.renamed: dict[str, str] = {}
         self.unclear: set[str] = set()
+        self._placed: dict[str, str] = {}
+        self._copied: dict[str, str] = {}
+
+    def settle_marked(self, marks: Mapping[str, str]) -> None:
+        """Find the folders that say which group they are."""
+        found = read_marks(SafeFolder(self._root), marks.values())
+        marked = {folder for folders in found.values() for folder in folders}
+        lying = self._lying()
+
+        def photos(old: str, new: str) -> int:
+            return len(self._brought(old, lying.get(new, {})))
+
+        for old, group in marks.items():
+            places = found.get(group, [])
+            if old in places:
+                self._placed[old] = old
+            elif places:
+                # A folder without such a file may still be the group, if only the file was moved.
+                others = [*places, *([old] if old not in marked else [])]
+                new = max(others, key=lambda place: (photos(old, place), place in places))
+                if photos(old, new):
+                    self._placed[old] = new
+        wish = {old: new for old, new in self._placed.items() if new != old}
+        while merged := [old for old in wish if self._is_merged(old, wish)]:
+            for old in merged:
+                del wish[old], self._placed[old]
+        self._settle(wish, lying)
+        for old, group in marks.items():
+            for copy in set(found.get(group, ())) - {self._placed.get(old)} if old in self._placed else ():
+                self._leave_copies(old, lying.get(copy, {}))
+
+    def _leave_copies(self, old: str, lying: Mapping[str, str]) -> None:
+        """Take what lies in a copy of a group's folder for copies, but for photos that the group lost."""
+        for name, place in self._brought(old, lying).items():
+            if name not in self.lost and place in self.strange:
+                self._copied[place] = name
+                del self.strange[place]
+
+    def _is_merged(self, old: str, wish: Mapping[str, str]) -> bool:
+        """Whether a folder that says so is another group still, into which this one was put."""
+        theirs = () if wish[old] in wish else self._names_in.get(wish[old], ())
+        ours = set(map(base_of, self._names_in[old]))
+        return any(name in self._staying and base_of(name) not in ours for name in theirs)
 
     def settle_folders(self) -> bool:
         """Find folders that were renamed, or that changed places; False if there are none.
@@ -137,6 +186,11 @@ class _Search:
         while blocked := [old for old in wish if not self._may_become(old, wish, sure)]:
             for old in blocked:
                 del wish[old]
+        self._settle(wish, lying)
+        return bool(wish)
+
+    def _settle(self, wish: Mapping[str, str], lying: Mapping[str, Mapping[str, str]]) -> None:
+        """Let folders have other names: old to new."""
         brought = [pair for old, new in wish.items() for pair in self._brought(old, lying[new]).items()]
         left = [name for folder in {*wish, *wish.values()} for name in self._names_in.get(folder, ())]
         self.lost |= dict.fromkeys(name for name in left if name not in self.moved)
@@ -147,20 +201,20 @@ class _Search:
         self.strange |= dict.fromkeys(name for name in left if name in self._staying and name not in places)
         self._staying.difference_update(left)
         self.renamed |= wish
-        return bool(wish)
 
     def _wishes(self, sure: Mapping[str, str], lying: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
         """The folders most of whose photos lie in another one now, and that one."""
         went: dict[str, Counter[str]] = defaultdict(Counter)
         for name, place in sure.items():
             went[folder_of(name)][folder_of(place)] += 1
-        settled = {*self.renamed, *self.renamed.values()}
+        settled = {*self.renamed.values(), *self._placed.values()}
         wish: dict[str, str] = {}
         for old, places in sorted(went.items(), key=lambda item: (-item[1].total(), item[0])):
             new = places.most_common(1)[0][0]
             if (
                 new != old
                 and old not in self.renamed
+                and old not in self._placed
                 and new not in settled
                 and new not in wish.values()
                 and not old.startswith("_")
@@ -174,27 +228,28 @@ class _Search:
     def _may_become(self, old: str, wish: Mapping[str, str], sure: Mapping[str, str]) -> bool:
         """Whether a folder left its name, and the new one is free."""
         new = wish[old]
-        if old not in wish.values() and (self._root / old).exists():
+        if old not in {*wish.values(), *self.renamed.values()} and (self._root / old).exists():
             return False
         theirs = self._names_in.get(new, ())
-        if not theirs or new in wish:
+        if not theirs or new in wish or new in self.renamed:
             return True
-        ours = {_base(name) for name in self._names_in[old]}
+        ours = {base_of(name) for name in self._names_in[old]}
         is_deleted = any(name in self.lost for name in theirs) and not any(
             name in sure or name in self.moved for name in theirs
         )
-        return is_deleted and all(_base(name) in ours for name in theirs if name in self._staying)
+        return is_deleted and all(base_of(name) in ours for name in theirs if name in self._staying)
 
     def _lying(self) -> dict[str, dict[str, str]]:
         """For each folder the photos that lie in it by their names, but those of renamed folders."""
         lying: dict[str, dict[str, str]] = defaultdict(dict)
         for place in (*self._staying, *self.strange):
-            lying[folder_of(place)][_base(place)] = place
+            lying[folder_of(place)][base_of(place)] = place
         return lying
 
     def _brought(self, old: str, lying: Mapping[str, str]) -> dict[str, str]:
         """Photos of a folder by their places in another one."""
-        return {name: lying[base] for name in self._names_in[old] if (base := _base(name)) in lying}
+        names = self._names_in.get(old, ())
+        return {name: lying[base] for name in names if (base := base_of(name)) in lying}
 
     def _sure(self) -> Iterator[tuple[str, str]]:
         """Lost photos whose name is no other's, with the one place that has it."""
@@ -206,9 +261,9 @@ class _Search:
         """Lost photos and places of one name; of folders that were deleted only where there is no other."""
         lost, places = defaultdict(list), defaultdict(list)
         for name in self.lost:
-            lost[_base(name)].append(name)
+            lost[base_of(name)].append(name)
         for place in self.strange:
-            places[_base(place)].append(place)
+            places[base_of(place)].append(place)
         found = {base: names for base, names in lost.items() if base in places}
         missing = {folder_of(name) for base, names in lost.items() if base not in places for name in names}
         alone = {folder_of(names[0]) for names in found.values() if len(names) == 1}
@@ -231,7 +286,7 @@ class _Search:
                 self.unclear |= set(lost)
         by_state = defaultdict(list)
         for place in self.strange if self.lost else ():
-            by_state[_state(self._root, place)].append(place)
+            by_state[state_of(self._root, place)].append(place)
         for name in [name for name in self.lost if name not in self.unclear]:
             places = by_state[self._files[name].size, self._files[name].mtime_ns]
             if places:
@@ -246,9 +301,12 @@ class _Search:
         """Photos that the user put beside one that lies where it should: place to that one's name."""
         places = defaultdict(list)
         for place in self.strange:
-            places[_base(place)].append(place)
+            places[base_of(place)].append(place)
         staying = (name for name in self._files if name in self._staying)
-        return {place: name for name in staying for place in places.get(_base(name), ()) if is_inside(place)}
+        found = {
+            place: name for name in staying for place in places.get(base_of(name), ()) if is_inside(place)
+        }
+        return self._copied | found
 
     def refuse_unclear_folders(self) -> None:
         """Refuse folders of the same photos that were renamed at once."""
@@ -262,11 +320,6 @@ class _Search:
                 f"{' and '.join(alike)} hold the same photos and were renamed at once: who is who is not "
                 "known. Give them back their names, then rename one after the other, with a run in between."
             )
-
-
-def _base(name: str) -> str:
-    last = name.rpartition("/")[2]
-    return _normal(PurePosixPath(name).name if last in _NO_NAMES else last)
 
 
 def _refuse_nested(root: Path, moved: Mapping[str, str]) -> None:
@@ -284,54 +337,6 @@ def _refuse_nested(root: Path, moved: Mapping[str, str]) -> None:
                 f"Photos of {printable(folder)} lie in {printable(root / most)}. Each group is a folder at "
                 "the top of a result: move it there, under whatever name, or out of the result."
             )
-
-
-def _photos_below(root: Path) -> Iterator[str]:
-    """Every file in the folders of a result, but hidden ones and those set aside."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != WITHOUT_ORIGINAL)
-        inner = Path(folder).relative_to(root)
-        if inner.parts:
-            above = inner.as_posix()
-            yield from (f"{above}/{name}" for name in sorted(names))
-
-
-def _behind_new_links(folder: SafeFolder, ours: Collection[str]) -> tuple[list[str], list[str]]:
-    """Where folders may be that were put elsewhere and linked under a new name, at once.
-
-    Returns
-    -------
-    places : list of str
-        What lies behind links that are not ours; looked for only where a folder of ours is gone.
-    unclear : list of str
-        Folders of which nothing is known, since they are gone and such a link leads to nothing now.
-    """
-    gone = [name for name in ours if is_inside(name) and not folder.exists(name)]
-    others = [name for name in folder.names_in() if name not in ours] if gone else []
-    links = [name for name in others if folder.link_above(f"{name}/x")]
-    places = {link: sorted(_names_behind(folder.root / link)) for link in links}
-    found = [f"{link}/{name}" for link, names in places.items() for name in names]
-    return found, [] if all(places.values()) else gone
-
-
-def _names_behind(link: Path) -> list[str]:
-    try:
-        return [path.name for path in link.iterdir() if not path.name.startswith(".")]
-    except OSError:
-        return []
-
-
-def _state(root: Path, name: str) -> tuple[int, int]:
-    try:
-        status = (root / PurePosixPath(name)).stat()
-    except OSError:
-        return -2, -2
-    return status.st_size, status.st_mtime_ns
-
-
-def _normal(name: str) -> str:
-    """Names as all file systems agree on them: some change the form of accented letters."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def refuse_unusable(root: Path, name: str) -> None:

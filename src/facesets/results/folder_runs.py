@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from facesets.files import sync_files
 from facesets.results.folder import OWN_NAMES, TEMPORARY, ResultFolder
+from facesets.results.group_marks import GROUP_MARK
 from facesets.results.inside import is_inside
 from facesets.results.lock import LOCK, locked, narrow_root
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
@@ -154,4 +155,5 @@ def would_remove(root: Path, earlier: Mapping[str, PlacedFile | None], planned: 
     """How many files a run with this plan would remove; for `--dry-run`."""
     folder = SafeFolder(root)
     ours = ours_in(folder, earlier)
-    return sum(may_remove(folder.status(name), ours[name]) for name in ours.keys() - set(planned))
+    left = (name for name in ours.keys() - set(planned) if not name.endswith(f"/{GROUP_MARK}"))
+    return sum(may_remove(folder.status(name), ours[name]) for name in left)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from facesets.interfaces import Store
 from facesets.records import Collection as FaceCollection
 from facesets.results.apply_user_edits import UserConstraints
-from facesets.results.folder_diff import folder_of
+from facesets.results.folder_contents import folder_of
 from facesets.results.manifest import ClusterManifest, Group, PlacedFile, RefineManifest, Statement, groups_of
 from facesets.results.membership import GroupMembership
 from facesets.results.moved_photos import in_folder, with_sources_today

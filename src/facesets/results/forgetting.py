@@ -12,7 +12,9 @@ from facesets.results.crop_names import files_of_entry
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportedFace, ExportManifest, SetEntry, SetManifest
 from facesets.results.file_names import folded
-from facesets.results.folder_diff import folder_of, read_edits
+from facesets.results.folder_contents import folder_of
+from facesets.results.folder_diff import read_edits
+from facesets.results.group_marks import mark_of
 from facesets.results.group_names import CANDIDATES
 from facesets.results.html_pages import START
 from facesets.results.lock import locked
@@ -106,7 +108,7 @@ def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Who
     whom = whom.among(every_face(manifest))
     groups = groups_of(manifest)
     own = [group.name for group in groups if group.faces and all(map(whom.is_theirs, group.faces))]
-    edits = read_edits(root, manifest.files, {*manifest.sheets, *announced_names(root)})
+    edits = read_edits(root, manifest.files, {*manifest.sheets, *announced_names(root)}, manifest.marks)
     for group in groups:
         called = {group.name, edits.renamed.get(group.name, group.name)}
         if group.name not in own and whom.names & set(map(folded, called)):
@@ -133,6 +135,7 @@ def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Who
     files = {edits.moved.get(name, name): put for name, put in files.items()}
     sheets = dict.fromkeys(manifest.sheets) if theirs or own else {}
     folders = [edits.renamed.get(name, name) for name in own]
+    files |= dict.fromkeys(map(mark_of, folders))
     is_other = kept != manifest
     return _Found(
         kept, manifest_file(root).name, folders, len(theirs), {**files, **sheets}, [], renamed=is_other
@@ -169,6 +172,7 @@ def _without_faces(
         "statements": _statements(manifest.statements, own, theirs, whom),
         "hidden": kept_groups(manifest.hidden),
         "set_aside": kept(manifest.set_aside),
+        "marks": {name: group for name, group in manifest.marks.items() if name not in own},
     }
     if isinstance(manifest, RefineManifest):
         dropped = tuple(

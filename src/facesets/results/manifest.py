@@ -192,6 +192,8 @@ class ClusterManifest:
         Faces whose photo the user took out of a folder: they are in none.
     extended : tuple of Provenance
         What the result was extended by since it was made.
+    marks : dict
+        Group to the id that the hidden file in its folder says; not there where no folder has such a file.
     placements : dict
         With the method `auto`, how each face came where it is, by the face's name: a word of
         `facesets.clustering.Placement`, or `said` where the user put it there.
@@ -215,6 +217,7 @@ class ClusterManifest:
     set_aside: tuple[FaceEntry, ...] = ()
     extended: tuple[Provenance, ...] = ()
     placements: dict[Text, Text] = field(default_factory=dict)
+    marks: dict[Name, Text] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +238,8 @@ class RefineManifest:
         Faces whose photo the user took out of a folder: they are in none.
     extended : tuple of Provenance
         What the result was extended by since it was made.
+    marks : dict
+        Group to the id that the hidden file in its folder says; not there where no folder has such a file.
     """
 
     FORMAT: ClassVar[str] = "facesets/refine"
@@ -252,6 +257,7 @@ class RefineManifest:
     hidden: tuple[Group, ...] = ()
     set_aside: tuple[FaceEntry, ...] = ()
     extended: tuple[Provenance, ...] = ()
+    marks: dict[Name, Text] = field(default_factory=dict)
 
 
 def groups_of(manifest: ClusterManifest | RefineManifest) -> tuple[Group, ...]:

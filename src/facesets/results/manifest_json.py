@@ -12,7 +12,6 @@ from facesets.errors import Command, DamagedFile, NewerFormat, WrongUsage
 from facesets.files import json_bytes, printable
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.export_manifest import ExportManifest, SetManifest
-from facesets.results.lost_manifest import how_to_restore
 from facesets.results.manifest import (
     EXPORT_MANIFEST,
     MANIFEST_NAMES,
@@ -21,6 +20,7 @@ from facesets.results.manifest import (
     RefineManifest,
 )
 from facesets.results.manifest_values import is_sound_text
+from facesets.results.ownership import how_to_restore
 from facesets.results.run_records import JOURNAL
 
 Manifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest | DuplicatesReport
@@ -41,6 +41,8 @@ def manifest_bytes(manifest: Manifest) -> bytes:
         version = manifest.written_version
     if isinstance(manifest, ExportManifest) and version < _WITH_MODELS:
         del record["models"]
+    if not record.get("marks", True):
+        del record["marks"]
     return json_bytes({"format": manifest.FORMAT, "version": version, **record})
 
 
@@ -170,6 +172,8 @@ def _upgrade(raw: dict[str, Any], kind: type[Manifest], version: int) -> None:
         raw["models"] = []
     if version < 4 and kind is ClusterManifest:
         raw["placements"] = {}
+    if kind in (ClusterManifest, RefineManifest):
+        raw.setdefault("marks", {})
     if version < 3 and kind in (ClusterManifest, RefineManifest):
         raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
 

@@ -1,6 +1,11 @@
-"""Who is who in a result folder."""
+"""Who is who in a result folder, and what its user said about it by moving and deleting pictures.
 
-from collections.abc import Mapping
+A picture that was put somewhere else shows whoever is there (`is`: its face and that group belong together),
+and not whom it showed before (`not`: they are kept apart). One that was deleted says only the second: in
+folders of people and in exports alike.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from facesets.files import printable
@@ -37,6 +42,8 @@ class GroupMembership:
         Where photos lie that the result was made from at other paths.
     called : dict
         Folders as they are called on the disk, to what they are to be called.
+    marks : dict
+        Group to its id, for those that have one.
     """
 
     groups: dict[str, list[FaceEntry]]
@@ -52,6 +59,7 @@ class GroupMembership:
     warnings: list[str] = field(default_factory=list)
     today: dict[str, str] = field(default_factory=dict)
     called: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> "GroupMembership":
         """The same, to be changed without changing this one."""
@@ -69,12 +77,14 @@ class GroupMembership:
             warnings=[*self.warnings],
             today=dict(self.today),
             called=dict(self.called),
+            marks=dict(self.marks),
         )
 
     def rename(self, named: Mapping[str, str], others: Mapping[str, str] | None = None) -> None:
         """Give groups the names that a user gave, and to `others` such as nobody gave; old to new."""
         names = {**named, **(others or {})}
         self.groups = {names.get(name, name): faces for name, faces in self.groups.items()}
+        self.marks = {names.get(name, name): group for name, group in self.marks.items()}
         self.statements = [
             replace(said, group=names.get(said.group, said.group)) if said.kind == "without" else said
             for said in self.statements
@@ -98,3 +108,29 @@ class GroupMembership:
     def unwanted(self) -> set[tuple[str, str]]:
         """Folder and path of copies that the user deleted though the image stays in the folder."""
         return {(said.group, said.name) for said in self.statements if said.kind == "without"}
+
+
+IS, NOT = "is", "not"
+
+
+def said_of_face(face: str, left: Iterable[str], target: str = "") -> list[Statement]:
+    """What it says that a face left some groups, for another one if there is a target."""
+    joined = [Statement(IS, target, face=face)] if target else []
+    return [*joined, *(Statement(NOT, group, face=face) for group in left)]
+
+
+def verdicts(statements: Iterable[Statement]) -> dict[tuple[str, str], bool]:
+    """Group and face to whether it shows that person; the last word counts."""
+    return {(said.group, said.face): said.kind == IS for said in statements if said.kind in (IS, NOT)}
+
+
+def faces_put(statements: Iterable[Statement]) -> set[str]:
+    """Ids of the faces of which a user said whom they show."""
+    return {said.face for said in statements if said.kind == IS}
+
+
+def sentence(many: int, left: str, target: str = "") -> str:
+    """Say that so many faces left a group, for another one if there is a target."""
+    faces, show, do = ("1 face", "shows", "does") if many == 1 else (f"{many} faces", "show", "do")
+    what = f"{show} {printable(target)}, not" if target else f"{do} not show"
+    return f"{faces} {what} {printable(left)}."

@@ -9,7 +9,7 @@ from pathlib import PurePath, PurePosixPath
 
 from facesets.records import Images
 from facesets.results.file_names import may_be_called
-from facesets.results.folder_diff import folder_of
+from facesets.results.folder_contents import folder_of
 from facesets.results.manifest import (
     ClusterManifest,
     PlacedFile,

@@ -1,15 +1,20 @@
-"""Which names in a result folder are ours: those of its manifest, and those that a cut-off run announced."""
+"""Which names in a result folder are ours: those of its manifest, and those that a cut-off run announced.
+
+Where somebody deleted the manifest, an undo brings it back.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from facesets.errors import CannotWrite
+from facesets.errors import CannotWrite, Command, DamagedFile
 from facesets.files import printable
+from facesets.results.group_names import NUMBERED_GROUP
 from facesets.results.inside import is_inside
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
 from facesets.results.placement import Puts
+from facesets.results.run_records import read_runs
 from facesets.results.safe_folder import SafeFolder
 from facesets.rights import rights_in
 
@@ -81,3 +86,37 @@ def linked_folders(folder: SafeFolder, names: Iterable[str]) -> dict[PurePosixPa
     first_in = {PurePosixPath(name).parent: name for name in written.values()}
     found = {parent: folder.link_above(name) for parent, name in first_in.items()}
     return {parent: link for parent, link in found.items() if link}
+
+
+def how_to_restore(root: Path) -> str:
+    """How to go on in a folder whose manifest is gone; empty where it is there, or there never was one.
+
+    An undo brings back one that the journal knows; what later runs did, such as a drawing, is taken back
+    before it.
+    """
+    try:
+        changed = [(run, run.changes()) for run in reversed(read_runs(root))]
+    except DamagedFile:
+        return ""
+    undos: list[Command] = []
+    for run, changes in changed:
+        undos.append(Command("undo", printable(root), run.name))
+        for name in MANIFEST_NAMES:
+            if name in changes and not run.folder.exists(name):
+                # Before its first run a folder had none: without what that wrote, the next one begins again.
+                first = changes[name].kept is None
+                in_order = ", then ".join(f"{undo}" for undo in undos)
+                return (
+                    f"{in_order} {'removes what was written there' if first else 'restores the one before'}"
+                )
+    if any((root / name).exists() for name in MANIFEST_NAMES) or not _holds_results(root):
+        return ""
+    return f"restore it from a backup; or move {printable(root)} away and run the command that wrote it again"
+
+
+def _holds_results(root: Path) -> bool:
+    """Whether a folder looks as `cluster` or `refine` leaves it."""
+    try:
+        return any(NUMBERED_GROUP.fullmatch(each.name) for each in root.iterdir() if each.is_dir())
+    except OSError:
+        return False

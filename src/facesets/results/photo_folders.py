@@ -1,10 +1,10 @@
 """Folders of photos with a manifest and contact sheets: what `cluster` and `refine` have in common."""
 
 import os
+import stat
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from facesets.errors import WrongUsage
 from facesets.files import plain_path, printable
@@ -12,19 +12,21 @@ from facesets.plurals import counted
 from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.file_names import flatten_all
 from facesets.results.folder import ResultFolder
-from facesets.results.folder_diff import folder_of
+from facesets.results.folder_contents import folder_of
 from facesets.results.folder_runs import finish, would_remove, writing_results
+from facesets.results.group_marks import mark_bytes, mark_of, marks_of
 from facesets.results.manifest import ClusterManifest, Failure, PlacedFile, RefineManifest, photos_of
-from facesets.results.manifest_json import manifest_bytes, read_manifest, refuse_other_results
+from facesets.results.manifest_json import manifest_bytes, read_any_manifest, refuse_other_results
 from facesets.results.materialize import Materialize
+from facesets.results.membership import GroupMembership
 from facesets.results.moved_photos import in_folder, new_names, with_sources_today, without_old_names
 from facesets.results.ownership import ANNOUNCEMENT
-from facesets.results.pardons import clear_pardons
 from facesets.results.photo_sources import PhotoSources
+from facesets.results.run_records import clear_pardons
 from facesets.results.set_aside import WITHOUT_ORIGINAL
 from facesets.work import Work
 
-M = TypeVar("M", ClusterManifest, RefineManifest)
+Result = ClusterManifest | RefineManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class PhotoFolders:
         Where photos lie that the earlier result was made from at other paths.
     called : mapping
         Folders of the earlier result that get another name: old to new.
+    marks : mapping
+        Group to the id that it has already.
     """
 
     out: Path
@@ -85,20 +89,7 @@ class PhotoFolders:
     sources: PhotoSources = field(default_factory=PhotoSources)
     today: Mapping[str, str] = field(default_factory=dict)
     called: Mapping[str, str] = field(default_factory=dict)
-
-
-class FolderOptions(Protocol):
-    """Options of a command that writes folders of photos."""
-
-    @property
-    def materialize(self) -> Materialize:
-        """How photos get into the folders."""
-        ...
-
-    @property
-    def sheet(self) -> bool:
-        """Whether contact sheets are drawn."""
-        ...
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_folders(
@@ -106,43 +97,68 @@ def plan_folders(
     command: str,
     manifest_name: str,
     members: Mapping[str, Iterable[tuple[str, ...]]],
-    options: FolderOptions,
+    how: Materialize,
+    known: GroupMembership | None,
     *,
-    moved: Mapping[str, PlacedFile],
+    lying: Mapping[str, PlacedFile],
     unwanted: Collection[tuple[str, str]],
-    sources: PhotoSources,
-    today: Mapping[str, str],
-    called: Mapping[str, str],
+    with_sheet: bool,
+    sources: PhotoSources | None = None,
+    adds: bool = False,
 ) -> PhotoFolders:
     """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised.
 
-    `unwanted` are (folder, path) of copies that the user deleted.
+    Parameters
+    ----------
+    known : GroupMembership or None
+        Who was who there; None where there was nothing.
+    lying : mapping
+        The photos that lie there: they keep their names, unless they are called after where the photo lay
+        before.
+    unwanted : collection of (str, str)
+        Folder and path of copies that shall stay missing.
+    adds : bool
+        Whether what lies there stays, as it is and where it is.
     """
-    members = (
-        {} if options.materialize == "none" else {name: list(images) for name, images in members.items()}
-    )
-    named = without_old_names(moved, today)
-    now = {in_folder(name, called): put.source for name, put in named.items()}
-    lies_at = {(folder_of(name), source): name for name, source in now.items()}
+    today, called = ({}, {}) if known is None else (known.today, known.called)
+    members = {name: list(images) for name, images in members.items()} if adds or how != "none" else {}
+    everything = plan_names(members) if how != "none" else {}
+    named = {in_folder(name, called): put.source for name, put in without_old_names(lying, today).items()}
+    keep = _staying(lying, everything | named, called) if adds else {}
+    taken = {(folder_of(name), put.source) for name, put in keep.items()}.union(unwanted)
+    lies_at = {(folder_of(name), source): name for name, source in named.items()}
     files = {
         lies_at.get(place, name): path
-        for name, path in plan_names(members).items()
-        if (place := (name.partition("/")[0], path)) not in unwanted
+        for name, path in everything.items()
+        if (place := (folder_of(name), path)) not in taken
     }
-    paths_of = {path: paths for images in members.values() for paths in images for path in paths}
     return PhotoFolders(
         out,
         command,
         manifest_name,
         files,
-        paths_of,
-        options.materialize,
-        options.sheet,
-        moved=moved,
-        sources=sources,
+        {path: paths for images in members.values() for paths in images for path in paths},
+        how,
+        with_sheet,
+        keep,
+        moved=lying,
+        sources=sources or PhotoSources(),
         today=today,
         called=called,
+        marks={} if known is None else known.marks,
     )
+
+
+def _staying(
+    lying: Mapping[str, PlacedFile], wanted: Mapping[str, str], called: Mapping[str, str]
+) -> dict[str, PlacedFile]:
+    """Photos that stay, by the names that they get."""
+    renamed = new_names({name: put.source for name, put in lying.items()}, wanted, called)
+    return {
+        renamed.get(name, name): put
+        for name, put in lying.items()
+        if name in renamed or name in wanted or folder_of(name) not in called
+    }
 
 
 def plan_names(members: Mapping[str, Iterable[tuple[str, ...]]]) -> dict[str, str]:
@@ -154,52 +170,12 @@ def plan_names(members: Mapping[str, Iterable[tuple[str, ...]]]) -> dict[str, st
     }
 
 
-def plan_additions(
-    out: Path,
-    command: str,
-    manifest_name: str,
-    members: Mapping[str, Iterable[tuple[str, ...]]],
-    keep: Mapping[str, PlacedFile],
-    unwanted: Collection[tuple[str, str]],
-    today: Mapping[str, str],
-    called: Mapping[str, str],
-    how: Materialize,
-    *,
-    with_sheet: bool,
-) -> PhotoFolders:
-    """Plan the photos that are missing in a result; `unwanted` are (folder, path) that shall stay missing.
-
-    What exists there is kept under its name, unless it is called after where its photo lay before.
-    """
-    everything = plan_names(members) if how != "none" else {}
-    named = {in_folder(name, called): put for name, put in without_old_names(keep, today).items()}
-    wanted = everything | {name: put.source for name, put in named.items()}
-    renamed = new_names({name: put.source for name, put in keep.items()}, wanted, called)
-    lying = keep
-    keep = {
-        renamed.get(name, name): put
-        for name, put in keep.items()
-        if name in renamed or name in wanted or folder_of(name) not in called
-    }
-    there = {(name.partition("/")[0], put.source) for name, put in keep.items()} | set(unwanted)
-    files = {name: path for name, path in everything.items() if (name.partition("/")[0], path) not in there}
-    paths_of = {path: paths for images in members.values() for paths in images for path in paths}
-    return PhotoFolders(
-        out,
-        command,
-        manifest_name,
-        files,
-        paths_of,
-        how,
-        with_sheet,
-        keep,
-        moved=lying,
-        today=today,
-        called=called,
-    )
+def write_plan(plan: PhotoFolders, manifest: Result, *, dry_run: bool, work: Work) -> Written:
+    """Lay the photos of a result into its folder, or find out what that would do."""
+    return _rehearse(plan, manifest) if dry_run else _write(plan, manifest, work=work)
 
 
-def write_photo_folders(plan: PhotoFolders, manifest: M, *, work: Work) -> Written:
+def _write(plan: PhotoFolders, manifest: Result, *, work: Work) -> Written:
     """Materialise the photos, draw the sheets, and write the manifest last.
 
     A request to stop leaves the folder as an interrupted run does: the next run completes it. So do photos
@@ -215,29 +191,31 @@ def write_photo_folders(plan: PhotoFolders, manifest: M, *, work: Work) -> Writt
         return _fill(folder, plan, manifest, work)
 
 
-def tighten(plan: PhotoFolders, manifest: ClusterManifest | RefineManifest) -> None:
+def tighten(plan: PhotoFolders, manifest: Result) -> None:
     """Give others no more rights to a result that is right as it is than to its photos.
 
     Errors as `writing_results`.
     """
-    earlier = {**manifest.files, **dict.fromkeys(manifest.sheets)}
+    earlier = _with_marks(manifest, manifest.files)
     with writing_results(plan.out, earlier, plan.command, photos=photos_of(manifest)):
         pass
 
 
-def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, work: Work) -> Written:
+def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: Result, work: Work) -> Written:
     rows = plan_rows(manifest, plan.out) if plan.with_sheet else []
     folder.refuse_in_the_way(own_sheet_names(len(rows)))
-    sheets = draw_sheets(manifest, rows, plan.manifest_name, work=work)
+    sheets: dict[str, bytes] = draw_sheets(manifest, rows, plan.manifest_name, work=work)
     wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
     earlier = {name: put[-1].source for name, put in folder.owned.items() if put}
     if folder.inside.exists(ANNOUNCEMENT):
         # A run that was cut off announced more names than it came to.
         earlier = {name: source for name, source in earlier.items() if folder.inside.exists(name)}
     renamed = new_names(earlier, wanted, plan.called)
-    folder.announce(
-        {**plan.files, **{new: wanted[new] for new in renamed.values()}, **dict.fromkeys(sheets, "")}
-    )
+    with_photos = set(map(folder_of, wanted))
+    ids = marks_of(manifest, plan.marks)
+    marks: dict[str, str] = {name: ids[name] for name in ids if name in with_photos}
+    moves = {new: wanted[new] for new in renamed.values()}
+    folder.announce({**plan.files, **moves, **dict.fromkeys([*sheets, *map(mark_of, marks)], "")})
     for link in folder.links:
         work.progress.say(f"{printable(plan.out / link)} is a link: what it leads to is left as it is.")
     for old in renamed.keys() - folder.rename(renamed):
@@ -251,6 +229,7 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, work: Work) -> 
     failed, missing = _failures(folder, plan)
     files = {name: placed for name, placed in sorted(folder.kept.items()) if placed}
     complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
+    complete = _marked(folder, plan, complete, marks)
     removed = finish(folder, plan.manifest_name, manifest_bytes(complete), closes=not plan.also)
     clear_pardons(plan.out)
     if folder.set_aside:
@@ -260,31 +239,54 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, work: Work) -> 
     return _written(folder, plan, removed=removed)
 
 
-def rehearse(plan: PhotoFolders, manifest: M) -> Written:
-    """What `write_photo_folders` would do, as far as names tell."""
+def _marked(folder: ResultFolder, plan: PhotoFolders, manifest: Result, marks: dict[str, str]) -> Result:
+    """The manifest with the ids of its groups, once their folders say them.
+
+    A run without news writes none: it leaves everything as it is.
+    """
+    folder.keep(map(mark_of, marks))
+    known = {name: group for name, group in marks.items() if name in plan.marks}
+    as_it_was = replace(manifest, marks=known)
+    if not folder.journal.run and folder.holds(plan.manifest_name, manifest_bytes(as_it_was)):
+        return as_it_was
+    for name, group in marks.items():
+        there = folder.inside.status(mark_of(name))
+        if mark_of(name) in folder.owned and not (there and stat.S_ISDIR(there.st_mode)):
+            folder.write(mark_of(name), mark_bytes(group))
+    return replace(manifest, marks=marks)
+
+
+def _rehearse(plan: PhotoFolders, manifest: Result) -> Written:
+    """What `_write` would do, as far as names tell."""
     earlier = _files_of_earlier_run(plan, type(manifest))
     drawn: list[str] = own_sheet_names(len(plan_rows(manifest, plan.out))) if plan.with_sheet else []
     wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
     lying = {name: put.source for name, put in earlier.items() if put is not None}
     moves: dict[str, str] = new_names(lying, wanted, plan.called)
+    own_marks: list[str] = [mark_of(folder) for folder in set(map(folder_of, wanted))]
     there = sum(name in moves.values() or (plan.out / name).exists() for name in plan.files)
     return Written(
         copied=len(plan.files) - there,
         unchanged=there,
-        removed=would_remove(plan.out, earlier, [*plan.files, *plan.keep, *drawn, *moves]),
+        removed=would_remove(plan.out, earlier, [*plan.files, *plan.keep, *drawn, *moves, *own_marks]),
         renamed=len(moves),
     )
 
 
-def _files_of_earlier_run(plan: PhotoFolders, kind: type[M]) -> dict[str, PlacedFile | None]:
+def _files_of_earlier_run(plan: PhotoFolders, kind: type[Result]) -> dict[str, PlacedFile | None]:
     _refuse_source(plan)
     refuse_other_results(plan.out, kind)
     path = plan.out / plan.manifest_name
-    if not path.is_file():
+    manifest = read_any_manifest(path) if path.is_file() else None
+    if not isinstance(manifest, kind):
         return {}
-    manifest = read_manifest(path, kind)
-    files = with_sources_today({**manifest.files, **plan.moved}, plan.today)
-    return {**files, **dict.fromkeys(manifest.sheets)}
+    return _with_marks(manifest, with_sources_today({**manifest.files, **plan.moved}, plan.today))
+
+
+def _with_marks(manifest: Result, files: Mapping[str, PlacedFile]) -> dict[str, PlacedFile | None]:
+    """All that a result has, by where its photos lie."""
+    marks = map(mark_of, set(map(folder_of, files)) if manifest.marks else ())
+    return {**files, **dict.fromkeys(manifest.sheets), **dict.fromkeys(marks)}
 
 
 def _refuse_source(plan: PhotoFolders) -> None:

@@ -2,14 +2,16 @@
 
 import filecmp
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from facesets.files import printable
 from facesets.results.file_names import flatten_all, folded
 from facesets.results.folder_diff import refuse_unusable
+from facesets.results.group_marks import GROUP_MARK, read_marks
 from facesets.results.manifest import FaceEntry, PlacedFile, Statement
-from facesets.results.membership import GroupMembership
-from facesets.results.statements import NOT, said_of_face
+from facesets.results.membership import NOT, GroupMembership, said_of_face
+from facesets.results.safe_folder import SafeFolder
 
 
 def bring_back(root: Path, known: GroupMembership) -> None:
@@ -23,7 +25,8 @@ def bring_back(root: Path, known: GroupMembership) -> None:
         The folder that came back has a name that no group may have.
     """
     for name, folder in list(_strange_folders(root, known)):
-        photos = {folded(path.name): path for path in folder.iterdir() if path.is_file()}
+        lying = (path for path in folder.iterdir() if path.is_file() and path.name != GROUP_MARK)
+        photos = {folded(path.name): path for path in lying}
         found = [(hidden, _lying(faces, photos)) for hidden, faces in known.hidden.items()]
         found = [
             (hidden, there)
@@ -44,9 +47,11 @@ def bring_back(root: Path, known: GroupMembership) -> None:
 def _strange_folders(root: Path, known: GroupMembership) -> Iterator[tuple[str, Path]]:
     if not known.hidden or not root.is_dir():
         return
+    marked = read_marks(SafeFolder(root), known.marks.values())
+    ours = {*known.groups, *chain.from_iterable(marked.values())}
     for folder in sorted(root.iterdir()):
         name = folder.name
-        is_ours = name in known.groups or name.startswith(("_", "."))
+        is_ours = name in ours or name.startswith(("_", "."))
         if not is_ours and folder.is_dir() and not folder.is_symlink():
             yield name, folder
 

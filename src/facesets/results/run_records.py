@@ -21,13 +21,15 @@ writes to several folders is complete in none of them until all are: then it is 
 last.
 
 The last `KEPT_RUNS` runs are kept, fewer where they hold more than `KEPT_BYTES`; the last one always.
-`facesets.results.run_journal` writes them, `facesets.results.rollback` takes a run back.
+`facesets.results.run_journal` writes them, `facesets.results.rollback` takes a run back. An undo cannot bring
+back what the user deleted, and the manifest that it restores still lists it: so it notes the pardoned folders
+in `pardons.json`, and the next run makes them again instead of learning that they were deleted.
 """
 
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -46,6 +48,7 @@ KEPT_BYTES = 2 << 30
 WRITING, DONE, UNDOING = "writing", "done", "undoing"
 
 _RUN = "run.json"
+_PARDONS = f"{JOURNAL}/pardons.json"
 CHANGES = "changes.jsonl"
 KEPT = "kept"
 # What records raise that somebody changed: wrong types, deep nesting, infinite numbers, impossible times.
@@ -267,3 +270,26 @@ def sweep_journal(root: Path) -> None:
         if not folder.is_file(f"{run}/{_RUN}"):
             with writing(root / run):
                 folder.remove_tree(run)
+
+
+def read_pardons(root: Path) -> frozenset[str]:
+    """Names of folders whose deletion was taken back; a note that cannot be read is none."""
+    try:
+        names = json.loads(SafeFolder(root).read(_PARDONS))
+    except (OSError, ValueError, RecursionError):
+        return frozenset()
+    return (
+        frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset()
+    )
+
+
+def add_pardons(root: Path, names: Collection[str]) -> None:
+    """Note further folders. Raises `CannotWrite`."""
+    if names:
+        SafeFolder(root).write_json(_PARDONS, sorted(read_pardons(root).union(names)))
+
+
+def clear_pardons(root: Path) -> None:
+    """Forget them, when a run is complete. Raises `CannotWrite`."""
+    with writing(root / JOURNAL):
+        SafeFolder(root).remove(_PARDONS)

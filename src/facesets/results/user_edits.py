@@ -17,7 +17,8 @@ from facesets.interfaces import Progress
 from facesets.plurals import counted
 from facesets.records import Collection as FaceCollection
 from facesets.results.current_ids import with_current_ids
-from facesets.results.folder_diff import Edits, folder_of, read_edits
+from facesets.results.folder_contents import folder_of
+from facesets.results.folder_diff import Edits, read_edits
 from facesets.results.manifest import (
     ClusterManifest,
     FaceEntry,
@@ -27,13 +28,11 @@ from facesets.results.manifest import (
     Statement,
     groups_of,
 )
-from facesets.results.membership import GroupMembership
+from facesets.results.membership import GroupMembership, said_of_face, sentence
 from facesets.results.moved_photos import in_folder, paths_today, with_sources_today
 from facesets.results.ownership import announced_names
-from facesets.results.pardons import read_pardons
 from facesets.results.returned_photos import bring_back
-from facesets.results.run_records import WRITING, read_runs
-from facesets.results.statements import said_of_face, sentence
+from facesets.results.run_records import WRITING, read_pardons, read_runs
 
 SINGLETONS = "_singletons"
 
@@ -84,6 +83,7 @@ def recorded(manifest: ClusterManifest | RefineManifest, collection: FaceCollect
             for said in manifest.statements
         ],
         today=today,
+        marks=dict(manifest.marks),
     )
 
 
@@ -144,7 +144,7 @@ def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
         As `read_edits`.
     """
     bring_back(root, known)
-    edits = read_edits(root, known.files, ours)
+    edits = read_edits(root, known.files, ours, known.marks)
     if edits.is_emptied:
         known.files = {}
     edits = _without_pardoned(root, known, edits)
@@ -152,18 +152,18 @@ def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
         return
     deleted = _deleted_folders(known, edits)
     # A folder whose name another one has now keeps its faces together under a name that nobody has.
-    free = {folder: _free_name(folder, known.groups) for folder in deleted & {*edits.renamed.values()}}
+    taken = known.groups.keys() & {*edits.renamed.values()} - edits.renamed.keys()
+    free = {folder: _free_name(folder, known.groups) for folder in taken}
     renamed = {**edits.renamed, **free}
     known.rename(edits.renamed, free)
     known.files = {in_folder(name, renamed): put for name, put in known.files.items()}
-    deleted = {renamed.get(folder, folder) for folder in deleted}
+    names = {renamed.get(folder, folder): folder for folder in deleted}
     edits = Edits(
         {name: new for old, new in edits.moved.items() if (name := in_folder(old, renamed)) != new},
         frozenset(in_folder(name, renamed) for name in edits.deleted),
         {copy: in_folder(name, renamed) for copy, name in edits.copied.items()},
         unclear=frozenset(in_folder(name, renamed) for name in edits.unclear),
     )
-    names = {folder: folder for folder in deleted} | {name: folder for folder, name in free.items()}
     _leave_deleted_folders(known, edits, names)
     _follow_photos(root, known, edits)
     _hide(known, names)
@@ -236,6 +236,7 @@ def _hide(known: GroupMembership, names: Mapping[str, str]) -> None:
         # A number may have come back when people were sorted again since an earlier one was deleted.
         name = wish if wish not in known.hidden else _free_name(wish, known.hidden)
         known.hidden[name] = known.groups.pop(group)
+        known.marks.pop(group, None)
 
 
 def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:

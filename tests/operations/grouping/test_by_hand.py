@@ -50,7 +50,7 @@ __all__ = ["again", "company"]
 
 def photos_of(folder: Path) -> dict[str, tuple[int, bytes]]:
     """What lies in the folders of people: the program's own notes do not count."""
-    found = {name: put for name, put in tree(folder).items() if not name.startswith(".")}
+    found = {name: put for name, put in tree(folder).items() if "/." not in f"/{name}"}
     return {name: (0 if name.endswith(".json") else time, content) for name, (time, content) in found.items()}
 
 

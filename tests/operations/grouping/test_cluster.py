@@ -21,6 +21,7 @@ from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.threshold import Method
 from facesets.progress import SilentProgress
 from facesets.result import Result
+from facesets.results.group_marks import mark_of
 from facesets.results.lock import locked
 from facesets.results.manifest import ClusterManifest
 from facesets.results.manifest_json import read_manifest
@@ -43,7 +44,7 @@ def without(photo: Path, hidden: Path) -> Iterator[None]:
 
 def names(out: Path) -> dict[str, set[str]]:
     return {
-        folder.name: {p.name for p in folder.iterdir()} for folder in out.glob("[!.]*") if folder.is_dir()
+        folder.name: {p.name for p in folder.glob("[!.]*")} for folder in out.glob("[!.]*") if folder.is_dir()
     }
 
 
@@ -95,7 +96,12 @@ def test_the_manifest_accounts_for_every_face_and_every_file(library: Library, t
     faces += [face.face for face in manifest.singletons]
     assert sorted(faces) == sorted(library.store.load().face_ids())
     lying_there = {str(p.relative_to(tmp_path / "raw")) for p in files_in(tmp_path / "raw")}
-    assert lying_there == {*manifest.files, *manifest.sheets, "manifest.json"}
+    assert lying_there == {
+        *manifest.files,
+        *manifest.sheets,
+        *map(mark_of, manifest.marks),
+        "manifest.json",
+    }
     assert summary.copied == len(manifest.files)
     assert manifest.made.options["method"] == "auto"
     assert manifest.made.models == library.store.load().settings

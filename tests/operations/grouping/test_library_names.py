@@ -43,14 +43,14 @@ def run(store: Library, out: Path) -> Result:
 def folders(out: Path) -> dict[str, set[str]]:
     """The people that photos in a folder are named after, but for those of several."""
     return {
-        folder.name: {photo.name.partition("_")[0] for photo in folder.iterdir()}
+        folder.name: {photo.name.partition("_")[0] for photo in folder.glob("[!.]*")}
         for folder in out.glob("[!._]*")
         if folder.is_dir()
     }
 
 
 def photos_of(out: Path, folder: str) -> set[str]:
-    return {Path(photo).name.rpartition("__")[2] for photo in map(str, (out / folder).iterdir())}
+    return {Path(photo).name.rpartition("__")[2] for photo in map(str, (out / folder).glob("[!.]*"))}
 
 
 def call(store: Library, photo: str, name: str) -> None:

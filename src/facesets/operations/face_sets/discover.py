@@ -31,9 +31,9 @@ from facesets.results.export_manifest import SetEntry
 from facesets.results.gates import MIN_FACES
 from facesets.results.group_names import following_names
 from facesets.results.manifest import SET_MANIFEST
+from facesets.results.membership import faces_put
 from facesets.results.provenance import provenance, recorded
 from facesets.results.same_faces import require_same_recogniser
-from facesets.results.statements import faces_put
 from facesets.work import Work
 
 KIND = "discovered"

@@ -44,8 +44,7 @@ from facesets.results.group_names import CANDIDATES, candidate_name, names_of_se
 from facesets.results.inside import is_inside
 from facesets.results.manifest import SET_MANIFEST, DroppedFace, Failure, Provenance, face_describer, rounded
 from facesets.results.manifest_json import manifest_bytes, read_manifest
-from facesets.results.set_edits import is_untouched
-from facesets.results.set_manifests import SetManifests
+from facesets.results.set_edits import SetManifests, is_untouched
 
 # Photos held in memory at a time; their first crops go to the embedder together.
 _TOGETHER = 8

@@ -19,7 +19,7 @@ from facesets.results.folder import ResultFolder
 from facesets.results.folder_runs import finish, writing_results
 from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.results.manifest_json import manifest_bytes
-from facesets.results.pardons import clear_pardons
+from facesets.results.run_records import clear_pardons
 from facesets.results.user_edits import warn_of_deleted
 
 # Faces by which a set is known again when its folder is gone: enough for a centroid.

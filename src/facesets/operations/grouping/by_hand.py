@@ -21,9 +21,11 @@ from facesets.plurals import counted
 from facesets.result import Result
 from facesets.results import hand_moves
 from facesets.results.file_names import folded, folder_name
-from facesets.results.folder_diff import folder_of
+from facesets.results.folder_contents import folder_of
+from facesets.results.group_marks import put_mark_back, remove_emptied
 from facesets.results.hand_moves import HandChange, free_name, noted_changes, settle
 from facesets.results.lock import locked
+from facesets.results.ownership import in_result
 from facesets.results.safe_folder import SafeFolder
 
 UNASSIGNED = "_unassigned"
@@ -180,8 +182,9 @@ def take_back(root: Path, number: int | None = None) -> Result:
         if number is not None and number != last.change:
             raise Changed(f"Something was changed after that: take that back first ({printable(last.what)}).")
         hand_moves.take_back(root, last)
-        back = folder_of(last.moves[0][0])
-        return _corrected(last, back, len(last.moves), read_result(root))
+        back, now = folder_of(last.moves[0][0]), read_result(root)
+        put_mark_back(in_result(root), back, now.marks.get(back, ""))
+        return _corrected(last, back, len(last.moves), now)
 
 
 def latest_change(root: Path, now: ResultNow) -> HandChange | None:
@@ -287,6 +290,8 @@ def _change(
             f"done. Run {Command('extend')} here, or {Command('refine')} for face sets: it takes up what was "
             "changed before. Then say this again."
         )
+    for old, _ in change.moves:
+        remove_emptied(in_result(now.root), old)
     return _corrected(change, folder, faces, after)
 
 

@@ -34,7 +34,7 @@ from facesets.results.manifest import (
 from facesets.results.manifest_json import read_manifest
 from facesets.results.membership import GroupMembership
 from facesets.results.naming import Naming
-from facesets.results.photo_folders import Written, rehearse, tighten, write_photo_folders
+from facesets.results.photo_folders import Written, tighten, write_plan
 from facesets.results.preflight import readable_sources, refuse_of_another_store, refuse_of_other_photos
 from facesets.results.provenance import provenance
 from facesets.results.run_records import close_run, open_run
@@ -197,18 +197,11 @@ def _tally(joined: Int64, known: GroupMembership) -> dict[str, int]:
 
 
 def _write(grown: Grown, options: ExtendOptions, work: Work) -> Written:
-    manifest = grown.manifest
-    if grown.changes_nothing:
-        if not options.dry_run:
-            tighten(grown.plan, grown.before)
-        return Written(0, 0, 0)
-    if isinstance(manifest, ClusterManifest):
-        if options.dry_run:
-            return rehearse(grown.plan, manifest)
-        return write_photo_folders(grown.plan, manifest, work=work)
-    if options.dry_run:
-        return rehearse(grown.plan, manifest)
-    return write_photo_folders(grown.plan, manifest, work=work)
+    if not grown.changes_nothing:
+        return write_plan(grown.plan, grown.manifest, dry_run=options.dry_run, work=work)
+    if not options.dry_run:
+        tighten(grown.plan, grown.before)
+    return Written(0, 0, 0)
 
 
 def _with(summary: Result, grown: Grown, written: Written) -> Result:

@@ -18,7 +18,7 @@ from facesets.results.manifest import (
 from facesets.results.membership import GroupMembership
 from facesets.results.naming import Naming
 from facesets.results.ownership import ANNOUNCEMENT
-from facesets.results.photo_folders import PhotoFolders, plan_additions
+from facesets.results.photo_folders import PhotoFolders, plan_folders
 from facesets.results.user_edits import SINGLETONS, as_groups
 
 COMMAND = "extend"
@@ -63,17 +63,17 @@ def completed(
     folders[NO_FACE] = [image.paths for image in no_face]
     name = CLUSTER_MANIFEST if isinstance(before, ClusterManifest) else REFINE_MANIFEST
     how = before.made.options.get("materialize", "copy")
-    plan = plan_additions(
+    plan = plan_folders(
         out,
         COMMAND,
         name,
         folders,
-        known.files,
-        known.unwanted(),
-        known.today,
-        known.called,
         how,
+        known,
+        lying=known.files,
+        unwanted=known.unwanted(),
         with_sheet=True,
+        adds=True,
     )
     known.files = dict(plan.keep)
     manifest: ClusterManifest | RefineManifest

@@ -12,12 +12,7 @@ from facesets.results.follow_names import ids_of, known_and_named
 from facesets.results.manifest import ClusterManifest, Group, RefineManifest
 from facesets.results.membership import GroupMembership
 from facesets.results.naming import Naming
-from facesets.results.photo_folders import (
-    Written,
-    plan_folders,
-    rehearse,
-    write_photo_folders,
-)
+from facesets.results.photo_folders import Written, plan_folders, write_plan
 from facesets.results.preflight import Beginning, begin
 from facesets.results.user_edits import warn
 from facesets.work import Work
@@ -81,23 +76,21 @@ def write_result(
     members : mapping
         Folder to the paths of each of its images.
     """
-    known = folder.known
     plan = plan_folders(
         folder.out,
         command,
         manifest_name,
         members,
-        options,
-        moved=kept.files,
+        options.materialize,
+        folder.known,
+        lying=kept.files,
         unwanted=kept.unwanted,
+        with_sheet=options.sheet,
         sources=folder.begun.sources,
-        today={} if known is None else known.today,
-        called={} if known is None else known.called,
     )
-    if options.dry_run:
-        return rehearse(plan, manifest)
-    folder.naming.keep({folder.out: ids_of(groups)})
-    return write_photo_folders(plan, manifest, work=work)
+    if not options.dry_run:
+        folder.naming.keep({folder.out: ids_of(groups)})
+    return write_plan(plan, manifest, dry_run=options.dry_run, work=work)
 
 
 def files_of(written: Written, options: ResultOptions) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.records import Collection, Faces, Images
-from facesets.results.folder_diff import folder_of
+from facesets.results.folder_contents import folder_of
 from facesets.results.manifest import (
     ClusterManifest,
     FaceEntry,
@@ -47,6 +47,8 @@ class ResultNow:
         As `groups`, of people whose folder was deleted.
     files : mapping
         Photos of people and of single faces by where they lie now.
+    marks : mapping
+        Group to its id.
     learned, warnings : sequence of str
         What the next run will understand, in sentences, and what says nothing.
     since : str
@@ -63,6 +65,7 @@ class ResultNow:
     unassigned: Sequence[FaceEntry]
     hidden: Mapping[str, Sequence[FaceEntry]]
     files: Mapping[str, PlacedFile]
+    marks: Mapping[str, str] = field(default_factory=dict)
     learned: Sequence[str] = ()
     warnings: Sequence[str] = ()
     since: str = ""
@@ -140,6 +143,7 @@ def read_result(root: Path) -> ResultNow:
         unassigned=known.set_aside,
         hidden=known.hidden,
         files=known.files,
+        marks=known.marks,
         learned=known.learned,
         warnings=known.warnings,
         since=_since(root),

@@ -15,8 +15,8 @@ from facesets.results.export_manifest import ExportManifest
 from facesets.results.group_names import NUMBERED_GROUP
 from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest, Statement
 from facesets.results.manifest_json import read_any_manifest
+from facesets.results.membership import verdicts
 from facesets.results.names_file import is_person_name
-from facesets.results.statements import verdicts
 from facesets.results.user_edits import known_of, refuse_cut_off
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.images import load_images
