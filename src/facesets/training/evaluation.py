@@ -70,10 +70,18 @@ class NearestAssignment:
 
 Project = Callable[[Float32], Float32]
 
+_DECIMALS = 6
+"""Of cosine similarities: what differs by less differs by the order in which a processor adds up."""
+
+
+def _similarity(asked: Float32, known: Float32) -> Float32:
+    similarity: Float32 = np.round(asked @ known.T, _DECIMALS)
+    return similarity
+
 
 def verification(trial: RecognitionTrial, projected: Float32) -> Verification:
     """Judge pairs; `projected` holds the trial's rows as unit vectors of any dimension."""
-    similarity = projected[trial.asked] @ projected[~trial.asked].T
+    similarity = _similarity(projected[trial.asked], projected[~trial.asked])
     same = trial.person[trial.asked][:, None] == trial.person[~trial.asked][None, :]
     one, two = np.sort(similarity[same]), np.sort(similarity[~same])
     if not len(one) or not len(two):
@@ -87,7 +95,7 @@ def verification(trial: RecognitionTrial, projected: Float32) -> Verification:
 
 def strangers(trial: RecognitionTrial, projected: Float32) -> Float32:
     """The similarities of all pairs of two people, of which one face is asked about and one is known."""
-    similarity = projected[trial.asked] @ projected[~trial.asked].T
+    similarity = _similarity(projected[trial.asked], projected[~trial.asked])
     two: Float32 = similarity[trial.person[trial.asked][:, None] != trial.person[~trial.asked][None, :]]
     return two
 
@@ -108,7 +116,7 @@ def nearest_people(trial: RecognitionTrial, to_projected: Project) -> Nearest:
     prototypes = to_projected(np.concatenate([project((), means), known[exemplars]]))
     by_owner = np.argsort(owner, kind="stable")
     starts = np.searchsorted(owner[by_owner], np.arange(len(people)))
-    similarity = to_projected(trial.embedding[trial.asked]) @ prototypes[by_owner].T
+    similarity = _similarity(to_projected(trial.embedding[trial.asked]), prototypes[by_owner])
     best = np.maximum.reduceat(similarity, starts, axis=1)
     column = np.searchsorted(people, trial.person[trial.asked])
     rows = np.arange(len(best))
