@@ -25,8 +25,7 @@ from tests.fixtures.queued import make_pictures, photos_of
 from throw_away import throw_away_server
 
 from facesets.file_records import FoundFile
-from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
-from facesets.jobs.queueing import put, put_parts
+from facesets.jobs.queueing import PHOTOS_OF_INDEX, Order, put, put_parts
 from facesets.operations.ingest.index_chunks import hand_over_chunks
 from facesets.operations.options.library import IndexOptions
 from facesets.store.postgres.connection import Database

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from facesets.assembly.engines import open_engine
+from facesets.assembly.commands import open_engine
 from facesets.clustering.engine import IN_PROCESS
 from facesets.errors import MissingExtra
 from facesets.operations.options.engine import EngineOptions, workers_named

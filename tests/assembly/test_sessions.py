@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from facesets import settings
-from facesets.assembly.sessions import open_sessions
+from facesets.assembly.stores import open_sessions
 from facesets.errors import Unreachable
 from facesets.store.postgres import room as rooms
 from facesets.store.postgres.connection import Connection
@@ -20,7 +20,7 @@ def test_a_server_with_too_few_connections_is_said_and_not_asked_for_more(
         return Room(20, 18, 1)
 
     monkeypatch.setattr(rooms, "room", little)
-    monkeypatch.setattr("facesets.assembly.sessions._WAIT_S", 0.05)
+    monkeypatch.setattr("facesets.assembly.stores._WAIT_S", 0.05)
     notices = KeptNotices()
     with open_sessions(library_url, settings.load(), notices, most=500) as sessions, ExitStack() as stack:
         for _ in range(2):

@@ -14,8 +14,8 @@ from facesets.inference.providers import ProviderChoice
 from facesets.jobs import running
 from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models, index_targets
-from facesets.jobs.work import JobWork
-from facesets.jobs.worker import Rhythm
+from facesets.jobs.queueing import JobWork
+from facesets.jobs.schedule import Rhythm
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library

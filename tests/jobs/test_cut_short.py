@@ -16,11 +16,10 @@ from facesets.assembly.commands import VERBS, Verb
 from facesets.errors import Unreachable
 from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
-from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
-from facesets.jobs.queueing import cancel, put, put_parts, retry
+from facesets.jobs.queueing import PHOTOS_OF_INDEX, JobWork, Order, cancel, put, put_parts, retry
 from facesets.jobs.running import TryAgain
-from facesets.jobs.work import JobWork
-from facesets.jobs.worker import Rhythm, work_off
+from facesets.jobs.schedule import Rhythm
+from facesets.jobs.worker import work_off
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.result import Result

@@ -5,8 +5,7 @@ from time import time
 
 import pytest
 
-from facesets.jobs.orders import Order
-from facesets.jobs.queueing import put
+from facesets.jobs.queueing import Order, put
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library

@@ -7,9 +7,7 @@ import pytest
 
 from facesets.assembly.commands import VERBS, Verb
 from facesets.errors import Field, WrongUsage
-from facesets.jobs.orders import Order
-from facesets.jobs.queueing import put
-from facesets.jobs.work import JobWork
+from facesets.jobs.queueing import JobWork, Order, put
 from facesets.result import Result
 from facesets.store.postgres.connection import Database
 from tests.fixtures.program import run

@@ -18,10 +18,10 @@ from facesets.files import has_something
 from facesets.jobs import trials
 from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models
-from facesets.jobs.orders import Order
-from facesets.jobs.queueing import put, retry
-from facesets.jobs.services import TriedServices
-from facesets.jobs.worker import Rhythm, work_off
+from facesets.jobs.queueing import Order, put, retry
+from facesets.jobs.schedule import Rhythm
+from facesets.jobs.trials import TriedServices
+from facesets.jobs.worker import work_off
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database, opened
@@ -29,7 +29,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import find_job
 from facesets.store.postgres.queue.schema import look_into_queue
 from facesets.store.postgres.queue.takers import WORKER_CLAIM, note_taker
-from facesets.web.api.queue import queued_job
+from facesets.web.api.jobs import QueuedJobShape
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.notices import Heard, KeptNotices
@@ -279,7 +279,7 @@ def test_a_worker_may_be_told_to_take_the_photos_of_an_index_as_embed(
     assert json.loads(shown)["waits"].endswith(left_out)
     job = queue.run(lambda connection: find_job(connection, number))
     assert job is not None
-    assert queued_job(job).waits.endswith(left_out)
+    assert QueuedJobShape.of(job).waits.endswith(left_out)
     assert run(*worker, "index,embed").status == 0
     assert waits(queue, number) == "done"
 

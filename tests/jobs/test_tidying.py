@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from facesets.jobs.indexing import Models
-from facesets.jobs.orders import Order
-from facesets.jobs.queueing import cancel, put
-from facesets.jobs.worker import Rhythm, work_off
+from facesets.jobs.queueing import Order, cancel, put
+from facesets.jobs.schedule import Rhythm
+from facesets.jobs.worker import work_off
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.queue.job_list import list_jobs

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
-from facesets.jobs.orders import Order
-from facesets.jobs.queueing import put
+from facesets.jobs.queueing import Order, put
 from facesets.store.postgres.queue.notes import note_end, note_start
 from facesets.store.postgres.queue.schema import install
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
@@ -82,8 +81,8 @@ def test_whoever_was_merged_is_found_under_the_other(website: Website) -> None:
 
 
 def test_a_grid_goes_on_where_its_page_ends(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facesets.web.pages.people._SHOWN", 2)
-    monkeypatch.setattr("facesets.web.pages.person._SHOWN", 3)
+    monkeypatch.setattr("facesets.web.pages.people._PEOPLE", 2)
+    monkeypatch.setattr("facesets.web.pages.people._FACES", 3)
     call(website, people(website)[3]["id"], "Zoe")
     seen, path = [], "/people"
     while path:

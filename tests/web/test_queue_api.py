@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
-from facesets.jobs.queueing import cancel, put, put_parts
+from facesets.jobs.queueing import PHOTOS_OF_INDEX, Order, cancel, put, put_parts
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import parts_in

@@ -20,7 +20,7 @@ from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.web.api import runs
 from facesets.web.background import JobProgress
-from facesets.web.models import Models
+from facesets.web.site import Models
 from tests.fixtures.library_people import rows
 from tests.fixtures.waiting import PATIENCE_S
 from tests.fixtures.website import BASE, Website

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from facesets import settings
-from facesets.assembly.commands import LibraryWork
 from facesets.assembly.indexing import index_again
+from facesets.assembly.stores import LibraryWork
 from facesets.inference.packs import read_pack
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack
 from facesets.store.postgres.connection import Database

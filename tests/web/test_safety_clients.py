@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from facesets.errors import UnreadableImage
-from facesets.web import connections
+from facesets.web import serving as connections
 from tests.fixtures.raw_http import connected
 from tests.fixtures.website import BASE, TOKEN, Website
 
@@ -35,7 +35,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, website: Website) -> Website:
     """A server whose limits of time are short."""
     monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.5)
     monkeypatch.setattr(connections, "READ_WITHIN_S", 0.5)
-    monkeypatch.setattr("facesets.web.limits._BODY_WITHIN_S", 0.5)
+    monkeypatch.setattr("facesets.web.middleware._BODY_WITHIN_S", 0.5)
     return website
 
 

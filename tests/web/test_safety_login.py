@@ -6,8 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from facesets.web.access import Access, TooManyTries
-from facesets.web.attempts import Attempts, client_of
+from facesets.web.access import Access, Attempts, TooManyTries, client_of
 from tests.fixtures.website import BASE, TOKEN, Website, served
 
 FOREIGN = "http://evil.example"

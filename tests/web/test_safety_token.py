@@ -12,12 +12,10 @@ from fastapi.routing import iter_route_contexts
 from playwright.sync_api import Browser
 
 from facesets.cli import browser as opening
-from facesets.web.access import Access
-from facesets.web.app import create_app
+from facesets.web.access import Access, exposed, given_token, kept_token
+from facesets.web.api.result_folder import ResultSite
+from facesets.web.app import create_app, create_results_app
 from facesets.web.crops import CropStore
-from facesets.web.results.app import create_results_app
-from facesets.web.results.site import ResultSite
-from facesets.web.token import exposed, given_token, kept_token
 from tests.fixtures.chromium import opened
 from tests.fixtures.result_site import served_result
 from tests.fixtures.website import BASE, KEPT_IN, TOKEN, Website

@@ -1,9 +1,10 @@
 """One job from its start to its end: done by one worker at a time, and noted with what came of it."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,13 +13,11 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.exceptions import JobAborted
 from procrastinate.jobs import Job
 
+from facesets.assembly.commands import VERBS
 from facesets.errors import AlreadyRunning, FacesetsError, SourceGone, Unreachable
 from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models, index_photos, index_targets
-from facesets.jobs.orders import PHOTOS_OF_INDEX
-from facesets.jobs.progress import JobProgress, reported
-from facesets.jobs.queueing import cancel_parts
-from facesets.jobs.work import JobWork, done
+from facesets.jobs.queueing import PHOTOS_OF_INDEX, JobWork, cancel_parts
 from facesets.result import Result, plain
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
@@ -28,12 +27,14 @@ from facesets.store.postgres.queue.notes import (
     is_cancelled,
     lift_queueing_lock,
     note_end,
+    note_progress,
     note_start,
 )
 
 _log = logging.getLogger("facesets.jobs")
 
 AGAIN_IN_S = 5.0
+_PROGRESS_EVERY_S = 1.0
 _UNREACHABLE_ATTEMPTS = 5
 _SESSION_BACK_WITHIN_S = 120.0
 _FAILURES_KEPT = 100
@@ -78,6 +79,65 @@ class JobStop(Stop):
     def requested(self) -> bool:
         """Whether somebody asked for the end."""
         return super().requested or self._worker.requested or self._is_cancelled()
+
+
+class JobProgress:
+    """Progress that is kept for whoever asks. Safe to use from several threads."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Hand lines that a user should see to somebody."""
+        self._say = say
+        self._lock = threading.Lock()
+        self._stage = ""
+        self._done = 0
+        self._total: int | None = None
+
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:  # noqa: ARG002
+        """Open a stage."""
+        with self._lock:
+            self._stage, self._done, self._total = what, 0, total
+
+    def advance(self, count: int = 1) -> None:
+        """Count steps."""
+        with self._lock:
+            self._done += count
+
+    def say(self, line: str) -> None:
+        """Pass on a line."""
+        self._say(line)
+
+    def end(self) -> None:
+        """The stage stays what was done last until the next one."""
+
+    def now(self) -> tuple[str, int, int | None]:
+        """The stage, and how many steps of how many are done."""
+        with self._lock:
+            return self._stage, self._done, self._total
+
+
+@contextmanager
+def reported(database: Database, job: int, progress: JobProgress) -> Iterator[None]:
+    """Write into the database how far a job is while the block runs, by a thread of its own."""
+    over = threading.Event()
+
+    def write() -> None:
+        written = progress.now()
+        while not over.wait(_PROGRESS_EVERY_S):
+            if (now := progress.now()) == written:
+                continue
+            stage, done, total = now
+            # A server that is away for a moment hears of it the next time.
+            with suppress(FacesetsError):
+                database.run(partial(note_progress, job=job, stage=stage, done=done, total=total))
+                written = now
+
+    thread = threading.Thread(target=write, name=f"progress of job {job}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +190,7 @@ class Runner:
             work = JobWork(
                 number=number,
                 library=Library(session),
-                host=self.host,
+                paths=self.host.paths,
                 settings=self.host.conf,
                 llm=self.host.llm,
                 notices=self.host.notices,
@@ -174,7 +234,7 @@ class Runner:
                 return index_targets(work, self.models)
             if command == PHOTOS_OF_INDEX:
                 return index_photos(work, self.models)
-            return done(command, work)
+            return _of_table(command, work)
 
     @contextmanager
     def _failure_noted(self, job: Job, number: int) -> Iterator[None]:
@@ -190,6 +250,17 @@ class Runner:
             _log.exception("job %s failed", number)
             self.session.run(partial(note_end, job=number, summary=None, reason=_UNEXPECTED))
             raise
+
+
+def _of_table(command: str, work: JobWork) -> Result:
+    """Do a command of the table, with what was queued; what was not is as usual."""
+    verb = VERBS[command]
+    given = {
+        name: work.read(kind, name)
+        for name, kind in verb.kinds().items()
+        if name in work.options or is_dataclass(kind)
+    }
+    return verb.run(work, **given)
 
 
 def _is_cut(summary: Result) -> bool:

@@ -6,18 +6,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from uuid import uuid4
 
-from facesets.assembly.commands import VERBS, LibraryWork
+from facesets.assembly.commands import VERBS
 from facesets.errors import AlreadyRunning, FacesetsError, NotFound, WrongUsage
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
-from facesets.store.postgres.library import Library
-from facesets.web.wording import worded
-
-if TYPE_CHECKING:
-    from facesets.web.site import Site
+from facesets.web.render import worded
 
 _log = logging.getLogger("facesets.web")
 
@@ -191,25 +187,6 @@ class Jobs:
         else:
             status = "stopped" if stop.requested else "done"
             self.update(number, status=status, summary=summary, ended_at=time.time())
-
-
-def library_work(site: "Site", run: Callable[..., Any], **given: Any) -> Work:
-    """Something to do to the library, with a session that nobody else has, and with what it is given."""
-
-    def work(progress: JobProgress, stop: Stop) -> Any:
-        with site.sessions.own() as session:
-            progress.of_session(session)
-            surroundings = LibraryWork(
-                library=Library(session),
-                settings=site.settings,
-                notices=JobNotices(progress, stop),
-                progress=progress,
-                stop=stop,
-                by=site.by,
-            )
-            return run(surroundings, **given)
-
-    return work
 
 
 class JobProgress:

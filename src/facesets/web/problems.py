@@ -8,7 +8,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facesets.errors import (
     AlreadyRunning,
@@ -21,8 +20,7 @@ from facesets.errors import (
 )
 from facesets.operations.grouping.by_hand import FolderTaken
 from facesets.operations.people.corrections.naming import NameTaken
-from facesets.web.render import render
-from facesets.web.wording import worded
+from facesets.web.render import render, worded
 
 _SCHEMA = {
     "type": "object",
@@ -149,32 +147,6 @@ def _of_http(request: Request, error: Exception) -> Response:
     response = answered(request, HTTPStatus(error.status_code), detail)
     response.headers.update(error.headers or {})
     return response
-
-
-class Unexpected:
-    """The middleware that answers what nobody expected, inside of what every answer passes."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a failure of ours by a sentence, and log it."""
-        has_begun = False
-
-        async def noted(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noted)
-        except Exception:
-            if scope["type"] != "http" or has_begun:
-                raise
-            _log.exception("%s %s failed", scope["method"], scope["path"])
-            sentence = "That failed for a reason the program did not expect. Its terminal says more."
-            answer = answered(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, sentence)
-            await answer(scope, receive, send)
 
 
 def answered(request: Request, status: HTTPStatus, sentence: str, **more: Any) -> Response:

@@ -3,8 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
-from facesets.jobs.queueing import cancel, put, put_parts
+from facesets.jobs.queueing import PHOTOS_OF_INDEX, Order, cancel, put, put_parts
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.queue.job_list import JobLine, Parts, list_jobs
 from facesets.store.postgres.queue.notes import note_end, note_start, parts_in

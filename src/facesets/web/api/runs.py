@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 from facesets.assembly.commands import VERBS
 from facesets.assembly.indexing import index_again
+from facesets.assembly.stores import LibraryWork
 from facesets.errors import NotFound
 from facesets.files import printable
 from facesets.operations.library.look_again import Looked, look_again
@@ -20,13 +22,14 @@ from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.training import TrainOptions
 from facesets.result import Result
+from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.run_list import IndexedFolder, indexed_folders
 from facesets.web.api import run_shapes as shapes
-from facesets.web.api.assets import AssetId
+from facesets.web.api.faces import AssetId
 from facesets.web.api.run_shapes import Queued
 from facesets.web.api.shapes import Shape
-from facesets.web.background import Work, library_work
+from facesets.web.background import JobNotices, JobProgress, Work
 from facesets.web.site import Site, SiteDep
 
 router = APIRouter(tags=["runs"])
@@ -45,11 +48,30 @@ def _answer(
     return kind.of(Result(job.summary, status="stopped" if job.status == "stopped" else "completed"))
 
 
+def _library_work(site: Site, run: Callable[..., Any], **given: Any) -> Work:
+    """Something to do to the library, with a session that nobody else has, and with what it is given."""
+
+    def work(progress: JobProgress, stop: Stop) -> Any:
+        with site.sessions.own() as session:
+            progress.of_session(session)
+            surroundings = LibraryWork(
+                library=Library(session),
+                settings=site.settings,
+                notices=JobNotices(progress, stop),
+                progress=progress,
+                stop=stop,
+                by=site.by,
+            )
+            return run(surroundings, **given)
+
+    return work
+
+
 def _verb(site: Site, name: str, **given: Any) -> Work:
     """A command of the table. Raises `MissingExtra` at once where a part of the program is missing for it."""
     verb = VERBS[name]
     verb.needs(**given).require()
-    return library_work(site, verb.run, **given)
+    return _library_work(site, verb.run, **given)
 
 
 def _given(asked: Shape, name: str) -> Any:
@@ -78,9 +100,7 @@ async def detect(
             )
 
     found = await asyncio.wrap_future(site.models.looking_again.submit(work))
-    return shapes.Detected(
-        asset_id=asset, faces_detected=len(found.faces), face_ids=found.faces, faces_added=found.added
-    )
+    return shapes.Detected.of(found, asset_id=asset)
 
 
 @router.post("/cluster", response_model=shapes.Clustered, responses=_QUEUED)
@@ -179,7 +199,7 @@ def folders(site: SiteDep) -> list[shapes.FolderShape]:
 def index(site: SiteDep, asked: shapes.IndexRequest) -> Any:
     """Look for new photos in folders that were indexed before."""
     folders = _chosen(site, asked.folder_ids)
-    do = library_work(site, index_again, folders=folders, and_assign=asked.assign)
+    do = _library_work(site, index_again, folders=folders, and_assign=asked.assign)
     return _answer(site, asked, "index", shapes.Indexed, do)
 
 

@@ -14,7 +14,7 @@ from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.undo import known_runs, undo
 from facesets.results.file_names import flatten
 from facesets.results.lock import locked
-from facesets.web.results import pages
+from facesets.web.pages import result_folder as pages
 from facesets.work import Work
 from tests.fixtures.photo_library import Library
 from tests.fixtures.result_site import BASE, ServedResult, served_result
