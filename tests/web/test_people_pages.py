@@ -65,8 +65,8 @@ def test_pages_of_nobody_and_nothing_are_not_found(onlooked: Website) -> None:
     assert onlooked.client.get("/people?after=x").status_code == 422
 
 
-def test_why_a_face_is_whose_it_is_names_commands_as_code(website: Website) -> None:
-    html = website.page(f"/photos/{website.get('/faces/1')['assetId']}/why/1")
+def test_why_a_face_is_whose_it_is_names_commands_as_code(onlooked: Website) -> None:
+    html = onlooked.page(f"/photos/{onlooked.get('/faces/1')['assetId']}/why/1")
     assert "<code>" in html
     assert "`" not in html
     # A run has a number, but nobody who said so.
@@ -581,16 +581,16 @@ def test_the_pages_can_be_used_by_everybody(
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
-def test_the_photos_of_a_person_follow_one_another(website: Website) -> None:
-    first = people(website)[0]["id"]
-    shown = re.findall(r'href="/photos/([0-9a-f]{64})\?', website.page(f"/people/{first}/faces?sort=newest"))
+def test_the_photos_of_a_person_follow_one_another(onlooked: Website) -> None:
+    first = people(onlooked)[0]["id"]
+    shown = re.findall(r'href="/photos/([0-9a-f]{64})\?', onlooked.page(f"/people/{first}/faces?sort=newest"))
     followed, path = [], f"/photos/{shown[0]}?person={first}"
     while path:
         followed.append(path[8:72])
-        older = re.search(r'rel="next" href="([^"]+)"', website.page(path))
+        older = re.search(r'rel="next" href="([^"]+)"', onlooked.page(path))
         path = older.group(1) if older else ""
     assert followed == shown
-    assert 'rel="prev"' in website.page(f"/photos/{shown[-1]}?person={first}")
+    assert 'rel="prev"' in onlooked.page(f"/photos/{shown[-1]}?person={first}")
 
 
 def test_photos_that_are_gone_are_counted_no_more(website: Website) -> None:

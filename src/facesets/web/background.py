@@ -227,7 +227,29 @@ class JobProgress:
         self._jobs.update(self._number, stage="", total=None)
 
 
-class JobNotices:
+class LoggedNotices:
+    """Notices for nobody but the log."""
+
+    def notice(self, line: str) -> None:
+        """Log a line."""
+        _log.info("%s", line)
+
+    remark = detail = notice
+
+    def remark_once(self, line: str, *, unasked: bool = False) -> None:
+        """Log a line; one about a choice that nobody made is a notice."""
+        (self.notice if unasked else self.remark)(line)
+
+    def says_again(self) -> bool:
+        """Once is enough: what was said before is in the log."""
+        return False
+
+    def is_stopping(self) -> bool:
+        """Answers are not stopped."""
+        return False
+
+
+class JobNotices(LoggedNotices):
     """What is said while a job's parts are put together: what matters is kept with the job."""
 
     def __init__(self, progress: JobProgress, stop: Stop) -> None:
@@ -238,21 +260,9 @@ class JobNotices:
         """Keep a line."""
         self._progress.say(line)
 
-    def remark(self, line: str) -> None:
-        """Log a line."""
-        _log.info("%s", line)
-
-    def remark_once(self, line: str, *, unasked: bool = False) -> None:
-        """Log a line, and keep one about a choice that nobody made."""
-        (self.notice if unasked else self.remark)(line)
-
     def detail(self, line: str) -> None:
         """Log a line."""
         _log.debug("%s", line)
-
-    def says_again(self) -> bool:
-        """What was said before is in the log of that job."""
-        return False
 
     def is_stopping(self) -> bool:
         """Whether somebody stopped the job."""

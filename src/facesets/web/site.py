@@ -1,6 +1,5 @@
 """What pages and calls work with: the library, models, pictures, and what runs in the background."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,12 +25,10 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_totals import refresh_totals
 from facesets.store.postgres.people.steps import one_at_a_time
 from facesets.store.postgres.people.versions import version_of_person
-from facesets.web.background import Jobs
+from facesets.web.background import Jobs, LoggedNotices
 from facesets.web.crops import CropStore
 from facesets.web.render import compile_templates
 from facesets.work import Work
-
-_log = logging.getLogger("facesets.web")
 
 _WARMS_AFTER_S = 1.0
 """Whoever comes as soon as there is an address shares the processors with nobody."""
@@ -64,7 +61,7 @@ class Models:
         with self._lock:
             if self._faces is None or self._faces[0] != key:
                 asked = Asked((None, None, min_det_score), provider="cpu", workers=1)
-                embedder = face_embedder(library, settings, asked, _Logged(), Work(), fetch=False)
+                embedder = face_embedder(library, settings, asked, LoggedNotices(), Work(), fetch=False)
                 self._faces = key, embedder
             return self._faces[1]
 
@@ -89,28 +86,6 @@ class Models:
                 return row, encode(text)
 
         return encoded
-
-
-class _Logged:
-    """Notices for nobody but the log."""
-
-    def notice(self, line: str) -> None:
-        """Log a line."""
-        _log.info("%s", line)
-
-    remark = detail = notice
-
-    def remark_once(self, line: str, *, unasked: bool = False) -> None:  # noqa: ARG002 - nobody looks on
-        """Log a line."""
-        self.notice(line)
-
-    def says_again(self) -> bool:
-        """Once is enough."""
-        return False
-
-    def is_stopping(self) -> bool:
-        """Answers are not stopped."""
-        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,12 @@ class PersonShape(Shape):
     prototype_count: Annotated[int, Of("prototypes")]
     face_id: Annotated[int | None, Of("face"), Field(description="The face that shows them.")]
     first_year: Annotated[
-        int | None, Of(lambda card: card.first or None), Field(description="Of their earliest dated photo.")
+        int | None,
+        Of(lambda card: card.first_year or None),
+        Field(description="Of their earliest dated photo."),
     ]
     last_year: Annotated[
-        int | None, Of(lambda card: card.last or None), Field(description="Of their latest dated photo.")
+        int | None, Of(lambda card: card.last_year or None), Field(description="Of their latest dated photo.")
     ]
     created_at: datetime
     updated_at: datetime
@@ -127,7 +129,7 @@ def one_person(person: UUID, site: SiteDep) -> SeenPersonShape:
     """Tell of a person as they are now; of whom they were merged into, if they were."""
     with site.library() as session:
         seen = seen_person(session, person)
-        birth = BirthShape.of(born_when(session, seen.card.id))
+        birth = BirthShape.of(born_when(session, UUID(seen.card.id)))
     return SeenPersonShape.of(seen.card, birth=birth, version=seen.version)
 
 
@@ -142,7 +144,7 @@ def merge_person(person: UUID, site: SiteDep, asked: MergeRequest) -> Merged:
     """Make a person one with another, who stays."""
     into = asked.into_person_id
     with site.library() as session:
-        target = seen_person(session, into).card.id
+        target = UUID(seen_person(session, into).card.id)
     with site.changing(Seen(person, asked.version), Seen(into, asked.into_version)) as session:
         summary = merge(session, [f"{person}"], f"{into}", drop_names=False, by=site.by)
     with site.library() as session:

@@ -109,7 +109,7 @@ def one(
     """One person's faces."""
     with site.library() as session:
         seen = seen_person(session, person)
-    if seen.card.id != person:
+    if seen.card.id != str(person):
         return RedirectResponse(f"/people/{seen.card.id}", status_code=303)
     title = seen.card.name or _UNNAMED
     return _faces_of(request, site, "person.html", person, sort, after, title=title, seen=seen)

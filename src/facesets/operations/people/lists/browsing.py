@@ -93,7 +93,7 @@ def people_page(
         people = people_cards(connection, chosen, limit=limit + 1, after=after, offset=offset)
         total, unnamed = count_people(connection, chosen)
         last = people[limit - 1] if len(people) > limit else None
-        place = None if last is None else PeoplePlace(last.rank, last.faces, last.id)
+        place = None if last is None else PeoplePlace(last.rank, last.faces, UUID(last.id))
         return PeoplePage(people[:limit], total, unnamed, place)
 
     return database.run(work)
@@ -142,7 +142,7 @@ def _refreshed_prototypes(connection: Connection, card: PersonCard) -> bool:
     detector = usual_detector(connection)
     if detector is None or card.faces > _REFRESHED:
         return False
-    return refresh_prototypes(connection, detector, [card.id]) > 0
+    return refresh_prototypes(connection, detector, [UUID(card.id)]) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,8 @@ def about_person(database: Database, person: UUID) -> AboutPerson:
     def work(connection: Connection) -> AboutPerson:
         found = require_person(connection, person).id
         similar = people_like_person(connection, found, _NEAREST)
-        cards = {card.id: card for card in cards_of(connection, [found, *(other for other, _ in similar)])}
+        shown = cards_of(connection, [found, *(other for other, _ in similar)])
+        cards = {UUID(card.id): card for card in shown}
         said = load_statements(connection)
         ours: list[Statement] = [
             *(each for each in said.faces if each.person == found),

@@ -1,3 +1,5 @@
+"""From the engine that a user names to one that computes."""
+
 import sys
 from pathlib import Path
 

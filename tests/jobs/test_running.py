@@ -1,5 +1,7 @@
 """Jobs that are cut short: by the end of their worker, by whoever cancels them, or by its death."""
 
+import json
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.manager import JobManager
 
 from facesets.assembly.commands import VERBS, Verb
-from facesets.errors import Unreachable
+from facesets.errors import Field, Unreachable, WrongUsage
 from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
 from facesets.jobs.queueing import PHOTOS_OF_INDEX, JobWork, Order, cancel, put, put_parts, retry
@@ -410,3 +412,36 @@ def taken(session: Database, number: int) -> None:
 def state_of(session: Database, number: int) -> str:
     job = session.run(lambda connection: find_job(connection, number))
     return "" if job is None else job.state
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("a\0b", "a\\x00b"),
+        ("x\udce9y", "x\\udce9y"),
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+        ("so " * 20_000, "so so so so"),
+    ],
+)
+def test_a_reason_is_kept_and_shown_as_one_harmless_line(
+    queue: Database,
+    library_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    words: str,
+    shown: str,
+) -> None:
+    # What pytest captures of a log goes from process to process as UTF-8, which not all these words are.
+    caplog.set_level(logging.CRITICAL, "procrastinate")
+
+    def fail(_: JobWork) -> Result:
+        raise WrongUsage(f"Leave out {Field('ml_uri')}. The service said: {words}")
+
+    monkeypatch.setitem(VERBS, "cluster", Verb(fail))
+    number = put(queue, Order("cluster"))
+    work(queue)
+    told = run("jobs", "show", number, "--json", "--database", library_url).out
+    reason = json.loads(told)["reason"]
+    assert reason.startswith(f"Leave out --ml-uri. The service said: {shown}")
+    assert reason.isprintable()
+    assert len(reason) < 5000
