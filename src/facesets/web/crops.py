@@ -73,26 +73,15 @@ class CropStore:
         self._written = most_bytes
         """Bytes since it was pruned; as if many, so that what was left by an earlier run is counted."""
 
-    def face(self, picture: Picture, size: int) -> bytes:
-        """A square around a face, `size` pixels wide.
+    def face(self, picture: Picture, size: int) -> "Future[bytes]":
+        """A square around a face, `size` pixels wide, once it is made; nobody waits for that here.
 
-        Raises
-        ------
-        UnreadableImage
-            None of the photo's files can be read.
+        The future raises `UnreadableImage` where none of the photo's files can be read.
         """
-        return self.making_face(picture, size).result()
-
-    def photo(self, picture: Picture, size: int) -> bytes:
-        """A whole photo, its longer edge at most `size` pixels; errors as `face`."""
-        return self.making_photo(picture, size).result()
-
-    def making_face(self, picture: Picture, size: int) -> "Future[bytes]":
-        """As `face`, without waiting for it: the result of the future, or its error."""
         return self._kept("face", picture, size, _cut_face)
 
-    def making_photo(self, picture: Picture, size: int) -> "Future[bytes]":
-        """As `photo`, without waiting for it."""
+    def photo(self, picture: Picture, size: int) -> "Future[bytes]":
+        """A whole photo, its longer edge at most `size` pixels, likewise."""
         return self._kept("photo", picture, size, _shrink)
 
     def _kept(

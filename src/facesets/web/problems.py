@@ -150,10 +150,11 @@ def _of_http(request: Request, error: Exception) -> Response:
 
 
 def answered(request: Request, status: HTTPStatus, sentence: str, **more: Any) -> Response:
-    """A sentence as an answer of a status, in the form that whoever asked can use."""
+    """A sentence as an answer of a status: a page for people, `application/problem+json` for programs."""
     is_call = request.scope["path"].startswith(API) and request.headers.get("sec-fetch-mode") != "navigate"
     if is_call or "text/html" not in request.headers.get("accept", ""):
-        return problem(status, sentence, **more)
+        told = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": sentence}
+        return JSONResponse({**told, **more}, status_code=status, media_type="application/problem+json")
     title = _HEADINGS.get(status, "That failed")
     if status == HTTPStatus.MISDIRECTED_REQUEST:
         # By that name there is no style sheet either, and no page to lead to.
@@ -161,12 +162,3 @@ def answered(request: Request, status: HTTPStatus, sentence: str, **more: Any) -
     passes = status == HTTPStatus.SERVICE_UNAVAILABLE and request.method == "GET"
     again = request.url.path + f"?{request.url.query}".rstrip("?") if passes else ""
     return render(request, "problem.html", status=status, title=title, sentence=sentence, again=again)
-
-
-def problem(status: HTTPStatus, sentence: str, **more: Any) -> JSONResponse:
-    """A sentence as `application/problem+json`."""
-    return JSONResponse(
-        {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": sentence, **more},
-        status_code=status,
-        media_type="application/problem+json",
-    )

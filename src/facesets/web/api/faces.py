@@ -165,7 +165,7 @@ def _begun(site: Site, face: int, size: int) -> "tuple[Picture, Future[bytes]]":
         picture = session.run(pictures_of_faces, [face]).get(face)
     if picture is None:
         raise NotFound(f"There is no face {face}.")
-    return picture, site.crops.making_face(picture, size)
+    return picture, site.crops.face(picture, size)
 
 
 @router.get("/assets/{assetId}", tags=["assets"])
@@ -198,4 +198,4 @@ def _photo_begun(site: Site, asset: str, size: int) -> "Future[bytes]":
         found = session.run(picture_of_image, asset)
     if found is None:
         raise NotFound("There is no such photo in the library.")
-    return site.crops.making_photo(found, size)
+    return site.crops.photo(found, size)

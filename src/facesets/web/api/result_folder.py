@@ -231,7 +231,7 @@ async def crop(
     def begun() -> "tuple[str, Future[bytes]]":
         now = site.now()
         folder, entry = find_face(now, face)
-        return entry.image, site.crops.making_face(picture_of(now, folder, entry), kept_size(size))
+        return entry.image, site.crops.face(picture_of(now, folder, entry), kept_size(size))
 
     image, making = await run_in_threadpool(begun)
     return await picture_answer(making, shows=v, sha256=image)
@@ -248,7 +248,7 @@ async def photo(
     def begun() -> "Future[bytes]":
         now = site.now()
         for folder, entry in now.of_image.get(sha256, ()):
-            return site.crops.making_photo(picture_of(now, folder, entry), kept_size(size))
+            return site.crops.photo(picture_of(now, folder, entry), kept_size(size))
         raise NotFound("There is no such photo in this folder.")
 
     return await picture_answer(await run_in_threadpool(begun), shows=sha256, sha256=sha256, is_photo=True)

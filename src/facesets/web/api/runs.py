@@ -67,11 +67,13 @@ def _library_work(site: Site, run: Callable[..., Any], **given: Any) -> Work:
     return work
 
 
-def _verb(site: Site, name: str, **given: Any) -> Work:
-    """A command of the table. Raises `MissingExtra` at once where a part of the program is missing for it."""
+def _done(
+    site: Site, asked: shapes.Queueable, name: str, kind: type[shapes.Answer], **given: Any
+) -> JSONResponse | shapes.Answer:
+    """As `_answer`, by a command of the table. Raises `MissingExtra` at once where a part is missing."""
     verb = VERBS[name]
     verb.needs(**given).require()
-    return _library_work(site, verb.run, **given)
+    return _answer(site, asked, name, kind, _library_work(site, verb.run, **given))
 
 
 def _given(asked: Shape, name: str) -> Any:
@@ -116,8 +118,7 @@ def cluster(
     if asked.method != "hdbscan" and "min_cluster_size" in asked.model_fields_set:
         options = replace(options, min_size=asked.min_cluster_size)
     options = options.chosen(asked.method, None)
-    do = _verb(site, "cluster", options=options, workers=EngineOptions())
-    return _answer(site, asked, "cluster", shapes.Clustered, do)
+    return _done(site, asked, "cluster", shapes.Clustered, options=options, workers=EngineOptions())
 
 
 @router.post("/cluster/dual", response_model=shapes.DualClustered, responses=_QUEUED)
@@ -133,8 +134,9 @@ def cluster_dual(
         unknown_eps=_given(asked, "unknown_eps"),
         dual_max_faces=asked.max_faces,
     )
-    do = _verb(site, "cluster --dual", options=ClusterLibraryOptions(), dual=dual)
-    return _answer(site, asked, "cluster --dual", shapes.DualClustered, do)
+    return _done(
+        site, asked, "cluster --dual", shapes.DualClustered, options=ClusterLibraryOptions(), dual=dual
+    )
 
 
 @router.post("/train", response_model=shapes.Trained, responses=_QUEUED)
@@ -149,8 +151,7 @@ def train(
         learning_rate=asked.learning_rate,
         min_faces=asked.min_faces_per_person,
     )
-    do = _verb(site, "train", options=options)
-    return _answer(site, asked, "train", shapes.Trained, do)
+    return _done(site, asked, "train", shapes.Trained, options=options)
 
 
 @router.post("/assign", response_model=shapes.Assigned, responses=_QUEUED)
@@ -164,8 +165,7 @@ def assign(
         review_threshold=asked.review_threshold,
         max_faces=asked.max_faces,
     )
-    do = _verb(site, "assign", options=options)
-    return _answer(site, asked, "assign", shapes.Assigned, do)
+    return _done(site, asked, "assign", shapes.Assigned, options=options)
 
 
 @router.post("/centroids", response_model=shapes.Centroids, responses=_QUEUED)
@@ -173,8 +173,7 @@ def centroids(
     site: SiteDep, asked: Annotated[shapes.CentroidsRequest, Body(default_factory=shapes.CentroidsRequest)]
 ) -> Any:
     """Make the centroids and exemplars of everybody again, exactly."""
-    do = _verb(site, "people centroids")
-    return _answer(site, asked, "people centroids", shapes.Centroids, do)
+    return _done(site, asked, "people centroids", shapes.Centroids)
 
 
 def folder_id(path: str) -> str:
