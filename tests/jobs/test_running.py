@@ -18,7 +18,7 @@ from facesets.assembly.commands import VERBS, Verb
 from facesets.errors import Field, Unreachable, WrongUsage
 from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
-from facesets.jobs.queueing import PHOTOS_OF_INDEX, JobWork, Order, cancel, put, put_parts, retry
+from facesets.jobs.queueing import JobWork, Order, cancel, put, put_parts, retry
 from facesets.jobs.running import TryAgain
 from facesets.jobs.schedule import Rhythm
 from facesets.jobs.worker import work_off
@@ -30,7 +30,7 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database, now, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import JobLine, count_jobs, find_job, list_jobs
-from facesets.store.postgres.queue.notes import left_alone, queues_with_work
+from facesets.store.postgres.queue.notes import PART_OF_INDEX, left_alone, queues_with_work
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import ml_service
@@ -167,7 +167,7 @@ def test_a_job_for_which_the_server_has_no_session_says_so(
 
 def test_a_listing_that_failed_is_done_again_with_its_parts(queue: Database) -> None:
     number = put(queue, Order("index"))
-    put_parts(queue, [Order(PHOTOS_OF_INDEX)], number, [1])
+    put_parts(queue, [Order(PART_OF_INDEX)], number, [1])
 
     def fail(connection: Connection) -> None:
         look_into_queue(connection)

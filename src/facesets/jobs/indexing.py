@@ -15,7 +15,7 @@ from facesets.errors import Unreachable
 from facesets.file_records import FoundFile
 from facesets.interfaces import Describer
 from facesets.jobs.hosts import Host
-from facesets.jobs.queueing import PHOTOS_OF_INDEX, JobWork, Order, cancel_waiting_parts, put_parts
+from facesets.jobs.queueing import JobWork, Order, cancel_waiting_parts, put_parts
 from facesets.operations.ingest.index_chunks import hand_over_chunks, index_chunk
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.batching import BatchingOptions
@@ -28,6 +28,7 @@ from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.paths import from_text, to_text, unescaped
 from facesets.store.postgres.planner import analyze_grown
+from facesets.store.postgres.queue.notes import PART_OF_INDEX
 from facesets.work import Work
 
 _QUEUED_AT_ONCE = 8
@@ -148,7 +149,7 @@ def index_targets(work: JobWork, models: Models) -> Result:
             "asked": asked,
             "options": work.options.get("options", {}),
         }
-        waiting.append(Order(PHOTOS_OF_INDEX, given, needs, work.by))
+        waiting.append(Order(PART_OF_INDEX, given, needs, work.by))
         totals.append(len(files))
         if len(waiting) >= _QUEUED_AT_ONCE:
             flush()

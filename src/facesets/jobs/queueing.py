@@ -32,8 +32,6 @@ from facesets.store.postgres.queue.schema import look_into_queue
 T = TypeVar("T")
 
 _GOING = ("todo", "doing")
-PHOTOS_OF_INDEX = PART_OF_INDEX
-"""What `index` queues for each chunk of photos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +62,12 @@ class Order:
         """Jobs with the same lock are done one after the other."""
         if self.command in VERBS and VERBS[self.command].changes_people:
             return "people"
-        return None if self.command in ("index", PHOTOS_OF_INDEX) else self.command
+        return None if self.command in ("index", PART_OF_INDEX) else self.command
 
     @property
     def queueing_lock(self) -> str | None:
         """Of jobs with the same, one waits at a time: a further one would find nothing to do."""
-        if self.command in ("index", PHOTOS_OF_INDEX):
+        if self.command in ("index", PART_OF_INDEX):
             return None
         if self.command == "maintain":
             return f"maintain {' '.join(self.options.get('tasks', ()))}"

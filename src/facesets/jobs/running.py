@@ -17,13 +17,14 @@ from facesets.assembly.commands import VERBS
 from facesets.errors import AlreadyRunning, FacesetsError, SourceGone, Unreachable
 from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models, index_photos, index_targets
-from facesets.jobs.queueing import PHOTOS_OF_INDEX, JobWork, cancel_parts
+from facesets.jobs.queueing import JobWork, cancel_parts
 from facesets.result import Result, plain
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import (
+    PART_OF_INDEX,
     is_cancelled,
     lift_queueing_lock,
     note_end,
@@ -57,7 +58,7 @@ class TryAgain(BaseRetryStrategy):
         if isinstance(exception, GivenBack):
             return RetryDecision(retry_at=datetime.now(UTC))
         # Photos that were listed come back with their drive; until then no host takes the job.
-        is_for_good = isinstance(exception, SourceGone) and job.task_name != PHOTOS_OF_INDEX
+        is_for_good = isinstance(exception, SourceGone) and job.task_name != PART_OF_INDEX
         is_away = isinstance(exception, Unreachable) and not is_for_good
         soon = datetime.now(UTC) + timedelta(seconds=AGAIN_IN_S)
         if isinstance(exception, HeldElsewhere | AlreadyRunning) or (
@@ -228,11 +229,11 @@ class Runner:
     def _done(self, job: Job, work: JobWork) -> Result:
         """What came of it; what failed is noted."""
         notices, command = self.host.notices, job.task_name
-        (notices.detail if command == PHOTOS_OF_INDEX else notices.remark)(f"Job {work.number}: {command}.")
+        (notices.detail if command == PART_OF_INDEX else notices.remark)(f"Job {work.number}: {command}.")
         with self._failure_noted(job, work.number):
             if command == "index":
                 return index_targets(work, self.models)
-            if command == PHOTOS_OF_INDEX:
+            if command == PART_OF_INDEX:
                 return index_photos(work, self.models)
             return _of_table(command, work)
 

@@ -23,7 +23,7 @@ from facesets.assembly.commands import VERBS
 from facesets.errors import CannotWrite, FacesetsError
 from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
-from facesets.jobs.queueing import PHOTOS_OF_INDEX, Order, cancel_parts, job_of
+from facesets.jobs.queueing import Order, cancel_parts, job_of
 from facesets.jobs.running import AGAIN_IN_S, Runner, TryAgain
 from facesets.jobs.schedule import Rhythm, due
 from facesets.stop import Stop
@@ -32,6 +32,7 @@ from facesets.store.postgres.connection import Database, ServerError, now
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import (
     JOB_CLAIM,
+    PART_OF_INDEX,
     bring_forward,
     is_cancelled,
     left_alone,
@@ -63,7 +64,7 @@ _MOST_PUT_OFF_S = 2 * AGAIN_IN_S
 """No job is put off for longer: whoever does has a clock that is ahead of the server's."""
 _LATE = timedelta(minutes=10)
 """So much too late a worker that was just started still queues what is scheduled."""
-_KNOWN = (*VERBS, PHOTOS_OF_INDEX)
+_KNOWN = (*VERBS, PART_OF_INDEX)
 _CONNECTIONS = 2
 FURTHER_CONNECTIONS = _CONNECTIONS + 1
 """Of a worker beside its session: with that of the job at hand."""
