@@ -83,7 +83,7 @@ def test_a_page_says_that_the_library_is_gone_until_it_is_back(
     context = browser.new_context()
     people, person = context.new_page(), context.new_page()
     people.goto(f"{website.address}/people")
-    person.goto(f"{website.address}/people/{website.get('/persons')['items'][0]['id']}")
+    person.goto(f"{website.address}/people/{website.people()[0]['id']}")
     faces, told = person.locator("#faces [role=option]"), person.locator(".message.error")
     person.get_by_text("Facts", exact=True).wait_for()
     close_to_all(server, album_url)
@@ -155,7 +155,7 @@ def test_messages_that_slide_in_while_they_are_looked_at_are_no_finding(
 
 
 def test_many_keys_are_read_from_the_first_one_on(website: Website, browser: Browser) -> None:
-    person = website.get("/persons")["items"][0]["id"]
+    person = website.people()[0]["id"]
     with opened(browser, f"{website.address}/people/{person}", (360, 480)) as page:
         page.keyboard.press("?")
         help_ = page.get_by_role("dialog")
@@ -164,7 +164,7 @@ def test_many_keys_are_read_from_the_first_one_on(website: Website, browser: Bro
 
 
 def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(onlooked: Website) -> None:
-    person = onlooked.get("/persons")["items"][0]
+    person = onlooked.people()[0]
     photo = onlooked.get("/faces/1")["assetId"]
     for path, title, back in (
         (f"/people/{person['id']}/about", "About somebody without a name", f"/people/{person['id']}"),

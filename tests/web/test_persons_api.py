@@ -46,7 +46,7 @@ def test_those_with_a_name_come_first_and_are_found_by_parts_of_it(website: Webs
     say(website, small, action="rename", name="Ännchen Müller")
     other = largest(website, 2)
     say(website, other, action="rename", name="Susanne")
-    everybody = website.get("/persons")["items"]
+    everybody = website.people()
     assert [each["name"] for each in everybody] == ["Susanne", "Ännchen Müller", None, None]
     assert [each["name"] for each in website.get("/persons", find="änn")["items"]] == ["Ännchen Müller"]
     assert [each["name"] for each in website.get("/persons", find="MÜ")["items"]] == ["Ännchen Müller"]
@@ -224,5 +224,5 @@ def test_counts_follow_what_is_said_without_counting_everybody(website: Website)
     anna = largest(website)
     best = faces_of(website, anna["id"])[0]
     say(website, anna, action="move", faceIds=[best])
-    counts = {each["id"]: each["faceCount"] for each in website.get("/persons")["items"]}
+    counts = {each["id"]: each["faceCount"] for each in website.people()}
     assert counts[anna["id"]] == anna["faceCount"] - 1

@@ -21,7 +21,6 @@ from facesets.inference.packs import read_pack
 from facesets.installation import adding
 from facesets.operations.library.look_again import Looked
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack
-from facesets.operations.people.corrections.naming import name
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
@@ -36,7 +35,7 @@ from tests.fixtures.notices import KeptNotices
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.vectors import People
 from tests.fixtures.waiting import PATIENCE_S
-from tests.fixtures.website import BASE, Website, served
+from tests.fixtures.website import BASE, Website, named, served
 
 pytestmark = pytest.mark.slow
 
@@ -67,16 +66,6 @@ def ended(website: Website, job: str) -> Any:
         if answer["status"] != "running":
             return answer
         threading.Event().wait(0.02)
-
-
-def named(album: Library, photo: str, who: str) -> None:
-    """Give the person of a photo a name."""
-    ((person,),) = rows(
-        album.database,
-        f"""SELECT DISTINCT f.person_id::text FROM face_detections f JOIN image_paths p USING (image_id)
-            WHERE p.path LIKE '%/{photo}.jpg'""",
-    )
-    name(album.database, person, who, into=False, face=False, by="tester")
 
 
 def test_clustering_counts_groups_and_faces_in_none(website: Website, album: Library) -> None:

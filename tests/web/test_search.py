@@ -17,18 +17,17 @@ from facesets.inference.clip_image import ClipVisual
 from facesets.inference.clip_packs import ClipPack, read_clip
 from facesets.library_records import TagCategory, TagWord
 from facesets.operations.people.corrections.births import Birth, set_birth
-from facesets.operations.people.corrections.naming import name
 from facesets.store.postgres.descriptions.answers import AnswerSource, keep_answer
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.tag_categories import keep_categories
 from facesets.web.pages import search as search_page
-from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
+from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, fits, opened
 from tests.fixtures.clip import make_clip
 from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import an_answer
 from tests.fixtures.made_faces import made_file, made_image
 from tests.fixtures.made_metadata import METADATA, with_metadata
-from tests.fixtures.website import BASE, Website
+from tests.fixtures.website import BASE, Website, named
 
 PICTURE = "/api/v1/faces/assets/"
 
@@ -36,15 +35,7 @@ PICTURE = "/api/v1/faces/assets/"
 @pytest.fixture
 def people(album: Library) -> dict[str, str]:
     """Anna, Ben and Carla have their names; their ids."""
-    ids = {}
-    for who in ("anna", "ben", "carla"):
-        ((ids[who],),) = rows(
-            album.database,
-            f"""SELECT f.person_id::text FROM face_detections f JOIN image_paths p USING (image_id)
-                WHERE p.path LIKE '%/{who}-0.jpg'""",
-        )
-        name(album.database, ids[who], who.title(), into=False, face=False, by="tester")
-    return ids
+    return {who: named(album, f"{who}-0", who.title()) for who in ("anna", "ben", "carla")}
 
 
 def test_several_people_are_found_together(website: Website, people: dict[str, str]) -> None:
@@ -338,7 +329,7 @@ def test_the_page_is_usable_by_everybody(
 ) -> None:
     with opened(browser, f"{website.address}/search?person=Anna", size, dark=dark) as page:
         expect(page.get_by_role("img").first).to_have_js_property("naturalWidth", 320)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert fits(page)
         assert not accessibility_findings(page)
 
 
