@@ -1,4 +1,4 @@
-"""Jobs that are cut short: by the end of their worker, by whoever cancels them, or by its death."""
+"""Jobs that are cut short, by the end or death of their worker or by who cancels them; and why one failed."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Pictures of faces: turned right, made once, kept whole, within a limit, and gone when their person is."""
+"""`/faces` and `/assets`; pictures of faces are turned right, made once, kept in a limit, and forgotten."""
 
 import io
 import os
