@@ -27,9 +27,9 @@ from facesets.operations.options.cache import ClusterOptions
 from facesets.records import CacheSettings, Faces, ImageRecord
 from facesets.store.npz.cache import Cache
 from facesets.web.access import Access
+from facesets.web.api.result_folder import ResultSite
+from facesets.web.app import create_results_app
 from facesets.web.crops import CropStore
-from facesets.web.results.app import create_results_app
-from facesets.web.results.site import ResultSite
 from facesets.work import Work
 
 TOKEN = "the token of this measurement"

@@ -25,13 +25,13 @@ from tests.fixtures.queued import make_pictures, photos_of
 from throw_away import throw_away_server
 
 from facesets.file_records import FoundFile
-from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
-from facesets.jobs.queueing import put, put_parts
+from facesets.jobs.queueing import Order, put, put_parts
 from facesets.operations.ingest.index_chunks import hand_over_chunks
 from facesets.operations.options.library import IndexOptions
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import list_jobs
+from facesets.store.postgres.queue.notes import PART_OF_INDEX
 from facesets.store.postgres.queue.schema import install
 from facesets.work import Work
 
@@ -112,7 +112,7 @@ def list_all(session: Database, photos: Path, count: int) -> None:
 
     def hand_over(files: Sequence[FoundFile]) -> None:
         names = [file.path.rpartition("/")[2] for file in files]
-        put_parts(session, [Order(PHOTOS_OF_INDEX, {"files": {str(photos): names}})], number, [len(files)])
+        put_parts(session, [Order(PART_OF_INDEX, {"files": {str(photos): names}})], number, [len(files)])
 
     hand_over_chunks(
         MadeUpListing(photos, max(count, 1000)),

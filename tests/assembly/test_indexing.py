@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from facesets import settings
-from facesets.assembly.commands import LibraryWork
 from facesets.assembly.describing import Asked
 from facesets.assembly.indexing import index_again, index_photos
+from facesets.assembly.stores import LibraryWork
 from facesets.inference.catalog import DEFAULT_CLIP
 from facesets.inference.packs import read_pack
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack

@@ -1,14 +1,19 @@
-"""Opening a store: what is loaded for it, and which of the two is opened."""
+"""Opening a store: what is loaded for it, which of the two is opened, and several sessions at once."""
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from facesets.assembly.stores import named_database, open_cache, open_store
-from facesets.errors import WrongUsage
+from facesets import settings
+from facesets.assembly.stores import named_database, open_cache, open_sessions, open_store
+from facesets.errors import Unreachable, WrongUsage
 from facesets.settings import load
+from facesets.store.postgres import room as rooms
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.room import Room
 from tests.fixtures.notices import KeptNotices
 from tests.fixtures.program import environment
 
@@ -50,3 +55,28 @@ def test_a_cache_is_called_without_detours_unless_one_leads_elsewhere(
     assert open_cache(Path("link/faces.npz")).path == tmp_path / "here/link/faces.npz"
     # By the link one is in `there`, whatever the name reads like.
     assert open_cache(Path("link/../faces.npz")).path.parent.resolve() == tmp_path / "there"
+
+
+def test_a_server_with_too_few_connections_is_said_and_not_asked_for_more(
+    library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def little(_: Connection) -> Room:
+        return Room(20, 18, 1)
+
+    monkeypatch.setattr(rooms, "room", little)
+    monkeypatch.setattr("facesets.assembly.stores._WAIT_S", 0.05)
+    notices = KeptNotices()
+    with open_sessions(library_url, settings.load(), notices, most=500) as sessions, ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(sessions.lent())
+        with pytest.raises(Unreachable, match="busy"):
+            stack.enter_context(sessions.lent())
+    (said,) = notices.notices
+    assert "has room for 2 more of 20 connections, and this would use 500" in said
+    assert "Raise max_connections" in said
+
+
+def test_a_server_with_enough_is_no_matter_of_a_notice(library_url: str) -> None:
+    notices = KeptNotices()
+    with open_sessions(library_url, settings.load(), notices, most=4) as sessions, sessions.lent():
+        assert notices.notices == []

@@ -19,8 +19,8 @@ import pytest
 
 from facesets import settings
 from facesets.errors import MissingExtra
+from facesets.web.access import kept_token
 from facesets.web.serving import bound_socket
-from facesets.web.token import kept_token
 from tests.fixtures.forked import ForkedRun, forked
 from tests.fixtures.program import run
 from tests.fixtures.raw_http import connected

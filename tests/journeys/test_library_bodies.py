@@ -12,8 +12,7 @@ from tests.fixtures.body_networks import COLOURS, Finds, Made, make_body_network
 from tests.fixtures.notices import KeptNotices
 from tests.fixtures.program import Result, run
 
-from facesets.assembly.bodies import make_bodies_stage
-from facesets.assembly.stages import StageModels
+from facesets.assembly.stages import StageModels, make_bodies_stage
 from facesets.inference.bodies import BodyDetector
 from facesets.settings import load
 from facesets.work import Work

@@ -13,18 +13,9 @@ from facesets.store.postgres.library import Library
 from facesets.work import Work
 from tests.fixtures.library_people import rows
 from tests.fixtures.names_elsewhere import osxphotos_photo
-from tests.fixtures.questions import ask_questions
 from tests.fixtures.website import BASE, Website
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def asking(website: Website) -> Website:
-    """The album with questions about everybody."""
-    with website.site.library() as session:
-        ask_questions(session)
-    return website
 
 
 def questions(website: Website, kind: str = "", **parameters: Any) -> list[dict[str, Any]]:

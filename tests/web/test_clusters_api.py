@@ -64,7 +64,7 @@ def test_who_has_a_name_is_listed_only_if_that_is_wanted(website: Website) -> No
 
 
 def test_a_face_that_is_not_somebody_whose_cluster_it_is_in_is_in_no_group(website: Website) -> None:
-    person = website.get("/persons")["items"][0]["id"]
+    person = website.people()[0]["id"]
     run(
         website,
         f"""UPDATE face_detections SET cluster = 'person_{person}', person_id = NULL

@@ -6,14 +6,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.fixtures.chromium import opened
-from tests.fixtures.questions import ask_questions
 from tests.fixtures.website import Website
 
 pytestmark = pytest.mark.slow
 
 
 def first_person(website: Website) -> str:
-    return f"{website.address}/people/{website.get('/persons')['items'][0]['id']}"
+    return f"{website.address}/people/{website.people()[0]['id']}"
 
 
 def focused(page: Page) -> str:
@@ -61,10 +60,8 @@ def test_the_keyboard_goes_on_among_the_faces_when_some_are_given_away(
         expect(faces.nth(3)).to_be_focused()
 
 
-def test_a_double_click_says_it_once(website: Website, browser: Browser) -> None:
-    with website.site.library() as session:
-        ask_questions(session)
-    with opened(browser, f"{website.address}/review") as page:
+def test_a_double_click_says_it_once(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
         asked = page.locator("#asked")
         expect(asked).to_have_text("Who is this?")
         page.get_by_role("button", name="Does not matter").dblclick()

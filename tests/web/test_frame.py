@@ -12,28 +12,28 @@ from tests.fixtures.postgres import Server, close_to_all, open_again
 from tests.fixtures.website import TOKEN, Website, served
 
 
-def test_the_people_are_the_first_page(website: Website) -> None:
-    assert "<h1>People</h1>" in website.client.get("/", follow_redirects=True).text
+def test_the_people_are_the_first_page(onlooked: Website) -> None:
+    assert "<h1>People</h1>" in onlooked.client.get("/", follow_redirects=True).text
 
 
-def test_health_tells_that_the_library_answers(website: Website) -> None:
-    answer = httpx.get(f"{website.address}/health").json()
+def test_health_tells_that_the_library_answers(onlooked: Website) -> None:
+    answer = httpx.get(f"{onlooked.address}/health").json()
     assert (answer["status"], answer["database"]) == ("ok", "ok")
     assert answer["schema"] >= 3
     # Nobody has estimated it yet.
     assert answer["faces"] == 24
 
 
-def test_a_face_is_cut_out_of_its_photo(website: Website) -> None:
-    answer = website.client.get("/api/v1/faces/faces/1/crop", params={"size": 96})
+def test_a_face_is_cut_out_of_its_photo(onlooked: Website) -> None:
+    answer = onlooked.client.get("/api/v1/faces/faces/1/crop", params={"size": 96})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
 
 
-def test_a_problem_is_a_sentence_for_programs_and_a_page_for_people(website: Website) -> None:
-    answer = website.client.get("/api/v1/faces/faces/999999/crop")
+def test_a_problem_is_a_sentence_for_programs_and_a_page_for_people(onlooked: Website) -> None:
+    answer = onlooked.client.get("/api/v1/faces/faces/999999/crop")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
     assert answer.json()["detail"] == "There is no face 999999."
-    page = website.client.get("/nothing", headers={"accept": "text/html"})
+    page = onlooked.client.get("/nothing", headers={"accept": "text/html"})
     assert page.status_code == 404
     assert "There is nothing at this address." in page.text
 
@@ -48,9 +48,9 @@ def test_a_problem_is_a_sentence_for_programs_and_a_page_for_people(website: Web
     ],
 )
 def test_an_address_that_is_wrong_is_said_in_words(
-    website: Website, path: str, status: int, heading: str, sentence: str
+    onlooked: Website, path: str, status: int, heading: str, sentence: str
 ) -> None:
-    answer = website.client.get(path, headers={"accept": "text/html"})
+    answer = onlooked.client.get(path, headers={"accept": "text/html"})
     assert answer.status_code == status
     assert f"<h1>{heading}</h1>" in answer.text
     assert sentence in answer.text
@@ -83,7 +83,7 @@ def test_a_page_says_that_the_library_is_gone_until_it_is_back(
     context = browser.new_context()
     people, person = context.new_page(), context.new_page()
     people.goto(f"{website.address}/people")
-    person.goto(f"{website.address}/people/{website.get('/persons')['items'][0]['id']}")
+    person.goto(f"{website.address}/people/{website.people()[0]['id']}")
     faces, told = person.locator("#faces [role=option]"), person.locator(".message.error")
     person.get_by_text("Facts", exact=True).wait_for()
     close_to_all(server, album_url)
@@ -116,14 +116,14 @@ def test_who_is_not_logged_in_is_led_nowhere_else(locked: Website) -> None:
         assert "<nav" in visitor.post("/login", data={"password": TOKEN}).text
 
 
-def test_a_command_in_a_sentence_is_code(website: Website) -> None:
-    page = website.page("/search?words=snow").partition("results-title")[2]
+def test_a_command_in_a_sentence_is_code(onlooked: Website) -> None:
+    page = onlooked.page("/search?words=snow").partition("results-title")[2]
     assert "Run <code>facesets index PHOTOS</code>" in page
     assert "`" not in page
 
 
-def test_a_page_that_is_not_there_leads_to_another_page_not_to_a_terminal(website: Website) -> None:
-    page = website.client.get(f"/people/{UUID(int=7)}", headers={"accept": "text/html"}).text
+def test_a_page_that_is_not_there_leads_to_another_page_not_to_a_terminal(onlooked: Website) -> None:
+    page = onlooked.client.get(f"/people/{UUID(int=7)}", headers={"accept": "text/html"}).text
     assert "The page People shows who there is." in page
     assert "<code>" not in page
 
@@ -155,7 +155,7 @@ def test_messages_that_slide_in_while_they_are_looked_at_are_no_finding(
 
 
 def test_many_keys_are_read_from_the_first_one_on(website: Website, browser: Browser) -> None:
-    person = website.get("/persons")["items"][0]["id"]
+    person = website.people()[0]["id"]
     with opened(browser, f"{website.address}/people/{person}", (360, 480)) as page:
         page.keyboard.press("?")
         help_ = page.get_by_role("dialog")
@@ -163,18 +163,18 @@ def test_many_keys_are_read_from_the_first_one_on(website: Website, browser: Bro
         expect(page.get_by_role("button", name="Close")).to_be_in_viewport()
 
 
-def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(website: Website) -> None:
-    person = website.get("/persons")["items"][0]
-    photo = website.get("/faces/1")["assetId"]
+def test_what_scripts_put_into_a_page_is_a_page_of_its_own_without_them(onlooked: Website) -> None:
+    person = onlooked.people()[0]
+    photo = onlooked.get("/faces/1")["assetId"]
     for path, title, back in (
         (f"/people/{person['id']}/about", "About somebody without a name", f"/people/{person['id']}"),
         (f"/photos/{photo}/why/1", "Why face 1 is whose it is", f"/photos/{photo}#face-1"),
     ):
-        page = website.page(path)
+        page = onlooked.page(path)
         assert f"<title>{title} · facesets</title>" in page
         assert f"<h1>{title}</h1>" in page
         assert f'href="{back}"' in page
-        part = website.page(f"{path}?part=true")
+        part = onlooked.page(f"{path}?part=true")
         assert "<title>" not in part
         assert '<dl class="pairs">' in part
         # A button that no script hears would do nothing.

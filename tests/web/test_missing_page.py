@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser
 
-from tests.fixtures.chromium import PHONE, WORDS_ON_TWO_LINES, accessibility_findings, opened
+from tests.fixtures.chromium import PHONE, WORDS_ON_TWO_LINES, accessibility_findings, fits, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.waiting import wait_for
 from tests.fixtures.website import Website
@@ -35,6 +35,6 @@ def test_words_beside_a_long_path_stay_whole_on_a_phone(website: Website, browse
         rows(session, "UPDATE images SET missing_since = now() RETURNING id")
     with opened(browser, f"{website.address}/missing", PHONE) as page:
         page.locator("tbody td").first.wait_for()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert fits(page)
         assert page.evaluate(WORDS_ON_TWO_LINES) == []
         assert not accessibility_findings(page)

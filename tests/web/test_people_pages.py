@@ -7,22 +7,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
-from facesets.jobs.orders import Order
-from facesets.jobs.queueing import put
+from facesets.jobs.queueing import Order, put
 from facesets.store.postgres.queue.notes import note_end, note_start
 from facesets.store.postgres.queue.schema import install
-from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
+from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, fits, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.website import BASE, TOKEN, Website, served
 
 pytestmark = pytest.mark.slow
 
 BAD_NAME = "<img src=x onerror=alert(1)>"
-
-
-def people(website: Website) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = website.get("/persons")["items"]
-    return found
 
 
 def call(website: Website, who: str, name: str) -> None:
@@ -38,7 +32,7 @@ def message(page: Page, text: str) -> None:
 
 
 def test_what_is_shown_of_names_and_files_is_text(website: Website) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     call(website, first["id"], BAD_NAME)
     face = website.get(f"/faces/{first['faceId']}")
     with website.site.library() as session:
@@ -66,8 +60,8 @@ def test_pages_of_nobody_and_nothing_are_not_found(onlooked: Website) -> None:
     assert onlooked.client.get("/people?after=x").status_code == 422
 
 
-def test_why_a_face_is_whose_it_is_names_commands_as_code(website: Website) -> None:
-    html = website.page(f"/photos/{website.get('/faces/1')['assetId']}/why/1")
+def test_why_a_face_is_whose_it_is_names_commands_as_code(onlooked: Website) -> None:
+    html = onlooked.page(f"/photos/{onlooked.get('/faces/1')['assetId']}/why/1")
     assert "<code>" in html
     assert "`" not in html
     # A run has a number, but nobody who said so.
@@ -75,23 +69,23 @@ def test_why_a_face_is_whose_it_is_names_commands_as_code(website: Website) -> N
 
 
 def test_whoever_was_merged_is_found_under_the_other(website: Website) -> None:
-    first, second = people(website)[:2]
+    first, second = website.people()[:2]
     website.post(f"/persons/{second['id']}/merge", {"intoPersonId": first["id"]})
     answer = website.client.get(f"/people/{second['id']}")
     assert (answer.status_code, answer.headers["location"]) == (303, f"/people/{first['id']}")
 
 
 def test_a_grid_goes_on_where_its_page_ends(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facesets.web.pages.people._SHOWN", 2)
-    monkeypatch.setattr("facesets.web.pages.person._SHOWN", 3)
-    call(website, people(website)[3]["id"], "Zoe")
+    monkeypatch.setattr("facesets.web.pages.people._PEOPLE", 2)
+    monkeypatch.setattr("facesets.web.pages.people._FACES", 3)
+    call(website, website.people()[3]["id"], "Zoe")
     seen, path = [], "/people"
     while path:
         html = website.page(path)
         seen += re.findall(r'class="card" href="/people/([0-9a-f-]{36})"', html)
         more = re.search(r'data-more="([^"]+)"', html)
         path = more.group(1).replace("&amp;", "&") if more else ""
-    assert seen == [each["id"] for each in people(website)]
+    assert seen == [each["id"] for each in website.people()]
     assert website.get(f"/persons/{seen[0]}")["name"] == "Zoe"
     for sort in ("newest", "oldest", "eras", "far"):
         faces, path = [], f"/people/{seen[1]}/faces?sort={sort}"
@@ -113,7 +107,7 @@ def test_the_picture_of_a_photo_is_scaled(onlooked: Website) -> None:
 
 @pytest.mark.slow
 def test_people_are_found_while_one_types(website: Website, browser: Browser) -> None:
-    for each, name in zip(people(website), ("Anna", "Ben", "Hanna"), strict=False):
+    for each, name in zip(website.people(), ("Anna", "Ben", "Hanna"), strict=False):
         call(website, each["id"], name)
     with opened(browser, f"{website.address}/people") as page:
         page.keyboard.press("/")
@@ -135,7 +129,7 @@ def test_people_are_found_while_one_types(website: Website, browser: Browser) ->
 def test_two_faces_move_to_a_new_name_by_mouse_and_back(
     website: Website, browser: Browser, size: tuple[int, int]
 ) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     with opened(browser, f"{website.address}/people/{first['id']}", size) as page:
         expect(faces_on(page)).to_have_count(9)
         faces_on(page).nth(1).click()
@@ -154,7 +148,7 @@ def test_two_faces_move_to_a_new_name_by_mouse_and_back(
 
 @pytest.mark.slow
 def test_faces_are_corrected_by_keyboard_alone(website: Website, browser: Browser) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
         faces_on(page).first.wait_for()
         page.keyboard.press("r")
@@ -189,7 +183,7 @@ def test_faces_are_corrected_by_keyboard_alone(website: Website, browser: Browse
 
 @pytest.mark.slow
 def test_what_is_on_its_way_is_undone_before_what_is_kept(website: Website, browser: Browser) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
         faces_on(page).nth(0).click()
         page.keyboard.press("b")
@@ -214,7 +208,7 @@ def test_what_is_on_its_way_is_undone_before_what_is_kept(website: Website, brow
 def test_a_list_from_before_a_change_does_not_bring_back_what_was_given_away(
     website: Website, browser: Browser
 ) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
         held: list[tuple[Route, APIResponse]] = []
 
@@ -239,7 +233,7 @@ def test_a_list_from_before_a_change_does_not_bring_back_what_was_given_away(
 def test_who_is_erased_is_not_asked_for_again_by_a_list_on_its_way(
     website: Website, browser: Browser
 ) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     call(website, first["id"], "Anna")
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
         asked: list[str] = []
@@ -259,7 +253,7 @@ def test_who_is_erased_is_not_asked_for_again_by_a_list_on_its_way(
 
 @pytest.mark.slow
 def test_faces_are_selected_by_shift_and_by_dragging(onlooked: Website, browser: Browser) -> None:
-    first = people(onlooked)[0]
+    first = onlooked.people()[0]
     with opened(browser, f"{onlooked.address}/people/{first['id']}") as page:
         faces_on(page).nth(1).click()
         faces_on(page).nth(4).click(modifiers=["Shift"])
@@ -277,7 +271,7 @@ def test_faces_are_selected_by_shift_and_by_dragging(onlooked: Website, browser:
 
 @pytest.mark.slow
 def test_two_editors_of_one_person_lose_nothing(website: Website, browser: Browser) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
         faces_on(page).nth(3).click()
         faces_on(page).nth(4).click()
@@ -298,7 +292,7 @@ def test_two_editors_of_one_person_lose_nothing(website: Website, browser: Brows
 
 @pytest.mark.slow
 def test_somebody_is_merged_into_another_by_name(website: Website, browser: Browser) -> None:
-    first, second = people(website)[:2]
+    first, second = website.people()[:2]
     call(website, second["id"], "Ben")
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
         page.get_by_text("More", exact=True).click()
@@ -314,7 +308,7 @@ def test_somebody_is_merged_into_another_by_name(website: Website, browser: Brow
 
 @pytest.mark.slow
 def test_the_nearest_may_be_the_same_person(website: Website, browser: Browser) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     website.let_all_be_alike()
     with opened(browser, f"{website.address}/people/{first['id']}", PHONE) as page:
         page.get_by_role("button", name="Same person?").first.click()
@@ -328,7 +322,7 @@ def test_the_nearest_may_be_the_same_person(website: Website, browser: Browser) 
 def test_a_phone_shows_the_photo_first_and_bars_leave_room_for_faces(
     onlooked: Website, browser: Browser
 ) -> None:
-    with opened(browser, f"{onlooked.address}/people/{people(onlooked)[0]['id']}", PHONE) as page:
+    with opened(browser, f"{onlooked.address}/people/{onlooked.people()[0]['id']}", PHONE) as page:
         faces_on(page).first.click()
         page.locator("#face-actions").wait_for()
         bars = (page.locator(each).bounding_box() for each in ("header.top", ".select-bar"))
@@ -349,7 +343,7 @@ _TYPE_AND_ENTER = """(field, text) => {
 
 @pytest.mark.slow
 def test_a_name_that_somebody_has_is_asked_about(website: Website, browser: Browser) -> None:
-    first, second = people(website)[:2]
+    first, second = website.people()[:2]
     call(website, second["id"], "Ben")
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
         page.keyboard.press("r")
@@ -376,7 +370,7 @@ def test_a_name_that_somebody_has_is_asked_about(website: Website, browser: Brow
 
 @pytest.mark.slow
 def test_somebody_is_hidden_and_erased_only_on_purpose(website: Website, browser: Browser) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     call(website, first["id"], "Anna")
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
         page.get_by_text("More", exact=True).click()
@@ -403,15 +397,15 @@ def test_somebody_is_hidden_and_erased_only_on_purpose(website: Website, browser
 def test_what_can_be_done_with_somebody_is_in_the_window_of_a_phone(
     onlooked: Website, browser: Browser
 ) -> None:
-    with opened(browser, f"{onlooked.address}/people/{people(onlooked)[0]['id']}", PHONE) as page:
+    with opened(browser, f"{onlooked.address}/people/{onlooked.people()[0]['id']}", PHONE) as page:
         page.get_by_text("More", exact=True).click()
         expect(page.get_by_role("button", name="Forget…")).to_be_in_viewport(ratio=1)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert fits(page)
 
 
 @pytest.mark.slow
 def test_an_error_that_comes_again_is_told_once(onlooked: Website, browser: Browser) -> None:
-    with opened(browser, f"{onlooked.address}/people/{people(onlooked)[0]['id']}") as page:
+    with opened(browser, f"{onlooked.address}/people/{onlooked.people()[0]['id']}") as page:
         page.route("**/api/v1/faces/persons/*", lambda route: route.fulfill(status=409, body="{}"))
         for _ in range(3):
             page.keyboard.press("r")
@@ -424,7 +418,7 @@ def test_an_error_that_comes_again_is_told_once(onlooked: Website, browser: Brow
 
 @pytest.mark.slow
 def test_the_longest_names_stay_in_the_window_of_a_phone(website: Website, browser: Browser) -> None:
-    first, second, *_ = people(website)
+    first, second, *_ = website.people()
     call(website, first["id"], "W" * 200)
     call(website, second["id"], "Wilhelmina " * 18)
     photo = website.get(f"/faces/{first['faceId']}")["assetId"]
@@ -463,7 +457,7 @@ LONG_LINES = """(kinds) => [...document.querySelectorAll(kinds)].flatMap((each) 
 
 @pytest.mark.slow
 def test_lines_on_a_wide_screen_are_short_enough_to_be_read(website: Website, browser: Browser) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     with website.site.library() as session:
         session.run(
             lambda c: c.execute("UPDATE image_paths SET path = '/a long way' || repeat('/to go', 40) || path")
@@ -507,7 +501,7 @@ def test_who_is_logged_out_meanwhile_finds_no_page_to_log_in_among_the_people(
 
 @pytest.mark.slow
 def test_a_photo_that_cannot_be_seen_says_why(website: Website, browser: Browser) -> None:
-    photo = website.get(f"/faces/{people(website)[0]['faceId']}")["assetId"]
+    photo = website.get(f"/faces/{website.people()[0]['faceId']}")["assetId"]
     with website.site.library() as session:
         [(place,)] = rows(session, f"SELECT path FROM image_paths WHERE sha256 = '{photo}'")
     away = Path(place).rename(f"{place}.away")
@@ -522,7 +516,7 @@ def test_a_photo_that_cannot_be_seen_says_why(website: Website, browser: Browser
 
 @pytest.mark.slow
 def test_who_is_on_a_photo_is_corrected_by_keyboard(website: Website, browser: Browser) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     call(website, first["id"], "Anna")
     photo = website.get(f"/faces/{first['faceId']}")["assetId"]
     with opened(browser, f"{website.address}/photos/{photo}?person={first['id']}") as page:
@@ -562,7 +556,7 @@ def findings_of_both_colours(page: Page) -> list[str]:
 def test_the_pages_can_be_used_by_everybody(
     website: Website, browser: Browser, size: tuple[int, int]
 ) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     call(website, first["id"], "Anna")
     website.let_all_be_alike()
     photo = website.get(f"/faces/{first['faceId']}")["assetId"]
@@ -582,28 +576,28 @@ def test_the_pages_can_be_used_by_everybody(
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
-def test_the_photos_of_a_person_follow_one_another(website: Website) -> None:
-    first = people(website)[0]["id"]
-    shown = re.findall(r'href="/photos/([0-9a-f]{64})\?', website.page(f"/people/{first}/faces?sort=newest"))
+def test_the_photos_of_a_person_follow_one_another(onlooked: Website) -> None:
+    first = onlooked.people()[0]["id"]
+    shown = re.findall(r'href="/photos/([0-9a-f]{64})\?', onlooked.page(f"/people/{first}/faces?sort=newest"))
     followed, path = [], f"/photos/{shown[0]}?person={first}"
     while path:
         followed.append(path[8:72])
-        older = re.search(r'rel="next" href="([^"]+)"', website.page(path))
+        older = re.search(r'rel="next" href="([^"]+)"', onlooked.page(path))
         path = older.group(1) if older else ""
     assert followed == shown
-    assert 'rel="prev"' in website.page(f"/photos/{shown[-1]}?person={first}")
+    assert 'rel="prev"' in onlooked.page(f"/photos/{shown[-1]}?person={first}")
 
 
 def test_photos_that_are_gone_are_counted_no_more(website: Website) -> None:
-    first = people(website)[0]
+    first = website.people()[0]
     with website.site.library() as session:
         session.run(lambda c: c.execute("DELETE FROM face_detections WHERE id = %s", (first["faceId"],)))
-    assert people(website)[0]["faceCount"] == first["faceCount"] - 1
+    assert website.people()[0]["faceCount"] == first["faceCount"] - 1
 
 
 @pytest.mark.slow
 def test_long_names_on_a_photo_leave_room_for_each_other(website: Website, browser: Browser) -> None:
-    for number, each in enumerate(people(website)[:3]):
+    for number, each in enumerate(website.people()[:3]):
         call(website, each["id"], f"Wilhelmina {number} " * 8)
     with website.site.library() as session:
         ((photo,),) = rows(

@@ -12,7 +12,7 @@ from tests.fixtures.website import Website
 
 
 def test_the_faces_say_when_somebody_was_born_until_a_human_does(website: Website) -> None:
-    who = website.get("/persons")["items"][0]["id"]
+    who = website.people()[0]["id"]
     assert "<dt>Born</dt><dd>unknown</dd>" in website.page(f"/people/{who}/about")
     with website.site.library() as session:
         session.run(lambda c: c.execute("UPDATE images SET taken = '2001-02-03'"))
@@ -27,7 +27,7 @@ def test_the_faces_say_when_somebody_was_born_until_a_human_does(website: Websit
 
 
 def test_a_program_says_a_birth_and_takes_it_back(website: Website) -> None:
-    who = website.get("/persons")["items"][0]["id"]
+    who = website.people()[0]["id"]
     path = f"/persons/{who}"
     seen = website.get(path)
     assert (seen["birth"]["said"], seen["birth"]["byFaces"], seen["birth"]["sex"]) == (None, None, "U")
@@ -46,14 +46,14 @@ def test_a_program_says_a_birth_and_takes_it_back(website: Website) -> None:
 
 @pytest.mark.parametrize("body", [{"year": 3000}, {"year": 1985, "day": "1985-01-01"}, {"day": "1985-02-30"}])
 def test_no_birth_is_kept_that_cannot_be(onlooked: Website, body: dict[str, object]) -> None:
-    who = onlooked.get("/persons")["items"][0]["id"]
+    who = onlooked.people()[0]["id"]
     onlooked.post(f"/persons/{who}", {"action": "birth", **body}, status=422)
     assert onlooked.get(f"/persons/{who}")["birth"]["said"] is None
 
 
 @pytest.mark.slow
 def test_a_birth_is_said_on_the_page_of_the_person_and_undone(website: Website, browser: Browser) -> None:
-    who = website.get("/persons")["items"][0]["id"]
+    who = website.people()[0]["id"]
     with opened(browser, f"{website.address}/people/{who}") as page:
         page.get_by_text("More", exact=True).click()
         page.get_by_role("button", name="Born…").click()
@@ -96,7 +96,7 @@ def test_a_photo_says_how_old_people_were_by_all_their_faces_and_by_one_only_whe
     assert "<dt>Guessed</dt><dd>about 30, male " in why
     found = website.get(f"/faces/{face}")
     assert (found["age"], found["sex"]) == (30.6, "M")
-    unseen = next(each for each in website.get("/persons")["items"] if each["photoCount"] == 3)
+    unseen = next(each for each in website.people() if each["photoCount"] == 3)
     other = website.get(f"/faces/{unseen['faceId']}")
     assert (other["age"], other["sex"]) == (None, None)
     with website.site.library() as session:

@@ -31,14 +31,14 @@ def say(website: Website, who: dict[str, Any], status: int = 200, **asked: Any) 
     return website.post(f"/persons/{who['id']}", {"version": who["version"], **asked}, status=status)
 
 
-def test_people_are_listed_with_the_fields_of_the_api(website: Website) -> None:
-    page = website.get("/persons", pageSize=2)
+def test_people_are_listed_with_the_fields_of_the_api(onlooked: Website) -> None:
+    page = onlooked.get("/persons", pageSize=2)
     assert (page["total"], page["page"], page["pageSize"], len(page["items"])) == (4, 1, 2, 2)
     first = page["items"][0]
     assert (first["name"], first["faceCount"], first["photoCount"], first["status"]) == (None, 9, 9, "active")
     assert first["prototypeCount"] > 0
     assert {"id", "createdAt", "updatedAt", "faceId", "names"} <= set(first)
-    assert website.get("/persons", page=3, pageSize=2)["items"] == []
+    assert onlooked.get("/persons", page=3, pageSize=2)["items"] == []
 
 
 def test_those_with_a_name_come_first_and_are_found_by_parts_of_it(website: Website) -> None:
@@ -46,7 +46,7 @@ def test_those_with_a_name_come_first_and_are_found_by_parts_of_it(website: Webs
     say(website, small, action="rename", name="Ännchen Müller")
     other = largest(website, 2)
     say(website, other, action="rename", name="Susanne")
-    everybody = website.get("/persons")["items"]
+    everybody = website.people()
     assert [each["name"] for each in everybody] == ["Susanne", "Ännchen Müller", None, None]
     assert [each["name"] for each in website.get("/persons", find="änn")["items"]] == ["Ännchen Müller"]
     assert [each["name"] for each in website.get("/persons", find="MÜ")["items"]] == ["Ännchen Müller"]
@@ -224,5 +224,5 @@ def test_counts_follow_what_is_said_without_counting_everybody(website: Website)
     anna = largest(website)
     best = faces_of(website, anna["id"])[0]
     say(website, anna, action="move", faceIds=[best])
-    counts = {each["id"]: each["faceCount"] for each in website.get("/persons")["items"]}
+    counts = {each["id"]: each["faceCount"] for each in website.people()}
     assert counts[anna["id"]] == anna["faceCount"] - 1

@@ -9,18 +9,10 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.fixtures.chromium import PHONE, accessibility_findings, cut_off, opened
 from tests.fixtures.library_people import rows
-from tests.fixtures.questions import ask_about_ages, ask_questions
+from tests.fixtures.questions import ask_about_ages
 from tests.fixtures.website import Website
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def asking(website: Website) -> Website:
-    """The album with 11 questions, of which four are for names and come first."""
-    with website.site.library() as session:
-        ask_questions(session)
-    return website
 
 
 def is_asked(page: Page, text: str) -> None:
@@ -74,7 +66,7 @@ def test_ten_answers_by_keyboard_and_three_taken_back(asking: Website, browser: 
         expect(page.locator("#question")).to_be_visible()
         assert not accessibility_findings(page)
     assert corrections(asking) == 7
-    names = {each["name"] for each in asking.get("/persons")["items"]}
+    names = {each["name"] for each in asking.people()}
     assert {"Anna", "Sjöberg"} <= names
 
 

@@ -5,20 +5,19 @@ import threading
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from facesets.errors import typed
 from facesets.installation import adding
-from facesets.jobs.orders import Order
-from facesets.jobs.queueing import cancel, put
+from facesets.jobs.queueing import Order, cancel, put
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import note_progress, note_start
 from facesets.store.postgres.queue.schema import install
+from facesets.web.api.jobs import pace
 from facesets.web.background import Job, JobProgress
-from facesets.web.run_view import pace
-from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
+from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, fits, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.queued import work
 from tests.fixtures.website import TOKEN, Website, served
@@ -39,11 +38,6 @@ def begun(website: Website) -> threading.Event:
 
     website.site.jobs.start("index", work)
     return end
-
-
-def fits(page: Page) -> bool:
-    """Whether nothing is wider than the window."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
 def test_clustering_is_started_watched_to_its_end_and_told_of(

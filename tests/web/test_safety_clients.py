@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from facesets.errors import UnreadableImage
-from facesets.web import connections
+from facesets.web import serving
 from tests.fixtures.raw_http import connected
 from tests.fixtures.website import BASE, TOKEN, Website
 
@@ -33,9 +33,9 @@ def _ended_within(connection: socket.socket, seconds: float) -> bool:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, website: Website) -> Website:
     """A server whose limits of time are short."""
-    monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.5)
-    monkeypatch.setattr(connections, "READ_WITHIN_S", 0.5)
-    monkeypatch.setattr("facesets.web.limits._BODY_WITHIN_S", 0.5)
+    monkeypatch.setattr(serving, "HEAD_WITHIN_S", 0.5)
+    monkeypatch.setattr(serving, "READ_WITHIN_S", 0.5)
+    monkeypatch.setattr("facesets.web.middleware._BODY_WITHIN_S", 0.5)
     return website
 
 
@@ -76,7 +76,7 @@ def test_a_body_that_drips_is_cut_off(impatient: Website) -> None:
 def test_what_goes_on_after_it_was_refused_is_cut_off(
     impatient: Website, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_REFUSED_BODY_WITHIN_S", 0.5)
+    monkeypatch.setattr(serving, "_REFUSED_BODY_WITHIN_S", 0.5)
     with connected(impatient.address) as connection:
         connection.sendall(b"POST /people HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 403 ")
@@ -109,7 +109,7 @@ def test_a_head_without_an_end_is_refused(website: Website) -> None:
 def test_a_new_connection_takes_the_place_of_one_that_rests(
     website: Website, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MOST", 20)
+    monkeypatch.setattr(serving, "MOST", 20)
     resting = [connected(website.address) for _ in range(40)]
     try:
         assert httpx.get(f"{website.address}/health").status_code == 200

@@ -1,6 +1,7 @@
 """Searching: by people, dates and looks, as a page without scripts and as a call."""
 
 import hashlib
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -8,22 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, expect
 
 from facesets.descriptions.prices import Usage
 from facesets.inference.catalog import DEFAULT_CLIP
 from facesets.inference.clip_image import ClipVisual
 from facesets.inference.clip_packs import ClipPack, read_clip
+from facesets.library_records import TagCategory, TagWord
 from facesets.operations.people.corrections.births import Birth, set_birth
-from facesets.operations.people.corrections.naming import name
 from facesets.store.postgres.descriptions.answers import AnswerSource, keep_answer
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.tag_categories import keep_categories
 from facesets.web.pages import search as search_page
+from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, fits, opened
 from tests.fixtures.clip import make_clip
 from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import an_answer
 from tests.fixtures.made_faces import made_file, made_image
 from tests.fixtures.made_metadata import METADATA, with_metadata
-from tests.fixtures.website import BASE, Website
+from tests.fixtures.website import BASE, Website, named
 
 PICTURE = "/api/v1/faces/assets/"
 
@@ -31,15 +35,7 @@ PICTURE = "/api/v1/faces/assets/"
 @pytest.fixture
 def people(album: Library) -> dict[str, str]:
     """Anna, Ben and Carla have their names; their ids."""
-    ids = {}
-    for who in ("anna", "ben", "carla"):
-        ((ids[who],),) = rows(
-            album.database,
-            f"""SELECT f.person_id::text FROM face_detections f JOIN image_paths p USING (image_id)
-                WHERE p.path LIKE '%/{who}-0.jpg'""",
-        )
-        name(album.database, ids[who], who.title(), into=False, face=False, by="tester")
-    return ids
+    return {who: named(album, f"{who}-0", who.title()) for who in ("anna", "ben", "carla")}
 
 
 def test_several_people_are_found_together(website: Website, people: dict[str, str]) -> None:
@@ -50,18 +46,18 @@ def test_several_people_are_found_together(website: Website, people: dict[str, s
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
 
 
-def test_dates_and_pages_bound_what_is_found(website: Website) -> None:
+def test_dates_and_pages_bound_what_is_found(onlooked: Website) -> None:
     year = {"from": "2015-06-01", "until": "2015-12-31"}
-    found = website.get("/search", **year, pageSize=2)
+    found = onlooked.get("/search", **year, pageSize=2)
     taken = [photo["taken"] for photo in found["items"]]
     assert taken == sorted(taken, reverse=True)
     assert all("2015-06" <= each <= "2016" for each in taken)
-    rest = website.get("/search", **year, pageSize=100)
+    rest = onlooked.get("/search", **year, pageSize=100)
     assert rest["total"] == len(rest["items"]) == found["total"] > 2
-    assert website.get("/search", **year, pageSize=2, page=2)["items"] == rest["items"][2:4]
+    assert onlooked.get("/search", **year, pageSize=2, page=2)["items"] == rest["items"][2:4]
 
 
-def test_what_cannot_be_searched_is_said(website: Website) -> None:
+def test_what_cannot_be_searched_is_said(onlooked: Website) -> None:
     cases: list[tuple[dict[str, str], int, str]] = [
         ({"person": "Zoe"}, 404, "Nobody is called Zoe"),
         ({"from": "soon"}, 422, "from"),
@@ -79,7 +75,7 @@ def test_what_cannot_be_searched_is_said(website: Website) -> None:
         ({"described": "the"}, 422, "every text has such words"),
     ]
     for asked, status, said in cases:
-        answer = website.client.get(f"{BASE}/search", params=asked)
+        answer = onlooked.client.get(f"{BASE}/search", params=asked)
         assert answer.status_code == status, asked
         assert said in answer.json()["detail"], asked
 
@@ -112,7 +108,7 @@ def test_a_page_counts_no_further_than_it_says_and_leads_on_all_the_same(
     assert ['rel="next"' in page for page in pages] == [True, True, False]
 
 
-def test_the_page_says_what_is_wrong_and_keeps_what_was_asked(website: Website) -> None:
+def test_the_page_says_what_is_wrong_and_keeps_what_was_asked(onlooked: Website) -> None:
     for address, said in (
         ("person=Zoe", "Nobody is called Zoe"),
         ("from=yesterday", "A day is written as 2024-05-31."),
@@ -124,13 +120,13 @@ def test_the_page_says_what_is_wrong_and_keeps_what_was_asked(website: Website) 
         ("camera=Leica", "its camera or lens is called Leica"),
         ("person=%3Cscript%3Ealert(1)%3C/script%3E", "&lt;script&gt;alert(1)"),
     ):
-        page = website.page(f"/search?{address}")
+        page = onlooked.page(f"/search?{address}")
         assert said in page, address
         assert "<script>alert" not in page
 
 
-def test_who_is_not_found_is_named_and_stays_in_the_field(website: Website) -> None:
-    page = website.page("/search?person=Zoe&words=&from=")
+def test_who_is_not_found_is_named_and_stays_in_the_field(onlooked: Website) -> None:
+    page = onlooked.page("/search?person=Zoe&words=&from=")
     assert "No photos found for “Zoe”<" in page
     assert "Added last" not in page
     assert 'name="person" maxlength="200" value="Zoe"' in page
@@ -252,3 +248,111 @@ def test_words_find_photos_and_a_photo_finds_others_like_it(coloured: list[str],
     assert page.index(f"/photos/{red}") < page.index(f"/photos/{blue}")
     assert "models pull" not in page
     assert f'href="/search?like={red}"' in page
+
+
+@pytest.fixture
+def tagged(album: Library) -> str:
+    """A library with one photo that is tagged `a & b`, and a face on it that is happy; that photo."""
+    words = (TagWord("a & b", ("a & b",)), TagWord("other", ("other",)))
+    categories = [
+        TagCategory("setting", "scene", "single", 0, ("{}",), words),
+        TagCategory("emotion", "face", "single", 0, ("{}",), (TagWord("happy", ("happy",)),)),
+    ]
+    album.database.run(lambda connection: keep_categories(connection, categories))
+    ((sha256,),) = rows(
+        album.database,
+        """WITH f AS (SELECT min(id) AS face, min(image_id) AS image FROM face_detections
+                WHERE image_id = (SELECT min(image_id) FROM face_detections)),
+            of_image AS (INSERT INTO image_tags (image_id, tag_id, confidence)
+                SELECT f.image, w.id, 0.91 FROM f, tags w WHERE w.name = 'a & b'),
+            of_face AS (INSERT INTO face_tags (face_id, tag_id, confidence)
+                SELECT f.face, w.id, 0.5 FROM f, tags w WHERE w.name = 'happy')
+            SELECT i.sha256 FROM images i JOIN f ON f.image = i.id""",
+    )
+    return str(sha256)
+
+
+def test_a_photo_shows_its_tags_which_lead_to_photos_with_them(website: Website, tagged: str) -> None:
+    page = website.page(f"/photos/{tagged}")
+    assert 'href="/search?tag=setting%3Aa+%26+b"' in page
+    assert ">a &amp; b</a>" in page
+    assert 'title="emotion, 50 %">happy</a>' in page
+    found = website.page("/search?tag=setting%3Aa%20%26%20b&tag=happy&tag=")
+    assert found.count('class="photo-link"') == 1
+    assert f"/photos/{tagged}" in found
+    assert found.count("checked>") == 2
+    assert "No photos found for other<" in website.page("/search?tag=other")
+
+
+def test_the_call_finds_photos_by_tags(website: Website, tagged: str) -> None:
+    found = website.get("/search", tag=["a & b", "emotion:happy"])
+    assert [each["assetId"] for each in found["items"]] == [tagged]
+    assert website.get("/search", tag=["a & b", "other"])["total"] == 0
+    unknown = website.client.get(f"{BASE}/search", params={"tag": "hapy"})
+    assert (unknown.status_code, "Did you mean happy?" in unknown.json()["detail"]) == (404, True)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("people")
+def test_somebody_is_found_by_name_and_dates_with_the_keyboard(website: Website, browser: Browser) -> None:
+    with opened(browser, f"{website.address}/search") as page:
+        person = page.get_by_label("Person")
+        person.press_sequentially("an")
+        expect(page.get_by_role("option", name=re.compile("Anna"))).to_be_visible()
+        person.press("ArrowDown")
+        person.press("Enter")
+        expect(page.get_by_role("heading", name="9 photos")).to_be_visible()
+        page.get_by_label("Until").fill("2015-02-15")
+        page.get_by_role("button", name="Search").press("Enter")
+        expect(page.get_by_role("heading", name="3 photos")).to_be_visible()
+        assert "until=2015-02-15" in page.url
+        page.get_by_label("Person").fill("Ben")
+        page.get_by_label("Person").press("Enter")
+        expect(page.get_by_role("heading", name="1 photo", exact=True)).to_be_visible()
+        page.get_by_role("checkbox", name="Ben").click()
+        expect(page.get_by_role("heading", name="3 photos")).to_be_visible()
+        page.get_by_label("Until").fill("2014-12-31")
+        page.get_by_role("button", name="Search").click()
+        expect(page.get_by_role("heading", name="No photos found for Anna")).to_be_visible()
+        page.get_by_label("Until").fill("")
+        page.get_by_role("button", name="Search").click()
+        expect(page.get_by_role("heading", name="9 photos")).to_be_visible()
+        link = page.get_by_role("link", name=re.compile("^Photo of")).first
+        expect(link).to_have_attribute("href", re.compile(r"^/photos/[0-9a-f]{64}$"))
+
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "dark"), [(PHONE, True), (DESK, False)])
+def test_the_page_is_usable_by_everybody(
+    website: Website, browser: Browser, size: tuple[int, int], dark: bool
+) -> None:
+    with opened(browser, f"{website.address}/search?person=Anna", size, dark=dark) as page:
+        expect(page.get_by_role("img").first).to_have_js_property("naturalWidth", 320)
+        assert fits(page)
+        assert not accessibility_findings(page)
+
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.slow
+def test_it_works_without_scripts(website: Website, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{website.address}/search")
+    page.get_by_label("Person").fill("Anna")
+    page.get_by_label("From").fill("2015-03-01")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("heading", name=re.compile(r"^[1-8] photos?$"))).to_be_visible()
+    context.close()
+
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.slow
+def test_both_dates_are_in_one_line_however_wide_the_window_is(website: Website, browser: Browser) -> None:
+    apart = []
+    with opened(browser, f"{website.address}/search") as page:
+        for width in (360, 700, 1000, 1200, 1280, 1400, 2560):
+            page.set_viewport_size({"width": width, "height": 900})
+            boxes = [page.get_by_label(label).bounding_box() for label in ("From", "Until")]
+            apart += [width] if len({box["y"] for box in boxes if box}) > 1 else []
+    assert apart == []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from facesets.assembly.describing import Asked
-from facesets.assembly.notices import Notices
+from facesets.assembly.stores import LibraryWork
 from facesets.errors import require_extra
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.cache import EnrichOptions
@@ -22,38 +22,14 @@ from facesets.operations.options.library import ClusterLibraryOptions, IndexOpti
 from facesets.operations.options.training import TrainOptions
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.result import Result
-from facesets.settings import LlmSettings, Settings, load_llm
+from facesets.settings import Settings, load_llm
 from facesets.stopwatch import Stopwatch
 from facesets.words import people as words
 from facesets.work import Work
 
 if TYPE_CHECKING:
+    from facesets.clustering.engine import Engine
     from facesets.sources.galleries import GallerySource
-    from facesets.store.postgres.connection import Database
-    from facesets.store.postgres.library import Library
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LibraryWork(Work):
-    """Work on a library.
-
-    Attributes
-    ----------
-    library : Library
-        With a session that nobody else has.
-    llm : LlmSettings or None
-        Which language model; None for what the environment says.
-    """
-
-    library: "Library"
-    settings: Settings
-    notices: Notices
-    llm: LlmSettings | None = None
-
-    @property
-    def session(self) -> "Database":
-        """The session of the library."""
-        return self.library.database
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +123,40 @@ def _index(
 
 
 def _cluster(work: LibraryWork, options: ClusterLibraryOptions, workers: EngineOptions) -> Result:
-    from facesets.assembly.engines import open_engine
     from facesets.operations.people.grouping.cluster_library import cluster_library
 
     with open_engine(workers.for_method(options.method), work.settings) as engine:
         return cluster_library(work.library, options, work=work, engine=engine)
+
+
+@contextmanager
+def open_engine(options: EngineOptions, settings: Settings) -> "Iterator[Engine]":
+    """Who compares faces during the block: this process, or workers.
+
+    Raises
+    ------
+    MissingExtra
+        Workers are wanted and dask is not installed.
+    Unreachable
+        The scheduler does not answer, or its workers are not fit.
+    CannotWrite
+        There is no room for arrays.
+    """
+    from facesets.clustering.engine import IN_PROCESS
+
+    if options.engine is None:
+        yield IN_PROCESS
+        return
+    require_extra("scale")
+    from facesets.engines.dask_engine import local_engine, remote_engine
+
+    folder = options.shards or settings.cache_dir / "shards"
+    address = options.engine.scheduler
+    workers = (
+        local_engine(settings.cpus, folder) if address is None else remote_engine(address, folder.absolute())
+    )
+    with workers as engine:
+        yield engine
 
 
 def _cluster_needs(options: ClusterLibraryOptions, workers: EngineOptions) -> Needs:
@@ -178,7 +183,7 @@ def _centroids(work: LibraryWork) -> Result:
 
 
 def _enrich(work: LibraryWork, options: EnrichOptions, pack: str | None = None) -> Result:
-    from facesets.assembly.enriching import enrich_store
+    from facesets.assembly.embedding import enrich_store
     from facesets.store.postgres.claims import RunLock
 
     with RunLock(work.session, "enrich"):
@@ -204,7 +209,7 @@ def _describe(
     # Whoever queued it was asked to agree.
     agree: Callable[[Result], bool] = lambda _said: True,
 ) -> Result:
-    from facesets.assembly.describing_photos import describe_photos
+    from facesets.assembly.language_models import describe_photos
 
     return describe_photos(
         work.library,

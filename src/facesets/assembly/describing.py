@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from facesets.assembly.notices import Notices
-from facesets.assembly.once import say_once
+from facesets.assembly.notices import Notices, say_once
 from facesets.errors import Field, WrongUsage
 from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.library import IndexOptions
@@ -191,8 +190,7 @@ def _local_embedder(
 
     Where more readers are asked for than models work on at a time, these are as many as without them.
     """
-    from facesets.assembly.models import make_embedder, models_like
-    from facesets.assembly.tuning import tuning_for_readers, tuning_for_run
+    from facesets.assembly.models import make_embedder, models_like, tuning_for_readers, tuning_for_run
 
     pack, chosen, choice = models_like(
         known,

@@ -1,20 +1,31 @@
-"""Embedding with all that it needs: the pack that the cache asks for, loaded, and the work divided."""
+"""`embed` and `enrich` with all that they need: the pack that faces come from, loaded, and who does what."""
 
 import dataclasses
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from facesets.assembly.models import choose, detection_options, make_embedder
+from facesets.assembly.models import (
+    choose,
+    detection_options,
+    divide,
+    make_attributes,
+    make_embedder,
+    make_landmarks,
+    models_like,
+    tuning_for_run,
+)
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack, refuse_to_fetch_another
 from facesets.assembly.stages import StageModels, stages_of_run
-from facesets.assembly.tuning import divide, tuning_for_run
-from facesets.interfaces import Source
+from facesets.interfaces import Source, Store
 from facesets.operations.ingest.embed import embed
+from facesets.operations.ingest.enrich import enrich, refuse_other_models, require_models
+from facesets.operations.ingest.norms import norms_tell
 from facesets.operations.ingest.unavailable_sources import require_photos
 from facesets.operations.models.tuning import is_long
-from facesets.operations.options.cache import EmbedOptions
+from facesets.operations.options.cache import EmbedOptions, EnrichOptions
+from facesets.remote.service_embedder import service_model
 from facesets.result import Result
 from facesets.settings import Settings
 from facesets.stopwatch import Stopwatch
@@ -101,3 +112,37 @@ def embed_photos(
         how = dataclasses.replace(options, workers=tuning.workers, batch_size=tuning.images_per_run)
         run = partial(embed, stages=stages, stopwatch=stopwatch, work=work)
         return run(photos, store, embedder, how), how
+
+
+def enrich_store(
+    store: Store,
+    options: EnrichOptions,
+    conf: Settings,
+    notices: Notices,
+    *,
+    pack: str | None,
+    provider: str,
+    work: Work,
+) -> Result:
+    """Detect the faces of a store again with the pack that they come from, unless another is named.
+
+    Raises
+    ------
+    As `enrich` and `models_like`.
+    """
+    known = require_models(store)
+    is_local = service_model(known) is None
+    if is_local:
+        refuse_to_fetch_another(pack, known, conf, store.label)
+    models, detection, choice = models_like(
+        known, (pack, None, None), provider, conf, notices, work, fetch=not options.dry_run
+    )
+    finder = make_embedder(models, detection, choice)
+    landmarks = make_landmarks(models, choice)
+    attributes = make_attributes(models, choice) if store.kind == "cache" else None
+    if is_local:
+        refuse_other_models(store, finder.settings)
+    with nullcontext() if options.dry_run else store.writing(known):
+        return enrich(
+            store, finder, landmarks, options, attributes=attributes, norms=norms_tell(known), work=work
+        )

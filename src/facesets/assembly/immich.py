@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
-from facesets.assembly.stores import embedded_server, named_database, open_cache, open_database
+from facesets.assembly.stores import is_library_there, open_cache, open_database
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable, read_regular_file
 from facesets.operations.options.immich import ServerOptions
@@ -78,7 +78,7 @@ def known_content(
             raise WrongUsage(f"There is no cache at {store.label}. Check {Field('known')}.")
         store.has_image("")  # reads it once, before threads ask
     known = [store.has_image for store in stores]
-    if not library or not _has_library(database, settings, notices):
+    if not library or not is_library_there(database, settings, notices):
         yield known
         return
     from facesets.store.postgres.library import Library
@@ -86,13 +86,6 @@ def known_content(
     with open_database(database, settings, notices) as session:
         there = Library(session)
         yield [*known, there.has_image] if there.exists() else known
-
-
-def _has_library(database: str | None, settings: Settings, notices: Notices) -> bool:
-    """Whether a library is named, or this user has one."""
-    if named_database(database, settings):
-        return True
-    return embedded_server(settings, notices).is_made
 
 
 @contextmanager

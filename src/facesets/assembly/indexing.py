@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.assembly.describing import Asked, describer
+from facesets.assembly.notices import Notices
 from facesets.assembly.packs import how_to_change_pack, refuse_to_fetch_another
 from facesets.assembly.stages import StageModels, stages_of_run
+from facesets.assembly.stores import LibraryWork
 from facesets.errors import Sentence, SourceGone
 from facesets.imaging.limits import MAX_PIXELS
 from facesets.inference.catalog import CONVERTED
@@ -25,18 +27,19 @@ from facesets.operations.options.library import IndexOptions
 from facesets.operations.options.stages import IN_EVERY_RUN
 from facesets.operations.people.assigning.assigning import assign
 from facesets.result import Result
+from facesets.settings import Settings
 from facesets.sources.galleries import GallerySource
 from facesets.stopwatch import Stopwatch
 from facesets.store.postgres.connection import now
+from facesets.work import Work
 
 if TYPE_CHECKING:
-    from facesets.assembly.commands import LibraryWork
     from facesets.store.postgres.library import Library
     from facesets.store.postgres.run_list import IndexedFolder
 
 
 def index_folders(
-    work: "LibraryWork",
+    work: LibraryWork,
     source: GallerySource,
     options: IndexOptions,
     asked: Asked,
@@ -59,7 +62,7 @@ def index_folders(
 
 
 def index_photos(
-    work: "LibraryWork",
+    work: LibraryWork,
     source: GallerySource,
     options: IndexOptions,
     asked: Asked,
@@ -92,7 +95,11 @@ def index_photos(
     asked = replace(asked, is_long=lambda: is_first and is_long(chain.from_iterable(source.stamps()), 0))
     options = replace(options, concurrency=asked.workers or options.concurrency)
     describe, options = describer(library, options, conf, asked, notices, work, stopwatch=stopwatch)
-    stages = [] if options.dry_run else _stages(work, describe, options, asked, body_model)
+    stages: list[Stage] = []
+    if not options.dry_run:
+        stages = stages_beside(library, describe, options, asked, conf, notices, work, body_model=body_model)
+    if isinstance(describe, CollectingDescriber):
+        stages = [at_most(stage, describe.runners) for stage in stages]
     note = _note(work, asked, describe) if is_new else ""
     summary = index(source, library, describe, options, stages=stages, stopwatch=stopwatch, work=work)
     if stopwatch is not None:
@@ -100,28 +107,33 @@ def index_photos(
     return Result(summary, pack_note=note), library.looking_for(describe.faces_from, None)
 
 
-def _stages(
-    work: "LibraryWork", describe: Describer, options: IndexOptions, asked: Asked, body_model: Path | None
+def stages_beside(
+    library: "Library",
+    describe: Describer,
+    options: IndexOptions,
+    asked: Asked,
+    conf: Settings,
+    notices: Notices,
+    work: Work,
+    *,
+    body_model: Path | None = None,
 ) -> list[Stage]:
-    """What else is found out about each photo in the same pass."""
+    """What else is found out about each photo in the same pass; errors as `stages_of_run`."""
     models = StageModels(
         describe.faces_from,
         asked.local_pack,
         asked.provider,
         options.trust_mtime,
-        library=work.library,
+        library=library,
         describer=describe,
         clip_pack=asked.clip_pack,
         body_model=body_model,
         at_once=options.concurrency,
     )
-    stages = stages_of_run(options.stages, models, work.settings, work.notices, work, enrich=options.enrich)
-    if isinstance(describe, CollectingDescriber):
-        return [at_most(stage, describe.runners) for stage in stages]
-    return stages
+    return stages_of_run(options.stages, models, conf, notices, work, enrich=options.enrich)
 
 
-def _note(work: "LibraryWork", asked: Asked, describe: Describer) -> str:
+def _note(work: LibraryWork, asked: Asked, describe: Describer) -> str:
     """What to know of the model pack of a new library that nobody chose; empty if somebody did."""
     known = describe.faces_from
     chosen = asked.ml_uri or asked.local_pack or work.settings.pack
@@ -134,7 +146,7 @@ def _note(work: "LibraryWork", asked: Asked, describe: Describer) -> str:
     return Sentence(f"The library is made with the model pack {pack.name}. {pack.note} {change}")
 
 
-def index_again(work: "LibraryWork", folders: Sequence["IndexedFolder"], *, and_assign: bool) -> Result:
+def index_again(work: LibraryWork, folders: Sequence["IndexedFolder"], *, and_assign: bool) -> Result:
     """Index folders, each with the options that it was indexed with before, and the library's own models.
 
     Returns
@@ -162,7 +174,7 @@ def index_again(work: "LibraryWork", folders: Sequence["IndexedFolder"], *, and_
     return _assigned(work, total, seen, began, AssignOptions()) if and_assign and not total.stopped else total
 
 
-def _index_again(work: "LibraryWork", folder: "IndexedFolder") -> tuple[Result, "Library"]:
+def _index_again(work: LibraryWork, folder: "IndexedFolder") -> tuple[Result, "Library"]:
     before = folder.options
     options = IndexOptions(
         fast_decode=bool(before.get("fast_decode")),
@@ -187,7 +199,7 @@ def _sum(one: Result, other: Result) -> Result:
 
 
 def _assigned(
-    work: "LibraryWork", summary: Result, library: "Library", began: datetime, options: AssignOptions
+    work: LibraryWork, summary: Result, library: "Library", began: datetime, options: AssignOptions
 ) -> Result:
     """The same result, once the faces found since a time were given to people."""
     if not library.exists():

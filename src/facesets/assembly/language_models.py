@@ -1,4 +1,4 @@
-"""From settings to the language model that describes photos."""
+"""`describe`: from settings to the language model that describes photos, the prompt, and what is sent."""
 
 import importlib.util
 from contextlib import contextmanager
@@ -7,16 +7,64 @@ from typing import TYPE_CHECKING
 from facesets.errors import Field, MissingExtra, WrongUsage
 from facesets.files import printable
 from facesets.installation import page
+from facesets.operations.options.describe import DescribeOptions
+from facesets.result import Result
 from facesets.settings import LlmSettings, Secret, Settings
 from facesets.stop import Stop
+from facesets.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from facesets.descriptions.asking import Provider
+    from facesets.store.postgres.library import Library
 
 _PROVIDERS = ("anthropic", "bedrock", "openai")
 _USUAL_MODEL = "claude-haiku-5-5"
+
+
+def describe_photos(
+    library: "Library",
+    below: "Sequence[str]",
+    options: DescribeOptions,
+    conf: Settings,
+    llm: LlmSettings,
+    llm_uri: str | None,
+    *,
+    agree: "Callable[[Result], bool]",
+    work: Work,
+) -> Result:
+    """Let a language model describe photos, once `agree` says so.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another run does.
+    As `describe` and `language_model`.
+    """
+    from facesets.descriptions.prompt import read_prompt
+    from facesets.operations.library.descriptions.describing import BatchSizes, check_batches, describe
+    from facesets.remote.retry import Stopped, pausing
+    from facesets.store.postgres.claims import RunLock
+
+    sizes = BatchSizes(llm.batch_size, llm.min_batch_size)
+
+    def pause(seconds: float) -> None:
+        try:
+            pausing(work.stop)(seconds)
+        except Stopped:
+            return
+
+    with (
+        language_model(conf, llm, llm_uri, work.stop, needed=not options.check_batches) as provider,
+        RunLock(library.database, "describe"),
+    ):
+        if provider is None or options.check_batches:
+            return check_batches(
+                library, provider, options, interval_s=llm.check_interval_s, pause=pause, work=work
+            )
+        prompt = read_prompt(conf.config_dir, write=not options.dry_run)
+        return describe(library, provider, prompt, tuple(below), options, sizes, agree=agree, work=work)
 
 
 def chosen_provider(llm: LlmSettings, uri: str | None) -> str:

@@ -5,7 +5,8 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from facesets.assembly.commands import VERBS, LibraryWork
+from facesets.assembly.commands import VERBS
+from facesets.assembly.stores import LibraryWork
 from facesets.errors import Field, WrongUsage
 from facesets.operations.library.pipeline import pipeline
 from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from facesets.assembly.bodies import make_bodies_stage
 from facesets.assembly.models import make_attributes, make_landmarks
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
-from facesets.assembly.tags import make_face_stage, make_scene_stage
-from facesets.errors import Command, WrongUsage
+from facesets.assembly.tags import embed_by, text_encoder
+from facesets.errors import Command, FacesetsError, WrongUsage
+from facesets.files import printable
 from facesets.interfaces import Describer
+from facesets.library_records import TagTarget
 from facesets.operations.ingest.attributes import attributes_stage
 from facesets.operations.ingest.enrich import landmarks_stage
 from facesets.operations.ingest.metadata import metadata_stage
@@ -24,6 +25,8 @@ from facesets.settings import Settings
 from facesets.work import Work
 
 if TYPE_CHECKING:
+    from facesets.inference.packs import ModelPack
+    from facesets.operations.ingest.tag_stages import Tagger
     from facesets.records import CacheSettings
     from facesets.store.postgres.library import Library
 
@@ -77,18 +80,115 @@ def _attributes(models: StageModels, conf: Settings, notices: Notices, work: Wor
     known = models.faces_from
     if known is None or (models.pack is None and service_model(known) is not None):
         return None
-    find = partial(get_pack, known=known, is_named=bool(models.pack))
-    pack = find(models.pack or known.pack, conf, notices, work)
+    pack = _pack(known, models, conf, notices, work)
     made = make_attributes(pack, choose_provider(models.provider, pack.recogniser))
     return None if made is None else attributes_stage(made)
+
+
+def _pack(
+    known: "CacheSettings", models: StageModels, conf: Settings, notices: Notices, work: Work
+) -> "ModelPack":
+    """The model pack of the faces, or the one that the user names."""
+    is_named = bool(models.pack)
+    return get_pack(models.pack or known.pack, conf, notices, work, known=known, is_named=is_named)
+
+
+def make_bodies_stage(models: StageModels, conf: Settings, notices: Notices, work: Work) -> Stage | None:
+    """The stage that finds bodies; None where no body model is here that can be used.
+
+    Raises
+    ------
+    WrongUsage, DamagedFile, CannotInfer
+        The body model that the user names is missing, is none, or does not run here.
+    """
+    from facesets.inference.bodies import BodyDetector
+    from facesets.inference.body_models import find_body_model
+    from facesets.inference.providers import PROVIDERS, choose_provider
+    from facesets.operations.ingest.bodies import bodies_stage
+
+    pack = _pack_that_is_here(models, conf, notices, work)
+    named = models.body_model or _of_settings(conf)
+    path = named or find_body_model(conf.model_roots, None if pack is None else pack.path)
+    if path is None:
+        return None
+    notices.detail(f"Body model: {printable(path)}")
+    if pack is not None:
+        provider = choose_provider(models.provider, pack.recogniser).provider
+    else:
+        # There is nothing to try an accelerator with.
+        provider = PROVIDERS.get(models.provider, PROVIDERS["cpu"])
+    try:
+        return bodies_stage(BodyDetector(path, provider=provider))
+    except FacesetsError as error:
+        if named is not None:
+            raise
+        # Photos are to be taken in though a file that nobody named is none.
+        notices.notice(f"No bodies are looked for. {error.sentence}")
+        return None
+
+
+def _of_settings(conf: Settings) -> Path | None:
+    """The body model of `index` in the settings, for whoever takes photos in without its flags."""
+    named = conf.flags.get("index", {}).get("body_model")
+    return Path(named).expanduser() if isinstance(named, str) and named else None
+
+
+def _pack_that_is_here(
+    models: StageModels, conf: Settings, notices: Notices, work: Work
+) -> "ModelPack | None":
+    """The model pack of the faces, if it is here: bodies need nothing of it but what lies beside it."""
+    name = models.pack or (models.faces_from.pack if models.faces_from is not None else "")
+    if not name:
+        return None
+    try:
+        find = partial(get_pack, known=models.faces_from, fetch=False, is_named=bool(models.pack))
+        return find(name, conf, notices, work)
+    except FacesetsError:
+        return None
+
+
+def _scene(models: StageModels, conf: Settings, *_: object) -> Stage | None:
+    """The stage that tags new photos; None where they are not embedded, or texts cannot be."""
+    from facesets.operations.ingest.tag_stages import scene_stage
+
+    tagger = _tagger_of_run(models, conf, "scene")
+    return None if tagger is None else scene_stage(tagger)
+
+
+def _face_tags(models: StageModels, conf: Settings, *_: object) -> Stage | None:
+    """The stage that tags faces of new photos, likewise."""
+    from facesets.operations.ingest.tag_stages import face_stage
+
+    tagger = _tagger_of_run(models, conf, "face")
+    if tagger is None or models.describer is None:
+        return None
+    return face_stage(tagger, embed_by(models.describer))
+
+
+def _tagger_of_run(models: StageModels, conf: Settings, target: TagTarget) -> "Tagger | None":
+    from facesets.inference.clip_packs import USUAL_LOGIT_SCALE
+    from facesets.operations.library.tagging import make_tagger
+    from facesets.operations.models.clip_choice import pack_for_index
+    from facesets.remote.service_embedder import ServiceEmbedder
+
+    library, describer = models.library, models.describer
+    if library is None or describer is None or describer.clip_from is None:
+        return None
+    if isinstance(describer, ServiceEmbedder):
+        encode = partial(describer.clip_texts, at_once=models.at_once)
+        return make_tagger(library, target, describer.clip_from, USUAL_LOGIT_SCALE, lambda: encode)
+    pack = pack_for_index(models.clip_pack, library.clip_models(), conf.model_roots)
+    if pack is None or not pack.knows_texts:
+        return None
+    return make_tagger(library, target, pack.model, pack.logit_scale, text_encoder(pack, conf))
 
 
 MAKERS: Mapping[str, Maker] = {
     "metadata": _metadata,
     "bodies": make_bodies_stage,
     "attributes": _attributes,
-    "scene": make_scene_stage,
-    "face-tags": make_face_stage,
+    "scene": _scene,
+    "face-tags": _face_tags,
 }
 """What makes each stage that looks at photos."""
 
@@ -117,8 +217,13 @@ def stages_of_run(
     makers = [MAKERS[name] for name in names if name in MAKERS]
     made = [make(models, conf, notices, work) for make in makers]
     stages = [stage for stage in made if stage is not None]
-    if enrich and models.faces_from is not None:
-        stages.append(_landmarks(models, conf, notices, work))
+    known = models.faces_from
+    if enrich and known is not None:
+        from facesets.inference.providers import choose_provider
+
+        pack = _pack(known, models, conf, notices, work)
+        provider = choose_provider(models.provider, pack.recogniser)
+        stages.append(landmarks_stage(make_landmarks(pack, provider)))
     return stages
 
 
@@ -143,14 +248,3 @@ def stage_by_itself(name: str, models: StageModels, conf: Settings, notices: Not
     if not found:
         raise WrongUsage(f"There is no model for the stage {name}. {Command('doctor')} says what is missing.")
     return found[0]
-
-
-def _landmarks(models: StageModels, conf: Settings, notices: Notices, work: Work) -> Stage:
-    from facesets.inference.providers import choose_provider
-
-    if models.faces_from is None:
-        raise ValueError("landmarks of no faces")
-    known = models.faces_from
-    find = partial(get_pack, known=known, is_named=bool(models.pack))
-    pack = find(models.pack or known.pack, conf, notices, work)
-    return landmarks_stage(make_landmarks(pack, choose_provider(models.provider, pack.recogniser)))

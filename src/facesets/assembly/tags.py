@@ -1,4 +1,4 @@
-"""What tags photos and faces: from a CLIP pack or a service, and the categories of a library, to stages."""
+"""`tags run`: from a CLIP pack or a service, and the categories of a library, to tags."""
 
 from dataclasses import replace
 from functools import partial
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from facesets.assembly.describing import Asked, clip_service
 from facesets.errors import Command, WrongUsage
 from facesets.library_records import TagTarget
-from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.library import IndexOptions
 from facesets.result import Result
 from facesets.settings import Settings
@@ -16,8 +15,6 @@ from facesets.stop import Stop
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from facesets.assembly.notices import Notices
-    from facesets.assembly.stages import StageModels
     from facesets.inference.clip_packs import ClipPack
     from facesets.interfaces import Describer
     from facesets.operations.ingest.stage_run import StageRunOptions
@@ -31,47 +28,9 @@ TARGET_OF: dict[str, TagTarget] = {"scene": "scene", "face-tags": "face"}
 """What each stage that tags is about."""
 
 
-def make_scene_stage(
-    models: "StageModels", conf: Settings, _notices: "Notices", _work: "Work"
-) -> Stage | None:
-    """The stage that tags new photos; None where they are not embedded, or texts cannot be."""
-    from facesets.operations.ingest.tag_stages import scene_stage
+def text_encoder(pack: "ClipPack", conf: Settings) -> "Callable[[], EncodeTexts]":
+    """What loads the encoder of words of a CLIP pack."""
 
-    tagger = _tagger_of_run(models, conf, "scene")
-    return None if tagger is None else scene_stage(tagger)
-
-
-def make_face_stage(
-    models: "StageModels", conf: Settings, _notices: "Notices", _work: "Work"
-) -> Stage | None:
-    """The stage that tags faces of new photos, likewise."""
-    from facesets.operations.ingest.tag_stages import face_stage
-
-    tagger = _tagger_of_run(models, conf, "face")
-    if tagger is None or models.describer is None:
-        return None
-    return face_stage(tagger, _embed_by(models.describer))
-
-
-def _tagger_of_run(models: "StageModels", conf: Settings, target: TagTarget) -> "Tagger | None":
-    from facesets.inference.clip_packs import USUAL_LOGIT_SCALE
-    from facesets.operations.library.tagging import make_tagger
-    from facesets.operations.models.clip_choice import pack_for_index
-    from facesets.remote.service_embedder import ServiceEmbedder
-
-    library, describer = models.library, models.describer
-    if library is None or describer is None or describer.clip_from is None:
-        return None
-    if isinstance(describer, ServiceEmbedder):
-        encode = partial(describer.clip_texts, at_once=models.at_once)
-        return make_tagger(library, target, describer.clip_from, USUAL_LOGIT_SCALE, lambda: encode)
-    pack = pack_for_index(models.clip_pack, library.clip_models(), conf.model_roots)
-    if pack is None or not pack.knows_texts:
-        return None
-    return make_tagger(library, target, pack.model, pack.logit_scale, _text_encoder(pack, conf))
-
-
-def _text_encoder(pack: "ClipPack", conf: Settings) -> "Callable[[], EncodeTexts]":
     def load() -> "EncodeTexts":
         from facesets.inference.clip_text import ClipTextual
 
@@ -81,7 +40,8 @@ def _text_encoder(pack: "ClipPack", conf: Settings) -> "Callable[[], EncodeTexts
     return load
 
 
-def _embed_by(describer: "Describer") -> "Embed":
+def embed_by(describer: "Describer") -> "Embed":
+    """The encoder of pictures of whatever describes photos."""
     import numpy as np
 
     from facesets.records import Wanted
@@ -162,9 +122,9 @@ def _tagger_of_library(
         row = row_of_service(model, known, library.label)
         encode = partial(service.clip_texts, at_once=asked.workers or IndexOptions().concurrency)
         tagger = make_tagger(library, target, row.model, USUAL_LOGIT_SCALE, lambda: encode)
-        return tagger, lambda: _embed_by(service)
+        return tagger, lambda: embed_by(service)
     pack, row = pack_for_search(asked.clip_pack, known, conf.model_roots, library.label)
-    tagger = make_tagger(library, target, row.model, pack.logit_scale, _text_encoder(pack, conf))
+    tagger = make_tagger(library, target, row.model, pack.logit_scale, text_encoder(pack, conf))
 
     def load() -> "Embed":
         return ClipVisual(pack, provider=choose_provider(asked.provider, pack.probe()).provider).embeddings

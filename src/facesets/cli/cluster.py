@@ -148,7 +148,7 @@ def _cluster_into_folders(
     cache: Path | None, database: str | None, out: Path, options: ClusterOptions, workers: EngineOptions
 ) -> None:
     from facesets import settings
-    from facesets.assembly.engines import open_engine
+    from facesets.assembly.commands import open_engine
     from facesets.operations.grouping.cluster import cluster as run
 
     with (

@@ -26,7 +26,7 @@ def enrich(
     and sex get them, too; those of a library by `index --stage attributes`.
     """
     from facesets import settings
-    from facesets.assembly.enriching import enrich_store
+    from facesets.assembly.embedding import enrich_store
 
     if queueing.is_asked():
         queueing.refuse_typed(typed_flags(context), "provider")

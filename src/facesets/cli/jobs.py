@@ -51,7 +51,7 @@ def jobs(
     A command goes into the queue with --queue, and `facesets worker` takes it out.
     """
     from facesets import settings
-    from facesets.assembly.queue import open_queue
+    from facesets.assembly.stores import open_queue
 
     require_extra("jobs")
     if (action is None) != (number is None):

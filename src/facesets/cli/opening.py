@@ -13,7 +13,7 @@ from facesets.stop import Stop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from facesets.assembly.commands import LibraryWork
+    from facesets.assembly.stores import LibraryWork
     from facesets.interfaces import Progress, Store
     from facesets.store.postgres.connection import Database
     from facesets.work import Work
@@ -74,7 +74,7 @@ def work_on_library(
     is_whole : bool
         Whether a signal ends the work at once, as it cannot be stopped cleanly.
     """
-    from facesets.assembly.commands import LibraryWork
+    from facesets.assembly.stores import LibraryWork
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 

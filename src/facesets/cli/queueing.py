@@ -65,11 +65,10 @@ def queue(name: str, database: str | None, **given: Any) -> None:  # noqa: ANN40
 
 def _queue(name: str, database: str | None, needs: "Needs", given: Mapping[str, Any]) -> None:
     from facesets import settings
-    from facesets.assembly.queue import open_queue
+    from facesets.assembly.stores import open_queue
 
     require_extra("jobs")
-    from facesets.jobs.orders import Order, kept
-    from facesets.jobs.queueing import put
+    from facesets.jobs.queueing import Order, kept, put
 
     order = Order(name, kept(given), needs, current_user())
     with open_queue(database, settings.load(), console) as session:

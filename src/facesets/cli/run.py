@@ -185,10 +185,9 @@ def _models(
 ) -> "tuple[Embedder, Sequence[Stage], EmbedOptions]":
     """Load the models, and decide how the work is divided."""
     from facesets import settings
-    from facesets.assembly.models import choose, detection_options, make_embedder
+    from facesets.assembly.models import choose, detection_options, make_embedder, tuning_for_run
     from facesets.assembly.packs import get_pack, pack_to_begin_with
     from facesets.assembly.stages import StageModels, stages_of_run
-    from facesets.assembly.tuning import tuning_for_run
     from facesets.operations.models.tuning import is_long
     from facesets.operations.options.cache import EmbedOptions
 

@@ -84,7 +84,7 @@ def serve(
         if results is not None:
             app = _app_of_results(results, crops, access, cookie)
         else:
-            from facesets.assembly.sessions import open_sessions
+            from facesets.assembly.stores import open_sessions
             from facesets.web.site import Site
 
             sessions = stack.enter_context(open_sessions(database, settings, console, most=_SESSIONS))
@@ -118,9 +118,8 @@ def _access(
     is_open: bool,
 ) -> "Access":
     """Who may look, and under which names; whole networks by a password only. Raises `WrongUsage`."""
-    from facesets.web.access import Access
-    from facesets.web.hosts import host_names
-    from facesets.web.token import exposed, given_token, kept_token
+    from facesets.web.access import Access, exposed, given_token, kept_token
+    from facesets.web.access_guard import host_names
 
     if token_file is None and of_machine:
         raise WrongUsage(
@@ -145,8 +144,8 @@ def _access(
 
 
 def _app_of_results(results: Path, crops: "CropStore", access: "Access", cookie: str) -> "App":
-    from facesets.web.results.app import create_results_app
-    from facesets.web.results.site import ResultSite
+    from facesets.web.api.result_folder import ResultSite
+    from facesets.web.app import create_results_app
 
     return create_results_app(ResultSite(results.absolute(), crops), access, cookie)
 

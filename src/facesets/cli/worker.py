@@ -37,15 +37,14 @@ def worker(
     ends it after the photo at hand, and gives the rest back; what a worker that died was at goes to another.
     """
     from facesets import settings
-    from facesets.assembly.queue import open_queue
-    from facesets.assembly.sessions import few_connections
+    from facesets.assembly.stores import few_connections, open_queue
 
     _refuse_idle(typed_flags(context), options)
     require_extra("jobs")
     from facesets.jobs.hosts import Host
     from facesets.jobs.indexing import Models
-    from facesets.jobs.schedule import read_schedule
-    from facesets.jobs.worker import FURTHER_CONNECTIONS, Rhythm, work_off
+    from facesets.jobs.schedule import Rhythm, read_schedule
+    from facesets.jobs.worker import FURTHER_CONNECTIONS, work_off
     from facesets.path_map import PathMap
     from facesets.store.postgres.library import Library
 

@@ -17,9 +17,8 @@ from facesets.assembly.packs import get_pack
 from facesets.errors import Command, FacesetsError, Field
 from facesets.files import printable
 from facesets.installation import lacks_extra
-from facesets.jobs.orders import read_needs
-from facesets.jobs.services import TriedServices
-from facesets.jobs.trials import BeingTried, TriedDrives
+from facesets.jobs.queueing import read_needs
+from facesets.jobs.trials import BeingTried, TriedDrives, TriedServices
 from facesets.path_map import SAME_PATHS, PathMap
 from facesets.records import CacheSettings
 from facesets.remote.service_embedder import service_model

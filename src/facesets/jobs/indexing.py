@@ -9,15 +9,13 @@ from typing import Any
 
 from facesets.assembly.commands import Needs
 from facesets.assembly.describing import Asked, describer
+from facesets.assembly.indexing import stages_beside
 from facesets.assembly.models import detection_options
-from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.errors import Unreachable
 from facesets.file_records import FoundFile
 from facesets.interfaces import Describer
 from facesets.jobs.hosts import Host
-from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
-from facesets.jobs.queueing import cancel_waiting_parts, put_parts
-from facesets.jobs.work import JobWork
+from facesets.jobs.queueing import JobWork, Order, cancel_waiting_parts, put_parts
 from facesets.operations.ingest.index_chunks import hand_over_chunks, index_chunk
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.batching import BatchingOptions
@@ -30,6 +28,7 @@ from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.paths import from_text, to_text, unescaped
 from facesets.store.postgres.planner import analyze_grown
+from facesets.store.postgres.queue.notes import PART_OF_INDEX
 from facesets.work import Work
 
 _QUEUED_AT_ONCE = 8
@@ -114,24 +113,7 @@ class Models:
         )
         options = replace(options, concurrency=self._concurrency or options.concurrency)
         describe, fitting = describer(self._library, options, host.conf, ways, host.notices, work)
-        models = StageModels(
-            describe.faces_from,
-            ways.local_pack,
-            self._provider,
-            options.trust_mtime,
-            library=self._library,
-            describer=describe,
-            clip_pack=asked.get("clip_pack"),
-            at_once=options.concurrency,
-        )
-        stages = stages_of_run(
-            options.stages,
-            models,
-            host.conf,
-            host.notices,
-            work,
-            enrich=options.enrich,
-        )
+        stages = stages_beside(self._library, describe, options, ways, host.conf, host.notices, work)
         return describe, fitting, stages
 
 
@@ -142,7 +124,7 @@ def _key(asked: dict[str, Any], options: IndexOptions) -> str:
 def index_targets(work: JobWork, models: Models) -> Result:
     """List the targets, and queue what differs in chunks; begun again it queues what is left."""
     cancel_waiting_parts(work.session, work.number)
-    asked, paths = models.named(dict(work.options["asked"])), work.host.paths
+    asked, paths = models.named(dict(work.options["asked"])), work.paths
     describe, options, _ = models.of(asked, work.read(IndexOptions))
     targets = [from_text(target) for target in work.options["targets"]]
     source = GallerySource(
@@ -167,7 +149,7 @@ def index_targets(work: JobWork, models: Models) -> Result:
             "asked": asked,
             "options": work.options.get("options", {}),
         }
-        waiting.append(Order(PHOTOS_OF_INDEX, given, needs, work.by))
+        waiting.append(Order(PART_OF_INDEX, given, needs, work.by))
         totals.append(len(files))
         if len(waiting) >= _QUEUED_AT_ONCE:
             flush()
@@ -181,7 +163,7 @@ def index_targets(work: JobWork, models: Models) -> Result:
 
 def index_photos(work: JobWork, models: Models) -> Result:
     """Do one chunk, as `index` does its files."""
-    paths = work.host.paths
+    paths = work.paths
     asked, given = dict(work.options["asked"]), work.read(IndexOptions)
     describe, options, stages = models.of(asked, given)
     source = ListedPhotos(

@@ -1,9 +1,10 @@
 """One job from its start to its end: done by one worker at a time, and noted with what came of it."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,28 +13,29 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.exceptions import JobAborted
 from procrastinate.jobs import Job
 
+from facesets.assembly.commands import VERBS
 from facesets.errors import AlreadyRunning, FacesetsError, SourceGone, Unreachable
 from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models, index_photos, index_targets
-from facesets.jobs.orders import PHOTOS_OF_INDEX
-from facesets.jobs.progress import JobProgress, reported
-from facesets.jobs.queueing import cancel_parts
-from facesets.jobs.work import JobWork, done
+from facesets.jobs.queueing import JobWork, cancel_parts
 from facesets.result import Result, plain
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import (
+    PART_OF_INDEX,
     is_cancelled,
     lift_queueing_lock,
     note_end,
+    note_progress,
     note_start,
 )
 
 _log = logging.getLogger("facesets.jobs")
 
 AGAIN_IN_S = 5.0
+_PROGRESS_EVERY_S = 1.0
 _UNREACHABLE_ATTEMPTS = 5
 _SESSION_BACK_WITHIN_S = 120.0
 _FAILURES_KEPT = 100
@@ -56,7 +58,7 @@ class TryAgain(BaseRetryStrategy):
         if isinstance(exception, GivenBack):
             return RetryDecision(retry_at=datetime.now(UTC))
         # Photos that were listed come back with their drive; until then no host takes the job.
-        is_for_good = isinstance(exception, SourceGone) and job.task_name != PHOTOS_OF_INDEX
+        is_for_good = isinstance(exception, SourceGone) and job.task_name != PART_OF_INDEX
         is_away = isinstance(exception, Unreachable) and not is_for_good
         soon = datetime.now(UTC) + timedelta(seconds=AGAIN_IN_S)
         if isinstance(exception, HeldElsewhere | AlreadyRunning) or (
@@ -78,6 +80,65 @@ class JobStop(Stop):
     def requested(self) -> bool:
         """Whether somebody asked for the end."""
         return super().requested or self._worker.requested or self._is_cancelled()
+
+
+class JobProgress:
+    """Progress that is kept for whoever asks. Safe to use from several threads."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Hand lines that a user should see to somebody."""
+        self._say = say
+        self._lock = threading.Lock()
+        self._stage = ""
+        self._done = 0
+        self._total: int | None = None
+
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:  # noqa: ARG002
+        """Open a stage."""
+        with self._lock:
+            self._stage, self._done, self._total = what, 0, total
+
+    def advance(self, count: int = 1) -> None:
+        """Count steps."""
+        with self._lock:
+            self._done += count
+
+    def say(self, line: str) -> None:
+        """Pass on a line."""
+        self._say(line)
+
+    def end(self) -> None:
+        """The stage stays what was done last until the next one."""
+
+    def now(self) -> tuple[str, int, int | None]:
+        """The stage, and how many steps of how many are done."""
+        with self._lock:
+            return self._stage, self._done, self._total
+
+
+@contextmanager
+def reported(database: Database, job: int, progress: JobProgress) -> Iterator[None]:
+    """Write into the database how far a job is while the block runs, by a thread of its own."""
+    over = threading.Event()
+
+    def write() -> None:
+        written = progress.now()
+        while not over.wait(_PROGRESS_EVERY_S):
+            if (now := progress.now()) == written:
+                continue
+            stage, done, total = now
+            # A server that is away for a moment hears of it the next time.
+            with suppress(FacesetsError):
+                database.run(partial(note_progress, job=job, stage=stage, done=done, total=total))
+                written = now
+
+    thread = threading.Thread(target=write, name=f"progress of job {job}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +191,7 @@ class Runner:
             work = JobWork(
                 number=number,
                 library=Library(session),
-                host=self.host,
+                paths=self.host.paths,
                 settings=self.host.conf,
                 llm=self.host.llm,
                 notices=self.host.notices,
@@ -168,13 +229,13 @@ class Runner:
     def _done(self, job: Job, work: JobWork) -> Result:
         """What came of it; what failed is noted."""
         notices, command = self.host.notices, job.task_name
-        (notices.detail if command == PHOTOS_OF_INDEX else notices.remark)(f"Job {work.number}: {command}.")
+        (notices.detail if command == PART_OF_INDEX else notices.remark)(f"Job {work.number}: {command}.")
         with self._failure_noted(job, work.number):
             if command == "index":
                 return index_targets(work, self.models)
-            if command == PHOTOS_OF_INDEX:
+            if command == PART_OF_INDEX:
                 return index_photos(work, self.models)
-            return done(command, work)
+            return _of_table(command, work)
 
     @contextmanager
     def _failure_noted(self, job: Job, number: int) -> Iterator[None]:
@@ -190,6 +251,17 @@ class Runner:
             _log.exception("job %s failed", number)
             self.session.run(partial(note_end, job=number, summary=None, reason=_UNEXPECTED))
             raise
+
+
+def _of_table(command: str, work: JobWork) -> Result:
+    """Do a command of the table, with what was queued; what was not is as usual."""
+    verb = VERBS[command]
+    given = {
+        name: work.read(kind, name)
+        for name, kind in verb.kinds().items()
+        if name in work.options or is_dataclass(kind)
+    }
+    return verb.run(work, **given)
 
 
 def _is_cut(summary: Result) -> bool:

@@ -1,8 +1,8 @@
-"""When upkeep is queued: times of day as people write them, and what of them has come."""
+"""When a worker does what, upkeep too: times of day as people write them, and what of them has come."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from facesets.errors import WrongUsage
@@ -45,6 +45,25 @@ class TimeOfDay:
             if moment <= now and self.weekday in (None, day.weekday()):
                 return moment
             day -= _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a worker does what.
+
+    Attributes
+    ----------
+    heartbeat_s : float
+        Between two signs of life. All workers of a library have to have the same.
+    until_empty : bool
+        The worker ends when there is nothing left that it can take.
+    schedule : mapping of str to TimeOfDay
+        When which tasks of `maintain` are queued.
+    """
+
+    heartbeat_s: float = 10.0
+    until_empty: bool = False
+    schedule: Mapping[str, TimeOfDay] = field(default_factory=dict)
 
 
 def read_schedule(texts: Mapping[str, str]) -> dict[str, TimeOfDay]:

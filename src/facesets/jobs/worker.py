@@ -9,9 +9,8 @@ not say what came of it.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -24,16 +23,16 @@ from facesets.assembly.commands import VERBS
 from facesets.errors import CannotWrite, FacesetsError
 from facesets.jobs.hosts import Choice, Host, announced
 from facesets.jobs.indexing import Models
-from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
-from facesets.jobs.queueing import cancel_parts, job_of
+from facesets.jobs.queueing import Order, cancel_parts, job_of
 from facesets.jobs.running import AGAIN_IN_S, Runner, TryAgain
-from facesets.jobs.schedule import TimeOfDay, due
+from facesets.jobs.schedule import Rhythm, due
 from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, ServerError, now
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import (
     JOB_CLAIM,
+    PART_OF_INDEX,
     bring_forward,
     is_cancelled,
     left_alone,
@@ -65,29 +64,10 @@ _MOST_PUT_OFF_S = 2 * AGAIN_IN_S
 """No job is put off for longer: whoever does has a clock that is ahead of the server's."""
 _LATE = timedelta(minutes=10)
 """So much too late a worker that was just started still queues what is scheduled."""
-_KNOWN = (*VERBS, PHOTOS_OF_INDEX)
+_KNOWN = (*VERBS, PART_OF_INDEX)
 _CONNECTIONS = 2
 FURTHER_CONNECTIONS = _CONNECTIONS + 1
 """Of a worker beside its session: with that of the job at hand."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rhythm:
-    """When a worker does what.
-
-    Attributes
-    ----------
-    heartbeat_s : float
-        Between two signs of life. All workers of a library have to have the same.
-    until_empty : bool
-        The worker ends when there is nothing left that it can take.
-    schedule : mapping of str to TimeOfDay
-        When which tasks of `maintain` are queued.
-    """
-
-    heartbeat_s: float = 10.0
-    until_empty: bool = False
-    schedule: Mapping[str, TimeOfDay] = field(default_factory=dict)
 
 
 def work_off(session: Database, host: Host, models: Models, rhythm: Rhythm, stop: Stop) -> None:

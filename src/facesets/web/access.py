@@ -1,37 +1,41 @@
-"""Who may look and who may change: sessions in browsers, tokens of programs, and which host names count.
+"""The secret that opens `serve`, in a file of the user's or made once and kept; and whom it lets in.
 
-A browser tab of another site can send requests here, but cannot read pages. So what changes something needs
-what only our own pages know (a token, together with the session's cookie), or an `Authorization` header with
-a bearer token, which no browser sends by itself. Names that lead here by a foreign DNS server are refused
-(DNS rebinding), and so is what browsers say that another site made them send.
+Sessions of browsers are signed with it, and programs send it. Whoever is wrong often waits before the next
+try counts.
 """
 
 import base64
 import hashlib
 import hmac
 import math
+import os
+import re
 import secrets
+import stat
 import time
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from urllib.parse import parse_qsl, quote, urlencode
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 
-from fastapi import Request
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
-from facesets.errors import Command, Field
-from facesets.web.attempts import Attempts, client_of
-from facesets.web.hosts import is_foreign, is_named
-from facesets.web.wording import worded
+from facesets.errors import Field, Sentence, WrongUsage, quoted
+from facesets.files import FileLock, atomic_write, printable
 
-CSRF_HEADER = "x-csrf-token"
-_SAFE = {"GET", "HEAD", "OPTIONS"}
-_OPEN = {"/health", "/login"}
-_OPEN_BELOW = "/static/"
 _SESSION_S = 30 * 86400
+_FREE = 5
+"""Wrong passwords that cost nothing: people mistype."""
+_LONGEST_S = 30.0
+_FORGOTTEN_AFTER_S = 900.0
+_MOST_CLIENTS = 1000
+_FEWEST_CHARACTERS = 12
+_MADE = re.compile(r"[\w-]{32,}", re.ASCII)
+"""What `_made` writes: too much to guess."""
+_MOUNTED = (Path("/run/credentials"), Path("/run/secrets"))
+"""Where systemd and containers put secrets of one service; the rights there say not who reaches them."""
 
 
 class TooManyTries(Exception):
@@ -46,6 +50,58 @@ class TooManyTries(Exception):
         """What to say."""
         unit = "second" if self.wait_s == 1 else "seconds"
         return f"There were too many wrong passwords. Wait {self.wait_s} {unit}, then try again."
+
+
+@dataclass(slots=True)
+class _Client:
+    wrong: int = 0
+    last: float = 0.0
+    not_before: float = 0.0
+
+
+class Attempts:
+    """Wrong passwords by the address they came from. For one thread."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Remember nothing yet."""
+        self._now = now
+        self._clients: OrderedDict[str, _Client] = OrderedDict()
+
+    def wait_s(self, client: str) -> float:
+        """How long a client has to wait before its next try counts; 0 for not at all."""
+        known = self._clients.get(client)
+        return max(0.0, known.not_before - self._now()) if known is not None else 0.0
+
+    def failed(self, client: str) -> None:
+        """Note a wrong password: each doubles the wait, to half a minute."""
+        now = self._now()
+        known = self._clients.setdefault(client, _Client())
+        if now - known.last > _FORGOTTEN_AFTER_S:
+            known.wrong = 0
+        known.wrong += 1
+        known.last = now
+        if known.wrong >= _FREE:
+            known.not_before = now + min(_LONGEST_S, 2.0 ** min(known.wrong - _FREE, 10))
+        self._clients.move_to_end(client)
+        while len(self._clients) > _MOST_CLIENTS:
+            self._clients.popitem(last=False)
+
+    def succeeded(self, client: str) -> None:
+        """Forget what was wrong before."""
+        self._clients.pop(client, None)
+
+
+def client_of(scope: Scope) -> str:
+    """Who asks, by address; behind a proxy on this machine, whom that names last, which nobody can forge."""
+    address = (scope.get("client") or ("",))[0]
+    try:
+        if ip_address(address).is_loopback:
+            address = Headers(scope=scope).get("x-forwarded-for", "").rpartition(",")[2].strip() or address
+        found = ip_address(address)
+    except ValueError:
+        return str(address)[:64]
+    # Who has one address of the new kind has all 2^64 beside it.
+    return str(IPv6Address(int(found) >> 64 << 64)) if found.version == 6 else str(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,150 +192,88 @@ class Access:
         return base64.urlsafe_b64encode(made).decode().rstrip("=")
 
 
-class AccessGuard:
-    """The middleware that asks `Access`, and gives new visitors a session."""
+def given_token(path: Path) -> str:
+    """The content of a file that the user named.
 
-    def __init__(self, app: ASGIApp, access: Access, cookie: str) -> None:
-        """Guard an application; `cookie` is the name of the session's cookie."""
-        self._app = app
-        self._access = access
-        self._cookie = cookie
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        session = self._session(headers)
-        answer = (
-            self._misaddressed(scope, headers)
-            or self._by_link(scope, headers)
-            or self._refusal(scope, headers, session)
+    Raises
+    ------
+    WrongUsage
+        There is no password in it.
+    """
+    try:
+        token = path.read_text().strip()
+    except FileNotFoundError:
+        raise WrongUsage(f"There is no file {printable(path)}. Write a password into it.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise WrongUsage(f"{printable(path)} cannot be read: {reason}. Write a password into it.") from None
+    if len(token) < _FEWEST_CHARACTERS:
+        raise WrongUsage(
+            f"The password in {printable(path)} is too short. Write at least {_FEWEST_CHARACTERS} characters."
         )
-        if answer is not None:
-            await answer(scope, receive, send)
-            return
-        is_new = session is None and not self._access.must_log_in
-        scope.setdefault("state", {})["csrf"] = self._access.csrf if session or is_new else ""
+    return token
 
-        async def with_cookie(message: Message) -> None:
-            if is_new and message["type"] == "http.response.start" and _is_page(message):
-                cookie = self._access.session_cookie(self._cookie, headers, logged_in=False)
-                MutableHeaders(scope=message).append("set-cookie", cookie)
-            await send(message)
 
-        await self._app(scope, receive, with_cookie)
+def kept_token(path: Path, say: Callable[[str], None]) -> str:
+    """The token that was made here, made now where there is none; `say` hears of one that was replaced.
 
-    def _session(self, headers: Headers) -> str | None:
-        found = (value for name, value in _cookies(headers) if name == self._cookie)
-        return next((value for value in found if self._access.is_session(value)), None)
+    Programs that start at once have the same.
 
-    def _misaddressed(self, scope: Scope, headers: Headers) -> Response | None:
-        """An answer to what was never meant for this program, or only by another site."""
-        if not scope["path"].startswith("/"):
-            return _refused(scope, HTTPStatus.BAD_REQUEST, "A request names a path that begins with /.")
-        if not is_named(headers.get("host", ""), self._access.hosts):
-            return _refused(
-                scope,
-                HTTPStatus.MISDIRECTED_REQUEST,
-                f"This program is not called by that name. Use its address in numbers, or start it by "
-                f"{Command('serve', Field('name', 'NAME'))}.",
+    Raises
+    ------
+    CannotWrite
+        It cannot be kept.
+    """
+    if token := _read(path):
+        return token
+    with FileLock(path.with_name(f"{path.name}.lock"), what=printable(path), waits=_pause):
+        if token := _read(path):
+            return token
+        if os.path.lexists(path):
+            say(
+                f"{printable(path)} did not hold a token that facesets made. There is a new one now: links "
+                "and programs with the old one no longer work."
             )
-        if is_foreign(headers, self._access.hosts, changes=scope["method"] not in _SAFE):
-            return _refused(
-                scope,
-                HTTPStatus.FORBIDDEN,
-                "Another site sent this request, so nothing was done. Open the page here, and do it there.",
-            )
-        return None
+        return _made(path)
 
-    def _by_link(self, scope: Scope, headers: Headers) -> Response | None:
-        """The answer to a link with a token: the page without it, and a session for the right one.
 
-        So the token is in no history, in no address that a page passes on, and in no message about it.
-        """
-        if not _opens_page(scope, headers):
-            return None
-        fields = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        tokens = [value for name, value in fields if name == "token"]
-        if not tokens:
-            return None
-        others = urlencode([(name, value) for name, value in fields if name != "token"])
-        to = quote(scope["path"]) + f"?{others}".rstrip("?")
-        answer = RedirectResponse(own_address(to), HTTPStatus.SEE_OTHER)
-        if self._access.is_made and self._access.opens(tokens[0], client_of(scope)):
-            cookie = self._access.session_cookie(self._cookie, headers, logged_in=True)
-            answer.headers.append("set-cookie", cookie)
-        return answer
+def _read(path: Path) -> str:
+    try:
+        token = path.read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+    return token if _MADE.fullmatch(token) else ""
 
-    def _refusal(self, scope: Scope, headers: Headers, session: str | None) -> Response | None:
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        is_program = kind.lower() == "bearer"
-        if is_program:
-            try:
-                if not self._access.opens(token, client_of(scope)):
-                    sentence = f"That is not the token.{self._access.whereabouts}"
-                    return _refused(scope, HTTPStatus.UNAUTHORIZED, sentence)
-            except TooManyTries as error:
-                refusal = _refused(scope, HTTPStatus.TOO_MANY_REQUESTS, error.sentence)
-                refusal.headers["retry-after"] = str(error.wait_s)
-                return refusal
-            return None
-        path: str = scope["path"]
-        is_open = path in _OPEN or path.startswith(_OPEN_BELOW)
-        if session is None and self._access.must_log_in and not is_open:
-            if _opens_page(scope, headers):
-                query = scope.get("query_string", b"").decode("latin-1")
-                to = quote(f"{path}?{query}" if query else path)
-                return RedirectResponse(f"/login?to={to}", HTTPStatus.SEE_OTHER)
-            sentence = f"Log in, or send the token: `Authorization: Bearer TOKEN`.{self._access.whereabouts}"
-            return _refused(scope, HTTPStatus.UNAUTHORIZED, sentence)
-        if scope["method"] in _SAFE or path == "/login":
-            return None
-        given = headers.get(CSRF_HEADER, "")
-        if session is not None and hmac.compare_digest(given.encode(), self._access.csrf.encode()):
-            return None
-        return _refused(
-            scope,
-            HTTPStatus.FORBIDDEN,
-            "A change needs a token. Load the page again; programs send `Authorization: Bearer TOKEN`."
-            f"{self._access.whereabouts}",
+
+def _pause() -> bool:
+    time.sleep(0.01)
+    return True
+
+
+def _made(path: Path) -> str:
+    token = secrets.token_urlsafe(32)
+    with atomic_write(path) as file:
+        file.write(f"{token}\n".encode())
+    return token
+
+
+def exposed(path: Path) -> str:
+    """What to say of a file of a secret that other accounts of this machine can read; empty of others."""
+    status = path.stat()
+    if not hasattr(os, "geteuid") or not stat.S_ISREG(status.st_mode):
+        return ""
+    if any(path.absolute().is_relative_to(each) for each in _MOUNTED):
+        return ""
+    if status.st_uid not in (0, os.geteuid()):
+        return Sentence(
+            f"{printable(path)} belongs to another account, which can read and change it. Give "
+            f"{Field('token_file', 'FILE')} with a file of your own."
         )
-
-
-def _cookies(headers: Headers) -> Iterator[tuple[str, str]]:
-    """All cookies: other programs on this machine set theirs too, and not all of them are well formed."""
-    for header in headers.getlist("cookie"):
-        for part in header.split(";"):
-            name, _, value = part.partition("=")
-            yield name.strip(), value.strip()
-
-
-def _is_page(message: Message) -> bool:
-    return MutableHeaders(scope=message).get("content-type", "").startswith("text/html")
-
-
-def _opens_page(scope: Scope, headers: Headers) -> bool:
-    """Whether somebody asks for a page, to look at it."""
-    return scope["method"] in {"GET", "HEAD"} and "text/html" in headers.get("accept", "")
-
-
-def own_address(address: str) -> str:
-    """An address of ours: others would lead whoever logs in to a foreign site."""
-    is_own = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
-    return address if is_own else "/people"
-
-
-def _refused(scope: Scope, status: HTTPStatus, sentence: str) -> Response:
-    from facesets.web.problems import answered
-
-    response = answered(Request(scope), status, worded(sentence))
-    if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["www-authenticate"] = "Bearer"
-    return response
-
-
-def csrf_of(request: Request) -> str:
-    """The token that pages send along with changes."""
-    return str(request.scope.get("state", {}).get("csrf", ""))
+    # A file of root's may be for whoever is in its group.
+    strangers, change = (0o077, "600") if status.st_uid == os.geteuid() else (0o007, "o=")
+    if status.st_mode & strangers:
+        return (
+            f"Other accounts of this machine can read {printable(path)}: "
+            f"run `chmod {change} {quoted(f'{path}')}`."
+        )
+    return ""

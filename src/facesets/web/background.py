@@ -6,18 +6,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from uuid import uuid4
 
-from facesets.assembly.commands import VERBS, LibraryWork
+from facesets.assembly.commands import VERBS
 from facesets.errors import AlreadyRunning, FacesetsError, NotFound, WrongUsage
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
-from facesets.store.postgres.library import Library
-from facesets.web.wording import worded
-
-if TYPE_CHECKING:
-    from facesets.web.site import Site
+from facesets.web.render import worded
 
 _log = logging.getLogger("facesets.web")
 
@@ -193,25 +189,6 @@ class Jobs:
             self.update(number, status=status, summary=summary, ended_at=time.time())
 
 
-def library_work(site: "Site", run: Callable[..., Any], **given: Any) -> Work:
-    """Something to do to the library, with a session that nobody else has, and with what it is given."""
-
-    def work(progress: JobProgress, stop: Stop) -> Any:
-        with site.sessions.own() as session:
-            progress.of_session(session)
-            surroundings = LibraryWork(
-                library=Library(session),
-                settings=site.settings,
-                notices=JobNotices(progress, stop),
-                progress=progress,
-                stop=stop,
-                by=site.by,
-            )
-            return run(surroundings, **given)
-
-    return work
-
-
 class JobProgress:
     """Progress that a job keeps, for whoever looks at it."""
 
@@ -250,7 +227,29 @@ class JobProgress:
         self._jobs.update(self._number, stage="", total=None)
 
 
-class JobNotices:
+class LoggedNotices:
+    """Notices for nobody but the log."""
+
+    def notice(self, line: str) -> None:
+        """Log a line."""
+        _log.info("%s", line)
+
+    remark = detail = notice
+
+    def remark_once(self, line: str, *, unasked: bool = False) -> None:
+        """Log a line; one about a choice that nobody made is a notice."""
+        (self.notice if unasked else self.remark)(line)
+
+    def says_again(self) -> bool:
+        """Once is enough: what was said before is in the log."""
+        return False
+
+    def is_stopping(self) -> bool:
+        """Answers are not stopped."""
+        return False
+
+
+class JobNotices(LoggedNotices):
     """What is said while a job's parts are put together: what matters is kept with the job."""
 
     def __init__(self, progress: JobProgress, stop: Stop) -> None:
@@ -261,21 +260,9 @@ class JobNotices:
         """Keep a line."""
         self._progress.say(line)
 
-    def remark(self, line: str) -> None:
-        """Log a line."""
-        _log.info("%s", line)
-
-    def remark_once(self, line: str, *, unasked: bool = False) -> None:
-        """Log a line, and keep one about a choice that nobody made."""
-        (self.notice if unasked else self.remark)(line)
-
     def detail(self, line: str) -> None:
         """Log a line."""
         _log.debug("%s", line)
-
-    def says_again(self) -> bool:
-        """What was said before is in the log of that job."""
-        return False
 
     def is_stopping(self) -> bool:
         """Whether somebody stopped the job."""

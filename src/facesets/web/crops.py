@@ -1,5 +1,6 @@
-"""Faces and photos as small JPEGs, made from the originals when somebody looks, and kept within a limit."""
+"""Faces and photos as small JPEGs: made from the originals when somebody looks, kept, and answered."""
 
+import asyncio
 import io
 import os
 import threading
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from fastapi import Response
 from PIL import Image
 
+from facesets.errors import UnreadableImage
 from facesets.file_system import patiently
 from facesets.imaging.originals import Picture, read_decoded
 from facesets.records import Pixels
@@ -33,6 +36,22 @@ _WRITTEN_WITHIN_S = 600
 """What is unfinished for longer was left by a program that was killed."""
 _AT_ONCE = max(1, min(2, os.cpu_count() or 1))
 """Pictures decoded side by side: looking at faces must leave a processor for answers."""
+LASTING = "private, max-age=31536000, immutable"
+"""For pictures whose address holds what they show."""
+_FOR_NOW = "private, max-age=60"
+_NO_FACE = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" fill="#999" '
+    b'fill-opacity=".25"/><path d="M32 14a11 11 0 1 0 0 22 11 11 0 0 0 0-22M12 56a20 18 0 0 1 40 0" '
+    b'fill="#999" fill-opacity=".5"/></svg>'
+)
+"""What pages show where the photo cannot be read just now: no browser marks it as broken."""
+_NO_PHOTO = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 48" preserveAspectRatio="xMidYMid slice">'
+    b'<rect x="-64" y="-64" width="192" height="176" fill="#999" fill-opacity=".25"/>'
+    b'<g transform="translate(25 19)" fill="none" stroke="#999" stroke-opacity=".7" stroke-linejoin="round">'
+    b'<rect x=".5" y=".5" width="13" height="9" rx="1.5"/><path d="m1 8 4-4 3 3 2-2 3.5 3.5"/></g></svg>'
+)
+"""The same of a whole photo: it fills the frame, and looks like nobody, as boxes of faces lie on it."""
 
 
 def kept_size(size: int) -> int:
@@ -54,26 +73,15 @@ class CropStore:
         self._written = most_bytes
         """Bytes since it was pruned; as if many, so that what was left by an earlier run is counted."""
 
-    def face(self, picture: Picture, size: int) -> bytes:
-        """A square around a face, `size` pixels wide.
+    def face(self, picture: Picture, size: int) -> "Future[bytes]":
+        """A square around a face, `size` pixels wide, once it is made; nobody waits for that here.
 
-        Raises
-        ------
-        UnreadableImage
-            None of the photo's files can be read.
+        The future raises `UnreadableImage` where none of the photo's files can be read.
         """
-        return self.making_face(picture, size).result()
-
-    def photo(self, picture: Picture, size: int) -> bytes:
-        """A whole photo, its longer edge at most `size` pixels; errors as `face`."""
-        return self.making_photo(picture, size).result()
-
-    def making_face(self, picture: Picture, size: int) -> "Future[bytes]":
-        """As `face`, without waiting for it: the result of the future, or its error."""
         return self._kept("face", picture, size, _cut_face)
 
-    def making_photo(self, picture: Picture, size: int) -> "Future[bytes]":
-        """As `photo`, without waiting for it."""
+    def photo(self, picture: Picture, size: int) -> "Future[bytes]":
+        """A whole photo, its longer edge at most `size` pixels, likewise."""
         return self._kept("photo", picture, size, _shrink)
 
     def _kept(
@@ -201,3 +209,32 @@ def _jpeg(pixels: Pixels) -> bytes:
     content = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(content, "JPEG", quality=_QUALITY, optimize=True)
     return content.getvalue()
+
+
+async def picture_answer(
+    making: "Future[bytes]", *, shows: str, sha256: str, is_photo: bool = False
+) -> Response:
+    """Answer with a JPEG once it is made.
+
+    Parameters
+    ----------
+    shows : str
+        The beginning of the photo's hash, in the address that pages use: then the answer may be kept, and a
+        placeholder stands in for a photo that is not there. Empty for programs.
+    is_photo : bool
+        Whether it is a whole photo, not a face.
+
+    Raises
+    ------
+    UnreadableImage
+        The photo cannot be read, and `shows` is empty.
+    """
+    try:
+        content = await asyncio.wrap_future(making)
+    except UnreadableImage:
+        if not shows:
+            raise
+        stand_in = _NO_PHOTO if is_photo else _NO_FACE
+        return Response(stand_in, media_type="image/svg+xml", headers={"cache-control": "no-store"})
+    kept = LASTING if shows and sha256.startswith(shows) else _FOR_NOW
+    return Response(content, media_type="image/jpeg", headers={"cache-control": kept})

@@ -8,7 +8,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facesets.errors import (
     AlreadyRunning,
@@ -21,8 +20,7 @@ from facesets.errors import (
 )
 from facesets.operations.grouping.by_hand import FolderTaken
 from facesets.operations.people.corrections.naming import NameTaken
-from facesets.web.render import render
-from facesets.web.wording import worded
+from facesets.web.render import render, worded
 
 _SCHEMA = {
     "type": "object",
@@ -151,37 +149,12 @@ def _of_http(request: Request, error: Exception) -> Response:
     return response
 
 
-class Unexpected:
-    """The middleware that answers what nobody expected, inside of what every answer passes."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a failure of ours by a sentence, and log it."""
-        has_begun = False
-
-        async def noted(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noted)
-        except Exception:
-            if scope["type"] != "http" or has_begun:
-                raise
-            _log.exception("%s %s failed", scope["method"], scope["path"])
-            sentence = "That failed for a reason the program did not expect. Its terminal says more."
-            answer = answered(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, sentence)
-            await answer(scope, receive, send)
-
-
 def answered(request: Request, status: HTTPStatus, sentence: str, **more: Any) -> Response:
-    """A sentence as an answer of a status, in the form that whoever asked can use."""
+    """A sentence as an answer of a status: a page for people, `application/problem+json` for programs."""
     is_call = request.scope["path"].startswith(API) and request.headers.get("sec-fetch-mode") != "navigate"
     if is_call or "text/html" not in request.headers.get("accept", ""):
-        return problem(status, sentence, **more)
+        told = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": sentence}
+        return JSONResponse({**told, **more}, status_code=status, media_type="application/problem+json")
     title = _HEADINGS.get(status, "That failed")
     if status == HTTPStatus.MISDIRECTED_REQUEST:
         # By that name there is no style sheet either, and no page to lead to.
@@ -189,12 +162,3 @@ def answered(request: Request, status: HTTPStatus, sentence: str, **more: Any) -
     passes = status == HTTPStatus.SERVICE_UNAVAILABLE and request.method == "GET"
     again = request.url.path + f"?{request.url.query}".rstrip("?") if passes else ""
     return render(request, "problem.html", status=status, title=title, sentence=sentence, again=again)
-
-
-def problem(status: HTTPStatus, sentence: str, **more: Any) -> JSONResponse:
-    """A sentence as `application/problem+json`."""
-    return JSONResponse(
-        {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": sentence, **more},
-        status_code=status,
-        media_type="application/problem+json",
-    )

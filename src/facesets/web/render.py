@@ -1,4 +1,4 @@
-"""Templates to pages."""
+"""Templates to pages, and sentences as somebody reads them who has a page, not a terminal."""
 
 from functools import cache
 from pathlib import Path
@@ -10,17 +10,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from facesets import __version__
 from facesets.ages import about
+from facesets.errors import Command, Field, Sentence
 from facesets.files import name_parts, printable
 from facesets.imaging.metadata.record import exposure
 from facesets.plurals import counted
-from facesets.web.access import csrf_of
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
+_PAGES = {"people list": "the page People"}
+"""Commands that a page does as well."""
 
 
 Part = Annotated[bool, Query(description="For the page that is there, not as a page of its own.")]
 """The parameter by which scripts ask for what `render_part` gives."""
+
+
+def csrf_of(request: Request) -> str:
+    """The token that pages send along with changes."""
+    return str(request.scope.get("state", {}).get("csrf", ""))
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -62,6 +69,26 @@ def commands(sentence: str) -> list[tuple[str, bool]]:
     if len(parts) % 2 == 0:
         return [(sentence, False)]
     return [(part, place % 2 == 1) for place, part in enumerate(parts)]
+
+
+def worded(sentence: str) -> str:
+    """Return a sentence in which options are fields, and commands are as they are typed."""
+    said = ""
+    for part in Sentence(sentence).parts:
+        words = _worded(part)
+        said += words[0].upper() + words[1:] if isinstance(part, Command) and said.endswith(". ") else words
+    return said
+
+
+def _worded(part: str | Field | Command) -> str:
+    if isinstance(part, Field):
+        words = part.name.replace("_", " ")
+        return f"{words} {part.value}" if part.value else words
+    if isinstance(part, Command) and part.name in _PAGES:
+        return _PAGES[part.name]
+    if isinstance(part, Command):
+        return f"`{part.line}`"
+    return part
 
 
 def _counted(count: int, one: str, many: str | None = None) -> str:

@@ -1,35 +1,91 @@
-"""What pages and calls work with: the library, pictures, who is asking, what runs in the background."""
+"""What pages and calls work with: the library, models, pictures, and what runs in the background."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
 
-from facesets.assembly.sessions import Sessions
+from facesets.assembly.describing import Asked, face_embedder, text_encoder
+from facesets.assembly.stores import Sessions
 from facesets.errors import Changed
+from facesets.interfaces import Embedder
+from facesets.library_records import ClipRow
 from facesets.operations.people.assigning.prototypes import warm_prototypes
 from facesets.operations.people.corrections.labeling import version_of
+from facesets.records import Float32
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_totals import refresh_totals
 from facesets.store.postgres.people.steps import one_at_a_time
 from facesets.store.postgres.people.versions import version_of_person
+from facesets.web.background import Jobs, LoggedNotices
 from facesets.web.crops import CropStore
-from facesets.web.models import Models
 from facesets.web.render import compile_templates
-
-if TYPE_CHECKING:
-    from facesets.web.background import Jobs
+from facesets.work import Work
 
 _WARMS_AFTER_S = 1.0
 """Whoever comes as soon as there is an address shares the processors with nobody."""
 _LOOKS_WITHIN_S = 30
 """For one statement of a page or a search: longer ones would keep a session from everybody else."""
+
+
+class Models:
+    """The last face models and the last words' model that were asked for. Safe to use from threads.
+
+    They are loaded when somebody first asks for them, and kept; loading takes a second.
+    """
+
+    def __init__(self) -> None:
+        self.looking_again = ThreadPoolExecutor(1, "detection")
+        """Where photos are looked at again, one at a time: each keeps a session and a processor meanwhile."""
+        self._lock = threading.Lock()
+        self._faces: tuple[object, Embedder] | None = None
+        self._words: tuple[object, tuple[ClipRow, Callable[[str], Float32]]] | None = None
+
+    def faces(self, library: Library, settings: Settings, min_det_score: float) -> Embedder:
+        """What finds faces as those of the library were found, from that score on.
+
+        Raises
+        ------
+        MissingModelPack, DamagedFile, CannotInfer
+            The library's models are not on this machine, or cannot be used.
+        """
+        key = library.settings, min_det_score
+        with self._lock:
+            if self._faces is None or self._faces[0] != key:
+                asked = Asked((None, None, min_det_score), provider="cpu", workers=1)
+                embedder = face_embedder(library, settings, asked, LoggedNotices(), Work(), fetch=False)
+                self._faces = key, embedder
+            return self._faces[1]
+
+    def words(self, library: Library, settings: Settings) -> Callable[[str], tuple[ClipRow, Float32]]:
+        """What turns words into vectors of the library's CLIP model, which is given along.
+
+        Raises
+        ------
+        WrongUsage
+            No image was embedded yet, or only by a service.
+        MissingModelPack, RecogniserMismatch, CannotInfer, DamagedFile
+            The model is not on this machine, or cannot be used.
+        """
+        key = tuple(library.clip_models())
+        with self._lock:
+            if self._words is None or self._words[0] != key:
+                self._words = key, text_encoder(library, settings)
+            row, encode = self._words[1]
+
+        def encoded(text: str) -> tuple[ClipRow, Float32]:
+            with self._lock:
+                return row, encode(text)
+
+        return encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +104,7 @@ class Site:
 
     sessions: Sessions
     crops: CropStore
-    jobs: "Jobs"
+    jobs: Jobs
     settings: Settings
     by: str
     is_hurried: bool = False

@@ -10,9 +10,9 @@ from tests.fixtures.named_library import fill
 from tests.fixtures.notices import KeptNotices
 from tests.fixtures.taught_people import blurred_people
 
-from facesets.assembly.commands import LibraryWork
 from facesets.assembly.describing import Asked
 from facesets.assembly.pipeline import _told, people_steps
+from facesets.assembly.stores import LibraryWork
 from facesets.operations.ingest.index import index_result
 from facesets.operations.library.pipeline import pipeline
 from facesets.operations.options.assign import AssignOptions

@@ -3,11 +3,10 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
-from facesets.jobs.queueing import cancel, put, put_parts
+from facesets.jobs.queueing import Order, cancel, put, put_parts
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.queue.job_list import JobLine, Parts, list_jobs
-from facesets.store.postgres.queue.notes import note_end, note_start, parts_in
+from facesets.store.postgres.queue.notes import PART_OF_INDEX, note_end, note_start, parts_in
 from facesets.store.postgres.queue.schema import install, look_into_queue, shipped
 from tests.fixtures.waiting import wait_for
 
@@ -19,7 +18,7 @@ _SOMEBODY_WAITS = """SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.da
 def make_parts(database: Database, count: int) -> tuple[int, list[int]]:
     """A job with so many parts of 10 photos; their numbers."""
     number = put(database, Order("index"))
-    put_parts(database, [Order(PHOTOS_OF_INDEX)] * count, number, [10] * count)
+    put_parts(database, [Order(PART_OF_INDEX)] * count, number, [10] * count)
     return number, database.run(lambda connection: parts_in(connection, number, ("todo",)))
 
 

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Sequence
-from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -13,7 +12,6 @@ from facesets.operations.people.review.answering import Verdict, answer, ask_aga
 from facesets.operations.people.review.open_questions import Kind, find_question
 from facesets.operations.people.review.open_questions import waiting as count_waiting
 from facesets.operations.people.review.questions import (
-    Item,
     Question,
     in_words,
     next_questions,
@@ -24,8 +22,7 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.steps import one_at_a_time
 from facesets.store.postgres.pictures import contents_of_faces
-from facesets.web.api.clusters import Into, Name, Version
-from facesets.web.api.shapes import Shape
+from facesets.web.api.shapes import Into, Name, Of, Shape, Version
 from facesets.web.site import Site, SiteDep
 
 router = APIRouter(prefix="/candidates", tags=["candidates"])
@@ -48,7 +45,7 @@ class ItemShape(Shape):
 
     number: int
     name: str
-    person_id: UUID | None
+    person_id: Annotated[UUID | None, Of(lambda item: item.person or None)]
     faces: list[ShownFace]
     settles: Annotated[int, Field(description="Faces that an answer puts right or confirms.")]
     cosine_similarity: float
@@ -62,12 +59,16 @@ class CandidateShape(Shape):
     id: str
     kind: Kind
     text: str
-    person_id: UUID
-    person_name: str | None
-    called: Annotated[str, Field(description="The name, or the beginning of the id.")]
-    face_count: int
+    person_id: Annotated[UUID, Of("person")]
+    person_name: Annotated[str | None, Of(lambda question: question.name if question.has_name else None)]
+    called: Annotated[str, Of("name"), Field(description="The name, or the beginning of the id.")]
+    face_count: Annotated[int, Of("of_person")]
     faces: Annotated[list[ShownFace], Field(description="The person's best.")]
-    nameless_id: Annotated[UUID | None, Field(description="Whom `name` and `hide` are about.")]
+    nameless_id: Annotated[
+        UUID | None,
+        Of(lambda question: question.nameless or None),
+        Field(description="Whom `name` and `hide` are about."),
+    ]
     settles: int
     worth: float
     version: int
@@ -118,7 +119,7 @@ class HideRequest(Shape):
 class AnsweredShape(Shape):
     """What was said, and what takes it back."""
 
-    id: str
+    id: Annotated[str, Of("question")]
     did: str
     step: int | None
 
@@ -148,8 +149,7 @@ def candidates(
 def waiting(site: SiteDep) -> Waiting:
     """Count what is open."""
     with site.library() as session:
-        found = count_waiting(session)
-    return Waiting(questions=found.questions, unnamed=found.unnamed, skipped=found.skipped)
+        return Waiting.of(count_waiting(session))
 
 
 @router.get("/{question}")
@@ -243,7 +243,7 @@ def _answered(
 
     with site.library() as session, session.requiring(require):
         kept = answer(session, question, verdict, by=site.by, but=but, name=name, into=into)
-    return AnsweredShape(id=kept.question, did=kept.did, step=kept.step)
+    return AnsweredShape.of(kept)
 
 
 def _faces_of(question: Question) -> list[int]:
@@ -251,35 +251,8 @@ def _faces_of(question: Question) -> list[int]:
 
 
 def _candidate(question: Question, contents: dict[int, str]) -> CandidateShape:
-    shown = partial(_shown, contents)
-    return CandidateShape(
-        id=question.id,
-        kind=question.kind,
-        text=question.text,
-        person_id=UUID(question.person),
-        person_name=question.name if question.has_name else None,
-        called=question.name,
-        face_count=question.of_person,
-        faces=shown(question.faces),
-        nameless_id=UUID(question.nameless) if question.nameless else None,
-        settles=question.settles,
-        worth=question.worth,
-        version=question.version,
-        items=[_item(each, shown(each.faces)) for each in question.items],
-    )
-
-
-def _item(item: Item, faces: list[ShownFace]) -> ItemShape:
-    return ItemShape(
-        number=item.number,
-        name=item.name,
-        person_id=UUID(item.person) if item.person else None,
-        faces=faces,
-        settles=item.settles,
-        cosine_similarity=item.cosine_similarity,
-        uncertainty=item.uncertainty,
-        note=item.note,
-    )
+    items = [ItemShape.of(each, faces=_shown(contents, each.faces)) for each in question.items]
+    return CandidateShape.of(question, faces=_shown(contents, question.faces), items=items)
 
 
 def _shown(contents: dict[int, str], faces: Sequence[int]) -> list[ShownFace]:

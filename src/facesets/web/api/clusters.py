@@ -24,9 +24,8 @@ from facesets.store.postgres.people.face_groups import (
     groups_page,
 )
 from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
-from facesets.web.api.faces import FaceShape, face_shape
-from facesets.web.api.shapes import Shape
-from facesets.web.paging import Page, PagingDep
+from facesets.web.api.faces import FaceShape
+from facesets.web.api.shapes import Into, Name, Of, Page, PagingDep, Shape, Version
 from facesets.web.site import Seen, SiteDep
 
 router = APIRouter(prefix="/clusters", tags=["clusters"])
@@ -35,23 +34,17 @@ MOST_FACES = 1000
 ClusterId = Annotated[
     str, Path(max_length=300, pattern=r"^[^\x00-\x1f]+$", description="`person_<uuid>` for a person.")
 ]
-Version = Annotated[
-    int | None,
-    Field(description="As it was seen; without it nothing is compared.", ge=-(2**53), le=2**53),
-]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Into = Annotated[bool, Field(description="Where somebody has that name, both are one person.")]
 
 
 class ClusterShape(Shape):
     """A group of faces."""
 
-    cluster_id: str
-    face_count: int
-    sample_face_ids: list[int]
-    avg_quality: float
-    person_id: UUID | None
-    person_name: str | None
+    cluster_id: Annotated[str, Of("id")]
+    face_count: Annotated[int, Of("faces")]
+    sample_face_ids: Annotated[list[int], Of(lambda group: [face for face, _ in group.sample])]
+    avg_quality: Annotated[float, Of("quality")]
+    person_id: Annotated[UUID | None, Of("person")]
+    person_name: Annotated[str | None, Of("name")]
 
 
 class ClusterFaces(Shape):
@@ -75,10 +68,10 @@ class LabelRequest(Shape):
 class LabelShape(Shape):
     """Who it is now."""
 
-    person_id: UUID
-    person_name: str
-    faces_labeled: int
-    prototypes_created: int
+    person_id: Annotated[UUID, Of("person")]
+    person_name: Annotated[str, Of("name")]
+    faces_labeled: Annotated[int, Of("faces")]
+    prototypes_created: Annotated[int, Of("prototypes")]
     step: int | None
 
 
@@ -127,18 +120,7 @@ def clusters(
     labeled = include_labeled if include_labeled_snake is None else include_labeled_snake
     with site.library() as session:
         found = session.run(groups_page, limit=paging.page_size, offset=paging.offset, labeled=labeled)
-    items = [
-        ClusterShape(
-            cluster_id=group.id,
-            face_count=group.faces,
-            sample_face_ids=[face for face, _ in group.sample],
-            avg_quality=group.quality,
-            person_id=group.person,
-            person_name=group.name,
-        )
-        for group in found.groups
-    ]
-    return Page[ClusterShape](items=items, total=found.total, page=paging.page, page_size=paging.page_size)
+    return paging.page_of(ClusterShape, map(ClusterShape.of, found.groups), found.total)
 
 
 @router.get("/{cluster}")
@@ -173,7 +155,7 @@ def cluster(
 def _closely(
     cluster: str, faces: list[FaceFacts], person: UUID | None, name: str | None, version: int
 ) -> ClusterFaces:
-    shown = [face_shape(face) for face in faces]
+    shown = list(map(FaceShape.of, faces))
     return ClusterFaces(cluster_id=cluster, faces=shown, person_id=person, person_name=name, version=version)
 
 
@@ -181,14 +163,7 @@ def _closely(
 def label(cluster: ClusterId, site: SiteDep, asked: LabelRequest) -> LabelShape:
     """Say who a group is."""
     with site.changing(Seen(cluster, asked.version)) as session:
-        labeled = label_cluster(session, cluster, asked.name, into=asked.into, by=site.by)
-    return LabelShape(
-        person_id=labeled.person,
-        person_name=labeled.name,
-        faces_labeled=labeled.faces,
-        prototypes_created=labeled.prototypes,
-        step=labeled.step,
-    )
+        return LabelShape.of(label_cluster(session, cluster, asked.name, into=asked.into, by=site.by))
 
 
 @router.post("/{cluster}/split")

@@ -1,8 +1,8 @@
-"""`/faces/{id}`: one face, how it looks and why it is whose it is."""
+"""`/faces/{id}`: one face, how it looks and why it is whose it is; `/assets/{id}`: a photo, and its faces."""
 
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
@@ -12,18 +12,33 @@ from starlette.concurrency import run_in_threadpool
 from facesets.errors import NotFound
 from facesets.face_attributes import Sex
 from facesets.imaging.originals import Picture
-from facesets.operations.people.review.explaining import Explanation, explain
+from facesets.operations.people.lists.browsing import require_photo
+from facesets.operations.people.review.explaining import explain
 from facesets.operations.people.review.verdict import Likeness
-from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
-from facesets.store.postgres.pictures import pictures_of_faces
-from facesets.web.api.shapes import Shape
-from facesets.web.crops import kept_size
-from facesets.web.pictures import picture_answer
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.photo_faces import (
+    FaceFacts,
+    count_faces_on_photo,
+    faces_on_photo,
+    facts_of_faces,
+)
+from facesets.store.postgres.pictures import picture_of_image, pictures_of_faces
+from facesets.web.api.shapes import Of, Page, PagingDep, Shape
+from facesets.web.crops import kept_size, picture_answer
 from facesets.web.site import Site, SiteDep
 
-router = APIRouter(tags=["faces"])
+router = APIRouter()
+pictures = APIRouter(tags=["assets"])
 
 FaceId = Annotated[int, Path(ge=1, lt=2**63)]
+AssetId = Annotated[
+    str,
+    Path(alias="assetId", pattern="^[0-9a-f]{64}$", description="SHA-256 of the photo's file, in hex."),
+]
+_PICTURE: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {200: {"content": {"image/jpeg": {}, "image/svg+xml": {}}}},
+}
 
 
 class Box(Shape):
@@ -35,17 +50,22 @@ class Box(Shape):
     height: float
 
 
+def _box(face: FaceFacts) -> Box:
+    left, top, right, bottom = face.box
+    return Box(x=left, y=top, width=right - left, height=bottom - top)
+
+
 class FaceShape(Shape):
     """A face."""
 
     id: int
-    asset_id: str
-    bbox: Box
-    detection_confidence: float
-    quality_score: float
-    cluster_id: str | None
-    person_id: UUID | None
-    person_name: str | None
+    asset_id: Annotated[str, Of("sha256")]
+    bbox: Annotated[Box, Of(_box)]
+    detection_confidence: Annotated[float, Of("det_score")]
+    quality_score: Annotated[float, Of("quality")]
+    cluster_id: Annotated[str | None, Of("cluster")]
+    person_id: Annotated[UUID | None, Of("person")]
+    person_name: Annotated[str | None, Of(lambda face: face.person_name or None)]
     age: Annotated[float | None, Field(description="How old it looks, in years.")]
     sex: Annotated[Sex | None, Field(description="U where a model is not sure.")]
     created_at: datetime
@@ -58,49 +78,37 @@ class NearFace(Shape):
     cosine_similarity: float
 
 
+def _nearest(found: Likeness) -> list[NearFace]:
+    return [NearFace(face_id=face, cosine_similarity=similarity) for face, similarity in found.nearest]
+
+
 class LikenessShape(Shape):
     """How like somebody a face is."""
 
     person: str
     name: str
     cosine_similarity: float
-    nearest: list[NearFace]
+    nearest: Annotated[list[NearFace], Of(_nearest)]
 
 
 class WhyShape(Shape):
     """Why a face is whose it is."""
 
-    face_id: int
+    face_id: Annotated[int, Of("face")]
     person: str
     name: str
     assigned_by: str
     assigned_at: str
-    step: int | None
-    about: LikenessShape | None
-    runner_up: LikenessShape | None
+    step: Annotated[int | None, Of(lambda found: found.step and found.step.id)]
+    about: Annotated[LikenessShape | None, Of(lambda found: found.about and LikenessShape.of(found.about))]
+    runner_up: Annotated[
+        LikenessShape | None, Of(lambda found: found.runner_up and LikenessShape.of(found.runner_up))
+    ]
     thresholds: dict[str, float]
     statements: list[str]
     turning_point: float | None
     verdict: str
     head: str
-
-
-def face_shape(face: FaceFacts) -> FaceShape:
-    """A face as the API tells of it."""
-    left, top, right, bottom = face.box
-    return FaceShape(
-        id=face.id,
-        asset_id=face.sha256,
-        bbox=Box(x=left, y=top, width=right - left, height=bottom - top),
-        detection_confidence=face.det_score,
-        quality_score=face.quality,
-        cluster_id=face.cluster,
-        person_id=face.person,
-        person_name=face.person_name or None,
-        age=face.age,
-        sex=face.sex,
-        created_at=face.created_at,
-    )
 
 
 def require_facts(site: Site, face: int) -> FaceFacts:
@@ -112,13 +120,13 @@ def require_facts(site: Site, face: int) -> FaceFacts:
     return found[0]
 
 
-@router.get("/faces/{face}")
+@router.get("/faces/{face}", tags=["faces"])
 def one_face(face: FaceId, site: SiteDep) -> FaceShape:
     """Tell where a face is, and whose."""
-    return face_shape(require_facts(site, face))
+    return FaceShape.of(require_facts(site, face))
 
 
-@router.get("/faces/{face}/explain")
+@router.get("/faces/{face}/explain", tags=["faces"])
 def why(
     face: FaceId,
     site: SiteDep,
@@ -129,42 +137,10 @@ def why(
 ) -> WhyShape:
     """Explain why a face is whose it is, and what would have changed that."""
     with site.library() as session:
-        found = explain(session, face, who)
-    return _why(found)
+        return WhyShape.of(explain(session, face, who))
 
 
-def _why(found: Explanation) -> WhyShape:
-    return WhyShape(
-        face_id=found.face,
-        person=found.person,
-        name=found.name,
-        assigned_by=found.assigned_by,
-        assigned_at=found.assigned_at,
-        step=None if found.step is None else found.step.id,
-        about=_likeness(found.about),
-        runner_up=_likeness(found.runner_up),
-        thresholds=found.thresholds,
-        statements=found.statements,
-        turning_point=found.turning_point,
-        verdict=found.verdict,
-        head=found.head,
-    )
-
-
-def _likeness(found: Likeness | None) -> LikenessShape | None:
-    if found is None:
-        return None
-    nearest = [NearFace(face_id=face, cosine_similarity=similarity) for face, similarity in found.nearest]
-    return LikenessShape(
-        person=found.person, name=found.name, cosine_similarity=found.cosine_similarity, nearest=nearest
-    )
-
-
-@router.get(
-    "/faces/{face}/crop",
-    response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}, "image/svg+xml": {}}}},
-)
+@router.get("/faces/{face}/crop", tags=["faces"], **_PICTURE)
 async def crop(
     face: FaceId,
     site: SiteDep,
@@ -189,4 +165,37 @@ def _begun(site: Site, face: int, size: int) -> "tuple[Picture, Future[bytes]]":
         picture = session.run(pictures_of_faces, [face]).get(face)
     if picture is None:
         raise NotFound(f"There is no face {face}.")
-    return picture, site.crops.making_face(picture, size)
+    return picture, site.crops.face(picture, size)
+
+
+@router.get("/assets/{assetId}", tags=["assets"])
+def faces_of_asset(asset: AssetId, site: SiteDep, paging: PagingDep) -> Page[FaceShape]:
+    """List the faces on a photo, from left to right."""
+
+    def work(connection: Connection) -> Page[FaceShape]:
+        photo = require_photo(connection, asset)
+        faces = faces_on_photo(connection, photo.id, limit=paging.page_size, offset=paging.offset)
+        return paging.page_of(FaceShape, map(FaceShape.of, faces), count_faces_on_photo(connection, photo.id))
+
+    with site.library() as session:
+        return session.run(work)
+
+
+@pictures.get("/assets/{assetId}/picture", **_PICTURE)
+async def picture(
+    asset: AssetId,
+    site: SiteDep,
+    size: Annotated[int, Query(ge=32, le=1600, description="Most pixels of the longer edge.")] = 320,
+    v: Annotated[str, Query(max_length=64, description="As for the crop of a face.")] = "",
+) -> Response:
+    """Show a whole photo as a JPEG, upright and without metadata."""
+    making = await run_in_threadpool(_photo_begun, site, asset, kept_size(size))
+    return await picture_answer(making, shows=v, sha256=asset, is_photo=True)
+
+
+def _photo_begun(site: Site, asset: str, size: int) -> "Future[bytes]":
+    with site.library() as session:
+        found = session.run(picture_of_image, asset)
+    if found is None:
+        raise NotFound("There is no such photo in the library.")
+    return site.crops.photo(found, size)

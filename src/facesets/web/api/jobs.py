@@ -1,24 +1,32 @@
-"""`/jobs`: what runs and what ran, here and on other machines."""
+"""`/jobs`: what runs and what ran, here and on other machines; `/queue`: what `--queue` left for workers."""
 
-from datetime import datetime
+import time
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from facesets.errors import WrongUsage
+from facesets.errors import NotFound, WrongUsage
+from facesets.result import plain
+from facesets.store.postgres.claims import is_running
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.queue.job_list import JobLine
-from facesets.store.postgres.run_list import count_runs, list_runs
-from facesets.web.api.queue import QueuedJobShape, latest_jobs, queued_job
-from facesets.web.api.shapes import Shape
-from facesets.web.paging import Page, PagingDep
-from facesets.web.run_view import RunView, found_run, recorded_of, view_of_job, view_of_run
+from facesets.store.postgres.queue.job_list import JobLine, list_jobs_open_first
+from facesets.store.postgres.queue.schema import has_our_notes
+from facesets.store.postgres.run_list import RunLine, count_runs, find_run, list_runs
+from facesets.web.api.shapes import Of, Page, PagingDep, Shape
+from facesets.web.background import Job
+from facesets.web.render import worded
 from facesets.web.site import SiteDep
+from facesets.words.runs import in_words, outcome, title
 
 router = APIRouter(tags=["jobs"])
 
 _QUEUED_MOST = 100
+_OF_DUAL = "cluster --dual"
+_TOLD_AFTER_S = 3
+"""Before, a stage says little of how fast it goes on."""
+_WAITS = "Why it, or a part of it, is not begun, or nobody is at it; empty where that takes only time."
 
 JobId = Annotated[
     str,
@@ -32,7 +40,7 @@ JobId = Annotated[
 class JobShape(Shape):
     """A run."""
 
-    job_id: str
+    id: Annotated[str, Field(alias="jobId")]
     command: str
     title: str
     status: Annotated[
@@ -54,11 +62,27 @@ class JobShape(Shape):
     summary: Annotated[dict[str, Any] | None, Field(description="What came of it, as `--json` prints it.")]
 
 
-def _job(view: RunView) -> JobShape:
-    return JobShape(
-        **{name: getattr(view, name) for name in JobShape.model_fields if name not in ("job_id",)},
-        job_id=view.id,
-    )
+def _outcome_of(job: JobLine) -> list[str]:
+    return outcome("index" if job.what.startswith("index") else job.what, job.result)
+
+
+class QueuedJobShape(Shape):
+    """A job of the queue, together with its parts."""
+
+    id: int
+    what: Annotated[str, Field(description="The command.")]
+    where: Annotated[str, Field(description="The host that runs it, or ran it last; empty for none yet.")]
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    stage: str
+    done: Annotated[int, Field(description="Steps of the stage, or photos, of `total` where that is known.")]
+    total: int | None
+    queued_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    outcome: Annotated[list[str], Of(_outcome_of), Field(description="What came of it, in words.")]
+    reason: Annotated[str, Of(lambda job: worded(job.reason)), Field(description="Why it failed.")]
+    waits: Annotated[str, Of(lambda job: worded(job.waits)), Field(description=_WAITS)]
+    result: Annotated[dict[str, Any], Field(description="What came of it, as `--json` prints it.")]
 
 
 class JobsPage(Page[JobShape]):
@@ -69,16 +93,101 @@ class JobsPage(Page[JobShape]):
     ]
 
 
+def view_of_job(job: Job) -> JobShape:
+    """A job of this process."""
+    kept = plain(job.summary)
+    summary = kept if isinstance(kept, dict) else None
+    command = "cluster" if job.what == _OF_DUAL else job.what
+    options = {"method": "dual"} if job.what == _OF_DUAL else {}
+    began = datetime.fromtimestamp(job.started_at, UTC)
+    ended = None if job.ended_at is None else datetime.fromtimestamp(job.ended_at, UTC)
+    return JobShape.of(
+        job,
+        command=job.what,
+        title=title(command, options),
+        started_at=began,
+        ended_at=ended,
+        took=_took(began, ended),
+        host="",
+        pace=pace(job, time.time()),
+        outcome=outcome(command, summary or {}),
+        summary=summary,
+    )
+
+
+def _took(began: datetime, ended: datetime | None) -> str:
+    """How long it took, in words; empty where its end is not known."""
+    return "" if ended is None else in_words((ended - began).total_seconds())
+
+
+def pace(job: Job, now: float) -> str:
+    """How far a stage is at a time, in words: `1,200 of 50,000, 35 a second, about 23 min left`."""
+    if not job.stage or not (job.total or job.done):
+        return ""
+    done, of = _amount(job.done, job), "" if job.total is None else f" of {_amount(job.total, job)}"
+    seconds = now - job.stage_at
+    if not job.done or seconds < _TOLD_AFTER_S:
+        return done + (of or " so far")
+    rate = job.done / seconds
+    words = [done + (of or " so far"), _speed(rate, job)]
+    if job.total is not None and job.total > job.done:
+        left = (job.total - job.done) / rate
+        step = 60 if left >= 120 else 10 if left >= 20 else 1
+        words.append(f"about {in_words(step * round(left / step))} left")
+    return ", ".join(words)
+
+
+def _amount(count: int, job: Job) -> str:
+    return f"{count / 1e6:,.0f} MB" if job.in_bytes else f"{count:,}"
+
+
+def _speed(rate: float, job: Job) -> str:
+    if job.in_bytes:
+        return f"{rate / 1e6:.1f} MB a second"
+    return f"{rate:,.0f} a second" if rate >= 1 else f"{60 * rate:.0f} a minute"
+
+
+def view_of_run(connection: Connection, run: RunLine) -> JobShape:
+    """A run that the library recorded."""
+    status = run.status
+    if status == "started":
+        status = "running" if is_running(connection, run.command) else "unknown"
+    return JobShape.of(
+        run,
+        id=str(run.id),
+        title=title(run.command, run.options),
+        status=status,
+        took=_took(run.started_at, run.ended_at),
+        can_stop=False,
+        stage="",
+        done=0,
+        total=None,
+        pace="",
+        lines=[],
+        outcome=outcome(run.command, run.summary),
+        sentence="",
+        summary=run.summary or None,
+    )
+
+
+def found_run(connection: Connection, number: int) -> JobShape:
+    """The run of a number. Raises `NotFound`."""
+    run = find_run(connection, number)
+    if run is None:
+        raise NotFound("There is no such run. The list of runs shows what there is.")
+    return view_of_run(connection, run)
+
+
 @router.get("/jobs")
 def jobs(site: SiteDep, paging: PagingDep) -> JobsPage:
     """List what runs and what ran, the latest first, and what workers are still to do."""
     ours = site.jobs.all()
-    recorded = recorded_of(ours)
+    recorded = [number for job in ours for number in job.runs]
     # However ours lie among the others, only these can be on the page.
     first = max(0, paging.offset - len(ours))
     start, end = paging.offset - first, paging.offset - first + paging.page_size
 
-    def work(connection: Connection) -> tuple[list[RunView], int, list[JobLine]]:
+    def work(connection: Connection) -> tuple[list[JobShape], int, list[JobLine]]:
         runs = list_runs(connection, limit=end, offset=first, without=recorded)
         views = [view_of_run(connection, run) for run in runs]
         return views, count_runs(connection, without=recorded), latest_jobs(connection, _QUEUED_MOST)
@@ -87,11 +196,11 @@ def jobs(site: SiteDep, paging: PagingDep) -> JobsPage:
         others, count, queued = session.run(work)
     views = sorted([*map(view_of_job, ours), *others], key=lambda view: view.started_at, reverse=True)
     return JobsPage(
-        items=[_job(view) for view in views[start:end]],
+        items=views[start:end],
         total=len(ours) + count,
         page=paging.page,
         page_size=paging.page_size,
-        queue=[queued_job(each) for each in queued if each.state in ("waiting", "running")],
+        queue=[QueuedJobShape.of(each) for each in queued if each.state in ("waiting", "running")],
     )
 
 
@@ -99,16 +208,16 @@ def jobs(site: SiteDep, paging: PagingDep) -> JobsPage:
 def job(site: SiteDep, job: JobId) -> JobShape:
     """How far a run is, or what came of it."""
     if _is_ours(job):
-        return _job(view_of_job(site.jobs.find(job)))
+        return view_of_job(site.jobs.find(job))
     with site.library() as session:
-        return _job(session.run(found_run, int(job)))
+        return session.run(found_run, int(job))
 
 
 @router.post("/jobs/{job}/stop")
 def stop(site: SiteDep, job: JobId) -> JobShape:
     """Ask a run to end cleanly: what it stored stays. It may take a moment."""
     if _is_ours(job):
-        return _job(view_of_job(site.jobs.stop(job)))
+        return view_of_job(site.jobs.stop(job))
     with site.library() as session:
         session.run(found_run, int(job))
     raise WrongUsage("This run was not started here. Stop it where it was started.")
@@ -116,3 +225,16 @@ def stop(site: SiteDep, job: JobId) -> JobShape:
 
 def _is_ours(job: str) -> bool:
     return len(job) == 32
+
+
+def latest_jobs(connection: Connection, limit: int) -> list[JobLine]:
+    """What is open first, then the latest; none where the library has no queue, or an earlier version's."""
+    return list_jobs_open_first(connection, limit=limit) if has_our_notes(connection) else []
+
+
+@router.get("/queue")
+def queue(site: SiteDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[QueuedJobShape]:
+    """List what workers do, then what waits for them, then what they did, each the latest first."""
+    with site.library() as session:
+        jobs = session.run(latest_jobs, limit)
+    return list(map(QueuedJobShape.of, jobs))

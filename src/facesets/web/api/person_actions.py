@@ -28,13 +28,9 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.steps import faces_moved
 from facesets.store.postgres.people.versions import version_of_person
-from facesets.web.api.shapes import Shape
+from facesets.web.api.shapes import FaceNumber, FaceNumbers, Name, Shape
 from facesets.web.site import Seen, Site
 from facesets.work import Work
-
-_Name = Annotated[str, Field(min_length=1, max_length=200)]
-_Face = Annotated[int, Field(ge=1, lt=2**63)]
-_Faces = Annotated[list[_Face], Field(min_length=1, max_length=5000)]
 
 
 class _Said(Shape):
@@ -47,14 +43,14 @@ class Rename(_Said):
     """Call a person otherwise; former names go."""
 
     action: Literal["rename"]
-    name: _Name
+    name: Name
 
 
 class AddName(_Said):
     """Give a person a further name."""
 
     action: Literal["name"]
-    name: _Name
+    name: Name
     into: Annotated[bool, Field(description="Where somebody else has it, they are one person.")] = False
 
 
@@ -68,7 +64,7 @@ class Split(_Said):
     """Make somebody new of these faces; without faces, of each part that the person falls into."""
 
     action: Literal["split"]
-    face_ids: _Faces | None = None
+    face_ids: FaceNumbers | None = None
     parts: Annotated[int | None, Field(ge=2, le=100)] = None
     min_cluster_size: Annotated[int, Field(ge=1, le=100_000)] = 3
 
@@ -77,9 +73,9 @@ class Move(_Said):
     """Give faces to a person, to whoever has a name, or without either to nobody: they are not the person."""
 
     action: Literal["move"]
-    face_ids: _Faces
+    face_ids: FaceNumbers
     to_person_id: UUID | None = None
-    name: _Name | None = None
+    name: Name | None = None
     into: Annotated[bool, Field(description="Where somebody has that name, they are meant.")] = False
 
 
@@ -87,7 +83,7 @@ class BestFace(_Said):
     """Let a face be the one that shows the person."""
 
     action: Literal["bestFace"]
-    face_id: _Face
+    face_id: FaceNumber
 
 
 class SayBirth(_Said):

@@ -1,42 +1,46 @@
-"""`/persons`: who there is, and what humans say about them."""
+"""`/persons`: who there is, and what humans say about them; `/undo`: taking it back."""
 
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query
 from pydantic import Field
 
 from facesets.face_attributes import Sex
 from facesets.operations.people.corrections.correcting import merge
 from facesets.operations.people.corrections.giving import Picked, give_to_name
+from facesets.operations.people.corrections.history import undo
 from facesets.operations.people.lists.browsing import born_when, people_page, seen_person
-from facesets.store.postgres.people.people_pages import PeopleWanted, PersonCard
-from facesets.store.postgres.people.person_ages import PersonAge
+from facesets.store.postgres.people.people_pages import PeopleWanted
 from facesets.store.postgres.people.steps import faces_moved
 from facesets.web.api.person_actions import Action, Done, act, done_about
-from facesets.web.api.shapes import Shape
-from facesets.web.paging import Page, PagingDep
+from facesets.web.api.shapes import FaceNumbers, Name, Of, Page, PagingDep, Shape
 from facesets.web.site import Seen, SiteDep
 
 router = APIRouter(tags=["persons"])
-
-_MOST_FACES = 5000
+steps = APIRouter(tags=["steps"])
 
 
 class PersonShape(Shape):
     """A person."""
 
     id: UUID
-    name: str | None
+    name: Annotated[str | None, Of(lambda card: card.name or None)]
     names: list[str]
     status: str
-    face_count: int
-    photo_count: int
-    prototype_count: int
-    face_id: Annotated[int | None, Field(description="The face that shows them.")]
-    first_year: Annotated[int | None, Field(description="Of their earliest dated photo.")]
-    last_year: Annotated[int | None, Field(description="Of their latest dated photo.")]
+    face_count: Annotated[int, Of("faces")]
+    photo_count: Annotated[int, Of("photos")]
+    prototype_count: Annotated[int, Of("prototypes")]
+    face_id: Annotated[int | None, Of("face"), Field(description="The face that shows them.")]
+    first_year: Annotated[
+        int | None,
+        Of(lambda card: card.first_year or None),
+        Field(description="Of their earliest dated photo."),
+    ]
+    last_year: Annotated[
+        int | None, Of(lambda card: card.last_year or None), Field(description="Of their latest dated photo.")
+    ]
     created_at: datetime
     updated_at: datetime
 
@@ -44,8 +48,14 @@ class PersonShape(Shape):
 class BirthShape(Shape):
     """When a person was born, and of which sex."""
 
-    said: Annotated[str | None, Field(description="The day or the year that somebody said.")]
-    by_faces: Annotated[float | None, Field(description="The year by how old the faces look.")]
+    said: Annotated[
+        str | None,
+        Of(lambda age: age.said or None),
+        Field(description="The day or the year that somebody said."),
+    ]
+    by_faces: Annotated[
+        float | None, Of("birth_year"), Field(description="The year by how old the faces look.")
+    ]
     spread: Annotated[float | None, Field(description="How far the faces' years lie apart, in years.")]
     dated_faces: int
     sex: Annotated[Sex, Field(description="By the faces; U where they are not sure.")]
@@ -62,10 +72,8 @@ class SeenPersonShape(PersonShape):
 class NewPerson(Shape):
     """Faces of which a person is made."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    face_ids: Annotated[
-        list[Annotated[int, Field(ge=1, lt=2**63)]], Field(min_length=1, max_length=_MOST_FACES)
-    ]
+    name: Name
+    face_ids: FaceNumbers
     into: Annotated[bool, Field(description="Where somebody has that name, they are meant.")] = False
     unassigned: Annotated[bool, Field(description="Refuse where somebody has one of the faces by now.")] = (
         False
@@ -90,23 +98,6 @@ class Merged(Shape):
     version: int
 
 
-def _fields(card: PersonCard) -> dict[str, object]:
-    return {
-        "id": card.id,
-        "name": card.name or None,
-        "names": card.names,
-        "status": card.status,
-        "face_count": card.faces,
-        "photo_count": card.photos,
-        "prototype_count": card.prototypes,
-        "face_id": card.face,
-        "first_year": int(card.first) if card.first else None,
-        "last_year": int(card.last) if card.last else None,
-        "created_at": card.created_at,
-        "updated_at": card.updated_at,
-    }
-
-
 @router.get("/persons")
 def persons(
     site: SiteDep,
@@ -121,12 +112,7 @@ def persons(
     wanted = PeopleWanted(status, named=None if unnamed is None else not unnamed)
     with site.library() as session:
         found = people_page(session, wanted, find, limit=paging.page_size, offset=paging.offset)
-    return Page[PersonShape](
-        items=[PersonShape.model_validate(_fields(card)) for card in found.people],
-        total=found.total,
-        page=paging.page,
-        page_size=paging.page_size,
-    )
+    return paging.page_of(PersonShape, map(PersonShape.of, found.people), found.total)
 
 
 @router.post("/persons")
@@ -143,19 +129,8 @@ def one_person(person: UUID, site: SiteDep) -> SeenPersonShape:
     """Tell of a person as they are now; of whom they were merged into, if they were."""
     with site.library() as session:
         seen = seen_person(session, person)
-        birth = _birth(born_when(session, seen.card.id))
-    return SeenPersonShape.model_validate({**_fields(seen.card), "birth": birth, "version": seen.version})
-
-
-def _birth(age: PersonAge) -> BirthShape:
-    return BirthShape(
-        said=age.said or None,
-        by_faces=age.birth_year,
-        spread=age.spread,
-        dated_faces=age.dated_faces,
-        sex=age.sex,
-        sex_probability=age.sex_probability,
-    )
+        birth = BirthShape.of(born_when(session, UUID(seen.card.id)))
+    return SeenPersonShape.of(seen.card, birth=birth, version=seen.version)
 
 
 @router.post("/persons/{person}")
@@ -169,7 +144,7 @@ def merge_person(person: UUID, site: SiteDep, asked: MergeRequest) -> Merged:
     """Make a person one with another, who stays."""
     into = asked.into_person_id
     with site.library() as session:
-        target = seen_person(session, into).card.id
+        target = UUID(seen_person(session, into).card.id)
     with site.changing(Seen(person, asked.version), Seen(into, asked.into_version)) as session:
         summary = merge(session, [f"{person}"], f"{into}", drop_names=False, by=site.by)
     with site.library() as session:
@@ -181,3 +156,24 @@ def merge_person(person: UUID, site: SiteDep, asked: MergeRequest) -> Merged:
             step=summary.step,
             version=summary.step or seen_person(session, target).version,
         )
+
+
+class UndoRequest(Shape):
+    """Which step to take back; by default the latest that stands."""
+
+    step: int | None = Field(default=None, ge=1, lt=2**63)
+
+
+class StepShape(Shape):
+    """A step that was taken back."""
+
+    step: Annotated[int, Of("id")]
+    what: str
+    faces: int
+
+
+@steps.post("/undo")
+def take_back(site: SiteDep, asked: Annotated[UndoRequest, Body(default_factory=UndoRequest)]) -> StepShape:
+    """Take a step back."""
+    with site.library() as session:
+        return StepShape.of(undo(session, asked.step, by=site.by))

@@ -1,14 +1,12 @@
 """What calls that run something are asked, and what they answer."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from facesets.operations.options.threshold import Method
 from facesets.result import Result
-from facesets.web.api.shapes import Shape
+from facesets.web.api.shapes import Of, Shape
 
 _MOST_FACES = 100_000_000
 _MOST_IN_CLUSTER = 1_000_000
@@ -18,30 +16,10 @@ Faces = Annotated[int, Field(ge=2, le=_MOST_FACES)]
 Status = Literal["completed", "stopped"]
 
 
-@dataclass(frozen=True, slots=True)
-class Of:
-    """Which figure of a result a field of an answer is, where it is not the one of its name."""
-
-    figure: str | Callable[[Result], Any]
-
-
 class Answer(Shape):
     """What came of a run, of its figures."""
 
     status: Status
-
-    @classmethod
-    def of(cls, done: Result) -> Self:
-        """The answer for a result, which says its status, too."""
-        return cls(**_figures(cls, done))
-
-
-def _figures(kind: type[Shape], done: Result) -> dict[str, Any]:
-    found = {}
-    for name, field in kind.model_fields.items():
-        figure = next((each.figure for each in field.metadata if isinstance(each, Of)), name)
-        found[name] = figure(done) if callable(figure) else done[figure]
-    return found
 
 
 class Queueable(Shape):
@@ -70,9 +48,9 @@ class Detected(Shape):
     """The faces that were found, known ones and new ones."""
 
     asset_id: str
-    faces_detected: int
-    face_ids: list[int]
-    faces_added: Annotated[int, Field(description="How many were not known before.")]
+    faces_detected: Annotated[int, Of(lambda found: len(found.faces))]
+    face_ids: Annotated[list[int], Of("faces")]
+    faces_added: Annotated[int, Of("added"), Field(description="How many were not known before.")]
 
 
 class ClusterRequest(Queueable):
@@ -159,10 +137,8 @@ _NOT_REACHED = Result(faces=0, clusters=0, noise=0, seconds=0.0)
 class DualClustered(Answer):
     """What came of both phases."""
 
-    supervised: Annotated[Supervised, Of(lambda done: _figures(Supervised, done.known))]
-    unsupervised: Annotated[
-        Unsupervised, Of(lambda done: _figures(Unsupervised, done.unknown or _NOT_REACHED))
-    ]
+    supervised: Annotated[Supervised, Of(lambda done: Supervised.of(done.known))]
+    unsupervised: Annotated[Unsupervised, Of(lambda done: Unsupervised.of(done.unknown or _NOT_REACHED))]
     total_faces: Annotated[int, Of(lambda done: done.known.faces)]
     execution_time_seconds: Annotated[
         float, Of(lambda done: round(done.known.seconds + (done.unknown or _NOT_REACHED).seconds, 3))

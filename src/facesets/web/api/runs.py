@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 from facesets.assembly.commands import VERBS
 from facesets.assembly.indexing import index_again
+from facesets.assembly.stores import LibraryWork
 from facesets.errors import NotFound
 from facesets.files import printable
 from facesets.operations.library.look_again import Looked, look_again
@@ -20,13 +22,14 @@ from facesets.operations.options.engine import EngineOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.training import TrainOptions
 from facesets.result import Result
+from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.run_list import IndexedFolder, indexed_folders
 from facesets.web.api import run_shapes as shapes
-from facesets.web.api.assets import AssetId
+from facesets.web.api.faces import AssetId
 from facesets.web.api.run_shapes import Queued
 from facesets.web.api.shapes import Shape
-from facesets.web.background import Work, library_work
+from facesets.web.background import JobNotices, JobProgress, Work
 from facesets.web.site import Site, SiteDep
 
 router = APIRouter(tags=["runs"])
@@ -45,11 +48,32 @@ def _answer(
     return kind.of(Result(job.summary, status="stopped" if job.status == "stopped" else "completed"))
 
 
-def _verb(site: Site, name: str, **given: Any) -> Work:
-    """A command of the table. Raises `MissingExtra` at once where a part of the program is missing for it."""
+def _library_work(site: Site, run: Callable[..., Any], **given: Any) -> Work:
+    """Something to do to the library, with a session that nobody else has, and with what it is given."""
+
+    def work(progress: JobProgress, stop: Stop) -> Any:
+        with site.sessions.own() as session:
+            progress.of_session(session)
+            surroundings = LibraryWork(
+                library=Library(session),
+                settings=site.settings,
+                notices=JobNotices(progress, stop),
+                progress=progress,
+                stop=stop,
+                by=site.by,
+            )
+            return run(surroundings, **given)
+
+    return work
+
+
+def _done(
+    site: Site, asked: shapes.Queueable, name: str, kind: type[shapes.Answer], **given: Any
+) -> JSONResponse | shapes.Answer:
+    """As `_answer`, by a command of the table. Raises `MissingExtra` at once where a part is missing."""
     verb = VERBS[name]
     verb.needs(**given).require()
-    return library_work(site, verb.run, **given)
+    return _answer(site, asked, name, kind, _library_work(site, verb.run, **given))
 
 
 def _given(asked: Shape, name: str) -> Any:
@@ -78,9 +102,7 @@ async def detect(
             )
 
     found = await asyncio.wrap_future(site.models.looking_again.submit(work))
-    return shapes.Detected(
-        asset_id=asset, faces_detected=len(found.faces), face_ids=found.faces, faces_added=found.added
-    )
+    return shapes.Detected.of(found, asset_id=asset)
 
 
 @router.post("/cluster", response_model=shapes.Clustered, responses=_QUEUED)
@@ -96,8 +118,7 @@ def cluster(
     if asked.method != "hdbscan" and "min_cluster_size" in asked.model_fields_set:
         options = replace(options, min_size=asked.min_cluster_size)
     options = options.chosen(asked.method, None)
-    do = _verb(site, "cluster", options=options, workers=EngineOptions())
-    return _answer(site, asked, "cluster", shapes.Clustered, do)
+    return _done(site, asked, "cluster", shapes.Clustered, options=options, workers=EngineOptions())
 
 
 @router.post("/cluster/dual", response_model=shapes.DualClustered, responses=_QUEUED)
@@ -113,8 +134,9 @@ def cluster_dual(
         unknown_eps=_given(asked, "unknown_eps"),
         dual_max_faces=asked.max_faces,
     )
-    do = _verb(site, "cluster --dual", options=ClusterLibraryOptions(), dual=dual)
-    return _answer(site, asked, "cluster --dual", shapes.DualClustered, do)
+    return _done(
+        site, asked, "cluster --dual", shapes.DualClustered, options=ClusterLibraryOptions(), dual=dual
+    )
 
 
 @router.post("/train", response_model=shapes.Trained, responses=_QUEUED)
@@ -129,8 +151,7 @@ def train(
         learning_rate=asked.learning_rate,
         min_faces=asked.min_faces_per_person,
     )
-    do = _verb(site, "train", options=options)
-    return _answer(site, asked, "train", shapes.Trained, do)
+    return _done(site, asked, "train", shapes.Trained, options=options)
 
 
 @router.post("/assign", response_model=shapes.Assigned, responses=_QUEUED)
@@ -144,8 +165,7 @@ def assign(
         review_threshold=asked.review_threshold,
         max_faces=asked.max_faces,
     )
-    do = _verb(site, "assign", options=options)
-    return _answer(site, asked, "assign", shapes.Assigned, do)
+    return _done(site, asked, "assign", shapes.Assigned, options=options)
 
 
 @router.post("/centroids", response_model=shapes.Centroids, responses=_QUEUED)
@@ -153,8 +173,7 @@ def centroids(
     site: SiteDep, asked: Annotated[shapes.CentroidsRequest, Body(default_factory=shapes.CentroidsRequest)]
 ) -> Any:
     """Make the centroids and exemplars of everybody again, exactly."""
-    do = _verb(site, "people centroids")
-    return _answer(site, asked, "people centroids", shapes.Centroids, do)
+    return _done(site, asked, "people centroids", shapes.Centroids)
 
 
 def folder_id(path: str) -> str:
@@ -179,7 +198,7 @@ def folders(site: SiteDep) -> list[shapes.FolderShape]:
 def index(site: SiteDep, asked: shapes.IndexRequest) -> Any:
     """Look for new photos in folders that were indexed before."""
     folders = _chosen(site, asked.folder_ids)
-    do = library_work(site, index_again, folders=folders, and_assign=asked.assign)
+    do = _library_work(site, index_again, folders=folders, and_assign=asked.assign)
     return _answer(site, asked, "index", shapes.Indexed, do)
 
 

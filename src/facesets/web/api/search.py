@@ -20,8 +20,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_edits import PersonState
 from facesets.store.postgres.photo_filter import Dates, PhotoFilter
 from facesets.store.postgres.photo_search import MOST_COUNTED
-from facesets.web.api.shapes import Shape
-from facesets.web.paging import Page, PagingDep
+from facesets.web.api.shapes import Of, Page, PagingDep, Shape
 from facesets.web.site import Site, SiteDep
 
 router = APIRouter(tags=["search"])
@@ -67,11 +66,19 @@ Age = Annotated[
 class PhotoShape(Shape):
     """A photo."""
 
-    asset_id: str
+    asset_id: Annotated[str, Of("sha256")]
     width: int
     height: int
-    taken: Annotated[str | None, Field(description="By the camera's clock, such as 2024-05-31T18:30:00.")]
-    similarity: Annotated[float | None, Field(description="Cosine similarity to the words or the photo.")]
+    taken: Annotated[
+        str | None,
+        Of(lambda photo: photo.taken and photo.taken.isoformat()),
+        Field(description="By the camera's clock, such as 2024-05-31T18:30:00."),
+    ]
+    similarity: Annotated[
+        float | None,
+        Of("cosine_similarity"),
+        Field(description="Cosine similarity to the words or the photo."),
+    ]
     distance_km: Annotated[float | None, Field(description="From the place that was asked for.")]
 
 
@@ -111,22 +118,7 @@ def search(
             ages=ages_meant(age, people),
         )
         found = found_photos(site, library, asked, words, like, offset=paging.offset, limit=paging.page_size)
-    return Page[PhotoShape](
-        items=[
-            PhotoShape(
-                asset_id=photo.sha256,
-                width=photo.width,
-                height=photo.height,
-                taken=None if photo.taken is None else photo.taken.isoformat(),
-                similarity=photo.cosine_similarity,
-                distance_km=photo.distance_km,
-            )
-            for photo in found.photos
-        ],
-        total=found.total,
-        page=paging.page,
-        page_size=paging.page_size,
-    )
+    return paging.page_of(PhotoShape, map(PhotoShape.of, found.photos), found.total)
 
 
 def _near(latitude: float | None, longitude: float | None, km: float) -> Near | None:

@@ -1,7 +1,39 @@
-"""How everything that the API takes and gives is written: in camelCase; snake_case is accepted, too."""
+"""How everything that the API takes and gives is written: in camelCase; snake_case is accepted, too.
 
-from pydantic import BaseModel, ConfigDict
+What it gives is made from a record of the core by `Shape.of`: a field names where it comes from, once.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+from typing import Annotated, Any, Generic, Self, TypeVar
+
+from fastapi import Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+T = TypeVar("T")
+
+_MOST = 100
+"""Items on a page."""
+_LAST = 1_000_000
+
+Version = Annotated[
+    int | None,
+    Field(description="As it was seen; without it nothing is compared.", ge=-(2**53), le=2**53),
+]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Into = Annotated[bool, Field(description="Where somebody has that name, both are one person.")]
+FaceNumber = Annotated[int, Field(ge=1, lt=2**63)]
+FaceNumbers = Annotated[list[FaceNumber], Field(min_length=1, max_length=5000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """Which attribute of a record a field of a shape is, where it is not the one of its name."""
+
+    attribute: str | Callable[[Any], Any]
 
 
 class Shape(BaseModel):
@@ -10,3 +42,55 @@ class Shape(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, from_attributes=True, extra="forbid"
     )
+
+    @classmethod
+    def of(cls, record: object, **others: Any) -> Self:
+        """What a record says, field by field; `others` are fields that it does not say."""
+        told = {name: told_by(record) for name, told_by in _sources(cls) if name not in others}
+        return cls(**told, **others)
+
+
+@cache
+def _sources(kind: type[Shape]) -> list[tuple[str, Callable[[Any], Any]]]:
+    """Of each field of a shape, what finds its value in a record."""
+    sources = []
+    for name, field in kind.model_fields.items():
+        source = next((each.attribute for each in field.metadata if isinstance(each, Of)), name)
+        sources.append((name, attrgetter(source) if isinstance(source, str) else source))
+    return sources
+
+
+class Paging:
+    """Which page was asked for."""
+
+    def __init__(
+        self,
+        page: Annotated[int, Query(ge=1, le=_LAST)] = 1,
+        page_size: Annotated[int, Query(alias="pageSize", ge=1, le=_MOST)] = 20,
+        page_size_snake: Annotated[
+            int | None, Query(alias="page_size", ge=1, le=_MOST, include_in_schema=False)
+        ] = None,
+    ) -> None:
+        self.page = page
+        self.page_size = page_size if page_size_snake is None else page_size_snake
+
+    @property
+    def offset(self) -> int:
+        """How many items come before the page."""
+        return (self.page - 1) * self.page_size
+
+    def page_of(self, kind: type[T], items: Iterable[T], total: int) -> "Page[T]":
+        """The page, of so many items in all."""
+        return Page[kind](items=list(items), total=total, page=self.page, page_size=self.page_size)  # type: ignore[valid-type]
+
+
+PagingDep = Annotated[Paging, Depends()]
+
+
+class Page(Shape, Generic[T]):
+    """One page of a list."""
+
+    items: Sequence[T]
+    total: int
+    page: int
+    page_size: int

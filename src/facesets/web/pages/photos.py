@@ -11,9 +11,8 @@ from facesets.store.postgres.missing_photos import count_missing, missing_photos
 from facesets.store.postgres.people.photo_faces import facts_of_faces
 from facesets.store.postgres.photo_parts import parts_of_photo
 from facesets.web.api.faces import FaceId
-from facesets.web.render import Part, render, render_part
+from facesets.web.render import Part, render, render_part, worded
 from facesets.web.site import SiteDep
-from facesets.web.wording import worded
 
 router = APIRouter()
 

@@ -1,6 +1,5 @@
 """`/runs`: what runs, what ran, and a start of more."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -8,13 +7,11 @@ from fastapi import APIRouter, Query, Request, Response
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.queue.job_list import JobLine
 from facesets.store.postgres.run_list import IndexedFolder, indexed_folders, list_runs
-from facesets.web.api.queue import latest_jobs, outcome_of
+from facesets.web.api.jobs import JobShape, QueuedJobShape, latest_jobs, view_of_job, view_of_run
 from facesets.web.api.runs import folder_id
 from facesets.web.background import Job
 from facesets.web.render import render
-from facesets.web.run_view import RunView, view_of_job, view_of_run
 from facesets.web.site import SiteDep
-from facesets.web.wording import worded
 
 router = APIRouter()
 
@@ -31,7 +28,7 @@ def page(
     """What runs now, what ran, and forms that start something."""
     jobs = site.jobs.all()
 
-    def work(connection: Connection) -> tuple[list[RunView], bool, list[IndexedFolder], list[JobLine]]:
+    def work(connection: Connection) -> tuple[list[JobShape], bool, list[IndexedFolder], list[JobLine]]:
         runs = list_runs(connection, limit=_ON_PAGE + 1, before=before)
         views = [view_of_run(connection, run) for run in runs[:_ON_PAGE]]
         queued = latest_jobs(connection, _QUEUED_ON_PAGE) if before is None else []
@@ -48,20 +45,12 @@ def page(
         ran=[view for view in views if view.status != "running"],
         older=recorded[-1].id if more else None,
         before=before,
-        queued=[
-            (
-                job,
-                job.started_at and datetime.fromisoformat(job.started_at),
-                outcome_of(job),
-                worded(job.reason),
-            )
-            for job in queued
-        ],
+        queued=list(map(QueuedJobShape.of, queued)),
         folders=[(folder_id(each.path), each) for each in folders],
     )
 
 
-def _together(recorded: list[RunView], jobs: list[Job], *, first: bool) -> list[RunView]:
+def _together(recorded: list[JobShape], jobs: list[Job], *, first: bool) -> list[JobShape]:
     """Recorded runs, in place of some of which the jobs of this process stand, which know more."""
     ours = {str(number): job for job in jobs for number in job.runs}
     shown = {job.id for view in recorded if (job := ours.get(view.id)) is not None}

@@ -31,9 +31,8 @@ from facesets.web.api.search import (
     ages_meant,
     found_photos,
 )
-from facesets.web.render import render
+from facesets.web.render import render, worded
 from facesets.web.site import Site, SiteDep
-from facesets.web.wording import worded
 
 router = APIRouter()
 

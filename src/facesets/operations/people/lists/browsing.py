@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from facesets.errors import NotFound
 from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.who import folded, require_person, without_accents
 from facesets.operations.people.lists.alike import people_like_person
+from facesets.operations.people.lists.listing import said_about
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_pages import (
@@ -40,12 +40,8 @@ from facesets.store.postgres.people.photo_faces import (
     photos_beside,
 )
 from facesets.store.postgres.people.prototypes import refresh_prototypes
-from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.versions import version_of_person, versions_of_people
 from facesets.store.postgres.photo_tags import PhotoTags, of_image
-
-if TYPE_CHECKING:
-    from facesets.operations.people.corrections.contradictions import Statement
 
 _NEAREST = 6
 _MOST_FACES = 1000
@@ -93,7 +89,7 @@ def people_page(
         people = people_cards(connection, chosen, limit=limit + 1, after=after, offset=offset)
         total, unnamed = count_people(connection, chosen)
         last = people[limit - 1] if len(people) > limit else None
-        place = None if last is None else PeoplePlace(last.rank, last.faces, last.id)
+        place = None if last is None else PeoplePlace(last.rank, last.faces, UUID(last.id))
         return PeoplePage(people[:limit], total, unnamed, place)
 
     return database.run(work)
@@ -142,7 +138,7 @@ def _refreshed_prototypes(connection: Connection, card: PersonCard) -> bool:
     detector = usual_detector(connection)
     if detector is None or card.faces > _REFRESHED:
         return False
-    return refresh_prototypes(connection, detector, [card.id]) > 0
+    return refresh_prototypes(connection, detector, [UUID(card.id)]) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +203,9 @@ def about_person(database: Database, person: UUID) -> AboutPerson:
     def work(connection: Connection) -> AboutPerson:
         found = require_person(connection, person).id
         similar = people_like_person(connection, found, _NEAREST)
-        cards = {card.id: card for card in cards_of(connection, [found, *(other for other, _ in similar)])}
-        said = load_statements(connection)
-        ours: list[Statement] = [
-            *(each for each in said.faces if each.person == found),
-            *(each for each in said.person_pairs if found in (each.first, each.second)),
-        ]
+        shown = cards_of(connection, [found, *(other for other, _ in similar)])
+        cards = {UUID(card.id): card for card in shown}
+        ours = said_about(connection, found)
         return AboutPerson(
             cards[found],
             spread_of(connection, found),

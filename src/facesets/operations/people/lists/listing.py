@@ -111,15 +111,10 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
         if detector is not None:
             refresh_prototypes(connection, detector, [state.id])
         (line,) = list_people(connection, status="all", person=state.id)
-        said = load_statements(connection)
-        ours: list[Statement] = [
-            *(each for each in said.faces if each.person == state.id),
-            *(each for each in said.person_pairs if state.id in (each.first, each.second)),
-        ]
         return PersonDetails(
             line,
             _spread(connection, state.id),
-            list(map(describing(connection), ours)),
+            list(map(describing(connection), said_about(connection, state.id))),
             faces_of(connection, state.id, faces),
             clusters=clusters_of_person(connection, state.id),
             nearest=near_people(connection, people_like_person(connection, state.id, _NEAREST)),
@@ -128,6 +123,15 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
         )
 
     return database.run(work)
+
+
+def said_about(connection: Connection, person: UUID) -> "list[Statement]":
+    """What humans said of a person's faces, and of whom they are one with or not."""
+    said = load_statements(connection)
+    return [
+        *(each for each in said.faces if each.person == person),
+        *(each for each in said.person_pairs if person in (each.first, each.second)),
+    ]
 
 
 def _spread(connection: Connection, person_id: UUID) -> float | None:

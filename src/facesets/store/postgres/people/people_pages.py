@@ -9,32 +9,22 @@ from uuid import UUID
 from psycopg import sql
 
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.people_list import Status
+from facesets.store.postgres.people.people_list import PersonLine, Status
 
 
 @dataclass(frozen=True, slots=True)
-class PersonCard:
+class PersonCard(PersonLine):
     """One person in a grid.
 
     Attributes
     ----------
     rank : int
         People are shown by it first: 0 for those with a name and 1 for the others, or how well the name fits.
-    first, last : str
-        Years of the first and the last photo; empty where no photo says.
     face : int or None
         The face that shows the person; `sha256` is its photo's, empty without a face.
     """
 
-    id: UUID
     rank: int
-    names: list[str]
-    status: str
-    faces: int
-    photos: int
-    prototypes: int
-    first: str
-    last: str
     created_at: datetime
     updated_at: datetime
     face: int | None
@@ -44,6 +34,16 @@ class PersonCard:
     def name(self) -> str:
         """What the person goes by; empty without a name."""
         return self.names[0] if self.names else ""
+
+    @property
+    def first_year(self) -> str:
+        """Of the first photo; empty where no photo says."""
+        return self.first[:4]
+
+    @property
+    def last_year(self) -> str:
+        """Of the last photo."""
+        return self.last[:4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +146,11 @@ _SOME: LiteralString = """
     CROSS JOIN LATERAL (SELECT coalesce(n.has, false) AS named) AS has
     WHERE (%(status)s = 'all' OR p.status = %(status)s) AND {named} AND {empty}"""
 _CARDS: LiteralString = """
-    SELECT p.id, p.rank, array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
+    SELECT p.id::text, array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
         p.status, p.faces, p.photos,
         (SELECT count(*) FROM person_prototypes q WHERE q.person_id = p.id),
-        coalesce(to_char(p.taken_from, 'YYYY'), ''), coalesce(to_char(p.taken_until, 'YYYY'), ''),
-        p.created_at, p.updated_at, best.id, coalesce(i.sha256, '')
+        coalesce(to_char(p.taken_from, 'YYYY-MM-DD'), ''), coalesce(to_char(p.taken_until, 'YYYY-MM-DD'), ''),
+        p.rank, p.created_at, p.updated_at, best.id, coalesce(i.sha256, '')
     FROM (SELECT * FROM ({some}) AS every WHERE {after}
         ORDER BY rank, faces DESC, id LIMIT %(limit)s OFFSET %(offset)s) AS p
     -- Chosen by a human, else the first exemplar; both may be somebody else's by now, which is seen face by

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from facesets.web.access import Access
-from facesets.web.hosts import host_names
+from facesets.web.access_guard import host_names
 from tests.fixtures.raw_http import asked
 from tests.fixtures.website import BASE, TOKEN, Website, served
 

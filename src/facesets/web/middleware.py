@@ -1,17 +1,43 @@
-"""How much and how long a request may be."""
+"""What every request and answer passes: limits of size and time, safe headers, and what nobody expected."""
 
 import asyncio
+import logging
+from collections.abc import Iterator
 from http import HTTPStatus
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facesets.web.problems import answered
 
+_log = logging.getLogger("facesets.web")
+
 MOST_BODY_BYTES = 1_000_000
 _BODY_WITHIN_S = 20.0
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "img-src 'self' data:",
+        "style-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+_STATIC = "/static/"
 
 
 class BoundedRequests:
@@ -104,3 +130,60 @@ class HeadLikeGet:
         if scope["type"] == "http" and scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
         await self._app(scope, receive, send)
+
+
+def safe_headers(path: str) -> Iterator[tuple[str, str]]:
+    """Names and values for the answer to a path. Scripts and styles are kept, but asked about each time."""
+    yield from _HEADERS.items()
+    yield "cache-control", "no-cache" if path.startswith(_STATIC) else "no-store"
+
+
+class SafeHeaders:
+    """The middleware that tells browsers: only our own scripts run, nobody frames us, nothing is kept.
+
+    What may be kept says so itself.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with these headers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in safe_headers(scope["path"]):
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class Unexpected:
+    """The middleware that answers what nobody expected, inside of what every answer passes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a failure of ours by a sentence, and log it."""
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception:
+            if scope["type"] != "http" or has_begun:
+                raise
+            _log.exception("%s %s failed", scope["method"], scope["path"])
+            sentence = "That failed for a reason the program did not expect. Its terminal says more."
+            answer = answered(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, sentence)
+            await answer(scope, receive, send)

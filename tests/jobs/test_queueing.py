@@ -15,10 +15,9 @@ from facesets.assembly.commands import Needs
 from facesets.errors import AlreadyRunning, NotFound, WrongUsage, typed
 from facesets.installation import adding
 from facesets.jobs.indexing import Models
-from facesets.jobs.orders import Order, read_needs, stored_needs
-from facesets.jobs.queueing import cancel, put, retry
-from facesets.jobs.schedule import TimeOfDay
-from facesets.jobs.worker import Rhythm, work_off
+from facesets.jobs.queueing import Order, cancel, put, read_needs, retry, stored_needs
+from facesets.jobs.schedule import Rhythm, TimeOfDay
+from facesets.jobs.worker import work_off
 from facesets.path_map import PathMap
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database

@@ -1,4 +1,4 @@
-"""Pictures of faces: turned right, made once, kept whole, within a limit, and gone when their person is."""
+"""`/faces` and `/assets`; pictures of faces are turned right, made once, kept in a limit, and forgotten."""
 
 import io
 import os
@@ -56,10 +56,10 @@ def _pixels(content: bytes) -> Any:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_are_turned_right(tmp_path: Path, orientation: int) -> None:
     store = CropStore(tmp_path / "crops", 10_000_000)
-    upright = store.face(_photo(tmp_path / "upright.png"), 96)
-    turned = store.face(_photo(tmp_path / "turned.jpg", orientation), 96)
+    upright = store.face(_photo(tmp_path / "upright.png"), 96).result()
+    turned = store.face(_photo(tmp_path / "turned.jpg", orientation), 96).result()
     assert np.abs(_pixels(upright) - _pixels(turned)).mean() < 6
-    whole = _pixels(store.photo(_photo(tmp_path / "turned.jpg", orientation), 160))
+    whole = _pixels(store.photo(_photo(tmp_path / "turned.jpg", orientation), 160).result())
     assert whole.shape == (120, 160, 3)
     corners = [whole[y, x] for y, x in ((20, 20), (20, 140), (100, 20), (100, 140))]
     wanted = [(220, 40, 40), (40, 220, 40), (40, 40, 220), (220, 220, 40)]
@@ -73,7 +73,7 @@ def test_a_picture_says_nothing_of_where_the_photo_was_taken(tmp_path: Path) -> 
     _four_colours().save(path, exif=exif)
     picture = Picture(sha256(path.read_bytes()).hexdigest(), (str(path),), 160, 120, (50, 30, 110, 90))
     store = CropStore(tmp_path / "crops", 10_000_000)
-    for content in (store.face(picture, 96), store.photo(picture, 96)):
+    for content in (store.face(picture, 96).result(), store.photo(picture, 96).result()):
         assert not Image.open(io.BytesIO(content)).getexif()
         assert b"at home" not in content
 
@@ -89,7 +89,7 @@ def test_what_many_want_at_once_is_made_once(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(crops, "read_decoded", counted)
     store = CropStore(tmp_path / "crops", 10_000_000)
     with ThreadPoolExecutor(16) as pool:
-        found = set(pool.map(lambda _: store.face(picture, 160), range(64)))
+        found = set(pool.map(lambda _: store.face(picture, 160).result(), range(64)))
     assert (len(decoded), len(found)) == (1, 1)
 
 
@@ -97,22 +97,22 @@ def test_what_many_want_at_once_is_made_once(tmp_path: Path, monkeypatch: pytest
 def test_a_kept_picture_that_is_damaged_is_made_again(tmp_path: Path, left: bytes) -> None:
     picture = _photo(tmp_path / "a.jpg")
     store = CropStore(tmp_path / "crops", 10_000_000)
-    whole = store.face(picture, 96)
+    whole = store.face(picture, 96).result()
     [kept] = (tmp_path / "crops").rglob("*.jpg")
     kept.write_bytes(left)
-    assert store.face(picture, 96) == whole
+    assert store.face(picture, 96).result() == whole
     assert kept.read_bytes() == whole
 
 
 def test_nobody_else_can_look_at_what_is_kept(tmp_path: Path) -> None:
-    CropStore(tmp_path / "cache" / "crops", 10_000_000).face(_photo(tmp_path / "a.jpg"), 96)
+    CropStore(tmp_path / "cache" / "crops", 10_000_000).face(_photo(tmp_path / "a.jpg"), 96).result()
     kept = list((tmp_path / "cache" / "crops").rglob("*"))
     assert {(path.is_dir(), path.stat().st_mode & 0o077) for path in kept} == {(True, 0), (False, 0)}
 
 
 def test_a_disk_that_cannot_be_written_hides_no_face(tmp_path: Path) -> None:
     (tmp_path / "crops").write_text("no folder")
-    assert CropStore(tmp_path / "crops", 10_000_000).face(_photo(tmp_path / "a.jpg"), 96)
+    assert CropStore(tmp_path / "crops", 10_000_000).face(_photo(tmp_path / "a.jpg"), 96).result()
 
 
 def test_what_is_kept_stays_within_its_limit(tmp_path: Path) -> None:
@@ -129,11 +129,11 @@ def test_what_is_kept_stays_within_its_limit(tmp_path: Path) -> None:
         Image.fromarray(rng.integers(0, 255, (100, 100, 3), np.uint8)).save(path)
         picture = Picture(sha256(path.read_bytes()).hexdigest(), (str(path),), 100, 100, (20, 20, 80, 80))
         first = first or picture
-        store.face(picture, 96)
+        store.face(picture, 96).result()
         total = sum(each.stat().st_size for each in directory.rglob("*") if each.is_file())
         assert total < most * 1.3
     assert not left.exists()
-    assert store.face(first, 96)  # type: ignore[arg-type]
+    assert store.face(first, 96).result()  # type: ignore[arg-type]
 
 
 def test_a_photo_that_is_not_there_is_an_error_once_and_a_picture_when_it_is_back(tmp_path: Path) -> None:
@@ -141,9 +141,9 @@ def test_a_photo_that_is_not_there_is_an_error_once_and_a_picture_when_it_is_bac
     store = CropStore(tmp_path / "crops", 10_000_000)
     (tmp_path / "a.jpg").rename(tmp_path / "unmounted")
     with pytest.raises(UnreadableImage):
-        store.face(picture, 96)
+        store.face(picture, 96).result()
     (tmp_path / "unmounted").rename(tmp_path / "a.jpg")
-    assert store.face(picture, 96)
+    assert store.face(picture, 96).result()
 
 
 def test_pages_get_a_placeholder_for_a_photo_that_is_not_there_and_programs_a_sentence(
@@ -190,8 +190,8 @@ def test_all_that_was_made_of_a_photo_can_be_removed(tmp_path: Path) -> None:
     store = CropStore(tmp_path / "crops", 10_000_000)
     one, other = _photo(tmp_path / "a.jpg"), _photo(tmp_path / "b.jpg", 6)
     for picture in (one, other):
-        store.face(picture, 96)
-        store.photo(picture, 96)
+        store.face(picture, 96).result()
+        store.photo(picture, 96).result()
     assert remove_pictures(tmp_path / "crops", [one.sha256, "0" * 64]) == 2
     left = [path for path in (tmp_path / "crops").rglob("*") if path.is_file()]
     assert {path.parent.name for path in left} == {other.sha256}
@@ -208,8 +208,8 @@ def test_of_somebody_who_is_forgotten_no_picture_is_left(website: Website, album
         )
         picture = session.run(lambda each: pictures_of_faces(each, [face]))[face]
     store = CropStore(kept, 10_000_000)
-    store.face(picture, 96)
-    store.photo(picture, 160)
+    store.face(picture, 96).result()
+    store.photo(picture, 160).result()
     folder = kept / picture.sha256[:2] / picture.sha256
     assert len(list(folder.iterdir())) == 2
     done = run("people", "forget", who, "--database", album_url, "--yes")
@@ -238,3 +238,50 @@ def test_no_picture_is_left_that_was_made_while_somebody_was_forgotten(website: 
         look = partial(website.client.get, f"{BASE}/faces/{face}/crop")
         forget(session, who, pictures=store.directory, work=Work(by="me", progress=LooksMeanwhile(look)))
     assert not [path for path in store.directory.rglob("*") if path.is_file()]
+
+
+def together(website: Website) -> dict[str, Any]:
+    """A face of the photo with three people."""
+    for face in range(1, 30):
+        found: dict[str, Any] = website.get(f"/faces/{face}")
+        if website.get(f"/assets/{found['assetId']}")["total"] == 3:
+            return found
+    raise AssertionError("no photo has three faces")
+
+
+def test_a_face_has_the_fields_of_the_api(onlooked: Website) -> None:
+    face = onlooked.get("/faces/1")
+    assert face["bbox"].keys() == {"x", "y", "width", "height"}
+    assert (face["bbox"]["width"], face["bbox"]["height"], face["detectionConfidence"]) == (150, 150, 0.9)
+    assert 0 <= face["qualityScore"] <= 1
+    assert face["personId"] is not None
+    assert (face["personName"], len(face["assetId"])) == (None, 64)
+    assert "T" in face["createdAt"]
+    assert "clusterId" in face
+
+
+def test_the_faces_of_a_photo_come_in_pages(onlooked: Website) -> None:
+    photo = together(onlooked)["assetId"]
+    page = onlooked.get(f"/assets/{photo}", pageSize=2)
+    assert (page["total"], len(page["items"])) == (3, 2)
+    assert page["items"][0]["bbox"]["x"] < page["items"][1]["bbox"]["x"]
+    assert len(onlooked.get(f"/assets/{photo}", pageSize=2, page=2)["items"]) == 1
+
+
+def test_what_the_library_has_not_is_not_found(onlooked: Website) -> None:
+    get = onlooked.client.get
+    assert get("/api/v1/faces/faces/999999").status_code == 404
+    assert get("/api/v1/faces/faces/999999/explain").status_code == 404
+    assert get(f"/api/v1/faces/assets/{'0' * 64}").status_code == 404
+    assert get("/api/v1/faces/assets/..%2f..%2fetc%2fpasswd").status_code in {404, 422}
+    assert get("/api/v1/faces/faces/0").status_code == 422
+
+
+def test_a_face_is_explained(onlooked: Website) -> None:
+    why = onlooked.get("/faces/1/explain")
+    assert why["faceId"] == 1
+    assert why["about"]["cosineSimilarity"] > 0.6
+    assert why["about"]["nearest"][0].keys() == {"faceId", "cosineSimilarity"}
+    assert "`assign` gives it" in why["verdict"]
+    assert why["thresholds"]["assign"] > 0
+    assert onlooked.client.get("/api/v1/faces/faces/1/explain", params={"who": "nobody"}).status_code == 404

@@ -1,9 +1,11 @@
+"""From the engine that a user names to one that computes."""
+
 import sys
 from pathlib import Path
 
 import pytest
 
-from facesets.assembly.engines import open_engine
+from facesets.assembly.commands import open_engine
 from facesets.clustering.engine import IN_PROCESS
 from facesets.errors import MissingExtra
 from facesets.operations.options.engine import EngineOptions, workers_named

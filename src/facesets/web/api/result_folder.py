@@ -1,22 +1,26 @@
-"""The calls that correct a result folder, and pictures of its faces."""
+"""A result folder instead of a library: as it is now, calls that correct it, and pictures of its faces."""
 
+import hashlib
+import pathlib
+import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from facesets.errors import FacesetsError, NotFound, WrongUsage
 from facesets.files import printable
+from facesets.imaging.originals import Picture
 from facesets.operations.grouping.by_hand import Seen, merge, move_faces, rename, take_back
-from facesets.operations.grouping.result_now import ResultNow
-from facesets.result import Result
-from facesets.web.api.shapes import Shape
-from facesets.web.crops import kept_size
-from facesets.web.paging import Page, PagingDep
-from facesets.web.pictures import picture_answer
-from facesets.web.results.site import ResultDep, find_face, folder_called, id_of, picture_of
+from facesets.operations.grouping.result_now import ResultNow, ResultReader
+from facesets.results.manifest import FaceEntry
+from facesets.web.api.shapes import Of, Page, PagingDep, Shape
+from facesets.web.crops import CropStore, kept_size, picture_answer
 
 router = APIRouter()
 health = APIRouter()
@@ -27,6 +31,77 @@ Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 Version = Annotated[str | None, Field(default=None, pattern="^[0-9a-f]{16}$")]
 _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}
 _LONGEST_NAME = 200
+
+
+@dataclass(slots=True)
+class ResultSite:
+    """A result folder that is served. Safe for several threads."""
+
+    root: pathlib.Path
+    crops: CropStore
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _reader: ResultReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = ResultReader(self.root)
+
+    def now(self) -> ResultNow:
+        """Who is who in the folder as it is now; errors as `read_result`."""
+        with self._lock:
+            return self._reader.read()
+
+    @contextmanager
+    def changing(self) -> Iterator[ResultNow]:
+        """The folder as it is now, for one change at a time from here."""
+        with self._lock:
+            try:
+                yield self._reader.read()
+            finally:
+                self._reader.forget()
+
+
+def _site(request: Request) -> ResultSite:
+    site: ResultSite = request.app.state.site
+    return site
+
+
+ResultDep = Annotated[ResultSite, Depends(_site)]
+"""The parameter by which an endpoint gets the folder."""
+
+
+def id_of(folder: str) -> str:
+    """What a person's folder is called in addresses: names hold what addresses must not."""
+    return hashlib.sha256(folder.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def folder_called(now: ResultNow, number: str) -> str:
+    """The folder of that id. Raises `NotFound`."""
+    folders = (*now.groups, *([now.single_folder] if now.single else []))
+    found = next((folder for folder in folders if id_of(folder) == number), None)
+    if found is None:
+        raise NotFound("There is no such person here any more. The list of people shows who there is.")
+    return found
+
+
+def face_id(face: FaceEntry) -> str:
+    """What a face is called in addresses."""
+    return face.face.replace("#", "-")
+
+
+def find_face(now: ResultNow, number: str) -> tuple[str, FaceEntry]:
+    """The face of that id, and its folder. Raises `NotFound`."""
+    image = number.partition("-")[0]
+    for folder, face in now.of_image.get(image, ()):
+        if face_id(face) == number:
+            return folder, face
+    raise NotFound("There is no such face in this folder any more.")
+
+
+def picture_of(now: ResultNow, folder: str, face: FaceEntry) -> Picture:
+    """Where the photo of a face can be read: at its own paths, else where it lies in the result."""
+    copies = [str(now.root / place) for place in now.places(folder, face.image)]
+    left, top, right, bottom = face.box
+    return Picture(face.image, (*face.paths, *copies), 0, 0, (left, top, right, bottom))
 
 
 class PersonShape(Shape):
@@ -68,20 +143,20 @@ class UndoRequest(Shape):
 class CorrectionShape(Shape):
     """What was changed; `version` is that of the folder where the faces are now."""
 
-    person_id: str | None
-    person_name: str | None
-    did: str
-    faces_moved: int
-    step: int
-    version: str | None
+    person_id: Annotated[str | None, Of(lambda done: id_of(done.folder) if done.folder else None)]
+    person_name: Annotated[str | None, Of(lambda done: printable(done.folder) or None)]
+    did: Annotated[str, Of(lambda done: printable(done.what))]
+    faces_moved: Annotated[int, Of("faces")]
+    step: Annotated[int, Of("change")]
+    version: Annotated[str | None, Of(lambda done: done.now.version(done.folder) if done.folder else None)]
 
 
 class UndoneShape(Shape):
     """A change that was taken back; `person_id` is the folder where the faces are again."""
 
-    step: int
-    what: str
-    person_id: str
+    step: Annotated[int, Of("change")]
+    what: Annotated[str, Of(lambda done: printable(done.what))]
+    person_id: Annotated[str, Of(lambda done: id_of(done.folder))]
 
 
 @router.get("/persons", tags=["persons"])
@@ -93,12 +168,8 @@ def persons(
     """List people, those with most faces first."""
     now = site.now()
     found = people_of(now, find)
-    return Page[PersonShape](
-        items=[_person(now, name) for name in found[paging.offset : paging.offset + paging.page_size]],
-        total=len(found),
-        page=paging.page,
-        page_size=paging.page_size,
-    )
+    shown = found[paging.offset : paging.offset + paging.page_size]
+    return paging.page_of(PersonShape, [_person(now, name) for name in shown], len(found))
 
 
 def people_of(now: ResultNow, find: str = "") -> list[str]:
@@ -125,11 +196,11 @@ def correct(site: ResultDep, person: PersonId, asked: CorrectionRequest) -> Corr
     with site.changing() as now:
         root, seen = now.root, Seen(folder_called(now, person), asked.version)
         if asked.action == "rename":
-            return _corrected(rename(root, seen, asked.name, into=asked.into))
+            return CorrectionShape.of(rename(root, seen, asked.name, into=asked.into))
         if asked.action == "move" and not asked.name.strip():
             raise WrongUsage("Say whom they show: give a name.")
         faces = {number.replace("-", "#") for number in asked.face_ids}
-        return _corrected(move_faces(root, seen, faces, asked.name if asked.action == "move" else ""))
+        return CorrectionShape.of(move_faces(root, seen, faces, asked.name if asked.action == "move" else ""))
 
 
 @router.post("/persons/{person}/merge", tags=["persons"])
@@ -138,26 +209,14 @@ def merge_into(site: ResultDep, person: PersonId, asked: MergeRequest) -> Correc
     with site.changing() as now:
         seen = Seen(folder_called(now, person), asked.version)
         into = Seen(folder_called(now, asked.into_person_id), asked.into_version)
-        return _corrected(merge(now.root, seen, into))
+        return CorrectionShape.of(merge(now.root, seen, into))
 
 
 @router.post("/undo", tags=["steps"])
 def undo(site: ResultDep, asked: UndoRequest) -> UndoneShape:
     """Take the latest change back."""
     with site.changing() as now:
-        done = take_back(now.root, asked.step)
-    return UndoneShape(step=done.change, what=printable(done.what), person_id=id_of(done.folder))
-
-
-def _corrected(done: Result) -> CorrectionShape:
-    return CorrectionShape(
-        person_id=id_of(done.folder) if done.folder else None,
-        person_name=printable(done.folder) or None,
-        did=printable(done.what),
-        faces_moved=done.faces,
-        step=done.change,
-        version=done.now.version(done.folder) if done.folder else None,
-    )
+        return UndoneShape.of(take_back(now.root, asked.step))
 
 
 @router.get("/faces/{face}/crop", response_class=Response, responses=_JPEG, tags=["faces"])
@@ -172,7 +231,7 @@ async def crop(
     def begun() -> "tuple[str, Future[bytes]]":
         now = site.now()
         folder, entry = find_face(now, face)
-        return entry.image, site.crops.making_face(picture_of(now, folder, entry), kept_size(size))
+        return entry.image, site.crops.face(picture_of(now, folder, entry), kept_size(size))
 
     image, making = await run_in_threadpool(begun)
     return await picture_answer(making, shows=v, sha256=image)
@@ -189,7 +248,7 @@ async def photo(
     def begun() -> "Future[bytes]":
         now = site.now()
         for folder, entry in now.of_image.get(sha256, ()):
-            return site.crops.making_photo(picture_of(now, folder, entry), kept_size(size))
+            return site.crops.photo(picture_of(now, folder, entry), kept_size(size))
         raise NotFound("There is no such photo in this folder.")
 
     return await picture_answer(await run_in_threadpool(begun), shows=sha256, sha256=sha256, is_photo=True)

@@ -13,10 +13,18 @@ from facesets.operations.grouping.by_hand import latest_change
 from facesets.operations.grouping.result_now import ResultNow
 from facesets.results.counterparts import called_beside
 from facesets.results.manifest import FaceEntry, RefineManifest
-from facesets.web.render import render
-from facesets.web.results.calls import PersonId, Sha256, people_of
-from facesets.web.results.site import ResultDep, ResultSite, face_id, folder_called, id_of, picture_of
-from facesets.web.wording import worded
+from facesets.web.api.result_folder import (
+    PersonId,
+    ResultDep,
+    ResultSite,
+    Sha256,
+    face_id,
+    folder_called,
+    id_of,
+    people_of,
+    picture_of,
+)
+from facesets.web.render import render, worded
 
 router = APIRouter()
 

@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
-from facesets.jobs.queueing import cancel, put, put_parts
+from facesets.jobs.queueing import Order, cancel, put, put_parts
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.queue.notes import parts_in
+from facesets.store.postgres.queue.notes import PART_OF_INDEX, parts_in
 from facesets.store.postgres.queue.schema import install, look_into_queue, shipped
 from tests.fixtures.website import Website
 
@@ -41,7 +40,7 @@ def test_what_is_open_comes_before_all_that_ended_since(
     monkeypatch.setattr("facesets.web.pages.runs._QUEUED_ON_PAGE", 3)
     install(album.database)
     with_parts, waiting = put(album.database, Order("index")), put(album.database, Order("assign"))
-    put_parts(album.database, [Order(PHOTOS_OF_INDEX)] * 2, with_parts, [10, 10])
+    put_parts(album.database, [Order(PART_OF_INDEX)] * 2, with_parts, [10, 10])
     ended = []
     for _ in range(4):
         ended.append(put(album.database, Order("cluster")))

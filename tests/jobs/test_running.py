@@ -1,5 +1,7 @@
-"""Jobs that are cut short: by the end of their worker, by whoever cancels them, or by its death."""
+"""Jobs that are cut short, by the end or death of their worker or by who cancels them; and why one failed."""
 
+import json
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +15,13 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.manager import JobManager
 
 from facesets.assembly.commands import VERBS, Verb
-from facesets.errors import Unreachable
+from facesets.errors import Field, Unreachable, WrongUsage
 from facesets.jobs import indexing
 from facesets.jobs.indexing import Models
-from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
-from facesets.jobs.queueing import cancel, put, put_parts, retry
+from facesets.jobs.queueing import JobWork, Order, cancel, put, put_parts, retry
 from facesets.jobs.running import TryAgain
-from facesets.jobs.work import JobWork
-from facesets.jobs.worker import Rhythm, work_off
+from facesets.jobs.schedule import Rhythm
+from facesets.jobs.worker import work_off
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.result import Result
@@ -29,7 +30,7 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database, now, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import JobLine, count_jobs, find_job, list_jobs
-from facesets.store.postgres.queue.notes import left_alone, queues_with_work
+from facesets.store.postgres.queue.notes import PART_OF_INDEX, left_alone, queues_with_work
 from facesets.store.postgres.queue.schema import look_into_queue
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import ml_service
@@ -166,7 +167,7 @@ def test_a_job_for_which_the_server_has_no_session_says_so(
 
 def test_a_listing_that_failed_is_done_again_with_its_parts(queue: Database) -> None:
     number = put(queue, Order("index"))
-    put_parts(queue, [Order(PHOTOS_OF_INDEX)], number, [1])
+    put_parts(queue, [Order(PART_OF_INDEX)], number, [1])
 
     def fail(connection: Connection) -> None:
         look_into_queue(connection)
@@ -411,3 +412,36 @@ def taken(session: Database, number: int) -> None:
 def state_of(session: Database, number: int) -> str:
     job = session.run(lambda connection: find_job(connection, number))
     return "" if job is None else job.state
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("a\0b", "a\\x00b"),
+        ("x\udce9y", "x\\udce9y"),
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+        ("so " * 20_000, "so so so so"),
+    ],
+)
+def test_a_reason_is_kept_and_shown_as_one_harmless_line(
+    queue: Database,
+    library_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    words: str,
+    shown: str,
+) -> None:
+    # What pytest captures of a log goes from process to process as UTF-8, which not all these words are.
+    caplog.set_level(logging.CRITICAL, "procrastinate")
+
+    def fail(_: JobWork) -> Result:
+        raise WrongUsage(f"Leave out {Field('ml_uri')}. The service said: {words}")
+
+    monkeypatch.setitem(VERBS, "cluster", Verb(fail))
+    number = put(queue, Order("cluster"))
+    work(queue)
+    told = run("jobs", "show", number, "--json", "--database", library_url).out
+    reason = json.loads(told)["reason"]
+    assert reason.startswith(f"Leave out --ml-uri. The service said: {shown}")
+    assert reason.isprintable()
+    assert len(reason) < 5000

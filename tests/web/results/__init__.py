@@ -1,1 +1,0 @@
-"""A result folder in the browser."""
