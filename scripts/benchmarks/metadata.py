@@ -45,7 +45,7 @@ from throw_away import throw_away_library
 from facesets.file_records import FileRecord
 from facesets.imaging.decode import SUFFIXES
 from facesets.imaging.metadata.reader import read_metadata
-from facesets.operations.ingest.metadata import metadata_stage
+from facesets.operations.ingest.stages import metadata_stage
 from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo
 from facesets.records import ImageRecord

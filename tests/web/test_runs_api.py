@@ -12,7 +12,7 @@ import pytest
 
 from facesets.errors import typed
 from facesets.installation import adding
-from facesets.operations.library.look_again import Looked
+from facesets.operations.library.findings import Looked
 from facesets.operations.people.corrections.naming import name
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock

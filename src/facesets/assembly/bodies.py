@@ -28,7 +28,7 @@ def make_bodies_stage(models: "StageModels", conf: Settings, notices: Notices, w
     from facesets.inference.bodies import BodyDetector
     from facesets.inference.body_models import find_body_model
     from facesets.inference.providers import PROVIDERS, choose_provider
-    from facesets.operations.ingest.bodies import bodies_stage
+    from facesets.operations.ingest.stages import bodies_stage
 
     pack = _pack(models, conf, notices, work)
     named = models.body_model or _of_settings(conf)

@@ -15,10 +15,8 @@ from facesets.assembly.packs import get_pack
 from facesets.assembly.tags import make_face_stage, make_scene_stage
 from facesets.errors import Command, WrongUsage
 from facesets.interfaces import Describer
-from facesets.operations.ingest.attributes import attributes_stage
 from facesets.operations.ingest.enrich import landmarks_stage
-from facesets.operations.ingest.metadata import metadata_stage
-from facesets.operations.ingest.stages import Stage
+from facesets.operations.ingest.stages import Stage, attributes_stage, metadata_stage
 from facesets.remote.service_embedder import service_model
 from facesets.settings import Settings
 from facesets.work import Work

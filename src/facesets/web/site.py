@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from facesets.assembly.sessions import Sessions
 from facesets.errors import Changed
 from facesets.operations.people.assigning.prototypes import warm_prototypes
-from facesets.operations.people.corrections.labeling import version_of
+from facesets.operations.people.corrections.cluster_corrections import version_of
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.person_totals import refresh_totals

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from facesets.errors import NotFound
-from facesets.operations.people.corrections.statement_words import describing
+from facesets.operations.people.corrections.contradictions import describing
 from facesets.operations.people.corrections.who import folded, require_person, without_accents
 from facesets.operations.people.lists.alike import people_like_person
 from facesets.store.postgres.connection import Connection, Database
