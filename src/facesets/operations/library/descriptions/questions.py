@@ -10,8 +10,8 @@ import numpy as np
 from facesets.descriptions.asking import EDGE, PhotoQuestion, Provider
 from facesets.descriptions.estimates import Estimate
 from facesets.errors import UnreadableImage
+from facesets.imaging.encode import blurred, outgoing_jpeg
 from facesets.imaging.metadata.reader import read_metadata
-from facesets.imaging.outgoing import blurred, outgoing_jpeg
 from facesets.library_records import PendingPhoto
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.stage_run import read_indexed
