@@ -18,7 +18,7 @@ from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
-from facesets.operations.reports.sheet import sheet
+from facesets.operations.reports.evaluation_sheet import sheet
 from facesets.results.materialize import Materialize
 from facesets.results.names_file import PeopleNames, update_names
 from facesets.results.rollback import take_back, undoing

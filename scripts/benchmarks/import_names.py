@@ -18,9 +18,8 @@ from pathlib import Path
 
 from throw_away import throw_away_library
 
-from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.import_names import import_names
-from facesets.operations.interchange.name_sources import named_photos
+from facesets.operations.interchange.name_sources import FilesRead, named_photos
 from facesets.operations.people.corrections.history import undo
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database

@@ -45,9 +45,8 @@ from throw_away import throw_away_library
 from facesets.file_records import FileRecord
 from facesets.imaging.decode import SUFFIXES
 from facesets.imaging.metadata.reader import read_metadata
-from facesets.operations.ingest.metadata import metadata_stage
 from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
-from facesets.operations.ingest.stages import Photo
+from facesets.operations.ingest.stages import Photo, metadata_stage
 from facesets.records import ImageRecord
 from facesets.sources.folders import found_file
 from facesets.store.postgres.library import Library

@@ -24,7 +24,7 @@ from facesets.file_records import FileRecord
 from facesets.inference.zero_shot import TagVectors, ZeroShot
 from facesets.operations.ingest.stage_run import StageRunOptions
 from facesets.operations.ingest.tag_stages import Tagger
-from facesets.operations.library.photo_filter import filter_of
+from facesets.operations.library.photo_search import filter_of
 from facesets.operations.library.search import search_photos
 from facesets.operations.library.tag_file import shipped_categories
 from facesets.operations.library.tagging import ensure_categories, make_tagger, tag_library

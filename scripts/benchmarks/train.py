@@ -17,8 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facesets.operations.options.training import TrainOptions
-from facesets.operations.people.training.head_comparison import thresholds
-from facesets.operations.people.training.training_folds import Taught, comparison, run_folds, winner
+from facesets.operations.people.training.head_evaluation import (
+    Taught,
+    comparison,
+    run_folds,
+    thresholds,
+    winner,
+)
 from facesets.stop import Stop
 from facesets.training.head import project
 

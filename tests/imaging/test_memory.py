@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from facesets.imaging.memory import PictureMemory
+from facesets.imaging.decode import PictureMemory
 
 SIZE = 5_000_000
 

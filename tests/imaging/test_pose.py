@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from facesets.imaging.pose import FACE_3D, pose_from_keypoints
-from facesets.imaging.quality import frontality, symmetry
+from facesets.imaging.quality import FACE_3D, frontality, pose_from_keypoints, symmetry
 
 
 def turned(pitch: float, yaw: float, roll: float, scale: float = 60.0) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 
 from facesets.imaging.align import align
 from facesets.imaging.decode import decode
-from facesets.imaging.pose import pose_from_keypoints
+from facesets.imaging.quality import pose_from_keypoints
 from facesets.inference import dlib_resnet
 from facesets.inference.decoders import CenterFace
 from facesets.inference.dlib_format import read_network

@@ -18,7 +18,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.ingest.index import index as run_index
 from facesets.operations.library.check import check
-from facesets.operations.library.photo_filter import filter_of, people_meant
+from facesets.operations.library.photo_search import filter_of, people_meant
 from facesets.operations.library.search import search_photos
 from facesets.operations.library.stats import stats
 from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions

@@ -23,7 +23,7 @@ from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.refine import refine
 from facesets.operations.immich.push_journal import journals
 from facesets.operations.immich.stage_state import Heading, StageRecord
-from facesets.operations.library.backup import restore
+from facesets.operations.library.migrate import restore
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.options.library import ClusterLibraryOptions

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from facesets.errors import SourceGone
-from facesets.sources.folders import FolderSource
-from facesets.sources.listed_once import ListedOnce
+from facesets.sources.folders import FolderSource, ListedOnce
 
 
 def test_what_was_listed_is_not_listed_again(tmp_path: Path) -> None:

@@ -9,8 +9,13 @@ import pytest
 from facesets.errors import CannotWrite
 from facesets.inference.projection import Projection
 from facesets.operations.options.training import TrainOptions
-from facesets.operations.people.training.head_comparison import thresholds
-from facesets.operations.people.training.training_folds import Taught, comparison, run_folds, winner
+from facesets.operations.people.training.head_evaluation import (
+    Taught,
+    comparison,
+    run_folds,
+    thresholds,
+    winner,
+)
 from facesets.stop import Stop
 from facesets.training.checkpoints import Epoch, path_of
 from facesets.training.export_onnx import onnx_model

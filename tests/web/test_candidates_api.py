@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.import_names import import_names
-from facesets.operations.interchange.name_sources import named_photos
+from facesets.operations.interchange.name_sources import FilesRead, named_photos
 from facesets.store.postgres.library import Library
 from facesets.work import Work
 from tests.fixtures.library_people import rows

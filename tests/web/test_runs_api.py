@@ -19,7 +19,7 @@ from facesets.assembly.stores import LibraryWork
 from facesets.errors import typed
 from facesets.inference.packs import read_pack
 from facesets.installation import adding
-from facesets.operations.library.look_again import Looked
+from facesets.operations.library.findings import Looked
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock

@@ -16,10 +16,8 @@ from facesets.errors import Command, FacesetsError, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Describer
 from facesets.library_records import TagTarget
-from facesets.operations.ingest.attributes import attributes_stage
 from facesets.operations.ingest.enrich import landmarks_stage
-from facesets.operations.ingest.metadata import metadata_stage
-from facesets.operations.ingest.stages import Stage
+from facesets.operations.ingest.stages import Stage, attributes_stage, metadata_stage
 from facesets.remote.service_embedder import service_model
 from facesets.settings import Settings
 from facesets.work import Work
@@ -104,7 +102,7 @@ def make_bodies_stage(models: StageModels, conf: Settings, notices: Notices, wor
     from facesets.inference.bodies import BodyDetector
     from facesets.inference.body_models import find_body_model
     from facesets.inference.providers import PROVIDERS, choose_provider
-    from facesets.operations.ingest.bodies import bodies_stage
+    from facesets.operations.ingest.stages import bodies_stage
 
     pack = _pack_that_is_here(models, conf, notices, work)
     named = models.body_model or _of_settings(conf)

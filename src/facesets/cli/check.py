@@ -90,7 +90,7 @@ def check(
 
 
 def _erase_missing(database: str | None, conf: "Settings", *, dry_run: bool, yes: bool) -> None:
-    from facesets.operations.library.erase_missing import erase_missing, plan_erasing
+    from facesets.operations.library.check import erase_missing, plan_erasing
     from facesets.store.kept_pictures import FOLDER
     from facesets.store.postgres.library import Library
 

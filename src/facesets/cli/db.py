@@ -71,7 +71,7 @@ def backup(
     """Write the whole library into FILE."""
     from facesets import settings
     from facesets.assembly.stores import database_url
-    from facesets.operations.library.backup import backup as run
+    from facesets.operations.library.migrate import backup as run
 
     with database_url(database, settings.load(), console) as text:
         done = run(text, file.absolute(), os.environ, replace=replace, dry_run=dry_run)
@@ -88,7 +88,7 @@ def restore(
     """Fill an empty database from FILE, completely or not at all."""
     from facesets import settings
     from facesets.assembly.stores import database_url
-    from facesets.operations.library.backup import restore as run
+    from facesets.operations.library.migrate import restore as run
 
     with database_url(database, settings.load(), console) as text:
         done = run(text, file, replace=replace, dry_run=dry_run)

@@ -99,8 +99,7 @@ def _source_and_cache(
     exclude: tuple[str, ...],
 ) -> "tuple[Source, Path]":
     """Tell SRC CACHE from --queue QUEUE CACHE, where the first argument is the cache."""
-    from facesets.sources.folders import FolderSource
-    from facesets.sources.listed_once import ListedOnce
+    from facesets.sources.folders import FolderSource, ListedOnce
     from facesets.sources.queue import QueueSource
 
     if queue is None:

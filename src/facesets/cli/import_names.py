@@ -59,9 +59,8 @@ def import_names(
 
     What you said here stays: another name for the same face becomes a question of `people review`.
     """
-    from facesets.operations.interchange.folder_names import FilesRead
     from facesets.operations.interchange.import_names import import_names as run
-    from facesets.operations.interchange.name_sources import named_photos, read_places
+    from facesets.operations.interchange.name_sources import FilesRead, named_photos, read_places
     from facesets.store.postgres.library import Library
 
     places = read_places(map_)

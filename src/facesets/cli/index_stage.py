@@ -116,7 +116,7 @@ def say_which_are_empty(library: "Library", folders: Sequence[str]) -> None:
 
 def _delete_stage(name: str, database: str | None, *, dry_run: bool) -> None:
     """Delete what one stage found."""
-    from facesets.operations.library.delete_findings import delete_findings
+    from facesets.operations.library.findings import delete_findings
     from facesets.store.postgres.library import Library
 
     with opened_library(database) as session:

@@ -17,7 +17,7 @@ def bodies(
     limit: Annotated[int, Option("How many photos.", least=1)] = 20,
 ) -> None:
     """List photos on which somebody may be, seen from behind for instance; nothing is changed by it."""
-    from facesets.operations.library.not_looked_at import stages_to_do
+    from facesets.operations.library.nothing_found import stages_to_do
     from facesets.operations.people.lists.bodies import bodies_of_person as run
     from facesets.store.postgres.library import Library
 

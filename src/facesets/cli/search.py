@@ -93,7 +93,7 @@ def search(
 
 def _or_a_person(library: "Library", text: str, error: WrongUsage) -> WrongUsage:
     """Why words cannot be searched for, and what to do where they are somebody's name."""
-    from facesets.operations.library.photo_filter import people_meant
+    from facesets.operations.library.photo_search import people_meant
 
     try:
         people_meant(library, [text])
@@ -167,7 +167,7 @@ def _search_similar(
 
 def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
     """What has to hold of the photos, whatever else is searched for."""
-    from facesets.operations.library.photo_filter import filter_of, people_meant
+    from facesets.operations.library.photo_search import filter_of, people_meant
     from facesets.store.postgres.photo_filter import Dates
 
     return filter_of(
@@ -241,8 +241,7 @@ def _shown(found: "list[_Hit]", limit: int) -> "list[_Hit]":
 
 def _say_why_nothing(library: "Library", asked: "PhotoFilter", found: "Sequence[object]") -> None:
     """Where nothing was found, say which conditions no photo fits, and what photos were not looked at."""
-    from facesets.operations.library.not_looked_at import not_looked_at
-    from facesets.operations.library.nothing_found import why_nothing
+    from facesets.operations.library.nothing_found import not_looked_at, why_nothing
 
     if not found:
         for sentence in why_nothing(library, asked):

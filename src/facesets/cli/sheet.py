@@ -23,7 +23,7 @@ def sheet(
     dry_run: DryRun = False,
 ) -> None:
     """Draw contact sheets of a manifest: a row a person, and what was left out with the reason."""
-    from facesets.operations.reports.sheet import sheet as run
+    from facesets.operations.reports.evaluation_sheet import sheet as run
 
     refuse_several_results(manifest, "sheet")
     with working() as work:

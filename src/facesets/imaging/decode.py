@@ -3,6 +3,7 @@
 import struct
 import threading
 import warnings
+import weakref
 import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -20,7 +21,6 @@ from pillow_heif import register_heif_opener
 from facesets.errors import UnreadableImage
 from facesets.files import read_regular_file
 from facesets.imaging.limits import MAX_FILE_BYTES, MAX_PIXELS, BoundedBytes, first_frame, require_few_scans
-from facesets.imaging.memory import picture_memory
 from facesets.records import Pixels
 
 Image.init()
@@ -261,3 +261,55 @@ def _to_8_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
         finite = np.nan_to_num(strip, posinf=0.0, neginf=0.0).clip(min=0)
         scaled[top : top + _ROWS_AT_A_TIME] = finite * (255 / full)
     return scaled
+
+
+_LEAST_BYTES = 4_000_000
+"""Smaller pictures cost the allocator nothing."""
+
+_MOST_FREE_BYTES = 150_000_000
+"""Kept for later pictures; about four of twelve megapixels."""
+
+
+class PictureMemory:
+    """Hands out memory, and takes it back by itself when the last array that shows any of it is gone.
+
+    May be used from several threads at once.
+    """
+
+    def __init__(self, most_free_bytes: int = _MOST_FREE_BYTES) -> None:
+        """Nothing kept yet."""
+        self._most_free_bytes = most_free_bytes
+        # Re-entrant: the garbage collector may give memory back while this very thread holds the lock.
+        self._lock = threading.RLock()
+        self._free: list[Pixels] = []
+
+    @property
+    def free_bytes(self) -> int:
+        """What is kept for later pictures."""
+        return sum(len(one) for one in self._free)
+
+    def take(self, size: int) -> Pixels:
+        """An array of so many bytes, with anything in them."""
+        if size < _LEAST_BYTES:
+            return np.empty(size, np.uint8)
+        with self._lock:
+            fitting = [one for one in self._free if size <= len(one) <= 2 * size]
+            block = min(fitting, key=len, default=None)
+            # By identity: == would compare the bytes.
+            self._free = [one for one in self._free if one is not block]
+        if block is None:
+            block = np.empty(size, np.uint8)
+        lent = np.frombuffer(block.data, np.uint8, size)
+        # Its base is no array: all views, and views of them, keep `lent`, which alone keeps that base.
+        weakref.finalize(lent.base, self._give_back, block).atexit = False
+        return lent
+
+    def _give_back(self, block: Pixels) -> None:
+        with self._lock:
+            self._free.append(block)
+            while self.free_bytes > self._most_free_bytes:
+                del self._free[0]
+
+
+picture_memory = PictureMemory()
+"""The one that all decoders share."""

@@ -1,11 +1,69 @@
-"""Pixels as a picture's file."""
+"""Pixels as files: as PNG, or as a JPEG that is handed to others, small and without what cameras write."""
+
+from io import BytesIO
 
 import cv2
+import numpy as np
+from PIL import Image
 
-from facesets.records import Pixels
+from facesets.errors import UnreadableImage
+from facesets.records import Float32, Pixels
 
 
 def png_bytes(pixels: Pixels) -> bytes:
     """8-bit RGB PNG without any metadata."""
     _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
     return encoded.tobytes()
+
+
+_QUALITIES = (85, 70, 50, 30)
+_MOST_BYTES = 3_500_000
+_MARGIN = 0.3
+_BLOCKS = 5
+"""What is left of a blurred face, across and down."""
+
+
+def outgoing_size(width: int, height: int, edge: int) -> tuple[int, int]:
+    """What a picture's sides become, so that the longer one has so many pixels at most."""
+    scale = min(1.0, edge / max(width, height, 1))
+    return max(round(width * scale), 1), max(round(height * scale), 1)
+
+
+def outgoing_jpeg(pixels: Pixels, edge: int) -> tuple[bytes, int, int]:
+    """A JPEG with nothing but the picture, and its width and height.
+
+    Raises
+    ------
+    UnreadableImage
+        It cannot be made small enough.
+    """
+    height, width = pixels.shape[:2]
+    size = outgoing_size(width, height, edge)
+    small = pixels if size == (width, height) else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    for quality in _QUALITIES:
+        out = BytesIO()
+        Image.fromarray(np.ascontiguousarray(small)).save(out, "JPEG", quality=quality)
+        if out.tell() <= _MOST_BYTES:
+            return out.getvalue(), *size
+    raise UnreadableImage("it stays too large to be sent")
+
+
+def blurred(pixels: Pixels, boxes: Float32) -> Pixels:
+    """The picture with a few coloured blocks in place of each face.
+
+    Parameters
+    ----------
+    boxes : array of shape (n, 4)
+        Left, top, right and bottom of the faces, in pixels; hair and chin around them go, too.
+    """
+    out = pixels.copy()
+    height, width = pixels.shape[:2]
+    for left, top, right, bottom in boxes.tolist():
+        across, down = (right - left) * _MARGIN, (bottom - top) * _MARGIN
+        x1, x2 = int(max(left - across, 0)), int(min(np.ceil(right + across), width))
+        y1, y2 = int(max(top - down, 0)), int(min(np.ceil(bottom + down), height))
+        if x1 >= x2 or y1 >= y2:
+            continue
+        blocks = cv2.resize(pixels[y1:y2, x1:x2], (_BLOCKS, _BLOCKS), interpolation=cv2.INTER_AREA)
+        out[y1:y2, x1:x2] = cv2.resize(blocks, (x2 - x1, y2 - y1), interpolation=cv2.INTER_LINEAR)
+    return out

@@ -21,8 +21,7 @@ from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.batching import BatchingOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.result import Result
-from facesets.sources.galleries import GallerySource
-from facesets.sources.listed_photos import ListedPhotos
+from facesets.sources.galleries import GallerySource, ListedPhotos
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library

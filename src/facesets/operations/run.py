@@ -36,8 +36,7 @@ from facesets.results.run_records import WRITING, read_runs
 from facesets.results.run_sources import keep_sources, sources_of
 from facesets.results.safe_folder import SafeFolder
 from facesets.rights import keep_private, narrow, rights_in, tell_tightened
-from facesets.sources.folders import FolderSource
-from facesets.sources.listed_once import ListedOnce
+from facesets.sources.folders import FolderSource, ListedOnce
 from facesets.sources.missing import is_gone
 from facesets.store.npz.cache import Cache
 from facesets.work import Work

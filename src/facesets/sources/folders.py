@@ -1,14 +1,16 @@
-"""A folder of photos and everything below it."""
+"""A folder of photos and everything below it; and a source that is listed once, however often it is asked."""
 
 import os
 import stat
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import count
 from pathlib import Path
 
 from facesets.errors import SourceGone
 from facesets.file_records import FoundFile
 from facesets.files import has_something, is_there, mtime_ns_of, plain_path, printable
+from facesets.interfaces import Source
 from facesets.sources.patterns import Patterns
 from facesets.sources.walking import walk
 
@@ -81,3 +83,48 @@ def found_file(path: str) -> FoundFile:
     if not stat.S_ISREG(status.st_mode):
         return FoundFile(path, -1, -1)
     return FoundFile(path, status.st_size, mtime_ns_of(status))
+
+
+class ListedOnce:
+    """Another source, whose folders are walked as far as somebody asks, and no folder twice.
+
+    A command may look at the first files before it reads them all; on a share listing takes minutes.
+    """
+
+    def __init__(self, source: Source) -> None:
+        """Name the source; nothing is listed yet."""
+        self._source = source
+        self._listing = source.files()
+        self._listed: list[FoundFile] = []
+
+    @property
+    def label(self) -> str:
+        """As the source."""
+        return self._source.label
+
+    @property
+    def chooses(self) -> bool:
+        """As the source."""
+        return self._source.chooses
+
+    @property
+    def ignored(self) -> AbstractSet[str]:
+        """As the source."""
+        return self._source.ignored
+
+    def covers(self, path: str) -> bool:
+        """As the source."""
+        return self._source.covers(path)
+
+    def is_there(self) -> bool:
+        """As the source, at this moment."""
+        return self._source.is_there()
+
+    def files(self) -> Iterator[FoundFile]:
+        """Every file as it was when it was first listed; errors as the source, the first time."""
+        for place in count():
+            if place == len(self._listed):
+                if (file := next(self._listing, None)) is None:
+                    return
+                self._listed.append(file)
+            yield self._listed[place]

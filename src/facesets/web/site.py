@@ -17,7 +17,7 @@ from facesets.errors import Changed
 from facesets.interfaces import Embedder
 from facesets.library_records import ClipRow
 from facesets.operations.people.assigning.prototypes import warm_prototypes
-from facesets.operations.people.corrections.labeling import version_of
+from facesets.operations.people.corrections.cluster_corrections import version_of
 from facesets.records import Float32
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database

@@ -42,9 +42,9 @@ from tests.fixtures.tagged_photos import (
 )
 
 from facesets.imaging.metadata.extra import MOST_BYTES
+from facesets.imaging.metadata.fields import from_bytes
 from facesets.imaging.metadata.reader import read_metadata
 from facesets.imaging.metadata.record import PhotoMetadata, exposure
-from facesets.imaging.metadata.texts import from_bytes
 
 # Places
 

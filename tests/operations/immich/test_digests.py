@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesets.operations.immich.digests import DigestSet
+from facesets.operations.immich.staged_paths import DigestSet
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=[])), max_size=50))

@@ -17,13 +17,12 @@ from facesets.inference.describer import LocalDescriber
 from facesets.inference.landmarks import Landmarks
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.operations.ingest.attributes import attributes_stage
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.enrich import enrich
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
-from facesets.operations.ingest.stages import Photo, Stage
-from facesets.operations.library.delete_findings import delete_findings
+from facesets.operations.ingest.stages import Photo, Stage, attributes_stage
+from facesets.operations.library.findings import delete_findings
 from facesets.operations.options.cache import EmbedOptions, EnrichOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.records import Faces, Finding, Float32, ImageRecord, Int64, Pixels

@@ -1,7 +1,7 @@
 """Files are dealt out in order, so many at a time, and fewer where they are large."""
 
 from facesets.file_records import FoundFile
-from facesets.operations.ingest.batches import batches
+from facesets.operations.ingest.intake import batches
 
 
 def found(*megabytes: float) -> list[FoundFile]:

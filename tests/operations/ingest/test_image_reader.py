@@ -12,8 +12,7 @@ from PIL import Image
 from tests.fixtures.made_faces import SETTINGS
 from tests.fixtures.photos import with_orientation
 
-from facesets.operations.ingest.image_reader import ContentClaim, ImageReader
-from facesets.operations.ingest.picture_room import PictureRoom
+from facesets.operations.ingest.image_reader import ContentClaim, ImageReader, PictureRoom
 from facesets.records import CacheSettings, Description, Pixels, Wanted
 from facesets.sources.folders import found_file
 from facesets.stopwatch import Stopwatch

@@ -17,9 +17,8 @@ from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.index import index
-from facesets.operations.ingest.metadata import metadata_stage
 from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
-from facesets.operations.ingest.stages import Photo, Stage
+from facesets.operations.ingest.stages import Photo, Stage, metadata_stage
 from facesets.operations.options.cache import EmbedOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.records import Faces, ImageRecord, Images

@@ -11,7 +11,7 @@ from tests.fixtures.made_faces import SETTINGS, made_image
 
 from facesets.file_records import FileRecord
 from facesets.files import mtime_ns_of
-from facesets.operations.ingest.missing_photos import note_missing
+from facesets.operations.ingest.library_intake import note_missing
 from facesets.operations.library.stats import stats
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.lists.listing import people, person

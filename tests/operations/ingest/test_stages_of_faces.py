@@ -18,7 +18,7 @@ from facesets.inference.packs import read_pack
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage
-from facesets.operations.library.look_again import look_again
+from facesets.operations.library.findings import look_again
 from facesets.operations.library.stats import stages
 from facesets.operations.options.library import IndexOptions
 from facesets.records import Finding, ImageRecord

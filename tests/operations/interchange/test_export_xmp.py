@@ -26,9 +26,8 @@ from facesets.operations.ingest.relocate import forget_folder, relocate, writing
 from facesets.operations.interchange import export_xmp as exporting
 from facesets.operations.interchange import sidecar_files
 from facesets.operations.interchange.export_xmp import export_xmp
-from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.import_names import import_names
-from facesets.operations.interchange.name_sources import named_photos
+from facesets.operations.interchange.name_sources import FilesRead, named_photos
 from facesets.operations.interchange.undo_xmp import undo_xmp
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import correcting, naming

@@ -8,9 +8,8 @@ from tests.fixtures.names_elsewhere import LEFT, RIGHT, add_photo_file
 from tests.fixtures.tagged_photos import jpeg_in_parts
 from tests.fixtures.xmp_packets import boundary, iptc_region, listed, packet_of, region, regions
 
-from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.import_names import import_names
-from facesets.operations.interchange.name_sources import named_photos
+from facesets.operations.interchange.name_sources import FilesRead, named_photos
 from facesets.result import Result
 from facesets.store.postgres.library import Library
 from facesets.work import Work

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.fixtures.names_elsewhere import LEFT, RIGHT
 
 from facesets.imaging.stored_frame import stored_box
-from facesets.operations.interchange.region_matching import matched, on_faces
+from facesets.operations.interchange.names_read import matched, on_faces
 
 FACE = (0.4, 0.4, 0.5, 0.55)
 OTHER = (0.52, 0.4, 0.62, 0.55)

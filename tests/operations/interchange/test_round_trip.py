@@ -12,9 +12,8 @@ from tests.fixtures.photo_library import Library as Photos
 
 from facesets.formats.named_regions import Box
 from facesets.operations.interchange.export_xmp import export_xmp
-from facesets.operations.interchange.folder_names import FilesRead
 from facesets.operations.interchange.import_names import import_names
-from facesets.operations.interchange.name_sources import named_photos
+from facesets.operations.interchange.name_sources import FilesRead, named_photos
 from facesets.operations.library.transfer import import_cache
 from facesets.operations.options.xmp import ExportXmpOptions
 from facesets.operations.people.corrections import naming

@@ -9,7 +9,7 @@ from tests.fixtures.library_people import add_person, cluster, who_is
 
 from facesets.ages import AgeRange
 from facesets.errors import WrongUsage
-from facesets.operations.library.photo_filter import filter_of, people_meant
+from facesets.operations.library.photo_search import filter_of, people_meant
 from facesets.operations.library.search import ImageHit, search_photos
 from facesets.operations.options.ages import age_range
 from facesets.operations.people.corrections import naming

@@ -13,7 +13,7 @@ from tests.fixtures.postgres import Server, filled, temporary
 from tests.fixtures.program import run
 
 from facesets.errors import AlreadyRunning, DamagedFile, FacesetsError, Unreachable, WrongUsage
-from facesets.operations.library.backup import backup, restore
+from facesets.operations.library.migrate import backup, restore
 from facesets.operations.people.corrections import history, naming
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened

@@ -12,7 +12,7 @@ from tests.fixtures.program import Result, run
 
 from facesets import result
 from facesets.errors import Changed
-from facesets.operations.library.erase_missing import erase_missing, plan_erasing
+from facesets.operations.library.check import erase_missing, plan_erasing
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.lists.listing import people
 from facesets.store.kept_pictures import file_of

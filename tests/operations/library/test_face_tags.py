@@ -27,7 +27,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageRunOptions
 from facesets.operations.ingest.tag_stages import face_crop
-from facesets.operations.library.photo_filter import filter_of
+from facesets.operations.library.photo_search import filter_of
 from facesets.operations.library.search import search_photos
 from facesets.operations.library.tags import set_tags
 from facesets.operations.options.library import IndexOptions

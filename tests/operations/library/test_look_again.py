@@ -14,7 +14,7 @@ from facesets.errors import AlreadyRunning, NotFound, RecogniserMismatch, Unread
 from facesets.file_records import FileRecord
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
-from facesets.operations.library.look_again import Looked, look_again
+from facesets.operations.library.findings import Looked, look_again
 from facesets.operations.people.corrections.naming import name
 from facesets.operations.people.forgetting.forget import forget
 from facesets.records import ImageRecord

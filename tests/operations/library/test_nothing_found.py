@@ -14,7 +14,7 @@ from tests.fixtures.made_metadata import METADATA, keep
 from facesets.ages import AgeRange
 from facesets.errors import WrongUsage
 from facesets.operations.library.nothing_found import why_nothing
-from facesets.operations.library.photo_filter import filter_of, people_meant
+from facesets.operations.library.photo_search import filter_of, people_meant
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.corrections.naming import name
 from facesets.places import Near

@@ -16,9 +16,10 @@ from tests.fixtures.made_metadata import with_metadata
 from facesets.errors import NotFound, WrongUsage
 from facesets.imaging.metadata.record import PhotoMetadata
 from facesets.library_records import ClipRow
-from facesets.operations.library.photo_filter import filter_of, people_meant
 from facesets.operations.library.photo_search import (
     PhotoPage,
+    filter_of,
+    people_meant,
     photos_like,
     photos_of,
     photos_of_words,

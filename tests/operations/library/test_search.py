@@ -13,7 +13,7 @@ from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.imaging.encode import png_bytes
-from facesets.operations.library.photo_filter import filter_of, people_meant
+from facesets.operations.library.photo_search import filter_of, people_meant
 from facesets.operations.library.search import (
     FaceSearch,
     ImageHit,

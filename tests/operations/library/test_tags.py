@@ -21,7 +21,7 @@ from facesets.inference.clip_packs import read_clip
 from facesets.inference.describer import LocalDescriber
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageRunOptions
-from facesets.operations.library.photo_filter import filter_of
+from facesets.operations.library.photo_search import filter_of
 from facesets.operations.library.search import search_photos
 from facesets.operations.library.stats import stages
 from facesets.operations.library.tag_file import shipped_categories

@@ -7,7 +7,7 @@ from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_like, face_of, rows, who_is
 
 from facesets.operations.people.corrections import correcting, history, naming
-from facesets.operations.people.corrections.labeling import hide_cluster, label_cluster
+from facesets.operations.people.corrections.cluster_corrections import hide_cluster, label_cluster
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import usual_detector

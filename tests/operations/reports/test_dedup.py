@@ -13,8 +13,7 @@ from facesets.imaging.duplicates import close_pairs, hamming
 from facesets.imaging.fingerprint import fingerprint
 from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.embed import embed
-from facesets.operations.ingest.metadata import metadata_stage
-from facesets.operations.ingest.stages import Stage
+from facesets.operations.ingest.stages import Stage, metadata_stage
 from facesets.operations.options.cache import EmbedOptions
 from facesets.operations.options.dedup import DedupOptions
 from facesets.operations.reports.dedup import dedup

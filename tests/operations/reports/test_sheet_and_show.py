@@ -16,7 +16,7 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.dedup import DedupOptions
 from facesets.operations.reports.dedup import dedup
-from facesets.operations.reports.sheet import sheet
+from facesets.operations.reports.evaluation_sheet import sheet
 from facesets.operations.reports.show import show_manifest, show_store
 from facesets.results.contact_sheets import count_in_words, plan_rows
 from facesets.results.manifest import ClusterManifest, RefineManifest

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facesets.imaging.bodies import PhotoBodies
-from facesets.imaging.clothing import COLOURS
+from facesets.imaging.bodies import COLOURS, PhotoBodies
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.lists.bodies import bodies_of_person
 from facesets.records import Finding, ImageRecord

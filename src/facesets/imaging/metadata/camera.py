@@ -1,10 +1,11 @@
-"""By which camera and how a photo was taken."""
+"""By which camera, how and where a photo was taken."""
 
 import math
+import re
 from typing import Any
 
-from facesets.imaging.metadata.fields import Fields
-from facesets.imaging.metadata.tags import ISO
+from facesets.imaging.metadata.fields import Fields, clean
+from facesets.imaging.metadata.tags import ISO, as_number
 
 _ISO_IS_ELSEWHERE = 65535
 """What the two bytes of the sensitivity hold where it is larger."""
@@ -54,3 +55,69 @@ def _exposure(fields: Fields) -> float | None:
 def _orientation(fields: Fields) -> int | None:
     number = fields.number("Orientation", least=1, most=8)
     return None if number is None else int(number)
+
+
+_HEMISPHERES = {"GPSLatitude": ("N", "S", 90), "GPSLongitude": ("E", "W", 180)}
+_BELOW_SEA = (1, 3)
+_XMP_DEGREES = re.compile(
+    r"(\d+(?:\.\d+)?),(?:(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?)?([NSEW])|(\d+(?:\.\d+)?)([NSEW])", re.ASCII
+)
+
+
+def place_of(fields: Fields) -> dict[str, Any]:
+    """Latitude, longitude, altitude and accuracy as far as the GPS tags say them and can be believed."""
+    latitude, longitude = (_degrees(fields, name) for name in _HEMISPHERES)
+    found: dict[str, Any] = {
+        "altitude_m": _altitude(fields),
+        "gps_accuracy_m": fields.number("GPSHPositioningError", least=0, most=1e7),
+    }
+    if latitude is not None and longitude is not None:
+        if latitude == longitude == 0:
+            fields.refused["GPSLatitude"] = "0, 0 is what is written where no place is known"
+        else:
+            found |= {"latitude": latitude, "longitude": longitude}
+    elif (latitude is None) != (longitude is None) and not {*_HEMISPHERES} & {*fields.refused}:
+        there = "GPSLongitude" if latitude is None else "GPSLatitude"
+        fields.refuse(there, "is half a place")
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _degrees(fields: Fields, name: str) -> float | None:
+    positive, negative, most = _HEMISPHERES[name]
+    value = fields.value(name)
+    hemisphere = fields.text(f"{name}Ref").upper()[:1]
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value, hemisphere = _parts_of_text(value, hemisphere)
+    parts = value if isinstance(value, tuple) else (value,)
+    numbers = [as_number(part) for part in parts[:3]]
+    if not numbers or None in numbers:
+        fields.refuse(name, "is no number")
+        return None
+    degrees: float = sum((number or 0) / 60.0**place for place, number in enumerate(numbers))
+    if hemisphere not in (positive, negative):
+        said = f"the hemisphere {hemisphere!r}" if hemisphere else "no hemisphere"
+        fields.refuse(name, f"comes with {said} in place of {positive} or {negative}")
+        return None
+    if not 0 <= degrees <= most or any((number or 0) < 0 for number in numbers):
+        fields.refuse(name, "is out of range")
+        return None
+    # A tenth of a millimetre; what is behind it is of the computation.
+    return round(-degrees if hemisphere == negative else degrees, 9)
+
+
+def _parts_of_text(text: str, hemisphere: str) -> tuple[tuple[float, ...], str]:
+    """Degrees, minutes and seconds, and the hemisphere, as XMP writes them: `48,12.5N`."""
+    match = _XMP_DEGREES.fullmatch(clean(text))
+    if match is None:
+        return (), hemisphere
+    return tuple(float(part) for part in (*match.groups()[:3], match[5]) if part), match[4] or match[6]
+
+
+def _altitude(fields: Fields) -> float | None:
+    metres = fields.number("GPSAltitude", least=-20_000, most=1_000_000)
+    below = fields.value("GPSAltitudeRef")
+    if isinstance(below, bytes):
+        below = below[0] if below else 0
+    return -metres if metres and below in _BELOW_SEA else metres

@@ -6,11 +6,9 @@ from typing import Any
 
 from PIL.TiffImagePlugin import IFDRational
 
-from facesets.imaging.metadata.fields import Fields
+from facesets.imaging.metadata.fields import Fields, from_bytes, from_latin, of_comment
 from facesets.imaging.metadata.tags import XMP, as_number
-from facesets.imaging.metadata.texts import from_bytes, from_latin, of_comment
-from facesets.imaging.metadata.xmp import Properties
-from facesets.imaging.metadata.xmp_tags import TAGS_OF_XMP
+from facesets.imaging.metadata.xmp import TAGS_OF_XMP, Properties
 
 MOST_BYTES = 16_000
 """Of all values together, as JSON with their names."""

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 
-from facesets.imaging.metadata.texts import clean
+from facesets.imaging.metadata.fields import clean
 from facesets.imaging.metadata.times import Taken, unbelievable
 
 # No digit before or after a date: the numbers of photos, sizes and times are none. Joined ones may have the

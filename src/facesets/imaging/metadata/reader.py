@@ -8,18 +8,16 @@ from typing import IO
 import numpy as np
 
 from facesets.errors import UnreadableXmp
-from facesets.imaging.metadata.camera import camera_of
+from facesets.imaging.metadata.camera import camera_of, place_of
 from facesets.imaging.metadata.containers import MOST_XMP, Blocks, find_blocks
 from facesets.imaging.metadata.extra import extra_of
 from facesets.imaging.metadata.fields import Fields
 from facesets.imaging.metadata.names import day_of_folder, time_in_name
-from facesets.imaging.metadata.places import place_of
 from facesets.imaging.metadata.record import UNKNOWN_TIME, PhotoMetadata
 from facesets.imaging.metadata.tags import XMP, Tags, read_tags
 from facesets.imaging.metadata.times import Taken, read_time, unbelievable
 from facesets.imaging.metadata.window import is_of_system
-from facesets.imaging.metadata.xmp import BrokenXmp, Properties, properties
-from facesets.imaging.metadata.xmp_tags import TIMES_OF_XMP, first_text, tags_of
+from facesets.imaging.metadata.xmp import TIMES_OF_XMP, BrokenXmp, Properties, first_text, properties, tags_of
 
 READER_VERSION = "1"
 """Rises where the same file gives something else: photos are then looked at again."""

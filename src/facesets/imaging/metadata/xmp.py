@@ -1,5 +1,6 @@
-"""What XMP says: simple properties and lists of texts, by short names such as `exif:FNumber`."""
+"""What XMP says: properties by short names such as `exif:FNumber`, and the EXIF tags that they mean."""
 
+import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
@@ -7,8 +8,10 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
+from PIL.TiffImagePlugin import IFDRational
 
-from facesets.imaging.metadata.texts import clean
+from facesets.imaging.metadata.fields import clean
+from facesets.imaging.metadata.tags import ISO, Tags
 
 Properties: TypeAlias = Mapping[str, str | list[str]]
 
@@ -77,3 +80,52 @@ def _short(key: str) -> str:
     space, _, name = key.removeprefix("{").partition("}")
     prefix = _PREFIXES.get(space)
     return f"{prefix}:{name}" if prefix and name else ""
+
+
+TIMES_OF_XMP = ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate")
+"""What says when a photo was taken, the surest first."""
+
+TAGS_OF_XMP = {
+    "tiff:Make": "Make",
+    "tiff:Model": "Model",
+    "exifEX:LensModel": "LensModel",
+    "aux:Lens": "LensModel",
+    "exifEX:PhotographicSensitivity": ISO,
+    "exif:ISOSpeedRatings": ISO,
+    "exif:FNumber": "FNumber",
+    "exif:ApertureValue": "ApertureValue",
+    "exif:ExposureTime": "ExposureTime",
+    "exif:ShutterSpeedValue": "ShutterSpeedValue",
+    "exif:FocalLength": "FocalLength",
+    "exif:GPSLatitude": "GPSLatitude",
+    "exif:GPSLongitude": "GPSLongitude",
+    "exif:GPSAltitude": "GPSAltitude",
+    "exif:GPSAltitudeRef": "GPSAltitudeRef",
+    "exif:GPSHPositioningError": "GPSHPositioningError",
+}
+"""The first property of those that mean the same tag counts."""
+
+_TEXTS = ("Make", "Model", "LensModel", "GPSLatitude", "GPSLongitude")
+_RATIO = re.compile(r"(-?\d{1,20})/(\d{1,20})", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
+
+
+def tags_of(properties: Properties) -> Tags:
+    """The tags that some properties mean: texts, and numbers where they are numbers."""
+    tags: dict[str, object] = {}
+    for name, tag in TAGS_OF_XMP.items():
+        text = first_text(properties.get(name, ""))
+        if text and tag not in tags:
+            tags[tag] = text if tag in _TEXTS else _number(text)
+    return tags
+
+
+def first_text(value: str | list[str]) -> str:
+    """A property, or the first of a list."""
+    return value if isinstance(value, str) else next(iter(value), "")
+
+
+def _number(text: str) -> object:
+    if match := _RATIO.fullmatch(text):
+        return IFDRational(int(match[1]), int(match[2]))
+    return float(text) if _NUMBER.fullmatch(text) else text

@@ -5,9 +5,10 @@ and after a run that was killed between asking and noting.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import TypeAlias
+
+import msgspec
 
 from facesets.errors import DamagedFile
 from facesets.operations.immich.same_names import people_called
@@ -19,25 +20,26 @@ Outcome = Mapping[str, str]
 """What a change brought about: the id of what it made, if it made anything."""
 
 
-class PushChange(Protocol):
+class PushChange(msgspec.Struct, frozen=True, tag_field="kind"):
     """One change. Both calls return what it brought about; `found` None if it did not take effect."""
 
-    kind: ClassVar[str]
+    @property
+    def kind(self) -> str:
+        """What it is called in journals and counts."""
+        return str(self.__struct_config__.tag)
 
     def do(self, server: ImmichPeople) -> Outcome:
         """Ask for it. Raises `RequestFailed` and what ends a run."""
-        ...
+        raise NotImplementedError
 
     def found(self, server: ImmichPeople) -> Outcome | None:
         """Ask whether it took effect."""
-        ...
+        raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
-class CreatePerson:
+class CreatePerson(PushChange, frozen=True, tag="create_person"):
     """Make a person. `namesakes` were there before."""
 
-    kind: ClassVar[str] = "create_person"
     person: ServerPerson
     namesakes: tuple[str, ...] = ()
 
@@ -56,11 +58,9 @@ class CreatePerson:
         return min(new, key=lambda person: person.id, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class NamePerson:
+class NamePerson(PushChange, frozen=True, tag="name_person"):
     """Give a person another name."""
 
-    kind: ClassVar[str] = "name_person"
     person: ServerPerson
     name: str
 
@@ -75,11 +75,9 @@ class NamePerson:
         return {} if there is not None and there.name == self.name else None
 
 
-@dataclass(frozen=True, slots=True)
-class GiveFace:
+class GiveFace(PushChange, frozen=True, tag="give_face"):
     """Assign a face to a person. `before` is whose it was, None if it was unassigned."""
 
-    kind: ClassVar[str] = "give_face"
     asset: str
     face: str
     to: str
@@ -96,11 +94,9 @@ class GiveFace:
         return {} if there is not None and there.person_id == self.to else None
 
 
-@dataclass(frozen=True, slots=True)
-class CreateFace:
+class CreateFace(PushChange, frozen=True, tag="create_face"):
     """Add a face that the server has not found. `others` were there before."""
 
-    kind: ClassVar[str] = "create_face"
     asset: str
     to: str
     box: FaceBox
@@ -125,8 +121,7 @@ class CreateFace:
         return {"id": min(new)} if new else None
 
 
-@dataclass(frozen=True, slots=True)
-class MergePerson:
+class MergePerson(PushChange, frozen=True, tag="merge_person"):
     """Give all faces of a person to another and remove the person.
 
     Attributes
@@ -139,7 +134,6 @@ class MergePerson:
         The server's, which decides how it is asked.
     """
 
-    kind: ClassVar[str] = "merge_person"
     source: ServerPerson
     into: ServerPerson
     faces: tuple[tuple[str, str], ...]
@@ -155,11 +149,9 @@ class MergePerson:
         return {} if server.person(self.source.id) is None else None
 
 
-@dataclass(frozen=True, slots=True)
-class DropBirthDate:
+class DropBirthDate(PushChange, frozen=True, tag="drop_birth_date"):
     """Remove a birth date that a person had got by a merge."""
 
-    kind: ClassVar[str] = "drop_birth_date"
     person: ServerPerson
 
     def do(self, server: ImmichPeople) -> Outcome:
@@ -173,11 +165,9 @@ class DropBirthDate:
         return {} if there is not None and there.birth_date is None else None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteFace:
+class DeleteFace(PushChange, frozen=True, tag="delete_face"):
     """Remove a face that was added."""
 
-    kind: ClassVar[str] = "delete_face"
     asset: str
     face: str
 
@@ -191,11 +181,9 @@ class DeleteFace:
         return {} if face_of(server.faces(self.asset), self.face) is None else None
 
 
-@dataclass(frozen=True, slots=True)
-class DeletePerson:
+class DeletePerson(PushChange, frozen=True, tag="delete_person"):
     """Remove a person; its faces become unassigned."""
 
-    kind: ClassVar[str] = "delete_person"
     person: ServerPerson
 
     def do(self, server: ImmichPeople) -> Outcome:
@@ -208,19 +196,16 @@ class DeletePerson:
         return {} if server.person(self.person.id) is None else None
 
 
-_KINDS: Mapping[str, type[Any]] = {
-    kind.kind: kind
-    for kind in (
-        CreatePerson,
-        NamePerson,
-        GiveFace,
-        CreateFace,
-        MergePerson,
-        DropBirthDate,
-        DeleteFace,
-        DeletePerson,
-    )
-}
+AnyChange: TypeAlias = (
+    CreatePerson
+    | NamePerson
+    | GiveFace
+    | CreateFace
+    | MergePerson
+    | DropBirthDate
+    | DeleteFace
+    | DeletePerson
+)
 
 
 def face_of(faces: Sequence[ServerFace], identity: str) -> ServerFace | None:
@@ -228,33 +213,10 @@ def face_of(faces: Sequence[ServerFace], identity: str) -> ServerFace | None:
     return next((face for face in faces if face.id == identity), None)
 
 
-def to_json(change: Any) -> dict[str, Any]:  # noqa: ANN401 - any of the changes
-    """A change as the journal holds it."""
-    return {"kind": change.kind, **asdict(change)}
-
-
-def from_json(record: Mapping[str, Any], where: str) -> PushChange:
-    """A change that the journal holds.
-
-    Raises
-    ------
-    DamagedFile
-        It is none.
-    """
-    fields = dict(record)
+def from_json(record: object, where: str) -> PushChange:
+    """A change that the journal holds. Raises `DamagedFile` if it is none."""
     try:
-        kind = _KINDS[fields.pop("kind")]
-        for name in ("person", "before", "source", "into"):
-            if isinstance(fields.get(name), dict):
-                fields[name] = ServerPerson(**fields[name])
-        if isinstance(fields.get("box"), dict):
-            fields["box"] = FaceBox(**fields["box"])
-        for name in ("namesakes", "others", "version"):
-            if name in fields:
-                fields[name] = tuple(fields[name])
-        if "faces" in fields:
-            fields["faces"] = tuple((asset, face) for asset, face in fields["faces"])
-        change: PushChange = kind(**fields)
-    except (KeyError, TypeError, ValueError) as error:
+        change: PushChange = msgspec.convert(record, AnyChange)
+    except msgspec.ValidationError as error:
         raise DamagedFile(f"{where} is damaged: it holds no change that `immich-push` makes.") from error
     return change

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, TypeVar
 
+import msgspec
+
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
 from facesets.file_system import patiently
 from facesets.files import printable, sync_directory, writing
 from facesets.json_lines import append_lines, cut_torn_line, json_object, whole_lines
-from facesets.operations.immich.push_changes import Outcome, PushChange, from_json, to_json
+from facesets.operations.immich.push_changes import Outcome, PushChange, from_json
 from facesets.rights import keep_private, private
 
 FORMAT = "facesets/immich-push"
@@ -108,7 +110,7 @@ class PushJournal:
         with self._lock:
             entry = JournalEntry(len(self.changes), change, is_undo=is_undo)
             self.changes[entry.number] = entry
-            record = {"change": entry.number, "intent": to_json(change)}
+            record = {"change": entry.number, "intent": msgspec.to_builtins(change)}
             self._append({**record, "undo": True} if is_undo else record)
             self.is_ended = False
         return entry

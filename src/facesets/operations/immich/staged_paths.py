@@ -1,13 +1,13 @@
-"""Where a server's originals go: their own paths, made safe for every system, and never two in one."""
+"""Where a server's originals go: paths made safe for every system, and never two in one."""
 
 import hashlib
 import re
 import unicodedata
+from array import array
 from pathlib import PurePosixPath
 
 from facesets.imaging.decode import SUFFIXES
 from facesets.joiners import made_printable
-from facesets.operations.immich.digests import DigestSet
 from facesets.results.file_names import is_reserved
 
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
@@ -146,3 +146,56 @@ def _bounded(text: str, max_bytes: int) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_MARK_LENGTH]
+
+
+_FIRST_SLOTS = 1 << 12
+
+
+class DigestSet:
+    """Remembers texts by digests of 64 bits, in 16 to 32 bytes each.
+
+    Two of a million texts share a digest in one of 40 million cases; then the second counts as known.
+    """
+
+    def __init__(self) -> None:
+        self._slots = array("Q", bytes(8 * _FIRST_SLOTS))
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, text: str) -> bool:
+        return self._slots[self._place(_digests_digest(text))] != 0
+
+    def add(self, text: str) -> bool:
+        """Add a text; False when it was there."""
+        digest = _digests_digest(text)
+        place = self._place(digest)
+        if self._slots[place]:
+            return False
+        self._slots[place] = digest
+        self._count += 1
+        if 2 * self._count > len(self._slots):
+            self._grow()
+        return True
+
+    def _place(self, digest: int) -> int:
+        """Slot of a digest, or the free one where it would go."""
+        mask = len(self._slots) - 1
+        place = digest & mask
+        while self._slots[place] not in (0, digest):
+            place = (place + 1) & mask
+        return place
+
+    def _grow(self) -> None:
+        before = self._slots
+        self._slots = array("Q", bytes(2 * 8 * len(before)))
+        for digest in before:
+            if digest:
+                self._slots[self._place(digest)] = digest
+
+
+def _digests_digest(text: str) -> int:
+    """64 bits of a text, never 0."""
+    raw = hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(raw, "little") or 1

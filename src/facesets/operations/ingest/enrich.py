@@ -11,11 +11,10 @@ from facesets.errors import Field, RecogniserMismatch, UnreadableImage
 from facesets.files import printable
 from facesets.imaging.boxes import best_partners
 from facesets.imaging.originals import read_row
-from facesets.imaging.pose import pose_from_keypoints
+from facesets.imaging.quality import pose_from_keypoints
 from facesets.inference.decoders import Detections
 from facesets.interfaces import Store
-from facesets.operations.ingest.attributes import AttributeModel
-from facesets.operations.ingest.stages import Photo, Stage
+from facesets.operations.ingest.stages import AttributeModel, Photo, Stage
 from facesets.operations.options.cache import EnrichOptions
 from facesets.records import (
     Bool,

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -16,7 +18,7 @@ from facesets.imaging.decode import Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
 from facesets.imaging.limits import MAX_FILE_BYTES, MAX_PIXELS
 from facesets.interfaces import Describer
-from facesets.operations.ingest.picture_room import DECODED, PictureRoom
+from facesets.machine import memory_bytes
 from facesets.operations.ingest.stages import Photo, Stage, looked_at
 from facesets.operations.options.cache import DetectionOptions
 from facesets.records import Description, Faces, ImageRecord, Wanted
@@ -30,6 +32,31 @@ in there, which is about the smallest that is found surely, then still fills the
 
 Place: TypeAlias = tuple[int, int]
 """Number of a batch, and of a file in it: an earlier file has the smaller one."""
+
+
+class PictureRoom:
+    """Room for pictures. May be used from several threads at once."""
+
+    def __init__(self, most_bytes: int | None = None) -> None:
+        """Take so many bytes at most; half of the machine's memory where nothing is said."""
+        self._most = memory_bytes() // _SHARE if most_bytes is None else most_bytes
+        self._used = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Have room for so many bytes within the block, once there is; there always is for one picture."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + size <= self._most)
+            self._used += size
+            # Whoever leaves wakes one that waits, who wakes the next where there is room left.
+            self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= size
+                self._changed.notify()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +230,10 @@ def _least_edge(describer: Describer) -> int:
     # A service does not say how large its detector's input is.
     known = describer.faces_from.det_size if describer.faces_from is not None else 0
     return _LEAST_EDGE_IN_INPUTS * (known or DetectionOptions().det_size)
+
+
+_SHARE = 2
+"""Of the memory that there is, one part in so many is for pictures."""
+
+DECODED = 10
+"""By so much a picture is larger than its file."""

@@ -17,10 +17,8 @@ from facesets.operations.ingest.changed_files import (
     compare_with_library,
     gone_from_targets,
 )
-from facesets.operations.ingest.galleries import renew_galleries
 from facesets.operations.ingest.intake import LISTING, Pipeline
-from facesets.operations.ingest.library_intake import LibraryIntake
-from facesets.operations.ingest.missing_photos import note_missing
+from facesets.operations.ingest.library_intake import LibraryIntake, note_missing, renew_galleries
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import unavailable_targets

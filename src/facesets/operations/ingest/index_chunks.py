@@ -12,11 +12,9 @@ from facesets.files import printable
 from facesets.interfaces import Describer, Progress
 from facesets.library_records import GalleryLink
 from facesets.operations.ingest.changed_files import FileFailure, Listing, compare
-from facesets.operations.ingest.galleries import renew_galleries
 from facesets.operations.ingest.index import index_result, worked_through
 from facesets.operations.ingest.intake import Pipeline
-from facesets.operations.ingest.library_intake import LibraryIntake
-from facesets.operations.ingest.missing_photos import note_missing
+from facesets.operations.ingest.library_intake import LibraryIntake, note_missing, renew_galleries
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import belongs, unavailable_targets

@@ -8,7 +8,7 @@ was cut. What the two stores do differently is their `Intake`.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,7 +17,6 @@ from typing import Protocol
 from facesets.errors import SourceGone
 from facesets.file_records import FileRecord, FoundFile
 from facesets.interfaces import Describer, Progress
-from facesets.operations.ingest.batches import batches
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.image_reader import ContentClaim, ImageReader, Place, ReadResult
 from facesets.operations.ingest.stages import Stage
@@ -255,3 +254,21 @@ class Pipeline:
             self._intake.commit(self._files, list(self._images.values()))
         self._files, self._images, self._unflushed = [], {}, 0
         self._flushed_at = self._clock()
+
+
+_MOST_BYTES = 32_000_000
+"""A batch ends where its files come to so much: decoded they are ten times as large, and all are held."""
+
+
+def batches(files: Iterable[FoundFile], size: int) -> Iterator[list[FoundFile]]:
+    """Deal out files in order, `size` at a time, and fewer where they are large."""
+    batch: list[FoundFile] = []
+    total = 0
+    for file in files:
+        batch.append(file)
+        total += file.size
+        if len(batch) >= size or total >= _MOST_BYTES:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch

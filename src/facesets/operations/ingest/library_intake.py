@@ -1,18 +1,18 @@
-"""The library's side while photos are taken in: several runs may be at it, so that things are claimed."""
+"""The library's side of taking in photos: claims among several runs, galleries, missing photos."""
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from facesets.file_records import FileRecord, FoundFile
-from facesets.files import printable
-from facesets.library_records import KnownFile
-from facesets.operations.ingest.galleries import GalleryNumbers
+from facesets.files import mtime_ns_of, printable
+from facesets.library_records import GalleryLink, GalleryRow, KnownFile
 from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
-from facesets.operations.ingest.unavailable_sources import is_below
+from facesets.operations.ingest.unavailable_sources import belongs, is_below
 from facesets.records import ImageRecord
-from facesets.sources.galleries import GallerySource
-from facesets.sources.missing import moved_away
+from facesets.sources.galleries import Gallery, GallerySource
+from facesets.sources.missing import moved_away, removed
 from facesets.store.postgres.library import Library
 
 _CLAIMED_AT_ONCE = 64
@@ -143,3 +143,84 @@ class LibraryIntake:
 
 def _is_done(file: FoundFile, seen: KnownFile | None) -> bool:
     return seen is not None and seen.matches(file) and not seen.failed
+
+
+class GalleryNumbers:
+    """The galleries of new files, each stored when the first of its files is."""
+
+    def __init__(self, source: GallerySource, library: Library) -> None:
+        """Work for one source whose listing is through."""
+        self._source = source
+        self._library = library
+        self._numbers: dict[str, int] = {}
+
+    def of_files(self, files: Sequence[FileRecord]) -> dict[str, int]:
+        """The number of each file's gallery, by the file's path."""
+        directories = {file.path: self._source.gallery_of(file.path) for file in files}
+        new = sorted(set(directories.values()) - self._numbers.keys())
+        if new:
+            self._numbers |= self._library.keep_galleries([_row(self._source, path) for path in new])
+        return {path: self._numbers[directory] for path, directory in directories.items()}
+
+
+def renew_galleries(source: GallerySource, library: Library, linked: Collection[GalleryLink]) -> None:
+    """Bring what the library says of the galleries of known photos up to date.
+
+    A photo whose gallery lies above the targets keeps it, for this run knows nothing of that one.
+
+    Parameters
+    ----------
+    linked : collection of GalleryLink
+        What the library knew when the targets were listed.
+    """
+    known = source.galleries
+    right: set[str] = set()
+    wrong: dict[str, str] = {}
+    for link in linked:
+        if link.directory in known and (link.gallery in known or not _is_above(link.gallery, source.roots)):
+            gallery = source.gallery_of(os.path.join(link.directory, ""))  # noqa: PTH118 - keeps the last slash
+            right.add(gallery)
+            if link.gallery != gallery:
+                wrong[link.directory] = gallery
+    numbers = library.keep_galleries([_row(source, path) for path in sorted(right)]) if right else {}
+    if wrong:
+        library.let_belong({directory: numbers[gallery] for directory, gallery in wrong.items()})
+
+
+def _is_above(gallery: str | None, roots: Sequence[str]) -> bool:
+    return gallery is not None and any(root.startswith(gallery.rstrip("/") + "/") for root in roots)
+
+
+def _row(source: GallerySource, path: str) -> GalleryRow:
+    gallery = source.galleries.get(path) or Gallery(path)
+    return GalleryRow(path, gallery.title, gallery.description, gallery.entries, is_read=not gallery.problem)
+
+
+def note_missing(library: Library, source: GallerySource | None = None, listed: Sequence[str] = ()) -> int:
+    """Note which photos of the library, or below the targets of a source, are missing; return how many.
+
+    Photos that are known to be missing are looked for wherever they were. A file that is there, but otherwise
+    than it was, is for `index` to read.
+
+    Parameters
+    ----------
+    listed : sequence of str
+        Stamps of files that are there, and are not looked for again.
+    """
+    there: Container[str] = {FoundFile.of_stamp(stamp).path for stamp in listed}
+
+    def gone(paths: Sequence[str]) -> list[str]:
+        found = list(removed(path for path in paths if path not in there))
+        # Asked afterwards, for a drive may go at any moment.
+        unavailable = [] if source is None or not found else source.unavailable()
+        return [path for path in found if not any(belongs(path, root) for root in unavailable)]
+
+    return library.note_missing(None if source is None else source.roots, gone, _is_there)
+
+
+def _is_there(file: FoundFile) -> bool:
+    try:
+        status = os.stat(file.path)  # noqa: PTH116 - as when it was seen
+    except (OSError, ValueError):
+        return False
+    return (file.size, file.mtime_ns) == (status.st_size, mtime_ns_of(status))

@@ -9,12 +9,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import IO
+from typing import IO, TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from facesets.errors import UnreadableImage
+from facesets.face_attributes import FaceAttributes
 from facesets.files import open_regular_file
 from facesets.imaging.decode import Decoded
-from facesets.records import Finding, ImageRecord, Pixels
+from facesets.records import Finding, Float32, ImageRecord, Pixels
+
+if TYPE_CHECKING:
+    from facesets.imaging.bodies import PhotoBodies
+
+
+from datetime import UTC, datetime
+
+from facesets.imaging.bodies import SeenBodies, bodies_of_photo
+from facesets.imaging.metadata.reader import READER_VERSION, read_metadata
+from facesets.imaging.metadata.record import UNKNOWN_TIME
 
 Look = Callable[["Photo", ImageRecord], ImageRecord]
 """Returns the record with more in it. Its faces are in pixels of `Photo.pixels`, which may be reduced."""
@@ -101,3 +114,107 @@ def at_most(stage: Stage, threads: int) -> Stage:
             return stage.look(photo, image)
 
     return replace(stage, look=look)
+
+
+STAGE = "attributes"
+
+
+class AttributeModel(Protocol):
+    """Says how old faces look, and of which sex."""
+
+    @property
+    def version(self) -> str:
+        """What names its weights."""
+        ...
+
+    def of(self, pixels: Pixels, box: Float32, body: Float32 | None = None) -> FaceAttributes:
+        """Look at the faces of one picture, given by their boxes and those of their bodies, (n, 4)."""
+        ...
+
+
+def attributes_stage(model: AttributeModel) -> Stage:
+    """The stage that says age and sex of each face; by its body, too, where the same run found that."""
+
+    def look(photo: Photo, image: ImageRecord) -> ImageRecord:
+        if not image.searched:
+            return image
+        found = model.of(photo.pixels, image.faces.box, _bodies(photo, image))
+        faces = replace(image.faces, age=found.age, male=found.male)
+        return replace(image, faces=faces).with_finding(STAGE, Finding(model.version, found))
+
+    return Stage(STAGE, model.version, look, of_faces=True)
+
+
+def _bodies(photo: Photo, image: ImageRecord) -> Float32 | None:
+    """The body of each face, in pixels of the picture that stages see; None where none were looked for."""
+    finding = image.findings.get("bodies")
+    if finding is None or finding.value is None or photo.decoded is None:
+        return None
+    bodies: PhotoBodies = finding.value
+    of_face = np.full((len(image.faces), 4), np.nan, np.float32)
+    known = np.flatnonzero(bodies.face >= 0)
+    of_face[bodies.face[known]] = bodies.box[known] / np.tile(np.array(photo.decoded.scale, np.float32), 2)
+    return of_face
+
+
+_MATCHING = 1
+"""Of how faces are given to bodies, and of how colours are described."""
+
+
+class BodyFinder(Protocol):
+    """Finds the people of a picture."""
+
+    @property
+    def identity(self) -> str:
+        """Names the weights and settings."""
+        ...
+
+    def detect(self, pixels: Pixels) -> SeenBodies:
+        """Find the people of one upright picture. Safe to call from several threads."""
+        ...
+
+
+def bodies_stage(finder: BodyFinder) -> Stage:
+    """Bodies and their faces, for each photo that passes."""
+    version = f"{finder.identity} {_MATCHING}"
+
+    def look(photo: Photo, image: ImageRecord) -> ImageRecord:
+        if photo.decoded is None:
+            raise ValueError("bodies are found in pixels")
+        found = bodies_of_photo(
+            finder.detect(photo.pixels), image.faces.box, photo.pixels, photo.decoded.scale
+        )
+        return image.with_finding("bodies", Finding(version, found))
+
+    return Stage("bodies", version, look, of_faces=True)
+
+
+def metadata_stage(clock: Callable[[], np.datetime64], *, trust_mtime: bool = False) -> Stage:
+    """Make the stage `metadata`, which also says when the image was taken.
+
+    Parameters
+    ----------
+    clock : callable
+        Gives the time of now, of UTC: photos of later ones come from wrong clocks.
+    trust_mtime : bool
+        Where nothing else says it, a photo was taken when its file was last changed.
+    """
+
+    def look(photo: Photo, image: ImageRecord) -> ImageRecord:
+        changed = _changed(photo.path) if trust_mtime else UNKNOWN_TIME
+        with photo.open() as file:
+            found = read_metadata(file, photo.path, now=clock(), changed=changed, others=photo.others)
+        return replace(image, taken=found.taken.astype("M8[s]")).with_finding(
+            "metadata", Finding(READER_VERSION, found)
+        )
+
+    return Stage("metadata", READER_VERSION, look, needs_pixels=False)
+
+
+def _changed(path: str) -> np.datetime64:
+    """When a file was last changed, by this machine's clock; NaT where it is gone by now."""
+    try:
+        changed = datetime.fromtimestamp(Path(path).stat().st_mtime, UTC)
+        return np.datetime64(changed.astimezone().replace(tzinfo=None), "us")
+    except (OSError, ValueError, OverflowError):
+        return UNKNOWN_TIME

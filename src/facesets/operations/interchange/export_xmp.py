@@ -3,20 +3,19 @@
 import errno
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from facesets.errors import CannotWrite
 from facesets.files import plain_path, sweep_temporaries
 from facesets.formats.xmp.merging import EditedSince
 from facesets.formats.xmp.ownership import NOTHING
 from facesets.operations.interchange.export_request import Request, request_of
-from facesets.operations.interchange.in_parts import InParallel, each_of, in_parts
 from facesets.operations.interchange.sidecar_files import put, state_of, why_not_written
 from facesets.operations.interchange.sidecar_plan import Plan, packed, plan_sidecar, sidecar_of
 from facesets.operations.options.xmp import ExportXmpOptions
@@ -55,6 +54,10 @@ MOST_HELD = 64_000_000
 """Bytes of sidecars in memory, from which on those that are planned are written first."""
 THREADS = 8
 """Most of the time goes by while disks write, each file durably."""
+
+
+InParallel: TypeAlias = Callable[..., Iterable[Any]]
+"""The `map` of an executor."""
 
 
 def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, *, work: Work) -> Result:
@@ -291,3 +294,21 @@ def _write(plan: Plan) -> Plan:
             raise
         return replace(plan, outcome="failed", reason=why_not_written(error))
     return plan
+
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_PART = 25
+"""Pieces that a thread takes at a time."""
+
+
+def each_of(work: Callable[[T], U], items: Sequence[T], in_parallel: InParallel) -> list[U]:
+    """What comes of some items."""
+    parts = list(in_parts(items, _PART))
+    return [each for part in in_parallel(lambda part: [work(item) for item in part], parts) for each in part]
+
+
+def in_parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Some items at a time."""
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -9,14 +9,12 @@ from uuid import UUID, uuid4
 
 from facesets.errors import Command, WrongUsage
 from facesets.formats.named_photos import NamedPhoto
-from facesets.operations.interchange.folder_names import FilesRead
-from facesets.operations.interchange.name_claims import Here, NameClaims, weigh
+from facesets.operations.interchange.name_claims import Here, NameClaims, place_whole_names, weigh
+from facesets.operations.interchange.name_sources import FilesRead
 from facesets.operations.interchange.names_read import NamesRead, read_names
-from facesets.operations.interchange.whole_photos import place_whole_names
 from facesets.operations.people.carrying.import_steps import follow_statements
 from facesets.operations.people.corrections.contradictions import without_contradictions
-from facesets.operations.people.corrections.results import kept_step
-from facesets.operations.people.corrections.who import called, folded
+from facesets.operations.people.corrections.who import called, folded, kept_step
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection

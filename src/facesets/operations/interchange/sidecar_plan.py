@@ -16,8 +16,7 @@ from facesets.formats.xmp.merging import EditedSince, Merged, WantedSidecar, is_
 from facesets.formats.xmp.ownership import Ours, from_json, to_json
 from facesets.imaging.stored_frame import stored_box, stored_frame
 from facesets.operations.interchange.export_request import Request
-from facesets.operations.interchange.sidecar_files import content_of, state_of
-from facesets.operations.interchange.sidecar_names import SUFFIX, shared_stems
+from facesets.operations.interchange.sidecar_files import SUFFIX, content_of, shared_stems, state_of
 from facesets.sources.missing import is_gone
 from facesets.store.postgres.xmp_sidecars import KnownSidecar, PersonFace, PhotoFile
 

@@ -1,10 +1,17 @@
-"""`migrate`: bring the library's schema up to date."""
+"""`migrate` and `db`: the schema brought up to date; a backup of the library, and back."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
+from facesets.errors import Field, WrongUsage
 from facesets.result import Result
 from facesets.store.postgres import migrate as schema
-from facesets.store.postgres.connection import Database
+from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.migrate import shipped_migrations
+from facesets.store.postgres.own_objects import closed_tables
 from facesets.store.postgres.planner import analyze_grown
 from facesets.store.postgres.queue import schema as queue
+from facesets.store.postgres.server import contents, restoring, tools
 
 
 def migrate(database: Database) -> Result:
@@ -36,3 +43,59 @@ def _summary(database: Database, applied: int) -> Result:
         migrations=states,  # every one of this program
         without_queue=False,  # the queue could be there, and this user may not make its schema
     )
+
+
+def backup(text: str, path: Path, environment: Mapping[str, str], *, replace: bool, dry_run: bool) -> Result:
+    """Write the whole library into one file.
+
+    Raises
+    ------
+    WrongUsage, CannotWrite
+        The file may not be overwritten, or nothing is worth it: see `require_free` and `require_worth`.
+    Unreachable
+        The server does not answer.
+    FacesetsError
+        As `tools.backup`.
+    """
+    tools.require_free(path, replace=replace)
+    with opened(Database(text)) as database:
+        tools.require_worth(database, path)
+        size = database.run(tools.database_bytes)
+        closed = database.run(closed_tables, shipped_migrations())
+    if not dry_run:
+        size = tools.backup(text, path, environment, closed)
+    return Result(
+        file=str(path),
+        megabytes=round(size / 1e6, 1),  # of a dry run those of the database
+        left_out=list(closed.values()),  # tables of others
+        dry_run=dry_run,
+    )
+
+
+def restore(text: str, path: Path, *, replace: bool, dry_run: bool) -> Result:
+    """Fill a database from a backup, of whichever schema, and bring that up to date.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such file; or a library in the database already, and it is not to be replaced.
+    FacesetsError
+        As `contents.require_backup` and `restoring.restore`.
+    """
+    migrations = shipped_migrations()
+    contents.require_backup(path, migrations)
+    left_out: list[str] = []
+    with opened(Database(text)) as database:
+        there = database.run(tools.holds_library)
+        if there and not replace:
+            raise WrongUsage(
+                f"There is a library in {database.label} already. Back it up, then use {Field('replace')} "
+                "to lose it."
+            )
+        if not dry_run:
+            left_out = database.run_alone(
+                restoring.restore, path, migrations, database.label, replace=replace
+            )
+            migrate(database)
+            database.run(analyze_grown)
+    return Result(file=str(path), replaced=there, left_out=left_out, dry_run=dry_run)

@@ -1,15 +1,25 @@
-"""Photos by all that is known of them, and by what they look like, a page at a time."""
+"""From what a user asks for to photos that fit it, or that look alike, a page at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from facesets.errors import NotFound, WrongUsage
+from facesets.ages import AgeRange
+from facesets.errors import Field, NotFound, WrongUsage
+from facesets.files import printable
 from facesets.library_records import ClipRow
+from facesets.operations.library.nothing_found import stages_to_do
+from facesets.operations.library.tags import tags_called
 from facesets.operations.models.clip_choice import require_embeddings
+from facesets.operations.people.corrections.who import find_person
+from facesets.places import Near
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.described_photos import is_looked_for
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.people.person_ages import births_by_faces
+from facesets.store.postgres.people.person_edits import PersonState
+from facesets.store.postgres.photo_cameras import camera_names, cameras_called
+from facesets.store.postgres.photo_filter import Dates, PhotoFilter
 from facesets.store.postgres.photo_search import (
     MOST_COUNTED,
     FoundPhoto,
@@ -116,3 +126,103 @@ def _similar(
     if len(found) == wanted < most:
         total += count_embedded(connection, row, asked, most) - len(found)
     return PhotoPage(others[offset : offset + limit], min(total, MOST_SIMILAR))
+
+
+_NAMED = 5
+"""Cameras that are offered in place of one that there is not."""
+
+
+def people_meant(library: Library, who: Sequence[str]) -> list[PersonState]:
+    """The people that are meant by names or numbers, each once. Raises `WrongUsage`, `NotFound`."""
+
+    def work(connection: Connection) -> list[PersonState]:
+        return list({(found := find_person(connection, each)).id: found for each in who}.values())
+
+    return library.database.run(work)
+
+
+def filter_of(
+    library: Library,
+    persons: Sequence[PersonState] = (),
+    dates: Dates | None = None,
+    near: Near | None = None,
+    camera: str = "",
+    *,
+    tags: Sequence[str] = (),
+    words: str | None = None,
+    ages: AgeRange | None = None,
+) -> PhotoFilter:
+    """Photos that show all of these people, were taken then, there and with that camera, and have these tags.
+
+    Parameters
+    ----------
+    camera : str
+        Words of its make, model or lens; any camera for none.
+    tags : sequence of str
+        Each a tag, or a category and a tag with a colon between.
+    words : str or None
+        That their descriptions have; None for photos with or without one.
+    ages : AgeRange or None
+        How old one of these people is on them.
+
+    Raises
+    ------
+    NotFound
+        No photo was taken with such a camera, or there is no such tag.
+    WrongUsage
+        Several categories have such a tag, there are no words, or the last day is before the first.
+    """
+    _require_order(dates or Dates())
+    if words is not None:
+        _require_words(library, words)
+    cameras = _cameras(library, camera.strip())
+    shown = tuple(each.id for each in persons)
+    births = {} if ages is None else library.database.run(births_by_faces, shown)
+    return PhotoFilter(
+        shown,
+        dates or Dates(),
+        near,
+        cameras,
+        tags_called(library, tags),
+        (words or "").strip(),
+        ages,
+        tuple(births.items()),
+    )
+
+
+def _require_order(dates: Dates) -> None:
+    if dates.first is not None and dates.last is not None and dates.first > dates.last:
+        raise WrongUsage(f"{dates.first} is after {dates.last}. Give the earlier day first.")
+
+
+def _require_words(library: Library, words: str) -> None:
+    if not words.strip():
+        raise WrongUsage(f"{Field('words')} is empty. Give words that descriptions of the photos have.")
+    if not library.database.run(lambda connection: is_looked_for(connection, words)):
+        raise WrongUsage(
+            f"Descriptions are not searched for {printable(words.strip())}: every text has such words. Give "
+            "one that only some have."
+        )
+
+
+def _cameras(library: Library, text: str) -> tuple[int, ...] | None:
+    if not text:
+        return None
+    found = library.database.run(lambda connection: cameras_called(connection, text))
+    if not found:
+        raise NotFound(
+            f"No photo in {library.label} says that its camera or lens is called {printable(text)}. "
+            f"{_instead_of_camera(library)}"
+        )
+    return found
+
+
+def _instead_of_camera(library: Library) -> str:
+    """What is not read yet; else what can be asked for."""
+    if missing := stages_to_do(library, ["metadata"]):
+        return missing[0].sentence
+    names = library.database.run(lambda connection: camera_names(connection, _NAMED + 1))
+    if not names:
+        return "None names its camera: leave that out."
+    more = " and others" if len(names) > _NAMED else ""
+    return f"There are photos by {', '.join(map(printable, names[:_NAMED]))}{more}."

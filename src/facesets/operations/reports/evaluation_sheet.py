@@ -1,16 +1,29 @@
-"""A picture of the worst errors of a clustering."""
+"""Contact sheets on demand: of a manifest, and of the worst errors of a clustering."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from facesets.errors import WrongUsage
+from facesets.files import printable, require_suffix
 from facesets.imaging.encode import png_bytes
 from facesets.imaging.quality import quality
 from facesets.imaging.sheets import MAX_CROPS, draw_sheet
 from facesets.operations.reports.evaluate import Evaluation, WrongMerge, WrongSplit
 from facesets.plurals import counted, people
 from facesets.records import Collection
-from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row, write_sheet
+from facesets.result import Result
+from facesets.results.contact_sheets import (
+    PlannedRow,
+    PlannedTile,
+    draw_sheets,
+    finished_row,
+    page_name,
+    plan_rows,
+    write_sheet,
+)
+from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.manifest import FaceEntry, face_describer
+from facesets.results.manifest_json import read_any_manifest
 from facesets.work import Work
 
 
@@ -65,3 +78,40 @@ def _row(title: str, pairs: int, faces: Sequence[FaceEntry]) -> PlannedRow:
         dropped=(),
         more_dropped=0,
     )
+
+
+def sheet(manifest: Path, out: Path | None, *, dry_run: bool = False, work: Work) -> Result:
+    """Draw every row of a manifest.
+
+    Parameters
+    ----------
+    out : Path, optional
+        The first page; further pages get `_2` and so on. `sheet.png` beside the manifest if not given.
+
+    Raises
+    ------
+    WrongUsage
+        The manifest is missing, or shows no faces.
+    CannotWrite
+        A page cannot be written.
+    """
+    if out is not None:
+        require_suffix(out, ".png")
+    record = read_any_manifest(manifest)
+    if isinstance(record, DuplicatesReport):
+        raise WrongUsage(f"{printable(manifest)} is a report of duplicates and shows no people.")
+    folder = manifest if manifest.is_dir() else manifest.parent
+    first = out or folder / "sheet.png"
+    rows = plan_rows(record, folder)
+    done = Result(pages=[], rows=len(rows), dry_run=dry_run, stopped=False)
+    if dry_run:
+        return Result(done, pages=[str(first)])
+    pages = draw_sheets(record, rows, manifest.name, work=work, limit=len(rows))
+    if work.stop.requested:
+        return Result(done, stopped=True)
+    written = []
+    for number, content in enumerate(pages.values(), start=1):
+        path = first.with_name(page_name(first.name, number))
+        write_sheet(path, content, rows)
+        written.append(str(path))
+    return Result(done, pages=written)

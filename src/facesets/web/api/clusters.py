@@ -9,7 +9,7 @@ from pydantic import Field
 from facesets.errors import NotFound
 from facesets.files import printable
 from facesets.operations.options.people import SplitOptions
-from facesets.operations.people.corrections.labeling import (
+from facesets.operations.people.corrections.cluster_corrections import (
     clusters_of_parts,
     hide_cluster,
     label_cluster,

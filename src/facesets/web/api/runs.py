@@ -15,7 +15,7 @@ from facesets.assembly.indexing import index_again
 from facesets.assembly.stores import LibraryWork
 from facesets.errors import NotFound
 from facesets.files import printable
-from facesets.operations.library.look_again import Looked, look_again
+from facesets.operations.library.findings import Looked, look_again
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.engine import EngineOptions

@@ -10,8 +10,13 @@ from pydantic import Field
 
 from facesets.ages import AgeRange
 from facesets.errors import WrongUsage
-from facesets.operations.library.photo_filter import filter_of, people_meant
-from facesets.operations.library.photo_search import PhotoPage, photos_like, photos_of
+from facesets.operations.library.photo_search import (
+    PhotoPage,
+    filter_of,
+    people_meant,
+    photos_like,
+    photos_of,
+)
 from facesets.operations.library.photo_search import photos_of_words as by_words
 from facesets.operations.options.ages import age_range
 from facesets.operations.options.place import USUAL_KM

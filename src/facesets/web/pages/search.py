@@ -10,10 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from facesets.errors import FacesetsError, NotFound, WrongUsage
 from facesets.inference.catalog import DEFAULT_CLIP
-from facesets.operations.library.not_looked_at import not_looked_at
-from facesets.operations.library.nothing_found import why_nothing
-from facesets.operations.library.photo_filter import filter_of, people_meant
-from facesets.operations.library.photo_search import PhotoPage
+from facesets.operations.library.nothing_found import not_looked_at, why_nothing
+from facesets.operations.library.photo_search import PhotoPage, filter_of, people_meant
 from facesets.operations.options.place import USUAL_KM, near
 from facesets.places import Near
 from facesets.store.postgres.library import Library

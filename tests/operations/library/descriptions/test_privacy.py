@@ -20,7 +20,7 @@ from tests.fixtures.described import (
 from tests.fixtures.library_people import cluster, rows
 from tests.fixtures.llm_server import an_answer
 
-from facesets.imaging.outgoing import blurred
+from facesets.imaging.encode import blurred
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.store.postgres.connection import Database

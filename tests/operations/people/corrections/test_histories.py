@@ -28,7 +28,6 @@ from facesets.operations.people.corrections import (
     correcting,
     giving,
     history,
-    labeling,
     naming,
 )
 from facesets.operations.people.corrections.giving import Picked
@@ -241,15 +240,17 @@ class Story:
 
     def label(self) -> None:
         into = self.random.choice([True, False])
-        labeling.label_cluster(self.database, self.any_group(), self.random.choice(NAMES), into=into, by=BY)
+        cluster_corrections.label_cluster(
+            self.database, self.any_group(), self.random.choice(NAMES), into=into, by=BY
+        )
 
     def hide_group(self) -> None:
-        labeling.hide_cluster(self.database, self.any_group(), by=BY)
+        cluster_corrections.hide_cluster(self.database, self.any_group(), by=BY)
 
     def split_group(self) -> None:
         options = SplitOptions(min_size=self.random.choice([1, 3]))
         split = apply_split(self.database, self.any_group(), options, by=BY, finder=find_cluster)
-        labeling.clusters_of_parts(self.database, split)
+        cluster_corrections.clusters_of_parts(self.database, split)
 
     def pin(self) -> None:
         prototypes(self.database, pin=[self.any_face()], by=BY)

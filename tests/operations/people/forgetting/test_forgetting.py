@@ -28,8 +28,7 @@ from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.errors import AlreadyRunning, CannotWrite, Changed, WrongUsage
 from facesets.formats.hierarchy import unpacked
-from facesets.imaging.bodies import PhotoBodies
-from facesets.imaging.clothing import COLOURS
+from facesets.imaging.bodies import COLOURS, PhotoBodies
 from facesets.imaging.metadata.record import PhotoMetadata
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder

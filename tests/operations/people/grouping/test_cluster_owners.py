@@ -4,7 +4,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.operations.people.grouping.cluster_owners import join_by_clusters
+from facesets.operations.people.grouping.library_faces import join_by_clusters
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
 
 

@@ -8,7 +8,7 @@ from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, rows, who_is
 
 from facesets.face_attributes import FaceAttributes
-from facesets.operations.ingest.attributes import attributes_stage
+from facesets.operations.ingest.stages import attributes_stage
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.review.answering import answer

@@ -24,7 +24,8 @@ from tests.fixtures.library_people import (
 
 from facesets.clustering.questions import people_who_may_be_one, similarity_to_rest
 from facesets.errors import NotFound, WrongUsage
-from facesets.operations.people.corrections import correcting, history, labeling, naming
+from facesets.operations.people.corrections import cluster_corrections as cluster_corrections
+from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.review import looking, looking_at_people
 from facesets.operations.people.review.answering import answer, ask_again, skip
 from facesets.operations.people.review.open_questions import WaitingCounts, open_questions, waiting
@@ -440,7 +441,7 @@ def test_what_is_taken_back_is_asked_again_by_who_looks_at_what_steps_changed(li
     anna, annie = str(face_of(library, "anna-0-0")), str(face_of(library, "annie-0-0"))
     for kind, settle in (
         ("same", lambda: correcting.different(database, anna, annie, faces=True, by=BY)),
-        ("cluster", lambda: labeling.hide_cluster(database, "clu_1", by=BY)),
+        ("cluster", lambda: cluster_corrections.hide_cluster(database, "clu_1", by=BY)),
     ):
         assert len(ask(library, kind)) == 1
         settle()

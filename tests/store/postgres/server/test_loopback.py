@@ -20,8 +20,7 @@ from tests.fixtures.program import REPOSITORY, environment
 from tests.fixtures.waiting import wait_for
 
 from facesets.errors import WrongUsage
-from facesets.operations.library.backup import backup, restore
-from facesets.operations.library.migrate import migrate
+from facesets.operations.library.migrate import backup, migrate, restore
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.connection import opened as opened_database
 from facesets.store.postgres.server import embedded, keeper

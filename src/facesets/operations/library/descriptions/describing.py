@@ -12,10 +12,14 @@ from facesets.errors import Command, Field, Sentence, WrongUsage
 from facesets.installation import page
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
-from facesets.operations.library.descriptions.announcing import announcement
-from facesets.operations.library.descriptions.budget import Budget
 from facesets.operations.library.descriptions.collecting import UNSURE_FOR_S, Collected, collect
-from facesets.operations.library.descriptions.questions import Allowed, KnownOfPhoto, question_about
+from facesets.operations.library.descriptions.questions import (
+    Allowed,
+    Budget,
+    KnownOfPhoto,
+    announcement,
+    question_about,
+)
 from facesets.operations.library.descriptions.sending import Priced, Sender, Sent
 from facesets.operations.options.describe import DescribeOptions
 from facesets.plurals import counted

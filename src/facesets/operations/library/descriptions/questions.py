@@ -1,20 +1,23 @@
-"""From a photo of the library to what is sent of it: nothing else leaves."""
+"""What is sent of a photo: put together, announced with its cost, and kept within a limit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from io import BytesIO
 
 import numpy as np
 
-from facesets.descriptions.asking import EDGE, PhotoQuestion
+from facesets.descriptions.asking import EDGE, PhotoQuestion, Provider
+from facesets.descriptions.estimates import Estimate
 from facesets.errors import UnreadableImage
+from facesets.imaging.encode import blurred, outgoing_jpeg
 from facesets.imaging.metadata.reader import read_metadata
-from facesets.imaging.outgoing import blurred, outgoing_jpeg
 from facesets.library_records import PendingPhoto
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.stage_run import read_indexed
 from facesets.operations.ingest.stages import Photo
 from facesets.records import Float32
+from facesets.result import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +89,74 @@ def _question(
             notes.append(f"Place: {said.latitude:.5f}, {said.longitude:.5f} (degrees north and east).")
     text = "\n".join([prompt.strip(), "", "Notes about this photo:", *(f"- {note}" for note in notes)])
     return PhotoQuestion(photo.image.sha256, jpeg, width, height, text)
+
+
+def announcement(
+    provider: Provider,
+    photos: int,
+    allowed: Allowed,
+    cost: Estimate,
+    *,
+    in_batches: bool,
+    max_cost: float | None,
+) -> Result:
+    """What sending so many photos means."""
+    faces = "with every face that was found blurred" if allowed.blur_faces else "with faces as they are"
+    sends = [
+        f"the picture as a JPEG of at most {EDGE} pixels, without what cameras write into files, {faces}",
+        "its size, when it was taken, and how many faces were found on it",
+        "your prompt",
+    ]
+    withheld = ["names of files and folders"]
+    (sends if allowed.names else withheld).append("names of the people on it, as the library knows them")
+    (sends if allowed.place else withheld).append("the place where it was taken, as the camera noted it")
+    return Result(
+        photos=photos,
+        to=provider.place,
+        provider=provider.name,
+        model=provider.model.name,
+        leaves=not provider.is_here,  # for another machine
+        in_batches=in_batches,
+        sends=sends,
+        withheld=withheld,
+        # What it will cost; None where the model has no known price.
+        expected_usd=None if cost.expected is None else float(cost.expected),
+        most_usd=None if cost.most is None else float(cost.most),
+        priced=provider.model.priced_on,
+        max_cost_usd=max_cost,  # where the run ends
+    )
+
+
+class Budget:
+    """A limit in US dollars that what is sent never passes; none for None."""
+
+    def __init__(self, limit: Decimal | None) -> None:
+        """Nothing is spent yet."""
+        self._limit = limit
+        self._under_way = Decimal(0)
+        self.spent = Decimal(0)
+        self.exhausted = False
+        """Whether more was wanted than the limit allows."""
+
+    @property
+    def under_way(self) -> Decimal:
+        """What was sent and not paid yet can cost at most."""
+        return self._under_way
+
+    def take(self, most: Decimal | None) -> bool:
+        """Whether something may be sent that costs so much at most; it is under way then."""
+        amount = most or Decimal(0)
+        if self._limit is not None and self.spent + self._under_way + amount > self._limit:
+            return False
+        self._under_way += amount
+        return True
+
+    def give_back(self, most: Decimal | None) -> None:
+        """Note that something was not sent after all."""
+        self._under_way -= most or Decimal(0)
+
+    def settle(self, most: Decimal | None, cost: Decimal | None) -> None:
+        """Note what something cost in the end; at most, where nobody knows."""
+        amount = most or Decimal(0)
+        self._under_way -= amount
+        self.spent += amount if cost is None else cost

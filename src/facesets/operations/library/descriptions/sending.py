@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from facesets.descriptions.asking import Doubtful, NotSent, Outcome, PhotoQuestion, Provider, Reply
 from facesets.errors import Command, Field, WrongUsage
-from facesets.operations.library.descriptions.budget import Budget
+from facesets.operations.library.descriptions.questions import Budget
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.descriptions import ledger

@@ -9,7 +9,7 @@ import numpy as np
 from facesets.clustering.assigning import AssignedPeople, Thresholds, choose_people
 from facesets.clustering.incremental import NOBODY, Joined
 from facesets.clustering.person_matches import PersonMatches, strongest
-from facesets.operations.people.corrections.results import kept_step
+from facesets.operations.people.corrections.who import kept_step
 from facesets.operations.people.grouping.obeying import obey
 from facesets.plurals import counted
 from facesets.records import Bool, Int64

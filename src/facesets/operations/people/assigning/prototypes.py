@@ -6,8 +6,13 @@ from uuid import UUID
 import numpy as np
 
 from facesets.errors import Command, Field, WrongUsage
-from facesets.operations.people.corrections.results import kept_step
-from facesets.operations.people.corrections.who import called, find_person, require_faces, require_person
+from facesets.operations.people.corrections.who import (
+    called,
+    find_person,
+    kept_step,
+    require_faces,
+    require_person,
+)
 from facesets.plurals import counted
 from facesets.records import Float32
 from facesets.result import Result

@@ -7,14 +7,20 @@ from uuid import UUID, uuid4
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.people.carrying.import_births import say_births
-from facesets.operations.people.carrying.import_steps import follow_statements, say_all
+from facesets.operations.people.carrying.import_steps import (
+    follow_statements,
+    going_to_be_called,
+    of_name,
+    say_all,
+    say_births,
+)
 from facesets.operations.people.carrying.people_file import FilePerson, PeopleFile
-from facesets.operations.people.carrying.people_here import going_to_be_called, of_name
-from facesets.operations.people.corrections.contradictions import Statement, without_contradictions
-from facesets.operations.people.corrections.results import kept_step
-from facesets.operations.people.corrections.statement_words import describing
-from facesets.operations.people.corrections.who import cleaned, folded, short, standing
+from facesets.operations.people.corrections.contradictions import (
+    Statement,
+    describing,
+    without_contradictions,
+)
+from facesets.operations.people.corrections.who import cleaned, folded, kept_step, short, standing
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.face_places import FacePlace, faces_at

@@ -1,10 +1,25 @@
-"""Statements from elsewhere, made to hold: kept, and the faces follow."""
+"""People and corrections from elsewhere: who they are here, their births, what was said of faces."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
 from uuid import UUID
 
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.operations.people.carrying.people_file import FilePerson
 from facesets.operations.people.corrections.contradictions import Statement
-from facesets.store.postgres.people.person_edits import give_faces, persons_of_faces, take_faces
+from facesets.operations.people.corrections.who import cleaned, folded, short, standing
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.person_ages import SaidBirth
+from facesets.store.postgres.people.person_edits import (
+    PersonState,
+    give_faces,
+    person_of_name,
+    persons_of_faces,
+    take_faces,
+)
+from facesets.store.postgres.people.said_births import said_births, say_birth
 from facesets.store.postgres.people.statements import (
     FacePair,
     FaceStatement,
@@ -86,3 +101,65 @@ def _settle(step: Step, said_home: Mapping[int, UUID]) -> None:
         if not leaving:
             return
         take_faces(step, sorted(leaving))
+
+
+def _sound(person: FilePerson) -> list[str]:
+    """Names that somebody may have; the server takes no others."""
+    names: list[str] = []
+    for name in person.names:
+        with suppress(WrongUsage):
+            names.append(cleaned(name))
+    return names
+
+
+def of_name(connection: Connection, person: FilePerson, by_name: Mapping[str, UUID]) -> PersonState | None:
+    """Who has one of somebody's names here."""
+    for name in _sound(person):
+        owner = by_name.get(folded(name)) or person_of_name(connection, name)
+        state = None if owner is None else standing(connection, owner)
+        if state is not None:
+            return state
+    return None
+
+
+def going_to_be_called(by_name: dict[str, UUID], person: FilePerson, target: UUID | None) -> None:
+    """Keep who is going to have somebody's names."""
+    if target is not None:
+        for name in _sound(person):
+            by_name.setdefault(folded(name), target)
+
+
+class SaidBirths(NamedTuple):
+    """How many births hold now and did not before, and how many held already."""
+
+    new: int
+    known: int
+
+
+def say_births(
+    step: Step, people: Sequence[FilePerson], target: Sequence[UUID | None], skipped: list[str]
+) -> SaidBirths:
+    """Say when people were born; what was said otherwise here stays, and is reported in `skipped`."""
+    here = said_births(step.connection)
+    new = known = 0
+    for person, whom in zip(people, target, strict=True):
+        said = _birth(person)
+        if whom is None or said is None:
+            continue
+        before = here.get(whom)
+        if before is None:
+            say_birth(step, whom, said)
+            here[whom] = said
+            new += 1
+        elif before == said or (before.year == said.year and said.day is None):
+            known += 1
+        else:
+            name = printable(person.names[0]) if person.names else short(person.id)
+            skipped.append(f"{name}: born {said}, which is {before} here")
+    return SaidBirths(new, known)
+
+
+def _birth(person: FilePerson) -> SaidBirth | None:
+    if person.birth_date is not None:
+        return SaidBirth(person.birth_date.year, person.birth_date)
+    return None if person.birth_year is None else SaidBirth(person.birth_year)

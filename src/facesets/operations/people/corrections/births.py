@@ -7,8 +7,7 @@ from uuid import UUID
 from facesets.clustering.ages import CONTRADICTS_SPREADS, LEAST_FACES, LEAST_SPREAD_YEARS
 from facesets.errors import Field, WrongUsage
 from facesets.operations.people.corrections.correcting import correcting_step, keep_known
-from facesets.operations.people.corrections.results import result_of
-from facesets.operations.people.corrections.who import called, find_person
+from facesets.operations.people.corrections.who import called, find_person, result_of
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database

@@ -14,6 +14,12 @@ from facesets.store.postgres.people.statements import FacePair, FaceStatement, P
 if TYPE_CHECKING:
     from uuid import UUID
 
+from uuid import UUID
+
+from facesets.operations.people.corrections.who import called, short
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.person_edits import person_state
+
 Statement = FaceStatement | FacePair | PersonPair
 
 
@@ -207,3 +213,23 @@ def _broken(everything: Sequence[Statement], ties: _Ties) -> list[Statement]:
             if first[0] != each.person:
                 broken += [first[1], each]
     return broken
+
+
+def describing(connection: Connection) -> Callable[[Statement], str]:
+    """What puts a statement into words; it looks everybody's name up once."""
+    names: dict[UUID, str] = {}
+
+    def name_of(person: UUID) -> str:
+        if person not in names:
+            state = person_state(connection, person)
+            names[person] = short(person) if state is None else called(state)
+        return names[person]
+
+    def describe(said: Statement) -> str:
+        if isinstance(said, FaceStatement):
+            return f"face {said.face} {'is' if said.is_person else 'is not'} {name_of(said.person)}"
+        if isinstance(said, FacePair):
+            return f"faces {said.first} and {said.second} show {'one person' if said.same else 'two people'}"
+        return f"{name_of(said.first)} and {name_of(said.second)} are two people"
+
+    return describe

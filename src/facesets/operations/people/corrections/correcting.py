@@ -6,14 +6,19 @@ from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.people.corrections.absorbing import keeping_portrait
-from facesets.operations.people.corrections.contradictions import Statement, contradiction, require_consistent
-from facesets.operations.people.corrections.results import kept_step, result_of
-from facesets.operations.people.corrections.statement_words import describing
+from facesets.operations.people.corrections.contradictions import (
+    Statement,
+    contradiction,
+    describing,
+    require_consistent,
+)
 from facesets.operations.people.corrections.who import (
     called,
     find_person,
+    kept_step,
     require_faces,
     require_person,
+    result_of,
     short,
     two_faces,
 )

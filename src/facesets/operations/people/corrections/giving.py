@@ -16,11 +16,11 @@ from facesets.operations.people.corrections.correcting import (
     to_nobody,
 )
 from facesets.operations.people.corrections.naming import name_taken
-from facesets.operations.people.corrections.results import kept_step
 from facesets.operations.people.corrections.who import (
     called,
     cleaned,
     has_name,
+    kept_step,
     require_faces,
     require_person,
 )

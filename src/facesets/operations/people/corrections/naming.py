@@ -12,7 +12,6 @@ from facesets.operations.people.corrections.correcting import (
     merge_into,
     move_faces,
 )
-from facesets.operations.people.corrections.results import result_of
 from facesets.operations.people.corrections.who import (
     Finder,
     called,
@@ -21,6 +20,7 @@ from facesets.operations.people.corrections.who import (
     find_person,
     has_name,
     require_person,
+    result_of,
     short,
 )
 from facesets.plurals import counted

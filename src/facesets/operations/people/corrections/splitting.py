@@ -14,8 +14,7 @@ from facesets.clustering.splitting import distances_between, split
 from facesets.imaging.sheets import MAX_CROPS
 from facesets.operations.options.people import SplitOptions
 from facesets.operations.people.corrections.correcting import correcting_step, keep_known
-from facesets.operations.people.corrections.results import kept_step
-from facesets.operations.people.corrections.who import Finder, called, find, require_person, short
+from facesets.operations.people.corrections.who import Finder, called, find, kept_step, require_person, short
 from facesets.operations.people.lists.person_sheet import draw_parts
 from facesets.plurals import counted
 from facesets.records import Int64

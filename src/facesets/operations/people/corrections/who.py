@@ -8,6 +8,7 @@ from uuid import UUID
 from facesets.errors import Command, Field, NotFound, WrongUsage
 from facesets.files import printable
 from facesets.joiners import OVERRIDES, without_invisible
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.face_groups import OF_PERSON
 from facesets.store.postgres.people.person_edits import (
@@ -19,6 +20,7 @@ from facesets.store.postgres.people.person_edits import (
     persons_by_prefix,
     persons_of_faces,
 )
+from facesets.store.postgres.people.steps import Step
 
 SHORT = 8
 """Characters of a person's number as it is printed."""
@@ -219,3 +221,21 @@ def two_faces(connection: Connection, first: str, second: str) -> tuple[int, int
         raise WrongUsage(f"Give the numbers of two faces, as {show} prints them.")
     require_faces(connection, [int(first), int(second)])
     return int(first), int(second)
+
+
+def result_of(connection: Connection, person: UUID, did: str, step: Step | None = None) -> Result:
+    """Somebody as they are after a step, or where nothing changed, and what was done in words."""
+    state = require_person(connection, person)
+    return Result(
+        person=short(state.id),
+        name=called(state),
+        faces=state.faces,
+        did=did,
+        step=None if step is None else kept_step(connection, step),
+    )
+
+
+def kept_step(connection: Connection, step: Step) -> int | None:
+    """The number of a step; None if it changed nothing."""
+    found = connection.scalar("SELECT EXISTS (SELECT FROM steps WHERE id = %s)", (step.id,))
+    return step.id if found else None

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -11,10 +12,10 @@ from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.incremental import Joined
 from facesets.library_records import RecordedRun
 from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.people.corrections.restoring import Restored, restore_people
-from facesets.operations.people.grouping.cluster_result import cluster_result, result_of
-from facesets.operations.people.grouping.cluster_storing import Writing, store_decision
-from facesets.operations.people.grouping.hierarchy import Placed
+from facesets.operations.people.corrections.history import Restored, restore_people
+from facesets.operations.people.corrections.who import kept_step
+from facesets.operations.people.grouping.clusters import plan_of_groups, store_plan
+from facesets.operations.people.grouping.hierarchy import Placed, keep
 from facesets.operations.people.grouping.library_faces import (
     LoadedFaces,
     by_hierarchy,
@@ -27,15 +28,28 @@ from facesets.operations.people.grouping.regrouping import decide_again
 from facesets.operations.people.review.looking import look_at_everything
 from facesets.operations.people.review.open_questions import waiting
 from facesets.plurals import counted
+from facesets.records import Int64
 from facesets.result import Result, plain
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people import peopled_faces as people
+from facesets.store.postgres.people.peopled_faces import PeopledFaces
 from facesets.store.postgres.people.poor_faces import keep_norm_limits
 from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import changing, making_step
+from facesets.store.postgres.people.unassigned import note_unassigned
 from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Who writes, for which run, and what new people and clusters are called by."""
+
+    by: str
+    run_id: int
+    new_id: Callable[[], UUID]
 
 
 def cluster_library(
@@ -163,3 +177,129 @@ def _look(library: Library, loaded: LoadedFaces, decision: Decision, joined: Joi
     if detector is not None:
         look_at_everything(library.database, detector, faces, undecided, faces.persons)
     return waiting(library.database).questions
+
+
+def cluster_result(**known: Any) -> Result:  # noqa: ANN401 - whatever was counted
+    """The result of a run of which only so much is known."""
+    nothing = Result(
+        faces=0,
+        kept=0,  # had a person before
+        joined=0,  # joined a known person
+        new_persons=0,
+        new_faces=0,
+        regrouped=0,  # unnamed people lost them to others or to nobody, as new faces showed
+        dissolved=0,  # unnamed people who have no face left
+        restored=0,  # given back to people to whom a human had given them, before a reset
+        alone=0,
+        people=0,
+        left_out=0,  # by their quality or their time
+        review=[],  # faces that resemble several people, and are left alone
+        questions=0,
+        step=None,
+        reasons=[],  # a sentence for each choice that the method made by itself
+        dry_run=False,
+        stopped=False,
+        seconds={},
+    )
+    return Result(nothing, **known)
+
+
+def result_of(
+    faces: PeopledFaces,
+    decision: Decision,
+    options: ClusterLibraryOptions,
+    seconds: dict[str, float],
+) -> Result:
+    """What came of a decision about these faces, as it was written."""
+    joined = decision.joined
+    rows = np.flatnonzero(decision.freed(faces).person < 0)
+    before = faces.person[rows]
+    after = np.where(joined.group >= 0, joined.group + len(faces.persons), joined.person)
+    was_free, moved = before < 0, (before >= 0) & (after != before)
+    now = faces.person.copy()
+    now[rows] = after
+    review = _cases(faces, joined, rows)
+    return cluster_result(
+        faces=len(faces.face_id),
+        kept=int((faces.person >= 0).sum()) - int(moved.sum()),
+        joined=int((was_free & (joined.person >= 0)).sum()),
+        new_persons=int(joined.group.max(initial=-1)) + 1,
+        new_faces=int((joined.group >= 0).sum()),
+        regrouped=int(moved.sum()),
+        dissolved=len(np.setdiff1d(before[moved], now)),
+        alone=int((after < 0).sum()) - len(review),
+        people=len(np.unique(now[now >= 0])),
+        review=review,
+        reasons=list(decision.reasons),
+        dry_run=options.dry_run,
+        seconds={stage: round(value, 3) for stage, value in seconds.items()},
+    )
+
+
+def _cases(faces: PeopledFaces, joined: Joined, rows: Int64) -> list[Result]:
+    face_ids = faces.face_id[rows]
+    cases: dict[int, list[tuple[str, float]]] = {}
+    review = joined.review
+    for face, person, similarity in zip(
+        review.face.tolist(), review.person.tolist(), review.similarity.tolist(), strict=True
+    ):
+        cases.setdefault(int(face_ids[face]), []).append((str(faces.persons[person]), round(similarity, 4)))
+    return [
+        Result(
+            face=face,
+            persons=[person for person, _ in pairs],
+            cosine_similarity=[similarity for _, similarity in pairs],
+        )
+        for face, pairs in sorted(cases.items())
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A decision as it was written, and the step that takes it back; None where nothing changed."""
+
+    joined: Joined
+    step: int | None
+
+
+def store_decision(
+    connection: Connection,
+    loaded: LoadedFaces,
+    decision: Decision,
+    placed: Placed | None,
+    options: ClusterLibraryOptions,
+    writing: Writing,
+) -> Stored:
+    """Write a decision.
+
+    What humans said and whom they named or merged while it was made is obeyed too.
+    """
+    faces = loaded.faces
+    freed = decision.freed(faces)
+    known = replace(freed, persons=people.merged_into(connection, faces.persons))
+    obeyed = obey(known, decision.joined, load_statements(connection))
+    joined = obeyed.joined
+    rows = np.flatnonzero(freed.person < 0)
+    before = faces.person[rows]
+    after = np.where(joined.group >= 0, joined.group + len(faces.persons), joined.person)
+    fixed = people.fixed_persons(connection)
+    vouched = np.array([*(person in fixed for person in faces.persons), False])[before]
+    changed = (before != after) & ~vouched
+    new = [writing.new_id() for _ in range(int(joined.group.max(initial=-1)) + 1)]
+    left = [faces.persons[person] for person in np.unique(before[changed & (before >= 0)])]
+    with making_step(connection, "cluster", writing.by, "cluster", run_id=writing.run_id) as step:
+        step.touch_rows("persons", [str(each) for each in (*new, *left)])
+        people.create_persons(connection, new)
+        said_so = obeyed.constrained
+        for how, some in (("auto", changed & ~said_so), ("constrained", changed & said_so)):
+            ids = faces.face_id[rows[some]]
+            people.assign(step, ids, before[some], after[some], [*known.persons, *new], how)
+        people.drop_empty_persons(connection, [*new, *left])
+        if placed is None:
+            leaving = (before >= 0) & (after < 0)
+            plan = plan_of_groups(freed, loaded.clusters, joined, writing.new_id, leaving)
+        else:
+            plan = keep(step, loaded.model_id, faces, placed, loaded.hierarchy, options, writing.run_id)
+        store_plan(step, loaded.model_id, plan)
+    note_unassigned(connection, faces.detector_id, faces.face_id)
+    return Stored(joined, kept_step(connection, step))

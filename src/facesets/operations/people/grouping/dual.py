@@ -9,7 +9,7 @@ from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.assigning.assigning import Comparison, compare_with_people
 from facesets.operations.people.assigning.assignment import AssignedCounts, Assignment
-from facesets.operations.people.corrections.results import kept_step
+from facesets.operations.people.corrections.who import kept_step
 from facesets.operations.people.grouping.dual_unknown import Others, UnknownOutcome
 from facesets.operations.people.grouping.library_faces import load_faces
 from facesets.operations.people.grouping.matching import StoppedEarly

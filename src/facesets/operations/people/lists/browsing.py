@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from facesets.errors import NotFound
-from facesets.operations.people.corrections.statement_words import describing
+from facesets.operations.people.corrections.contradictions import describing
 from facesets.operations.people.corrections.who import folded, require_person, without_accents
 from facesets.operations.people.lists.alike import people_like_person
 from facesets.operations.people.lists.listing import said_about

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.operations.people.corrections.statement_words import describing
+from facesets.operations.people.corrections.contradictions import describing
 from facesets.operations.people.corrections.who import find, require_person
 from facesets.operations.people.lists.alike import people_like_person
 from facesets.operations.people.lists.cluster_details import (

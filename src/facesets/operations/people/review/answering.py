@@ -20,8 +20,7 @@ from facesets.operations.people.corrections.correcting import (
     to_nobody,
 )
 from facesets.operations.people.corrections.naming import name_now, set_hidden_now
-from facesets.operations.people.corrections.results import kept_step
-from facesets.operations.people.corrections.who import require_person
+from facesets.operations.people.corrections.who import kept_step, require_person
 from facesets.operations.people.review.open_questions import UnwordedQuestion, find_question
 from facesets.operations.people.review.questions import Question, in_words
 from facesets.result import Result

@@ -25,8 +25,10 @@ from facesets.clustering.questions import (
 )
 from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.people.corrections.contradictions import Settled
-from facesets.operations.people.review.looking_at_ages import keep_questions_about_ages
-from facesets.operations.people.review.looking_at_people import keep_questions_about_people
+from facesets.operations.people.review.looking_at_people import (
+    keep_questions_about_ages,
+    keep_questions_about_people,
+)
 from facesets.operations.people.training.heads import Head, active_head, is_in_use
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database

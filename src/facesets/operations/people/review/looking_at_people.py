@@ -1,10 +1,13 @@
-"""Questions about people who may be one, and about clusters that may be somebody, looked for and kept."""
+"""Suggestions found and kept: people who may be one, clusters, and faces of an unlikely age."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
 
 from facesets.clustering import Calibration
+from facesets.clustering.ages import contradicting_faces
 from facesets.clustering.centroids import unit_or_zero
 from facesets.clustering.questions import Pairs, mean_vectors, people_who_may_be_one
 from facesets.operations.people.corrections.contradictions import Settled
@@ -13,14 +16,18 @@ from facesets.records import Bool, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.candidates import (
+    FaceCandidate,
     PeopleCandidate,
     people_in_one_photo,
+    replace_face_candidates,
     replace_people_candidates,
 )
 from facesets.store.postgres.people.changes import ChangedPeople
 from facesets.store.postgres.people.cluster_means import ClusterMeans, faces_per_person, means_of_clusters
+from facesets.store.postgres.people.person_ages import aged_faces
 from facesets.store.postgres.people.poor_faces import library_norm_limits, people_shown_by_nothing
-from facesets.store.postgres.people.prototypes import kept_prototypes
+from facesets.store.postgres.people.prototypes import kept_prototypes, similarity_to_centroids
+from facesets.store.postgres.people.said_births import said_births
 
 _MOST_OF_PEOPLE = 5_000
 
@@ -117,3 +124,45 @@ def _about_two(
         uncertainty=float(pairs.likely[place]),
         rest=clusters.first[second - len(persons)] if is_cluster else 0,
     )
+
+
+_MOST_OF_AGES = 5_000
+
+
+def keep_questions_about_ages(
+    connection: Connection,
+    detector: DetectorRow,
+    settled: Settled,
+    active: set[UUID],
+    persons: Sequence[UUID] | None = None,
+) -> None:
+    """Keep which faces' ages contradict when their people were born, by what was said or by all their faces.
+
+    Parameters
+    ----------
+    persons : sequence of UUID, optional
+        Only their faces are looked at; of the others all is as it was.
+    """
+    limits = library_norm_limits(connection, detector)
+    faces = aged_faces(
+        connection, persons, detector.id, least_norm=None if limits is None else limits.joining
+    )
+    said = said_births(connection, faces.persons)
+    found = contradicting_faces(
+        faces.person,
+        faces.taken,
+        faces.age,
+        np.array([said[each].year if each in said else np.nan for each in faces.persons], np.float64),
+    )
+    asked: list[FaceCandidate] = []
+    for place in np.argsort(-found.likely, kind="stable").tolist():
+        row = int(found.row[place])
+        face, person = int(faces.face_id[row]), faces.persons[int(faces.person[row])]
+        if person in active and not settled.is_settled(face, person):
+            likely, expected = float(found.likely[place]), float(found.expected[place])
+            asked.append(FaceCandidate(face, person, "age", 0.0, likely, float(faces.age[row]), expected))
+        if len(asked) == _MOST_OF_AGES:
+            break
+    similarity = similarity_to_centroids(connection, detector, [each.face for each in asked])
+    asked = [replace(each, cosine_similarity=similarity.get(each.face, 0.0)) for each in asked]
+    replace_face_candidates(connection, detector.model_id, asked, ("age",), persons)

@@ -1,4 +1,4 @@
-"""`maintain`: the tasks of upkeep, one step each, alone or as `daily` and `weekly`."""
+"""`maintain`: the tasks of upkeep, one step each, or as `daily` and `weekly`; how clustering stands."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,12 +8,15 @@ from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, Sentence
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.assigning.prototypes import centroids
-from facesets.operations.people.corrections.restoring import restore_people
-from facesets.operations.people.corrections.results import kept_step
+from facesets.operations.people.corrections.history import restore_people
+from facesets.operations.people.corrections.who import kept_step
 from facesets.operations.people.grouping.staleness import staleness
-from facesets.operations.people.upkeep.associating import associate_clusters, merge_similar_clusters
-from facesets.operations.people.upkeep.health import judged
-from facesets.operations.people.upkeep.tying import close_must_links, violations
+from facesets.operations.people.upkeep.associating import (
+    associate_clusters,
+    close_must_links,
+    merge_similar_clusters,
+    violations,
+)
 from facesets.plurals import counted, people
 from facesets.result import Result, plain
 from facesets.store.postgres.claims import RunLock
@@ -23,6 +26,7 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people import upkeep
 from facesets.store.postgres.people.clusters import refresh_centers
 from facesets.store.postgres.people.steps import Step, making_step, one_at_a_time
+from facesets.store.postgres.people.upkeep import ClusterHealth
 from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
 
@@ -267,3 +271,33 @@ _LOOKS: Mapping[str, _Look] = {
     "statistics": _statistics,
     "health": _health,
 }
+
+
+_MANY_UNASSIGNED = 0.5
+"""Share of faces that nobody has, from which something is probably wrong."""
+
+
+def judged(health: ClusterHealth) -> tuple[str, list[str]]:
+    """A verdict on these counts, and a sentence for everything that can be done."""
+    if not health.total_faces:
+        return "There are no faces.", []
+    advice: list[str] = []
+    if health.empty_clusters:
+        empty = counted(health.empty_clusters, "cluster is", "clusters are")
+        advice.append(Sentence(f"{empty} empty: {Command('maintain', 'empty')}."))
+    if health.clusters_without_centroids:
+        advice.append(_without("centroid", health.clusters_without_centroids))
+    if health.clusters_without_medoids:
+        advice.append(_without("medoid", health.clusters_without_medoids))
+    if not health.total_clusters:
+        advice.append(Sentence(f"No face has a person yet: {Command('cluster')}."))
+    elif health.unassigned_pool_size > _MANY_UNASSIGNED * health.total_faces:
+        share = health.unassigned_pool_size / health.total_faces
+        way = f"{Command('cluster')}, then {Command('people review')}"
+        advice.append(Sentence(f"{share:.0%} of the faces are unassigned: {way}."))
+    return ("Something can be done." if advice else "All is well."), advice
+
+
+def _without(what: str, count: int) -> str:
+    clusters = counted(count, "cluster has", "clusters have")
+    return Sentence(f"{clusters} no {what}: {Command('maintain', f'{what}s')}.")

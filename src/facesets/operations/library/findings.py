@@ -1,20 +1,22 @@
-"""A photo of the library searched for faces once more: those that were not found before are added."""
+"""What analysis steps found, deleted; and one photo searched for faces once more."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.errors import AlreadyRunning, NotFound
+from facesets.errors import AlreadyRunning, NotFound, WrongUsage
 from facesets.imaging.decode import Decoded
 from facesets.imaging.originals import read_decoded
 from facesets.interfaces import Embedder
 from facesets.operations.ingest.same_models import require_recogniser_of_library
 from facesets.records import Faces, ImageRecord
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.faces import add_faces
 from facesets.store.postgres.images import numbers_of
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.forgotten_faces import without_forgotten
+from facesets.store.postgres.photo_stages import delete_findings as delete
 from facesets.store.postgres.photo_stages import forget_stages_of_faces
 from facesets.store.postgres.pictures import picture_of_image
 
@@ -79,3 +81,23 @@ def _store(connection: Connection, library: Library, sha256: str, decoded: Decod
     if added:
         forget_stages_of_faces(connection, list(numbers_of(connection, [sha256]).values()))
     return Looked(numbers, added)
+
+
+def delete_findings(library: Library, stage: str, *, dry_run: bool) -> Result:
+    """Delete all that a stage found, and all that was made of it.
+
+    Raises
+    ------
+    WrongUsage
+        What that stage finds does not stand by itself.
+    """
+
+    def work(connection: Connection) -> int:
+        with connection.transaction(force_rollback=dry_run):
+            deleted = delete(connection, stage)
+        if deleted is None:
+            raise WrongUsage(f"What {stage} finds cannot be deleted by itself. It goes with the photos.")
+        return deleted
+
+    # Of `attributes` so many faces.
+    return Result(stage=stage, deleted=library.database.run(work), dry_run=dry_run)
