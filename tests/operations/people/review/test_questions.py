@@ -22,7 +22,7 @@ from tests.fixtures.library_people import (
     who_is,
 )
 
-from facesets.clustering.questions import people_who_may_be_one, similarity_to_rest
+from facesets.clustering.people.questions import people_who_may_be_one, similarity_to_rest
 from facesets.errors import NotFound, WrongUsage
 from facesets.operations.people.corrections import correcting, history, labeling, naming
 from facesets.operations.people.review import looking, looking_at_people

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from facesets.clustering.centroids import unit_centres
-from facesets.clustering.incremental import NOBODY, Joined, join_people
-from facesets.clustering.person_matches import PersonMatches
+from facesets.clustering.people.incremental import NOBODY, Joined, PersonMatches, join_people
 from facesets.operations.people.grouping.matching import means_of_people
 from facesets.records import Int64
 from facesets.store.postgres.people.peopled_faces import PeopledFaces

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.incremental import Joined
+from facesets.clustering.people.incremental import Joined
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.corrections.results import kept_step
 from facesets.operations.people.grouping.clusters import plan_of_groups, store_plan

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.incremental import Joined
-from facesets.clustering.one_an_image import leave_clashing
+from facesets.clustering.membership import leave_clashing
+from facesets.clustering.people.incremental import Joined
 from facesets.clustering.poor_faces import HowMuch, Shows
 from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.options.library import ClusterLibraryOptions

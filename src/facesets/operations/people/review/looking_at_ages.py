@@ -6,7 +6,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.ages import contradicting_faces
+from facesets.clustering.people.ages import contradicting_faces
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow

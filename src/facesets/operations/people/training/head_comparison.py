@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from facesets.clustering.best_cut import best_cut
+from facesets.clustering.average_linkage import best_cut
 from facesets.records import Float32, Int64
 from facesets.training.calibration import ProjectedThresholds, calibrated
 from facesets.training.evaluation import (

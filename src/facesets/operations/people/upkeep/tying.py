@@ -5,7 +5,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.graph_components import join_pairs
+from facesets.clustering.graph import join_pairs
 from facesets.operations.people.corrections.absorbing import absorb
 from facesets.operations.people.corrections.statement_words import describing
 from facesets.result import Result
