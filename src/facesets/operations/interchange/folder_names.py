@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from facesets.errors import FacesetsError, UnreadableImage
 from facesets.files import open_regular_file, printable, read_regular_file
-from facesets.formats.named_photos import NamedPhoto
-from facesets.formats.named_regions import NamedRegion
+from facesets.formats.named_photos import NamedPhoto, NamedRegion
 from facesets.formats.picasa import CONTACTS_NAME, INI_NAMES, PicasaFolder, read_contacts, read_picasa_ini
 from facesets.formats.takeout import read_takeout, takeout_file
 from facesets.formats.xmp.reading import is_of_a_video, read_named_regions

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from facesets.errors import UnreadableImage, WrongUsage
 from facesets.files import is_there, printable, sha256_of
-from facesets.formats.named_photos import NamedPhoto
-from facesets.formats.named_regions import Box, NamedRegion
+from facesets.formats.named_photos import Box, NamedPhoto, NamedRegion
 from facesets.imaging.stored_frame import stored_frame
 from facesets.operations.interchange.name_sources import mapped
 from facesets.operations.interchange.region_matching import on_faces

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facesets.formats.named_regions import Box
+from facesets.formats.named_photos import Box
 from facesets.imaging.boxes import iou
 from facesets.imaging.stored_frame import upright_box
 from facesets.records import Float32, Int64

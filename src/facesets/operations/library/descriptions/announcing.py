@@ -1,7 +1,6 @@
 """What will leave the machine, to whom, and what it costs: said before the first photo."""
 
-from facesets.descriptions.asking import EDGE, Provider
-from facesets.descriptions.estimates import Estimate
+from facesets.descriptions.asking import EDGE, Estimate, Provider
 from facesets.operations.library.descriptions.questions import Allowed
 from facesets.result import Result
 

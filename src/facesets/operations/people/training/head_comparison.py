@@ -7,17 +7,18 @@ import numpy as np
 
 from facesets.clustering.average_linkage import best_cut
 from facesets.records import Float32, Int64
-from facesets.training.calibration import ProjectedThresholds, calibrated
 from facesets.training.evaluation import (
+    ProjectedThresholds,
     RecognitionTrial,
     assignment,
+    calibrated,
     nearest_people,
     strangers,
     trial_of,
     verification,
 )
 from facesets.training.head import Layers, project
-from facesets.training.splitting import capped, held_out_faces
+from facesets.training.lesson import capped, held_out_faces
 
 PLAIN = "plain"
 _FACES_TRIED = 1500

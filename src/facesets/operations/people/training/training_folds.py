@@ -18,10 +18,8 @@ from facesets.operations.people.training.head_comparison import (
 from facesets.records import Bool, Float32, Int64
 from facesets.stop import Stop
 from facesets.training.evaluation import RecognitionTrial, trial_of
-from facesets.training.head import Layers
-from facesets.training.lesson import Lesson, TrainingPlan
-from facesets.training.linear import discriminants, whitening
-from facesets.training.splitting import capped, held_out_faces, held_out_people
+from facesets.training.head import Layers, discriminants, whitening
+from facesets.training.lesson import Lesson, TrainingPlan, capped, held_out_faces, held_out_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facesets.training.splitting import FOLDS, capped, held_out_faces, held_out_people
+from facesets.training.lesson import FOLDS, capped, held_out_faces, held_out_people
 
 
 @pytest.mark.parametrize("people", [5, 6, 9, 10, 23, 100])
