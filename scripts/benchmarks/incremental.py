@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from throw_away import throw_away_library
 
 from facesets.clustering import Constraints, calibrate, cluster_auto, evaluate
-from facesets.clustering.regrouping import KnownOwners, regroup
+from facesets.clustering.people.owners import KnownOwners
+from facesets.clustering.people.regrouping import regroup
 
 Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]

@@ -25,8 +25,8 @@ import numpy as np
 from throw_away import throw_away_library
 
 from facesets.clustering import Calibration, calibrate
-from facesets.clustering.assigning import KnownPeople, choose_people, measured_threshold, thresholds
-from facesets.clustering.prototypes import PersonFaces, prototypes_of
+from facesets.clustering.people.assigning import KnownPeople, choose_people, measured_threshold, thresholds
+from facesets.clustering.people.prototypes import PersonFaces, prototypes_of
 from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64, unit_rows
 from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions

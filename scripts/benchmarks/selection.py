@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.clustering.diversity import spread_out
+from facesets.clustering.people.prototypes import spread_out
 from facesets.imaging.decode import decode
 from facesets.imaging.quality import known_pose, quality
 from facesets.inference.local import LocalEmbedder

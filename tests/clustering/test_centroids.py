@@ -1,31 +1,14 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from facesets.clustering import (
     centroids,
     distances_to_centroid,
     medoids,
-    merge_close,
     nearest,
-    numbered,
     reject_outliers,
-    singletons_as_noise,
 )
-from tests.fixtures.soak import examples
-from tests.fixtures.vectors import Float32, people, unit_vectors
-
-
-def test_clusters_are_numbered_by_falling_size_and_then_by_smallest_member() -> None:
-    assert numbered([7, 3, 3, -5, 9, 9]).tolist() == [2, 0, 0, -1, 1, 1]
-    assert numbered([]).tolist() == []
-    assert singletons_as_noise(np.array([7, 3, 3, -5, 9, 9])).tolist() == [-1, 0, 0, -1, 1, 1]
-
-
-def test_labels_that_are_no_integers_are_refused() -> None:
-    with pytest.raises(ValueError, match="integers"):
-        numbered([0.5, 1.0])
+from tests.fixtures.vectors import people
 
 
 def test_a_centroid_is_the_direction_of_its_faces_mean_and_noise_counts_nowhere() -> None:
@@ -51,38 +34,6 @@ def test_only_large_enough_clusters_have_outliers() -> None:
     labels = [0, 0, 0, 0, 1, 1, 1]
     rejected = reject_outliers(vectors, labels, max_cosine_distance=0.55, min_cluster_size=4)
     assert np.flatnonzero(rejected).tolist() == [3]
-
-
-def merged_one_by_one(vectors: Float32, labels: np.ndarray, limit: float) -> list[list[int]]:
-    groups = [np.flatnonzero(labels == c).tolist() for c in range(labels.max() + 1)]
-    while len(groups) > 1:
-        sums = np.array([vectors[g].astype(np.float64).sum(0) for g in groups])
-        unit = sums / np.linalg.norm(sums, axis=1, keepdims=True)
-        close = unit @ unit.T
-        np.fill_diagonal(close, -2)
-        a, b = sorted(np.unravel_index(close.argmax(), close.shape))
-        if close[a, b] < 1 - limit:
-            break
-        groups[a] += groups.pop(b)
-    return sorted(sorted(g) for g in groups)
-
-
-@examples(60)
-@given(unit_vectors(max_rows=40), st.sampled_from([0.2, 0.4, 0.7, 0.95]))
-def test_close_clusters_merge_as_if_the_closest_pair_were_merged_one_by_one(
-    vectors: Float32, limit: float
-) -> None:
-    vectors = np.unique(vectors, axis=0)
-    labels = np.arange(len(vectors)) // 2
-    merged = merge_close(vectors, labels, max_cosine_distance=limit)
-    groups = sorted(np.flatnonzero(merged == c).tolist() for c in range(merged.max() + 1))
-    assert groups == merged_one_by_one(vectors, labels, limit)
-
-
-def test_noise_stays_noise_when_clusters_merge() -> None:
-    vectors = np.eye(3)[[0, 0, 0, 1]]
-    assert merge_close(vectors, [0, 1, -1, 2], max_cosine_distance=0.4).tolist() == [0, 0, -1, 1]
-    assert merge_close(np.empty((0, 3)), [], max_cosine_distance=0.4).tolist() == []
 
 
 def test_the_nearest_reference_is_that_of_the_full_product() -> None:

@@ -12,7 +12,7 @@ from facesets.clustering import (
     knn_graph,
     threshold_graph,
 )
-from facesets.clustering.cell_pairs import near_edge_chunks
+from facesets.clustering.approximate_pairs import near_edge_chunks
 from tests.fixtures.soak import examples
 from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
 

@@ -14,11 +14,11 @@ from facesets.clustering import (
     dbscan,
     evaluate,
     hdbscan,
+    linkage,
     merge_close,
     same_image_pairs,
     violations,
 )
-from facesets.clustering import linkage as engine
 from facesets.clustering.constraints import resolve
 from tests.fixtures.soak import examples
 from tests.fixtures.vectors import Float32, Int64, People, people, same_partition, unit_vectors
@@ -36,7 +36,7 @@ def test_no_cannot_link_shares_a_cluster_and_no_must_link_is_split(
     )
     groups = resolve(constraints, len(vectors))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_LARGEST_PIECE", largest_piece)
+        patch.setattr(linkage, "_LARGEST_PIECE", largest_piece)
         labels = average_linkage(vectors, max_cosine_distance=1.5, constraints=constraints, lenient=lenient)
     # Only pairs that must-links tie together may break a cannot-link, and those are reported.
     broken = {tuple(sorted(pair)) for pair in violations(labels, constraints).tolist()}
@@ -113,7 +113,7 @@ def test_constrained_average_linkage_merges_the_closest_allowed_pair_first(
     cannot = np.unique(np.sort(rng.integers(0, 24, (15, 2)), axis=1), axis=0)
     cannot = cannot[cannot[:, 0] != cannot[:, 1]]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_LARGEST_PIECE", largest_piece)
+        patch.setattr(linkage, "_LARGEST_PIECE", largest_piece)
         labels = average_linkage(
             vectors, max_cosine_distance=cut, constraints=Constraints(cannot_link=cannot)
         )

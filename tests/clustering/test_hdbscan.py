@@ -10,13 +10,13 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from facesets.clustering import (
     HdbscanResult,
     approximate_predict,
+    graph,
     hdbscan,
-    neighbors,
     place_by_centroid,
     prediction,
-    spanning,
+    spanning_tree,
 )
-from facesets.clustering.hierarchy import Distance
+from facesets.clustering.condensed_tree import Distance
 from tests.fixtures.soak import examples, mostly_slow
 from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
 
@@ -61,10 +61,10 @@ def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
     vectors: Float32, min_samples: int
 ) -> None:
     with pytest.MonkeyPatch.context() as small_blocks:
-        small_blocks.setattr(neighbors, "_BLOCK_ROWS", 4)
-        small_blocks.setattr(neighbors, "_BLOCK_COLUMNS", 8)
-        small_blocks.setattr(neighbors, "_LOADED_ROWS", 16)
-        small_blocks.setattr(spanning, "_LEAST_NEIGHBOURS", 1)
+        small_blocks.setattr(graph, "_BLOCK_ROWS", 4)
+        small_blocks.setattr(graph, "_BLOCK_COLUMNS", 8)
+        small_blocks.setattr(graph, "_LOADED_ROWS", 16)
+        small_blocks.setattr(spanning_tree, "_LEAST_NEIGHBOURS", 1)
         ours = hdbscan(vectors, min_samples=min_samples).spanning_tree.similarity
     rows = vectors.astype(np.float64)
     similarity = np.minimum(rows @ rows.T, 1)

@@ -15,7 +15,7 @@ from facesets.clustering import (
     evaluate,
     violations,
 )
-from facesets.clustering.neighbors import Edges
+from facesets.clustering.graph import Edges
 from facesets.clustering.pairing import few_pairs_cut, matched, pair_cut
 from facesets.clustering.recognisers import PairModel
 from facesets.imaging.decode import decode

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from distributed import LocalCluster
 
-from facesets.clustering import average_linkage, cluster_auto, connected_components, dbscan, dividing
+from facesets.clustering import average_linkage, cells, cluster_auto, connected_components, dbscan
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.vectors import Int64
 from facesets.engines import dask_engine
@@ -42,7 +42,7 @@ WAYS: dict[str, Clustering] = {
 @pytest.fixture(scope="module", autouse=True)
 def small_tasks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dividing, "_LEAST_BATCH_ROWS", 250)
+        patch.setattr(cells, "_LEAST_BATCH_ROWS", 250)
         patch.setattr(DaskEngine, "blocks_a_task", 1)
         # Workers are forked from a process that has loaded all they need.
         with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):

@@ -25,10 +25,8 @@ from tests.fixtures.names_elsewhere import (
 
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.formats.digikam import read_digikam
-from facesets.formats.json_stream import BrokenJson, elements
-from facesets.formats.named_photos import NamedPhoto
-from facesets.formats.named_regions import NamedRegion
-from facesets.formats.osxphotos import read_osxphotos
+from facesets.formats.named_photos import NamedPhoto, NamedRegion
+from facesets.formats.osxphotos import BrokenJson, elements, read_osxphotos
 from facesets.formats.picasa import read_contacts, read_picasa_ini
 from facesets.formats.picasa import rect64 as box_of
 from facesets.formats.takeout import read_takeout, takeout_file

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesets.clustering.body_matches import ALIKE
+from facesets.clustering.people.body_matches import ALIKE
 from facesets.imaging.bodies import (
     COLOURS,
     Boxes,

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.training.calibration import calibrated
 from facesets.training.evaluation import (
     Nearest,
     RecognitionTrial,
     assignment,
+    calibrated,
     nearest_people,
     trial_of,
     verification,

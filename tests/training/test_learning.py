@@ -18,10 +18,8 @@ from facesets.operations.people.training.head_evaluation import (
 )
 from facesets.stop import Stop
 from facesets.training.checkpoints import Epoch, path_of
-from facesets.training.export_onnx import onnx_model
-from facesets.training.head import Layer, project
-from facesets.training.lesson import Lesson, TrainedHead, TrainingPlan
-from facesets.training.splitting import held_out_faces
+from facesets.training.head import Layer, discriminants, onnx_model, project, whitening
+from facesets.training.lesson import Lesson, TrainedHead, TrainingPlan, held_out_faces
 from tests.fixtures.kills import in_a_child
 from tests.fixtures.soak import mostly_slow
 from tests.fixtures.taught_people import blurred_people
@@ -58,7 +56,7 @@ def undisturbed(lesson: Lesson, tmp_path_factory: pytest.TempPathFactory) -> Tra
 def test_the_loss_is_that_of_semi_hard_triplets() -> None:
     import torch
 
-    from facesets.training.triplets import triplet_loss
+    from facesets.training.loop import triplet_loss
 
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((20, 6))
@@ -83,14 +81,14 @@ def test_the_loss_is_that_of_semi_hard_triplets() -> None:
 def test_a_batch_without_a_triplet_has_no_loss(person: list[int]) -> None:
     import torch
 
-    from facesets.training.triplets import triplet_loss
+    from facesets.training.loop import triplet_loss
 
     assert triplet_loss(torch.eye(3), torch.tensor(person), 0.2) is None
 
 
 @pytest.mark.parametrize("size", [16, 32, 50])
 def test_each_face_comes_once_an_epoch_beside_others_of_its_person(size: int) -> None:
-    from facesets.training.triplets import batches
+    from facesets.training.loop import batches
 
     person = np.repeat(np.arange(20), np.arange(2, 22))
     found = list(batches(person, size, np.random.default_rng(0)))
@@ -164,12 +162,10 @@ def test_checkpoints_that_are_damaged_or_of_another_training_do_not_count(
 
 
 def test_onnx_runtime_projects_as_the_layers_do(lesson: Lesson, undisturbed: TrainedHead) -> None:
-    from facesets.training import linear
-
     for layers in (
         undisturbed.layers,
-        linear.whitening(lesson.embedding, lesson.person),
-        linear.discriminants(lesson.embedding, lesson.person),
+        whitening(lesson.embedding, lesson.person),
+        discriminants(lesson.embedding, lesson.person),
     ):
         projected = Projection(onnx_model(layers))(lesson.embedding)
         assert np.abs(projected - project(layers, lesson.embedding)).max() < 1e-5
@@ -183,11 +179,9 @@ def test_the_head_has_the_layers_that_were_asked_for(undisturbed: TrainedHead) -
 
 
 def test_whitening_makes_people_equally_wide_in_all_directions(lesson: Lesson) -> None:
-    from facesets.training import linear
-
     for layers, width in (
-        (linear.whitening(lesson.embedding, lesson.person), 64),
-        (linear.discriminants(lesson.embedding, lesson.person), 11),
+        (whitening(lesson.embedding, lesson.person), 64),
+        (discriminants(lesson.embedding, lesson.person), 11),
     ):
         (layer,) = layers
         assert isinstance(layer, Layer)

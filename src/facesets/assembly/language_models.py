@@ -42,7 +42,7 @@ def describe_photos(
         Another run does.
     As `describe` and `language_model`.
     """
-    from facesets.descriptions.prompt import read_prompt
+    from facesets.descriptions.asking import read_prompt
     from facesets.operations.library.descriptions.describing import BatchSizes, check_batches, describe
     from facesets.remote.retry import Stopped, pausing
     from facesets.store.postgres.claims import RunLock

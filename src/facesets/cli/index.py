@@ -35,7 +35,7 @@ from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.options.stages import Delete, Force, OneStage
 from facesets.result import Result
-from facesets.words import index as words
+from facesets.words import library as words
 
 if TYPE_CHECKING:
     from facesets.assembly.describing import Asked

@@ -22,7 +22,7 @@ from facesets.operations.options.library import IndexOptions
 from facesets.operations.options.pipeline import PipelineOptions
 from facesets.operations.options.training import TrainOptions
 from facesets.result import Result
-from facesets.words import index as words
+from facesets.words import library as words
 
 _NO_TARGET = (
     "Name the folders of the photos: `facesets pipeline PHOTOS`; or in facesets.toml, below [pipeline]: "

@@ -18,29 +18,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facesets.clustering.agglomerative import merge_groups
-from facesets.clustering.calibration import Calibration, calibrate
-from facesets.clustering.candidates import CandidatePairs, similar_pairs
+from facesets.clustering.approximate_knn import CandidatePairs, similar_pairs
+from facesets.clustering.average_linkage import merge_groups
+from facesets.clustering.calibration import Calibration, calibrate, without_offset
 from facesets.clustering.centroids import cluster_means, coherence, unit_centres
-from facesets.clustering.constraints import (
-    Constraints,
-    Groups,
-    Partners,
-    among,
-    resolve,
-)
+from facesets.clustering.constraints import Constraints, Groups, Partners, among, resolve, same_image_pairs
 from facesets.clustering.engine import IN_PROCESS, Engine, held_copy, held_unit_rows
-from facesets.clustering.impostor_distribution import without_offset
-from facesets.clustering.joining import join_anchors
+from facesets.clustering.graph import Edges, OnProgress
 from facesets.clustering.labels import numbered
-from facesets.clustering.leniency import MOST_INTRUDERS, kept_apart_leniently
 from facesets.clustering.linkage import Clusters, merge_while_similar
-from facesets.clustering.neighbors import Edges, OnProgress
+from facesets.clustering.membership import MOST_INTRUDERS, join_anchors, kept_apart_leniently
 from facesets.clustering.pairing import group_by_pairs
 from facesets.clustering.placement import AutoResult, Placement, describe
 from facesets.clustering.poor_faces import HowMuch, Shows, join_people, set_aside
 from facesets.clustering.recognisers import PairModel
-from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import (
     Bool,
     Embeddings,
@@ -193,14 +184,13 @@ class _Work:
     def _group_by_pairs(self, model: PairModel) -> None:
         edges = self._pairs.faces(self._measured.link)
         self._find_cores(edges.take(edges.similarity >= self._measured.core))
-        paired = group_by_pairs(
+        self.labels, core, pair_cut = group_by_pairs(
             self._rows, self.labels, edges, self._groups, self._measured, model, self._kept_apart
         )
-        self.labels = paired.labels
-        self.placement[:] = np.where(paired.core, Placement.CORE, Placement.LINKED)
+        self.placement[:] = np.where(core, Placement.CORE, Placement.LINKED)
         self._mark_alone()
         self.reasons = (
-            f"Two faces that resemble nobody else were taken for one person from {paired.pair_cut:.2f} on.",
+            f"Two faces that resemble nobody else were taken for one person from {pair_cut:.2f} on.",
         )
 
     def _find_cores(self, edges: Edges) -> None:

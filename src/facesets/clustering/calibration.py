@@ -12,15 +12,13 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from facesets.clustering.agglomerative import merge_groups
+from facesets.clustering.average_linkage import merge_groups
 from facesets.clustering.centroids import coherence
-from facesets.clustering.constraints import Constraints, resolve
-from facesets.clustering.impostor_distribution import bulk, random_similarities, rare, similarities_of
+from facesets.clustering.constraints import Constraints, resolve, same_image_pairs
+from facesets.clustering.graph import Edges, edge_chunks, pair_similarities
 from facesets.clustering.labels import numbered
-from facesets.clustering.neighbors import Edges, edge_chunks
 from facesets.clustering.recognisers import ARCFACE, PairModel, Recogniser, recogniser_named
-from facesets.clustering.same_image import same_image_pairs
-from facesets.clustering.vectors import Embeddings, Float32, canonical_order, unit_rows
+from facesets.clustering.vectors import Embeddings, Float32, Float64, Int64, canonical_order, unit_rows
 
 _SAMPLE_FACES = 8000
 _CORE_SHARE = 0.81
@@ -39,6 +37,10 @@ _IN_NO_IMAGE = np.empty((0, 2), np.int64)
 _LEAST_CLUSTERS = 8
 _LEAST_MEMBERS = 5
 _LEAST_IMAGE_PAIRS = 300
+_RARE_SPREADS = 4.0
+_SAMPLE_PAIRS = 100_000
+_IMAGE_PAIRS = 400_000
+_HALVINGS = 2
 
 
 def usual_link(recogniser: str | None) -> float:
@@ -186,7 +188,7 @@ def _strangers(
     seen = "measured on random pairs"
     certain = _IN_NO_IMAGE if image_index is None else same_image_pairs(embeddings, image_index).cannot_link
     if len(certain) >= _LEAST_IMAGE_PAIRS:
-        together = bulk(similarities_of(embeddings, certain))
+        together = bulk(_similarities_of(embeddings, certain))
         if not _may_be_strangers(middle, known) or rare(*together) > rare(middle, spread):
             middle, spread = together
         seen = f"{seen} and {len(certain)} pairs in one image"
@@ -203,8 +205,7 @@ def _may_be_strangers(middle: float, known: Recogniser) -> bool:
 def _typical(rows: Float32, measured: Calibration) -> float | None:
     """Mean similarity inside the median cluster, found at a cut that follows from itself."""
     lowest = min(rare(measured.middle, measured.spread), _MOST_STRANGERS)
-    chunks = [c for c in edge_chunks(rows, min_cosine_similarity=lowest) if len(c)]
-    edges = Edges.concatenate(chunks)
+    edges = Edges.concatenate(edge_chunks(rows, min_cosine_similarity=lowest))
     alone = resolve(Constraints(), len(rows))
     typical = None
     cut = min(measured.chance, _MOST_STRANGERS)
@@ -219,3 +220,60 @@ def _typical(rows: Float32, measured: Calibration) -> float | None:
             break
         cut = max(lowest, _CORE_SHARE * typical)
     return typical
+
+
+def bulk(similarity: Float64) -> tuple[float, float]:
+    """Where similarities are densest, and how far they spread below: those above may be no strangers'.
+
+    Returns
+    -------
+    middle, spread : float
+        Median and standard deviation of the strangers' similarities, if most of them are strangers'. The
+        middle is that of the shortest half of the shortest half.
+
+    References
+    ----------
+    Rousseeuw and Leroy, "Robust regression and outlier detection", 1987 (the shortest half).
+    """
+    ordered = np.sort(similarity)
+    dense = ordered
+    for _ in range(_HALVINGS):
+        half = (len(dense) + 1) // 2
+        start = int((dense[half - 1 :] - dense[: len(dense) - half + 1]).argmin())
+        dense = dense[start : start + half]
+    middle = float(dense.mean())
+    return middle, 1.4826 * float(np.median(middle - ordered[ordered <= middle]))
+
+
+def rare(middle: float, spread: float) -> float:
+    """What two strangers' faces rarely reach."""
+    return middle + _RARE_SPREADS * spread
+
+
+def random_similarities(rows: Float32, image: Int64 | None = None) -> Float64:
+    """Cosine similarities of random pairs of unit rows, of different images where these are given (n,).
+
+    Empty where there is no pair.
+    """
+    if len(rows) < 2:
+        return np.empty(0)
+    i, j = np.random.default_rng(0).integers(0, len(rows), (2, _SAMPLE_PAIRS))
+    apart = i != j if image is None else image[i] != image[j]
+    return pair_similarities(rows, i[apart], j[apart])
+
+
+def _similarities_of(embeddings: Embeddings, pairs: Int64) -> Float64:
+    """Cosine similarities of pairs of rows; of the first 400 000 at most."""
+    used, place = np.unique(pairs[:_IMAGE_PAIRS], return_inverse=True)
+    place = place.reshape(-1, 2)
+    return pair_similarities(unit_rows(embeddings, used), place[:, 0], place[:, 1])
+
+
+def without_offset(embeddings: Embeddings) -> Float32:
+    """The embeddings, of unit length, less what all of them have in common: their mean."""
+    order = canonical_order(embeddings)
+    rows = unit_rows(embeddings, order)
+    # Summed in an order that the caller's does not change.
+    rows -= rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    rows[order] = rows.copy()
+    return rows

@@ -1,178 +1,290 @@
-"""Near neighbours of very many faces: only faces in nearby cells are compared.
+"""Cells of faces: regions around centres found by k-means, and who looks into which.
 
-All similarities are those of matrix products, so what is found is exact; something may be missed, and
-`neighbour_recall` measures how much.
+A face is compared with all faces of its own cell and of those whose centres it is most similar to: a few per
+cent of all pairs hold nearly all near ones. Some cells with their faces make a batch, which one task takes.
+Everything follows from the rows, so a run can be repeated.
+
+References
+----------
+Sivic & Zisserman, "Video Google", ICCV 2003 (inverted files); Jégou, Douze & Schmid, "Product quantization
+for nearest neighbor search", PAMI 2011 (probing several cells).
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from facesets.clustering.cell_batches import Batch, CellComparison
-from facesets.clustering.dividing import divided
+from facesets.clustering.centroids import cluster_sums, unit_or_zero
 from facesets.clustering.engine import IN_PROCESS, Engine
-from facesets.clustering.knn import NeighborSelection, Neighbours
-from facesets.clustering.neighbors import OnProgress
-from facesets.clustering.vectors import (
-    SIMILARITY_RESOLUTION,
-    Embeddings,
-    Float32,
-    Int32,
-    canonical_order,
-    check_cosine_similarity,
-    check_matrix,
-    unit_rows,
-)
+from facesets.clustering.graph import OnProgress
+from facesets.clustering.vectors import Bool, Float32, Int32, Int64, Rows
 
-_PROBES = 32
-_COMPARED_ROWS = 32_768
-_MOST_ENTRIES = 4_194_304
+_CELLS_PER_ROOT = 8
+_TRAINING_FACES_PER_CELL = 16
+_TRAINING_ROUNDS = 3
+_BLOCK_ROWS = 1024
+_BATCH_BLOCKS = 128
+_SAMPLED_CENTRES = 8
+"""One in so many centres tells where a face's nearest begin, at an eighth of the price of sorting all."""
+
+_LEAST_BATCH_ROWS = 16_384
+_MOST_BATCHES = 32
+_PLACED_ROWS = 65_536
 
 
-def approximate_knn_graph(
-    embeddings: Embeddings,
-    *,
-    k: int,
-    min_cosine_similarity: float = -1.0,
-    probes: int = _PROBES,
-    on_progress: OnProgress | None = None,
-) -> Neighbours:
-    """Find nearly all of the k most similar other faces of every face, for a small part of the products.
+@dataclass(frozen=True, slots=True)
+class Division:
+    """Faces in cells, in an order in which those of a cell are side by side.
 
-    Similarities are exact. How many neighbours were missed is what `neighbour_recall` measures.
-
-    Parameters
+    Attributes
     ----------
-    embeddings : float array of shape (n, d)
-        Scaled to unit length if they are not.
-    k : int
-        At least 1.
-    min_cosine_similarity : float
-        Neighbours below this are left out.
-    probes : int
-        About so many cells does each face look into. More find more, and take longer.
-
-    Raises
-    ------
-    ValueError
-        When the embeddings are malformed (see `unit_rows`), or a number is out of range.
-
-    References
-    ----------
-    Sivic & Zisserman, "Video Google", ICCV 2003 (inverted files); Jégou, Douze & Schmid, "Product
-    quantization for nearest neighbor search", PAMI 2011 (probing several cells).
+    order : int32 array of shape (n,)
+        Rows, cell by cell, ascending in each.
+    start : int64 array of shape (cells + 1,)
+        Where the faces of each cell begin in `order`.
+    looking_start : int64 array of shape (n + 1,)
+        Where in `looking` the cells begin into which each face of `order` looks.
+    looking : uint16 or int32 array of shape (m,)
+        Cells, ascending for each face; not its own.
     """
-    if k < 1 or probes < 1:
-        raise ValueError(f"k and probes must be at least 1, not {k} and {probes}.")
-    check_cosine_similarity(min_cosine_similarity)
-    check_matrix(embeddings)
-    order = canonical_order(embeddings)
-    rows = unit_rows(embeddings, order)
-    found = near_in_cells(
-        rows, k, min_cosine_similarity=min_cosine_similarity, probes=probes, on_progress=on_progress
-    )
-    index, similarity = np.empty_like(found.index), np.empty_like(found.similarity)
-    index[order] = np.where(found.index >= 0, order[found.index], -1)
-    similarity[order] = found.similarity
-    return Neighbours(index, similarity)
+
+    order: Int32
+    start: Int64
+    looking_start: Int64
+    looking: NDArray[Any]
+
+    def batches(self) -> list[tuple[int, int]]:
+        """Runs of cells (first, end) with a fitting number of faces for one task, not more than 32 runs."""
+        size = max(_LEAST_BATCH_ROWS, -(-len(self.order) // _MOST_BATCHES))
+        cuts = np.searchsorted(self.start, np.arange(size, len(self.order), size))
+        ends = np.unique(np.r_[0, cuts, len(self.start) - 1]).tolist()
+        return list(pairwise(ends))
+
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """What tasks need of it, as `Batch` takes it."""
+        return self.order, self.start, self.looking_start, self.looking
 
 
-def near_in_cells(
-    rows: Float32,
-    k: int,
-    *,
-    min_cosine_similarity: float,
-    probes: int = _PROBES,
-    on_progress: OnProgress | None = None,
-    engine: Engine = IN_PROCESS,
-) -> Neighbours:
-    """`approximate_knn_graph` for rows that are known to be float32 of unit length."""
-    index: Int32 = engine.empty((len(rows), k), np.int32)
-    similarity: Float32 = engine.empty((len(rows), k), np.float32)
-    if not len(rows):
-        return Neighbours(index, similarity)
-    division = divided(rows, probes, engine=engine)
-    work = partial(_nearest_of_batch, k, min_cosine_similarity)
-    arrays = (engine.in_order(rows, division.order), *division.arrays())
-    batches = division.batches()
-    for step, (face, found) in enumerate(engine.each(work, arrays, batches), start=1):
-        index[face], similarity[face] = found.index, found.similarity
-        if on_progress is not None:
-            on_progress(step, len(batches))
-    return Neighbours(index, similarity)
-
-
-def _nearest_of_batch(k: int, min_cosine_similarity: float, *given: Any) -> tuple[Int32, Neighbours]:  # noqa: ANN401
-    """The rows of a batch, as `Batch` is given it, and their neighbours."""
-    batch = Batch(*given)
-    selection = NeighborSelection(np.full(len(batch.face), min_cosine_similarity, np.float32), k)
-    for comparison in batch.at_home():
-        _compare(batch, selection, comparison, most=k)
-    # The home cell holds most near faces, so few of those elsewhere still beat what was found there.
-    selection.neighbours()
-    for comparison in batch.elsewhere():
-        _compare(batch, selection, comparison)
-    return batch.face, selection.neighbours()
-
-
-def neighbour_recall(
-    embeddings: Embeddings, neighbours: Neighbours, *, faces: int = 500, min_cosine_similarity: float = -1.0
-) -> float:
-    """Share of true near neighbours that were found, measured exactly on some of the faces.
+def divided(
+    rows: Float32, probes: int, *, on_progress: OnProgress | None = None, engine: Engine = IN_PROCESS
+) -> Division:
+    """Divide faces into cells.
 
     Parameters
     ----------
-    embeddings : float array of shape (n, d)
-        What `neighbours` was found for.
-    faces : int
-        How many faces, evenly spread, are compared with all others.
-    min_cosine_similarity : float
-        Only neighbours at least this similar count.
+    rows : float32 array of shape (n, d)
+        Unit length; at least one.
+    probes : int
+        Into about so many cells does each face look, beside its own.
+    """
+    centre = _centres(rows, engine)
+    homes, counts, cells = [], [], []
+    blocks = range(0, len(rows), _BLOCK_ROWS)
+    work = partial(_look, probes, elsewhere=True)
+    for step, (home, count, cell) in enumerate(engine.each(work, (rows, centre), blocks), start=1):
+        homes.append(home)
+        counts.append(count)
+        cells.append(cell)
+        if on_progress is not None:
+            on_progress(step, len(blocks))
+    home = np.concatenate(homes)
+    order = np.argsort(home, kind="stable").astype(np.int32)
+    start = np.r_[0, np.cumsum(np.bincount(home, minlength=len(centre)))]
+    return Division(order, start, *_placed(np.concatenate(counts), np.concatenate(cells), order))
+
+
+def _placed(count: Int32, cells: NDArray[Any], order: Int32) -> tuple[Int64, NDArray[Any]]:
+    """The runs of `cells` that belong to rows, so many to each, in another order of the rows."""
+    first = np.r_[0, np.cumsum(count, dtype=np.int64)]
+    start = np.r_[0, np.cumsum(count[order], dtype=np.int64)]
+    placed = np.empty_like(cells)
+    for begin in range(0, len(order), _PLACED_ROWS):
+        some = order[begin : begin + _PLACED_ROWS]
+        here = slice(start[begin], start[begin + len(some)])
+        shift = first[some] - start[begin : begin + len(some)]
+        placed[here] = cells[np.repeat(shift, count[some]) + np.arange(here.start, here.stop)]
+    return start, placed
+
+
+def divided_for(
+    rows: Float32, others: Float32, probes: int, *, on_progress: OnProgress | None = None
+) -> tuple[list[Int32], list[list[Int32]]]:
+    """Divide other faces into cells, into which these faces look: the cells' members count those others.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+    others : float32 array of shape (m, d)
+        Of either at least one.
+    probes : int
+        Into about so many cells does each face look.
 
     Returns
     -------
-    float
-        In [0, 1]; 1 where there is nothing to find. Equally similar neighbours stand for each other.
+    members : list of int32 arrays
+        For each cell its faces, ascending.
+    looking : list of lists of int32 arrays
+        For each batch of the others, and each cell, those of the batch that look into it.
     """
-    count, k = neighbours.index.shape
-    chosen = np.unique(np.linspace(0, count - 1, min(faces, count)).astype(np.int64))
-    best = np.full((len(chosen), k), -np.inf, np.float32)
-    queries = unit_rows(embeddings, chosen)
-    for start in range(0, count, _COMPARED_ROWS):
-        span = np.arange(start, min(start + _COMPARED_ROWS, count))
-        product = queries @ unit_rows(embeddings, span).T
-        here = np.flatnonzero((chosen >= span[0]) & (chosen <= span[-1]))
-        product[here, chosen[here] - start] = -np.inf
-        both = np.concatenate([best, product], axis=1)
-        both.partition(both.shape[1] - k, axis=1)
-        best = np.sort(both[:, -k:], axis=1)
-    due = (best >= min_cosine_similarity).sum()
-    # Products of other shapes round otherwise.
-    least = np.maximum(best[:, 0] - SIMILARITY_RESOLUTION, min_cosine_similarity)
-    kept = (neighbours.similarity[chosen] >= least[:, None]).sum()
-    return float(kept / due) if due else 1.0
+    centre = _centres(others, IN_PROCESS)
+    homes = IN_PROCESS.each(_nearest, (others, centre), range(0, len(others), _BLOCK_ROWS))
+    members = _by_cell(np.arange(len(others), dtype=np.int32), np.concatenate(list(homes)), len(centre))
+    looking: list[list[Int32]] = []
+    blocks = range(0, len(rows), _BLOCK_ROWS)
+    found = IN_PROCESS.each(partial(_look, probes, elsewhere=False), (rows, centre), blocks)
+    for first in range(0, len(blocks), _BATCH_BLOCKS):
+        batch = list(islice(found, _BATCH_BLOCKS))
+        count, cell = (np.concatenate([each[part] for each in batch]) for part in (1, 2))
+        face = np.repeat(np.arange(len(count), dtype=np.int32) + np.int32(first * _BLOCK_ROWS), count)
+        looking.append(_by_cell(face, cell, len(centre)))
+        if on_progress is not None:
+            on_progress(min(first + _BATCH_BLOCKS, len(blocks)), len(blocks))
+    return members, looking
 
 
-def _compare(
-    batch: Batch, selection: NeighborSelection, comparison: CellComparison, *, most: int | None = None
-) -> None:
-    """Offer the pairs of a query and a member of a cell; of each query only its `most` best and itself."""
-    member, others = comparison.member, comparison.others
-    for part in _parts(comparison.query, _MOST_ENTRIES // len(member) + 1):
-        product = batch.rows[part] @ others.T
-        bound = selection.bound[part]
-        if most is not None and len(member) > most + 1:
-            best = np.partition(product, len(member) - most - 1, axis=1)[:, -most - 1]
-            bound = np.maximum(bound, best)
-        i, j = np.divmod(np.flatnonzero(product >= bound[:, None]), len(member))
-        similarity = product[i, j]
-        i, j = part[i], member[j]
-        apart = batch.face[i] != j
-        selection.add(i[apart], j[apart], similarity[apart])
+def _look(
+    probes: int, rows: Rows, centre: Rows, start: int, *, elsewhere: bool
+) -> tuple[Int32, Int32, NDArray[Any]]:
+    """The cell of each row of a block, into how many it looks, and into which.
+
+    Not into its own, if only `elsewhere`.
+    """
+    centres = centre[:]
+    step = _SAMPLED_CENTRES if len(centres) > _SAMPLED_CENTRES * probes else 1
+    rank = min(max(1, probes // step), len(centres))
+    product = rows[start : start + _BLOCK_ROWS] @ centres.T
+    home = product.argmax(axis=1)
+    some = product[:, ::step]
+    least = np.partition(some, some.shape[1] - rank, axis=1)[:, some.shape[1] - rank]
+    if elsewhere:
+        product[np.arange(len(product)), home] = -np.inf
+    face, cell = np.divmod(np.flatnonzero(product >= least[:, None]), len(centres))
+    count = np.bincount(face, minlength=len(product)).astype(np.int32)
+    small = len(centres) <= np.iinfo(np.uint16).max + 1
+    return home.astype(np.int32), count, cell.astype(np.uint16 if small else np.int32)
 
 
-def _parts(values: Int32, size: int) -> Iterator[Int32]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
+def _nearest(rows: Rows, centre: Rows, start: int) -> Int64:
+    nearest: Int64 = (rows[start : start + _BLOCK_ROWS] @ centre[:].T).argmax(axis=1)
+    return nearest
+
+
+def _centres(rows: Float32, engine: Engine) -> Float32:
+    """Centres of cells, by a few rounds of k-means on some of the faces."""
+    cells = min(len(rows), 2 ** round(np.log2(_CELLS_PER_ROOT * np.sqrt(len(rows)))))
+    chosen = rows[:: max(1, len(rows) // (cells * _TRAINING_FACES_PER_CELL))]
+    sample: Float32 = engine.empty(chosen.shape, np.float32)
+    sample[:] = chosen
+    centre = sample[:: max(1, len(sample) // cells)][:cells].copy()
+    for _ in range(_TRAINING_ROUNDS):
+        found = engine.each(_nearest, (sample, centre), range(0, len(sample), _BLOCK_ROWS))
+        label = np.concatenate(list(found))
+        moved = unit_or_zero(cluster_sums(sample, label))
+        there = np.flatnonzero(np.bincount(label) > 0)
+        centre[there] = moved[there]
+    return centre
+
+
+def _by_cell(faces: Int32, cells: NDArray[Any], count: int) -> list[Int32]:
+    ordered = faces[np.argsort(cells, kind="stable")]
+    return np.split(ordered, np.cumsum(np.bincount(cells, minlength=count))[:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class CellComparison:
+    """Faces of a batch that are compared with all faces of a cell.
+
+    Attributes
+    ----------
+    query : int32 array of shape (q,)
+        Their places in the batch, ascending.
+    member : int32 array of shape (m,)
+        The cell's faces, by their rows.
+    others : float32 array of shape (m, d)
+        Their vectors.
+    """
+
+    cell: int
+    query: Int32
+    member: Int32
+    others: Float32
+
+
+class Batch:
+    """The faces of some cells, and whom they are compared with.
+
+    Parameters
+    ----------
+    laid : rows
+        All faces in the order of their cells.
+    order, start, looking_start, looking : arrays
+        As in `Division`; they may be read from files, a run at a time.
+    cells : tuple of int
+        The first cell, and the end.
+
+    Attributes
+    ----------
+    rows : float32 array of shape (b, d)
+    face : int32 array of shape (b,)
+        Which rows of all faces these are.
+    home : int32 array of shape (b,)
+        Their cells.
+    """
+
+    def __init__(
+        self,
+        laid: Rows,
+        order: Int32,
+        start: Int64,
+        looking_start: Int64,
+        looking: NDArray[Any],
+        cells: tuple[int, int],
+    ) -> None:
+        self._first, self._end = cells
+        self._laid, self._order, self._start = laid, order, start[:]
+        self._looking_start, self._looking = looking_start, looking
+        first, end = self._start[self._first], self._start[self._end]
+        self._place = int(first)
+        self.rows: Float32 = laid[first:end]
+        self.face: Int32 = order[first:end]
+        size = np.diff(self._start[self._first : self._end + 1])
+        self.home = np.repeat(np.arange(self._first, self._end, dtype=np.int32), size)
+
+    def at_home(self) -> Iterator[CellComparison]:
+        """Each cell of the batch with itself."""
+        for cell in range(self._first, self._end):
+            here = slice(self._start[cell] - self._place, self._start[cell + 1] - self._place)
+            query = np.arange(here.start, here.stop, dtype=np.int32)
+            if len(query):
+                yield CellComparison(cell, query, self.face[here], self.rows[here])
+
+    def elsewhere(self) -> Iterator[CellComparison]:
+        """The faces of the batch with those of each other cell into which they look."""
+        begin, cell = self._looks(self._place, self._place + len(self.face))
+        by_cell = np.argsort(cell, kind="stable")
+        query = np.repeat(np.arange(len(self.face), dtype=np.int32), np.diff(begin))[by_cell]
+        ends = np.cumsum(np.bincount(cell, minlength=len(self._start) - 1))
+        for number in np.flatnonzero(np.diff(np.r_[0, ends])).tolist():
+            first, end = self._start[number], self._start[number + 1]
+            if first < end:
+                looking = query[ends[number - 1] if number else 0 : ends[number]]
+                yield CellComparison(number, looking, self._order[first:end], self._laid[first:end])
+
+    def is_looked_into(self, cell: int, member: Int64, home: Int32) -> Bool:
+        """Whether members of a cell, by their places in it, look into these cells."""
+        begin, looked = self._looks(int(self._start[cell]), int(self._start[cell + 1]))
+        cells = len(self._start)
+        known = np.repeat(np.arange(len(begin) - 1), np.diff(begin)) * cells + looked
+        place = np.searchsorted(known, member * cells + home)
+        there: Bool = np.append(known, -1)[place] == member * cells + home
+        return there
+
+    def _looks(self, first: int, end: int) -> tuple[Int64, NDArray[Any]]:
+        """For places in the order where the cells begin into which each looks, and these cells."""
+        start = self._looking_start[first : end + 1]
+        return start - start[0], self._looking[start[0] : start[-1]]

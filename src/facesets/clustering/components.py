@@ -1,18 +1,18 @@
 """Connected components of the graph that joins faces above a similarity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 import numpy as np
 
-from facesets.clustering.cell_pairs import near_edge_chunks
+from facesets.clustering.approximate_pairs import near_edge_chunks
 from facesets.clustering.constraints import Constraints, Groups, Partners, in_order, resolve
 from facesets.clustering.engine import IN_PROCESS, Engine, held_unit_rows
-from facesets.clustering.graph_components import components_of
+from facesets.clustering.graph import Edges, OnProgress, edge_chunks, join_pairs
 from facesets.clustering.labels import in_callers_order
-from facesets.clustering.neighbors import Edges, OnProgress, edge_chunks
 from facesets.clustering.vectors import (
     Embeddings,
+    Float32,
     Int64,
     canonical_order,
     check_cosine_similarity,
@@ -23,6 +23,7 @@ APPROXIMATE_FROM = 250_000
 """From here on comparing all pairs takes many times longer than comparing the near ones."""
 
 _CHUNK_PAIRS = 100_000
+_BUFFERED_EDGES = 4_000_000
 
 
 def connected_components(
@@ -68,20 +69,15 @@ def connected_components(
     check_matrix(embeddings)
     order = canonical_order(embeddings)
     rows = held_unit_rows(embeddings, order, engine)
-    compare = near_edge_chunks if is_approximate(len(rows), wanted=approximate) else edge_chunks
     least = min_cosine_similarity
-    chunks = compare(rows, min_cosine_similarity=least, on_progress=on_progress, engine=engine)
+    chunks = pairs_within_reach(rows, least, approximate=approximate, on_progress=on_progress, engine=engine)
     if constraints is None:
         return in_callers_order(components_of(chunks, len(rows)), order)
     groups = resolve(in_order(constraints, order), len(rows))
-    tied = np.flatnonzero(groups.group != np.arange(len(rows))).astype(np.int32)
-    ties = Edges(groups.group[tied].astype(np.int32), tied, np.ones(len(tied), np.float32))
-    labels = components_of(chain([ties], chunks), len(rows))
+    labels = components_of(chain([ties(groups)], chunks), len(rows))
 
     def among(member: Int64) -> Edges:
-        again = near_edge_chunks if is_approximate(len(member)) else edge_chunks
-        found = again(rows[member], min_cosine_similarity=least)
-        return Edges.concatenate([chunk for chunk in found if len(chunk)])
+        return Edges.concatenate(pairs_within_reach(rows[member], least))
 
     return in_callers_order(kept_apart(labels, groups, among), order)
 
@@ -94,6 +90,25 @@ def is_approximate(faces: int, *, others: int | None = None, wanted: bool | None
     if wanted is not None:
         return wanted
     return faces >= APPROXIMATE_FROM if others is None else 2 * faces * others >= APPROXIMATE_FROM**2
+
+
+def pairs_within_reach(
+    rows: Float32,
+    min_cosine_similarity: float,
+    *,
+    approximate: bool | None = None,
+    on_progress: OnProgress | None = None,
+    engine: Engine = IN_PROCESS,
+) -> Iterator[Edges]:
+    """Pairs of unit rows that are at least this similar: all, or those in nearby cells."""
+    chunks = near_edge_chunks if is_approximate(len(rows), wanted=approximate) else edge_chunks
+    return chunks(rows, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress, engine=engine)
+
+
+def ties(groups: Groups) -> Edges:
+    """Each face that must be with others, joined with the lowest row of these."""
+    tied = np.flatnonzero(groups.group != np.arange(len(groups.group))).astype(np.int32)
+    return Edges(groups.group[tied].astype(np.int32), tied, np.ones(len(tied), np.float32))
 
 
 def kept_apart(labels: Int64, groups: Groups, among: Callable[[Int64], Edges]) -> Int64:
@@ -154,3 +169,34 @@ def _top(parent: dict[int, int], node: int) -> int:
             parent[node] = parent[above]
         node = above
     return node
+
+
+def components_of(chunks: Iterable[Edges], count: int) -> Int64:
+    """Components of a graph of `count` nodes whose edges come in chunks.
+
+    Only edges that join two components so far are kept, so memory does not grow with the graph.
+
+    Returns
+    -------
+    int64 array of shape (count,)
+        Numbers from 0, in no particular order.
+    """
+    labels = np.arange(count)
+    pending: list[tuple[Int64, Int64]] = []
+    pending_count = 0
+    for chunk in chunks:
+        i, j = labels[chunk.i], labels[chunk.j]
+        joins = i != j
+        pending.append((i[joins], j[joins]))
+        pending_count += int(joins.sum())
+        if pending_count > _BUFFERED_EDGES:
+            labels, pending, pending_count = _with_pending(labels, pending), [], 0
+    return _with_pending(labels, pending)
+
+
+def _with_pending(labels: Int64, pending: list[tuple[Int64, Int64]]) -> Int64:
+    if not pending or not len(labels):
+        return labels
+    i = np.concatenate([pair[0] for pair in pending])
+    j = np.concatenate([pair[1] for pair in pending])
+    return join_pairs(int(labels.max()) + 1, i, j)[labels]

@@ -5,13 +5,11 @@ from itertools import chain
 
 import numpy as np
 
-from facesets.clustering.cell_pairs import near_edge_chunks
-from facesets.clustering.components import is_approximate, kept_apart
+from facesets.clustering.components import components_of, kept_apart, pairs_within_reach, ties
 from facesets.clustering.constraints import Constraints, Groups, in_order, resolve
 from facesets.clustering.engine import IN_PROCESS, Engine, held_unit_rows
-from facesets.clustering.graph_components import components_of
+from facesets.clustering.graph import Edges, OnProgress
 from facesets.clustering.labels import NOISE, in_callers_order
-from facesets.clustering.neighbors import Edges, OnProgress, edge_chunks
 from facesets.clustering.vectors import (
     Bool,
     Embeddings,
@@ -79,9 +77,10 @@ def dbscan(
     order = canonical_order(embeddings)
     rows = held_unit_rows(embeddings, order, engine)
     groups = resolve(in_order(constraints or Constraints(), order), len(rows))
-    compare = near_edge_chunks if is_approximate(len(rows), wanted=approximate) else edge_chunks
     pairs = _Pairs(
-        lambda: compare(rows, min_cosine_similarity=1.0 - eps, on_progress=on_progress, engine=engine)
+        lambda: pairs_within_reach(
+            rows, 1.0 - eps, approximate=approximate, on_progress=on_progress, engine=engine
+        )
     )
     labels = _joined(rows, pairs, groups, eps=eps, min_samples=min_samples)
     return in_callers_order(labels, order)
@@ -91,9 +90,7 @@ def _joined(rows: Float32, pairs: "_Pairs", groups: Groups, *, eps: float, min_s
     """The cluster of each row, by the pairs of neighbours and what must be together or apart."""
     core = pairs.neighbours(len(rows)) + 1 >= min_samples
     border = _border(pairs, core, groups)
-    tied = np.flatnonzero(groups.group != np.arange(len(rows))).astype(np.int32)
-    ties = Edges(groups.group[tied].astype(np.int32), tied, np.ones(len(tied), np.float32))
-    labels = components_of(chain([ties, border], _between(pairs, core)), len(rows))
+    labels = components_of(chain([ties(groups), border], _between(pairs, core)), len(rows))
 
     def among(member: Int64) -> Edges:
         return _inside(rows, member, core, border, 1.0 - eps)
@@ -149,8 +146,7 @@ def _border(pairs: Iterable[Edges], core: Bool, groups: Groups) -> Edges:
 
 def _inside(rows: Float32, member: Int64, core: Bool, border: Edges, min_cosine_similarity: float) -> Edges:
     """The pairs that join some faces, by their places among those."""
-    compare = near_edge_chunks if is_approximate(len(member)) else edge_chunks
-    chunks = compare(rows[member], min_cosine_similarity=min_cosine_similarity)
+    chunks = pairs_within_reach(rows[member], min_cosine_similarity)
     place = np.full(len(rows), -1, np.int32)
     place[member] = np.arange(len(member))
     ends = border.take(place[border.i] >= 0)

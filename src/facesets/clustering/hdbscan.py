@@ -1,17 +1,23 @@
 """HDBSCAN for embeddings: exact, by matrix products."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.clustering.constraints import Constraints, resolve
-from facesets.clustering.hierarchy import CondensedTree, Distance, condensed_tree, densities, select_clusters
-from facesets.clustering.holding import hold
-from facesets.clustering.neighbors import Edges, OnProgress
-from facesets.clustering.spanning import reachability_tree, with_ties
+from facesets.clustering.condensed_tree import (
+    ClusterSelection,
+    CondensedTree,
+    Distance,
+    condensed_tree,
+    densities,
+    select_clusters,
+)
+from facesets.clustering.constraints import Constraints, Groups, Partners, resolve
+from facesets.clustering.graph import Edges, OnProgress
+from facesets.clustering.spanning_tree import reachability_tree, with_ties
 from facesets.clustering.vectors import (
     Embeddings,
     Float32,
@@ -139,7 +145,7 @@ class HdbscanResult:
         groups = resolve(constraints, len(core))
         selection = select_clusters(condensed, apart=groups.forbidden)
         if len(constraints.must_link) or len(constraints.cannot_link):
-            selection = hold(selection, groups)
+            selection = _hold(selection, groups)
         return cls(
             labels=selection.labels,
             strength=selection.strength,
@@ -209,11 +215,11 @@ def hdbscan(
     if len(rows) < 2:
         core = np.ones(len(rows), np.float32)
         return HdbscanResult._cut(Edges.empty(), core, min_cluster_size, min_samples, distance, known)
-    found = reachability_tree(rows, min_samples=min_samples, on_progress=on_progress)
-    i, j = order[found.tree.i], order[found.tree.j]
-    tree = Edges(np.minimum(i, j).astype(np.int32), np.maximum(i, j).astype(np.int32), found.tree.similarity)
+    core_similarity, found = reachability_tree(rows, min_samples=min_samples, on_progress=on_progress)
+    i, j = order[found.i], order[found.j]
+    tree = Edges(np.minimum(i, j).astype(np.int32), np.maximum(i, j).astype(np.int32), found.similarity)
     core = np.empty(len(rows), np.float32)
-    core[order] = found.core_similarity
+    core[order] = core_similarity
     tied = resolve(known, len(rows)).group
     tree = with_ties(tree, tied) if len(known.must_link) else tree
     return HdbscanResult._cut(tree, core, min_cluster_size, min_samples, distance, known)
@@ -231,3 +237,66 @@ def _condensed(tree: Edges, points: int, min_cluster_size: int, distance: Distan
         return condensed_tree(tree, points, min_cluster_size=min_cluster_size, distance=distance)
     only = np.zeros(points, np.int64)
     return CondensedTree(only + points, only, densities(np.zeros(points), distance), only + 1, points)
+
+
+def _hold(selection: ClusterSelection, groups: Groups) -> ClusterSelection:
+    """Bring together faces that must be, and call those noise that must not be where they are.
+
+    Of two faces that must not be together the less central one goes. Faces that must be together and find
+    no cluster are one by themselves; such clusters come last and have no entry in `selection.cluster`.
+    """
+    labels = _unified(selection, groups)
+    labels = _parted(labels, selection, groups)
+    count = len(selection.cluster)
+    size = np.bincount(labels[labels >= 0], minlength=count)
+    first = np.full(len(size), len(labels), np.int64)
+    member = np.flatnonzero(labels >= 0)
+    np.minimum.at(first, labels[member], member)
+    order = np.lexsort((first, -size, np.arange(len(size)) >= count))
+    number = np.empty(len(order), np.int64)
+    number[order] = np.arange(len(order))
+    kept = order[:count]
+    strength = np.where((labels == selection.labels) & (labels >= 0), selection.strength, 0.0)
+    return replace(
+        selection,
+        cluster=selection.cluster[kept],
+        birth_density=selection.birth_density[kept],
+        death_density=selection.death_density[kept],
+        stability=selection.stability[kept],
+        labels=np.where(labels >= 0, np.append(number, -1)[labels], -1),
+        strength=strength,
+    )
+
+
+def _unified(selection: ClusterSelection, groups: Groups) -> Int64:
+    """Give each group the label of its most central face."""
+    order = np.lexsort((-selection.strength, selection.labels < 0, groups.group))
+    group = groups.group[order]
+    leader = order[np.flatnonzero(np.r_[True, group[1:] != group[:-1]])] if len(order) else order
+    of_group = np.full(len(order), -1, np.int64)
+    of_group[groups.group[leader]] = selection.labels[leader]
+    return of_group[groups.group]
+
+
+def _parted(labels: Int64, selection: ClusterSelection, groups: Groups) -> Int64:
+    """Leave in each cluster, most central first, those that may be with all before them."""
+    count = len(labels)
+    central = np.zeros(count)
+    np.maximum.at(central, groups.group, selection.strength)
+    apart = Partners.of_pairs(groups.forbidden, count)
+    bound = np.unique(groups.forbidden)
+    bound = bound[labels[bound] >= 0]
+    of_group = labels.copy()
+    admitted = np.zeros(count, bool)
+    for one in bound[np.lexsort((bound, -central[bound]))].tolist():
+        others = apart.of(one)
+        if (admitted[others] & (of_group[others] == of_group[one])).any():
+            of_group[one] = -1
+        else:
+            admitted[one] = True
+    # What is left over is noise, but for those who must be together.
+    several = np.bincount(groups.group, minlength=count) > 1
+    alone = np.flatnonzero(several & (of_group < 0))
+    alone = alone[groups.group[alone] == alone]
+    of_group[alone] = of_group.max(initial=-1) + 1 + np.arange(len(alone))
+    return of_group[groups.group]

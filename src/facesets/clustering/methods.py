@@ -4,20 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from facesets.clustering.agglomerative import average_linkage
+from facesets.clustering.approximate_pairs import check_links
 from facesets.clustering.auto import cluster_auto
+from facesets.clustering.average_linkage import average_linkage
 from facesets.clustering.calibration import Calibration, calibrate
-from facesets.clustering.cell_pairs import check_links
 from facesets.clustering.components import connected_components, is_approximate
-from facesets.clustering.constraints import Constraints
+from facesets.clustering.constraints import Constraints, same_image_pairs
 from facesets.clustering.dbscan import dbscan
 from facesets.clustering.engine import IN_PROCESS, Engine
+from facesets.clustering.graph import OnProgress
 from facesets.clustering.hdbscan import hdbscan
-from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.placement import Placement
 from facesets.clustering.poor_faces import HowMuch
 from facesets.clustering.recognisers import recogniser_named
-from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import Embeddings, Int64
 
 Measure = Literal["max_cosine_distance", "min_cosine_similarity"]

@@ -13,16 +13,15 @@ which: how many pairs are beyond doubt, and how many faces are left that chance 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from facesets.clustering.calibration import Calibration
 from facesets.clustering.centroids import cluster_means
 from facesets.clustering.constraints import Groups
+from facesets.clustering.graph import Edges
 from facesets.clustering.labels import numbered
 from facesets.clustering.linkage import Clusters, between_clusters, merge_while_similar
-from facesets.clustering.neighbors import Edges
 from facesets.clustering.recognisers import PairModel
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 
@@ -38,24 +37,6 @@ KeptApart = Callable[[Int64, Callable[[], Int64]], Int64]
 """From labels that were merged freely, and a way to merge strictly, labels that break no constraint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paired:
-    """Labels, and the cut that the library itself gave.
-
-    Attributes
-    ----------
-    labels : int64 array of shape (n,)
-    core : bool array of shape (n,)
-        Faces that are with those of their certain core.
-    pair_cut : float
-        From this similarity on two faces that resemble nobody else were taken for one person.
-    """
-
-    labels: Int64
-    core: Bool
-    pair_cut: float
-
-
 def group_by_pairs(
     rows: Float32,
     cores: Int64,
@@ -64,7 +45,7 @@ def group_by_pairs(
     measured: Calibration,
     model: PairModel,
     kept_apart: KeptApart,
-) -> Paired:
+) -> tuple[Int64, Bool, float]:
     """Group faces when certain cores are known.
 
     Parameters
@@ -77,6 +58,14 @@ def group_by_pairs(
         Pairs of rows that reach `measured.link`, as far as they are candidates.
     model : PairModel
         The calibration's.
+
+    Returns
+    -------
+    labels : int64 array of shape (n,)
+    core : bool array of shape (n,)
+        Faces that are with those of their certain core.
+    pair_cut : float
+        From this similarity on two faces that resemble nobody else were taken for one person.
     """
     few = few_pairs_cut(np.bincount(cores), model, measured.link, measured.core)
 
@@ -95,7 +84,7 @@ def group_by_pairs(
     i, j = pairs[similarity >= cut].T
     labels[j] = labels[i]
     labels = merged(numbered(labels))
-    return Paired(labels, _still_together(cores, labels), cut)
+    return labels, _still_together(cores, labels), cut
 
 
 def few_pairs_cut(size: Int64, model: PairModel, lowest: float, highest: float) -> float:

@@ -14,12 +14,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.clustering.calibration import Calibration
+from facesets.clustering.calibration import Calibration, bulk, random_similarities
 from facesets.clustering.centroids import coherence, unit_centres
 from facesets.clustering.constraints import Groups, Partners
 from facesets.clustering.engine import Engine
-from facesets.clustering.impostor_distribution import bulk, random_similarities
-from facesets.clustering.joining import nearest_centres, place_in_turn
+from facesets.clustering.membership import nearest_centres, place_in_turn
 from facesets.clustering.recognisers import NormLimits, recogniser_named
 from facesets.clustering.vectors import Bool, Float32, Int64
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facesets.clustering.condensed_tree import densities
+from facesets.clustering.engine import on_all_cores
 from facesets.clustering.hdbscan import HdbscanResult
-from facesets.clustering.hierarchy import densities
-from facesets.clustering.parallel_blas import on_all_cores
 from facesets.clustering.vectors import Embeddings, Float32, Float64, Int64, unit_rows
 
 _BLOCK_ROWS = 1024

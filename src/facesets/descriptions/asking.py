@@ -1,13 +1,32 @@
-"""What is asked about a photo, what comes back, and what every provider of models can do."""
+"""What is asked about a photo, what that costs, what comes back, and what every provider of models can do.
+
+Models count a picture by its area. What they count at most is a bound with room over what their makers
+publish, so that a limit holds whatever model it is.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
+from math import ceil
+from pathlib import Path
 from typing import Any, Protocol
 
 from facesets.descriptions.prices import Model, Usage
-from facesets.errors import FacesetsError, Unreachable
+from facesets.errors import FacesetsError, Unreachable, WrongUsage
+from facesets.files import atomic_write, printable, read_regular_file
+
+_PROMPT_FILE = "describe-prompt.txt"
+_MOST_BYTES = 20_000
+_PROMPT = """\
+Describe this photo from a private photo library, so that its owner finds it again by words.
+
+Say what is to be seen, in plain words: who does what, where, with what. Two to four sentences.
+Be specific (a golden retriever, not an animal) and do not guess beyond what the photo and the notes
+below show. Where notes name people, use their names; otherwise do not guess who anybody is.
+Read out all text that can be read. Tags are single words in lower case.
+"""
 
 MOST_OUTPUT_TOKENS = 4_096
 """Of one answer, and of what a model thinks before it: what it may cost at most goes by this."""
@@ -20,6 +39,45 @@ EDGE = 1_568
 
 _HASH_LETTERS = 40
 """Of a content's SHA-256 in the name of a request, for which providers allow 64 letters."""
+
+_PIXELS_A_TOKEN = 750
+_LEAST_PIXELS_A_TOKEN = 560
+_MOST_BESIDE = 1_500
+"""Tokens of the schema and of what a provider says to the model by itself, at most."""
+
+_USUAL_BESIDE = 700
+_LETTERS_A_TOKEN = 3.5
+_USUAL_OUTPUT = 600
+
+
+def read_prompt(folder: Path, *, write: bool = True) -> str:
+    """The user's prompt; the usual one, which is written there, where the user has none yet.
+
+    Raises
+    ------
+    WrongUsage
+        It cannot be read, or is empty or too long.
+    CannotWrite
+        It is not there and cannot be written.
+    """
+    path = folder / _PROMPT_FILE
+    try:
+        text = read_regular_file(path, max_bytes=_MOST_BYTES).decode("utf-8")
+    except FileNotFoundError:
+        if write:
+            with atomic_write(path) as file:
+                file.write(_PROMPT.encode())
+        return _PROMPT
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUsage(
+            f"The prompt in {printable(path)} cannot be read ({error}). Repair it, or delete it for the "
+            "usual one."
+        ) from error
+    if not text.strip():
+        raise WrongUsage(
+            f"The prompt in {printable(path)} is empty. Write one, or delete it for the usual one."
+        )
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +276,50 @@ def content_of(name: str, key: str, known: Mapping[str, str]) -> str | None:
 def by_start(contents: Sequence[str]) -> dict[str, str]:
     """Contents by what their requests' names show of them."""
     return {sha256[:_HASH_LETTERS]: sha256 for sha256 in contents}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """US dollars: what is expected, and what it can be at most; None where the price is not known."""
+
+    expected: Decimal | None
+    most: Decimal | None
+
+
+def most_of(model: Model, question: PhotoQuestion, *, in_batch: bool) -> Decimal | None:
+    """What one question costs at most; None where the price is not known."""
+    price = model.price
+    if price is None:
+        return None
+    tokens = model.picture_tokens or ceil(question.width * question.height / _LEAST_PIXELS_A_TOKEN)
+    # No tokenizer makes more tokens of a text than it has bytes.
+    tokens += len(question.text.encode()) + _MOST_BESIDE
+    at_most = price.cost(Usage(tokens, MOST_OUTPUT_TOKENS), in_batch=in_batch)
+    # As if all of it were written to a cache first, where that costs more.
+    return max(at_most, price.cost(Usage(0, MOST_OUTPUT_TOKENS, 0, tokens), in_batch=in_batch))
+
+
+def estimate(model: Model, photos: int, pixels: int, letters: int, *, in_batch: bool) -> Estimate:
+    """What photos will cost.
+
+    Parameters
+    ----------
+    pixels : int
+        Of all of them as they are sent.
+    letters : int
+        Of what is asked about each.
+    """
+    price = model.price
+    if price is None:
+        return Estimate(None, None)
+    text = _USUAL_BESIDE + ceil(letters / _LETTERS_A_TOKEN)
+    expected = Usage(pixels // _PIXELS_A_TOKEN + photos * text, photos * _USUAL_OUTPUT)
+    pictures = ceil(pixels / _LEAST_PIXELS_A_TOKEN)
+    if model.picture_tokens is not None:
+        pictures = photos * model.picture_tokens
+    tokens = pictures + photos * (1 + letters * 4 + _MOST_BESIDE)
+    most = max(
+        price.cost(Usage(tokens, photos * MOST_OUTPUT_TOKENS), in_batch=in_batch),
+        price.cost(Usage(0, photos * MOST_OUTPUT_TOKENS, 0, tokens), in_batch=in_batch),
+    )
+    return Estimate(price.cost(expected, in_batch=in_batch), most)

@@ -20,8 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from facesets import __version__
-from facesets.clustering.engine import Found
-from facesets.clustering.parallel_blas import on_one_core
+from facesets.clustering.engine import Found, on_one_core
 from facesets.clustering.vectors import Float32, Int32, Rows
 from facesets.engines.stored_arrays import ArrayFolder, StoredArray
 from facesets.errors import Command, FacesetsError, Field, Unreachable

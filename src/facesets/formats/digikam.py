@@ -18,8 +18,7 @@ from urllib.parse import quote, unquote
 
 from facesets.errors import WrongUsage
 from facesets.files import open_regular_file, printable
-from facesets.formats.named_photos import NamedPhoto, plain_name
-from facesets.formats.named_regions import Box, NamedRegion, box_within
+from facesets.formats.named_photos import Box, NamedPhoto, NamedRegion, box_within, plain_name
 
 HEADER = b"SQLite format 3\0"
 """What each SQLite file begins with."""

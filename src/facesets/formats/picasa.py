@@ -13,8 +13,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from facesets.errors import WrongUsage
-from facesets.formats.named_photos import plain_name
-from facesets.formats.named_regions import Box, NamedRegion, box_within
+from facesets.formats.named_photos import Box, NamedRegion, box_within, plain_name
 
 INI_NAMES = (".picasa.ini", "Picasa.ini")
 """The second is that of early versions."""

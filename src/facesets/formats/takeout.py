@@ -12,8 +12,7 @@ import unicodedata
 from collections.abc import Collection, Iterator
 
 from facesets.errors import WrongUsage
-from facesets.formats.named_photos import plain_name
-from facesets.formats.named_regions import NamedRegion
+from facesets.formats.named_photos import NamedRegion, plain_name
 
 _LONGEST = 46
 _NEW = ".supplemental-metadata"

@@ -1,10 +1,19 @@
-"""What a training takes and gives, without PyTorch, which takes seconds to load."""
+"""What a training takes and gives, without PyTorch, which takes seconds to load.
+
+Some people and some faces are kept out of it, for trials.
+"""
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from facesets.records import Bool, Float32, Int64
 from facesets.training.checkpoints import Epoch
 from facesets.training.head import Layers
+
+FOLDS = 5
+_LEAST_HELD_OUT = 2
+"""People: with one there is nobody to tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +42,52 @@ class TrainedHead:
 
     layers: Layers
     epochs: tuple[Epoch, ...]
+
+
+def held_out_people(people: int, seed: int) -> list[Int64]:
+    """The people that each of five folds holds out: a fifth, and two at least (then folds share some)."""
+    order = np.random.default_rng([seed, 1]).permutation(people)
+    size = max(_LEAST_HELD_OUT, -(-people // FOLDS))
+    starts = [fold * people // FOLDS for fold in range(FOLDS)]
+    return [np.sort(order[(start + np.arange(size)) % people]) for start in starts]
+
+
+def held_out_faces(person: Int64, seed: int, *, one_in: int = 5) -> Bool:
+    """A fifth (or other part) of each person's faces, and one at least: a mask of shape (n,)."""
+    place, size = _places(person, np.random.default_rng([seed, 2]))
+    chosen: Bool = place < np.maximum(1, size // one_in)
+    return chosen
+
+
+def capped(person: Int64, most: int, seed: int) -> Int64:
+    """At most so many rows, as many of each person as is fair, at random; in their order."""
+    place, size = _places(person, np.random.default_rng([seed, 3]))
+    fewest, too_many = 2, int(size.max(initial=0)) + 1
+    # The largest share of each with which all fit.
+    while too_many - fewest > 1:
+        each = (fewest + too_many) // 2
+        fewest, too_many = (each, too_many) if (place < each).sum() <= most else (fewest, each)
+    rows = np.flatnonzero(place < fewest)
+    if len(rows) <= most:
+        return rows
+    return rows[np.isin(person[rows], _first_people(person[rows], most))]
+
+
+def _first_people(person: Int64, most: int) -> Int64:
+    """So many people that their faces are at most that many."""
+    people, count = np.unique(person, return_counts=True)
+    return people[np.cumsum(count) <= most]
+
+
+def _places(person: Int64, rng: np.random.Generator) -> tuple[Int64, Int64]:
+    """Each face's place in a random order of its person's faces, and how many these are."""
+    order = rng.permutation(len(person))
+    order = order[np.argsort(person[order], kind="stable")]
+    _, first, index, count = np.unique(
+        person[order], return_index=True, return_inverse=True, return_counts=True
+    )
+    place = np.empty(len(person), np.int64)
+    place[order] = np.arange(len(person)) - first[index]
+    size = np.empty(len(person), np.int64)
+    size[order] = count[index]
+    return place, size

@@ -13,7 +13,7 @@ from tests.fixtures.xmp_packets import (
     regions,
 )
 
-from facesets.formats.named_regions import NamedRegion
+from facesets.formats.named_photos import NamedRegion
 from facesets.formats.xmp.reading import read_named_regions
 
 _PLACE = pytest.approx((0.4, 0.3, 0.6, 0.7))

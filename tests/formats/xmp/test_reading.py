@@ -19,7 +19,7 @@ from tests.fixtures.xmp_packets import (
 )
 
 from facesets.errors import UnreadableXmp
-from facesets.formats.named_regions import NamedRegion
+from facesets.formats.named_photos import NamedRegion
 from facesets.formats.xmp.packet import MAX_BYTES
 from facesets.formats.xmp.reading import read_named_regions
 from facesets.imaging.metadata.reader import packet_in

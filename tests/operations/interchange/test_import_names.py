@@ -21,7 +21,7 @@ from tests.fixtures.names_elsewhere import (
 from tests.fixtures.xmp_packets import listed, packet_of, region, regions
 
 from facesets.errors import SourceGone, WrongUsage
-from facesets.formats.named_regions import Box
+from facesets.formats.named_photos import Box
 from facesets.imaging.stored_frame import stored_box
 from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import (

@@ -10,7 +10,7 @@ from tests.fixtures.names_elsewhere import LEFT, RIGHT, add_photo_file, picasa_i
 from tests.fixtures.photo_library import PEOPLE
 from tests.fixtures.photo_library import Library as Photos
 
-from facesets.formats.named_regions import Box
+from facesets.formats.named_photos import Box
 from facesets.operations.interchange.export_xmp import export_xmp
 from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import FilesRead, named_photos

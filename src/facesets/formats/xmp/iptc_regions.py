@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TypeAlias
 
-from facesets.formats.named_regions import Box, box_within
+from facesets.formats.named_photos import Box, box_within
 from facesets.formats.xmp.packet import Node, Tree, qualified
 from facesets.formats.xmp.rdf import field, items, property_of, text
 from facesets.formats.xmp.regions import Region, number

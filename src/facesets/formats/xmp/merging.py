@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from facesets.errors import Changed
-from facesets.formats.named_regions import Box
+from facesets.formats.named_photos import Box
 from facesets.formats.xmp.editing import (
     NEW_PACKET,
     UnfitSidecar,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from facesets.formats.named_regions import Box
+from facesets.formats.named_photos import Box
 
 Digest = str
 OurRegion = tuple[Digest, Box]

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from facesets.formats.named_regions import Box, NamedRegion
+from facesets.formats.named_photos import Box, NamedRegion
 from facesets.formats.xmp.iptc_regions import Size, iptc_regions
 from facesets.formats.xmp.packet import Tree, parse, qualified
 from facesets.formats.xmp.rdf import items, property_of, text

@@ -1,6 +1,6 @@
 """Regions of ours in a packet: new ones, and those that say something else and keep what others added."""
 
-from facesets.formats.named_regions import Box
+from facesets.formats.named_photos import Box
 from facesets.formats.xmp.editing import add, holder_of, list_in, set_text, structure_in
 from facesets.formats.xmp.ownership import is_near
 from facesets.formats.xmp.packet import Tree

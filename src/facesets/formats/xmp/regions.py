@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from facesets.formats.named_regions import Box, box_within
+from facesets.formats.named_photos import Box, box_within
 from facesets.formats.xmp.packet import Node, Tree, qualified
 from facesets.formats.xmp.rdf import field, items, property_of, text
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from facesets.clustering.eras import core_members
+from facesets.clustering.people.splitting import core_members
 from facesets.files import printable
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.selection import centroid_of

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facesets.clustering.diversity import spread_out
-from facesets.clustering.eras import NO_YEAR, main_era, split_into_eras
+from facesets.clustering.people.prototypes import spread_out
+from facesets.clustering.people.splitting import NO_YEAR, main_era, split_into_eras
 from facesets.errors import UnreadableImage
 from facesets.imaging.align import align
 from facesets.imaging.duplicates import hamming

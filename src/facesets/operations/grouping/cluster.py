@@ -7,8 +7,8 @@ import numpy as np
 
 from facesets.clustering import singletons_as_noise
 from facesets.clustering.engine import IN_PROCESS, Engine
+from facesets.clustering.graph import OnProgress
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
-from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.poor_faces import HowMuch, how_much_faces_show, norm_limits
 from facesets.files import printable
 from facesets.imaging.poor_faces import poor_in

@@ -13,7 +13,7 @@ from facesets.clustering import (
     reject_outliers,
     same_image_pairs,
 )
-from facesets.clustering.ages import spreads_off
+from facesets.clustering.people.ages import spreads_off
 from facesets.clustering.recognisers import ARCFACE
 from facesets.interfaces import Store
 from facesets.operations.grouping.gating import (

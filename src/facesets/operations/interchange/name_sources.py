@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from facesets.errors import FacesetsError, Field, SourceGone, UnreadableImage, WrongUsage
 from facesets.files import is_there, open_regular_file, plain_path, printable, read_regular_file
 from facesets.formats.digikam import HEADER, read_digikam
-from facesets.formats.named_photos import NamedPhoto
-from facesets.formats.named_regions import NamedRegion
+from facesets.formats.named_photos import NamedPhoto, NamedRegion
 from facesets.formats.osxphotos import read_osxphotos
 from facesets.formats.picasa import CONTACTS_NAME, INI_NAMES, PicasaFolder, read_contacts, read_picasa_ini
 from facesets.formats.takeout import read_takeout, takeout_file

@@ -10,8 +10,7 @@ import numpy as np
 
 from facesets.errors import UnreadableImage, WrongUsage
 from facesets.files import is_there, printable, sha256_of
-from facesets.formats.named_photos import NamedPhoto
-from facesets.formats.named_regions import Box, NamedRegion
+from facesets.formats.named_photos import Box, NamedPhoto, NamedRegion
 from facesets.imaging.boxes import iou
 from facesets.imaging.stored_frame import stored_frame, upright_box
 from facesets.operations.interchange.name_sources import mapped

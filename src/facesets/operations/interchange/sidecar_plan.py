@@ -10,7 +10,7 @@ from typing import Literal
 
 from facesets.errors import UnreadableImage, UnreadableXmp
 from facesets.files import is_there, mtime_ns_of
-from facesets.formats.named_regions import Box, box_within
+from facesets.formats.named_photos import Box, box_within
 from facesets.formats.xmp.editing import UnfitSidecar
 from facesets.formats.xmp.merging import EditedSince, Merged, WantedSidecar, is_all_there, merged
 from facesets.formats.xmp.ownership import Ours, from_json, to_json

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.clustering.graph_components import join_pairs
+from facesets.clustering.graph import join_pairs
 from facesets.errors import UnreadableImage
 from facesets.file_records import FileRecord
 from facesets.files import atomic_write, mtime_ns_of

@@ -10,13 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from facesets.descriptions.asking import (
-    MOST_OUTPUT_TOKENS,
-    Doubtful,
-    Outcome,
-    PhotoQuestion,
-    Reply,
-)
+from facesets.descriptions.asking import MOST_OUTPUT_TOKENS, Doubtful, Outcome, PhotoQuestion, Reply
 from facesets.descriptions.prices import FREE, Model, Usage
 from facesets.errors import WrongUsage
 from facesets.remote.access import json_or_none, plain_url

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.body_matches import BodyMatch, DayBodies, match_bodies
+from facesets.clustering.people.body_matches import BodyMatch, DayBodies, match_bodies
 from facesets.imaging.bodies import PhotoBodies
 from facesets.records import Finding, ImageRecord
 from facesets.store.postgres.connection import Connection

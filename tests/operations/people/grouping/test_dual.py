@@ -18,7 +18,7 @@ from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.training.calibration import ProjectedThresholds
+from facesets.training.evaluation import ProjectedThresholds
 from facesets.words.people import cluster_lines
 from facesets.work import Work
 

@@ -22,7 +22,7 @@ from tests.fixtures.library_people import (
     who_is,
 )
 
-from facesets.clustering.questions import people_who_may_be_one, similarity_to_rest
+from facesets.clustering.people.questions import people_who_may_be_one, similarity_to_rest
 from facesets.errors import NotFound, WrongUsage
 from facesets.operations.people.corrections import cluster_corrections as cluster_corrections
 from facesets.operations.people.corrections import correcting, history, naming
@@ -35,7 +35,7 @@ from facesets.records import Float32
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_vectors import vectors_of_faces
-from facesets.training.calibration import ProjectedThresholds
+from facesets.training.evaluation import ProjectedThresholds
 from facesets.training.head import project
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.clustering.eras import NO_YEAR, Eras, split_into_eras
+from facesets.clustering.people.splitting import NO_YEAR, Eras, split_into_eras
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Progress

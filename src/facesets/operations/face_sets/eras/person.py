@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.clustering.eras import Eras
+from facesets.clustering.people.splitting import Eras
 from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.operations.face_sets.eras.capture_years import CaptureYears, capture_years

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from facesets.clustering import average_linkage
-from facesets.clustering.eras import NO_YEAR, Eras, pairwise_histogram
 from facesets.clustering.labels import cluster_sizes
+from facesets.clustering.people.splitting import NO_YEAR, Eras, pairwise_histogram
 from facesets.files import printable
 from facesets.imaging.encode import png_bytes
 from facesets.imaging.era_chart import FACES_SHOWN, ChartRow, CutBar, EraChart, draw_era_chart

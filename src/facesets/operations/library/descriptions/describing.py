@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from facesets.descriptions.asking import STAGE, STAGE_VERSION, Provider
-from facesets.descriptions.estimates import Estimate, estimate, most_of
+from facesets.descriptions.asking import STAGE, STAGE_VERSION, Estimate, Provider, estimate, most_of
 from facesets.descriptions.prices import FREE
 from facesets.errors import Command, Field, Sentence, WrongUsage
 from facesets.installation import page

@@ -7,8 +7,7 @@ from io import BytesIO
 
 import numpy as np
 
-from facesets.descriptions.asking import EDGE, PhotoQuestion, Provider
-from facesets.descriptions.estimates import Estimate
+from facesets.descriptions.asking import EDGE, Estimate, PhotoQuestion, Provider
 from facesets.errors import UnreadableImage
 from facesets.imaging.encode import blurred, outgoing_jpeg
 from facesets.imaging.metadata.reader import read_metadata

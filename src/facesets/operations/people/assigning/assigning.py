@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from facesets.clustering import calibrate
-from facesets.clustering.assigning import (
+from facesets.clustering.people.assigning import (
     KnownPeople,
     NearPairs,
     Thresholds,
@@ -18,7 +18,7 @@ from facesets.clustering.assigning import (
     thresholds,
     usual_review,
 )
-from facesets.clustering.person_matches import PersonMatches
+from facesets.clustering.people.incremental import PersonMatches
 from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
 from facesets.operations.people.assigning.assignment import Assignment, Compared

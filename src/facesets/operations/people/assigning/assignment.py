@@ -6,9 +6,8 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.assigning import AssignedPeople, Thresholds, choose_people
-from facesets.clustering.incremental import NOBODY, Joined
-from facesets.clustering.person_matches import PersonMatches, strongest
+from facesets.clustering.people.assigning import AssignedPeople, Thresholds, choose_people
+from facesets.clustering.people.incremental import NOBODY, Joined, PersonMatches, strongest
 from facesets.operations.people.corrections.who import kept_step
 from facesets.operations.people.grouping.obeying import obey
 from facesets.plurals import counted

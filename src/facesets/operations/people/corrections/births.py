@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from facesets.clustering.ages import CONTRADICTS_SPREADS, LEAST_FACES, LEAST_SPREAD_YEARS
+from facesets.clustering.people.ages import CONTRADICTS_SPREADS, LEAST_FACES, LEAST_SPREAD_YEARS
 from facesets.errors import Field, WrongUsage
 from facesets.operations.people.corrections.correcting import correcting_step, keep_known
 from facesets.operations.people.corrections.who import called, find_person, result_of

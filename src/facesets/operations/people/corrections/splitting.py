@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering import Constraints, same_image_pairs
-from facesets.clustering.splitting import distances_between, split
+from facesets.clustering.people.splitting import distances_between, split
 from facesets.imaging.sheets import MAX_CROPS
 from facesets.operations.options.people import SplitOptions
 from facesets.operations.people.corrections.correcting import correcting_step, keep_known

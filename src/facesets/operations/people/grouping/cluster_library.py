@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from facesets.clustering.engine import IN_PROCESS, Engine
-from facesets.clustering.incremental import Joined
+from facesets.clustering.people.incremental import Joined
 from facesets.library_records import RecordedRun
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.corrections.history import Restored, restore_people

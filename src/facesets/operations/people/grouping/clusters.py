@@ -6,7 +6,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.incremental import Joined
+from facesets.clustering.people.incremental import Joined
 from facesets.records import Bool, Int64
 from facesets.store.postgres.people.clusters import (
     NONE,

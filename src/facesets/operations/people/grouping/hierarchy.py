@@ -9,9 +9,9 @@ import numpy as np
 
 from facesets.clustering import HdbscanResult, approximate_predict, hdbscan, place_by_centroid
 from facesets.clustering.centroids import centroids
-from facesets.clustering.one_an_image import leave_clashing, leave_clusters
+from facesets.clustering.constraints import same_image_pairs
+from facesets.clustering.membership import leave_clashing, leave_clusters
 from facesets.clustering.recognisers import recogniser_named
-from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import Float64
 from facesets.formats.hierarchy import packed, unpacked
 from facesets.operations.options.library import ClusterLibraryOptions

@@ -7,9 +7,8 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.centroids import unit_centres
-from facesets.clustering.incremental import NOBODY, Joined, join_people
-from facesets.clustering.one_an_image import leave_clashing
-from facesets.clustering.person_matches import PersonMatches
+from facesets.clustering.membership import leave_clashing
+from facesets.clustering.people.incremental import NOBODY, Joined, PersonMatches, join_people
 from facesets.clustering.poor_faces import HowMuch, Shows
 from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.options.library import ClusterLibraryOptions

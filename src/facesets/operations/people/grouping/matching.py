@@ -8,8 +8,8 @@ import numpy as np
 
 from facesets.clustering import Calibration, Constraints, calibrate, is_approximate, same_image_pairs
 from facesets.clustering.engine import IN_PROCESS, Engine
-from facesets.clustering.incremental import Joined, join_people
 from facesets.clustering.methods import METHODS, GroupingTask
+from facesets.clustering.people.incremental import Joined, join_people
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method

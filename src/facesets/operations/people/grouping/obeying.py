@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from facesets.clustering import Constraints
-from facesets.clustering.graph_components import join_pairs
-from facesets.clustering.incremental import Joined
+from facesets.clustering.graph import join_pairs
+from facesets.clustering.people.incremental import Joined
 from facesets.records import Bool, Int64
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
 from facesets.store.postgres.people.statements import FacePair, Statements

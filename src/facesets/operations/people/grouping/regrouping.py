@@ -8,9 +8,10 @@ import numpy as np
 
 from facesets.clustering import calibrate
 from facesets.clustering.engine import IN_PROCESS, Engine
-from facesets.clustering.incremental import Joined
+from facesets.clustering.people.incremental import Joined
+from facesets.clustering.people.owners import KnownOwners
+from facesets.clustering.people.regrouping import Regrouped, regroup
 from facesets.clustering.poor_faces import HowMuch
-from facesets.clustering.regrouping import KnownOwners, Regrouped, regroup
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.grouping.matching import Decision, Steps
 from facesets.operations.people.grouping.obeying import constraints_of

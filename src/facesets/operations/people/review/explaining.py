@@ -5,7 +5,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.clustering.assigning import measured_threshold, usual_review
+from facesets.clustering.people.assigning import measured_threshold, usual_review
 from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, NotFound
 from facesets.operations.options.assign import USUAL_MARGIN

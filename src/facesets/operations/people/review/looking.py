@@ -14,15 +14,15 @@ import numpy as np
 
 from facesets.clustering import Calibration, calibrate
 from facesets.clustering.centroids import cluster_sums
-from facesets.clustering.person_matches import PersonMatches
-from facesets.clustering.poor_faces import Shows
-from facesets.clustering.questions import (
+from facesets.clustering.people.incremental import PersonMatches
+from facesets.clustering.people.questions import (
     faces_far_from_people,
     faces_near_people,
     people_who_may_be_two,
     person_who_may_be_two,
     similarity_to_rest,
 )
+from facesets.clustering.poor_faces import Shows
 from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.operations.people.review.looking_at_people import (

@@ -7,9 +7,9 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering import Calibration
-from facesets.clustering.ages import contradicting_faces
 from facesets.clustering.centroids import unit_or_zero
-from facesets.clustering.questions import Pairs, mean_vectors, people_who_may_be_one
+from facesets.clustering.people.ages import contradicting_faces
+from facesets.clustering.people.questions import Pairs, mean_vectors, people_who_may_be_one
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.operations.people.training.heads import Head
 from facesets.records import Bool, Int64

@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facesets.clustering.best_cut import best_cut
+from facesets.clustering.average_linkage import best_cut
 from facesets.operations.options.training import TrainOptions
 from facesets.records import Bool, Float32, Int64
 from facesets.stop import Stop
-from facesets.training.calibration import ProjectedThresholds, calibrated
 from facesets.training.evaluation import (
+    ProjectedThresholds,
     RecognitionTrial,
     assignment,
+    calibrated,
     nearest_people,
     strangers,
     trial_of,
     verification,
 )
-from facesets.training.head import Layers, project
-from facesets.training.lesson import Lesson, TrainingPlan
-from facesets.training.linear import discriminants, whitening
-from facesets.training.splitting import capped, held_out_faces, held_out_people
+from facesets.training.head import Layers, discriminants, project, whitening
+from facesets.training.lesson import Lesson, TrainingPlan, capped, held_out_faces, held_out_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,8 +29,8 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.named_faces import load_named_faces, load_vectors
 from facesets.store.postgres.people.projection_heads import keep_head, use_head
 from facesets.store.postgres.runs import recorded_run
-from facesets.training.export_onnx import onnx_model
-from facesets.training.splitting import FOLDS, capped
+from facesets.training.head import onnx_model
+from facesets.training.lesson import FOLDS, capped
 from facesets.work import Work
 
 if TYPE_CHECKING:

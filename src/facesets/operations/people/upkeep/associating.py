@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facesets.clustering import Constraints
-from facesets.clustering.association import associate
-from facesets.clustering.graph_components import join_pairs
-from facesets.clustering.neighbors import threshold_graph
+from facesets.clustering.graph import join_pairs, threshold_graph
+from facesets.clustering.merging import associate
 from facesets.operations.people.corrections.absorbing import absorb
 from facesets.records import Bool, Float32, Int64
 from facesets.result import Result

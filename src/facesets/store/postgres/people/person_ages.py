@@ -16,7 +16,7 @@ from facesets.store.postgres.copying import FLOAT4, INT8, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 
 if TYPE_CHECKING:
-    from facesets.clustering.ages import Births
+    from facesets.clustering.people.ages import Births
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class PersonAge:
     @property
     def faces_agree(self) -> bool:
         """Whether enough faces say when the person was born, and say nearly the same."""
-        from facesets.clustering.ages import LEAST_FACES, MOST_SPREAD_YEARS
+        from facesets.clustering.people.ages import LEAST_FACES, MOST_SPREAD_YEARS
 
         return self.dated_faces >= LEAST_FACES and (self.spread or 0.0) <= MOST_SPREAD_YEARS
 
@@ -108,7 +108,7 @@ class AgedFaces:
 
 def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, PersonAge]:
     """What is known of some people."""
-    from facesets.clustering.ages import likely_men
+    from facesets.clustering.people.ages import likely_men
 
     aged = aged_faces(connection, persons)
     births = _births(aged)
@@ -138,7 +138,7 @@ def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, Perso
 
 def births_by_faces(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, float]:
     """The birth year of those of some people of whom enough faces say it."""
-    from facesets.clustering.ages import LEAST_FACES
+    from facesets.clustering.people.ages import LEAST_FACES
 
     aged = aged_faces(connection, persons)
     births = _births(aged)
@@ -151,7 +151,7 @@ def births_by_faces(connection: Connection, persons: Sequence[UUID]) -> dict[UUI
 
 def _births(aged: AgedFaces) -> "Births":
     # The package brings SciPy, which whoever prints a table can do without.
-    from facesets.clustering.ages import estimate_births
+    from facesets.clustering.people.ages import estimate_births
 
     return estimate_births(aged.person, aged.taken, aged.age, len(aged.persons))
 

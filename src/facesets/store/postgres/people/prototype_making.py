@@ -148,7 +148,7 @@ def _prototypes(
 ) -> Iterator[_Row]:
     """What stands for one person."""
     # The package brings SciPy, which whoever finds nothing sources can do without.
-    from facesets.clustering.prototypes import PersonFaces, prototypes_of
+    from facesets.clustering.people.prototypes import PersonFaces, prototypes_of
 
     face_id = rows["id"].astype(np.int64)
     embedding = values(rows, "embedding").astype(np.float32)

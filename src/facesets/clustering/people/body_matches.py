@@ -1,0 +1,164 @@
+"""Whose the bodies without a face may be: by where somebody stood a moment ago, and by what they wear.
+
+These are suggestions. People who dress alike are common, so that what several people of the day wear says
+nothing of whom it is on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALIKE = 0.94
+"""Similarity of colours from which two bodies wear the same."""
+
+_MARGIN = 0.03
+"""By how much colours have to be more like one person's than like the next one's."""
+
+_BURST_S = 10
+_BURST_OVERLAP = 0.3
+_BURST_ALIKE = 0.75
+"""Colours of somebody who stands in the same place a moment later; less is somebody else."""
+
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class DayBodies:
+    """The bodies on the photos of one day as columns, one row a body.
+
+    Attributes
+    ----------
+    photo : int64 array of shape (n,)
+    taken : int64 array of shape (n,)
+        Seconds.
+    box : float array of shape (n, 4)
+        In widths and heights of the photo.
+    colours : float array of shape (n, d)
+        Of unit length; zeros where unknown.
+    person : int64 array of shape (n,)
+        Whose face the body has; -1 for nobody known.
+    open : bool array of shape (n,)
+        Bodies without a face.
+    present : frozenset of (photo, person)
+        Who is on which photo, with a body or without.
+    """
+
+    photo: NDArray[np.int64]
+    taken: NDArray[np.int64]
+    box: NDArray[np.floating]
+    colours: NDArray[np.floating]
+    person: NDArray[np.int64]
+    open: NDArray[np.bool_]
+    present: frozenset[tuple[int, int]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class BodyMatch:
+    """Whose a body may be.
+
+    Attributes
+    ----------
+    body, like : int
+        Rows: the body without a face, and the person's body that it is like.
+    why : str
+        `burst`: the same place, seconds apart. `colours`: the same clothes on the same day.
+    similarity : float
+        Of the colours; NaN where they are unknown.
+    """
+
+    body: int
+    like: int
+    person: int
+    why: Literal["burst", "colours"]
+    similarity: float
+
+
+def match_bodies(day: DayBodies) -> list[BodyMatch]:
+    """Suggest people for bodies without a face, each person once for a photo, by rows.
+
+    Nobody is suggested for a photo that shows their face.
+    """
+    known = np.flatnonzero(day.person >= 0)
+    people = np.unique(day.person[known])
+    if not len(known) or not day.open.any():
+        return []
+    # Imported where bodies or boxes are matched: it takes longer to load than all that most commands do.
+    from scipy.optimize import linear_sum_assignment
+
+    matches: list[BodyMatch] = []
+    for rows in _chunks(day):
+        worth, like, by_place = _worth(day, rows, known, people)
+        for photo in np.unique(day.photo[rows]):
+            own = np.flatnonzero(day.photo[rows] == photo)
+            for at, column in zip(*linear_sum_assignment(worth[own], maximize=True), strict=True):
+                row = own[at]
+                if worth[row, column] > 0:
+                    body, source = int(rows[row]), int(like[row, column])
+                    similarity = float(day.colours[body] @ day.colours[source]) or float("nan")
+                    why: Literal["burst", "colours"] = "burst" if by_place[row, column] else "colours"
+                    matches.append(BodyMatch(body, source, int(people[column]), why, similarity))
+    return sorted(matches, key=lambda match: match.body)
+
+
+def _chunks(day: DayBodies) -> Iterator[NDArray[np.int64]]:
+    """Rows of bodies without a face, those of one photo together."""
+    rows = np.flatnonzero(day.open)
+    rows = rows[np.argsort(day.photo[rows], kind="stable")]
+    photos = day.photo[rows]
+    start = 0
+    while start < len(rows):
+        end = min(start + _AT_ONCE, len(rows))
+        while end < len(rows) and photos[end] == photos[end - 1]:
+            end += 1
+        yield rows[start:end]
+        start = end
+
+
+def _worth(
+    day: DayBodies, rows: NDArray[np.int64], known: NDArray[np.int64], people: NDArray[np.int64]
+) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.bool_]]:
+    """How well each of the people suits each row, (rows, people), 0 where not; by which body; by place."""
+    alike = day.colours[rows] @ day.colours[known].T
+    overlap = _overlap(day.box[rows], day.box[known])
+    other = np.not_equal(day.photo[rows][:, None], day.photo[known][None])
+    in_place = np.less_equal(np.abs(day.taken[rows][:, None] - day.taken[known][None]), _BURST_S)
+    dressed = np.linalg.norm(day.colours, axis=1) > 0
+    unknown = ~dressed[rows][:, None] | ~dressed[known][None]
+    in_place &= other & (overlap >= _BURST_OVERLAP) & (unknown | (alike >= _BURST_ALIKE))
+    shape = len(rows), len(people)
+    worth, like = np.zeros(shape), np.zeros(shape, np.int64)
+    by_place = np.zeros(shape, bool)
+    closest = np.zeros(shape)
+    for column, person in enumerate(people):
+        mine = np.flatnonzero(day.person[known] == person)
+        # Whoever stands on this very photo in such clothes counts against others in them.
+        closest[:, column] = alike[:, mine].max(axis=1)
+        by_colour = np.where(other[:, mine] & (alike[:, mine] >= ALIKE), alike[:, mine], 0)
+        # In the same place comes before in the same clothes.
+        each = np.where(in_place[:, mine], 1 + overlap[:, mine], by_colour)
+        best = each.argmax(axis=1)
+        worth[:, column] = each[np.arange(len(rows)), best]
+        like[:, column] = known[mine[best]]
+        by_place[:, column] = worth[:, column] >= 1 + _BURST_OVERLAP
+    if len(people) > 1:
+        ordered = np.sort(closest, axis=1)
+        next_one = np.where(closest == ordered[:, -1:], ordered[:, -2:-1], ordered[:, -1:])
+        worth[~by_place & (closest - next_one < _MARGIN)] = 0
+    shown = [
+        [(photo, person) in day.present for person in people.tolist()] for photo in day.photo[rows].tolist()
+    ]
+    worth[np.array(shown, bool)] = 0
+    return worth, like, by_place
+
+
+def _overlap(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Intersection over union of every box of `a` with every box of `b`."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    area = [np.prod(np.clip(each[:, 2:] - each[:, :2], 0, None), axis=1) for each in (a, b)]
+    ratio: NDArray[np.floating] = shared / np.maximum(area[0][:, None] + area[1][None] - shared, 1e-12)
+    return ratio

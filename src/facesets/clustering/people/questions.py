@@ -1,0 +1,269 @@
+"""What is worth asking a human about people: found from vectors, with how likely an answer changes something.
+
+Everything is judged by a mean similarity of faces, as average linkage does: of the faces of two people, of a
+face and a person, of a face and the rest of its person, of the two halves of a person. How likely the one
+or the other is follows from what similarities mean among these faces (`Calibration`); the curve was fitted to
+halves of LFW in which people were grouped too finely and too coarsely.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.clustering.calibration import Calibration
+from facesets.clustering.graph import Edges, edge_chunks
+from facesets.clustering.people.incremental import find_person_matches
+from facesets.clustering.vectors import Bool, Float32, Float64, Int64
+
+LEAST_UNCERTAINTY = 0.05
+"""Less likely than that an answer changes something: not asked."""
+
+_STEEPNESS = 0.028
+"""By so much of a typical similarity within a person the odds change by a factor of e."""
+
+_UNUSUAL_SHARE = 0.8
+"""Of a typical similarity: where a few faces of a person are somebody else, these are below it."""
+
+_LEAST_PARTS = 4
+_BLOCK_ROWS = 8192
+_ROUNDS = 10
+_MOST_SPLIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Two that may be one.
+
+    Attributes
+    ----------
+    first, second : int64 arrays of shape (m,)
+    similarity : float32 array of shape (m,)
+        Mean cosine similarity of their faces.
+    likely : float64 array of shape (m,)
+        How likely they are one.
+    """
+
+    first: Int64
+    second: Int64
+    similarity: Float32
+    likely: Float64
+
+
+@dataclass(frozen=True, slots=True)
+class FarFaces:
+    """Faces that are little like the rest of their person.
+
+    Attributes
+    ----------
+    row : int64 array of shape (m,)
+    similarity : float32 array of shape (m,)
+        Mean cosine similarity with the other faces of the person.
+    likely : float64 array of shape (m,)
+        How likely they are somebody else.
+    """
+
+    row: Int64
+    similarity: Float32
+    likely: Float64
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """A person who may be two.
+
+    Attributes
+    ----------
+    rows : int64 array of shape (m,)
+        The smaller part, the face in its middle first.
+    other : int
+        The face in the middle of the rest.
+    similarity : float
+        Mean cosine similarity between the parts.
+    likely : float
+        How likely they are two people.
+    """
+
+    rows: Int64
+    other: int
+    similarity: float
+    likely: float
+
+
+def may_be_one(measured: Calibration, similarity: Float32, *, alone: bool) -> Float64:
+    """How likely two are one person; `alone` where one of them is a single face."""
+    return _odds(similarity, measured.link if alone else measured.several, measured.typical)
+
+
+def may_be_two(measured: Calibration, similarity: Float32) -> Float64:
+    """How likely faces that were put together are two people."""
+    return 1.0 - _odds(similarity, measured.loose, measured.typical)
+
+
+def _odds(similarity: Float32, middle: float, typical: float) -> Float64:
+    steps = (np.asarray(similarity, np.float64) - middle) / (_STEEPNESS * typical)
+    odds: Float64 = 1.0 / (1.0 + np.exp(-np.clip(steps, -50, 50)))
+    return odds
+
+
+def lowest_asked(measured: Calibration, *, alone: bool) -> float:
+    """The least mean similarity at which it is asked whether two are one."""
+    middle = measured.link if alone else measured.several
+    return float(middle + _STEEPNESS * measured.typical * np.log(LEAST_UNCERTAINTY / (1 - LEAST_UNCERTAINTY)))
+
+
+def mean_vectors(unit: Float32, faces: Int64, measured: Calibration) -> Float32:
+    """Centroids as long as the means of so many faces are: their products are mean similarities of faces.
+
+    Parameters
+    ----------
+    unit : float32 array of shape (k, d)
+        Of unit length.
+    faces : int64 array of shape (k,)
+    """
+    count = np.maximum(faces, 1)
+    length = np.sqrt(1 / count + (1 - 1 / count) * measured.typical)
+    means: Float32 = (unit * length[:, None]).astype(np.float32)
+    return means
+
+
+def people_who_may_be_one(
+    means: Float32, person: Int64, faces: Int64, measured: Calibration, among: Bool | None = None
+) -> Pairs:
+    """Pairs of people, each once, the lower first.
+
+    Parameters
+    ----------
+    means : float32 array of shape (k, d)
+        Mean vectors of people; somebody may have several, of different years.
+    person : int64 array of shape (k,)
+    faces : int64 array of shape (p,)
+        How many faces each person has.
+    among : bool array of shape (p,), optional
+        Only pairs one of whom is of these.
+    """
+    lowest = lowest_asked(measured, alone=False)
+    if among is None:
+        edges = Edges.concatenate(list(edge_chunks(means, min_cosine_similarity=lowest)))
+        ends, similarity = [person[edges.i], person[edges.j]], edges.similarity
+    else:
+        rows = np.flatnonzero(among[person])
+        near = find_person_matches(means[rows], means, person, min_cosine_similarity=lowest)
+        ends, similarity = [person[rows[near.face]], near.person], near.similarity
+    first, second = np.sort(ends, axis=0)
+    several = first != second
+    first, second, similarity = first[several], second[several], similarity[several]
+    order = np.lexsort((-similarity, second, first))
+    first, second, similarity = first[order], second[order], similarity[order]
+    fresh = np.ones(len(first), bool)
+    fresh[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    first, second, similarity = first[fresh], second[fresh], similarity[fresh]
+    alone = np.minimum(faces[first], faces[second]) == 1
+    likely = np.where(
+        alone,
+        may_be_one(measured, similarity, alone=True),
+        may_be_one(measured, similarity, alone=False),
+    )
+    return _asked(Pairs(first, second, similarity, likely))
+
+
+def faces_near_people(rows: Float32, means: Float32, person: Int64, measured: Calibration) -> Pairs:
+    """Pairs of a face without a person and one of the two people that it is most like."""
+    found = find_person_matches(rows, means, person, min_cosine_similarity=lowest_asked(measured, alone=True))
+    order = np.lexsort((-found.similarity, found.face))
+    face = found.face[order]
+    place = np.arange(len(face)) - np.searchsorted(face, face)
+    best = order[place < 2]
+    similarity = found.similarity[best]
+    return _asked(
+        Pairs(found.face[best], found.person[best], similarity, may_be_one(measured, similarity, alone=True))
+    )
+
+
+def _asked(pairs: Pairs) -> Pairs:
+    keep = np.flatnonzero(pairs.likely >= LEAST_UNCERTAINTY)
+    return Pairs(pairs.first[keep], pairs.second[keep], pairs.similarity[keep], pairs.likely[keep])
+
+
+def similarity_to_rest(rows: Float32, person: Int64, means: Float32) -> Float32:
+    """Mean cosine similarity of each face with the other faces of its person; NaN where that says nothing.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+    person : int64 array of shape (n,)
+        -1 for a face without a person.
+    means : float32 array of shape (p, d)
+        The mean of each person's faces, not of unit length.
+    """
+    counts = np.bincount(person[person >= 0], minlength=len(means))
+    similarity = np.full(len(rows), np.nan, np.float32)
+    # Of two faces that are unlike each other nobody can say which one is wrong.
+    mine = np.flatnonzero(person >= 0)
+    mine = mine[counts[person[mine]] > 2]
+    for start in range(0, len(mine), _BLOCK_ROWS):
+        some = mine[start : start + _BLOCK_ROWS]
+        count = counts[person[some]]
+        with_all = np.einsum("ij,ij->i", rows[some], means[person[some]])
+        similarity[some] = (with_all * count - 1) / (count - 1)
+    return similarity
+
+
+def faces_far_from_people(similarity: Float32, measured: Calibration) -> FarFaces:
+    """Faces that are little like the rest of their person, by what `similarity_to_rest` says."""
+    row = np.flatnonzero(np.isfinite(similarity))
+    likely = may_be_two(measured, similarity[row])
+    keep = likely >= LEAST_UNCERTAINTY
+    return FarFaces(row[keep], similarity[row[keep]], likely[keep])
+
+
+def people_who_may_be_two(similarity: Float32, person: Int64, measured: Calibration) -> Int64:
+    """Whom to look at closely: people with some face that is less like the rest than usual."""
+    less = np.nan_to_num(similarity, nan=1.0) < _UNUSUAL_SHARE * measured.typical
+    return np.unique(person[less])
+
+
+def person_who_may_be_two(rows: Float32, measured: Calibration) -> Halves | None:
+    """The two parts of one person that are least alike, if that may be two people.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+        The faces of one person; of very many, some that are evenly spread.
+    """
+    if len(rows) < _LEAST_PARTS:
+        return None
+    step = -(-len(rows) // _MOST_SPLIT)
+    kept = np.arange(0, len(rows), step)
+    side = _sides(rows[kept])
+    if min(side.sum(), (~side).sum()) < 2:
+        return None
+    if side.sum() * 2 > len(side):
+        side = ~side
+    means = rows[kept[side]].mean(axis=0), rows[kept[~side]].mean(axis=0)
+    similarity = float(means[0] @ means[1])
+    likely = float(may_be_two(measured, np.array([similarity], np.float32))[0])
+    if likely < LEAST_UNCERTAINTY:
+        return None
+    # All faces, where only some were looked at.
+    towards = rows @ (means[0] / np.linalg.norm(means[0])) > rows @ (means[1] / np.linalg.norm(means[1]))
+    part, rest = np.flatnonzero(towards), np.flatnonzero(~towards)
+    if not len(part) or not len(rest):
+        return None
+    middle = part[np.argsort(-(rows[part] @ means[0]), kind="stable")]
+    return Halves(middle, int(rest[np.argmax(rows[rest] @ means[1])]), similarity, likely)
+
+
+def _sides(rows: Float32) -> Bool:
+    """Which faces are in the one of two parts that lie apart, from the two faces that are least alike."""
+    alike = rows @ rows.T
+    one, other = divmod(int(alike.argmin()), len(rows))
+    side: Bool = alike[one] > alike[other]
+    for _ in range(_ROUNDS):
+        if side.all() or not side.any():
+            break
+        first, second = rows[side].mean(axis=0), rows[~side].mean(axis=0)
+        moved = rows @ (first / np.linalg.norm(first)) > rows @ (second / np.linalg.norm(second))
+        if (moved == side).all():
+            break
+        side = moved
+    return side

@@ -1,0 +1,83 @@
+"""Bodies without a face are suggested for people who wear the same, or stood there a moment ago."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facesets.clustering.people.body_matches import DayBodies, match_bodies
+
+
+@st.composite
+def days(draw: st.DrawFn) -> DayBodies:
+    """A day of few photos, few people and few kinds of clothes."""
+    count = draw(st.integers(1, 14))
+    numbers = [draw(st.lists(st.integers(*span), min_size=count, max_size=count)) for span in _SPANS]
+    photo, clothes, person, place = (np.array(each, np.int64) for each in numbers)
+    corner = np.stack([place * 0.2, place * 0.1], axis=1)
+    return DayBodies(
+        photo=photo,
+        taken=photo * 7,
+        box=np.hstack([corner, corner + np.array([0.25, 0.5])]),
+        colours=np.vstack([np.eye(4), np.zeros((1, 4))])[clothes],
+        person=person,
+        open=person < 0,
+        present=frozenset((int(a), int(b)) for a, b in zip(photo, person, strict=True) if b >= 0),
+    )
+
+
+_SPANS = ((0, 5), (0, 4), (-1, 2), (0, 3))
+
+
+@given(days())
+def test_only_bodies_without_a_face_are_suggested_and_each_person_once_for_a_photo(day: DayBodies) -> None:
+    matches = match_bodies(day)
+    assert all(day.open[match.body] and not day.open[match.like] for match in matches)
+    assert all(day.person[match.like] == match.person for match in matches)
+    on_photo = [(int(day.photo[match.body]), match.person) for match in matches]
+    assert len(set(on_photo)) == len(on_photo)
+    assert len({match.body for match in matches}) == len(matches)
+
+
+@given(days())
+def test_nobody_is_suggested_for_a_photo_with_their_face_or_from_the_same_photo(day: DayBodies) -> None:
+    for match in match_bodies(day):
+        assert (int(day.photo[match.body]), match.person) not in day.present
+        assert day.photo[match.body] != day.photo[match.like]
+
+
+@given(days())
+def test_a_reason_is_what_it_says(day: DayBodies) -> None:
+    for match in match_bodies(day):
+        alike = day.colours[match.body] @ day.colours[match.like]
+        apart = abs(day.taken[match.body] - day.taken[match.like])
+        assert alike >= 0.94 if match.why == "colours" else apart <= 10
+
+
+@given(days())
+def test_a_photo_by_itself_gets_what_it_gets_among_all(day: DayBodies) -> None:
+    together = match_bodies(day)
+    alone = [
+        match
+        for photo in np.unique(day.photo)
+        for match in match_bodies(replace(day, open=day.open & (day.photo == photo)))
+    ]
+    as_said = [{(each.body, each.person, each.why) for each in them} for them in (together, alone)]
+    assert as_said[0] == as_said[1]
+
+
+def test_a_day_of_many_photos_is_worked_through_in_parts() -> None:
+    count = 1000
+    photo = np.arange(count) // 2
+    day = DayBodies(
+        photo=photo,
+        taken=photo * 60,
+        box=np.tile([0.1, 0.1, 0.4, 0.9], (count, 1)),
+        colours=np.eye(2)[np.arange(count) % 2],
+        person=np.where(np.arange(count) < 2, np.arange(count), -1),
+        open=np.arange(count) >= 2,
+    )
+    matches = match_bodies(day)
+    assert [match.body for match in matches] == list(range(2, count))
+    assert [match.person for match in matches] == [row % 2 for row in range(2, count)]

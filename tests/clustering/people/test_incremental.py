@@ -1,0 +1,204 @@
+"""New faces among known people: what each step promises, on vectors made for it."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facesets.clustering import connected_components
+from facesets.clustering.people.incremental import (
+    Joined,
+    check_person_matches,
+    find_person_matches,
+    join_people,
+)
+from facesets.clustering.vectors import Float32, Int64, unit_rows
+from tests.fixtures.soak import examples
+from tests.fixtures.vectors import People, unit_vectors
+
+LIMIT = 0.65
+
+
+def at_angles(*degrees: float) -> Float32:
+    """Vectors on a circle: 40° apart are similar by 0.77, 50° by 0.64."""
+    radians = np.radians(degrees)
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
+
+
+def join(rows: Float32, references: Float32, persons: Int64, min_size: int = 2) -> Joined:
+    return join_people(
+        rows,
+        references,
+        persons,
+        lambda some: connected_components(rows[some], min_cosine_similarity=LIMIT),
+        min_cosine_similarity=LIMIT,
+        min_size=min_size,
+    )
+
+
+def test_a_face_near_one_person_joins_and_brings_its_neighbours_along() -> None:
+    joined = join(at_angles(40, 80, 200), at_angles(0), np.array([0]))
+    assert joined.person.tolist() == [0, 0, -1]
+    assert joined.group.tolist() == [-1, -1, -1]
+
+
+def test_a_face_that_ties_two_people_is_left_for_review() -> None:
+    joined = join(at_angles(40), at_angles(0, 80), np.array([0, 1]))
+    assert joined.person.tolist() == [-1]
+    assert joined.review.person.tolist() == [0, 1]
+    np.testing.assert_allclose(joined.review.similarity, np.cos(np.radians(40)), atol=1e-6)
+
+
+def test_a_chain_between_two_people_is_cut_where_they_meet() -> None:
+    joined = join(at_angles(40, 80, 120), at_angles(0, 160), np.array([0, 1]))
+    assert joined.person.tolist() == [0, -1, 1]
+    assert joined.review.face.tolist() == [1, 1]
+
+
+def test_what_only_a_torn_face_reaches_is_somebody_new() -> None:
+    rows = np.zeros((4, 3), np.float32)
+    rows[0] = [np.cos(np.radians(40)), np.sin(np.radians(40)), 0]
+    lift = np.radians([40, 80, 85])
+    rows[1:, 2] = np.sin(lift)
+    rows[1:, :2] = rows[0, :2] * np.cos(lift)[:, None]
+    references = np.zeros((2, 3), np.float32)
+    references[:, :2] = at_angles(0, 80)
+    joined = join(rows, references, np.array([0, 1]))
+    assert joined.person[0] == -1
+    assert joined.group[0] == -1
+    assert joined.group[2] == joined.group[3] >= 0
+
+
+def peak_bytes(faces: int) -> int:
+    """Of dividing one tight group of so many faces, of which a few are near to one of two people."""
+    rng = np.random.default_rng(0)
+    rows = unit_rows(rng.standard_normal((1, 64)) + 0.1 * rng.standard_normal((faces, 64)))
+    references = unit_rows(rows[:2] + 0.1 * rng.standard_normal((2, 64)))
+    tracemalloc.start()
+    joined = join_people(
+        rows,
+        references,
+        np.array([0, 1]),
+        lambda some: np.zeros(len(some), np.int64),
+        min_cosine_similarity=float((rows @ references.T).max(axis=0).min()) - 1e-4,
+        min_size=2,
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (joined.person >= 0).sum() > 2
+    assert len(joined.review) > 0
+    return peak
+
+
+@pytest.mark.slow
+def test_dividing_a_group_takes_memory_by_its_faces_not_by_their_pairs() -> None:
+    assert peak_bytes(10_000) < 3 * peak_bytes(5000)
+
+
+def test_without_people_it_is_the_plain_grouping() -> None:
+    rows = at_angles(0, 30, 60, 180)
+    joined = join(rows, np.empty((0, 2), np.float32), np.empty(0, np.int64))
+    assert joined.group.tolist() == [0, 0, 0, -1]
+    alone = join(rows, np.empty((0, 2), np.float32), np.empty(0, np.int64), min_size=1)
+    assert alone.group.tolist() == [0, 0, 0, 1]
+
+
+@st.composite
+def peopled(draw: st.DrawFn) -> tuple[Float32, Float32, Int64]:
+    """Some faces and some people on a small sphere, near enough to meet."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    faces, known = draw(st.integers(0, 30)), draw(st.integers(0, 12))
+    vectors = rng.standard_normal((faces + known, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors[:faces], vectors[faces:], rng.integers(0, 4, known)
+
+
+@settings(deadline=None)
+@given(peopled())
+def test_doing_it_again_changes_nothing(made: tuple[Float32, Float32, Int64]) -> None:
+    rows, references, persons = made
+    first = join(rows, references, persons)
+    new = np.where(first.group >= 0, first.group + 10, first.person)
+    left = new < 0
+    again = join(rows[left], np.r_[references, rows[~left]], np.r_[persons, new[~left]])
+    assert (again.person < 0).all()
+    assert (again.group < 0).all()
+
+
+@settings(deadline=None)
+@given(peopled())
+def test_nobody_joins_a_person_whom_no_chain_of_similar_faces_reaches(
+    made: tuple[Float32, Float32, Int64],
+) -> None:
+    rows, references, persons = made
+    joined = join(rows, references, persons)
+    everything = np.r_[rows, references]
+    if len(everything):
+        component = connected_components(everything, min_cosine_similarity=LIMIT)
+        for face in np.flatnonzero(joined.person >= 0):
+            reach = component[len(rows) :][persons == joined.person[face]]
+            assert component[face] in reach
+
+
+@settings(deadline=None)
+@given(peopled(), st.integers(0, 2**32))
+def test_the_order_of_the_faces_does_not_matter(made: tuple[Float32, Float32, Int64], seed: int) -> None:
+    rows, references, persons = made
+    order = np.random.default_rng(seed).permutation(len(rows))
+    expected = join(rows, references, persons).person[order]
+    np.testing.assert_array_equal(join(rows[order], references, persons).person, expected)
+
+
+@settings(deadline=None)
+@given(peopled())
+def test_contacts_are_those_of_the_full_matrix(made: tuple[Float32, Float32, Int64]) -> None:
+    rows, references, persons = made
+    found = find_person_matches(rows, references, persons, min_cosine_similarity=0.2)
+    product = rows @ references.T
+    expected = {
+        (i, int(person)): product[i, persons == person].max()
+        for i in range(len(rows))
+        for person in set(persons.tolist())
+        if product[i, persons == person].max(initial=-1) >= 0.2
+    }
+    pairs = dict(
+        zip(zip(found.face.tolist(), found.person.tolist(), strict=True), found.similarity, strict=True)
+    )
+    assert pairs.keys() == expected.keys()
+    for pair, similarity in pairs.items():
+        assert abs(similarity - expected[pair]) < 1e-5
+
+
+@examples(50)
+@given(unit_vectors(), st.floats(-0.9, 0.99), st.integers(1, 59))
+def test_few_faces_have_the_same_contacts_when_nearby_ones_are_compared(
+    vectors: Float32, limit: float, known: int
+) -> None:
+    known = min(known, len(vectors) - 1)
+    rows, references = vectors[known:], vectors[:known]
+    persons = np.arange(known) // 3
+    near = find_person_matches(rows, references, persons, min_cosine_similarity=limit, approximate=True)
+    exact = find_person_matches(rows, references, persons, min_cosine_similarity=limit)
+    np.testing.assert_array_equal(near.face, exact.face)
+    np.testing.assert_array_equal(near.person, exact.person)
+    np.testing.assert_allclose(near.similarity, exact.similarity, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_nearly_all_contacts_of_real_faces_are_found_by_comparing_nearby_ones(real_people: People) -> None:
+    known = np.arange(len(real_people.name)) % 3 > 0
+    rows, references = real_people.embedding[~known], real_people.embedding[known]
+    persons = np.unique(real_people.name[known], return_inverse=True)[1]
+    near = find_person_matches(rows, references, persons, min_cosine_similarity=0.5, approximate=True)
+    exact = find_person_matches(rows, references, persons, min_cosine_similarity=0.5)
+    found = set(zip(near.face, near.person, strict=True))
+    due = set(zip(exact.face, exact.person, strict=True))
+    assert found <= due
+    assert len(found) > 0.999 * len(due)
+    for some in (near, near.of(near.face % 2 == 0)):
+        checked = check_person_matches(
+            some, rows, references, persons, min_cosine_similarity=0.5, faces=len(rows)
+        )
+        assert (checked.found, checked.due) == (len(some), len(due))
