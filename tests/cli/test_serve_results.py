@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from facesets.operations.grouping.cluster import cluster
-from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.start import ClusterOptions
 from facesets.work import Work
 from tests.fixtures.photo_library import Library
 from tests.fixtures.program import command, environment, run

@@ -8,7 +8,7 @@ import pytest
 
 from facesets.errors import CannotWrite
 from facesets.inference.projection import Projection
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.upkeep import TrainOptions
 from facesets.operations.people.training.head_comparison import thresholds
 from facesets.operations.people.training.training_folds import Taught, comparison, run_folds, winner
 from facesets.stop import Stop

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from facesets.assembly.language_models import language_model
 from facesets.descriptions.prompt import read_prompt
 from facesets.operations.library.descriptions.describing import BatchSizes, check_batches, describe
-from facesets.operations.options.describe import DescribeOptions
+from facesets.operations.options.library import DescribeOptions
 from facesets.remote.retry import Stopped, pausing
 from facesets.result import Result
 from facesets.settings import LlmSettings, Settings

@@ -14,7 +14,7 @@ from facesets.interfaces import Source
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.unavailable_sources import require_photos
 from facesets.operations.models.tuning import is_long
-from facesets.operations.options.cache import EmbedOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.result import Result
 from facesets.settings import Settings
 from facesets.stopwatch import Stopwatch

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.errors import require_extra
-from facesets.operations.options.engine import EngineOptions
+from facesets.operations.options.grouping import EngineOptions
 from facesets.settings import Settings
 
 

@@ -8,7 +8,7 @@ from facesets.assembly.packs import refuse_to_fetch_another
 from facesets.interfaces import Store
 from facesets.operations.ingest.enrich import enrich, refuse_other_models, require_models
 from facesets.operations.ingest.norms import norms_tell
-from facesets.operations.options.cache import EnrichOptions
+from facesets.operations.options.results import EnrichOptions
 from facesets.remote.service_embedder import service_model
 from facesets.result import Result
 from facesets.settings import Settings

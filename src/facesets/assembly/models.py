@@ -10,7 +10,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack, usual_pack
 from facesets.inference.providers import ProviderChoice, choose_provider
 from facesets.operations.models.tuning import Tuning
-from facesets.operations.options.cache import DetectionOptions
+from facesets.operations.options.start import DetectionOptions
 from facesets.records import CacheSettings
 from facesets.settings import Settings
 from facesets.stopwatch import Stopwatch

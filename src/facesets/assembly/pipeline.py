@@ -8,7 +8,7 @@ from typing import Any
 from facesets.assembly.commands import VERBS, LibraryWork
 from facesets.errors import Field, WrongUsage
 from facesets.operations.library.pipeline import pipeline
-from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
+from facesets.operations.options.upkeep import AFTER_TRAINING, PipelineOptions
 from facesets.result import Result
 
 Given = Mapping[str, Any]

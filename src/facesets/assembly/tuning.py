@@ -8,7 +8,7 @@ from facesets.inference.packs import ModelPack
 from facesets.inference.providers import ProviderChoice
 from facesets.inference.session import CPU
 from facesets.operations.models.tuning import FILE_NAME, Tuning, recall, remember, usual
-from facesets.operations.options.cache import DetectionOptions
+from facesets.operations.options.start import DetectionOptions
 from facesets.settings import Settings
 from facesets.work import Work
 

@@ -2,7 +2,7 @@
 
 from facesets.cli import console, queueing
 from facesets.cli.params import DatabaseOption
-from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.people import AssignOptions
 
 
 def assign(

@@ -17,7 +17,7 @@ from facesets.cli.params import (
 from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
 from facesets.operations.options.declaration import Option
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.words import library as words

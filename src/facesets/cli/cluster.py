@@ -20,12 +20,10 @@ from facesets.cli.thresholds import (
 )
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
-from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.options.declaration import Option
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.engine import EngineOptions
-from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.options.threshold import Method
+from facesets.operations.options.grouping import EngineOptions, Method
+from facesets.operations.options.people import ClusterLibraryOptions, DualOptions
+from facesets.operations.options.start import ClusterOptions
 from facesets.result import Result
 from facesets.words import results
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from facesets.errors import WrongUsage
-from facesets.operations.options.threshold import Method
+from facesets.operations.options.grouping import Method
 
 _THRESHOLDS = ("threshold", "max_cosine_distance", "min_cosine_similarity")
 

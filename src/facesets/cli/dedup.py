@@ -7,7 +7,7 @@ from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption, OptionalCacheArgument
 from facesets.cli.results import report
 from facesets.operations.options.declaration import Option
-from facesets.operations.options.dedup import DedupOptions
+from facesets.operations.options.results import DedupOptions
 from facesets.words import face_sets as words
 
 _OF_LIBRARY = "library.duplicates.json"

@@ -14,7 +14,7 @@ from facesets.cli.params import DatabaseOption, folders_meant
 from facesets.cli.wording import worded
 from facesets.errors import Field, WrongUsage
 from facesets.operations.options.declaration import Option
-from facesets.operations.options.describe import DescribeOptions
+from facesets.operations.options.library import DescribeOptions
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.words import photos as words

@@ -6,8 +6,8 @@ from facesets.cli.exporting import CropOptions, UnderOfDiscover, exporting
 from facesets.cli.flags import Only
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
-from facesets.operations.options.cache import RefineOptions
-from facesets.operations.options.face_sets import DiscoverOptions
+from facesets.operations.options.results import DiscoverOptions
+from facesets.operations.options.start import RefineOptions
 from facesets.words import face_sets as words
 
 GATES = ("initial_threshold", "min_faces", "min_short", "min_blur", "min_det_score", "min_norm")

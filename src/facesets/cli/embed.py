@@ -19,8 +19,8 @@ from facesets.cli.params import (
 )
 from facesets.errors import Command
 from facesets.files import printable
-from facesets.operations.options.cache import DetSize, EmbedOptions, LeastDetectionScore
 from facesets.operations.options.declaration import Option
+from facesets.operations.options.start import DetSize, EmbedOptions, LeastDetectionScore
 from facesets.words import photos as words
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption, OptionalCacheArgument, PackOption, ProviderOption
 from facesets.cli.results import report
 from facesets.cli.thresholds import typed_flags
-from facesets.operations.options.cache import EnrichOptions
+from facesets.operations.options.results import EnrichOptions
 from facesets.words import photos as words
 
 

@@ -15,9 +15,9 @@ from facesets.cli.thresholds import (
     said_threshold,
     typed_flags,
 )
-from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.options.declaration import Option
-from facesets.operations.options.threshold import Method
+from facesets.operations.options.grouping import Method
+from facesets.operations.options.start import ClusterOptions
 from facesets.plurals import counted, people
 from facesets.words.phrases import table
 

@@ -10,8 +10,8 @@ from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrResultArgument, report
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
-from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.declaration import Option
+from facesets.operations.options.results import ExportSwapOptions
 from facesets.words import face_sets as words
 
 

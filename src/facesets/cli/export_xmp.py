@@ -11,7 +11,7 @@ from facesets.cli.params import DatabaseOption
 from facesets.errors import WrongUsage
 from facesets.files import plain_path
 from facesets.operations.options.declaration import Option
-from facesets.operations.options.xmp import ExportXmpOptions
+from facesets.operations.options.library import ExportXmpOptions
 from facesets.words import interchange as words
 
 if TYPE_CHECKING:

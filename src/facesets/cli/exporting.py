@@ -8,8 +8,8 @@ from facesets import settings
 from facesets.cli import console
 from facesets.cli.flags import Only
 from facesets.cli.opening import work_on_store
-from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.declaration import Option
+from facesets.operations.options.results import ExportSwapOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

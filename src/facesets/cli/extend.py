@@ -11,7 +11,7 @@ from facesets.cli.results import CacheOrResultArgument, report
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
-from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.results import ExtendOptions
 from facesets.words import results as words
 
 

@@ -126,7 +126,7 @@ def _embed(
 ) -> "Outcome":
     from facesets.assembly.embedding import InferenceFlags, embed_photos
     from facesets.operations.models.profile import Meter, profile_of
-    from facesets.operations.options.cache import EmbedOptions
+    from facesets.operations.options.start import EmbedOptions
     from facesets.stopwatch import Stopwatch
     from facesets.work import Work
 
@@ -169,8 +169,8 @@ def _discover(
     from facesets.assembly.crop_checker import crop_checker
     from facesets.cli.discover import GATES
     from facesets.operations.face_sets.discover import discover
-    from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
-    from facesets.operations.options.face_sets import DiscoverOptions
+    from facesets.operations.options.results import DiscoverOptions, ExportSwapOptions
+    from facesets.operations.options.start import RefineOptions
     from facesets.work import Work
 
     models, notices = _models(options, flags), _LogNotices(say)

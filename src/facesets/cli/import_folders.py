@@ -11,7 +11,7 @@ from facesets.cli.flags import unless_given
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
 from facesets.operations.options.declaration import Option
-from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.operations.options.results import ImportFoldersOptions
 from facesets.words import face_sets as words
 from facesets.words.interchange import people_import
 

@@ -28,12 +28,10 @@ from facesets.cli.params import (
 from facesets.cli.thresholds import typed_flags
 from facesets.cli.wording import worded
 from facesets.errors import SourceGone, WrongUsage
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.batching import BatchingOptions
-from facesets.operations.options.cache import DetSize, LeastDetectionScore
 from facesets.operations.options.declaration import Option
-from facesets.operations.options.library import IndexOptions
-from facesets.operations.options.stages import Delete, Force, OneStage
+from facesets.operations.options.index import BatchingOptions, Delete, Force, IndexOptions, OneStage
+from facesets.operations.options.people import AssignOptions
+from facesets.operations.options.start import DetSize, LeastDetectionScore
 from facesets.result import Result
 from facesets.words import index as words
 

@@ -14,7 +14,7 @@ from facesets.words import photos as words
 if TYPE_CHECKING:
     from facesets.assembly.describing import Asked
     from facesets.assembly.stages import StageModels
-    from facesets.operations.options.library import IndexOptions
+    from facesets.operations.options.index import IndexOptions
     from facesets.store.postgres.library import Library
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from facesets.cli.wording import with_library
 from facesets.errors import Command
 from facesets.files import is_there, printable
-from facesets.operations.options.cache import ExportSwapOptions
+from facesets.operations.options.results import ExportSwapOptions
 from facesets.operations.options.shared import MIN_SHORT
 
 Values: TypeAlias = Mapping[str, Any]

@@ -15,12 +15,10 @@ from facesets.cli.index import finish_index, require_faces
 from facesets.cli.opening import work_on_library
 from facesets.cli.params import DatabaseOption, StrictOption
 from facesets.errors import WrongUsage
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.batching import BatchingOptions
-from facesets.operations.options.engine import EngineOptions
-from facesets.operations.options.library import IndexOptions
-from facesets.operations.options.pipeline import PipelineOptions
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.grouping import EngineOptions
+from facesets.operations.options.index import BatchingOptions, IndexOptions
+from facesets.operations.options.people import AssignOptions
+from facesets.operations.options.upkeep import PipelineOptions, TrainOptions
 from facesets.result import Result
 from facesets.words import index as words
 

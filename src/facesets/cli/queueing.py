@@ -14,7 +14,7 @@ from facesets.result import Result
 if TYPE_CHECKING:
     from facesets.assembly.commands import Needs
     from facesets.assembly.describing import Asked
-    from facesets.operations.options.library import IndexOptions
+    from facesets.operations.options.index import IndexOptions
 
 
 def commands() -> list[str]:

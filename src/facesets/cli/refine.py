@@ -3,7 +3,7 @@
 from facesets.cli.opening import work_on_store
 from facesets.cli.params import DatabaseOption
 from facesets.cli.results import CacheOrOutArgument, OutIfCacheArgument, cache_and_out, report
-from facesets.operations.options.cache import RefineOptions
+from facesets.operations.options.start import RefineOptions
 from facesets.words import results as words
 
 

@@ -17,17 +17,17 @@ from facesets.cli.thresholds import said_threshold
 from facesets.cli.wording import worded
 from facesets.errors import Command, MissingModelPack, RecogniserMismatch, WrongUsage
 from facesets.files import RUN_CACHE, is_there, plain_path, printable
-from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.declaration import Option
-from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.results import ExtendOptions
 from facesets.operations.options.shared import DryRun
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.results.materialize import Materialize
 from facesets.words import results as words
 
 if TYPE_CHECKING:
     from facesets.interfaces import Embedder, Source
     from facesets.operations.ingest.stages import Stage
-    from facesets.operations.options.cache import EmbedOptions
+    from facesets.operations.options.start import EmbedOptions
     from facesets.operations.run import RunOptions
     from facesets.store.npz.cache import Cache
     from facesets.work import Work
@@ -190,7 +190,7 @@ def _models(
     from facesets.assembly.stages import StageModels, stages_of_run
     from facesets.assembly.tuning import tuning_for_run
     from facesets.operations.models.tuning import is_long
-    from facesets.operations.options.cache import EmbedOptions
+    from facesets.operations.options.start import EmbedOptions
 
     conf = settings.load()
     detection = detection_options(

@@ -8,7 +8,7 @@ from facesets.cli.exporting import EraCropOptions, UnderOfEras, exporting
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import CacheOrOutArgument, ExportIfCacheArgument, cache_and_out, report
 from facesets.operations.options.declaration import Option
-from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.operations.options.results import SplitErasOptions
 from facesets.words import face_sets as words
 
 if TYPE_CHECKING:

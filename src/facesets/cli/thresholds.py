@@ -7,7 +7,7 @@ import typer
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.declaration import Option, number_or_auto
-from facesets.operations.options.threshold import Threshold
+from facesets.operations.options.grouping import Threshold
 
 if TYPE_CHECKING:
     from facesets.clustering.methods import Measure

@@ -11,7 +11,7 @@ from facesets.cli.thresholds import typed_flags
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option, declared
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.upkeep import TrainOptions
 from facesets.plurals import counted
 from facesets.words import people as words
 from facesets.words.phrases import table

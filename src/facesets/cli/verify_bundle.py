@@ -8,7 +8,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.opening import working
 from facesets.cli.params import PackOption, ProviderOption
-from facesets.operations.options.cache import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE
+from facesets.operations.options.results import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE
 from facesets.words import face_sets as words
 
 if TYPE_CHECKING:

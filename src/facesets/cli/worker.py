@@ -12,8 +12,8 @@ from facesets.cli.params import DatabaseOption, MlUriOption, PackOption
 from facesets.cli.thresholds import typed_flags
 from facesets.errors import WrongUsage, require_extra
 from facesets.files import printable
-from facesets.operations.options.batching import BatchingOptions
-from facesets.operations.options.worker import WorkerOptions
+from facesets.operations.options.index import BatchingOptions
+from facesets.operations.options.upkeep import WorkerOptions
 
 if TYPE_CHECKING:
     from facesets.inference.providers import ProviderChoice

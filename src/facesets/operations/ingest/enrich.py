@@ -16,7 +16,7 @@ from facesets.inference.decoders import Detections
 from facesets.interfaces import Store
 from facesets.operations.ingest.attributes import AttributeModel
 from facesets.operations.ingest.stages import Photo, Stage
-from facesets.operations.options.cache import EnrichOptions
+from facesets.operations.options.results import EnrichOptions
 from facesets.records import (
     Bool,
     CacheSettings,

@@ -12,11 +12,7 @@ from typing import Any
 
 from facesets.files import printable
 from facesets.interfaces import Describer, Progress
-from facesets.operations.ingest.changed_files import (
-    Listing,
-    compare_with_library,
-    gone_from_targets,
-)
+from facesets.operations.ingest.changed_files import Listing, compare_with_library, gone_from_targets
 from facesets.operations.ingest.galleries import renew_galleries
 from facesets.operations.ingest.intake import LISTING, Pipeline
 from facesets.operations.ingest.library_intake import LibraryIntake
@@ -24,7 +20,7 @@ from facesets.operations.ingest.missing_photos import note_missing
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import unavailable_targets
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.result import Result, plain
 from facesets.sources.galleries import GallerySource
 from facesets.stopwatch import Stopwatch

@@ -13,7 +13,7 @@ from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.metadata import metadata_stage
 from facesets.operations.ingest.missing_photos import note_missing
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.operations.people.forgetting.finishing import finish_what_was_cut_off
 from facesets.remote.service_embedder import service_model
 from facesets.result import Result

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from facesets.operations.options.threshold import Method
+from facesets.operations.options.grouping import Method
 from facesets.result import Result
 from facesets.web.api.shapes import Shape
 

@@ -14,11 +14,9 @@ from facesets.assembly.indexing import index_again
 from facesets.errors import NotFound
 from facesets.files import printable
 from facesets.operations.library.look_again import Looked, look_again
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.engine import EngineOptions
-from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.grouping import EngineOptions
+from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
+from facesets.operations.options.upkeep import TrainOptions
 from facesets.result import Result
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.run_list import IndexedFolder, indexed_folders

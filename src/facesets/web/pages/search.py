@@ -14,23 +14,13 @@ from facesets.operations.library.not_looked_at import not_looked_at
 from facesets.operations.library.nothing_found import why_nothing
 from facesets.operations.library.photo_filter import filter_of, people_meant
 from facesets.operations.library.photo_search import PhotoPage
-from facesets.operations.options.place import USUAL_KM, near
+from facesets.operations.options.library import USUAL_KM, near
 from facesets.places import Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_edits import PersonState
 from facesets.store.postgres.photo_filter import Dates
 from facesets.store.postgres.photo_search import MOST_COUNTED
-from facesets.web.api.search import (
-    Age,
-    Camera,
-    Described,
-    Like,
-    Tag,
-    Who,
-    Words,
-    ages_meant,
-    found_photos,
-)
+from facesets.web.api.search import Age, Camera, Described, Like, Tag, Who, Words, ages_meant, found_photos
 from facesets.web.render import render
 from facesets.web.site import Site, SiteDep
 from facesets.web.wording import worded

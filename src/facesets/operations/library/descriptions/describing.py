@@ -17,7 +17,7 @@ from facesets.operations.library.descriptions.budget import Budget
 from facesets.operations.library.descriptions.collecting import UNSURE_FOR_S, Collected, collect
 from facesets.operations.library.descriptions.questions import Allowed, KnownOfPhoto, question_about
 from facesets.operations.library.descriptions.sending import Priced, Sender, Sent
-from facesets.operations.options.describe import DescribeOptions
+from facesets.operations.options.library import DescribeOptions
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.stop import Stop

@@ -10,7 +10,7 @@ import numpy as np
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.incremental import Joined
 from facesets.library_records import RecordedRun
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.corrections.restoring import Restored, restore_people
 from facesets.operations.people.grouping.cluster_result import cluster_result, result_of
 from facesets.operations.people.grouping.cluster_storing import Writing, store_decision

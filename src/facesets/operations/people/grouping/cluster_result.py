@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from facesets.clustering.incremental import Joined
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.matching import Decision
 from facesets.records import Int64
 from facesets.result import Result

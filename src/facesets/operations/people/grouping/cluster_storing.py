@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.incremental import Joined
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.corrections.results import kept_step
 from facesets.operations.people.grouping.clusters import plan_of_groups, store_plan
 from facesets.operations.people.grouping.hierarchy import Placed, keep

@@ -10,7 +10,7 @@ from facesets.clustering.incremental import Joined
 from facesets.clustering.one_an_image import leave_clashing
 from facesets.clustering.poor_faces import HowMuch, Shows
 from facesets.clustering.recognisers import recogniser_named
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.cluster_owners import join_by_clusters
 from facesets.operations.people.grouping.hierarchy import (
     Hierarchy,

@@ -11,7 +11,7 @@ from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.incremental import Joined
 from facesets.clustering.poor_faces import HowMuch
 from facesets.clustering.regrouping import KnownOwners, Regrouped, regroup
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.matching import Decision, Steps
 from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.plurals import counted

@@ -9,7 +9,7 @@ import numpy as np
 
 from facesets.errors import Command, WrongUsage, require_extra
 from facesets.interfaces import Progress
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.upkeep import TrainOptions
 from facesets.operations.people.training.head_comparison import PLAIN, HeadComparison, thresholds
 from facesets.operations.people.training.training_folds import Fold, Taught, comparison, run_folds, winner
 from facesets.plurals import people as people_in_words

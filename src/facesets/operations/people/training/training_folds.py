@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.upkeep import TrainOptions
 from facesets.operations.people.training.head_comparison import (
     PLAIN,
     Figures,

@@ -5,11 +5,10 @@ from dataclasses import fields, replace
 import pytest
 
 from facesets.clustering.recognisers import recogniser_named
-from facesets.operations.options.cache import ExportSwapOptions
-from facesets.operations.options.centroid_distance import CentroidDistance, for_recogniser, settled
-from facesets.operations.options.declaration import declared
-from facesets.operations.options.face_sets import (
+from facesets.operations.options.declaration import CentroidDistance, declared, for_recogniser, settled
+from facesets.operations.options.results import (
     DiscoverOptions,
+    ExportSwapOptions,
     ExtendOptions,
     ImportFoldersOptions,
     SplitErasOptions,

@@ -1,11 +1,9 @@
-"""Documented defaults of the commands from pixels to exports; flags and manifests take them from here."""
+"""The options of `embed`, `cluster` into folders, and `refine`."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 from facesets.imaging.limits import MAX_PIXELS
-from facesets.operations.options.ages import require_order
-from facesets.operations.options.centroid_distance import centroid_distance
 from facesets.operations.options.declaration import (
     Checked,
     Option,
@@ -13,7 +11,8 @@ from facesets.operations.options.declaration import (
     check_ranges,
     whole_number_or_auto,
 )
-from facesets.operations.options.formats import Formats
+from facesets.operations.options.grouping import Method, Threshold, measure_of, refuse
+from facesets.operations.options.index import IN_CACHES, CacheStages
 from facesets.operations.options.shared import (
     MIN_BLUR,
     MIN_DET_SCORE,
@@ -38,11 +37,8 @@ from facesets.operations.options.shared import (
     SameImageOk,
     Sheet,
     TrustMtime,
+    require_order,
 )
-from facesets.operations.options.stages import IN_CACHES, CacheStages
-from facesets.operations.options.threshold import Method, Threshold, measure_of, refuse
-
-Select = Literal["best", "diverse"]
 
 LEAST_MIN_FACES, MOST_MIN_FACES = 3, 15
 """Fewest distinct images in a face set where their number goes by that of all photos."""
@@ -87,12 +83,14 @@ _DET_SIZE = Option(
     most=8192,
     unset=f"that of the cache or the library, else {DET_SIZE}",
 )
+
 _MIN_SCORE = Option(
     "Least detector score of a face.",
     least=0,
     most=1,
     unset=f"that of the cache or the library, else {MIN_DETECTION_SCORE}",
 )
+
 DetSize = Annotated[int | None, _DET_SIZE]
 LeastDetectionScore = Annotated[float | None, _MIN_SCORE]
 
@@ -265,83 +263,3 @@ class RefineOptions(Checked):
             min_faces=by_photos if self.min_faces is None else self.min_faces,
             merge_threshold=by_recogniser if self.merge_threshold is None else self.merge_threshold,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class EnrichOptions(Checked):
-    """How `enrich` finds faces again."""
-
-    min_overlap: Annotated[
-        float, Option("Least overlap (IoU) of a cached box with the one found again.", least=0, most=1)
-    ] = 0.5
-    flush_every: Annotated[
-        int, Option("Images between flushes: so many are lost at most by a crash.", least=1)
-    ] = 50
-    again: Annotated[bool, Option("Look again at faces that were not found the last time.")] = False
-    dry_run: DryRun = False
-
-
-LOADER_DET_SIZE = 640
-LOADER_MIN_DET_SCORE = 0.5
-"""How roop-unleashed's loader detects faces in the pictures of a bundle."""
-
-VERIFY_MIN_DET_SCORE = 0.35
-"""From which score a bystander in a crop counts. Lower than the loader's, because its detector differs
-from ours: faces that ours scores just below 0.5 were found by another SCRFD in 4 % of the crops."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExportSwapOptions(Checked):
-    """How face sets are exported.
-
-    Attributes
-    ----------
-    duplicate_max_bits : int
-        Most bits, of 256, in which the aligned faces of two visual duplicates differ.
-    duplicate_max_distance : float
-        Most cosine distance between the embeddings of two visual duplicates.
-    verify_max_distance : float
-        Most cosine distance between the cached embedding and that of the face found again in the PNG.
-    """
-
-    top_n: Annotated[int, Option("Faces in the smaller bundle.", least=1)] = 30
-    # Tighter than refine: averaging wants a clean core.
-    outlier_threshold: Annotated[
-        float,
-        Option("Cosine distance from the set's centroid beyond which a face is left out.", least=0, most=2),
-    ] = 0.45
-    pad_ratio: Annotated[float, Option("Padding around the box, in longer edges of it.", least=0, most=5)] = (
-        0.5
-    )
-    out_size: Annotated[int, Option("Pixels of a PNG's edge.", least=64, most=4096)] = 512
-    min_face_short: MinShort = 100
-    min_norm: MinNorm = None
-    min_age: MinAge = None
-    max_age: MaxAge = None
-    duplicate_max_bits: int = 48
-    duplicate_max_distance: float = 0.15
-    verify_max_distance: float = 0.40
-    select: Annotated[
-        Select,
-        Option(
-            "What the smaller bundle and the face models are made of: the best, or good and diverse ones."
-        ),
-    ] = "best"
-    era: Annotated[
-        bool, Option("Make those of one era of the person alone: the one with the most faces.")
-    ] = False
-    formats: Formats = ("fsz",)
-    candidates: Annotated[bool, Option("Match single faces to the sets, for review in _candidates.")] = False
-    candidate_match_threshold: Annotated[
-        float | None,
-        centroid_distance("Most cosine distance of a candidate from its set.", usual=0.55),
-    ] = None
-    candidate_min_score: Annotated[float, Option("Least quality of a candidate.", least=0, most=1)] = 0.40
-    merge: Annotated[bool, Option("Add to the sets in OUT, leaving those as they are.")] = False
-    sheet: Sheet = True
-    replace: Replace = False
-    dry_run: DryRun = False
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-        require_order(self.min_age, self.max_age)

@@ -5,12 +5,12 @@ from typing import get_args
 import pytest
 from tests.fixtures.parsing import parse
 
-from facesets.cli.thresholds import said_threshold
+from facesets.cli.params import said_threshold
 from facesets.clustering.methods import METHODS, Measure
 from facesets.errors import WrongUsage
-from facesets.operations.options.cache import ClusterOptions
-from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.options.threshold import Method, Threshold
+from facesets.operations.options.grouping import Method, Threshold
+from facesets.operations.options.people import ClusterLibraryOptions
+from facesets.operations.options.start import ClusterOptions
 
 DISTANCE, SIMILARITY = get_args(Measure)
 

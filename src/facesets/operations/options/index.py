@@ -1,10 +1,13 @@
-"""Which kinds of looking at photos there are, and which of them a run does."""
+"""The options of `index`: its stages, and how pictures get through the models."""
 
+from dataclasses import dataclass
 from typing import Annotated, NoReturn
 
 from facesets.errors import Command, WrongUsage
 from facesets.files import printable
-from facesets.operations.options.declaration import Option
+from facesets.imaging.limits import MAX_PIXELS
+from facesets.operations.options.declaration import Checked, Option
+from facesets.operations.options.shared import DryRun, Enrich, FastDecode, MaxPixels, RetryFailed, TrustMtime
 
 STAGES = ("metadata", "detection", "bodies", "scene", "attributes", "face-tags", "describe")
 """In their order: what is quick and what others build upon comes first."""
@@ -14,7 +17,6 @@ OVER_KNOWN_PHOTOS = tuple(stage for stage in STAGES if stage not in {"detection"
 
 IN_EVERY_RUN = ("metadata", "detection", "bodies", "scene", "attributes")
 """What `index` does with new photos, where there are models for it."""
-
 
 IN_CACHES = ("metadata", "attributes")
 """What `embed` does, and a cache keeps: when photos were taken, how old people look, and their sex."""
@@ -87,3 +89,62 @@ OneStage = Annotated[
 ]
 Delete = Annotated[bool, Option("With --stage: delete what it found about all photos, and look at none.")]
 Force = Annotated[bool, Option("With --stage: over all photos, though they do not lack it.")]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchingOptions(Checked):
+    """How many pictures go through the models together, and how long the first of them waits for others."""
+
+    max_batch: Annotated[
+        int,
+        Option(
+            "With more readers than models work on at a time: most pictures that go to the models together.",
+            least=1,
+            most=256,
+        ),
+    ] = 32
+    max_wait_ms: Annotated[
+        float,
+        Option(
+            "With more readers than models work on at a time: milliseconds that a picture waits for others.",
+            least=0,
+            most=10_000,
+        ),
+    ] = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions(Checked):
+    """How `index` works through its targets.
+
+    Attributes
+    ----------
+    concurrency : int
+        Threads, each of which takes a batch from file to faces, or requests under way at a service.
+    batch_size : int
+        Files that one thread takes at a time.
+    flush_every : int
+        Files after which is committed; each image is stored with all its faces or not at all.
+    flush_every_s : float
+        The same in seconds.
+    """
+
+    concurrency: int = 4
+    batch_size: int = 1
+    flush_every: int = 50
+    flush_every_s: float = 5.0
+    max_images: Annotated[int | None, Option("Look into so many files at most.", least=1)] = None
+    max_minutes: Annotated[float | None, Option("Begin no further file after so long.", least=0)] = None
+    prune: Annotated[bool, Option("Forget paths below the targets that are gone.")] = False
+    retry_failed: RetryFailed = False
+    fast_decode: FastDecode = False
+    max_pixels: MaxPixels = MAX_PIXELS
+    enrich: Enrich = False
+    stages: Stages = IN_EVERY_RUN
+    trust_mtime: TrustMtime = False
+    dry_run: DryRun = False
+
+    @property
+    def workers(self) -> int:
+        """What `embed` calls the same."""
+        return self.concurrency

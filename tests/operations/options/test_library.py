@@ -3,7 +3,7 @@
 import pytest
 
 from facesets.errors import WrongUsage
-from facesets.operations.options.place import place_named
+from facesets.operations.options.library import place_named
 from facesets.places import Near
 
 
