@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from playwright.sync_api import Browser
 
-from facesets.cli import browser as opening
+from facesets.cli.library import serve as opening
 from facesets.web.access import Access
 from facesets.web.app import create_app
 from facesets.web.crops import CropStore
