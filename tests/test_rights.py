@@ -16,8 +16,8 @@ from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
-from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.results import ExportSwapOptions, ExtendOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.reports.evaluation_sheet import sheet
 from facesets.results.materialize import Materialize
 from facesets.results.names_file import PeopleNames, update_names

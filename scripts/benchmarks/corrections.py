@@ -23,7 +23,7 @@ from starlette.testclient import TestClient
 
 from facesets.file_records import FileRecord
 from facesets.operations.grouping.cluster import cluster
-from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.start import ClusterOptions
 from facesets.records import CacheSettings, Faces, ImageRecord
 from facesets.store.npz.cache import Cache
 from facesets.web.access import Access

@@ -21,8 +21,7 @@ from throw_away import throw_away_library
 
 from facesets.clustering import evaluate
 from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions, DualOptions
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.progress import SilentProgress

@@ -30,7 +30,7 @@ from review import fill, group
 from serve import serving
 from throw_away import throw_away_library
 
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 

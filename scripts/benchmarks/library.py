@@ -34,7 +34,7 @@ from facesets.file_records import FileRecord
 from facesets.imaging.metadata.record import PhotoMetadata
 from facesets.inference.describer import LocalDescriber
 from facesets.operations.ingest.index import index
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.records import CacheSettings, Faces, Finding, ImageRecord, Pixels
 from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.connection import Connection, Database

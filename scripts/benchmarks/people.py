@@ -29,7 +29,7 @@ from facesets.clustering.people.assigning import KnownPeople, choose_people, mea
 from facesets.clustering.people.prototypes import PersonFaces, prototypes_of
 from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64, unit_rows
-from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
+from facesets.operations.options.people import USUAL_MARGIN, AssignOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.lists import listing

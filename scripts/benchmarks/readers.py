@@ -31,7 +31,7 @@ from throw_away import throw_away_server
 
 from facesets.inference.collecting import CollectingDescriber
 from facesets.operations.ingest.index import index
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.records import CacheSettings, ClipModel, Description, Faces, Pixels, Wanted
 from facesets.remote.ml_service import MlService
 from facesets.remote.service_embedder import ServiceEmbedder

@@ -25,8 +25,7 @@ from pathlib import Path
 import numpy as np
 from throw_away import throw_away_library
 
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.people.review.answering import answer

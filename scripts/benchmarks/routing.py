@@ -25,9 +25,9 @@ from facesets.operations.grouping.cluster import members_by_label
 from facesets.operations.grouping.nearest_group import route
 from facesets.operations.grouping.refine import gate_faces
 from facesets.operations.grouping.refine_manifest import surviving
-from facesets.operations.options.cache import RefineOptions
-from facesets.operations.options.centroid_distance import for_recogniser
-from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.results import ExtendOptions
+from facesets.operations.options.start import RefineOptions
 from facesets.records import Faces, Int64
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"

@@ -27,7 +27,7 @@ from throw_away import throw_away_server
 from facesets.file_records import FoundFile
 from facesets.jobs.queueing import Order, put, put_parts
 from facesets.operations.ingest.index_chunks import hand_over_chunks
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import list_jobs

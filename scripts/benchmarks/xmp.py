@@ -20,7 +20,7 @@ from throw_away import throw_away_library
 
 from facesets.operations.interchange.export_xmp import export_xmp
 from facesets.operations.interchange.undo_xmp import undo_xmp
-from facesets.operations.options.xmp import ExportXmpOptions
+from facesets.operations.options.library import ExportXmpOptions
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.work import Work

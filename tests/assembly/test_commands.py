@@ -8,7 +8,7 @@ import pytest
 from facesets.assembly.commands import open_engine
 from facesets.clustering.engine import IN_PROCESS
 from facesets.errors import MissingExtra
-from facesets.operations.options.engine import EngineOptions, workers_named
+from facesets.operations.options.grouping import EngineOptions, workers_named
 from facesets.settings import Settings
 
 SETTINGS = Settings(model_roots=())

@@ -13,7 +13,7 @@ from facesets.assembly.stores import LibraryWork
 from facesets.inference.catalog import DEFAULT_CLIP
 from facesets.inference.packs import read_pack
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.sources.galleries import GallerySource
 from facesets.stopwatch import Stopwatch
 from facesets.store.postgres.connection import Database

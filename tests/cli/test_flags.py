@@ -11,17 +11,17 @@ from typer.testing import CliRunner
 
 from facesets.cli.flags import Only, options_of, unless_given, with_flags
 from facesets.errors import WrongUsage
-from facesets.operations.options import cache, dual, face_sets, immich, library
+from facesets.operations.options import immich, index, library, people, results, start, upkeep
 from facesets.operations.options.declaration import Checked, Declared, Option, declared
 from facesets.operations.options.immich import StageOptions
+from facesets.operations.options.index import IN_EVERY_RUN
 from facesets.operations.options.library import SearchOptions
-from facesets.operations.options.stages import IN_EVERY_RUN
 from tests.fixtures.parsing import commands, parse
 from tests.fixtures.program import run
 
 KINDS: list[Any] = [
     kind
-    for module in (cache, dual, face_sets, immich, library)
+    for module in (immich, index, library, people, results, start, upkeep)
     for kind in vars(module).values()
     if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module.__name__
 ]
@@ -129,7 +129,7 @@ def test_days_mean_their_beginning_or_their_end() -> None:
 
 def test_stages_are_all_that_there_are_unless_some_are_named() -> None:
     def stages(*words: str) -> tuple[str, ...]:
-        kind: Any = cache.EmbedOptions if words[0] == "embed" else library.IndexOptions
+        kind: Any = start.EmbedOptions if words[0] == "embed" else index.IndexOptions
         return tuple(options_of(kind, parse(words)).stages)
 
     assert stages("embed", "photos", "faces.npz") == ("metadata", "attributes")

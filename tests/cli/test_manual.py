@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from facesets.cli.manual import manual
-from facesets.cli.reference import reference
+from facesets.cli.manual import manual, reference
 from tests.fixtures.parsing import commands
 from tests.fixtures.program import REPOSITORY
 

@@ -10,7 +10,7 @@ import pytest
 from facesets.cli import console
 from facesets.cli.guide import GUIDE
 from facesets.cli.next_step import last_lines
-from facesets.cli.session import ConsoleSession
+from facesets.cli.wording import ConsoleSession
 from facesets.result import Result
 from tests.fixtures.parsing import commands, parse
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from facesets.cli import console
-from facesets.cli.session import ConsoleSession
+from facesets.cli.wording import ConsoleSession
 from tests.fixtures.program import environment
 from tests.fixtures.soak import mostly_slow
 
@@ -59,7 +59,14 @@ def test_help_that_finds_no_space_is_one_sentence(line: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "module", ["signal", "facesets.cli.app", "typer", "facesets.cli.undo", "facesets.operations.ingest.embed"]
+    "module",
+    [
+        "signal",
+        "facesets.cli.app",
+        "typer",
+        "facesets.cli.results.changes",
+        "facesets.operations.ingest.embed",
+    ],
 )
 def test_ctrl_c_while_the_program_loads_says_nothing(module: str) -> None:
     # Pressed at the moment when a module is looked for.

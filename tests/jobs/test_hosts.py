@@ -436,7 +436,7 @@ def test_a_gpu_whose_driver_hangs_is_given_up_in_time(
         return ProviderChoice("cuda", ())
 
     monkeypatch.setattr(providers, "choose_provider", hangs)
-    monkeypatch.setattr("facesets.cli.worker._GPU_TRIED_S", 0.3)
+    monkeypatch.setattr("facesets.cli.library.jobs._GPU_TRIED_S", 0.3)
     done = run("worker", "--gpu", "--pack", "open", "--until-empty", "--database", library_url)
     answered.set()
     assert done.status == 1

@@ -170,7 +170,7 @@ def test_watching_jobs_ends_at_once_when_it_is_told_to(
     queue: Database, library_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(queue, Order("cluster"))
-    monkeypatch.setattr("facesets.cli.jobs._EVERY_S", 600.0)
+    monkeypatch.setattr("facesets.cli.library.jobs._EVERY_S", 600.0)
     with forked("jobs", "--watch", "--database", library_url) as process:
         wait_for(lambda: "cluster" in process.written()[0])
         process.send_signal(signal.SIGINT)

@@ -22,7 +22,7 @@ from facesets.jobs.queueing import JobWork, Order, cancel, put, put_parts, retry
 from facesets.jobs.running import TryAgain
 from facesets.jobs.schedule import Rhythm
 from facesets.jobs.worker import work_off
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.stop import Stop

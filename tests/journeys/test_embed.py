@@ -24,7 +24,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.ingest.embed import embed as run_embed
 from facesets.operations.models import tuning
-from facesets.operations.options.cache import EmbedOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.progress import SilentProgress
 from facesets.records import Faces, Pixels
 from facesets.sources.folders import FolderSource

@@ -11,7 +11,7 @@ from tests.fixtures.clip import make_clip
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.program import Result, run
 
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 
 pytestmark = pytest.mark.usefixtures("networks_once")
 

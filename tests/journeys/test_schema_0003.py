@@ -9,7 +9,7 @@ import pytest
 from tests.fixtures.library_people import cluster, rows
 
 from facesets.errors import WrongUsage
-from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.people import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.forgetting.forget import forget

@@ -21,7 +21,8 @@ from facesets.operations.library.check import check
 from facesets.operations.library.photo_search import filter_of, people_meant
 from facesets.operations.library.search import search_photos
 from facesets.operations.library.stats import stats
-from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
+from facesets.operations.options.index import IndexOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource

@@ -24,9 +24,9 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.immich.push_journal import journals
 from facesets.operations.immich.stage_state import Heading, StageRecord
 from facesets.operations.library.migrate import restore
-from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
-from facesets.operations.options.face_sets import ExtendOptions
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
+from facesets.operations.options.results import ExportSwapOptions, ExtendOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo

@@ -14,7 +14,7 @@ from facesets.file_records import FoundFile
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder, Source
 from facesets.operations.ingest.stages import Stage
-from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
+from facesets.operations.options.start import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.run import RunOptions, default_out, run
 from facesets.result import Result
 from facesets.results.manifest import ClusterManifest, RefineManifest

@@ -9,17 +9,9 @@ from tests.fixtures.made_faces import made_faces
 
 from facesets.imaging.drawing import fitting
 from facesets.imaging.sheets import CROP_PX
-from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
-from facesets.operations.options.face_sets import SplitErasOptions
-from facesets.results.gates import (
-    AGE_SPREADS,
-    ASKED_GATES,
-    GATES,
-    REFINE_GATES,
-    Gate,
-    gate_named,
-    reason,
-)
+from facesets.operations.options.results import ExportSwapOptions, SplitErasOptions
+from facesets.operations.options.start import RefineOptions
+from facesets.results.gates import AGE_SPREADS, ASKED_GATES, GATES, REFINE_GATES, Gate, gate_named, reason
 from facesets.results.manifest import DroppedFace, FaceEntry
 
 DOCS = Path(__file__).parents[2] / "docs"

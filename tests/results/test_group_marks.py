@@ -26,8 +26,8 @@ from tests.fixtures.results import (
 from facesets.operations.grouping.by_hand import Seen, merge, take_back
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
-from facesets.operations.options.cache import ClusterOptions
-from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.results import ExtendOptions
+from facesets.operations.options.start import ClusterOptions
 from facesets.operations.undo import undo
 from facesets.results.group_marks import GROUP_MARK
 from facesets.results.manifest_json import manifest_bytes

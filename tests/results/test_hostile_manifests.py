@@ -16,7 +16,8 @@ from facesets.errors import DamagedFile, FacesetsError
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.options.results import ExportSwapOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.reports.evaluation_sheet import sheet
 from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo

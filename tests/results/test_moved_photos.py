@@ -17,8 +17,8 @@ from facesets.interfaces import Store
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.index import index
-from facesets.operations.options.cache import ClusterOptions, EmbedOptions
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
+from facesets.operations.options.start import ClusterOptions, EmbedOptions
 from facesets.operations.undo import undo
 from facesets.result import Result
 from facesets.results.file_names import flatten

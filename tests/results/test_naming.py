@@ -16,8 +16,8 @@ from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
-from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.result import Result

@@ -18,13 +18,13 @@ from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions
-from facesets.operations.options.face_sets import (
+from facesets.operations.options.results import (
     DiscoverOptions,
     ExtendOptions,
     ImportFoldersOptions,
     SplitErasOptions,
 )
+from facesets.operations.options.start import ClusterOptions
 from facesets.results.manifest_json import read_any_manifest
 from facesets.work import Work
 

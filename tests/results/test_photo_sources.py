@@ -21,13 +21,14 @@ from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.face_sets.single_face_crop import single_face_crops
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
-from facesets.operations.options.face_sets import (
+from facesets.operations.options.results import (
     DiscoverOptions,
+    ExportSwapOptions,
     ExtendOptions,
     ImportFoldersOptions,
     SplitErasOptions,
 )
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.results import photo_sources
 from facesets.results.folder import ResultFolder
 from facesets.results.photo_sources import unavailable_folders

@@ -10,7 +10,8 @@ from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
 
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
+from facesets.operations.options.results import ExportSwapOptions
+from facesets.operations.options.start import RefineOptions
 from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest

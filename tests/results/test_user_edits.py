@@ -28,7 +28,7 @@ from tests.fixtures.soak import mostly_slow, soaking
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.immich.local_people import people_of_folder
-from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.start import ClusterOptions
 from facesets.operations.undo import undo
 from facesets.results.group_marks import GROUP_MARK
 from facesets.results.manifest import ClusterManifest, RefineManifest

@@ -8,7 +8,7 @@ import pytest
 
 from facesets.errors import CannotWrite
 from facesets.inference.projection import Projection
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.upkeep import TrainOptions
 from facesets.operations.people.training.head_evaluation import (
     Taught,
     comparison,

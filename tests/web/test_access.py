@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from playwright.sync_api import Browser
 
-from facesets.cli import browser as opening
+from facesets.cli.library import serve as opening
 from facesets.web.access import Access, Attempts, TooManyTries, client_of, exposed, given_token, kept_token
 from facesets.web.api.result_folder import ResultSite
 from facesets.web.app import create_app, create_results_app

@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, expect
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions, RefineOptions
-from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.results import ExtendOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.undo import known_runs, undo
 from facesets.results.file_names import flatten
 from facesets.results.lock import locked

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from facesets.assembly.describing import Asked
 from facesets.assembly.stores import LibraryWork
 from facesets.errors import require_extra
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.cache import EnrichOptions
-from facesets.operations.options.describe import DescribeOptions
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.engine import EngineOptions
-from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
-from facesets.operations.options.training import TrainOptions
-from facesets.operations.options.upkeep import MaintainOptions, Task
+from facesets.operations.options.grouping import EngineOptions
+from facesets.operations.options.index import IndexOptions
+from facesets.operations.options.library import DescribeOptions
+from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
+from facesets.operations.options.results import EnrichOptions
+from facesets.operations.options.upkeep import MaintainOptions, Task, TrainOptions
 from facesets.result import Result
 from facesets.settings import Settings, load_llm
 from facesets.stopwatch import Stopwatch

@@ -5,7 +5,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
-from facesets.operations.options.cache import LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE, DetectionOptions
+from facesets.operations.options.results import LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE
+from facesets.operations.options.start import DetectionOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

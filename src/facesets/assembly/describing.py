@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices, say_once
 from facesets.errors import Field, WrongUsage
-from facesets.operations.options.batching import BatchingOptions
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import BatchingOptions, IndexOptions
 from facesets.settings import Settings
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch

@@ -24,7 +24,8 @@ from facesets.operations.ingest.enrich import enrich, refuse_other_models, requi
 from facesets.operations.ingest.norms import norms_tell
 from facesets.operations.ingest.unavailable_sources import require_photos
 from facesets.operations.models.tuning import is_long
-from facesets.operations.options.cache import EmbedOptions, EnrichOptions
+from facesets.operations.options.results import EnrichOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.remote.service_embedder import service_model
 from facesets.result import Result
 from facesets.settings import Settings

@@ -22,9 +22,8 @@ from facesets.operations.ingest.index import index, index_result
 from facesets.operations.ingest.stages import Stage, at_most
 from facesets.operations.ingest.unavailable_sources import require_a_target
 from facesets.operations.models.tuning import is_long
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.library import IndexOptions
-from facesets.operations.options.stages import IN_EVERY_RUN
+from facesets.operations.options.index import IN_EVERY_RUN, IndexOptions
+from facesets.operations.options.people import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.result import Result
 from facesets.settings import Settings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from facesets.errors import Field, MissingExtra, WrongUsage
 from facesets.files import printable
 from facesets.installation import page
-from facesets.operations.options.describe import DescribeOptions
+from facesets.operations.options.library import DescribeOptions
 from facesets.result import Result
 from facesets.settings import LlmSettings, Secret, Settings
 from facesets.stop import Stop

@@ -12,7 +12,7 @@ from facesets.inference.packs import ModelPack, usual_pack
 from facesets.inference.providers import ProviderChoice, choose_provider
 from facesets.inference.session import CPU
 from facesets.operations.models.tuning import FILE_NAME, Tuning, recall, remember, usual
-from facesets.operations.options.cache import DetectionOptions
+from facesets.operations.options.start import DetectionOptions
 from facesets.records import CacheSettings
 from facesets.settings import Settings
 from facesets.stopwatch import Stopwatch

@@ -9,7 +9,7 @@ from facesets.assembly.commands import VERBS
 from facesets.assembly.stores import LibraryWork
 from facesets.errors import Field, WrongUsage
 from facesets.operations.library.pipeline import pipeline
-from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
+from facesets.operations.options.upkeep import AFTER_TRAINING, PipelineOptions
 from facesets.result import Result
 
 Given = Mapping[str, Any]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from facesets.assembly.describing import Asked, clip_service
 from facesets.errors import Command, WrongUsage
 from facesets.library_records import TagTarget
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.result import Result
 from facesets.settings import Settings
 from facesets.stop import Stop

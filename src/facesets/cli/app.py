@@ -8,57 +8,32 @@ from typing import NoReturn
 import typer
 from typer.main import get_command
 
-from facesets.cli import console, people_bodies, people_prototypes, people_set  # noqa: F401 - add commands to `people`
-from facesets.cli.assign import assign
-from facesets.cli.check import check
-from facesets.cli.cluster import cluster
+from facesets.cli import console
 from facesets.cli.command import SETTINGS, HeadedGroup, QuietOption, VerboseOption, prepare
-from facesets.cli.db import db
-from facesets.cli.dedup import dedup
-from facesets.cli.describe import describe
-from facesets.cli.discover import discover
-from facesets.cli.doctor import doctor
-from facesets.cli.embed import embed
-from facesets.cli.enrich import enrich
-from facesets.cli.evaluate import evaluate
-from facesets.cli.explain import explain
-from facesets.cli.export_swap import export_swap
-from facesets.cli.export_xmp import export_xmp
-from facesets.cli.extend import extend
-from facesets.cli.immich_finish import immich_finish
-from facesets.cli.immich_push import immich_push
-from facesets.cli.immich_stage import immich_stage
-from facesets.cli.import_folders import import_folders
-from facesets.cli.import_names import import_names
-from facesets.cli.index import index
-from facesets.cli.jobs import jobs
-from facesets.cli.maintain import maintain
-from facesets.cli.migrate import migrate
-from facesets.cli.models import models
+from facesets.cli.immich.push import immich_push
+from facesets.cli.immich.stage import immich_finish, immich_stage
+from facesets.cli.library.check import check, stats
+from facesets.cli.library.db import db, migrate
+from facesets.cli.library.describe import describe, tags
+from facesets.cli.library.explain import explain
+from facesets.cli.library.index import index
+from facesets.cli.library.interchange import export_cache, export_xmp, import_cache, import_names
+from facesets.cli.library.jobs import jobs, worker
+from facesets.cli.library.pipeline import assign, maintain, pipeline
+from facesets.cli.library.search import search
+from facesets.cli.library.serve import serve
+from facesets.cli.library.train import train
+from facesets.cli.maintenance import doctor, models
 from facesets.cli.params import EPILOG, SETTINGS_NOTE
 from facesets.cli.people import people
-from facesets.cli.people_carry import export as export_people
-from facesets.cli.people_carry import import_ as import_people
-from facesets.cli.people_forget import forget as forget_person
-from facesets.cli.people_review import answer, review
-from facesets.cli.people_split import split as split_person
-from facesets.cli.pipeline import pipeline
-from facesets.cli.refine import refine
-from facesets.cli.relocate import relocate
-from facesets.cli.run import run
-from facesets.cli.search import search
-from facesets.cli.serve import serve
+from facesets.cli.results.changes import enrich, extend, relocate, undo
+from facesets.cli.results.exports import discover, export_swap, import_folders, split_eras
+from facesets.cli.results.reports import dedup, evaluate, sheet, verify_bundle
 from facesets.cli.settings_file import by_parameter
-from facesets.cli.sheet import sheet
-from facesets.cli.show import show
-from facesets.cli.split_eras import split_eras
-from facesets.cli.stats import stats
-from facesets.cli.tags import tags
-from facesets.cli.train import train
-from facesets.cli.transfer import export_cache, import_cache
-from facesets.cli.undo import undo
-from facesets.cli.verify_bundle import verify_bundle
-from facesets.cli.worker import worker
+from facesets.cli.start.cluster import cluster, refine
+from facesets.cli.start.embed import embed
+from facesets.cli.start.run import run
+from facesets.cli.start.show import show
 from facesets.errors import BrokenLibrary, FacesetsError
 from facesets.installation import module_at_fault
 from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
@@ -117,15 +92,6 @@ for command in (
     doctor,
 ):
     app.command()(command)
-for name, of_people in (
-    ("review", review),
-    ("answer", answer),
-    ("export", export_people),
-    ("import", import_people),
-    ("split", split_person),
-    ("forget", forget_person),
-):
-    people.command(name)(of_people)
 app.add_typer(people, name="people")
 app.add_typer(tags, name="tags")
 app.add_typer(models, name="models")

@@ -11,26 +11,30 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 import typer
 
 from facesets.cli.progress import BarProgress, PlainProgress, bars, reminding
-from facesets.cli.session import session as session
 from facesets.cli.terminal import handling, read_line
+from facesets.cli.wording import session as session
 from facesets.cli.wording import worded
 from facesets.errors import CannotWrite
 from facesets.files import printable
-from facesets.result import plain
+from facesets.result import Result, plain
 from facesets.stop import HANGUP, Stop
+from facesets.words.phrases import GO_ON
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import FrameType
 
     from facesets.interfaces import Progress
     from facesets.operations.ingest.changed_files import FileFailure
-    from facesets.operations.models.profile import Profile
+    from facesets.operations.models.profile import Meter
+    from facesets.stopwatch import Stopwatch
 
+_Say: TypeAlias = Callable[[str], None]
 STATUS_FAILED_INPUTS = 3
 _CLEAR_UP_S = 1.0
 _LINES_IN_MIND = 1000
@@ -58,6 +62,11 @@ def speak(*, quiet: bool, verbose: bool, doing: str, database: str = "") -> None
 def is_watched() -> bool:
     """Whether somebody looks on."""
     return sys.stdout.isatty() or sys.stderr.isatty()
+
+
+def can_ask() -> bool:
+    """Whether somebody at a terminal can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def only_the_result_unless_watched() -> None:
@@ -283,9 +292,7 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def failures(
-    files: Sequence[tuple[str, str]], *, limit: int = 20, say: Callable[[str], None] = notice
-) -> None:
+def failures(files: Sequence[tuple[str, str]], *, limit: int = 20, say: _Say = notice) -> None:
     """Name the files that failed, each with its reason, on standard error or to whoever is to hear it."""
     for path, reason in files[:limit]:
         say(f"  {printable(path)}: {reason}")
@@ -293,7 +300,7 @@ def failures(
         say(f"  … and {len(files) - limit} more (--json lists all)")
 
 
-def unreadable(files: "Sequence[FileFailure]", *, strict: bool, say: Callable[[str], None] = notice) -> int:
+def unreadable(files: "Sequence[FileFailure]", *, strict: bool, say: _Say = notice) -> int:
     """Name the files that failed and were not named before, and return how many of them count.
 
     With `strict` all count; -v names all.
@@ -304,8 +311,15 @@ def unreadable(files: "Sequence[FileFailure]", *, strict: bool, say: Callable[[s
     return len(counting)
 
 
-def profile(report: "Profile", say: Callable[[str], None] = notice) -> None:
-    """Say in a few lines where the time went."""
+def profile(
+    stopwatch: "Stopwatch", meter: "Meter", *, workers: int, path: "Path | None", say: _Say = notice
+) -> None:
+    """Say in a few lines where the time went, and keep it in a file, as far as either is asked for."""
+    if path is None and not session.verbose:
+        return
+    from facesets.operations.models.profile import profile_of
+
+    report = profile_of(stopwatch, meter, workers=workers, path=path)
     say(
         f"{report.wall_s:.1f} s with {report.workers} workers, {report.cores_used:.2f} cores used"
         + ("" if report.peak_mb is None else f", peak memory {report.peak_mb:.0f} MB")
@@ -320,3 +334,12 @@ def finish(*, failed: int = 0) -> None:
         raise typer.Exit(128 + session.stopped_by)
     if failed:
         raise typer.Exit(STATUS_FAILED_INPUTS)
+
+
+def report(done: Result, lines: Sequence[str]) -> None:
+    """Print a result, name what failed, and end with the right status."""
+    if done.stopped:
+        lines = [*lines, GO_ON]
+    show(done, lines)
+    failures([(failure.path, failure.reason) for failure in done.failures])
+    finish(failed=done.failed)

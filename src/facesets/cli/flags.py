@@ -12,6 +12,7 @@ from facesets.operations.options.declaration import Declared, declared, option_i
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+
 Options = TypeVar("Options", bound="DataclassInstance")
 
 
@@ -168,3 +169,9 @@ def _value(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flags 
     if get_origin(each.kind) is tuple:
         return tuple(given or (each.default if each.option.parse is not None else ()))
     return given
+
+
+def typed_flags(context: typer.Context) -> set[str]:
+    """Names of what was given on the command line, and not by the environment or facesets.toml."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}

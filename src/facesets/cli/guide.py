@@ -140,7 +140,7 @@ GUIDE = {
         "facesets index ~/Pictures",
         "facesets index /mnt/galleries/* --exclude private --exclude '*.png' --max-minutes 60 --alone -q",
         "facesets index ~/Pictures --queue",
-        next_step=step.group,
+        next_step=step.then("cluster"),
     ),
     "pipeline": _entry(
         LIBRARY,
@@ -173,7 +173,10 @@ GUIDE = {
         "facesets import-names --unmatched",
     ),
     "people list": _entry(
-        LIBRARY, "facesets people list", "facesets people list --unnamed", next_step=step.review
+        LIBRARY,
+        "facesets people list",
+        "facesets people list --unnamed",
+        next_step=step.then("people", "review"),
     ),
     "people show": _entry(
         LIBRARY, "facesets people show Anna", "facesets people show 1a2b3c4d --faces 20 --sheet who.png"
@@ -263,8 +266,10 @@ GUIDE = {
         "facesets worker --jobs index --concurrency 8",
         "facesets worker --gpu",
     ),
-    "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate", next_step=step.index_photos),
-    "import-cache": _entry(LIBRARY, "facesets import-cache faces.npz", next_step=step.group),
+    "migrate": _entry(
+        LIBRARY, "facesets migrate --status", "facesets migrate", next_step=step.then("index", "PHOTOS")
+    ),
+    "import-cache": _entry(LIBRARY, "facesets import-cache faces.npz", next_step=step.then("cluster")),
     "export-cache": _entry(
         LIBRARY, "facesets export-cache faces.npz", next_step=step.after_looking_at_a_store
     ),
@@ -272,7 +277,7 @@ GUIDE = {
     "db psql": _entry(LIBRARY, "facesets db psql", 'facesets db psql -c "SELECT count(*) FROM faces"'),
     "db stop": _entry(LIBRARY, "facesets db stop"),
     "db backup": _entry(LIBRARY, "facesets db backup library.backup"),
-    "db restore": _entry(LIBRARY, "facesets db restore library.backup", next_step=step.check),
+    "db restore": _entry(LIBRARY, "facesets db restore library.backup", next_step=step.then("check")),
     "db index": _entry(LIBRARY, "facesets db index", "facesets db index --drop"),
     "immich-stage": _entry(
         IMMICH,

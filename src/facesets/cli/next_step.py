@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from facesets import settings
 from facesets.cli.wording import with_library
 from facesets.errors import Command
 from facesets.files import is_there, printable
-from facesets.operations.options.cache import ExportSwapOptions
+from facesets.operations.options.results import ExportSwapOptions
 from facesets.operations.options.shared import MIN_SHORT
 
 Values: TypeAlias = Mapping[str, Any]
@@ -147,24 +148,9 @@ def after_eras(values: Values, summary: object) -> Words:
     return ("split-eras", *cache, out, "--set", values["name"])
 
 
-def group(_values: Values, _summary: object) -> Words:
-    """Next: `cluster`."""
-    return ("cluster",)
-
-
-def review(_values: Values, _summary: object) -> Words:
-    """Next: `people review`."""
-    return ("people", "review")
-
-
-def index_photos(_values: Values, _summary: object) -> Words:
-    """Next: `index`."""
-    return ("index", "PHOTOS")
-
-
-def check(_values: Values, _summary: object) -> Words:
-    """Next: `check`."""
-    return ("check",)
+def then(*words: str) -> Step:
+    """Next: the same in any case."""
+    return lambda _values, _summary: words
 
 
 def after_looking_at_a_store(values: Values, _summary: object) -> Words:
@@ -196,7 +182,6 @@ def after_push(values: Values, summary: object) -> Words:
 
 def after_pull(values: Values, _summary: object) -> Words:
     """After `models pull`."""
-    from facesets import settings
     from facesets.inference.catalog import PUBLISHED_BODY, PUBLISHED_CLIP
     from facesets.inference.packs import usual_pack
 

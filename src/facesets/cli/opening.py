@@ -1,13 +1,13 @@
 """What commands work on: a cache or the library, opened with somebody to report to and a way to stop."""
 
-import sys
+import getpass
+import platform
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets import settings
 from facesets.cli import console
-from facesets.cli.user import current_user
 from facesets.stop import Stop
 
 if TYPE_CHECKING:
@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from facesets.assembly.stores import LibraryWork
     from facesets.interfaces import Progress, Store
     from facesets.store.postgres.connection import Database
+    from facesets.store.postgres.library import Library
     from facesets.work import Work
+
+
+def current_user() -> str:
+    """The account and the machine, such as `anna@home`."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        # An account without a name, as in a container, or an environment of Windows without one.
+        name = "somebody"
+    return f"{name}@{platform.node()}"
 
 
 def agrees_to_open_pack(progress: "Progress") -> "Callable[[str], bool]":
@@ -25,7 +36,7 @@ def agrees_to_open_pack(progress: "Progress") -> "Callable[[str], bool]":
     def agrees(reason: str) -> bool:
         from facesets.inference.packs import DEFAULT_PACK
 
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not console.can_ask():
             return True
         with console.paused(progress):
             console.notice(f"The model pack {DEFAULT_PACK} cannot be fetched now. ({reason})")
@@ -44,12 +55,21 @@ def working() -> "Iterator[Work]":
 
 
 @contextmanager
-def opened_library(database: str | None) -> "Iterator[Database]":
+def opened_session(database: str | None) -> "Iterator[Database]":
     """A session with the library."""
     from facesets.assembly.stores import open_database
 
     with open_database(database, settings.load(), console) as session:
         yield session
+
+
+@contextmanager
+def opened_library(database: str | None) -> "Iterator[Library]":
+    """The library, in a session of its own."""
+    from facesets.store.postgres.library import Library
+
+    with opened_session(database) as session:
+        yield Library(session)
 
 
 @contextmanager
@@ -76,16 +96,15 @@ def work_on_library(
     """
     from facesets.assembly.stores import LibraryWork
     from facesets.store.postgres.claims import RunLock
-    from facesets.store.postgres.library import Library
 
     with (
         nullcontext(Stop()) if is_whole else console.stoppable() as stop,
         console.progress() as progress,
-        opened_library(database) as session,
-        RunLock(session, alone) if alone else nullcontext(),
+        opened_library(database) as library,
+        RunLock(library.database, alone) if alone else nullcontext(),
     ):
         yield LibraryWork(
-            library=Library(session),
+            library=library,
             settings=settings.load(),
             notices=console,
             progress=progress,

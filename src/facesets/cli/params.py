@@ -1,14 +1,19 @@
 """Arguments and options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facesets.cli.console import session
-from facesets.errors import WrongUsage
-from facesets.operations.options.declaration import Option
+from facesets.errors import Command, Field, WrongUsage
+from facesets.files import PEOPLE, RUN_RECORD, SETS, printable
+from facesets.operations.options.declaration import Option, number_or_auto
+from facesets.operations.options.grouping import Threshold
+
+if TYPE_CHECKING:
+    from facesets.clustering.methods import Measure
 
 EPILOG = (
     "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "
@@ -141,3 +146,100 @@ ClipPackOption = Annotated[
         unset="the library's own, else ViT-B-32__openai",
     ),
 ]
+Guesses = Annotated[bool, Option("Also print the age and the sex that a model guesses from the faces.")]
+MaxCosineDistanceOption = Annotated[
+    float | None,
+    Option(
+        "Faces of one person are at most so far apart: on average (agglomerative), or each from another "
+        "one (components). Lower is stricter.",
+        unset="agglomerative 0.55; components 0.35",
+    ),
+]
+MinCosineSimilarityOption = Annotated[
+    float | None, Option("The same as a similarity, which is 1 less the distance. Higher is stricter.")
+]
+
+_MEASURES: "dict[str, Measure | None]" = {
+    "max_cosine_distance": "max_cosine_distance",
+    "min_cosine_similarity": "min_cosine_similarity",
+    "threshold": None,
+}
+"""What the number after each flag is; None where the command tells."""
+
+
+def said_threshold(flags: Mapping[str, Any], typed: Collection[str] = ()) -> Threshold | None:
+    """The one threshold that was said; one of the command line wins over those of settings.
+
+    Parameters
+    ----------
+    flags : mapping
+        Values by the names of flags in code.
+    typed : collection of str
+        Those of the command line.
+
+    Raises
+    ------
+    WrongUsage
+        There are several, or it is no number.
+    """
+    given = [name for name in _MEASURES if flags[name] is not None]
+    chosen = [name for name in given if name in typed] or given
+    if len(chosen) > 1:
+        names = " and ".join(Field(name).flag for name in chosen)
+        raise WrongUsage(f"{names} are ways to say one thing. Give only one of them.")
+    for name in chosen:
+        value = flags[name]
+        number = number_or_auto(f"--{name}", value) if isinstance(value, str) else value
+        return Threshold(number, _MEASURES[name], is_setting=name not in typed)
+    return None
+
+
+CacheOrOutArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[CACHE]",
+        help="The cache file. Leave it out, and the faces are those of the library.",
+        show_default=False,
+    ),
+]
+CacheOrResultArgument = Annotated[
+    Path,
+    typer.Argument(metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False),
+]
+"""The same where another result comes second, and may be the first."""
+
+OutIfCacheArgument = Annotated[
+    Path | None, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
+]
+ExportIfCacheArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="OUT", help="The export: what `export-swap` wrote, or new.", show_default=False),
+]
+
+
+def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path | None, Path]:
+    """Read `[CACHE] OUT`: of one argument alone it is OUT.
+
+    Raises
+    ------
+    WrongUsage
+        The one argument is a cache.
+    """
+    if second is not None:
+        return first, second
+    if first.is_file():
+        raise WrongUsage(f"Where to? Say {Command(command, printable(first), 'OUT')}.")
+    return None, first
+
+
+def refuse_several_results(folder: Path, command: str) -> None:
+    """Refuse the OUT of `run` where one result is wanted, and name those in it.
+
+    Raises
+    ------
+    WrongUsage
+        The folder holds several.
+    """
+    if (folder / RUN_RECORD).is_file():
+        each = " or ".join(f"{Command(command, printable(folder / name))}" for name in (PEOPLE, SETS))
+        raise WrongUsage(f"{printable(folder)} holds all results of `facesets run`. Say which: {each}.")

@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from facesets import settings
 from facesets.cli import console
-from facesets.cli.opening import work_on_library
-from facesets.cli.user import current_user
-from facesets.errors import SourceGone, WrongUsage, require_extra
+from facesets.cli.opening import current_user, work_on_library
+from facesets.errors import Field, SourceGone, WrongUsage, require_extra
+from facesets.files import has_something, printable
 from facesets.result import Result
 
 if TYPE_CHECKING:
     from facesets.assembly.commands import Needs
     from facesets.assembly.describing import Asked
-    from facesets.operations.options.library import IndexOptions
+    from facesets.operations.options.index import IndexOptions
 
 
 def commands() -> list[str]:
@@ -30,7 +31,18 @@ def is_asked() -> bool:
 
 
 def begin(name: str, database: str | None, **given: Any) -> "Result | None":  # noqa: ANN401 - by name
-    """Do a command of the table on the library and show what came of it; with --queue let a worker do it.
+    """Do as `carry_out`, and show what came of it."""
+    from facesets.assembly.commands import VERBS
+
+    done = carry_out(name, database, **given)
+    if done is not None:
+        words = VERBS[name].words
+        console.show(done, [] if words is None else words(done), asked_for=done.get("dry_run", False))
+    return done
+
+
+def carry_out(name: str, database: str | None, **given: Any) -> "Result | None":  # noqa: ANN401 - by name
+    """Do a command of the table on the library; with --queue let a worker do it.
 
     Parameters
     ----------
@@ -50,10 +62,7 @@ def begin(name: str, database: str | None, **given: Any) -> "Result | None":  # 
     verb = VERBS[name]
     console.only_the_result_unless_watched()
     with work_on_library(database, is_whole=verb.is_whole) as work:
-        done = verb.run(work, **given)
-    lines = [] if verb.words is None else verb.words(done)
-    console.show(done, lines, asked_for=done.get("dry_run", False))
-    return done
+        return verb.run(work, **given)
 
 
 def queue(name: str, database: str | None, **given: Any) -> None:  # noqa: ANN401 - by name
@@ -64,7 +73,6 @@ def queue(name: str, database: str | None, **given: Any) -> None:  # noqa: ANN40
 
 
 def _queue(name: str, database: str | None, needs: "Needs", given: Mapping[str, Any]) -> None:
-    from facesets import settings
     from facesets.assembly.stores import open_queue
 
     require_extra("jobs")
@@ -93,7 +101,6 @@ def queue_index(
     """Queue `index` if that is asked for: a worker lists the folders and cuts them into chunks of photos."""
     if not is_asked():
         return False
-    from facesets.files import has_something, printable
     from facesets.sources.galleries import GallerySource
 
     require_extra("jobs")
@@ -136,7 +143,7 @@ def queue_index(
 
 def refuse_typed(typed: Collection[str], *names: str) -> None:
     """Refuse flags of the command line that say how the host works that is to do it. Raises `WrongUsage`."""
-    flags = " and ".join(f"--{name.replace('_', '-')}" for name in names if name in typed)
+    flags = " and ".join(Field(name).flag for name in names if name in typed)
     if flags and is_asked():
         raise WrongUsage(f"{flags} cannot go into the queue: the worker decides. Leave out one or the other.")
 

@@ -1,14 +1,41 @@
-"""Options as flags and commands as they are typed, wherever a sentence reaches the terminal."""
+"""How this run of the program talks: its session, and sentences as the user of a terminal reads them."""
 
 import re
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from typer.main import get_command
 
 from facesets import settings
-from facesets.cli.session import session
 from facesets.errors import Command, Field, Sentence
+
+
+@dataclass
+class ConsoleSession:
+    """How this run of the program talks: set by the options that every command shares."""
+
+    json: bool = False
+    debug: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    only_result: bool = False
+    queue: bool = False
+    doing: str = ""
+    database: str = ""
+    began: float = 0.0
+    stopped_by: int = 0
+    summary: object = None
+    reported: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def terse(self) -> bool:
+        """Whether progress and remarks are left out."""
+        return not self.verbose and (self.quiet or self.only_result)
+
+
+session = ConsoleSession()
+
 
 # Of another run that is going on, a sentence tells; nobody is to type that.
 _ADVICE = re.compile("(?<!nother `)(?<=`)facesets [^`]+(?=`)")

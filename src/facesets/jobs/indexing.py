@@ -18,8 +18,7 @@ from facesets.jobs.hosts import Host
 from facesets.jobs.queueing import JobWork, Order, cancel_waiting_parts, put_parts
 from facesets.operations.ingest.index_chunks import hand_over_chunks, index_chunk
 from facesets.operations.ingest.stages import Stage
-from facesets.operations.options.batching import BatchingOptions
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import BatchingOptions, IndexOptions
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource, ListedPhotos
 from facesets.stop import Stop

@@ -23,8 +23,8 @@ from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.refine import refine
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.stages import Stage
-from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
-from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.results import ExtendOptions
+from facesets.operations.options.start import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.results.html_pages import START

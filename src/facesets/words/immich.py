@@ -35,7 +35,7 @@ _NOBODY_NAMED = (
 
 
 def immich_stage(done: Result, *, dry_run: bool) -> list[str]:
-    """Words of `immich-stage`; of its failures, and of how to go on, says `cli.results`."""
+    """Words of `immich-stage`; of its failures, and of how to go on, says `cli.console.report`."""
     skipped = ", ".join(f"{count} {kind}" for kind, count in sorted(done.skipped.items()))
     lines = [
         f"{counted(done.listed, 'photo')} listed, {done.settled_before} finished before. "

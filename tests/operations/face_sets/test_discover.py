@@ -13,8 +13,8 @@ from facesets.interfaces import Embedder
 from facesets.operations.face_sets.discover import MARKER, discover
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
-from facesets.operations.options.face_sets import DiscoverOptions
+from facesets.operations.options.results import DiscoverOptions, ExportSwapOptions
+from facesets.operations.options.start import RefineOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.records import Faces, Float32, Pixels

@@ -21,12 +21,9 @@ from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.face_sets.selection import select_faces
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import (
-    ClusterOptions,
-    ExportSwapOptions,
-    RefineOptions,
-)
-from facesets.operations.options.centroid_distance import for_recogniser
+from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.results import ExportSwapOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.reports.verify_bundle import check_bundle, verify_bundles
 from facesets.operations.undo import undo
 from facesets.records import Collection

@@ -7,8 +7,8 @@ from tests.fixtures.program import REPOSITORY
 from facesets.errors import WrongUsage
 from facesets.operations.face_sets.folder_labels import SortedFolders, labelled, read_folder_list
 from facesets.operations.face_sets.folder_people import Identity, find_identities
-from facesets.operations.options.centroid_distance import for_recogniser
-from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.results import ImportFoldersOptions
 from facesets.records import CacheSettings, Collection, Faces, Images
 
 Photos = dict[str | tuple[str, ...], list[np.ndarray]]

@@ -16,9 +16,9 @@ from facesets.interfaces import Embedder
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.ingest.embed import embed
-from facesets.operations.options.cache import EmbedOptions, ExportSwapOptions
-from facesets.operations.options.centroid_distance import for_recogniser
-from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.records import CacheSettings
 from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest

@@ -13,8 +13,13 @@ from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
 from facesets.operations.ingest.embed import embed
-from facesets.operations.options.cache import ClusterOptions, EmbedOptions, ExportSwapOptions, RefineOptions
-from facesets.operations.options.face_sets import DiscoverOptions, ExtendOptions, ImportFoldersOptions
+from facesets.operations.options.results import (
+    DiscoverOptions,
+    ExportSwapOptions,
+    ExtendOptions,
+    ImportFoldersOptions,
+)
+from facesets.operations.options.start import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.results.export_manifest import SetManifest
 from facesets.results.manifest import ClusterManifest
 from facesets.results.manifest_json import read_manifest

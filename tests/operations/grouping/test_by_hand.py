@@ -35,7 +35,7 @@ from facesets.operations.grouping.by_hand import (
     take_back,
 )
 from facesets.operations.grouping.result_now import read_result
-from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.start import ClusterOptions
 from facesets.operations.undo import known_runs, undo
 from facesets.results import hand_moves
 from facesets.results.hand_moves import NOTES

@@ -17,8 +17,8 @@ from facesets.errors import AlreadyRunning, CannotWrite, DamagedFile, WrongUsage
 from facesets.operations.grouping import cluster as grouping
 from facesets.operations.grouping.cluster import cluster, group_faces
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions, RefineOptions
-from facesets.operations.options.threshold import Method
+from facesets.operations.options.grouping import Method
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.results.group_marks import mark_of

@@ -10,8 +10,8 @@ from tests.fixtures.vectors import People
 
 from facesets.clustering import evaluate
 from facesets.operations.grouping.cluster import group_faces
-from facesets.operations.options.cache import ClusterOptions
-from facesets.operations.options.threshold import Method
+from facesets.operations.options.grouping import Method
+from facesets.operations.options.start import ClusterOptions
 
 Vectors = tuple[np.ndarray, np.ndarray]
 

@@ -29,8 +29,8 @@ from facesets.operations.face_sets.discover import discover
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
-from facesets.operations.options.face_sets import DiscoverOptions, ExtendOptions
+from facesets.operations.options.results import DiscoverOptions, ExportSwapOptions, ExtendOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.records import Collection

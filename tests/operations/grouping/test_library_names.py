@@ -12,8 +12,8 @@ from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.library.transfer import import_cache
-from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions
-from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions
+from facesets.operations.options.start import ClusterOptions
 from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.result_names import people_of_result
 from facesets.operations.people.corrections import correcting, naming

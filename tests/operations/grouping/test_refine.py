@@ -12,7 +12,8 @@ from facesets.errors import WrongUsage
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.gating import advise
 from facesets.operations.grouping.refine import gate_faces, refine
-from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.options.results import ExportSwapOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.records import Collection, Float32, ImageRecord
 from facesets.result import Result
 from facesets.results.manifest import RefineManifest

@@ -23,8 +23,9 @@ from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage, attributes_stage
 from facesets.operations.library.findings import delete_findings
-from facesets.operations.options.cache import EmbedOptions, EnrichOptions
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
+from facesets.operations.options.results import EnrichOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.records import Faces, Finding, Float32, ImageRecord, Int64, Pixels
 from facesets.result import Result
 from facesets.sources.folders import FolderSource

@@ -16,8 +16,8 @@ from facesets.interfaces import Progress
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.enrich import landmarks_stage
 from facesets.operations.ingest.index import index
-from facesets.operations.options.cache import EmbedOptions
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.progress import SilentProgress
 from facesets.records import Collection, EnrichState
 from facesets.sources.folders import FolderSource

@@ -11,7 +11,7 @@ from facesets.inference.landmarks import Landmarks
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.ingest.enrich import _record, enrich
-from facesets.operations.options.cache import EnrichOptions
+from facesets.operations.options.results import EnrichOptions
 from facesets.records import EnrichState, PoseSource
 from facesets.result import Result
 from facesets.stop import Stop

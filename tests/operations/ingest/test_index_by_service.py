@@ -9,7 +9,7 @@ from tests.fixtures.photos import copy_photos
 
 from facesets.errors import Unreachable, WrongUsage
 from facesets.operations.ingest.index import index
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.remote.ml_service import MlService, ServiceModels
 from facesets.remote.retry import pausing
 from facesets.remote.service_embedder import ServiceEmbedder

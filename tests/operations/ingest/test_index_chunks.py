@@ -14,7 +14,7 @@ from facesets.operations.ingest.index_chunks import (
     hand_over_chunks,
     size_of_next,
 )
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.result import Result
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library

@@ -15,7 +15,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.interfaces import Describer
 from facesets.operations.ingest.index import index
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.records import CacheSettings, ClipModel, Description, Pixels, Wanted
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource

@@ -17,7 +17,7 @@ from facesets.inference.packs import read_pack
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.unavailable_sources import require_a_target
 from facesets.operations.library.stats import stats
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library

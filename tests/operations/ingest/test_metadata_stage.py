@@ -19,8 +19,8 @@ from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage, metadata_stage
-from facesets.operations.options.cache import EmbedOptions
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.records import Faces, ImageRecord, Images
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource

@@ -12,14 +12,10 @@ from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.library_records import PhotosOfStage
 from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import (
-    StageRunOptions,
-    folders_without_photos,
-    run_stage,
-)
+from facesets.operations.ingest.stage_run import StageRunOptions, folders_without_photos, run_stage
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.library.stats import stages
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.records import Finding, ImageRecord
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource

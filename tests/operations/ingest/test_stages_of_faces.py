@@ -20,7 +20,7 @@ from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.library.findings import look_again
 from facesets.operations.library.stats import stages
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.records import Finding, ImageRecord
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource

@@ -29,7 +29,7 @@ from facesets.operations.interchange.export_xmp import export_xmp
 from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import FilesRead, named_photos
 from facesets.operations.interchange.undo_xmp import undo_xmp
-from facesets.operations.options.xmp import ExportXmpOptions
+from facesets.operations.options.library import ExportXmpOptions
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.result import Result

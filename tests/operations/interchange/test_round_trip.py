@@ -15,7 +15,7 @@ from facesets.operations.interchange.export_xmp import export_xmp
 from facesets.operations.interchange.import_names import import_names
 from facesets.operations.interchange.name_sources import FilesRead, named_photos
 from facesets.operations.library.transfer import import_cache
-from facesets.operations.options.xmp import ExportXmpOptions
+from facesets.operations.options.library import ExportXmpOptions
 from facesets.operations.people.corrections import naming
 from facesets.result import Result
 from facesets.store.postgres.connection import Database

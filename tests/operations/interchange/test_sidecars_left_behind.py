@@ -16,7 +16,7 @@ from facesets.operations.interchange import export_xmp as exporting
 from facesets.operations.interchange import undo_xmp as undoing
 from facesets.operations.interchange.export_xmp import export_xmp
 from facesets.operations.interchange.undo_xmp import undo_xmp
-from facesets.operations.options.xmp import ExportXmpOptions
+from facesets.operations.options.library import ExportXmpOptions
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.result import Result

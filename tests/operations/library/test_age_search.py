@@ -11,7 +11,7 @@ from facesets.ages import AgeRange
 from facesets.errors import WrongUsage
 from facesets.operations.library.photo_search import filter_of, people_meant
 from facesets.operations.library.search import ImageHit, search_photos
-from facesets.operations.options.ages import age_range
+from facesets.operations.options.library import age_range
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.store.postgres.connection import Database

@@ -30,7 +30,7 @@ from facesets.operations.ingest.tag_stages import face_crop
 from facesets.operations.library.photo_search import filter_of
 from facesets.operations.library.search import search_photos
 from facesets.operations.library.tags import set_tags
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.records import Faces, ImageRecord
 from facesets.result import Result
 from facesets.settings import load

@@ -15,12 +15,10 @@ from facesets.assembly.pipeline import _told, people_steps
 from facesets.assembly.stores import LibraryWork
 from facesets.operations.ingest.index import index_result
 from facesets.operations.library.pipeline import pipeline
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.engine import EngineOptions, Workers
-from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
-from facesets.operations.options.pipeline import AFTER_TRAINING, PipelineOptions
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.grouping import EngineOptions, Workers
+from facesets.operations.options.index import IndexOptions
+from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
+from facesets.operations.options.upkeep import AFTER_TRAINING, PipelineOptions, TrainOptions
 from facesets.result import Result
 from facesets.settings import Settings
 from facesets.sources.galleries import GallerySource

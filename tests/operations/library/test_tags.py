@@ -26,7 +26,7 @@ from facesets.operations.library.search import search_photos
 from facesets.operations.library.stats import stages
 from facesets.operations.library.tag_file import shipped_categories
 from facesets.operations.library.tags import list_tags, set_tags, tags_called
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.result import Result
 from facesets.settings import load
 from facesets.sources.galleries import GallerySource

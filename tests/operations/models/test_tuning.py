@@ -19,7 +19,7 @@ from facesets.operations.models.benchmark import (
     ways,
 )
 from facesets.operations.models.tuning import Tuning, is_long, recall, remember, usual
-from facesets.operations.options.cache import DetectionOptions
+from facesets.operations.options.start import DetectionOptions
 from facesets.stop import Stop
 
 MEASURED = Tuning(workers=3, threads=2, images_per_run=4, faces_per_run=16)

@@ -14,8 +14,8 @@ from facesets.imaging.fingerprint import fingerprint
 from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.stages import Stage, metadata_stage
-from facesets.operations.options.cache import EmbedOptions
-from facesets.operations.options.dedup import DedupOptions
+from facesets.operations.options.results import DedupOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.operations.reports.dedup import dedup
 from facesets.result import Result
 from facesets.results.duplicates_report import DuplicatesReport

@@ -11,7 +11,7 @@ from tests.fixtures.photos import copy_photos
 from tests.fixtures.program import run
 
 from facesets.errors import DamagedFile, WrongUsage
-from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.start import ClusterOptions
 from facesets.operations.reports.evaluate import Truth, evaluate, sweep, truth_of_vectors
 
 pytestmark = pytest.mark.slow

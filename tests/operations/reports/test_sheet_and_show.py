@@ -13,8 +13,8 @@ from tests.fixtures.program import run
 from facesets.errors import WrongUsage
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions, RefineOptions
-from facesets.operations.options.dedup import DedupOptions
+from facesets.operations.options.results import DedupOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.reports.dedup import dedup
 from facesets.operations.reports.evaluation_sheet import sheet
 from facesets.operations.reports.show import show_manifest, show_store

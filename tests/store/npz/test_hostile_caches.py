@@ -16,7 +16,7 @@ from facesets.errors import DamagedFile, FacesetsError
 from facesets.formats.plain_npz import read_columns
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions, RefineOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache

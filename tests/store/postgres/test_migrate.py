@@ -14,7 +14,7 @@ from psycopg import sql
 from facesets.errors import FacesetsError, SchemaOutdated, WrongUsage
 from facesets.file_records import FileRecord
 from facesets.operations.library.stats import stages
-from facesets.operations.options.stages import STAGES
+from facesets.operations.options.index import STAGES
 from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.faces import insert_faces
@@ -22,13 +22,7 @@ from facesets.store.postgres.image_paths import store_paths
 from facesets.store.postgres.images import store_images
 from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.migrate import (
-    Migration,
-    migrate,
-    require_current,
-    shipped_migrations,
-    status,
-)
+from facesets.store.postgres.migrate import Migration, migrate, require_current, shipped_migrations, status
 from facesets.store.postgres.models import ensure_detector
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.made_metadata import METADATA, with_metadata

@@ -8,8 +8,8 @@ import numpy as np
 from facesets.clustering import nearest
 from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.face_sets.selection import centroid_of
-from facesets.operations.options.cache import ExportSwapOptions
-from facesets.operations.options.centroid_distance import settled
+from facesets.operations.options.declaration import settled
+from facesets.operations.options.results import ExportSwapOptions
 from facesets.records import CacheSettings, Collection, Float32, Int64
 from facesets.results.manifest import ClusterManifest
 from facesets.results.manifest_json import read_manifest

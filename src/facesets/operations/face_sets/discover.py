@@ -20,9 +20,9 @@ from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.grouping.gating import Gated, say_unmeasured
 from facesets.operations.grouping.refine import gate_faces, years_of_faces
 from facesets.operations.grouping.refine_manifest import surviving
-from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
-from facesets.operations.options.centroid_distance import for_recogniser, settled
-from facesets.operations.options.face_sets import DiscoverOptions
+from facesets.operations.options.declaration import for_recogniser, settled
+from facesets.operations.options.results import DiscoverOptions, ExportSwapOptions
+from facesets.operations.options.start import RefineOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Collection, Float32, Int64
 from facesets.result import Result

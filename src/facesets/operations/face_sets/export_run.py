@@ -10,8 +10,8 @@ import numpy as np
 from facesets.imaging.quality import FaceQuality, known_pose, quality
 from facesets.interfaces import Embedder, Store
 from facesets.operations.face_sets.face_modeller import FaceModeller, require_recogniser
-from facesets.operations.options.cache import ExportSwapOptions
-from facesets.operations.options.centroid_distance import for_recogniser
+from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.results import ExportSwapOptions
 from facesets.records import Collection, Float32, Int64
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest

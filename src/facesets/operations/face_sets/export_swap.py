@@ -14,7 +14,7 @@ from facesets.operations.face_sets.new_set import REFINED, NewSet, Policy
 from facesets.operations.face_sets.plan import ExportPlan, groups_of, plan_sets
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.grouping.gating import require_ages
-from facesets.operations.options.cache import ExportSwapOptions
+from facesets.operations.options.results import ExportSwapOptions
 from facesets.result import Result
 from facesets.results.era_lineage import Succession
 from facesets.results.group_names import NUMBERED

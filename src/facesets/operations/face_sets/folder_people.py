@@ -17,8 +17,8 @@ from facesets.clustering.people.splitting import core_members
 from facesets.files import printable
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.selection import centroid_of
-from facesets.operations.options.centroid_distance import settled
-from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.operations.options.declaration import settled
+from facesets.operations.options.results import ImportFoldersOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
 from facesets.results.manifest import Failure

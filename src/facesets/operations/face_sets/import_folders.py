@@ -14,9 +14,8 @@ from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import plan_sets
 from facesets.operations.face_sets.set_changes import State, set_states, without_empty
 from facesets.operations.face_sets.write_export import export_planned
-from facesets.operations.options.cache import ExportSwapOptions
-from facesets.operations.options.centroid_distance import for_recogniser
-from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions
 from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.result_names import FolderFaces, brought
 from facesets.result import Result

@@ -13,8 +13,7 @@ from facesets.imaging.duplicates import hamming
 from facesets.imaging.fingerprint import fingerprint
 from facesets.imaging.originals import read_row
 from facesets.imaging.quality import known_pose
-from facesets.operations.options.cache import ExportSwapOptions
-from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.operations.options.results import ExportSwapOptions, SplitErasOptions
 from facesets.records import Collection, Faces, Float32, Int64
 from facesets.results.gates import ASKED_GATES, DUPLICATE, MIN_FACE_SHORT, OUTLIER, Gate
 from facesets.results.manifest import Failure

@@ -28,7 +28,7 @@ from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.plan import ExportPlan
 from facesets.operations.face_sets.selection import chosen_faces
 from facesets.operations.face_sets.single_face_crop import SingleFace
-from facesets.operations.options.cache import ExportSwapOptions
+from facesets.operations.options.results import ExportSwapOptions
 from facesets.records import Faces, Float32
 from facesets.results.export_manifest import SetEntry
 from facesets.results.file_names import label_of_folder

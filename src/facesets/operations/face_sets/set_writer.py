@@ -33,7 +33,7 @@ from facesets.operations.face_sets.single_face_crop import (
     Subject,
     single_face_crops,
 )
-from facesets.operations.options.cache import LOADER_MIN_DET_SCORE
+from facesets.operations.options.results import LOADER_MIN_DET_SCORE
 from facesets.records import Faces, Int64
 from facesets.results.crop_edits import given_name
 from facesets.results.crop_names import files_of_entry

@@ -16,7 +16,7 @@ from facesets.imaging.quality import quality
 from facesets.interfaces import Store
 from facesets.operations.grouping.library_people import follow_library, people_of, with_hidden
 from facesets.operations.grouping.result_folder import FoundResult, files_of, open_result, write_result
-from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.start import ClusterOptions
 from facesets.operations.people.grouping.matching import Steps, StoppedEarly
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
@@ -30,13 +30,7 @@ from facesets.results.apply_user_edits import (
 )
 from facesets.results.follow_names import with_names
 from facesets.results.lock import reserved
-from facesets.results.manifest import (
-    CLUSTER_MANIFEST,
-    ClusterManifest,
-    Group,
-    ImageEntry,
-    face_describer,
-)
+from facesets.results.manifest import CLUSTER_MANIFEST, ClusterManifest, Group, ImageEntry, face_describer
 from facesets.results.naming import Naming
 from facesets.results.photo_folders import Written
 from facesets.results.provenance import provenance

@@ -14,8 +14,8 @@ from facesets.operations.grouping.cluster import members_by_label, shown_in
 from facesets.operations.grouping.extend_sets import ExtendedSets, grown_sets
 from facesets.operations.grouping.extended_result import COMMAND, Grown, completed
 from facesets.operations.grouping.nearest_group import join_known
-from facesets.operations.options.centroid_distance import for_recogniser
-from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.results import ExtendOptions
 from facesets.records import Collection, Int64
 from facesets.result import Result
 from facesets.results.current_ids import with_current_ids

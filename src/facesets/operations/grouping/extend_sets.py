@@ -12,8 +12,8 @@ from facesets.operations.grouping.gating import say_unmeasured
 from facesets.operations.grouping.nearest_group import join_known
 from facesets.operations.grouping.refine import gate_faces, gate_joined, years_of_faces
 from facesets.operations.grouping.refine_manifest import dropped_faces, surviving
-from facesets.operations.options.cache import RefineOptions
-from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.results import ExtendOptions
+from facesets.operations.options.start import RefineOptions
 from facesets.records import Collection, Int64
 from facesets.results.group_names import following_names
 from facesets.results.manifest import DroppedFace, FaceEntry, RefineManifest, face_describer

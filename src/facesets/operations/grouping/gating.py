@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.ingest.norms import norms_tell, without_norm
-from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
-from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.operations.options.results import ExportSwapOptions, SplitErasOptions
+from facesets.operations.options.start import RefineOptions
 from facesets.plurals import counted
 from facesets.records import Bool, CacheSettings, Faces, Float32, Int64
 from facesets.results.gates import (

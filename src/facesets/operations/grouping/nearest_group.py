@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from facesets.clustering import centroids, nearest, same_image_pairs
-from facesets.operations.options.centroid_distance import settled
-from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.declaration import settled
+from facesets.operations.options.results import ExtendOptions
 from facesets.records import Collection, Faces, Int64
 from facesets.results.membership import GroupMembership
 

@@ -28,7 +28,7 @@ from facesets.operations.grouping.gating import (
 )
 from facesets.operations.grouping.refine_manifest import numbered_anew, refine_manifest
 from facesets.operations.grouping.result_folder import files_of, open_result, write_result
-from facesets.operations.options.cache import MOST_MIN_FACES, RefineOptions
+from facesets.operations.options.start import MOST_MIN_FACES, RefineOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Collection, Faces, Float32, Float64, Int64
 from facesets.result import Result

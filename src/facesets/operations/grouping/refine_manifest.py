@@ -8,27 +8,14 @@ import numpy as np
 from facesets.imaging.quality import quality
 from facesets.interfaces import Store
 from facesets.operations.grouping.cluster import members_by_label
-from facesets.operations.grouping.gating import (
-    Gated,
-)
-from facesets.operations.options.cache import RefineOptions
+from facesets.operations.grouping.gating import Gated
+from facesets.operations.options.start import RefineOptions
 from facesets.records import Collection, Int64
-from facesets.results.apply_user_edits import (
-    Carried,
-    UserConstraints,
-    carried,
-    names_of_clusters,
-)
+from facesets.results.apply_user_edits import Carried, UserConstraints, carried, names_of_clusters
 from facesets.results.follow_names import with_names
 from facesets.results.gates import UNASSIGNED
 from facesets.results.group_names import numbered_name
-from facesets.results.manifest import (
-    DroppedFace,
-    FaceEntry,
-    Group,
-    RefineManifest,
-    face_describer,
-)
+from facesets.results.manifest import DroppedFace, FaceEntry, Group, RefineManifest, face_describer
 from facesets.results.naming import Naming
 from facesets.results.provenance import provenance
 

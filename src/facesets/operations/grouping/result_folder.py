@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from facesets.interfaces import Progress, Store
-from facesets.operations.options.cache import ClusterOptions, RefineOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.results.apply_user_edits import Carried
 from facesets.results.follow_names import ids_of, known_and_named
 from facesets.results.manifest import ClusterManifest, Group, RefineManifest

@@ -19,7 +19,7 @@ from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadRes
 from facesets.operations.ingest.intake import LISTING, Pipeline
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import refuse_nothing
-from facesets.operations.options.cache import EmbedOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.records import CacheSettings, Description, ImageRecord, Pixels, Wanted
 from facesets.result import Result
 from facesets.stopwatch import Stopwatch

@@ -15,7 +15,7 @@ from facesets.imaging.quality import pose_from_keypoints
 from facesets.inference.decoders import Detections
 from facesets.interfaces import Store
 from facesets.operations.ingest.stages import AttributeModel, Photo, Stage
-from facesets.operations.options.cache import EnrichOptions
+from facesets.operations.options.results import EnrichOptions
 from facesets.records import (
     Bool,
     CacheSettings,

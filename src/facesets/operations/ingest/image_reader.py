@@ -20,7 +20,7 @@ from facesets.imaging.limits import MAX_FILE_BYTES, MAX_PIXELS
 from facesets.interfaces import Describer
 from facesets.machine import memory_bytes
 from facesets.operations.ingest.stages import Photo, Stage, looked_at
-from facesets.operations.options.cache import DetectionOptions
+from facesets.operations.options.start import DetectionOptions
 from facesets.records import Description, Faces, ImageRecord, Wanted
 from facesets.stopwatch import Stopwatch
 

@@ -18,7 +18,7 @@ from facesets.operations.ingest.library_intake import LibraryIntake, note_missin
 from facesets.operations.ingest.same_models import require_way_of_library
 from facesets.operations.ingest.stages import Stage
 from facesets.operations.ingest.unavailable_sources import belongs, unavailable_targets
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.stopwatch import Stopwatch

@@ -20,8 +20,8 @@ from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.image_reader import ContentClaim, ImageReader, Place, ReadResult
 from facesets.operations.ingest.stages import Stage
-from facesets.operations.options.cache import EmbedOptions
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.records import ImageRecord
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch

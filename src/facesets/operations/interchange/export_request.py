@@ -10,7 +10,7 @@ from facesets.errors import Command, WrongUsage
 from facesets.files import printable
 from facesets.formats.xmp.ownership import Hasher
 from facesets.formats.xmp.reading import tidy
-from facesets.operations.options.xmp import ExportXmpOptions
+from facesets.operations.options.library import ExportXmpOptions
 from facesets.operations.people.corrections.who import called, find_person
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library

@@ -18,7 +18,7 @@ from facesets.formats.xmp.ownership import NOTHING
 from facesets.operations.interchange.export_request import Request, request_of
 from facesets.operations.interchange.sidecar_files import put, state_of, why_not_written
 from facesets.operations.interchange.sidecar_plan import Plan, packed, plan_sidecar, sidecar_of
-from facesets.operations.options.xmp import ExportXmpOptions
+from facesets.operations.options.library import ExportXmpOptions
 from facesets.result import Result
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection

@@ -14,7 +14,7 @@ from facesets.operations.ingest.index import index
 from facesets.operations.ingest.library_intake import note_missing
 from facesets.operations.ingest.stages import metadata_stage
 from facesets.operations.ingest.unavailable_sources import is_below
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.operations.people.corrections.contradictions import describing
 from facesets.operations.people.forgetting.finishing import finish_what_was_cut_off
 from facesets.remote.service_embedder import service_model

@@ -15,16 +15,11 @@ from facesets.errors import Command, NotFound, WrongUsage
 from facesets.files import printable, read_regular_file
 from facesets.imaging.decode import SUFFIXES
 from facesets.imaging.limits import MAX_FILE_BYTES
-from facesets.operations.options.stages import STAGES
+from facesets.operations.options.index import STAGES
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.image_paths import reasons_at
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.photo_faces import (
-    LibraryPhoto,
-    ages_on_photo,
-    faces_on_photo,
-    find_photo,
-)
+from facesets.store.postgres.people.photo_faces import LibraryPhoto, ages_on_photo, faces_on_photo, find_photo
 from facesets.store.postgres.photo_parts import (
     contents_at,
     contents_beginning,

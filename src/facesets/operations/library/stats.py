@@ -8,7 +8,7 @@ from facesets.operations.ingest.norms import lack_of_norms, norms_tell
 from facesets.operations.ingest.tag_stages import STAGE_OF
 from facesets.operations.library.tagging import current_version
 from facesets.operations.models.finding import DoctorFinding
-from facesets.operations.options.stages import STAGES
+from facesets.operations.options.index import STAGES
 from facesets.operations.people.review.open_questions import waiting
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library

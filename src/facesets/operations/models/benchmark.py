@@ -17,7 +17,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack
 from facesets.inference.session import CPU
 from facesets.operations.models.tuning import Tuning, usual
-from facesets.operations.options.cache import DetectionOptions
+from facesets.operations.options.start import DetectionOptions
 from facesets.stop import Stop
 
 _REPEATS = 5

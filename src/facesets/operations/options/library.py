@@ -1,7 +1,8 @@
-"""The options of the commands on the library."""
+"""The options of the commands that find, describe and export photos of the library."""
 
+import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -9,68 +10,53 @@ from typing import Annotated
 from facesets.ages import AgeRange
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
-from facesets.imaging.limits import MAX_PIXELS
-from facesets.operations.options.ages import age_range
-from facesets.operations.options.declaration import Checked, Option, check_number, check_ranges, day
-from facesets.operations.options.place import USUAL_KM, place_named
-from facesets.operations.options.shared import (
-    DryRun,
-    Enrich,
-    Eps,
-    FastDecode,
-    MaxPixels,
-    MinClusterSize,
-    MinSamples,
-    RetryFailed,
-    SameImageOk,
-    TrustMtime,
-)
-from facesets.operations.options.stages import IN_EVERY_RUN, Stages
-from facesets.operations.options.threshold import (
-    Method,
-    Threshold,
-    measure_of,
-    measures_itself,
-    other_measure,
-)
-from facesets.places import Near
+from facesets.operations.options.declaration import Checked, Option, check_ranges, day
+from facesets.operations.options.shared import DryRun
+from facesets.places import FARTHEST_KM, Near
+
+USUAL_KM = 10.0
+"""About a town."""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexOptions(Checked):
-    """How `index` works through its targets.
+def place_named(flag: str, text: str) -> Near:
+    """A place in degrees, and how far around it, from `LAT,LON` or `LAT,LON,KM`. Raises `WrongUsage`."""
+    try:
+        latitude, longitude, *around = text.strip().split(",")
+        numbers = [
+            float(part) for part in (latitude, longitude, *(each.removesuffix("km") for each in around))
+        ]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (2, 3) or not all(map(math.isfinite, numbers)):
+        raise WrongUsage(
+            f"{flag} {printable(text)} is no place. Give degrees north and east, and kilometres around it, "
+            "such as 48.137,11.575,5."
+        )
+    return near(flag, *numbers)
 
-    Attributes
-    ----------
-    concurrency : int
-        Threads, each of which takes a batch from file to faces, or requests under way at a service.
-    batch_size : int
-        Files that one thread takes at a time.
-    flush_every : int
-        Files after which is committed; each image is stored with all its faces or not at all.
-    flush_every_s : float
-        The same in seconds.
-    """
 
-    concurrency: int = 4
-    batch_size: int = 1
-    flush_every: int = 50
-    flush_every_s: float = 5.0
-    max_images: Annotated[int | None, Option("Look into so many files at most.", least=1)] = None
-    max_minutes: Annotated[float | None, Option("Begin no further file after so long.", least=0)] = None
-    prune: Annotated[bool, Option("Forget paths below the targets that are gone.")] = False
-    retry_failed: RetryFailed = False
-    fast_decode: FastDecode = False
-    max_pixels: MaxPixels = MAX_PIXELS
-    enrich: Enrich = False
-    stages: Stages = IN_EVERY_RUN
-    trust_mtime: TrustMtime = False
-    dry_run: DryRun = False
+def near(flag: str, latitude: float, longitude: float, km: float = USUAL_KM) -> Near:
+    """What is around a place. Raises `WrongUsage` for one that is not on Earth."""
+    if not -90 <= latitude <= 90:
+        raise WrongUsage(f"{flag}: {latitude:g} is no latitude. It is between -90 and 90, and comes first.")
+    if not -180 <= longitude <= 180:
+        raise WrongUsage(f"{flag}: {longitude:g} is no longitude. It is between -180 and 180.")
+    if not 0 < km <= math.ceil(FARTHEST_KM):
+        raise WrongUsage(
+            f"{flag}: give more than 0 and at most {math.ceil(FARTHEST_KM)} kilometres, not {km:g}."
+        )
+    return Near(latitude, longitude, km)
 
-    @property
-    def workers(self) -> int:
-        """What `embed` calls the same."""
-        return self.concurrency
+
+def age_range(flag: str, text: str) -> AgeRange:
+    """Read `5-8`, or `5` for one year of age. Raises `WrongUsage`."""
+    found = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", text.strip())
+    if found is None:
+        raise WrongUsage(f"{flag} {printable(text)} is no age. Give full years, such as 5-8.")
+    ages = AgeRange(int(found[1]), int(found[2] or found[1]))
+    if ages.youngest > ages.oldest:
+        raise WrongUsage(f"{flag} {printable(text)}: give the younger age first, such as 5-8.")
+    return ages
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,94 +144,57 @@ class SearchOptions(Checked):
     limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20
 
 
-def _month(flag: str, text: str) -> str:
-    if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text) is None:
-        raise WrongUsage(f"{flag} {printable(text)} is no month. Give one such as 2024-05.")
-    return text
-
-
-_USUAL_THRESHOLD = 0.65
-"""Cosine similarity for people of the library, by methods that are given no other and measure none."""
-
-
 @dataclass(frozen=True, slots=True)
-class ClusterLibraryOptions(Checked):
-    """How `cluster` groups the faces of a library.
+class DescribeOptions(Checked):
+    """Which photos are described, what is sent of them, and what that may cost."""
 
-    Attributes
-    ----------
-    threshold : float or None
-        Cosine similarity from which two faces belong together (components), or at which average linkage
-        is cut; and from which a new face joins a known person, by the mean of that person's faces where the
-        method goes by means. None measures a fitting one on the faces, which `agglomerative` and `auto` can.
-    same_image_ok : bool
-        Two faces in one image may be one person. Otherwise all methods but `components` keep them apart.
-    """
-
-    method: Method = "auto"
-    threshold: float | None = None
-    min_size: Annotated[
-        int,
-        Option("People of the library: fewest faces of a new one; 1 gives every face a person.", least=1),
-    ] = 2
-    min_cluster_size: MinClusterSize = 3
-    min_samples: MinSamples = 2
-    eps: Eps = None
-    min_quality: Annotated[
-        float, Option("People of the library: least quality of a face that is grouped.", least=0, most=1)
-    ] = 0.0
-    max_faces: Annotated[
-        int,
-        Option(
-            "People of the library, hdbscan: so many faces make the hierarchy, the best ones; the others "
-            "are placed in it.",
-            least=2,
-        ),
-    ] = 50_000
-    time_bucket: Annotated[
-        str | None,
-        Option(
-            "People of the library: only faces on photos taken in this month.",
-            metavar="YYYY-MM",
-            parse=_month,
-        ),
-    ] = None
-    full: Annotated[
-        bool, Option("People of the library, hdbscan: make the hierarchy again, rather than add to it.")
+    max_images: Annotated[int | None, Option("Send so many photos at most.", least=1)] = None
+    no_batch: Annotated[
+        bool,
+        Option("Ask photo by photo: answers come at once, for twice the price where batches are offered."),
     ] = False
-    same_image_ok: SameImageOk = False
+    retry_failed: Annotated[bool, Option("Send photos again where it failed, which is paid again.")] = False
+    max_cost: Annotated[
+        float | None,
+        Option("Send nothing that could bring the cost of this run above this.", metavar="USD", least=0),
+    ] = None
+    blur_faces: Annotated[
+        bool, Option("Blur every face that was found; photos that were not searched for faces wait.")
+    ] = False
+    send_names: Annotated[bool, Option("Send the names of the people on each photo.")] = False
+    send_place: Annotated[bool, Option("Send where each photo was taken, as the camera noted it.")] = False
+    check_batches: Annotated[bool, Option("Send nothing; keep the answers of batches that have ended.")] = (
+        False
+    )
+    wait: Annotated[bool, Option("With --check-batches: look again and again until all have ended.")] = False
     dry_run: DryRun = False
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        check_number("--threshold", self.threshold, 0, 1)
-        # Of the default this is known without the methods, which bring SciPy: help texts make these options.
-        if self.threshold is None and self.method != "auto" and not measures_itself(self.method):
-            raise WrongUsage(
-                f"No threshold is measured for {self.method}. Give {Field('threshold')} a number."
-            )
+        if self.wait and not self.check_batches:
+            raise WrongUsage(f"{Field('wait')} belongs to {Field('check_batches')}: add that.")
 
-    def own_threshold(self) -> float | None:
-        """The threshold that the method goes by, in its own measure; None if it has or is given none."""
-        if self.method == "dbscan":
-            return self.eps
-        measure = measure_of(self.method)
-        if measure is None or self.threshold is None:
-            return None
-        return self.threshold if measure == "min_cosine_similarity" else other_measure(self.threshold)
 
-    def chosen(self, method: Method | None, said: Threshold | None) -> "ClusterLibraryOptions":
-        """The same with a method and a threshold; plain thresholds are cosine similarities.
+@dataclass(frozen=True, slots=True)
+class ExportXmpOptions(Checked):
+    """Which sidecars are written, and how."""
 
-        A threshold alone means connected components, as it did before there was another method.
-
-        Raises
-        ------
-        WrongUsage
-            There is no such threshold.
-        """
-        chosen = method or (self.method if said is None else "components")
-        if said is None:
-            return replace(self, method=chosen, threshold=None if chosen == "auto" else _USUAL_THRESHOLD)
-        similarity = None if said.value is None else said.in_measure("min_cosine_similarity", 0, 1)
-        return replace(self, method=chosen, threshold=similarity)
+    target: Annotated[
+        tuple[Path, ...],
+        Option(
+            "Only photos below this folder; with several, below any of them.",
+            metavar="DIR",
+            unset="the whole library",
+            flag="--under --target",
+            variable="FACESETS_EXPORT_XMP_UNDER FACESETS_EXPORT_XMP_TARGET",
+        ),
+    ] = ()
+    microsoft: Annotated[bool, Option("Microsoft's regions, too, for programs that know no others.")] = False
+    replace: Annotated[
+        bool,
+        Option(
+            "Write ours again where somebody changed it since, and regions beside those of a picture of "
+            "another size."
+        ),
+    ] = False
+    dry_run: DryRun = False

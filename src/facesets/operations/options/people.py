@@ -1,9 +1,225 @@
-"""The options of the commands on people."""
+"""The options of the commands that make people of the library's faces."""
 
-from dataclasses import dataclass
-from typing import Annotated
+import re
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Annotated, Literal
 
-from facesets.operations.options.declaration import Checked, Option
+from facesets.errors import Field, WrongUsage
+from facesets.files import printable
+from facesets.operations.options.declaration import (
+    Checked,
+    Option,
+    check_number,
+    check_ranges,
+    day,
+    number_or_auto,
+)
+from facesets.operations.options.grouping import Method, Threshold, measure_of, measures_itself, other_measure
+from facesets.operations.options.shared import DryRun, Eps, MinClusterSize, MinSamples, SameImageOk
+
+
+def _month(flag: str, text: str) -> str:
+    if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text) is None:
+        raise WrongUsage(f"{flag} {printable(text)} is no month. Give one such as 2024-05.")
+    return text
+
+
+_USUAL_THRESHOLD = 0.65
+"""Cosine similarity for people of the library, by methods that are given no other and measure none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLibraryOptions(Checked):
+    """How `cluster` groups the faces of a library.
+
+    Attributes
+    ----------
+    threshold : float or None
+        Cosine similarity from which two faces belong together (components), or at which average linkage
+        is cut; and from which a new face joins a known person, by the mean of that person's faces where the
+        method goes by means. None measures a fitting one on the faces, which `agglomerative` and `auto` can.
+    same_image_ok : bool
+        Two faces in one image may be one person. Otherwise all methods but `components` keep them apart.
+    """
+
+    method: Method = "auto"
+    threshold: float | None = None
+    min_size: Annotated[
+        int,
+        Option("People of the library: fewest faces of a new one; 1 gives every face a person.", least=1),
+    ] = 2
+    min_cluster_size: MinClusterSize = 3
+    min_samples: MinSamples = 2
+    eps: Eps = None
+    min_quality: Annotated[
+        float, Option("People of the library: least quality of a face that is grouped.", least=0, most=1)
+    ] = 0.0
+    max_faces: Annotated[
+        int,
+        Option(
+            "People of the library, hdbscan: so many faces make the hierarchy, the best ones; the others "
+            "are placed in it.",
+            least=2,
+        ),
+    ] = 50_000
+    time_bucket: Annotated[
+        str | None,
+        Option(
+            "People of the library: only faces on photos taken in this month.",
+            metavar="YYYY-MM",
+            parse=_month,
+        ),
+    ] = None
+    full: Annotated[
+        bool, Option("People of the library, hdbscan: make the hierarchy again, rather than add to it.")
+    ] = False
+    same_image_ok: SameImageOk = False
+    dry_run: DryRun = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_number("--threshold", self.threshold, 0, 1)
+        # Of the default this is known without the methods, which bring SciPy: help texts make these options.
+        if self.threshold is None and self.method != "auto" and not measures_itself(self.method):
+            raise WrongUsage(
+                f"No threshold is measured for {self.method}. Give {Field('threshold')} a number."
+            )
+
+    def own_threshold(self) -> float | None:
+        """The threshold that the method goes by, in its own measure; None if it has or is given none."""
+        if self.method == "dbscan":
+            return self.eps
+        measure = measure_of(self.method)
+        if measure is None or self.threshold is None:
+            return None
+        return self.threshold if measure == "min_cosine_similarity" else other_measure(self.threshold)
+
+    def chosen(self, method: Method | None, said: Threshold | None) -> "ClusterLibraryOptions":
+        """The same with a method and a threshold; plain thresholds are cosine similarities.
+
+        A threshold alone means connected components, as it did before there was another method.
+
+        Raises
+        ------
+        WrongUsage
+            There is no such threshold.
+        """
+        chosen = method or (self.method if said is None else "components")
+        if said is None:
+            return replace(self, method=chosen, threshold=None if chosen == "auto" else _USUAL_THRESHOLD)
+        similarity = None if said.value is None else said.in_measure("min_cosine_similarity", 0, 1)
+        return replace(self, method=chosen, threshold=similarity)
+
+
+@dataclass(frozen=True, slots=True)
+class DualOptions(Checked):
+    """How faces go to known people, and how the others are grouped. What is None goes by the recogniser."""
+
+    dual: Annotated[
+        bool,
+        Option(
+            "People of the library: faces go to the known people whom they are like, and the others into "
+            "clusters that are nobody yet."
+        ),
+    ] = False
+    person_threshold: Annotated[
+        float | None,
+        Option(
+            "With --dual: cosine similarity to a prototype from which on a face is that person's.",
+            least=0,
+            most=1,
+            unset="0.7, or 0.75 with the open pack",
+            variable="FACESETS_CLUSTER_PERSON_THRESHOLD FACE_PERSON_MATCH_THRESHOLD",
+        ),
+    ] = None
+    unknown_method: Annotated[
+        Method,
+        Option(
+            "With --dual: how the others are grouped.",
+            variable="FACESETS_CLUSTER_UNKNOWN_METHOD FACE_UNKNOWN_CLUSTERING_METHOD",
+        ),
+    ] = "hdbscan"
+    unknown_min_size: Annotated[
+        int,
+        Option(
+            "With --dual: fewest faces of a cluster of the others.",
+            least=2,
+            variable="FACESETS_CLUSTER_UNKNOWN_MIN_SIZE FACE_UNKNOWN_MIN_CLUSTER_SIZE",
+        ),
+    ] = 3
+    unknown_eps: Annotated[
+        float | None,
+        Option(
+            "With --dual: cosine distance up to which the others belong together; not of hdbscan and auto.",
+            least=0,
+            most=2,
+            unset="as the recogniser has it, 0.5 for most",
+        ),
+    ] = None
+    dual_max_faces: Annotated[
+        int | None,
+        Option(
+            "With --dual: so many faces without a person at most, the best first; the others stay "
+            "as they are.",
+            least=1,
+        ),
+    ] = None
+
+
+USUAL_MARGIN = 0.05
+
+
+def _threshold(flag: str, text: str) -> float | Literal["auto"]:
+    number = number_or_auto(flag, text)
+    return "auto" if number is None else number
+
+
+@dataclass(frozen=True, slots=True)
+class AssignOptions(Checked):
+    """How `assign` decides whose a face is. What is None goes by the recogniser, or by the head in use.
+
+    Attributes
+    ----------
+    threshold : float, "auto" or None
+        The latter two measure it, or take what was measured when the head in use was trained.
+    """
+
+    threshold: Annotated[
+        float | Literal["auto"] | None,
+        Option(
+            "Cosine similarity to a prototype from which on a face is that person's; or auto, which measures "
+            "a fitting one on the library's faces. 0.6 is strict, 0.65 with the open pack.",
+            least=0,
+            most=1,
+            metavar="NUMBER|auto",
+            parse=_threshold,
+        ),
+    ] = "auto"
+    margin: Annotated[
+        float | None,
+        Option(
+            "By so much the next person has to be less similar.", least=0, most=1, unset=f"{USUAL_MARGIN:g}"
+        ),
+    ] = None
+    review_threshold: Annotated[
+        float | None,
+        Option(
+            "Cosine similarity from which on a face that is given to nobody is kept to be asked about.",
+            least=0,
+            most=1,
+            unset="the threshold less 0.1, but at most 0.5, or 0.55 with the open pack",
+        ),
+    ] = None
+    since: Annotated[
+        date | None, Option("Only faces found on this day or later.", metavar="DATE", parse=day)
+    ] = None
+    taken_since: Annotated[
+        date | None, Option("Only faces on photos taken on this day or later.", metavar="DATE", parse=day)
+    ] = None
+    max_faces: Annotated[int | None, Option("So many faces at most, the best first.", least=1)] = None
+    same_image_ok: SameImageOk = False
+    dry_run: DryRun = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from facesets.errors import Field, WrongUsage
 from facesets.imaging.limits import MOST_PIXELS
 from facesets.operations.options.declaration import Option
 from facesets.results.materialize import Materialize
@@ -71,3 +72,12 @@ MaxAge = Annotated[float | None, Option("Only faces that look so old or younger,
 
 MIN_SHORT, MIN_BLUR, MIN_DET_SCORE = 90, 40.0, 0.6
 """The quality gate of those who ask for nothing else."""
+
+
+def require_order(youngest: float | None, oldest: float | None) -> None:
+    """Refuse a gate that no age passes. Raises `WrongUsage`."""
+    if youngest is not None and oldest is not None and youngest > oldest:
+        raise WrongUsage(
+            f"{Field('min_age')} {youngest:g} is above {Field('max_age')} {oldest:g}, so that no face "
+            "is left. Give the younger age to the first."
+        )

@@ -1,13 +1,40 @@
-"""The options of `maintain`."""
+"""The options of the commands that keep a library current: `pipeline`, `maintain`, `train` and `worker`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import printable
-from facesets.operations.options.declaration import Checked, Option
+from facesets.operations.options.declaration import Checked, Option, check_ranges
 from facesets.operations.options.shared import DryRun, SameImageOk
+
+AFTER_TRAINING = 0.75
+"""Cosine similarity from which a face is somebody's, in the second round of `full`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions(Checked):
+    """Which steps there are between `index` and `stats`."""
+
+    dual: Annotated[
+        bool,
+        Option("In place of cluster, assign and centroids: cluster --dual."),
+    ] = False
+    full: Annotated[
+        bool,
+        Option(
+            "In place of them: cluster --dual, then train, then cluster --dual again with the person "
+            f"threshold {AFTER_TRAINING:g}."
+        ),
+    ] = False
+    dry_run: DryRun = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.dual and self.full:
+            raise WrongUsage(f"Give {Field('dual')} or {Field('full')}, not both.")
+
 
 Task = Literal[
     "centroids",
@@ -81,3 +108,87 @@ class MaintainOptions(Checked):
     ] = 90
     same_image_ok: SameImageOk = False
     dry_run: DryRun = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions(Checked):
+    """How a projection head is trained, and on whom."""
+
+    epochs: Annotated[
+        int,
+        Option(
+            "Passes over all faces.",
+            least=10,
+            most=100,
+            variable="FACESETS_TRAIN_EPOCHS FACE_TRAINING_EPOCHS",
+        ),
+    ] = 20
+    margin: Annotated[
+        float,
+        Option(
+            "By how much farther somebody else's face has to be than one of the same person.",
+            least=0.1,
+            most=0.5,
+            variable="FACESETS_TRAIN_MARGIN FACE_TRIPLET_MARGIN",
+        ),
+    ] = 0.2
+    batch_size: Annotated[int, Option("Faces that are compared with each other.", least=16, most=128)] = 32
+    learning_rate: Annotated[float, Option("Size of a step.", least=1e-6, most=0.1)] = 1e-4
+    min_faces: Annotated[int, Option("Fewest faces of a person to learn from.", least=4)] = 5
+    min_quality: Annotated[float, Option("Least quality of a face to learn from.", least=0, most=1)] = 0.5
+    dry_run: DryRun = False
+
+
+USUAL_HEARTBEAT_S = 10.0
+
+_ALSO_CALLED = {"embed": "index photos"}
+"""The part of `index` that looks at photos; the other one lists folders."""
+
+
+def _names(flag: str, text: str) -> tuple[str, ...]:  # noqa: ARG001 - as declared
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return tuple(_ALSO_CALLED.get(part, part) for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions(Checked):
+    """Which jobs a worker takes, and how.
+
+    Attributes
+    ----------
+    concurrency : int or None
+        Photos worked on at a time; jobs are done one after the other.
+    """
+
+    jobs: Annotated[
+        tuple[str, ...],
+        Option(
+            "Take only jobs of these commands, with commas between, such as index,cluster; embed is the "
+            "part of index that looks at photos.",
+            metavar="NAME,...",
+            unset="all that this host can do",
+            parse=_names,
+        ),
+    ] = ()
+    concurrency: Annotated[
+        int | None,
+        Option(
+            "Photos worked on at a time. Start further workers to do several jobs at a time.",
+            least=1,
+            unset="as measured on this machine, else one a processor; with a service 4",
+        ),
+    ] = None
+    gpu: Annotated[
+        bool,
+        Option("Take only jobs that need models, and run these on the GPU; refuse to start without one."),
+    ] = False
+    until_empty: Annotated[bool, Option("End when there is nothing left to take. For cron.")] = False
+    heartbeat: Annotated[
+        float,
+        Option(
+            "Seconds between two signs of life. After three that are missing the job goes to another worker. "
+            "The same for all workers of a library.",
+            least=0.2,
+            most=60,
+        ),
+    ] = USUAL_HEARTBEAT_S

@@ -15,7 +15,7 @@ from facesets.imaging.duplicates import close_pairs, hamming, has_detail
 from facesets.imaging.originals import read_row
 from facesets.imaging.sharpness import sharpness
 from facesets.interfaces import Store
-from facesets.operations.options.dedup import DedupOptions
+from facesets.operations.options.results import DedupOptions
 from facesets.plurals import counted
 from facesets.records import Images, Int64
 from facesets.result import Result

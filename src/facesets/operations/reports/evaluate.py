@@ -16,7 +16,7 @@ from facesets.errors import DamagedFile, Field, WrongUsage
 from facesets.files import printable
 from facesets.formats.plain_npz import read_columns
 from facesets.operations.grouping.cluster import group_faces, shown_in
-from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.start import ClusterOptions
 from facesets.records import Collection, Float32, Int64
 
 PARENT_FOLDER = "parent-folder"

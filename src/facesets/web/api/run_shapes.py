@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from facesets.operations.options.threshold import Method
+from facesets.operations.options.grouping import Method
 from facesets.result import Result
 from facesets.web.api.shapes import Of, Shape
 

@@ -16,11 +16,9 @@ from facesets.assembly.stores import LibraryWork
 from facesets.errors import NotFound
 from facesets.files import printable
 from facesets.operations.library.findings import Looked, look_again
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.engine import EngineOptions
-from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.grouping import EngineOptions
+from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
+from facesets.operations.options.upkeep import TrainOptions
 from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.library import Library

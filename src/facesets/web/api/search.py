@@ -18,8 +18,7 @@ from facesets.operations.library.photo_search import (
     photos_of,
 )
 from facesets.operations.library.photo_search import photos_of_words as by_words
-from facesets.operations.options.ages import age_range
-from facesets.operations.options.place import USUAL_KM
+from facesets.operations.options.library import USUAL_KM, age_range
 from facesets.places import FARTHEST_KM, Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_edits import PersonState

@@ -12,7 +12,7 @@ from facesets.errors import FacesetsError, NotFound, WrongUsage
 from facesets.inference.catalog import DEFAULT_CLIP
 from facesets.operations.library.nothing_found import not_looked_at, why_nothing
 from facesets.operations.library.photo_search import PhotoPage, filter_of, people_meant
-from facesets.operations.options.place import USUAL_KM, near
+from facesets.operations.options.library import USUAL_KM, near
 from facesets.places import Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_edits import PersonState

@@ -23,8 +23,8 @@ from facesets.operations.face_sets.eras.year_cache import FILE_NAME
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.ingest.embed import embed
-from facesets.operations.options.cache import EmbedOptions, ExportSwapOptions
-from facesets.operations.options.face_sets import ImportFoldersOptions, SplitErasOptions
+from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions, SplitErasOptions
+from facesets.operations.options.start import EmbedOptions
 from facesets.records import Collection
 from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport

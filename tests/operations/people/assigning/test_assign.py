@@ -21,7 +21,7 @@ from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 from facesets.clustering.vectors import Float64
 from facesets.errors import AlreadyRunning, WrongUsage
-from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.people import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.result import Result

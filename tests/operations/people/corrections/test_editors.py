@@ -10,8 +10,7 @@ from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
 
 from facesets.errors import WrongUsage
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions, DualOptions
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.grouping import cluster_library, dual, dual_unknown
 from facesets.operations.people.grouping.matching import Decision

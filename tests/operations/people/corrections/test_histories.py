@@ -12,11 +12,8 @@ from tests.fixtures.library_people import add_like, add_person, cluster, rows
 from tests.fixtures.soak import soaking
 
 from facesets.errors import WrongUsage
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.options.people import SplitOptions
-from facesets.operations.options.threshold import Method
+from facesets.operations.options.grouping import Method
+from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions, SplitOptions
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.assigning.prototypes import prototypes

@@ -35,7 +35,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.ingest.index import index
 from facesets.operations.library.check import check
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.index import IndexOptions
 from facesets.operations.people.assigning.prototypes import prototypes
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.forgetting.finishing import Scrubbed

@@ -20,7 +20,8 @@ from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
 from facesets.operations.library.transfer import import_cache
-from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.options.results import ExportSwapOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.result_names import people_of_result
 from facesets.operations.people.corrections import naming

@@ -16,7 +16,7 @@ from tests.fixtures.waiting import wait_for
 from facesets.clustering import components
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.library.stats import stats
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.stop import Stop

@@ -8,8 +8,7 @@ from tests.fixtures.heads import confusing_head, use
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of, rows, who_is
 
 from facesets.errors import WrongUsage
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions, DualOptions
 from facesets.operations.people.corrections import cluster_corrections, history, naming
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.lists.listing import person

@@ -9,9 +9,7 @@ from tests.fixtures.library_people import cluster, face_of, heart_of, rows, who_
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
 
 from facesets.clustering.poor_faces import Shows
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.grouping.dual import cluster_dual

@@ -3,7 +3,7 @@
 import pytest
 from tests.fixtures.library_people import add_person, cluster, rows
 
-from facesets.cli.check import staleness_lines
+from facesets.cli.library.check import staleness_lines
 from facesets.operations.people.corrections import history
 from facesets.operations.people.grouping.staleness import staleness
 from facesets.store.postgres.connection import Database

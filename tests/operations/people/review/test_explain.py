@@ -10,7 +10,7 @@ from tests.fixtures.library_people import add_like, add_person, cluster, face_of
 from tests.fixtures.program import run
 
 from facesets.errors import WrongUsage
-from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.people import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.review.explaining import explain

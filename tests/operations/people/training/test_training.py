@@ -17,10 +17,8 @@ from tests.fixtures.program import environment, run
 from tests.fixtures.taught_people import blurred_people, shuffled, two_faced_people
 
 from facesets.errors import MissingExtra, WrongUsage
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
+from facesets.operations.options.upkeep import TrainOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.training.heads import activate, active_head, deactivate, heads

@@ -13,8 +13,8 @@ from facesets.interfaces import Progress
 from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.face_sets.source_roots import rows_under
 from facesets.operations.grouping.gating import quality_gates, say_unmeasured
-from facesets.operations.options.centroid_distance import settled
-from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.operations.options.declaration import settled
+from facesets.operations.options.results import SplitErasOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
 from facesets.results.earlier_export import ERA, EarlierExport

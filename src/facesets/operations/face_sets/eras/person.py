@@ -19,7 +19,7 @@ from facesets.operations.face_sets.eras.era_faces import (
     recover,
     split,
 )
-from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.operations.options.results import SplitErasOptions
 from facesets.records import Collection, Float32, Int64
 from facesets.results.earlier_export import EarlierExport
 from facesets.work import Work

@@ -17,7 +17,7 @@ from facesets.imaging.quality import quality
 from facesets.interfaces import Progress
 from facesets.operations.face_sets.eras.capture_years import YearSources
 from facesets.operations.face_sets.eras.era_faces import Curated, EraFaces, Recovered, year_range
-from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.operations.options.results import SplitErasOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
 from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row

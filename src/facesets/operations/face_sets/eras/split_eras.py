@@ -17,9 +17,8 @@ from facesets.operations.face_sets.plan import plan_sets
 from facesets.operations.face_sets.selection import select_faces
 from facesets.operations.face_sets.set_changes import State, set_states, without_empty
 from facesets.operations.face_sets.write_export import export_planned
-from facesets.operations.options.cache import ExportSwapOptions
-from facesets.operations.options.centroid_distance import for_recogniser
-from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.operations.options.declaration import for_recogniser
+from facesets.operations.options.results import ExportSwapOptions, SplitErasOptions
 from facesets.result import Result
 from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.era_lineage import succession

@@ -20,7 +20,7 @@ from facesets.operations.library.descriptions.questions import (
     question_about,
 )
 from facesets.operations.library.descriptions.sending import Priced, Sender, Sent
-from facesets.operations.options.describe import DescribeOptions
+from facesets.operations.options.library import DescribeOptions
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.stop import Stop

@@ -20,7 +20,7 @@ from facesets.clustering.people.assigning import (
 )
 from facesets.clustering.people.incremental import PersonMatches
 from facesets.clustering.recognisers import recogniser_named
-from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
+from facesets.operations.options.people import USUAL_MARGIN, AssignOptions
 from facesets.operations.people.assigning.assignment import Assignment, Compared
 from facesets.operations.people.corrections.history import restore_people
 from facesets.operations.people.training.heads import Head, active_head

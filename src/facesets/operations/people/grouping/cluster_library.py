@@ -11,7 +11,7 @@ import numpy as np
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.people.incremental import Joined
 from facesets.library_records import RecordedRun
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.corrections.history import Restored, restore_people
 from facesets.operations.people.corrections.who import kept_step
 from facesets.operations.people.grouping.clusters import plan_of_groups, store_plan

@@ -4,9 +4,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 
 from facesets.clustering.recognisers import Recogniser, recogniser_named
-from facesets.operations.options.assign import AssignOptions
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
 from facesets.operations.people.assigning.assigning import Comparison, compare_with_people
 from facesets.operations.people.assigning.assignment import AssignedCounts, Assignment
 from facesets.operations.people.corrections.who import kept_step

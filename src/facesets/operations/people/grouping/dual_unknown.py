@@ -11,9 +11,8 @@ from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.clustering.poor_faces import Shows
 from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Float32
-from facesets.operations.options.dual import DualOptions
-from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.options.threshold import Method
+from facesets.operations.options.grouping import Method
+from facesets.operations.options.people import ClusterLibraryOptions, DualOptions
 from facesets.operations.people.grouping.clusters import ClusterPlan, matched_ids, store_plan
 from facesets.operations.people.grouping.hierarchy import best
 from facesets.operations.people.grouping.library_faces import LoadedFaces

@@ -14,7 +14,7 @@ from facesets.clustering.membership import leave_clashing, leave_clusters
 from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Float64
 from facesets.formats.hierarchy import packed, unpacked
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.clusters import ClusterPlan, largest_in, matched_ids, named_by
 from facesets.operations.people.grouping.matching import Steps
 from facesets.operations.people.grouping.obeying import constraints_of

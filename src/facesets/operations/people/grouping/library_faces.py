@@ -11,7 +11,7 @@ from facesets.clustering.membership import leave_clashing
 from facesets.clustering.people.incremental import NOBODY, Joined, PersonMatches, join_people
 from facesets.clustering.poor_faces import HowMuch, Shows
 from facesets.clustering.recognisers import recogniser_named
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.hierarchy import (
     Hierarchy,
     Placed,

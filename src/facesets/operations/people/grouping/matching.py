@@ -11,8 +11,8 @@ from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.methods import METHODS, GroupingTask
 from facesets.clustering.people.incremental import Joined, join_people
 from facesets.interfaces import Progress
-from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.options.threshold import Method
+from facesets.operations.options.grouping import Method
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.plurals import counted, people
 from facesets.records import Float32, Int64
 from facesets.store.postgres.people.peopled_faces import PeopledFaces

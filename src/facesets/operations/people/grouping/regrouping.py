@@ -12,7 +12,7 @@ from facesets.clustering.people.incremental import Joined
 from facesets.clustering.people.owners import KnownOwners
 from facesets.clustering.people.regrouping import Regrouped, regroup
 from facesets.clustering.poor_faces import HowMuch
-from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.grouping.matching import Decision, Steps
 from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.plurals import counted

@@ -8,7 +8,7 @@ import numpy as np
 from facesets.clustering.people.assigning import measured_threshold, usual_review
 from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, NotFound
-from facesets.operations.options.assign import USUAL_MARGIN
+from facesets.operations.options.people import USUAL_MARGIN
 from facesets.operations.people.corrections.contradictions import describing
 from facesets.operations.people.corrections.who import called, find_person, require_person, short
 from facesets.operations.people.review.looking import calibration_of

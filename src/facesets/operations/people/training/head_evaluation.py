@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facesets.clustering.average_linkage import best_cut
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.upkeep import TrainOptions
 from facesets.records import Bool, Float32, Int64
 from facesets.stop import Stop
 from facesets.training.evaluation import (

@@ -9,7 +9,7 @@ import numpy as np
 
 from facesets.errors import Command, WrongUsage, require_extra
 from facesets.interfaces import Progress
-from facesets.operations.options.training import TrainOptions
+from facesets.operations.options.upkeep import TrainOptions
 from facesets.operations.people.training.head_evaluation import (
     PLAIN,
     Fold,

@@ -1,0 +1,210 @@
+"""`facesets describe`, and `facesets tags list | set | run`: what photos show, in words."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets import settings
+from facesets.cli import console, queueing
+from facesets.cli.library.index import say_which_are_empty
+from facesets.cli.opening import opened_library, work_on_library
+from facesets.cli.params import ClipPackOption, DatabaseOption, MlUriOption, ProviderOption, folders_meant
+from facesets.cli.wording import worded
+from facesets.errors import Field, WrongUsage
+from facesets.files import plain_path, printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.library import DescribeOptions
+from facesets.operations.options.shared import DryRun
+from facesets.plurals import counted
+from facesets.result import Result
+from facesets.words import photos as words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from facesets.interfaces import Progress
+    from facesets.operations.library.tags import ListedCategory
+
+FoldersArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[DIR]...",
+        help="Only photos below any of these folders, of those that are in the library.",
+        show_default=False,
+    ),
+]
+TargetOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--under",
+        "--target",
+        metavar="DIR...",
+        help="The same as DIR; any of both.",
+        show_default=False,
+        envvar=["FACESETS_DESCRIBE_UNDER", "FACESETS_DESCRIBE_TARGET"],
+    ),
+]
+YesOption = Annotated[bool, Option("Send without being asked. For cron.")]
+LlmUriOption = Annotated[
+    str | None,
+    Option("A server with OpenAI's chat interface, such as http://localhost:11434/v1.", metavar="URL"),
+]
+
+
+def describe(
+    context: typer.Context,
+    folders: FoldersArgument = None,
+    target: TargetOption = None,
+    database: DatabaseOption = None,
+    llm_uri: LlmUriOption = None,
+    *,
+    options: DescribeOptions,
+    yes: YesOption = False,
+) -> None:
+    """Let a language model describe photos of the library in words, to find them by `search --words`.
+
+    Photos leave this machine unless the model runs on it: what is sent, to whom, and what it costs is shown
+    first, and nothing is sent before you agree. See docs/describe.md.
+    """
+    from facesets.assembly.commands import VERBS
+
+    below = tuple(plain_path(path) for path in folders_meant(context, folders, target))
+    if queueing.is_asked():
+        if not yes:
+            raise WrongUsage(
+                "A worker cannot ask you before photos are sent. Add --yes, or leave out --queue."
+            )
+        queueing.refuse_secrets(llm_uri)
+        queueing.queue("describe", database, below=below, llm_uri=llm_uri, options=options)
+        return
+    console.only_the_result_unless_watched()
+    llm = settings.load_llm()
+    with work_on_library(database) as library_work:
+        work = replace(library_work, llm=llm)
+        agree = _agree(work.progress, yes=yes)
+        done = VERBS["describe"].run(work, below=below, options=options, llm_uri=llm_uri, agree=agree)
+        say_which_are_empty(work.library, [str(folder) for folder in below])
+    _show(work.session.label, done)
+
+
+def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Result], bool]":
+    def agree(said: Result) -> bool:
+        with console.paused(progress):
+            for line in words.announced(said):
+                (console.remark if yes else console.notice)(line)
+            if yes or not said.leaves:
+                return True
+            if not console.can_ask():
+                raise WrongUsage(f"Nothing was sent. Say {Field('yes')} if you mean it.")
+            return console.agrees(f"Send {counted(said.photos, 'photo')}?")
+
+    return agree
+
+
+def _show(label: str, done: Result) -> None:
+    if done.dry_run and done.announced is not None and not console.session.json:
+        for line in words.announced(done.announced):
+            console.out(worded(line))
+    for note in done.notes:
+        console.notice(note)
+    console.show(done, words.describe(done, label=label), asked_for=done.dry_run)
+    if done.failed:
+        console.notice("`facesets stats --stages` shows why photos failed; --retry-failed sends them again.")
+    console.finish(failed=done.failed + console.unreadable(done.failures, strict=False))
+
+
+tags = typer.Typer(
+    help="What photos and faces show, in words: categories of tags, and tagging by CLIP.",
+    no_args_is_help=True,
+)
+
+
+@tags.command("list")
+def list_(
+    database: DatabaseOption = None,
+    toml: Annotated[bool, Option("Print the categories as a file for `tags set` instead.")] = False,
+) -> None:
+    """List the categories and their tags, and how many photos or faces have each."""
+    from facesets.operations.library.tag_file import as_toml
+    from facesets.operations.library.tags import categories_of, list_tags
+
+    with opened_library(database) as library:
+        if toml:
+            console.out(as_toml(categories_of(library)).rstrip("\n"))
+            return
+        found = list_tags(library)
+    lines = [line for each in found.categories for line in _category_lines(each)]
+    console.show(found, lines, asked_for=True)
+    if found.is_shipped:
+        console.aside("Nothing is tagged yet: `facesets tags run` tags the photos that are embedded.")
+
+
+def _category_lines(category: "ListedCategory") -> list[str]:
+    about = "faces" if category.target == "face" else "photos"
+    how = "the best one" if category.mode == "single" else "all"
+    found = ", ".join(f"{printable(name)} {count}" for name, count in category.tags.items())
+    return [f"{category.name} ({about}; {how} from {category.min_confidence:g})", f"  {found}"]
+
+
+@tags.command("set")
+def set_(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", show_default=False)],
+    database: DatabaseOption = None,
+    only: Annotated[bool, Option("Remove the categories that FILE does not have, and their tags.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Add the categories of FILE, in place of those of the same names; `tags run` then tags by them."""
+    from facesets.operations.library.tags import set_tags
+
+    with opened_library(database) as library:
+        done = set_tags(library, file, only=only, dry_run=dry_run)
+    console.show(done, words.tags_set(done), asked_for=dry_run)
+    if (done.added or done.changed) and not dry_run:
+        console.remark("`facesets tags run` tags the photos by them, with --faces the faces, too.")
+
+
+@tags.command("run")
+def run(
+    database: DatabaseOption = None,
+    faces: Annotated[
+        bool, Option("Tag faces, too: reads each photo with faces once, and embeds a crop for each of them.")
+    ] = False,
+    force: Annotated[bool, Option("All photos again, though nothing changed.")] = False,
+    retry_failed: Annotated[bool, Option("Those photos, too, whose faces could not be tagged.")] = False,
+    max_images: Annotated[int | None, Option("Tag so many photos at most.", least=1)] = None,
+    clip_pack: ClipPackOption = None,
+    ml_uri: MlUriOption = None,
+    provider: ProviderOption = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Tag the photos of the library, those that lack tags or whose categories changed.
+
+    It uses the embeddings that `index` keeps, so that no photo is read.
+    """
+    from facesets.assembly.describing import Asked
+    from facesets.assembly.tags import run_tags
+    from facesets.operations.ingest.stage_run import StageRunOptions
+
+    console.only_the_result_unless_watched()
+    conf = settings.load()
+    asked = Asked((None, None, None), clip_pack, provider, ml_uri)
+    options = StageRunOptions(
+        force=force,
+        retry_failed=retry_failed,
+        max_images=max_images,
+        concurrency=conf.cpus,
+        dry_run=dry_run,
+    )
+    with work_on_library(database) as work:
+        stages = ["scene", *(["face-tags"] if faces else [])]
+        ran = [run_tags(each, work.library, conf, asked, options, work) for each in stages]
+    done = Result(stages=ran)
+    console.show(done, words.tags_run(done, label=work.session.label), asked_for=dry_run)
+    if ran[0].unavailable:
+        console.notice(
+            f"{counted(ran[0].unavailable, 'photo')} cannot be tagged without an embedding by this model: "
+            "`facesets index PHOTOS` makes them."
+        )
+    console.finish(failed=sum(console.unreadable(each.failures, strict=False) for each in ran))

@@ -1,0 +1,211 @@
+"""`facesets import-names`, `export-xmp`, `import-cache` and `export-cache`: what comes in and goes out."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.library.index import say_which_are_empty
+from facesets.cli.opening import opened_library, opened_session, work_on_library, working
+from facesets.cli.params import CacheArgument, DatabaseOption
+from facesets.errors import Field, WrongUsage
+from facesets.files import plain_path, printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.library import ExportXmpOptions
+from facesets.operations.options.shared import DryRun
+from facesets.words import interchange as words
+from facesets.words import library as library_words
+from facesets.words.phrases import table
+
+if TYPE_CHECKING:
+    from facesets.result import Result
+
+SourceArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[SOURCE...]",
+        help="Folders of photos, a digikam4.db, JSON of `osxphotos query --json`, Picasa's contacts.xml.",
+        show_default=False,
+    ),
+]
+FromOption = Annotated[
+    Literal["auto", "xmp", "picasa", "digikam", "osxphotos", "takeout"],
+    Option(
+        "Only names that this program, or this kind of file, keeps.",
+        flag="--from",
+        variable="FACESETS_IMPORT_NAMES_FROM",
+    ),
+]
+MapOption = Annotated[
+    tuple[str, ...],
+    Option(
+        "Where a folder that the other program names is on this machine; with several, all count.",
+        flag="--map",
+        variable="FACESETS_IMPORT_NAMES_MAP",
+        metavar="OLD=NEW",
+    ),
+]
+
+
+def import_names(
+    source: SourceArgument = None,
+    database: DatabaseOption = None,
+    from_: FromOption = "auto",
+    map_: MapOption = (),
+    unmatched: Annotated[
+        bool, Option("List the names that were read of places without a face, and of whole photos.")
+    ] = False,
+    conflicts: Annotated[
+        bool, Option("List the names that were read of faces that are somebody else here.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Bring in names that people gave in Picasa, digiKam, Lightroom, Apple or Google Photos.
+
+    What you said here stays: another name for the same face becomes a question of `people review`.
+    """
+    from facesets.operations.interchange.import_names import import_names as run
+    from facesets.operations.interchange.name_sources import FilesRead, named_photos, read_places
+
+    places = read_places(map_)
+    if unmatched and conflicts:
+        raise WrongUsage(f"Give {Field('unmatched')} or {Field('conflicts')}, not both.")
+    if unmatched or conflicts:
+        _list(database, conflicts=conflicts, reads=bool(source or dry_run))
+        return
+    if not source:
+        raise WrongUsage("Where are the names? Give a folder of photos, or the file of another program.")
+    with working() as work, opened_library(database) as library:
+        read = FilesRead()
+        done = run(
+            library,
+            named_photos(source, from_, read),
+            read,
+            ", ".join(printable(plain_path(each).name or each) for each in source),
+            work=work,
+            places=places,
+            dry_run=dry_run,
+        )
+    console.show(done, words.import_names(done), asked_for=dry_run)
+    console.finish(failed=len(done.failed))
+
+
+def _list(database: str | None, *, conflicts: bool, reads: bool) -> None:
+    """List what was read before. Raises `WrongUsage` where something is to be read."""
+    from facesets.store.postgres.people.imported_names import conflicting_names, unmatched_names
+
+    if reads:
+        raise WrongUsage(
+            f"{Field('unmatched')} and {Field('conflicts')} list what was read before. Give them without a "
+            f"source and {Field('dry_run')}."
+        )
+    with opened_session(database) as session:
+        found = session.run(conflicting_names if conflicts else unmatched_names)
+    rows = [
+        (
+            printable(each.name),
+            each.program,
+            "-" if each.face is None else f"face {each.face}",
+            printable(each.here) or "-",
+            "whole photo" if each.box is None else " ".join(f"{edge:.3f}" for edge in each.box),
+            printable(each.path) or "-",
+        )
+        for each in found
+    ]
+    headings = ("name", "program", "face", "here", "place", "photo")
+    console.show_list("names", found, table(headings, rows) if rows else "There are none.")
+
+
+def export_xmp(
+    who: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[WHO...]",
+            help="Names, or ids as listed; without any, everybody who has a name.",
+            show_default=False,
+        ),
+    ] = None,
+    database: DatabaseOption = None,
+    undo: Annotated[
+        str | None,
+        Option("Put back what the sidecars held before a run: its number, or `last`.", metavar="RUN"),
+    ] = None,
+    *,
+    options: ExportXmpOptions,
+) -> None:
+    """Write who is where on each photo into XMP sidecars beside the photos, for other programs.
+
+    Photos are never changed, and of a sidecar only what facesets wrote there. What is not true any more is
+    removed by the next run, which writes nothing else again.
+    """
+    if undo is not None and (who or options.target or options.replace or options.microsoft):
+        raise WrongUsage("--undo RUN takes back a whole run, and goes with --dry-run alone.")
+    from facesets.operations.interchange.export_xmp import export_xmp as run
+    from facesets.operations.interchange.undo_xmp import undo_xmp
+
+    console.only_the_result_unless_watched()
+    with working() as work, opened_library(database) as library:
+        if undo is not None:
+            done = undo_xmp(library.database, undo, dry_run=options.dry_run, work=work)
+            console.show(done, words.export_xmp_undo(done), asked_for=options.dry_run)
+            _finish(done, undo=True)
+            return
+        done = run(library, who or (), options, work=work)
+        say_which_are_empty(library, [str(plain_path(each)) for each in options.target])
+    console.show(done, words.export_xmp(done), asked_for=options.dry_run)
+    if not done.people and not done.unfit:
+        console.notice(words.NOBODY_NAMED)
+    _finish(done)
+
+
+def _finish(done: "Result", *, undo: bool = False) -> None:
+    if done.edited:
+        console.notice(words.sidecars_left(done, undo=undo))
+        console.failures([(each.path, each.reason) for each in done.edited])
+    for line in words.folders_with_nothing(done) if undo else ():
+        console.notice(line)
+    console.failures([(each.path, each.reason) for each in done.failures])
+    console.finish(failed=len(done.failures))
+
+
+def import_cache(
+    cache: CacheArgument,
+    database: DatabaseOption = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Bring the images and faces of CACHE into the library; what it has already stays as it is."""
+    from facesets.assembly.stores import open_cache
+    from facesets.operations.library.transfer import import_cache as run
+    from facesets.store.postgres.library import Library
+
+    source = open_cache(cache)
+    collection_settings = source.settings
+    if collection_settings is None:
+        raise WrongUsage(f"There is no cache at {source.label}.")
+    with work_on_library(database) as work:
+        library = Library(work.session, collection_settings)
+        done = run(source, library, dry_run=dry_run, work=work)
+    console.show(done, library_words.transfer(done, label=library.label))
+    console.finish()
+
+
+def export_cache(
+    cache: CacheArgument,
+    database: DatabaseOption = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Write the images and faces of the library into CACHE, a file to work on anywhere."""
+    from facesets.assembly.stores import open_cache
+    from facesets.operations.library.transfer import transfer
+
+    target = open_cache(cache)
+    with work_on_library(database) as work:
+        known = work.library.settings
+        if known is None:
+            raise WrongUsage(f"There are no faces in {work.session.label} yet. Run `facesets index PHOTOS`.")
+        with nullcontext() if dry_run else target.writing(known):
+            done = transfer(work.library, target, dry_run=dry_run, work=work)
+    console.show(done, library_words.transfer(done, label=target.label))
+    console.finish()

@@ -1,0 +1,259 @@
+"""`facesets search`."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from facesets import settings
+from facesets.cli import console
+from facesets.cli.opening import opened_library
+from facesets.cli.params import ClipPackOption, DatabaseOption, MlUriOption, PackOption, ProviderOption
+from facesets.errors import Command, Field, WrongUsage
+from facesets.files import printable
+from facesets.operations.options.library import SearchOptions
+from facesets.words.phrases import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from facesets.interfaces import Embedder
+    from facesets.library_records import ClipRow
+    from facesets.operations.library.search import Box, FaceSearch, ImageHit, SimilarImage, Which
+    from facesets.records import Float32, Pixels
+    from facesets.store.postgres.library import Library
+    from facesets.store.postgres.photo_filter import PhotoFilter
+    from facesets.store.postgres.search import FaceHit
+
+_Hit = TypeVar("_Hit")
+
+
+def search(
+    context: typer.Context,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="[TEXT]", help="What the photos show, in words.", show_default=False),
+    ] = None,
+    *,
+    options: SearchOptions,
+    database: DatabaseOption = None,
+    ml_uri: MlUriOption = None,
+    pack: PackOption = None,
+    clip_pack: ClipPackOption = None,
+    provider: ProviderOption = "cpu",
+) -> None:
+    """Find photos in the library by words, another photo, a face, a person, time, place, camera or tags."""
+    source = context.get_parameter_source("person")
+    if source is not None and source.name == "ENVIRONMENT":
+        # Of a variable words are made values; it held one name before there could be several.
+        options = replace(options, person=(" ".join(options.person),))
+    _require_what_fits(text, options)
+    from facesets.assembly.describing import Asked, encoders, face_embedder
+    from facesets.operations.library.search import search_by_words, search_photos
+    from facesets.work import Work
+
+    conf = settings.load()
+    asked = Asked((pack, None, None), clip_pack, provider, ml_uri)
+    with opened_library(database) as library, console.stoppable() as stop:
+        asked_for = _filter(library, options)
+        if options.face is not None:
+            with console.progress() as progress:
+                embedder = face_embedder(library, conf, asked, console, Work(progress=progress, stop=stop))
+            _search_by_face(library, embedder, options.face, asked_for, options)
+        elif text is not None or options.like is not None:
+            try:
+                made = encoders(library, conf, asked, stop)
+            except WrongUsage as error:
+                raise _or_a_person(library, text or "", error) from error
+            _search_similar(library, made, text, asked_for, options)
+        elif options.words is not None:
+            described = _shown(search_by_words(library, asked_for, options.limit + 1), options.limit)
+            texts = [f"{printable(hit.path)}\n    {printable(hit.description)}" for hit in described]
+            _show("images", described, "\n".join(texts))
+            _say_why_nothing(library, asked_for, described)
+        elif not asked_for.open:
+            photos = _shown(search_photos(library, asked_for, options.limit + 1), options.limit)
+            _show_images(photos)
+            _say_why_nothing(library, asked_for, photos)
+        else:
+            raise WrongUsage(
+                "Say what to search for: TEXT, --like PHOTO, --face PHOTO, --person NAME, --from DATE, "
+                "--near LAT,LON, --camera TEXT, --tag TAG or --words WORDS."
+            )
+
+
+def _or_a_person(library: "Library", text: str, error: WrongUsage) -> WrongUsage:
+    """Why words cannot be searched for, and what to do where they are somebody's name."""
+    from facesets.operations.library.photo_search import people_meant
+
+    try:
+        people_meant(library, [text])
+    except WrongUsage:
+        return error
+    who = Command("search", Field("person", printable(text)))
+    return WrongUsage(
+        f"{printable(text)} is somebody in the library: {who}. To search for what photos show: {error}"
+    )
+
+
+def _require_what_fits(text: str | None, options: SearchOptions) -> None:
+    """Refuse options that do not go together. Raises `WrongUsage`."""
+    if sum(what is not None for what in (text, options.like, options.face)) > 1:
+        raise WrongUsage(
+            "Search by one of TEXT, --like and --face at a time; everything else goes with each."
+        )
+    of_face = options.box is not None or options.all_faces or options.min_similarity is not None
+    if options.face is None and of_face:
+        raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
+    if options.camera is not None and not options.camera.strip():
+        raise WrongUsage("--camera is empty. Give words of the name of a camera or a lens.")
+    if options.age is not None and not options.person:
+        raise WrongUsage("--age goes with --person NAME: say who is so old.")
+    if options.since is not None and options.until is not None and options.since > options.until:
+        raise WrongUsage(f"--from {options.since} is after --to {options.until}. Give the earlier day first.")
+    _which(options.box, every=options.all_faces)
+
+
+def _search_by_face(
+    library: "Library", embedder: "Embedder", photo: Path, asked_for: "PhotoFilter", options: SearchOptions
+) -> None:
+    from facesets.operations.library.search import search_by_face
+    from facesets.operations.library.search_index import wants_index
+
+    if wants_index(library):
+        console.notice("Every face is compared: `facesets db index` makes this fast.")
+    found = search_by_face(
+        library,
+        embedder,
+        str(photo),
+        asked_for,
+        options.limit,
+        which=_which(options.box, every=options.all_faces),
+        min_cosine_similarity=options.min_similarity,
+    )
+    _show_faces(found, photo)
+    _say_why_nothing(library, asked_for, found.faces)
+
+
+def _search_similar(
+    library: "Library",
+    encoders: "tuple[ClipRow, Callable[[str], Float32], Callable[[Pixels], Float32]]",
+    text: str | None,
+    asked_for: "PhotoFilter",
+    options: SearchOptions,
+) -> None:
+    from facesets.operations.library.search import search_by_text, search_like
+    from facesets.operations.library.search_index import wants_index
+
+    row, of_text, of_picture = encoders
+    if wants_index(library, row):
+        console.notice("Every image is compared: `facesets db index` makes this fast.")
+    if options.like is not None:
+        found = search_like(library, row, of_picture, str(options.like), asked_for, options.limit)
+    else:
+        found = search_by_text(library, row, of_text, text or "", asked_for, options.limit)
+    _show_similar(found)
+    _say_why_nothing(library, asked_for, found)
+
+
+def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
+    """What has to hold of the photos, whatever else is searched for."""
+    from facesets.operations.library.photo_search import filter_of, people_meant
+    from facesets.store.postgres.photo_filter import Dates
+
+    return filter_of(
+        library,
+        people_meant(library, options.person),
+        Dates(options.since, options.until),
+        options.near,
+        options.camera or "",
+        words=options.words,
+        ages=options.age,
+        tags=options.tag,
+    )
+
+
+def _which(box: str | None, *, every: bool) -> "Which":
+    from facesets.operations.library.search import Which
+
+    if box is None:
+        return Which(every=every)
+    if every:
+        raise WrongUsage("--box is one face, --all-faces every one: give one of them.")
+    try:
+        left, top, right, bottom = map(float, box.split(","))
+    except ValueError as error:
+        raise WrongUsage(f"--box {box} is no box: give four numbers, such as 10,20,110,140.") from error
+    return Which((left, top, right, bottom))
+
+
+def _show_faces(found: "FaceSearch", photo: Path) -> None:
+    several = len(found.asked) > 1
+    if len(found.on_photo) > len(found.asked):
+        left_out = " or ".join(_text(box) for box in found.on_photo if box not in found.asked)
+        console.notice(
+            f"{printable(photo)} shows {len(found.on_photo)} faces. This is about the one at "
+            f"{_text(found.asked[0])}; --box {left_out} takes another, --all-faces all."
+        )
+    columns = {"face at": [_text(found.asked[hit.of - 1]) for hit in found.faces]} if several else {}
+    columns |= {"similarity": [f"{hit.cosine_similarity:.3f}" for hit in found.faces]}
+    columns |= {"person": [hit.name or hit.person or "-" for hit in found.faces]}
+    if found.faces or console.session.json:
+        console.show(found, [_table(found.faces, columns)], asked_for=True)
+    if not found.faces:
+        console.notice(
+            f"No faces in the library are similar enough ({found.min_cosine_similarity:g}) and fit what you "
+            "asked for. A lower --min-similarity finds more."
+        )
+
+
+def _text(box: "Box") -> str:
+    return ",".join(f"{value:.0f}" for value in box)
+
+
+def _show_similar(hits: "Sequence[SimilarImage]") -> None:
+    columns = {"similarity": [f"{hit.cosine_similarity:.3f}" for hit in hits]}
+    _show("images", hits, _table(hits, columns | {"taken": [hit.taken or "-" for hit in hits]}))
+
+
+def _show_images(hits: "Sequence[ImageHit]") -> None:
+    if all(hit.distance_km is None for hit in hits):
+        _show("images", hits, "\n".join(printable(hit.path) for hit in hits))
+    else:
+        _show("images", hits, _table(hits, {"taken": [hit.taken or "-" for hit in hits]}))
+
+
+def _shown(found: "list[_Hit]", limit: int) -> "list[_Hit]":
+    """What is printed of what was found, which is one more where there are more."""
+    if len(found) > limit:
+        console.remark(f"More fit than these {limit}: a higher --limit shows them.")
+    return found[:limit]
+
+
+def _say_why_nothing(library: "Library", asked: "PhotoFilter", found: "Sequence[object]") -> None:
+    """Where nothing was found, say which conditions no photo fits, and what photos were not looked at."""
+    from facesets.operations.library.nothing_found import not_looked_at, why_nothing
+
+    if not found:
+        for sentence in why_nothing(library, asked):
+            console.notice(sentence)
+        for each in not_looked_at(library, asked):
+            console.notice(each.sentence)
+
+
+def _table(hits: "Sequence[FaceHit | ImageHit | SimilarImage]", columns: "dict[str, list[str]]") -> str:
+    """Columns of hits, then how far away they were taken where a place was asked for, and their paths."""
+    if any(hit.distance_km is not None for hit in hits):
+        columns = columns | {
+            "km": ["-" if hit.distance_km is None else f"{hit.distance_km:.1f}" for hit in hits]
+        }
+    columns = columns | {"path": [printable(hit.path) for hit in hits]}
+    return table(list(columns), list(zip(*columns.values(), strict=True)))
+
+
+def _show(name: str, hits: "Sequence[object]", text: str) -> None:
+    if hits or console.session.json:
+        console.show_list(name, hits, text)
+    if not hits:
+        console.notice(f"No {name} in the library fit what you asked for.")

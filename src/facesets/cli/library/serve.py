@@ -1,0 +1,282 @@
+"""`facesets serve`."""
+
+import html
+import os
+import sys
+import threading
+import time
+import webbrowser
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Annotated
+
+from facesets.cli import console
+from facesets.cli.opening import current_user
+from facesets.cli.params import DatabaseOption
+from facesets.errors import Command, FacesetsError, Field, MissingExtra, WrongUsage
+from facesets.file_system import patiently
+from facesets.files import PEOPLE, printable
+from facesets.operations.options.declaration import Option
+
+if TYPE_CHECKING:
+    from facesets.settings import Settings
+    from facesets.web.access import Access
+    from facesets.web.background import Jobs
+    from facesets.web.crops import CropStore
+    from facesets.web.serving import App
+    from facesets.web.site import Site
+
+_READ_WITHIN_S = 60.0
+_PREFIX = "facesets-link-"
+_PAGE = """<!doctype html>
+<meta charset="utf-8">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="refresh" content="0; url={link}">
+<title>facesets</title>
+<p><a href="{link}">Open facesets</a></p>
+"""
+
+
+@contextmanager
+def opener(link: str, secrets: Path | None) -> Iterator[Callable[[], None]]:
+    """What opens a link in the browser, without waiting for it.
+
+    Parameters
+    ----------
+    secrets : Path or None
+        A folder for a file that only its owner can read, and that leads the browser on: what a program is
+        started with, all accounts of the machine can see. For links without a token None.
+    """
+    if secrets is None:
+        yield partial(_aside, partial(_open, link))
+        return
+    # Browsers that are snaps, as Ubuntu has them, read nothing in hidden folders.
+    if Path("/snap").is_dir() and os.access(Path.home(), os.W_OK):
+        secrets = Path.home()
+    _sweep(secrets)
+    with NamedTemporaryFile("w", dir=secrets, prefix=_PREFIX, suffix=".html", delete=False) as file:
+        file.write(_PAGE.format(link=html.escape(link)))
+    page = Path(file.name)
+    try:
+        yield partial(_aside, partial(_lead, page))
+    finally:
+        _remove(page)
+
+
+def _aside(work: Callable[[], object]) -> None:
+    # A browser in a terminal would run until somebody leaves it.
+    threading.Thread(target=work, daemon=True).start()
+
+
+def _lead(page: Path) -> None:
+    """Open a page that leads on, and remove it once the browser has had the time to read it."""
+    if _open(page.as_uri()):
+        time.sleep(_READ_WITHIN_S)
+    _remove(page)
+
+
+def _remove(page: Path) -> None:
+    # A browser of Windows that has it open keeps it; the next run removes it.
+    with suppress(OSError):
+        patiently(os.unlink, page)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the pages that killed runs left behind."""
+    for page in folder.glob(f"{_PREFIX}????????.html"):
+        with suppress(OSError):
+            if time.time() - page.stat().st_mtime > _READ_WITHIN_S:
+                _remove(page)
+
+
+def _open(address: str) -> bool:
+    with suppress(webbrowser.Error):
+        if webbrowser.open(address):
+            return True
+    console.remark("No browser could be opened: open the address above in one.")
+    return False
+
+
+_MEGABYTE = 1_000_000
+_SESSIONS = 6
+_JOBS_END_WITHIN_S = 0.3
+_COUNTED_WITHIN_S = 3.0
+"""So long the address is not printed, so that the first page is there at once."""
+_PARTS = ("fastapi", "jinja2", "uvicorn")
+
+
+def serve(
+    database: DatabaseOption = None,
+    results: Annotated[
+        Path | None,
+        Option("Show this folder of `cluster` or `refine`, and correct it; needs no library.", metavar="DIR"),
+    ] = None,
+    host: Annotated[
+        str, Option("Where to listen; another address than this machine's own needs a token file.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, Option("The port; 0 for any that is free.", least=0, most=65535)] = 8765,
+    open_: Annotated[bool, Option("Show it in the browser.", flag="--open")] = False,
+    token_file: Annotated[
+        Path | None,
+        Option(
+            "A file with the password for the browser, which is also the token of programs.",
+            metavar="FILE",
+            unset="a token that is made once, and is in the link that is printed",
+        ),
+    ] = None,
+    no_token: Annotated[
+        bool, Option("Let every account of this machine look and change, without a token.")
+    ] = False,
+    name: Annotated[
+        tuple[str, ...], Option("Further host names: it may be called by any of them.", metavar="HOST...")
+    ] = (),
+    crop_cache: Annotated[int, Option("How much may be kept of pictures of faces, in MB.", least=1)] = 500,
+) -> None:
+    """Open the library in the browser, and answer calls of its API, until Ctrl-C."""
+    from facesets import settings as all_settings
+
+    _require_extra()
+    settings = all_settings.load()
+    if results is not None:
+        _require_people(results, database)
+    from facesets.web.serving import address_of, bound_socket, is_loopback
+    from facesets.web.serving import serve as run
+
+    with bound_socket(host, port) as bound, ExitStack() as stack:
+        access = _access(
+            token_file, settings, name, host, of_machine=not is_loopback(bound), is_open=no_token
+        )
+        from facesets.store.kept_pictures import FOLDER
+        from facesets.web.background import Jobs
+        from facesets.web.crops import CropStore
+
+        crops = CropStore(settings.cache_dir / FOLDER, crop_cache * _MEGABYTE)
+        # Browsers do not tell the ports of a machine apart.
+        cookie = f"facesets_{bound.getsockname()[1]}"
+        jobs = Jobs()
+        if results is not None:
+            app = _app_of_results(results, crops, access, cookie)
+        else:
+            from facesets.assembly.stores import open_sessions
+            from facesets.web.site import Site
+
+            sessions = stack.enter_context(open_sessions(database, settings, console, most=_SESSIONS))
+            app = _app_of_library(Site(sessions, crops, jobs, settings, current_user()), access, cookie)
+        address = address_of(bound)
+        link = access.link(address)
+        secrets = settings.state_dir if link != address else None
+        opens = stack.enter_context(opener(link, secrets)) if open_ else None
+        told = partial(_tell, link if sys.stdout.isatty() else address, access, name, opens)
+        ended_by = _answer(partial(run, app, bound), jobs, told)
+    # Threads in the middle of a question or a picture would be waited for.
+    console.leave(ended_by)
+
+
+def _require_extra() -> None:
+    """Make sure that all that serving needs is installed, also what its parts need. Raises `MissingExtra`."""
+    try:
+        for part in _PARTS:
+            import_module(part)
+    except ModuleNotFoundError as error:
+        raise MissingExtra("serve") from error
+
+
+def _access(
+    token_file: Path | None,
+    settings: "Settings",
+    names: Sequence[str],
+    host: str,
+    *,
+    of_machine: bool,
+    is_open: bool,
+) -> "Access":
+    """Who may look, and under which names; whole networks by a password only. Raises `WrongUsage`."""
+    from facesets.web.access import Access, exposed, given_token, kept_token
+    from facesets.web.access_guard import host_names
+
+    if token_file is None and of_machine:
+        raise WrongUsage(
+            f"On {printable(host)} everybody in the network could see the photos. Give "
+            f"{Field('token_file', 'FILE')} with a password in it."
+        )
+    if token_file is not None and is_open:
+        raise WrongUsage(f"Give either {Field('token_file')} or {Field('no_token')}.")
+    path = token_file or settings.state_dir / "serve-token"
+    token = given_token(path) if token_file is not None else kept_token(path, console.notice)
+    if warning := exposed(path):
+        console.notice(warning)
+    is_made = token_file is None
+    if is_made:
+        # On a terminal the link has it; a log or a pipe is not for the user's eyes only.
+        say = console.detail if is_open or sys.stdout.isatty() else console.remark
+        say(f"The token for browsers and programs is in {printable(path)}.")
+    hosts = host_names((*names, host), of_machine=of_machine)
+    # By a further name a proxy may be asked from anywhere: strangers learn nothing of this machine's folders.
+    kept_in = printable(path.absolute()) if is_made and not names else ""
+    return Access(token, must_log_in=not is_open, hosts=hosts, is_made=is_made, kept_in=kept_in)
+
+
+def _app_of_results(results: Path, crops: "CropStore", access: "Access", cookie: str) -> "App":
+    from facesets.web.api.result_folder import ResultSite
+    from facesets.web.app import create_results_app
+
+    return create_results_app(ResultSite(results.absolute(), crops), access, cookie)
+
+
+def _app_of_library(site: "Site", access: "Access", cookie: str) -> "App":
+    from facesets.web.app import create_app
+
+    app = create_app(site, access, cookie)
+    # Aside: whoever comes meanwhile is answered, and waits at most for the rest of it.
+    threading.Thread(target=_warm, args=[site], daemon=True).start()
+    site.is_counted.wait(_COUNTED_WITHIN_S)
+    return app
+
+
+def _warm(site: "Site") -> None:
+    """Count beforehand; where that fails, whoever needs it counts, and hears of it."""
+    with suppress(FacesetsError):
+        site.warm()
+    site.is_counted.set()
+
+
+def _answer(run: Callable[..., int], jobs: "Jobs", told: Callable[[], None]) -> int:
+    """Answer until a signal comes; returns its number."""
+    try:
+        return run(when_ready=told)
+    finally:
+        jobs.close(_JOBS_END_WITHIN_S)
+
+
+def _tell(address: str, access: "Access", names: Sequence[str], opens: Callable[[], None] | None) -> None:
+    """Say where it can be seen, and by whom where no token keeps others out."""
+    console.out(address)
+    if not access.must_log_in:
+        others = f", and whoever reaches {printable(', '.join(names))}," if names else ""
+        console.notice(f"Every account of this machine{others} can see and change what is shown there.")
+    if opens is not None:
+        opens()
+
+
+def _require_people(results: Path, database: str | None) -> None:
+    """Make sure that a folder can be shown. Raises `WrongUsage`, or as `read_result`."""
+    from facesets.operations.grouping.result_now import read_result
+
+    if database is not None:
+        raise WrongUsage(
+            f"{Field('results')} shows a folder and {Field('database')} a library. Give one of them."
+        )
+    try:
+        read_result(results)
+    except WrongUsage as error:
+        people = results / PEOPLE
+        if not (people / "manifest.json").is_file():
+            raise
+        raise WrongUsage(
+            f"{printable(results)} is a folder of {Command('run')}; its people are in a folder below. Give "
+            f"{Field('results', printable(people))}."
+        ) from error

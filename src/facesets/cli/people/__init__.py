@@ -1,0 +1,51 @@
+"""`facesets people …`: who is who in the library."""
+
+import typer
+
+from facesets.cli.people.corrections import (
+    different,
+    hide,
+    merge,
+    move,
+    name,
+    redo,
+    rename,
+    same,
+    set_,
+    split,
+    undo,
+    unhide,
+)
+from facesets.cli.people.lists import bodies, centroids, list_, log, prototypes, show
+from facesets.cli.people.personal_data import export, forget, import_
+from facesets.cli.people.review import answer, review
+
+people = typer.Typer(help="Who is who in the library: name, correct, take back.", no_args_is_help=True)
+for command in (
+    list_,
+    show,
+    name,
+    rename,
+    hide,
+    unhide,
+    merge,
+    move,
+    same,
+    different,
+    log,
+    undo,
+    redo,
+    bodies,
+    prototypes,
+    centroids,
+    set_,
+    review,
+    answer,
+    export,
+    import_,
+    split,
+    forget,
+):
+    people.command(command.__name__.rstrip("_"))(command)
+    if command is name:
+        people.command("label", hidden=True)(name)

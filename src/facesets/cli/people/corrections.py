@@ -1,0 +1,222 @@
+"""The commands of `facesets people` that say who somebody is, and take that back."""
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.opening import current_user, opened_session, work_on_library
+from facesets.cli.params import DatabaseOption
+from facesets.cli.people.lists import WhoArgument
+from facesets.files import printable
+from facesets.operations.options.declaration import Option, day
+from facesets.operations.options.people import SplitOptions
+from facesets.plurals import counted
+from facesets.words import corrections as words
+
+if TYPE_CHECKING:
+    from facesets.store.postgres.people.steps import StepRow
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="What the person is called.", show_default=False)
+]
+FirstArgument = Annotated[str, typer.Argument(metavar="A", show_default=False)]
+SecondArgument = Annotated[str, typer.Argument(metavar="B", show_default=False)]
+FacesOption = Annotated[bool, Option("A and B are numbers of faces.")]
+
+
+def name(
+    who: WhoArgument,
+    name: NameArgument,
+    database: DatabaseOption = None,
+    into: Annotated[bool, Option("If somebody has that name already, both are one person.")] = False,
+    face: Annotated[bool, Option("WHO is the number of a face.")] = False,
+) -> None:
+    """Give a person, a cluster or a face a name; a person may have several, `people rename` replaces them.
+
+    If the name exists, both people are shown and you are asked; without a terminal the name is refused.
+    `people label` is the same command.
+    """
+    from facesets.cli.people.shown_faces import are_one
+    from facesets.operations.people.corrections.naming import NameTaken
+    from facesets.operations.people.corrections.naming import name as run
+
+    with opened_session(database) as session:
+        try:
+            summary = run(session, who, name, into=into, face=face, by=current_user())
+        except NameTaken as taken:
+            if not are_one(session, taken):
+                raise
+            summary = run(session, who, name, into=True, face=face, by=current_user())
+    console.show(summary, words.person(summary))
+    if summary.did.startswith("also called"):
+        console.remark(f"They still go by {summary.name}: `facesets people rename` replaces names.")
+
+
+def rename(
+    who: WhoArgument,
+    name: NameArgument,
+    database: DatabaseOption = None,
+) -> None:
+    """Call a person otherwise; all former names go."""
+    from facesets.cli.people.shown_faces import are_one
+    from facesets.operations.people.corrections.naming import NameTaken
+    from facesets.operations.people.corrections.naming import name as add
+    from facesets.operations.people.corrections.naming import rename as run
+
+    with opened_session(database) as session:
+        try:
+            summary = run(session, who, name, by=current_user())
+        except NameTaken as taken:
+            if not are_one(session, taken):
+                raise
+            summary = add(session, who, name, into=True, face=False, by=current_user())
+    console.show(summary, words.person(summary))
+
+
+def hide(who: WhoArgument, database: DatabaseOption = None) -> None:
+    """Hide a person, such as somebody on a poster."""
+    _set_hidden(who, database, hidden=True)
+
+
+def unhide(who: WhoArgument, database: DatabaseOption = None) -> None:
+    """Show a hidden person again."""
+    _set_hidden(who, database, hidden=False)
+
+
+def _set_hidden(who: str, database: str | None, *, hidden: bool) -> None:
+    from facesets.operations.people.corrections.naming import set_hidden
+
+    with opened_session(database) as session:
+        summary = set_hidden(session, who, hidden=hidden, by=current_user())
+    console.show(summary, words.person(summary))
+
+
+def merge(
+    who: Annotated[
+        list[str],
+        typer.Argument(metavar="WHO...", help="Names, ids as listed, or clusters.", show_default=False),
+    ],
+    into: Annotated[str, Option("Whom they all are.", metavar="WHO")],
+    database: DatabaseOption = None,
+    drop_names: Annotated[bool, Option("Their names go, rather than become further names.")] = False,
+) -> None:
+    """Make several people one."""
+    from facesets.operations.people.corrections.cluster_corrections import merge as run
+
+    with opened_session(database) as session:
+        summary = run(session, who, into, drop_names=drop_names, by=current_user())
+    console.show(summary, words.person(summary))
+
+
+def move(
+    faces: Annotated[
+        list[int],
+        typer.Argument(
+            metavar="FACE...",
+            help="Numbers of faces, as `people show WHO --faces 20` prints them.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[str, Option("A person, new, or nobody.", metavar="WHO")],
+    database: DatabaseOption = None,
+) -> None:
+    """Give single faces to another person; `--to nobody` also says that they are not whom they were."""
+    from facesets.operations.people.corrections.correcting import move as run
+
+    with opened_session(database) as session:
+        summary = run(session, faces, to, by=current_user())
+    console.show(summary, words.move(summary))
+
+
+def same(
+    first: FirstArgument, second: SecondArgument, database: DatabaseOption = None, faces: FacesOption = False
+) -> None:
+    """Say that two people, or two faces, are one person."""
+    from facesets.operations.people.corrections.correcting import same as run
+
+    with opened_session(database) as session:
+        summary = run(session, first, second, faces=faces, by=current_user())
+    console.show(summary, words.said(summary))
+
+
+def different(
+    first: FirstArgument, second: SecondArgument, database: DatabaseOption = None, faces: FacesOption = False
+) -> None:
+    """Say that two people, or two faces, are not one person."""
+    from facesets.operations.people.corrections.cluster_corrections import different as run
+
+    with opened_session(database) as session:
+        summary = run(session, first, second, faces=faces, by=current_user())
+    console.show(summary, words.said(summary))
+
+
+def undo(
+    number: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="[STEP]", help="The number of a step, as `people log` prints it.", show_default=False
+        ),
+    ] = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Take a step back, by default the latest."""
+    from facesets.operations.people.corrections.history import undo as run
+
+    with opened_session(database) as session:
+        step = run(session, number, by=current_user())
+    _taken_back(step, "Taken back")
+
+
+def redo(database: DatabaseOption = None) -> None:
+    """Do again what was taken back last."""
+    from facesets.operations.people.corrections.history import redo as run
+
+    with opened_session(database) as session:
+        step = run(session, by=current_user())
+    _taken_back(step, "Done again")
+
+
+def _taken_back(step: "StepRow", how: str) -> None:
+    console.show(step, [f"{how}: step {step.id}, {step.what} ({counted(step.faces, 'face')} changed)."])
+
+
+def set_(
+    who: WhoArgument,
+    database: DatabaseOption = None,
+    birth_year: Annotated[int | None, Option("The year of birth.", metavar="YEAR")] = None,
+    birth_date: Annotated[date | None, Option("The day of birth.", metavar="DATE", parse=day)] = None,
+    birth_unknown: Annotated[bool, Option("Take back what was said of the birth.")] = False,
+) -> None:
+    """Say when a person was born; it counts for more than how old the faces look."""
+    from facesets.operations.people.corrections.births import Birth, set_birth
+
+    birth = Birth(birth_year, birth_date, birth_unknown)
+    with opened_session(database) as session:
+        summary = set_birth(session, who, birth, by=current_user(), today=date.today())  # noqa: DTZ011 - as the user has it
+    console.show(summary, words.person(summary))
+
+
+def split(
+    who: WhoArgument,
+    database: DatabaseOption = None,
+    sheet: Annotated[Path | None, Option("Draw the parts into a picture.", metavar="FILE.png")] = None,
+    apply: Annotated[bool, Option("Make people of the parts; without it they are only shown.")] = False,
+    *,
+    options: SplitOptions,
+) -> None:
+    """Show into which people one may fall; --apply makes them."""
+    from facesets.operations.people.corrections.splitting import apply_split, draw_split, propose_split
+
+    with work_on_library(database) as work:
+        if apply:
+            summary = apply_split(work.session, who, options, by=current_user())
+        else:
+            summary = propose_split(work.session, who, options)
+        if sheet is not None:
+            draw_split(work.session, summary, sheet, work=work)
+    lines = words.split(summary, parts=options.parts, min_size=options.min_size, apply=apply)
+    lines += [f"Drawn into {printable(sheet)}."] if sheet else []
+    console.show(summary, lines, asked_for=True)

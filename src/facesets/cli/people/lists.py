@@ -1,0 +1,198 @@
+"""`facesets people list | show | log | bodies | prototypes | centroids`: who is in the library."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from facesets.cli import console, queueing
+from facesets.cli.opening import current_user, opened_library, opened_session, work_on_library
+from facesets.cli.params import DatabaseOption, Guesses
+from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.plurals import counted
+from facesets.words import corrections as words
+from facesets.words.people import cluster_lines, near_lines
+from facesets.words.phrases import table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from facesets.operations.people.lists.listing import PersonDetails
+    from facesets.store.postgres.people.people_list import PersonLine
+    from facesets.store.postgres.people.person_ages import PersonAge
+    from facesets.store.postgres.people.steps import StepRow
+
+SEXES = {"M": "male", "F": "female", "U": "unknown"}
+
+
+def age_lines(age: "PersonAge | None", *, guesses: bool) -> list[tuple[str, str]]:
+    """When somebody was born, as far as that is known, as lines of a table; with `guesses` their sex, too."""
+    if age is None:
+        return []
+    lines = []
+    if age.said:
+        lines.append(("born", f"{age.said} (said)"))
+    if age.birth_year is not None:
+        faces = counted(age.dated_faces, "dated face")
+        year = f"about {age.birth_year:.0f}" if age.faces_agree else "uncertain"
+        lines.append(("looks born", f"{year}, by {faces} that spread {age.spread:.1f} years"))
+    if guesses and age.sex_probability is not None:
+        lines.append(("sex", f"{SEXES[age.sex]}, a model's guess by the faces"))
+    return lines
+
+
+WhoArgument = Annotated[
+    str, typer.Argument(metavar="WHO", help="A name, an id as listed, or a cluster.", show_default=False)
+]
+
+_Status = Literal["active", "merged", "hidden", "all"]
+_Sort = Literal["faces", "name", "new"]
+
+
+def list_(
+    database: DatabaseOption = None,
+    status: Annotated[_Status, Option("Only people of this status.")] = "active",
+    unnamed: Annotated[bool, Option("Only people without a name.")] = False,
+    sort: Annotated[_Sort, Option("In which order.")] = "faces",
+) -> None:
+    """List the people of the library."""
+    from facesets.operations.people.lists.listing import people as run
+
+    with opened_session(database) as session:
+        found = run(session, status=status, unnamed=unnamed, sort=sort)
+    nobody = "There is nobody yet. `facesets cluster` makes people of the library's faces."
+    if unnamed or status != "active":
+        nobody = "There is nobody like that. `facesets people list --status all` lists everybody."
+    headings = ("id", "name", "faces", "photos", "prototypes", "first", "last")
+    text = table(headings, [_row(each) for each in found]) if found else nobody
+    console.show_list("people", found, text)
+
+
+def _row(line: "PersonLine") -> tuple[object, ...]:
+    name = ", ".join(printable(name) for name in line.names) or "-"
+    shown = name if line.status == "active" else f"{name} ({line.status})"
+    return line.id[:8], shown, line.faces, line.photos, line.prototypes, line.first or "-", line.last or "-"
+
+
+def show(
+    who: WhoArgument,
+    database: DatabaseOption = None,
+    faces: Annotated[int, Option("How many of the best faces to list.", least=0)] = 0,
+    sheet: Annotated[Path | None, Option("Draw the best faces into a picture.", metavar="FILE.png")] = None,
+    guesses: Guesses = False,
+) -> None:
+    """Show one person, or a cluster: totals, how alike the faces are, what was said, and faces."""
+    from facesets.operations.people.lists.listing import person as run
+    from facesets.operations.people.lists.person_sheet import SHOWN, draw_person
+
+    empty = 0
+    with work_on_library(database) as work:
+        found = run(work.session, who, faces=max(faces, SHOWN if sheet else 0))
+        if sheet is not None:
+            empty = draw_person(found, sheet, work=work)
+    if empty:
+        drawn = counted(min(len(found.shown), SHOWN), "face")
+        console.notice(f"{empty} of {drawn} are empty: their photos cannot be read. Are they mounted?")
+    lines = _lines(found, faces, guesses=guesses) + ([f"Drawn into {printable(sheet)}."] if sheet else [])
+    console.show(found, lines, asked_for=True)
+
+
+def _lines(found: "PersonDetails", faces: int, *, guesses: bool) -> list[str]:
+    line = found.person
+    rows = [
+        ("id", line.id),
+        ("name", ", ".join(map(printable, line.names)) or "-"),
+        ("status", line.status),
+        ("faces", f"{line.faces} on {counted(line.photos, 'photo')}"),
+        ("prototypes", line.prototypes),
+        ("from, to", f"{line.first or '-'}, {line.last or '-'}"),
+        ("spread", "-" if found.spread is None else f"{found.spread:.3f} mean cosine distance to their mean"),
+    ]
+    rows += age_lines(found.age, guesses=guesses)
+    lines = [f"{name:<10} {value}" for name, value in rows]
+    lines += [f"{'said':<10} {said}" for said in found.statements]
+    lines += [f"{'cluster':<10} {each.cluster} ({counted(each.faces, 'face')})" for each in found.clusters]
+    if found.bodies:
+        lines.append(f"{'bodies':<10} {found.bodies}; `people bodies` lists photos without the face")
+    lines += near_lines(found.nearest)
+    if found.cluster is not None:
+        lines += cluster_lines(found.cluster)
+    if faces:
+        shown = [
+            (
+                face.id,
+                f"{face.quality:.2f}",
+                face.assigned_by,
+                face.taken.replace("T", " ") or "-",
+                printable(face.paths[0] if face.paths else "-"),
+            )
+            for face in found.shown[:faces]
+        ]
+        lines += ["", table(("face", "quality", "by", "taken", "photo"), shown)]
+    return lines
+
+
+def log(
+    who: Annotated[str | None, typer.Argument(metavar="[WHO]", show_default=False)] = None,
+    database: DatabaseOption = None,
+    limit: Annotated[int, Option("How many steps.", least=1)] = 20,
+) -> None:
+    """List what humans and runs changed, and of how many faces, the latest first.
+
+    A face counts where whose it is changed, or who says so.
+    """
+    from facesets.operations.people.corrections.history import log as run
+
+    with opened_session(database) as session:
+        steps = run(session, who, limit=limit)
+    text = log_table(steps, console.terminal_width()) if steps else "Nothing was changed yet."
+    console.show_list("steps", steps, text)
+
+
+def log_table(steps: "Sequence[StepRow]", width: int | None) -> str:
+    """Steps as a table that is no wider than the terminal, where there is one."""
+    rows = [
+        (s.id, s.made_at, s.faces, s.who, f"{s.what}{' (taken back)' if s.undone else ''}") for s in steps
+    ]
+    return table(("step", "when", "changed", "who", "what"), rows, width=width)
+
+
+def bodies(
+    who: WhoArgument,
+    database: DatabaseOption = None,
+    limit: Annotated[int, Option("How many photos.", least=1)] = 20,
+) -> None:
+    """List photos on which somebody may be, seen from behind for instance; nothing is changed by it."""
+    from facesets.operations.library.nothing_found import stages_to_do
+    from facesets.operations.people.lists.bodies import bodies_of_person as run
+
+    with opened_library(database) as library:
+        found = run(library.database, who, limit=limit)
+        missing = [] if found.suggested else stages_to_do(library, ["bodies"])
+    console.show(found, words.bodies(found), asked_for=True)
+    for each in missing:
+        console.notice(each.sentence)
+
+
+def prototypes(
+    who: Annotated[str | None, typer.Argument(metavar="[WHO]", show_default=False)] = None,
+    database: DatabaseOption = None,
+    pin: Annotated[tuple[int, ...], Option("Faces: all are to be exemplars.", metavar="FACE...")] = (),
+    drop: Annotated[
+        tuple[int, ...],
+        Option("Faces: all are no longer to be exemplars.", metavar="FACE..."),
+    ] = (),
+) -> None:
+    """List the faces and centroids that stand for people where faces are compared; fix or drop faces."""
+    from facesets.operations.people.assigning.prototypes import prototypes as run
+
+    with opened_session(database) as session:
+        found = run(session, who, pin=pin, drop=drop, by=current_user())
+    console.show(found, words.prototypes(found), asked_for=True)
+
+
+def centroids(database: DatabaseOption = None) -> None:
+    """Make the centroids and exemplars of everybody again, exactly; they are kept current anyhow."""
+    queueing.begin("people centroids", database)
+    console.finish()

@@ -1,0 +1,120 @@
+"""`facesets people export | import | forget`: what is known of people, carried elsewhere or erased."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.opening import current_user, opened_session
+from facesets.cli.params import DatabaseOption
+from facesets.cli.people.lists import WhoArgument
+from facesets.errors import FacesetsError, Field, WrongUsage
+from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.shared import DryRun
+from facesets.plurals import counted
+from facesets.result import Result
+from facesets.words import corrections as words
+from facesets.words import interchange as carried
+from facesets.words.phrases import name_and_number
+
+
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE.json", show_default=False)],
+    database: DatabaseOption = None,
+) -> None:
+    """Write all names and statements into a file, with faces by image and box."""
+    from facesets.operations.people.carrying.export_people import export_people as run
+
+    with opened_session(database) as session:
+        done = run(session, file)
+    console.show(done, carried.people_export(done))
+
+
+def import_(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.json|FOLDER",
+            help="What `people export` wrote, or a folder of results whose people have names.",
+            show_default=False,
+        ),
+    ],
+    database: DatabaseOption = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Bring in names and statements from a file, or names of folders; what contradicts yours is skipped."""
+    from facesets.operations.people.carrying.import_people import import_people as run
+    from facesets.operations.people.carrying.people_file import read_people
+    from facesets.operations.people.carrying.result_names import people_of_result
+    from facesets.store.postgres.library import Library
+
+    with opened_session(database) as session:
+        if source.is_dir():
+            brought = people_of_result(Library(session), source)
+            file, members = brought.file, brought.members
+        else:
+            file, members = read_people(source), {}
+        done = run(session, file, source.name, by=current_user(), members=members, dry_run=dry_run)
+    console.show(done, carried.people_import(done), asked_for=dry_run)
+
+
+def forget(
+    who: WhoArgument,
+    database: DatabaseOption = None,
+    yes: Annotated[bool, Option("Do not ask.")] = False,
+    cache: Annotated[
+        tuple[Path, ...], Option("Forget in this cache, too; with several, in all of them.", metavar="FILE")
+    ] = (),
+    results: Annotated[
+        tuple[Path, ...],
+        Option(
+            "A folder of results, besides those that the caches and the library know; with several, all.",
+            metavar="FOLDER",
+        ),
+    ] = (),
+    exports: Annotated[
+        bool, Option("Remove the person from results and exports; without it these are listed.")
+    ] = False,
+) -> None:
+    """Erase a person for good: faces, vectors, names, and what the log says; this cannot be undone."""
+    from facesets.assembly.stores import open_cache
+    from facesets.operations.people.forgetting.forget import forget as run
+    from facesets.operations.people.forgetting.forget import plan_forget
+    from facesets.settings import load
+    from facesets.store.kept_pictures import FOLDER
+    from facesets.work import Work
+
+    caches = [open_cache(path) for path in cache]
+    folders = [path.absolute() for path in results]
+    with console.progress() as progress, opened_session(database) as session:
+        if not yes:
+            with console.paused(progress):
+                _ask(plan_forget(session, who, caches, folders))
+        summary = run(
+            session,
+            who,
+            caches,
+            folders,
+            exports=exports,
+            pictures=load().cache_dir / FOLDER,
+            work=Work(by=current_user(), progress=progress),
+        )
+    console.show(summary, words.forget(summary, exports=exports))
+    if not summary.proof.is_clean:
+        raise FacesetsError("Not everything of the person is gone: the lines above say what is left.")
+
+
+def _ask(plan: Result) -> None:
+    if plan.was_cut_off:
+        return
+    what = f"{name_and_number(plan.name, plan.number)}, {counted(plan.faces, 'face')}"
+    if plan.loose_faces:
+        what += f" and {plan.loose_faces} like them without a person"
+    if not console.can_ask():
+        raise WrongUsage(f"This erases {what} for good. Say {Field('yes')} if you mean it.")
+    for result in plan.results:
+        console.remark(f"{printable(result.folder)} holds {counted(result.faces, 'face')} of them.")
+    if not console.agrees(f"Erase {what} for good? This cannot be undone."):
+        raise WrongUsage("Nothing was erased.")

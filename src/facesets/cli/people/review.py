@@ -1,0 +1,341 @@
+"""`facesets people review | answer`: the questions that runs leave, one at a time."""
+
+import dataclasses
+import json
+import sys
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.opening import current_user, opened_session
+from facesets.cli.params import DatabaseOption
+from facesets.cli.terminal import is_typing_on, read_key, read_name
+from facesets.cli.wording import worded
+from facesets.errors import FacesetsError, WrongUsage
+from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.plurals import counted
+from facesets.result import Result
+from facesets.words import corrections as words
+from facesets.words.phrases import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from facesets.cli.people.shown_faces import ShownFaces
+    from facesets.operations.people.review.answering import Verdict
+    from facesets.operations.people.review.questions import Question
+    from facesets.store.postgres.connection import Database
+
+_REFRESHED_EVERY = 20
+"""Answers: people who grew by them may resemble others."""
+
+_LISTED = 20
+_IN_JSON = 100
+_ALONE = frozenset("hsuoq")
+"""Keys that where a name is asked for do something else than begin it, also with Enter after them."""
+_TYPED: "dict[str, Verdict]" = {"y": "yes", "n": "no"}
+
+
+def review(
+    database: DatabaseOption = None,
+    limit: Annotated[
+        int | None,
+        Option("Without a terminal: how many questions.", least=1, unset="20, with --json 100"),
+    ] = None,
+    skipped: Annotated[bool, Option("Ask again what was skipped.")] = False,
+) -> None:
+    """Answer what runs could not decide: one question at a time, the most useful first.
+
+    One key answers, and each answer is kept at once, as one step. What is skipped is not asked again unless
+    its evidence changes. Without a terminal the questions are listed, with --json as lines of JSON;
+    `people answer` takes their answers.
+    """
+    from facesets.cli.people.shown_faces import showing_faces
+    from facesets.operations.people.review.answering import ask_again
+    from facesets.operations.people.review.questions import next_questions, refresh_questions
+    from facesets.store.postgres.library import Library
+
+    asks = sys.stdin.isatty() and sys.stdout.isatty() and not console.session.json
+    with opened_session(database) as session:
+        refresh_questions(Library(session))
+        if skipped:
+            ask_again(session)
+        if asks:
+            with showing_faces() as faces:
+                _Review(session, faces).run()
+        elif console.session.json:
+            for question in next_questions(session, limit or _IN_JSON):
+                console.out(json.dumps(dataclasses.asdict(question)))
+        else:
+            _list(session, limit or _LISTED)
+
+
+def _list(database: "Database", limit: int) -> None:
+    """A line for each of the first questions, and how many there are."""
+    from facesets.operations.people.review.open_questions import waiting
+    from facesets.operations.people.review.questions import next_questions
+
+    found = next_questions(database, limit)
+    count = waiting(database)
+    if not found:
+        console.out(worded(f"No question is open.{_again(count.skipped)}"))
+        return
+    rows = [(each.settles, printable(each.text), each.id) for each in found]
+    console.out(table(("faces", "question", "id"), rows))
+    waits = counted(count.questions + count.unnamed, "question")
+    console.notice(
+        f"{len(found)} of {waits}. On a terminal, or by `facesets serve --open`, you see faces and answer; "
+        "a script answers by `facesets people answer ID yes`, `no` or `--name NAME`."
+    )
+
+
+def _again(skipped: int) -> str:
+    """What asks again those that were skipped."""
+    was = f"{counted(skipped, 'question')} {'was' if skipped == 1 else 'were'}"
+    return f" {was} skipped: `facesets people review --skipped` asks again." if skipped else ""
+
+
+class _Review:
+    """One sitting at the terminal."""
+
+    def __init__(self, database: "Database", faces: "ShownFaces") -> None:
+        self._database = database
+        self._faces = faces
+        self._skipped = 0
+        self._done: list[int | str] = []
+        """Steps that were made, and questions that were skipped, the latest last."""
+        self._given = 0
+
+    def run(self) -> None:
+        """Ask until there is nothing to ask, or nobody to answer."""
+        from facesets.operations.people.review.open_questions import waiting
+        from facesets.operations.people.review.questions import next_questions, refresh_questions
+        from facesets.store.postgres.library import Library
+
+        while True:
+            if self._given and self._given % _REFRESHED_EVERY == 0:
+                refresh_questions(Library(self._database), of_steps=True)
+            found = next_questions(self._database, 1)
+            if not found:
+                skipped = waiting(self._database).skipped
+                console.out(worded(f"No question is open. {self._count()}{_again(skipped)}"))
+                return
+            self._show(found[0])
+            if not self._take_answer(found[0]):
+                console.out(self._count())
+                return
+
+    def _count(self) -> str:
+        skipped = f", {self._skipped} skipped" if self._skipped else ""
+        listed = " `facesets people log` lists them." if self._given else ""
+        return f"{counted(self._given, 'answer')} kept{skipped}.{listed}"
+
+    def _show(self, question: "Question") -> None:
+        from facesets.operations.people.review.question_sheet import draw_question
+
+        self._faces.show(draw_question(self._database, question))
+        console.out(f"\n{question.text}   (settles {counted(question.settles, 'face')})")
+        if self._faces.where:
+            console.out(self._faces.where)
+        for item in question.items:
+            alike = item.note or f"similarity {item.cosine_similarity:.2f}"
+            console.out(f"  {item.number}  {printable(item.name)}, {counted(item.settles, 'face')}, {alike}")
+        console.out(f"  {self._keys(question)}")
+
+    def _keys(self, question: "Question") -> str:
+        """Which keys answer a question."""
+        if question.kind == "name":
+            keys = [
+                "Type the name ([n]: one with a small h, s, u, o or q first)",
+                "[h]ide: does not matter",
+            ]
+        elif len(question.items) > 1:
+            keys = ["[y]es, all", "[n]o, none", f"[1-{len(question.items)}] all but this one"]
+        else:
+            keys = ["[y]es", "[n]o"]
+        if question.nameless and question.kind != "name":
+            who = "" if question.nameless == question.person else f" {question.items[0].name}"
+            keys += [f"[w]ho is{who}: then type a name", "[h]ide: does not matter"]
+        keys += ["[s]kip", "[o]pen faces"] if self._faces.can_open else ["[s]kip"]
+        return "  ".join([*keys, "[u]ndo", "[q]uit"])
+
+    def _take_answer(self, question: "Question") -> bool:
+        """Read keys until the question is answered or put off; False to end."""
+        but: list[int] = []
+        numbers = [str(item.number) for item in question.items if len(question.items) > 1]
+        while key := read_key():
+            is_name = question.kind == "name" and _begins_name(key)
+            name = _read_name("" if key == "n" and not is_typing_on() else key) if is_name else ""
+            if is_name and not (name == key and key in _ALONE):
+                is_done = self._answered(question, partial(self._named, question, name))
+            elif key == "q":
+                return False
+            elif key in numbers:
+                but = sorted({int(key)} ^ set(but))
+                console.out(f"  all but {', '.join(map(str, but))}" if but else "  all alike")
+                continue
+            elif key in {"s", "u", "o"}:
+                is_done = self._put_off(question, key)
+            else:
+                is_done = self._answered(question, partial(self._by_key, question, key, but))
+            if is_done:
+                return True
+        return False
+
+    def _put_off(self, question: "Question", key: str) -> bool:
+        """Do what answers nothing; whether another question comes, or this one again."""
+        if key == "s":
+            return self._skip(question)
+        if key == "u":
+            return self._undo()
+        if self._faces.can_open:
+            self._faces.open()
+        return False
+
+    def _answered(self, question: "Question", give: "Callable[[], Result | None]") -> bool:
+        """Keep an answer; False where there is none, or it is refused."""
+        try:
+            answered = give()
+        except FacesetsError as error:
+            is_open = self._is_open(question)
+            console.out(f"  {worded(f'{error}')}" if is_open else "  That was answered elsewhere meanwhile.")
+            return not is_open
+        if answered is None:
+            return False
+        self._given += 1
+        if answered.step is not None:
+            self._done.append(answered.step)
+        console.out(f"  kept: {answered.did}")
+        return True
+
+    def _is_open(self, question: "Question") -> bool:
+        """Whether nobody else answered it."""
+        from facesets.operations.people.review.open_questions import find_question
+
+        try:
+            self._database.run(find_question, question.id)
+        except WrongUsage:
+            return False
+        return True
+
+    def _by_key(self, question: "Question", key: str, but: list[int]) -> Result | None:
+        """The answer that a key gives; None where it gives none."""
+        if key == "w" and question.nameless and question.kind != "name":
+            return self._named(question, _read_name())
+        if key in _TYPED and question.kind != "name":
+            return self._answer(question, _TYPED[key], but)
+        if key == "h" and question.nameless:
+            return self._answer(question, "hide", [])
+        console.out(f"  {self._keys(question)}")
+        return None
+
+    def _answer(
+        self, question: "Question", verdict: "Verdict", but: list[int], name: str = "", *, into: bool = False
+    ) -> Result:
+        from facesets.operations.people.review.answering import answer as run
+
+        return run(self._database, question.id, verdict, by=current_user(), but=but, name=name, into=into)
+
+    def _named(self, question: "Question", name: str) -> Result | None:
+        """Give a name, or another one while it is somebody else's; None if there is none."""
+        from facesets.operations.people.corrections.naming import NameTaken
+        from facesets.operations.people.review.question_sheet import draw_two_people
+
+        while name:
+            try:
+                return self._answer(question, "name", [], name)
+            except NameTaken as taken:
+                self._faces.show(draw_two_people(self._database, taken))
+                if self._faces.where:
+                    console.out(self._faces.where)
+                console.out(f"  {worded(taken.question)}  [y]es, merge them  [n]o, another name")
+                if self._is_yes():
+                    return self._answer(question, "name", [], name, into=True)
+                # Two people of one name are told apart by what is added.
+                name = _read_name(name)
+        console.out(f"  {self._keys(question)}")
+        return None
+
+    def _is_yes(self) -> bool:
+        while (key := read_key()) == "o" and self._faces.can_open:
+            self._faces.open()
+        return key == "y"
+
+    def _skip(self, question: "Question") -> bool:
+        from facesets.operations.people.review.answering import skip
+
+        try:
+            skip(self._database, question.id)
+        except WrongUsage:
+            console.out("  That was answered elsewhere meanwhile.")
+            return True
+        self._skipped += 1
+        self._done.append(question.id)
+        console.out("  skipped")
+        return True
+
+    def _undo(self) -> bool:
+        from facesets.operations.people.corrections.history import undo
+        from facesets.operations.people.review.answering import ask_again
+
+        if not self._done:
+            console.out("  Nothing was answered yet.")
+            return False
+        last = self._done.pop()
+        if isinstance(last, str):
+            self._skipped -= 1
+            # Answered elsewhere meanwhile, it is not asked again.
+            with suppress(WrongUsage):
+                ask_again(self._database, last)
+            console.out("  skipped no more")
+            return True
+        step = undo(self._database, last, by=current_user())
+        self._given -= 1
+        console.out(f"  taken back: {step.what}")
+        return True
+
+
+def _read_name(start: str = "") -> str:
+    return read_name("  name: ", start)
+
+
+def _begins_name(key: str) -> bool:
+    """Whether a key begins a name: one that does something else alone does if more letters follow at once."""
+    if not key.isprintable() or key.isspace():
+        return False
+    return key not in _ALONE or is_typing_on()
+
+
+def answer(
+    question: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+    verdict: Annotated[
+        Literal["yes", "no", "hide"] | None, typer.Argument(metavar="[yes|no|hide]", show_default=False)
+    ] = None,
+    database: DatabaseOption = None,
+    but: Annotated[
+        tuple[int, ...],
+        Option("Items, by number: of all the contrary is true.", metavar="NUMBER..."),
+    ] = (),
+    name: Annotated[str | None, Option("Who the person without a name is.", metavar="NAME")] = None,
+    into: Annotated[bool, Option("If somebody has that name already, both are one person.")] = False,
+) -> None:
+    """Answer one question that `people review --json` printed."""
+    from facesets.operations.people.review.answering import answer as run
+
+    if (verdict is None) == (name is None):
+        raise WrongUsage("Say yes, no or hide, or give --name NAME.")
+    with opened_session(database) as session:
+        answered = run(
+            session,
+            question,
+            verdict or "name",
+            by=current_user(),
+            but=but,
+            name=name or "",
+            into=into,
+        )
+    console.show(answered, words.answer(answered))

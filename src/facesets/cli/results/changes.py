@@ -1,0 +1,146 @@
+"""`facesets extend`, `enrich`, `relocate` and `undo`: what changes a cache, or results that exist."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets import settings
+from facesets.cli import console, queueing
+from facesets.cli.flags import typed_flags
+from facesets.cli.opening import opened_store, work_on_store
+from facesets.cli.params import (
+    CacheOrResultArgument,
+    DatabaseOption,
+    OptionalCacheArgument,
+    PackOption,
+    ProviderOption,
+)
+from facesets.errors import Command, WrongUsage
+from facesets.files import PEOPLE, SETS, is_there, printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.results import EnrichOptions, ExtendOptions
+from facesets.operations.options.shared import DryRun
+from facesets.words import photos as photo_words
+from facesets.words import results as words
+
+
+def extend(
+    first: CacheOrResultArgument,
+    second: Annotated[
+        Path | None, typer.Argument(metavar="RAW", help="What `cluster` wrote.", show_default=False)
+    ] = None,
+    refine_out: Annotated[
+        Path | None,
+        Option("What `refine` wrote; its face sets grow, too.", metavar="DIR"),
+    ] = None,
+    database: DatabaseOption = None,
+    *,
+    options: ExtendOptions,
+) -> None:
+    """Fold the faces that are new in CACHE, or in the library, into results that exist.
+
+    Nothing there is renumbered or moved. What you moved, renamed or deleted in the folders is respected.
+    """
+    from facesets.operations.grouping.extend import extend as run
+
+    cache, raw = (None, first) if second is None else (first, second)
+    if cache is None and first.is_file():
+        raise WrongUsage(f"Extend what? Say {Command('extend', printable(first), 'RAW')}.")
+    with work_on_store(cache, database) as (store, work):
+        done = run(store, raw, options, refine_out=refine_out, work=work)
+    console.report(done, words.extend(done))
+
+
+def enrich(
+    context: typer.Context,
+    cache: OptionalCacheArgument = None,
+    database: DatabaseOption = None,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
+    *,
+    options: EnrichOptions,
+) -> None:
+    """Detect each face of CACHE, or of the library, again and add landmarks and pose.
+
+    Measures how much each face shows, where an older version left that out. Faces of a cache that lack age
+    and sex get them, too; those of a library by `index --stage attributes`.
+    """
+    from facesets.assembly.embedding import enrich_store
+
+    if queueing.is_asked():
+        queueing.refuse_typed(typed_flags(context), "provider")
+        if cache is not None:
+            queueing.refuse("A cache is worked on here.")
+        queueing.queue("enrich", database, pack=queueing.placed(pack), options=options)
+        return
+    conf = settings.load()
+    with work_on_store(cache, database, alone="" if options.dry_run else "enrich") as (store, work):
+        done = enrich_store(store, options, conf, console, pack=pack, provider=provider, work=work)
+    console.report(done, photo_words.enrich(done, label=store.label))
+
+
+def relocate(
+    old: Annotated[
+        Path, typer.Argument(metavar="OLD", help="Where the photos lay before.", show_default=False)
+    ],
+    new: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[NEW]", help="Where they lie now; left out with --forget.", show_default=False
+        ),
+    ] = None,
+    cache: OptionalCacheArgument = None,
+    forget: Annotated[bool, Option("OLD is gone for good: relocate OLD --forget [CACHE].")] = False,
+    database: DatabaseOption = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Follow a folder of photos that was moved or renamed, without reading the photos.
+
+    What is known below OLD, in CACHE or in the library, is known below NEW from then on. Results follow with
+    their next run. To take it back, move the folder back and relocate NEW OLD.
+    """
+    from facesets.operations.ingest import relocate as run
+
+    if forget and cache is not None:
+        raise WrongUsage("--forget takes no NEW: relocate OLD --forget, and CACHE where there is one.")
+    if forget:
+        new, cache = None, new
+    elif new is None:
+        raise WrongUsage("Where do the photos lie now? Give OLD and NEW, or --forget where they are gone.")
+    with opened_store(cache, database) as store, run.writing(store, dry_run=dry_run):
+        if new is None:
+            done = run.forget_folder(store, old, dry_run=dry_run)
+        else:
+            beside = None if cache is None else cache.parent
+            done = run.relocate(store, old, new, dry_run=dry_run, results=beside)
+    console.show(done, photo_words.relocate(done, label=store.label))
+
+
+def undo(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder of results.", show_default=False)],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN]", help="Its name or number; without one, the runs are listed.", show_default=False
+        ),
+    ] = "",
+    dry_run: DryRun = False,
+) -> None:
+    """List the runs that changed OUT, or take one back: the newest first, and never over an edit of yours.
+
+    Whatever a command wrote in OUT is taken back, drawings too. What `relocate` changed lies in the cache or
+    the library: move the folder back and relocate it back. OUT keeps what its last 10 runs replaced, in
+    .facesets-journal, fewer where that is more than 2 GiB.
+    """
+    from facesets.operations.undo import known_runs
+    from facesets.operations.undo import undo as take_back
+    from facesets.results.set_aside import WITHOUT_ORIGINAL
+
+    if not run:
+        known = known_runs(out)
+        below = [path for path in (out / PEOPLE, out / SETS) if is_there(path)]
+        console.show(known, words.runs(known, below=below), asked_for=True)
+        return
+    done = take_back(out, run, dry_run=dry_run)
+    console.show(done, words.undo(done, aside=WITHOUT_ORIGINAL))

@@ -1,0 +1,284 @@
+"""`facesets export-swap`, `discover`, `import-folders` and `split-eras`: what writes into an export."""
+
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets import settings
+from facesets.cli import console
+from facesets.cli.flags import Only, unless_given
+from facesets.cli.opening import work_on_store
+from facesets.cli.params import (
+    CacheOrOutArgument,
+    CacheOrResultArgument,
+    DatabaseOption,
+    ExportIfCacheArgument,
+    PackOption,
+    ProviderOption,
+    cache_and_out,
+)
+from facesets.errors import Command, WrongUsage
+from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.results import (
+    DiscoverOptions,
+    ExportSwapOptions,
+    ImportFoldersOptions,
+    SplitErasOptions,
+)
+from facesets.operations.options.start import RefineOptions
+from facesets.words import face_sets as words
+from facesets.words.interchange import people_import
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from facesets.assembly.crop_checker import EmbedderOnDemand
+    from facesets.interfaces import Store
+    from facesets.settings import Settings
+    from facesets.work import Work
+
+
+def _under(command: str) -> Option:
+    """The folders below which photos count, of a command as names in the environment write it."""
+    return Option(
+        "Only photos below this folder; with several, below any of them.",
+        metavar="DIR",
+        flag="--under --source-root",
+        variable=f"FACESETS_{command}_UNDER FACESETS_{command}_SOURCE_ROOT",
+    )
+
+
+UnderOfDiscover = Annotated[tuple[Path, ...], _under("DISCOVER")]
+UnderOfEras = Annotated[tuple[Path, ...], _under("SPLIT_ERAS")]
+_CROPS = (
+    "top_n",
+    "outlier_threshold",
+    "pad_ratio",
+    "out_size",
+    "min_face_short",
+    "select",
+    "formats",
+    "sheet",
+    "replace",
+    "dry_run",
+)
+CropOptions = Annotated[ExportSwapOptions, Only(*_CROPS, "era")]
+"""Options of every command that makes sets of its own in an export."""
+FolderCropOptions = Annotated[ExportSwapOptions, Only(*_CROPS, "era", "min_norm")]
+"""The same where no gate came before those of the export."""
+EraCropOptions = Annotated[ExportSwapOptions, Only(*_CROPS)]
+"""The same where the sets are eras themselves."""
+
+
+@contextmanager
+def exporting(
+    cache: Path | None, database: str | None, pack: str | None, provider: str, options: ExportSwapOptions
+) -> "Iterator[tuple[Store, EmbedderOnDemand, Work]]":
+    """The cache, or the library, and what looks at crops; its models are fetched unless it is a dry run."""
+    from facesets.assembly.crop_checker import crop_checker
+
+    with work_on_store(cache, database) as (store, work):
+        conf, fetch = settings.load(), not options.dry_run
+        checker = crop_checker(store, pack, provider, conf, console, work, fetch=fetch)
+        yield store, checker, work
+
+
+def export_swap(
+    first: CacheOrResultArgument,
+    second: Annotated[
+        Path,
+        typer.Argument(
+            metavar="REFINE_MANIFEST", help="The refine_manifest.json, or its folder.", show_default=False
+        ),
+    ],
+    third: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
+    ] = None,
+    database: DatabaseOption = None,
+    raw_manifest: Annotated[
+        Path | None, Option("The manifest.json of `cluster`; needed for --candidates.")
+    ] = None,
+    *,
+    options: ExportSwapOptions,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
+) -> None:
+    """Export face sets of CACHE, or of the library, as single-face PNGs, .fsz bundles, and face models."""
+    from facesets.operations.face_sets.export_swap import export_swap as run
+
+    cache, refine_manifest, out = (None, first, second) if third is None else (first, second, third)
+    if cache is None and first.suffix == ".npz":
+        raise WrongUsage(
+            f"Where to? Say {Command('export-swap', printable(first), printable(second), 'OUT')}."
+        )
+    with exporting(cache, database, pack, provider, options) as (store, checker, work):
+        done = run(
+            store,
+            refine_manifest,
+            out,
+            checker,
+            options,
+            raw_manifest=raw_manifest,
+            work=work,
+            modeller=checker,
+        )
+    console.report(done, words.export_swap(done))
+
+
+GATES = ("initial_threshold", "min_faces", "min_short", "min_blur", "min_det_score", "min_norm")
+_Gates = Annotated[RefineOptions, Only(*GATES)]
+
+
+def discover(
+    first: CacheOrOutArgument,
+    second: ExportIfCacheArgument = None,
+    source_root: UnderOfDiscover = (),
+    database: DatabaseOption = None,
+    *,
+    options: DiscoverOptions,
+    gates: _Gates,
+    crops: CropOptions,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
+) -> None:
+    """Make face sets of people who are in none yet, and add them to the export OUT.
+
+    The sets that are there stay as they are.
+    """
+    from facesets.operations.face_sets.discover import discover as run
+
+    cache, out = cache_and_out("discover", first, second)
+    with exporting(cache, database, pack, provider, crops) as (store, checker, work):
+        done = run(store, out, list(source_root), checker, options, gates, crops, work=work, modeller=checker)
+    console.report(done, words.discover(done))
+
+
+_IN_FILE: dict[str, type[float]] = {
+    "first_threshold": float,
+    "second_threshold": float,
+    "route_threshold": float,
+    "top_n": int,
+    "outlier_threshold": float,
+    "pad_ratio": float,
+    "out_size": int,
+    "min_face_short": float,
+    "min_norm": float,
+}
+
+
+def import_folders(
+    context: typer.Context,
+    first: CacheOrOutArgument,
+    second: ExportIfCacheArgument = None,
+    folder: Annotated[
+        tuple[str, ...],
+        Option(
+            "All photos below show this person; called like the folder unless named. With "
+            "several, all are added.",
+            metavar="[NAME=]FOLDER",
+        ),
+    ] = (),
+    each_in: Annotated[
+        tuple[Path, ...],
+        Option("Each folder directly below is one person's; with several, below all.", metavar="FOLDER"),
+    ] = (),
+    mixed: Annotated[
+        tuple[Path, ...],
+        Option(
+            "Photos of anybody: faces of these people join them. With several, all "
+            "of them are looked through.",
+            metavar="FOLDER",
+        ),
+    ] = (),
+    folders: Annotated[
+        Path | None,
+        Option("The same, and thresholds, from a file; flags win (docs/folders.md).", metavar="FILE.toml"),
+    ] = None,
+    database: DatabaseOption = None,
+    *,
+    options: ImportFoldersOptions,
+    crops: FolderCropOptions,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
+) -> None:
+    """Make face sets of folders that somebody sorted by person, and merge them into the export OUT."""
+    from facesets.operations.face_sets.folder_labels import SortedFolders, labelled, read_folder_list
+    from facesets.operations.face_sets.import_folders import import_folders as run
+
+    cache, out = cache_and_out("import-folders", first, second)
+    asked, in_file = (SortedFolders(), {}) if folders is None else read_folder_list(folders, _IN_FILE)
+    asked = asked.with_more(
+        SortedFolders(
+            people=tuple(labelled(text) for text in folder),
+            each_in=tuple(path.absolute() for path in each_in),
+            mixed=tuple(path.absolute() for path in mixed),
+        )
+    )
+    options, crops = unless_given(context, options, in_file), unless_given(context, crops, in_file)
+    with exporting(cache, database, pack, provider, crops) as (store, checker, work):
+        done = run(store, asked, out, checker, options, crops, work=work, modeller=checker)
+    for person in done.people:
+        if person.warning:
+            console.notice(person.warning)
+    named = people_import(done.named) if done.named else []
+    console.report(done, [*words.import_folders(done), *named])
+
+
+def split_eras(
+    first: CacheOrOutArgument,
+    second: ExportIfCacheArgument = None,
+    name: Annotated[
+        str,
+        Option(
+            "The set in OUT to start from.",
+            flag="--set",
+            variable="FACESETS_SPLIT_ERAS_SET",
+            metavar="NAME",
+        ),
+    ] = "",
+    source_root: UnderOfEras = (),
+    probe: Annotated[
+        bool,
+        Option("Only report whether it makes sense: as text, and as a picture in OUT/_eras."),
+    ] = False,
+    force: Annotated[bool, Option("Split though the probe says that it makes no sense.")] = False,
+    database: DatabaseOption = None,
+    *,
+    options: SplitErasOptions,
+    years: Annotated[
+        Path | None,
+        Option("Where capture years are kept.", metavar="FILE", unset="in the user's cache directory"),
+    ] = None,
+    crops: EraCropOptions,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
+) -> None:
+    """Split a person of the export OUT, photographed over many years, into a set for each era."""
+    from facesets.operations.face_sets.eras import split_eras as operation
+    from facesets.operations.face_sets.eras.person import EraRequest
+
+    cache, out = cache_and_out("split-eras", first, second)
+    if not name:
+        raise WrongUsage("Which person? Name a set of OUT by --set.")
+    conf = settings.load()
+    today = date.today()  # noqa: DTZ011 - cameras have the local date as well
+    roots = [root.absolute() for root in source_root]
+    request = EraRequest(out, name, roots, years or _kept_years(conf), today.year, force)
+    with exporting(cache, database, pack, provider, crops) as (store, checker, work):
+        if probe:
+            done = operation.probe_eras(
+                store, request, options, replace=crops.replace, dry_run=crops.dry_run, work=work
+            )
+        else:
+            done = operation.split_eras(store, request, checker, options, crops, work=work, modeller=checker)
+    console.report(done, words.probe_eras(done) if probe else words.split_eras(done))
+
+
+def _kept_years(conf: "Settings") -> Path:
+    from facesets.operations.face_sets.eras.year_cache import FILE_NAME
+
+    return conf.cache_dir / FILE_NAME

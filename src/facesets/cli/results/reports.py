@@ -1,0 +1,231 @@
+"""`facesets dedup`, `sheet`, `evaluate` and `verify-bundle`: what only looks at results, and reports."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets import settings
+from facesets.cli import console
+from facesets.cli.flags import typed_flags
+from facesets.cli.opening import opened_store, work_on_store, working
+from facesets.cli.params import (
+    DatabaseOption,
+    MaxCosineDistanceOption,
+    MinCosineSimilarityOption,
+    OptionalCacheArgument,
+    PackOption,
+    ProviderOption,
+    refuse_several_results,
+    said_threshold,
+)
+from facesets.errors import WrongUsage
+from facesets.files import require_suffix
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.grouping import Method
+from facesets.operations.options.results import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE, DedupOptions
+from facesets.operations.options.shared import DryRun
+from facesets.operations.options.start import ClusterOptions
+from facesets.plurals import counted, people
+from facesets.words import face_sets as words
+from facesets.words.phrases import table
+
+if TYPE_CHECKING:
+    from facesets.inference.packs import ModelPack
+    from facesets.inference.providers import ProviderChoice
+    from facesets.operations.reports.evaluate import Evaluation
+
+_OF_LIBRARY = "library.duplicates.json"
+
+
+def dedup(
+    cache: OptionalCacheArgument = None,
+    database: DatabaseOption = None,
+    out: Annotated[
+        Path | None,
+        Option(
+            "Where the report goes.",
+            unset=f"CACHE.duplicates.json; of the library {_OF_LIBRARY} in this folder",
+        ),
+    ] = None,
+    *,
+    options: DedupOptions,
+) -> None:
+    """Report copies and near-duplicates in CACHE, or in the library; nothing is deleted."""
+    from facesets.operations.reports.dedup import dedup as run
+
+    beside = Path(_OF_LIBRARY) if cache is None else cache.with_name(cache.name + ".duplicates.json")
+    with work_on_store(cache, database) as (store, work):
+        done = run(store, out or beside, options, work=work)
+    console.report(done, words.dedup(done))
+
+
+def sheet(
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="A manifest, or its folder.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Argument(metavar="[OUT.png]", help="The first page. [default: sheet.png beside the manifest]"),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Draw contact sheets of a manifest: a row a person, and what was left out with the reason."""
+    from facesets.operations.reports.evaluation_sheet import sheet as run
+
+    refuse_several_results(manifest, "sheet")
+    with working() as work:
+        done = run(manifest, out, dry_run=dry_run, work=work)
+    console.show(done, words.sheet(done))
+    console.finish()
+
+
+_DEFAULT = ClusterOptions()
+
+
+def evaluate(
+    context: typer.Context,
+    cache: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CACHE]",
+            help="A cache; without one and without --vectors, the library.",
+            show_default=False,
+        ),
+    ] = None,
+    database: DatabaseOption = None,
+    truth: Annotated[
+        str, Option("parent-folder, or a CSV file with the columns name and face or path.")
+    ] = "parent-folder",
+    vectors: Annotated[
+        Path | None,
+        Option("An .npz file with the arrays embedding, name and optionally image."),
+    ] = None,
+    method: Annotated[
+        Method | None, Option("How to group.", unset=f"{_DEFAULT.method}, with thresholds agglomerative")
+    ] = None,
+    max_cosine_distance: MaxCosineDistanceOption = None,
+    min_cosine_similarity: MinCosineSimilarityOption = None,
+    threshold: Annotated[
+        float | None,
+        Option("Cosine distance (agglomerative) or similarity (components).", unset="the method's own"),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        Option("Try thresholds from:to:step, such as 0.4:0.8:0.05."),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        Option("Draw the worst merges and splits into this PNG."),
+    ] = None,
+) -> None:
+    """Cluster faces whose people are known, and say how well that went: worst errors first."""
+    from facesets.operations.reports import evaluate as run
+
+    if sheet is not None:
+        require_suffix(sheet, ".png")
+    collection = None
+    if vectors is not None:
+        known = run.truth_of_vectors(vectors)
+    else:
+        with opened_store(cache, database) as store:
+            collection = store.load()
+        by_folder = truth == run.PARENT_FOLDER
+        known = run.truth_of_folders(collection) if by_folder else run.truth_of_csv(collection, Path(truth))
+    said = said_threshold(context.params, typed_flags(context))
+    options = _DEFAULT.chosen(method, said)
+    if said is not None and said.measure is None and said.value is not None:
+        options = options.with_own_threshold(said.value)
+    trials = [options]
+    if sweep:
+        trials = run.sweep(_DEFAULT.chosen(method or "agglomerative", None), _range(sweep))
+    evaluation = run.evaluate(known, trials)
+    if sheet is not None:
+        if collection is None:
+            raise WrongUsage("--sheet needs a cache or the library: vectors alone have no pictures.")
+        from facesets.operations.reports.evaluation_sheet import draw_errors
+
+        with working() as work:
+            draw_errors(evaluation, collection, sheet, work=work)
+    console.show(evaluation, _lines(evaluation), asked_for=True)
+
+
+def _range(text: str) -> list[float]:
+
+    match = re.fullmatch(r"(\d*\.?\d+):(\d*\.?\d+):(\d*\.?\d+)", text)
+    first, last, step = (float(part) for part in match.groups()) if match else (0.0, 0.0, 0.0)
+    if step <= 0 or last < first:
+        raise WrongUsage(f"--sweep {text} is not from:to:step, such as 0.4:0.8:0.05.")
+    return [round(first + i * step, 6) for i in range(int((last - first) / step + 1e-9) + 1)]
+
+
+def _lines(evaluation: "Evaluation") -> list[str]:
+    headings = ("method", "cut", "pairwise P", "R", "F1", "BCubed P", "R", "F1", "V", "clusters")
+    rows = [
+        (
+            trial.method,
+            "measured" if trial.threshold is None else f"{trial.threshold:g}",
+            *(
+                f"{value:.4f}"
+                for value in (
+                    trial.scores.pairwise_precision,
+                    trial.scores.pairwise_recall,
+                    trial.scores.pairwise_f1,
+                    trial.scores.bcubed_precision,
+                    trial.scores.bcubed_recall,
+                    trial.scores.bcubed_f1,
+                    trial.scores.v_measure,
+                )
+            ),
+            trial.scores.clusters,
+        )
+        for trial in evaluation.trials
+    ]
+    left_out = f", {evaluation.unknown} named without a face here" if evaluation.unknown else ""
+    lines = [
+        f"{counted(evaluation.faces, 'face')} of {people(evaluation.people)}{left_out}",
+        table(headings, rows),
+    ]
+    for merge in evaluation.merges:
+        mixed = ", ".join(f"{name} ({count})" for name, count in merge.people[:6])
+        lines.append(f"merged, {counted(merge.pairs, 'wrong pair')}: {mixed}")
+    for split in evaluation.splits:
+        pieces = " + ".join(str(piece) for piece in split.pieces[:10])
+        lines.append(f"split, {counted(split.pairs, 'pair')} apart: {split.person} ({pieces})")
+    return lines
+
+
+def verify_bundle(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Bundles and face models, or folders: all below them.",
+            show_default=False,
+        ),
+    ],
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
+) -> None:
+    """Load bundles and face models as their consumers do, and say whom the result resembles."""
+    from facesets.assembly.crop_checker import EmbedderOnDemand
+    from facesets.assembly.models import choose, detection_options
+    from facesets.assembly.packs import get_pack
+    from facesets.operations.reports.sets_beside import bundles_at, models_beside
+    from facesets.operations.reports.verify_bundle import verify_bundles
+
+    files = bundles_at(paths)
+    conf = settings.load()
+    with working() as work:
+
+        def find() -> "tuple[ModelPack, ProviderChoice]":
+            known = next(filter(None, map(models_beside, files)), None)
+            name = detection_options(known, pack, None, None, conf).pack
+            models = get_pack(name, conf, console, work, known=known, is_named=bool(pack))
+            return models, choose(provider, models, console)
+
+        loader = EmbedderOnDemand(find, LOADER_DET_SIZE, LOADER_MIN_DET_SCORE)
+        done = verify_bundles(files, loader, work=work)
+    console.show(done, words.verify_bundle(done), asked_for=True)
+    console.finish(failed=done.failed)

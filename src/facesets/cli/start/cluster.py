@@ -1,0 +1,254 @@
+"""`facesets cluster` and `facesets refine`: how faces become people, and clean face sets of them."""
+
+import dataclasses
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+from facesets import settings
+from facesets.cli import console, queueing
+from facesets.cli.flags import Only, options_of, typed_flags, unless_given
+from facesets.cli.opening import work_on_store
+from facesets.cli.params import (
+    CacheOrOutArgument,
+    DatabaseOption,
+    MaxCosineDistanceOption,
+    MinCosineSimilarityOption,
+    OutIfCacheArgument,
+    cache_and_out,
+    said_threshold,
+)
+from facesets.errors import Command, Field, WrongUsage
+from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.grouping import EngineOptions, Method
+from facesets.operations.options.people import ClusterLibraryOptions, DualOptions
+from facesets.operations.options.start import ClusterOptions, RefineOptions
+from facesets.result import Result
+from facesets.words import results
+
+_Into: TypeAlias = Literal["folders", "people", "dual"]
+"""What faces are grouped into: folders, or people of the library, or those with `--dual`."""
+
+_CASES_SHOWN = 20
+_SHARED = ("min_cluster_size", "min_samples", "eps", "same_image_ok", "dry_run")
+_THRESHOLDS = ("threshold", "max_cosine_distance", "min_cosine_similarity")
+
+# Flags that only some ways of grouping look at: elsewhere they are refused, not ignored.
+_OF_DUAL = ("person_threshold", "unknown_method", "unknown_min_size", "unknown_eps")
+_OF_PEOPLE = ("min_size", "min_quality", "max_faces", "time_bucket", "full")
+_OF_FOLDERS = ("materialize", "sheet", "replace")
+_OF_ENGINE = ("engine", "shards")
+
+_INSTEAD_WITH_DUAL = {
+    "method": "unknown_method",
+    "min_size": "unknown_min_size",
+    "min_cluster_size": "unknown_min_size",
+    "eps": "unknown_eps",
+    **dict.fromkeys(_THRESHOLDS, "person_threshold"),
+}
+"""What says with --dual what these say without it."""
+
+_METHODS: dict[str, tuple[Method, ...]] = {
+    "min_cluster_size": ("hdbscan",),
+    "min_samples": ("hdbscan", "dbscan"),
+    "eps": ("dbscan",),
+    "max_faces": ("hdbscan",),
+    "full": ("hdbscan",),
+    "engine": ("auto", "agglomerative", "components", "dbscan"),
+    "shards": ("auto", "agglomerative", "components", "dbscan"),
+    "unknown_eps": ("agglomerative", "components", "dbscan"),
+}
+"""The methods that look at these."""
+
+
+def _refuse_idle_flags(typed: Collection[str], into: _Into, method: Method) -> None:
+    """Refuse what was typed and would have no effect; settings are for several ways, and pass.
+
+    Raises `WrongUsage`. `method` is that in force, of the unknown with `--dual`.
+    """
+    for name in sorted(typed):
+        why = _why_idle(name, into, method)
+        if why:
+            raise WrongUsage(why)
+
+
+def _why_idle(name: str, into: _Into, method: Method) -> str:
+    """Why a flag has no effect, and what to do; empty if it has one."""
+    flag = Field(name).flag
+    if into == "folders" and name in _OF_PEOPLE:
+        return f"{flag} is for people of the library: leave out CACHE and OUT, or {flag}."
+    if into != "folders" and name in _OF_FOLDERS:
+        return f"{flag} is for folders: say where to, as in `facesets cluster OUT`, or leave out {flag}."
+    if into != "dual" and name in _OF_DUAL:
+        return f"{flag} is for --dual: add --dual, or leave out {flag}."
+    if into == "dual" and name in _INSTEAD_WITH_DUAL:
+        return f"{flag} says nothing with --dual: say {Field(_INSTEAD_WITH_DUAL[name]).flag} instead."
+    if into == "dual" and name in {"max_faces", "full"}:
+        return f"{flag} says nothing with --dual, which keeps no hierarchy: leave it out."
+    if into == "dual" and name in _OF_ENGINE:
+        return f"{flag} says nothing with --dual, which compares faces in this process: leave it out."
+    if name == "threshold" and into == "folders" and method == "components":
+        return "--threshold is for --method agglomerative: say --max-cosine-distance for components."
+    if name in _METHODS and method not in _METHODS[name]:
+        by = Field("unknown_method" if into == "dual" else "method").flag
+        methods = " or ".join(_METHODS[name])
+        return f"{flag} is for {by} {methods}, and this is {method}: change {by}, or leave out {flag}."
+    return ""
+
+
+MethodOption = Annotated[
+    Method | None,
+    Option(
+        "How to group.",
+        unset=f"{ClusterOptions().method}; with a threshold agglomerative, "
+        "for people of the library components",
+    ),
+]
+ThresholdOption = Annotated[
+    str | None,
+    Option(
+        "The one or the other: for folders a cosine distance, for people of the library a cosine "
+        "similarity; or auto, which measures a fitting one."
+    ),
+]
+
+
+def cluster(
+    context: typer.Context,
+    first: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
+        ),
+    ] = None,
+    second: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OUT]",
+            help="Folder for the results; without one, the library's faces are given to people.",
+            show_default=False,
+        ),
+    ] = None,
+    method: MethodOption = None,
+    max_cosine_distance: MaxCosineDistanceOption = None,
+    min_cosine_similarity: MinCosineSimilarityOption = None,
+    threshold: ThresholdOption = None,
+    database: DatabaseOption = None,
+    *,
+    library: Annotated[ClusterLibraryOptions, Only(*_OF_PEOPLE)],
+    dual: DualOptions,
+    folders: Annotated[ClusterOptions, Only(*_SHARED[:-1], *_OF_FOLDERS, "dry_run")],
+    workers: EngineOptions,
+) -> None:
+    """Group faces into folders OUT/person_001 and so on, or those of the library into its people.
+
+    With CACHE and OUT the faces of the cache go into folders, with OUT alone those of the library. Without
+    either the library's faces that have no person yet join the known person that they are similar to, or
+    become new people; unnamed people may become one, or two. Run it again after each `index`. With --dual
+    they join known people, and the others become clusters that `people name` and `people review` make
+    people of.
+    """
+    typed = typed_flags(context)
+    said = said_threshold(context.params, typed)
+    if "shards" in typed and workers.engine is None:
+        raise WrongUsage("--shards is for --engine: name one, or leave out --shards.")
+    if first is None:
+        options = _with_shared(library, folders).chosen(method, said)
+        grouped_by = dual.unknown_method if dual.dual else options.method
+        _refuse_idle_flags(typed, "dual" if dual.dual else "people", grouped_by)
+        options = unless_given(context, options, _of_hierarchy(grouped_by))
+        if dual.dual:
+            queueing.begin("cluster --dual", database, options=options, dual=dual)
+        elif done := queueing.begin("cluster", database, options=options, workers=workers):
+            _remark_on_review(done)
+        console.finish()
+        return
+    queueing.refuse("Folders are written here.")
+    if dual.dual:
+        raise WrongUsage("--dual is for people of the library: leave out CACHE and OUT.")
+    cache, out = (None, first) if second is None else (first, second)
+    if cache is None and (first.is_file() or first.suffix == ".npz"):
+        raise WrongUsage(f"Where to? Say {Command('cluster', printable(first), 'OUT')}.")
+    chosen = folders.chosen(method, said)
+    _refuse_idle_flags(typed, "folders", chosen.method)
+    _cluster_into_folders(cache, database, out, chosen, workers)
+
+
+def _with_shared(library: ClusterLibraryOptions, folders: ClusterOptions) -> ClusterLibraryOptions:
+    """The options of people of the library, with those that are of folders as well."""
+    return dataclasses.replace(library, **{name: getattr(folders, name) for name in _SHARED})
+
+
+def configured_grouping(context: typer.Context, *, dual: bool) -> tuple[ClusterLibraryOptions, DualOptions]:
+    """How faces of the library are grouped where no flag is given.
+
+    Parameters
+    ----------
+    context : typer.Context
+        Of `cluster`, without flags.
+    dual : bool
+        Whether it is `--dual`.
+    """
+    flags = context.params
+    of_dual = dataclasses.replace(options_of(DualOptions, flags), dual=dual)
+    folders = dataclasses.replace(options_of(ClusterOptions, flags), dry_run=False)
+    options = _with_shared(options_of(ClusterLibraryOptions, flags), folders)
+    options = options.chosen(flags["method"], said_threshold(flags))
+    by = of_dual.unknown_method if dual else options.method
+    return unless_given(context, options, _of_hierarchy(by)), of_dual
+
+
+def _of_hierarchy(method: Method) -> dict[str, int]:
+    """What is usual for the hierarchy that a library keeps, where it differs from what is for folders."""
+    if method != "hdbscan":
+        return {}
+    usual = ClusterLibraryOptions()
+    return {"min_cluster_size": usual.min_cluster_size, "min_samples": usual.min_samples}
+
+
+def _cluster_into_folders(
+    cache: Path | None, database: str | None, out: Path, options: ClusterOptions, workers: EngineOptions
+) -> None:
+    from facesets.assembly.commands import open_engine
+    from facesets.operations.grouping.cluster import cluster as run
+
+    with (
+        work_on_store(cache, database) as (store, work),
+        open_engine(workers.for_method(options.method), settings.load()) as engine,
+    ):
+        done = run(store, out, options, work=work, engine=engine)
+    console.report(done, results.cluster(done))
+
+
+def _remark_on_review(done: Result) -> None:
+    """Name faces that are similar to several people."""
+    for case in done.review[:_CASES_SHOWN]:
+        likely = ", ".join(
+            f"{person} ({similarity:.2f})"
+            for person, similarity in zip(case.persons, case.cosine_similarity, strict=True)
+        )
+        console.remark(f"  face {case.face} is similar to several people: {likely}")
+    if len(done.review) > _CASES_SHOWN:
+        console.remark(f"  … and {len(done.review) - _CASES_SHOWN} more (--json lists all)")
+
+
+def refine(
+    first: CacheOrOutArgument,
+    second: OutIfCacheArgument = None,
+    database: DatabaseOption = None,
+    *,
+    options: RefineOptions,
+) -> None:
+    """Make clean face sets of the faces of CACHE, or of the library: OUT/faceset_001 and so on.
+
+    refine_manifest.json says for every face that was dropped which gate dropped it.
+    """
+    from facesets.operations.grouping.refine import refine as run
+
+    cache, out = cache_and_out("refine", first, second)
+    with work_on_store(cache, database) as (store, work):
+        done = run(store, out, options, work=work)
+    console.report(done, results.refine(done, cache=cache))

@@ -1,0 +1,136 @@
+"""How faces are grouped, whichever command does it: by which method, how similar, by whose processes."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from facesets.errors import Field, WrongUsage
+from facesets.files import printable
+from facesets.operations.options.declaration import Option, check_number
+
+if TYPE_CHECKING:
+    from facesets.clustering.methods import Measure
+
+Method = Literal["auto", "agglomerative", "components", "hdbscan", "dbscan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A threshold as it was said.
+
+    Attributes
+    ----------
+    value : float or None
+        None is to be measured on the faces.
+    measure : str or None
+        What it is; None where only the command tells, as with plain `--threshold`.
+    is_setting : bool
+        It comes from the environment or from `facesets.toml`: methods that take none pass it by.
+    """
+
+    value: float | None
+    measure: "Measure | None" = None
+    is_setting: bool = False
+
+    def in_measure(self, measure: "Measure", least: float, most: float) -> float:
+        """The same in the measure of a method, if it is between these limits of that one.
+
+        Raises
+        ------
+        WrongUsage
+            It is not, or it is to be measured.
+        """
+        flag = f"--{(self.measure or 'threshold').replace('_', '-')}"
+        if self.value is None:
+            raise WrongUsage(f"{flag} has to be a number.")
+        if self.measure in (None, measure):
+            check_number(flag, self.value, least, most)
+            return self.value
+        check_number(flag, self.value, other_measure(most), other_measure(least))
+        return other_measure(self.value)
+
+
+def other_measure(threshold: float) -> float:
+    """The cosine distance that a cosine similarity is, and the other way round: 0.45 for 0.55."""
+    return round(1 - threshold, 12)
+
+
+def measure_of(method: Method) -> "Measure | None":
+    """What the threshold of a method is; None if it has none."""
+    # The package brings SciPy, which no help text needs.
+    from facesets.clustering.methods import METHODS
+
+    return METHODS[method].threshold
+
+
+def measures_itself(method: Method) -> bool:
+    """Whether a method finds a threshold by itself."""
+    from facesets.clustering.methods import METHODS
+
+    return METHODS[method].measures
+
+
+def refuse(method: Method) -> WrongUsage:
+    """What to raise where a method was given a threshold that it does not have."""
+    return WrongUsage(
+        f"{Field('method', method)} has no threshold. Leave the threshold out, or take another method."
+    )
+
+
+LOCAL = "local"
+
+_ADDRESS = re.compile(r"dask://(?P<address>(?:\[[0-9a-fA-F:.]+\]|[^\s/:@\[\]]+):\d{1,5})/?")
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Workers that compute: those of a dask scheduler at `host:port`; processes of this machine if None."""
+
+    scheduler: str | None = None
+
+
+def workers_named(flag: str, text: str) -> Workers:
+    """From `local` or `dask://host:port` to what is meant. Raises `WrongUsage`."""
+    if text == LOCAL:
+        return Workers()
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        raise WrongUsage(
+            f"{flag} {printable(text)} is no engine. Give {LOCAL}, or the address of a dask scheduler "
+            "such as dask://10.0.0.5:8786."
+        )
+    return Workers(found["address"])
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Where the pairs of very many faces are compared; in this process where no engine is named."""
+
+    engine: Annotated[
+        Workers | None,
+        Option(
+            "Compare faces by several processes, for collections larger than memory: local for processes "
+            "of this machine, or the workers of a dask scheduler. Needs the extra scale. The labels are the "
+            "same.",
+            metavar="local|dask://HOST:PORT",
+            unset="in this process",
+            parse=workers_named,
+        ),
+    ] = None
+    shards: Annotated[
+        Path | None,
+        Option(
+            "With --engine: folder for arrays while it runs, 8 kB for each face. All workers see it by the "
+            "same path.",
+            metavar="DIR",
+            unset="in the user's cache directory",
+        ),
+    ] = None
+
+    def for_method(self, method: Method) -> "EngineOptions":
+        """The same for a method; without an engine for one that works on no graph of similar pairs."""
+        # The package brings SciPy, which no help text needs.
+        from facesets.clustering.methods import METHODS
+
+        return self if METHODS[method].scales else replace(self, engine=None)

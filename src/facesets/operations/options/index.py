@@ -1,0 +1,150 @@
+"""The options of `index`: its stages, and how pictures get through the models."""
+
+from dataclasses import dataclass
+from typing import Annotated, NoReturn
+
+from facesets.errors import Command, WrongUsage
+from facesets.files import printable
+from facesets.imaging.limits import MAX_PIXELS
+from facesets.operations.options.declaration import Checked, Option
+from facesets.operations.options.shared import DryRun, Enrich, FastDecode, MaxPixels, RetryFailed, TrustMtime
+
+STAGES = ("metadata", "detection", "bodies", "scene", "attributes", "face-tags", "describe")
+"""In their order: what is quick and what others build upon comes first."""
+
+OVER_KNOWN_PHOTOS = tuple(stage for stage in STAGES if stage not in {"detection", "describe"})
+"""What `index --stage` does: faces are found while photos are taken in, and `describe` is a command."""
+
+IN_EVERY_RUN = ("metadata", "detection", "bodies", "scene", "attributes")
+"""What `index` does with new photos, where there are models for it."""
+
+IN_CACHES = ("metadata", "attributes")
+"""What `embed` does, and a cache keeps: when photos were taken, how old people look, and their sex."""
+
+
+def stage_named(flag: str, text: str) -> str:
+    """A stage by its name. Raises `WrongUsage` where there is none of that name."""
+    return text if text in STAGES else _one_of(flag, text, STAGES)
+
+
+def _one_of(flag: str, text: str, names: tuple[str, ...]) -> NoReturn:
+    raise WrongUsage(f"{flag} {printable(text)}: there is no such stage. Give one of {', '.join(names)}.")
+
+
+def one_stage(flag: str, text: str) -> str:
+    """A stage that is to run over known photos, or one of which is known what to do in its place.
+
+    Raises `WrongUsage` as `stage_named`.
+    """
+    return text if text in STAGES else _one_of(flag, text, OVER_KNOWN_PHOTOS)
+
+
+def stages_named(flag: str, text: str) -> tuple[str, ...]:
+    """Stages by their names with commas between, in the order in which they run; errors as `stage_named`."""
+    named = {stage_named(flag, part.strip()) for part in text.split(",") if part.strip()}
+    if "describe" in named:
+        raise WrongUsage(
+            f"{flag}: describing photos costs time or money, so that it is done on its own. Leave out "
+            f"describe, and run {Command('describe')}."
+        )
+    return tuple(stage for stage in STAGES if stage in named)
+
+
+def stages_of_cache(flag: str, text: str) -> tuple[str, ...]:
+    """As `stages_named`, of those whose findings a cache keeps; `none` for none."""
+    named = () if text.strip() == "none" else stages_named(flag, text)
+    if others := [each for each in named if each not in IN_CACHES]:
+        raise WrongUsage(
+            f"{flag}: a cache does not keep what {', '.join(others)} finds. Give of {', '.join(IN_CACHES)}, "
+            "or none; the library keeps all."
+        )
+    return named
+
+
+Stages = Annotated[
+    tuple[str, ...],
+    Option(
+        "What to find out about new photos, with commas between.",
+        metavar="NAME,...",
+        unset=",".join(IN_EVERY_RUN) + ", as far as there are models",
+        parse=stages_named,
+    ),
+]
+CacheStages = Annotated[
+    tuple[str, ...],
+    Option(
+        "What else to find out about new photos, with commas between, or none.",
+        metavar="NAME,...",
+        unset=",".join(IN_CACHES) + ", as far as there are models",
+        parse=stages_of_cache,
+    ),
+]
+OneStage = Annotated[
+    str | None,
+    Option(
+        f"Only this, over photos that are in the library and lack it: {', '.join(OVER_KNOWN_PHOTOS)}.",
+        metavar="NAME",
+        parse=one_stage,
+    ),
+]
+Delete = Annotated[bool, Option("With --stage: delete what it found about all photos, and look at none.")]
+Force = Annotated[bool, Option("With --stage: over all photos, though they do not lack it.")]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchingOptions(Checked):
+    """How many pictures go through the models together, and how long the first of them waits for others."""
+
+    max_batch: Annotated[
+        int,
+        Option(
+            "With more readers than models work on at a time: most pictures that go to the models together.",
+            least=1,
+            most=256,
+        ),
+    ] = 32
+    max_wait_ms: Annotated[
+        float,
+        Option(
+            "With more readers than models work on at a time: milliseconds that a picture waits for others.",
+            least=0,
+            most=10_000,
+        ),
+    ] = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions(Checked):
+    """How `index` works through its targets.
+
+    Attributes
+    ----------
+    concurrency : int
+        Threads, each of which takes a batch from file to faces, or requests under way at a service.
+    batch_size : int
+        Files that one thread takes at a time.
+    flush_every : int
+        Files after which is committed; each image is stored with all its faces or not at all.
+    flush_every_s : float
+        The same in seconds.
+    """
+
+    concurrency: int = 4
+    batch_size: int = 1
+    flush_every: int = 50
+    flush_every_s: float = 5.0
+    max_images: Annotated[int | None, Option("Look into so many files at most.", least=1)] = None
+    max_minutes: Annotated[float | None, Option("Begin no further file after so long.", least=0)] = None
+    prune: Annotated[bool, Option("Forget paths below the targets that are gone.")] = False
+    retry_failed: RetryFailed = False
+    fast_decode: FastDecode = False
+    max_pixels: MaxPixels = MAX_PIXELS
+    enrich: Enrich = False
+    stages: Stages = IN_EVERY_RUN
+    trust_mtime: TrustMtime = False
+    dry_run: DryRun = False
+
+    @property
+    def workers(self) -> int:
+        """What `embed` calls the same."""
+        return self.concurrency

@@ -1,0 +1,231 @@
+"""The options of the commands that add to results, and of those that make face sets of them."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.formats.face_models.kinds import FORMATS, Format
+from facesets.operations.options.declaration import Checked, Option, centroid_distance, check_ranges
+from facesets.operations.options.shared import (
+    MIN_BLUR,
+    MIN_DET_SCORE,
+    MIN_SHORT,
+    DryRun,
+    MaxAge,
+    MinAge,
+    MinBlur,
+    MinDetScore,
+    MinNorm,
+    MinShort,
+    Replace,
+    SameImageOk,
+    Sheet,
+    require_order,
+)
+
+
+def formats_named(flag: str, text: str) -> tuple[Format, ...]:
+    """Formats by their names with commas between, each once and in their order.
+
+    Raises
+    ------
+    WrongUsage
+        There is none of a name, or none is named.
+    """
+    named = {part.strip() for part in text.split(",") if part.strip()}
+    unknown = sorted(named.difference(FORMATS))
+    if unknown or not named:
+        wrong = f" {printable(unknown[0])}: there is no such format" if unknown else ": no format is named"
+        raise WrongUsage(f"{flag}{wrong}. Give one or more of {', '.join(FORMATS)}.")
+    return tuple(each for each in FORMATS if each in named)
+
+
+Formats = Annotated[
+    tuple[Format, ...],
+    Option(
+        f"What to write of each set beside its crops, with commas between, of {', '.join(FORMATS)}; "
+        "docs/face-models.md says which program reads which.",
+        metavar="NAME,...",
+        unset="fsz",
+        parse=formats_named,
+    ),
+]
+
+Select = Literal["best", "diverse"]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichOptions(Checked):
+    """How `enrich` finds faces again."""
+
+    min_overlap: Annotated[
+        float, Option("Least overlap (IoU) of a cached box with the one found again.", least=0, most=1)
+    ] = 0.5
+    flush_every: Annotated[
+        int, Option("Images between flushes: so many are lost at most by a crash.", least=1)
+    ] = 50
+    again: Annotated[bool, Option("Look again at faces that were not found the last time.")] = False
+    dry_run: DryRun = False
+
+
+LOADER_DET_SIZE = 640
+
+LOADER_MIN_DET_SCORE = 0.5
+"""How roop-unleashed's loader detects faces in the pictures of a bundle."""
+
+VERIFY_MIN_DET_SCORE = 0.35
+"""From which score a bystander in a crop counts. Lower than the loader's, because its detector differs
+from ours: faces that ours scores just below 0.5 were found by another SCRFD in 4 % of the crops."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSwapOptions(Checked):
+    """How face sets are exported.
+
+    Attributes
+    ----------
+    duplicate_max_bits : int
+        Most bits, of 256, in which the aligned faces of two visual duplicates differ.
+    duplicate_max_distance : float
+        Most cosine distance between the embeddings of two visual duplicates.
+    verify_max_distance : float
+        Most cosine distance between the cached embedding and that of the face found again in the PNG.
+    """
+
+    top_n: Annotated[int, Option("Faces in the smaller bundle.", least=1)] = 30
+    # Tighter than refine: averaging wants a clean core.
+    outlier_threshold: Annotated[
+        float,
+        Option("Cosine distance from the set's centroid beyond which a face is left out.", least=0, most=2),
+    ] = 0.45
+    pad_ratio: Annotated[float, Option("Padding around the box, in longer edges of it.", least=0, most=5)] = (
+        0.5
+    )
+    out_size: Annotated[int, Option("Pixels of a PNG's edge.", least=64, most=4096)] = 512
+    min_face_short: MinShort = 100
+    min_norm: MinNorm = None
+    min_age: MinAge = None
+    max_age: MaxAge = None
+    duplicate_max_bits: int = 48
+    duplicate_max_distance: float = 0.15
+    verify_max_distance: float = 0.40
+    select: Annotated[
+        Select,
+        Option(
+            "What the smaller bundle and the face models are made of: the best, or good and diverse ones."
+        ),
+    ] = "best"
+    era: Annotated[
+        bool, Option("Make those of one era of the person alone: the one with the most faces.")
+    ] = False
+    formats: Formats = ("fsz",)
+    candidates: Annotated[bool, Option("Match single faces to the sets, for review in _candidates.")] = False
+    candidate_match_threshold: Annotated[
+        float | None,
+        centroid_distance("Most cosine distance of a candidate from its set.", usual=0.55),
+    ] = None
+    candidate_min_score: Annotated[float, Option("Least quality of a candidate.", least=0, most=1)] = 0.40
+    merge: Annotated[bool, Option("Add to the sets in OUT, leaving those as they are.")] = False
+    sheet: Sheet = True
+    replace: Replace = False
+    dry_run: DryRun = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        require_order(self.min_age, self.max_age)
+
+
+@dataclass(frozen=True, slots=True)
+class DedupOptions(Checked):
+    """How `dedup` compares."""
+
+    # Measured on portraits (docs/manifests.md): unrelated pictures begin at 70, copies scaled or
+    # recompressed end at 18.
+    max_bits: Annotated[
+        int, Option("Most bits of 256 in which the look of two near-duplicates differs.", least=0, most=256)
+    ] = 48
+    dry_run: DryRun = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendOptions(Checked):
+    """How `extend` adds faces. All else is as it was when the results were made."""
+
+    threshold: Annotated[
+        float | None,
+        centroid_distance("Most cosine distance of a new face from the person that it joins.", usual=0.55),
+    ] = None
+    cluster_threshold: Annotated[
+        float, Option("Cosine distance at which the other new faces are clustered.", least=0, most=2)
+    ] = 0.55
+    same_image_ok: SameImageOk = False
+    sheet: Sheet = True
+    replace: Replace = False
+    dry_run: DryRun = False
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverOptions(Checked):
+    """Whom `discover` knows. All else is as `refine` and `export-swap` have it."""
+
+    known_threshold: Annotated[
+        float | None,
+        centroid_distance("A face this close in cosine distance to a known face set is known.", usual=0.45),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFoldersOptions(Checked):
+    """How `import-folders` finds the person of a folder that somebody sorted."""
+
+    first_threshold: Annotated[
+        float,
+        Option(
+            "Cosine distance from the folder's centroid beyond which a face is a bystander, first pass.",
+            least=0,
+            most=2,
+        ),
+    ] = 0.55
+    second_threshold: Annotated[float, Option("The same in the second pass.", least=0, most=2)] = 0.45
+    route_threshold: Annotated[
+        float | None,
+        centroid_distance(
+            "Cosine distance within which a face of a mixed folder is that person.", usual=0.45
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitErasOptions(Checked):
+    """How `split-eras` finds a person's faces again, and cuts them into eras."""
+
+    recover_threshold: Annotated[
+        float | None,
+        centroid_distance(
+            "Cosine distance from the set's centroid within which faces are found.", usual=0.55
+        ),
+    ] = None
+    recentre_threshold: Annotated[
+        float | None,
+        centroid_distance("Cosine distance from their common centroid within which they stay.", usual=0.50),
+    ] = None
+    split_threshold: Annotated[
+        float,
+        Option("Cosine distance at which average linkage is cut into sub-clusters.", least=0, most=2),
+    ] = 0.35
+    join_threshold: Annotated[
+        float,
+        Option("Cosine distance from its nearest anchor within which a fragment joins it.", least=0, most=2),
+    ] = 0.40
+    join_years: Annotated[int, Option("Most years between their dominant capture years.", least=0)] = 5
+    min_era_faces: Annotated[
+        int, Option("Fewest faces of an anchor, and of an era that is not thin.", least=2)
+    ] = 20
+    min_fragment_faces: Annotated[
+        int, Option("Fewest faces of a fragment that becomes a thin era of its own.", least=1)
+    ] = 2
+    min_short: MinShort = MIN_SHORT
+    min_blur: MinBlur = MIN_BLUR
+    min_det_score: MinDetScore = MIN_DET_SCORE
+    min_norm: MinNorm = None

@@ -1,0 +1,265 @@
+"""The options of `embed`, `cluster` into folders, and `refine`."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from facesets.imaging.limits import MAX_PIXELS
+from facesets.operations.options.declaration import (
+    Checked,
+    Option,
+    check_number,
+    check_ranges,
+    whole_number_or_auto,
+)
+from facesets.operations.options.grouping import Method, Threshold, measure_of, refuse
+from facesets.operations.options.index import IN_CACHES, CacheStages
+from facesets.operations.options.shared import (
+    MIN_BLUR,
+    MIN_DET_SCORE,
+    MIN_SHORT,
+    DryRun,
+    Enrich,
+    Eps,
+    FastDecode,
+    FlushEvery,
+    MaterializeHow,
+    MaxAge,
+    MaxPixels,
+    MinAge,
+    MinBlur,
+    MinClusterSize,
+    MinDetScore,
+    MinNorm,
+    MinSamples,
+    MinShort,
+    Replace,
+    RetryFailed,
+    SameImageOk,
+    Sheet,
+    TrustMtime,
+    require_order,
+)
+
+LEAST_MIN_FACES, MOST_MIN_FACES = 3, 15
+"""Fewest distinct images in a face set where their number goes by that of all photos."""
+
+OUTLIER_MIN_CLUSTER = 4
+"""Faces from which on a cluster has outliers."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedOptions(Checked):
+    """How `embed` works through a source.
+
+    Attributes
+    ----------
+    flush_every_s : float
+        Seconds after which it is flushed though there are fewer: more are not lost by a crash either.
+    workers : int
+        Threads, each of which takes a batch from file to faces.
+    batch_size : int
+        Files that one worker takes at a time.
+    """
+
+    flush_every: FlushEvery = 50
+    flush_every_s: float = 10.0
+    workers: int = 1
+    batch_size: int = 1
+    retry_failed: RetryFailed = False
+    prune: Annotated[bool, Option("Forget what is not there any more in other folders, too.")] = False
+    fast_decode: FastDecode = False
+    max_pixels: MaxPixels = MAX_PIXELS
+    enrich: Enrich = False
+    trust_mtime: TrustMtime = False
+    stages: CacheStages = IN_CACHES
+    dry_run: DryRun = False
+
+
+DET_SIZE, MIN_DETECTION_SCORE = 640, 0.5
+
+_DET_SIZE = Option(
+    "Edge of the detector's input in pixels.",
+    least=32,
+    most=8192,
+    unset=f"that of the cache or the library, else {DET_SIZE}",
+)
+
+_MIN_SCORE = Option(
+    "Least detector score of a face.",
+    least=0,
+    most=1,
+    unset=f"that of the cache or the library, else {MIN_DETECTION_SCORE}",
+)
+
+DetSize = Annotated[int | None, _DET_SIZE]
+LeastDetectionScore = Annotated[float | None, _MIN_SCORE]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionOptions(Checked):
+    """What counts as a face, by a model pack that is named or whose path is given."""
+
+    pack: str = "buffalo_l"
+    det_size: Annotated[int, _DET_SIZE] = DET_SIZE
+    min_det_score: Annotated[float, _MIN_SCORE] = MIN_DETECTION_SCORE
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions(Checked):
+    """How `cluster` groups faces into folders. Which method and threshold are meant says `chosen`.
+
+    Attributes
+    ----------
+    method : str
+        `auto` measures what similarities mean on the faces, and needs no threshold.
+    threshold : float or None
+        Of `agglomerative`: cosine distance at which average linkage is cut; None measures a fitting one.
+    min_cosine_similarity : float
+        Of `components`: two faces this similar are connected.
+    """
+
+    method: Method = "auto"
+    threshold: float | None = 0.55
+    min_cosine_similarity: float = 0.65
+    min_cluster_size: MinClusterSize = 5
+    min_samples: MinSamples = 3
+    eps: Eps = None
+    same_image_ok: SameImageOk = False
+    materialize: MaterializeHow = "copy"
+    sheet: Sheet = True
+    replace: Replace = False
+    dry_run: DryRun = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_number("--threshold", self.threshold, 0, 2)
+        check_number("--min-cosine-similarity", self.min_cosine_similarity, -1, 1)
+
+    def own_threshold(self) -> float | None:
+        """The threshold that the method goes by, in its own measure; None if it has or is given none."""
+        measure = measure_of(self.method)
+        if measure is None:
+            return None
+        if self.method == "dbscan":
+            return self.eps
+        return self.threshold if measure == "max_cosine_distance" else self.min_cosine_similarity
+
+    def with_own_threshold(self, value: float) -> "ClusterOptions":
+        """The same with another threshold, in the measure of the method.
+
+        Raises
+        ------
+        WrongUsage
+            The method has none, or not such a one.
+        """
+        measure = measure_of(self.method)
+        if measure is None:
+            raise refuse(self.method)
+        if self.method == "dbscan":
+            return replace(self, eps=value)
+        if measure == "max_cosine_distance":
+            return replace(self, threshold=value)
+        return replace(self, min_cosine_similarity=value)
+
+    def chosen(self, method: Method | None, said: Threshold | None) -> "ClusterOptions":
+        """The same with a method and a threshold; plain thresholds are cosine distances.
+
+        A threshold alone means average linkage, as it did before there was another method.
+
+        Raises
+        ------
+        WrongUsage
+            The method has no such threshold.
+        """
+        if said is None:
+            return self if method is None else replace(self, method=method)
+        chosen = replace(self, method=method or "agglomerative")
+        if said.measure is None and chosen.method == "dbscan":
+            return replace(chosen, eps=said.value)
+        measure = measure_of(chosen.method)
+        if measure is None and said.value is not None and not said.is_setting:
+            raise refuse(chosen.method)
+        if said.measure is None:
+            return replace(chosen, threshold=said.value)
+        if measure is None:
+            return chosen
+        least, most = (0, 2) if measure == "max_cosine_distance" else (-1, 1)
+        return chosen.with_own_threshold(said.in_measure(measure, least, most))
+
+
+@dataclass(frozen=True, slots=True)
+class RefineOptions(Checked):
+    """How `refine` makes clean face sets. What is None goes by the store, as `for_store` says."""
+
+    initial_threshold: Annotated[
+        float, Option("Cosine distance of the first clustering.", least=0, most=2)
+    ] = 0.55
+    merge_threshold: Annotated[
+        float | None,
+        Option(
+            "Clusters whose centroids are this close in cosine distance are one.",
+            least=0,
+            most=2,
+            unset="0.40, or 0.30 with the open pack",
+        ),
+    ] = None
+    outlier_threshold: Annotated[
+        float,
+        Option(
+            "A face farther than this from its centroid is dropped; only in clusters of "
+            f"{OUTLIER_MIN_CLUSTER} or more.",
+            least=0,
+            most=2,
+        ),
+    ] = 0.55
+    outlier_min_cluster: int = OUTLIER_MIN_CLUSTER
+    min_faces: Annotated[
+        int | None,
+        Option(
+            "Fewest distinct images in a face set; auto is one for every 100 photos, "
+            f"{LEAST_MIN_FACES} to {MOST_MIN_FACES}.",
+            least=1,
+            unset="auto",
+            parse=whole_number_or_auto,
+        ),
+    ] = None
+    min_short: MinShort = MIN_SHORT
+    min_blur: MinBlur = MIN_BLUR
+    min_det_score: MinDetScore = MIN_DET_SCORE
+    min_norm: MinNorm = None
+    min_age: MinAge = None
+    max_age: MaxAge = None
+    age_spreads: Annotated[
+        float | None,
+        Option(
+            "Drop a face that looks older or younger than its face set makes the person on that day, by more "
+            "than so many spreads; 3 is what `people review` asks about.",
+            least=0,
+        ),
+    ] = None
+    same_image_ok: SameImageOk = False
+    materialize: MaterializeHow = "copy"
+    sheet: Sheet = True
+    replace: Replace = False
+    dry_run: DryRun = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        require_order(self.min_age, self.max_age)
+
+    def for_store(self, photos: int, recogniser: str) -> "RefineOptions":
+        """The same for so many photos whose vectors are of the network in a file of that name.
+
+        Where nothing else is said, a set needs one photo for every hundred: at least 3, so that an album
+        gives something, and at most 15, which a large library has plenty of.
+        """
+        # The package brings SciPy, which no help text needs.
+        from facesets.clustering.recognisers import recogniser_named
+
+        by_photos = min(max(photos // 100, LEAST_MIN_FACES), MOST_MIN_FACES)
+        by_recogniser = recogniser_named(recogniser).merge_max_cosine_distance
+        return replace(
+            self,
+            min_faces=by_photos if self.min_faces is None else self.min_faces,
+            merge_threshold=by_recogniser if self.merge_threshold is None else self.merge_threshold,
+        )

@@ -1,0 +1,152 @@
+"""`facesets import-names` and `export-xmp` as a user types them."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facesets.formats.named_photos import NamedPhoto
+from facesets.operations.interchange import name_sources
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from tests.fixtures.named_photos import add, names, picture, sidecar
+from tests.fixtures.names_elsewhere import LEFT, RIGHT, add_photo_file, picasa_ini
+from tests.fixtures.program import run
+
+
+def test_names_are_brought_listed_and_taken_back(
+    database: Database, library_url: str, tmp_path: Path
+) -> None:
+    library = Library(database)
+    add_photo_file(library, tmp_path / "1.jpg", [LEFT])
+    ini = picasa_ini({"1.jpg": [(LEFT, "a"), (RIGHT, "b")]}, {"a": "Anna", "b": "Ben\x1b[2J"})
+    (tmp_path / ".picasa.ini").write_text(ini)
+    at = ("--database", library_url)
+
+    tried = run("import-names", tmp_path, "--dry-run", *at)
+    assert tried.status == 0
+    assert "1 photo with names: 1 person (1 new), 1 face named, 0 known. Nothing was stored." in tried.out
+    done = run("import-names", tmp_path, "--from", "picasa", *at)
+    assert "`facesets people undo` takes it back." in done.out
+    assert "No name: Ben\\x1b[2J: " in done.out
+    assert "\x1b" not in done.out
+    assert run("import-names", "--conflicts", *at).out == "There are none.\n"
+
+    (tmp_path / ".picasa.ini").write_text(picasa_ini({"1.jpg": [(RIGHT, "b")]}, {"b": "Ben"}))
+    assert "1 name of places without a face, 0 of whole photos" in run("import-names", tmp_path, *at).out
+    (line,) = run("import-names", "--unmatched", *at).out.splitlines()[1:]
+    assert line.split()[:4] == ["Ben", "picasa", "-", "-"]
+    (listed,) = json.loads(run("import-names", "--unmatched", "--json", *at).out)["names"]
+    assert (listed["name"], listed["path"]) == ("Ben", str(tmp_path / "1.jpg"))
+
+
+def test_what_cannot_be_read_is_told_and_shows_in_the_status(
+    database: Database, library_url: str, tmp_path: Path
+) -> None:
+    add_photo_file(Library(database), tmp_path / "1.jpg", [LEFT])
+    (tmp_path / "1.jpg.xmp").write_bytes(b"no XML")
+    result = run("import-names", tmp_path, "--database", library_url)
+    assert result.status == 3
+    assert "1.jpg.xmp: Its XMP cannot be read" in result.out
+
+
+def test_a_run_that_is_interrupted_says_so(
+    database: Database, library_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_photo_file(Library(database), tmp_path / "1.jpg", [LEFT])
+    (tmp_path / ".picasa.ini").write_text(picasa_ini({"1.jpg": [(LEFT, "a")]}, {"a": "Anna"}))
+    read = name_sources.named_photos
+
+    def interrupted(*arguments: Any) -> Iterator[NamedPhoto]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from read(*arguments)
+
+    monkeypatch.setattr(name_sources, "named_photos", interrupted)
+    result = run("import-names", tmp_path, "--database", library_url)
+    assert result.status == 128 + signal.SIGINT
+    assert "Stopped early: run the same command again to go on." in result.out
+
+
+def test_what_does_not_go_together_is_wrong_usage(library_url: str) -> None:
+    for words, says in (
+        ((), "Where are the names?"),
+        (("--unmatched", "--conflicts"), "not both"),
+        (("/tmp", "--unmatched"), "without a source and --dry-run"),
+        (("--conflicts", "--dry-run"), "without a source and --dry-run"),
+        (("/tmp", "--map", "nowhere"), "OLD=NEW"),
+    ):
+        result = run("import-names", *words, "--database", library_url)
+        assert result.status == 2
+        assert says in result.err
+
+
+@pytest.fixture
+def photo(database: Database, tmp_path: Path) -> Path:
+    photo = picture(tmp_path / "a.jpg")
+    add(Library(database), photo, "Anna", "Ben")
+    return photo
+
+
+def test_names_go_out_and_come_back(photo: Path, library_url: str) -> None:
+    def say(*words: object, status: int = 0) -> str:
+        result = run("export-xmp", *words, "--database", library_url)
+        assert result.status == status, result.err
+        return result.out + result.err
+
+    assert "1 sidecar new, 0 changed, 0 removed, 0 unchanged. Nothing was written." in say("--dry-run")
+    assert not sidecar(photo).exists()
+    said = say("anna", "--target", photo.parent)
+    assert "1 person, 1 photo: 1 sidecar new" in said
+    assert names(sidecar(photo)) == ["Anna"]
+    number = said.split("--undo ")[1].split()[0]
+    done = json.loads(say("--json"))
+    assert (done["changed"], done["people"], done["failures"]) == (1, 2, [])
+    assert "There is no run 99" in say("--undo", "99", status=2)
+    assert "goes with --dry-run alone" in say("--undo", number, "--microsoft", status=2)
+    assert "1 sidecar restored, 0 removed" in say("--undo", "last")
+    assert "0 sidecars restored, 1 removed" in say("--undo", number)
+    assert not sidecar(photo).exists()
+
+
+def test_what_was_left_behind_by_photos_is_told(photo: Path, library_url: str) -> None:
+    run("export-xmp", "--database", library_url)
+    photo.unlink()
+    result = run("export-xmp", "--database", library_url)
+    assert "0 sidecars new, 0 changed, 1 removed, 0 unchanged." in result.out
+    assert (
+        "1 sidecar changed or removed because its photo is gone or not in the library any more." in result.out
+    )
+    assert not sidecar(photo).exists()
+
+
+def test_what_stays_as_it_is_is_named_and_what_cannot_be_read_fails(photo: Path, library_url: str) -> None:
+    assert run("export-xmp", "-q", "--database", library_url).out == ""
+    edited = sidecar(photo).read_bytes().replace(b">Anna<", b">Hannah<")
+    sidecar(photo).write_bytes(edited)
+    result = run("export-xmp", "--database", library_url)
+    assert result.status == 0
+    assert "1 sidecar stays as it is. --replace writes again what is ours there." in result.err
+    assert f"{sidecar(photo)}: somebody changed what facesets wrote there" in result.err
+    assert sidecar(photo).read_bytes() == edited
+    sidecar(photo).write_bytes(b"<html>")
+    result = run("export-xmp", "--database", library_url)
+    assert result.status == 3
+    assert f"{sidecar(photo)}: it is no XML" in result.err
+
+
+def test_a_folder_without_photos_is_named(photo: Path, library_url: str, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    result = run("export-xmp", "--target", empty, "--database", library_url)
+    assert f"The library has no photo below {empty}." in result.err
+    assert not sidecar(photo).exists()
+
+
+@pytest.mark.usefixtures("database")
+def test_who_named_nobody_is_told_how(library_url: str) -> None:
+    result = run("export-xmp", "--database", library_url)
+    assert result.status == 0
+    assert "Nobody has a name to write: give somebody one with `facesets people name WHO NAME`." in result.err

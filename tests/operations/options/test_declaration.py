@@ -1,0 +1,72 @@
+"""Distances from a centroid that nobody gave go by the recogniser."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from facesets.clustering.recognisers import recogniser_named
+from facesets.operations.options.declaration import CentroidDistance, declared, for_recogniser, settled
+from facesets.operations.options.results import (
+    DiscoverOptions,
+    ExportSwapOptions,
+    ExtendOptions,
+    ImportFoldersOptions,
+    SplitErasOptions,
+)
+
+Options = ExtendOptions | DiscoverOptions | ImportFoldersOptions | SplitErasOptions | ExportSwapOptions
+
+OPEN, OTHERS = "dlib_resnet.onnx", ("w600k_r50.onnx", "w600k_mbf.onnx", "")
+STRICT = 0.40
+USUAL: list[tuple[Options, str, float]] = [
+    (ExtendOptions(), "threshold", 0.55),
+    (DiscoverOptions(), "known_threshold", 0.45),
+    (ImportFoldersOptions(), "route_threshold", 0.45),
+    (ExportSwapOptions(), "candidate_match_threshold", 0.55),
+    (SplitErasOptions(), "recover_threshold", 0.55),
+    (SplitErasOptions(), "recentre_threshold", 0.50),
+]
+each_option = pytest.mark.parametrize(
+    ("options", "field", "usual"), USUAL, ids=[field for _, field, _ in USUAL]
+)
+
+
+@each_option
+def test_it_is_strict_with_the_open_pack_and_as_ever_with_others(
+    options: Options, field: str, usual: float
+) -> None:
+    assert getattr(for_recogniser(options, OPEN), field) == STRICT
+    for other in OTHERS:
+        assert getattr(for_recogniser(options, other), field) == usual
+
+
+@each_option
+def test_what_is_given_wins(options: Options, field: str, usual: float) -> None:
+    for given in (usual, 0.0, 1.2):
+        for recogniser in (OPEN, *OTHERS):
+            resolved = for_recogniser(replace(options, **{field: given}), recogniser)  # type: ignore[arg-type]
+            assert getattr(resolved, field) == given
+
+
+@each_option
+def test_its_help_says_both(options: Options, field: str, usual: float) -> None:
+    known = declared(type(options))  # type: ignore[arg-type]
+    option = next(each.option for each in known if each.field == field)
+    assert isinstance(option, CentroidDistance)
+    assert option.unset == f"{usual:.2f}, or {STRICT:.2f} with the open pack"
+    assert recogniser_named(OPEN).max_from_centroid == STRICT
+
+
+@each_option
+def test_nothing_else_changes(options: Options, field: str, usual: float) -> None:
+    unset = {name for other, name, _ in USUAL if type(other) is type(options)}
+    resolved = for_recogniser(replace(options, **{field: usual}), OPEN)  # type: ignore[arg-type]
+    changed = {f.name for f in fields(options) if getattr(options, f.name) != getattr(resolved, f.name)}
+    assert changed == unset
+    assert for_recogniser(resolved, "") == resolved
+
+
+def test_none_is_used_before_the_recogniser_is_known() -> None:
+    with pytest.raises(ValueError, match="recogniser"):
+        settled(ExtendOptions().threshold)
+    assert settled(for_recogniser(ExtendOptions(), "").threshold) == 0.55

@@ -1,0 +1,40 @@
+"""Places as they are typed."""
+
+import pytest
+
+from facesets.errors import WrongUsage
+from facesets.operations.options.library import place_named
+from facesets.places import Near
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("48.137,11.575", Near(48.137, 11.575, 10)),
+        (" 48.137, 11.575 , 5 km ", Near(48.137, 11.575, 5)),
+        ("-33.86,151.21,0.5km", Near(-33.86, 151.21, 0.5)),
+        ("90,-180,20016", Near(90, -180, 20016)),
+    ],
+)
+def test_a_place_is_read_however_it_is_spaced(text: str, near: Near) -> None:
+    assert place_named("--near", text) == near
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("48,137,11,575", "is no place"),
+        ("48.137N,11.575E", "is no place"),
+        ("48.137", "is no place"),
+        ("nan,1", "is no place"),
+        ("", "is no place"),
+        ("48.137,11.575km", "is no place"),
+        ("148.137,11.575", "148.137 is no latitude. It is between -90 and 90, and comes first"),
+        ("1,181", "181 is no longitude"),
+        ("1,1,0", "more than 0"),
+        ("1,1,20017", "at most 20016 kilometres, not 20017"),
+    ],
+)
+def test_what_is_no_place_is_refused_with_what_is_one(text: str, said: str) -> None:
+    with pytest.raises(WrongUsage, match=said):
+        place_named("--near", text)
