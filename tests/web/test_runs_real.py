@@ -15,7 +15,7 @@ from facesets.inference.packs import read_pack
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.run_list import IndexedFolder
+from facesets.store.postgres.runs import IndexedFolder
 from tests.fixtures.library_people import rows
 from tests.fixtures.named_library import fill
 from tests.fixtures.notices import KeptNotices

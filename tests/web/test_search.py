@@ -15,8 +15,8 @@ from facesets.inference.clip_image import ClipVisual
 from facesets.inference.clip_packs import ClipPack, read_clip
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.corrections.naming import name
-from facesets.store.postgres.descriptions.answers import AnswerSource, keep_answer
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.photos.descriptions import AnswerSource, keep_answer
 from facesets.web.pages import search as search_page
 from tests.fixtures.clip import make_clip
 from tests.fixtures.library_people import rows

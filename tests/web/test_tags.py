@@ -4,7 +4,7 @@ import pytest
 
 from facesets.library_records import TagCategory, TagWord
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.tag_categories import keep_categories
+from facesets.store.postgres.photos.tagging import keep_categories
 from tests.fixtures.library_people import rows
 from tests.fixtures.website import BASE, Website
 

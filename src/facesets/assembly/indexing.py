@@ -32,7 +32,7 @@ from facesets.store.postgres.connection import now
 if TYPE_CHECKING:
     from facesets.assembly.commands import LibraryWork
     from facesets.store.postgres.library import Library
-    from facesets.store.postgres.run_list import IndexedFolder
+    from facesets.store.postgres.runs import IndexedFolder
 
 
 def index_folders(

@@ -21,7 +21,7 @@ from facesets.words.phrases import table
 if TYPE_CHECKING:
     from facesets.operations.people.lists.listing import PersonDetails
     from facesets.store.postgres.people.people_list import PersonLine
-    from facesets.store.postgres.people.steps import StepRow
+    from facesets.store.postgres.people.undoing import StepRow
 
 people = typer.Typer(help="Who is who in the library: name, correct, take back.", no_args_is_help=True)
 

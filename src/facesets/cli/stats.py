@@ -12,8 +12,7 @@ from facesets.plurals import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facesets.store.postgres.photo_stages import StageCounts
-    from facesets.store.postgres.statistics import LibraryStatistics
+    from facesets.store.postgres.statistics import LibraryStatistics, StageCounts
 
 
 def stats(

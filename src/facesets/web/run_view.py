@@ -10,7 +10,7 @@ from facesets.errors import NotFound
 from facesets.result import plain
 from facesets.store.postgres.claims import is_running
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.run_list import RunLine, find_run
+from facesets.store.postgres.runs import RunLine, find_run
 from facesets.web.background import Job
 from facesets.words.runs import in_words, outcome, title
 

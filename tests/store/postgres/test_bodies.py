@@ -13,9 +13,9 @@ from facesets.imaging.clothing import COLOURS
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.lists.bodies import bodies_of_person
 from facesets.records import Finding, ImageRecord
-from facesets.store.postgres.bodies import BodyOnPhoto, of_image
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.photos.bodies import BodyOnPhoto, of_image
 from tests.fixtures.library_people import cluster, heart_of
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 

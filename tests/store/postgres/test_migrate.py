@@ -17,19 +17,13 @@ from facesets.operations.library.stats import stages
 from facesets.operations.options.stages import STAGES
 from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Connection, Database, opened
-from facesets.store.postgres.faces import insert_faces
-from facesets.store.postgres.image_paths import store_paths
-from facesets.store.postgres.images import store_images
 from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.migrate import (
-    Migration,
-    migrate,
-    require_current,
-    shipped_migrations,
-    status,
-)
+from facesets.store.postgres.migrate import Migration, migrate, require_current, shipped_migrations, status
 from facesets.store.postgres.models import ensure_detector
+from facesets.store.postgres.photos.faces import insert_faces
+from facesets.store.postgres.photos.image_paths import store_paths
+from facesets.store.postgres.photos.images import store_images
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.made_metadata import METADATA, with_metadata
 from tests.fixtures.postgres import Server, drop_database

@@ -9,8 +9,8 @@ import pytest
 from facesets.places import EARTH_KM, FARTHEST_KM, Near
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_filter import PhotoFilter
-from facesets.store.postgres.photo_search import count_photos, find_photos
+from facesets.store.postgres.photos.filter import PhotoFilter
+from facesets.store.postgres.photos.search import count_photos, find_photos
 from tests.fixtures.made_faces import SETTINGS
 from tests.fixtures.made_metadata import METADATA, keep
 

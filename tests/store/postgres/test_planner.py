@@ -2,7 +2,7 @@
 
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.planner import analyze_grown
+from facesets.store.postgres.statistics import analyze_grown
 from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facesets.store.postgres.claims import MOST_OF_A_HOST, Room, room
 from facesets.store.postgres.connection import Database, opened
-from facesets.store.postgres.room import MOST_OF_A_HOST, Room, room
 
 counts = st.integers(0, 600)
 

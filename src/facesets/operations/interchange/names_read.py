@@ -15,7 +15,6 @@ from facesets.operations.interchange.name_sources import mapped
 from facesets.operations.interchange.region_matching import on_faces
 from facesets.operations.people.corrections.who import chosen_name
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.images import numbers_of
 from facesets.store.postgres.people.imported_names import (
     BOX_DIGITS,
     ImportedName,
@@ -24,6 +23,7 @@ from facesets.store.postgres.people.imported_names import (
     images_at,
     images_of_files,
 )
+from facesets.store.postgres.photos.images import numbers_of
 from facesets.work import Work
 
 _AT_ONCE = 2000

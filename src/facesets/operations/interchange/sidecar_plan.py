@@ -19,7 +19,7 @@ from facesets.operations.interchange.export_request import Request
 from facesets.operations.interchange.sidecar_files import content_of, state_of
 from facesets.operations.interchange.sidecar_names import SUFFIX, shared_stems
 from facesets.sources.missing import is_gone
-from facesets.store.postgres.xmp_sidecars import KnownSidecar, PersonFace, PhotoFile
+from facesets.store.postgres.photos.xmp_sidecars import KnownSidecar, PersonFace, PhotoFile
 
 _LAYOUT = "1"
 """Rises where the same faces give other sidecars: these are then looked at again."""

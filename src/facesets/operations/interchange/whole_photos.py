@@ -9,7 +9,7 @@ from facesets.operations.interchange.names_read import NamesRead
 from facesets.operations.people.corrections.who import folded
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.face_vectors import vectors_of_faces
+from facesets.store.postgres.people.face_details import vectors_of_faces
 from facesets.store.postgres.people.imported_names import ImportedName
 
 LEAST_SIMILARITY = 0.4

@@ -20,7 +20,7 @@ from facesets.result import Result
 from facesets.sources.galleries import GallerySource, thumbnails_of
 from facesets.store.postgres.integrity import Place, find_problems, places_to_read, repair_rows
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.missing_photos import missing_photos
+from facesets.store.postgres.photos.missing import missing_photos
 from facesets.work import Work
 
 

@@ -4,7 +4,7 @@ from facesets.errors import WrongUsage
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_stages import delete_findings as delete
+from facesets.store.postgres.photos.stages import delete_findings as delete
 
 
 def delete_findings(library: Library, stage: str, *, dry_run: bool) -> Result:

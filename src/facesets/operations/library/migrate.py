@@ -3,8 +3,8 @@
 from facesets.result import Result
 from facesets.store.postgres import migrate as schema
 from facesets.store.postgres.connection import Database
-from facesets.store.postgres.planner import analyze_grown
 from facesets.store.postgres.queue import schema as queue
+from facesets.store.postgres.statistics import analyze_grown
 
 
 def migrate(database: Database) -> Result:

@@ -9,7 +9,7 @@ from facesets.operations.library.stats import counts_of
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.photos.filter import PhotoFilter
 
 _DONE_BY = {
     "scene": Command("tags run"),

@@ -10,12 +10,12 @@ from facesets.operations.library.tags import tags_called
 from facesets.operations.people.corrections.who import find_person
 from facesets.places import Near
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.described_photos import is_looked_for
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_ages import births_by_faces
-from facesets.store.postgres.people.person_edits import PersonState
-from facesets.store.postgres.photo_cameras import camera_names, cameras_called
-from facesets.store.postgres.photo_filter import Dates, PhotoFilter
+from facesets.store.postgres.people.persons import PersonState
+from facesets.store.postgres.photos.descriptions import is_looked_for
+from facesets.store.postgres.photos.filter import Dates, PhotoFilter
+from facesets.store.postgres.photos.metadata import camera_names, cameras_called
 
 _NAMED = 5
 """Cameras that are offered in place of one that there is not."""

@@ -9,8 +9,9 @@ from facesets.operations.models.clip_choice import require_embeddings
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_filter import PhotoFilter
-from facesets.store.postgres.photo_search import (
+from facesets.store.postgres.photos.filter import PhotoFilter
+from facesets.store.postgres.photos.images import picture_of_image
+from facesets.store.postgres.photos.search import (
     MOST_COUNTED,
     FoundPhoto,
     count_embedded,
@@ -19,7 +20,6 @@ from facesets.store.postgres.photo_search import (
     find_photos,
     photos_near,
 )
-from facesets.store.postgres.pictures import picture_of_image
 
 MOST_SIMILAR = 200
 """Photos that words or another photo find: what is still less similar has nothing to do with them."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 
 from facesets.operations.people.lists.browsing import require_photo
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.photo_faces import count_faces_on_photo, faces_on_photo
+from facesets.store.postgres.photo_details import count_faces_on_photo, faces_on_photo
 from facesets.web.api.faces import FaceShape, face_shape
 from facesets.web.paging import Page, PagingDep
 from facesets.web.site import SiteDep

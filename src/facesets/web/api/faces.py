@@ -14,8 +14,8 @@ from facesets.face_attributes import Sex
 from facesets.imaging.originals import Picture
 from facesets.operations.people.review.explaining import Explanation, explain
 from facesets.operations.people.review.verdict import Likeness
-from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
-from facesets.store.postgres.pictures import pictures_of_faces
+from facesets.store.postgres.photo_details import FaceFacts, facts_of_faces
+from facesets.store.postgres.photos.images import pictures_of_faces
 from facesets.web.api.shapes import Shape
 from facesets.web.crops import kept_size
 from facesets.web.pictures import picture_answer

@@ -9,7 +9,7 @@ from pydantic import Field
 from facesets.errors import WrongUsage
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.queue.job_list import JobLine
-from facesets.store.postgres.run_list import count_runs, list_runs
+from facesets.store.postgres.runs import count_runs, list_runs
 from facesets.web.api.queue import QueuedJobShape, latest_jobs, queued_job
 from facesets.web.api.shapes import Shape
 from facesets.web.paging import Page, PagingDep

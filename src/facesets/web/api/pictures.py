@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from facesets.errors import NotFound
-from facesets.store.postgres.pictures import picture_of_image
+from facesets.store.postgres.photos.images import picture_of_image
 from facesets.web.api.assets import AssetId
 from facesets.web.crops import kept_size
 from facesets.web.pictures import picture_answer

@@ -17,9 +17,9 @@ from facesets.operations.options.ages import age_range
 from facesets.operations.options.place import USUAL_KM
 from facesets.places import FARTHEST_KM, Near
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.person_edits import PersonState
-from facesets.store.postgres.photo_filter import Dates, PhotoFilter
-from facesets.store.postgres.photo_search import MOST_COUNTED
+from facesets.store.postgres.people.persons import PersonState
+from facesets.store.postgres.photos.filter import Dates, PhotoFilter
+from facesets.store.postgres.photos.search import MOST_COUNTED
 from facesets.web.api.shapes import Shape
 from facesets.web.paging import Page, PagingDep
 from facesets.web.site import Site, SiteDep

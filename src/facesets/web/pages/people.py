@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from facesets.operations.people.lists.browsing import PeoplePage, people_page
-from facesets.store.postgres.missing_photos import count_missing
-from facesets.store.postgres.people.people_pages import PeoplePlace, PeopleWanted
-from facesets.store.postgres.photo_parts import has_photos
+from facesets.store.postgres.people.people_list import PeoplePlace, PeopleWanted
+from facesets.store.postgres.photo_details import has_photos
+from facesets.store.postgres.photos.missing import count_missing
 from facesets.web.render import render
 from facesets.web.site import Site, SiteDep
 

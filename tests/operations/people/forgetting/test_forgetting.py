@@ -50,9 +50,8 @@ from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.store.postgres.people.face_places import FacePlace
-from facesets.store.postgres.people.forgotten_faces import remember_forgotten, without_forgotten
-from facesets.store.postgres.people.scrubbing import rewrite_tables
+from facesets.store.postgres.people.traces import rewrite_tables
+from facesets.store.postgres.photos.face_places import FacePlace, remember_forgotten, without_forgotten
 from facesets.work import Work
 
 pytestmark = pytest.mark.slow

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from facesets.store.postgres.server.sizing import share_mb, shared_buffers_mb
+from facesets.store.postgres.server.configuration import share_mb, shared_buffers_mb
 
 
 @pytest.mark.parametrize(

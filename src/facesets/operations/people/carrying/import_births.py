@@ -7,8 +7,7 @@ from uuid import UUID
 from facesets.files import printable
 from facesets.operations.people.carrying.people_file import FilePerson
 from facesets.operations.people.corrections.who import short
-from facesets.store.postgres.people.person_ages import SaidBirth
-from facesets.store.postgres.people.said_births import said_births, say_birth
+from facesets.store.postgres.people.said_people import SaidBirth, said_births, say_birth
 from facesets.store.postgres.people.steps import Step
 
 

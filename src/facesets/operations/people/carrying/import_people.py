@@ -17,8 +17,7 @@ from facesets.operations.people.corrections.statement_words import describing
 from facesets.operations.people.corrections.who import cleaned, folded, short, standing
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.face_places import FacePlace, faces_at
-from facesets.store.postgres.people.person_edits import (
+from facesets.store.postgres.people.persons import (
     add_name,
     all_names,
     give_faces,
@@ -36,6 +35,7 @@ from facesets.store.postgres.people.statements import (
     load_statements,
 )
 from facesets.store.postgres.people.steps import Step, changing, making_step
+from facesets.store.postgres.photos.face_places import FacePlace, faces_at
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from facesets.operations.people.corrections.contradictions import Statement
-from facesets.store.postgres.people.person_edits import give_faces, persons_of_faces, take_faces
+from facesets.store.postgres.people.persons import give_faces, persons_of_faces, take_faces
 from facesets.store.postgres.people.statements import (
     FacePair,
     FaceStatement,

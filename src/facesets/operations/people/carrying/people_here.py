@@ -8,7 +8,7 @@ from facesets.errors import WrongUsage
 from facesets.operations.people.carrying.people_file import FilePerson
 from facesets.operations.people.corrections.who import cleaned, folded, standing
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.person_edits import PersonState, person_of_name
+from facesets.store.postgres.people.persons import PersonState, person_of_name
 
 
 def _sound(person: FilePerson) -> list[str]:

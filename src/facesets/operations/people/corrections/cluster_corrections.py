@@ -18,7 +18,7 @@ from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.clusters import verify
-from facesets.store.postgres.people.person_edits import give_faces
+from facesets.store.postgres.people.persons import give_faces
 from facesets.store.postgres.people.statements import FaceStatement, load_statements, say_of_faces
 from facesets.store.postgres.people.steps import changing, making_step
 

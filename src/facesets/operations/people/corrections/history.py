@@ -3,8 +3,7 @@
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections.who import find_person
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.steps import StepRow, find_step, latest_step, list_steps
-from facesets.store.postgres.people.undoing import take_back
+from facesets.store.postgres.people.undoing import StepRow, find_step, latest_step, list_steps, take_back
 
 
 def log(database: Database, who: str | None = None, *, limit: int = 20) -> list[StepRow]:

@@ -14,10 +14,14 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.clusters import hide
 from facesets.store.postgres.people.face_groups import OF_PERSON
-from facesets.store.postgres.people.person_edits import faces_of_person, persons_of_faces
+from facesets.store.postgres.people.persons import (
+    faces_of_person,
+    persons_of_faces,
+    version_of_cluster,
+    version_of_person,
+)
 from facesets.store.postgres.people.prototypes import kept_prototypes, refresh_prototypes
 from facesets.store.postgres.people.steps import changing
-from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
 
 
 def version_of(connection: Connection, cluster: str) -> int:

@@ -5,14 +5,8 @@ from uuid import UUID
 
 from facesets.operations.people.corrections.who import has_name
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.person_edits import (
-    add_name,
-    give_faces,
-    make_person,
-    person_state,
-    set_status,
-)
-from facesets.store.postgres.people.statements import faces_away_from_home, lost_people
+from facesets.store.postgres.people.persons import add_name, give_faces, make_person, person_state, set_status
+from facesets.store.postgres.people.said_people import faces_away_from_home, lost_people
 from facesets.store.postgres.people.steps import Step
 
 

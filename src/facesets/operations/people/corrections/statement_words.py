@@ -6,7 +6,7 @@ from uuid import UUID
 from facesets.operations.people.corrections.contradictions import Statement
 from facesets.operations.people.corrections.who import called, short
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.person_edits import person_state
+from facesets.store.postgres.people.persons import person_state
 from facesets.store.postgres.people.statements import FacePair, FaceStatement
 
 

@@ -31,7 +31,7 @@ from facesets.result import Result, plain
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.poor_faces import keep_norm_limits
+from facesets.store.postgres.people.face_details import keep_norm_limits
 from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.runs import recorded_run

@@ -8,10 +8,10 @@ from facesets.operations.people.training.heads import Head
 from facesets.records import Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.assignable import hidden_people
 from facesets.store.postgres.people.clusters import Centers
-from facesets.store.postgres.people.poor_faces import people_shown_by_nothing
+from facesets.store.postgres.people.face_details import people_shown_by_nothing
 from facesets.store.postgres.people.prototypes import fresh_prototypes
+from facesets.store.postgres.people.unassigned_faces import hidden_people
 from facesets.store.postgres.people.unknown_clusters import ClusterQuestion, rejected_for_clusters
 
 _CLUSTERS_AT_ONCE = 1024

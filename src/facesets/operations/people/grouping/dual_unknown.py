@@ -26,7 +26,7 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.clusters import Centers, FaceClusters, fresh_centers
 from facesets.store.postgres.people.peopled_faces import people_now
 from facesets.store.postgres.people.steps import Step
-from facesets.store.postgres.people.unassigned import note_unassigned
+from facesets.store.postgres.people.unassigned_faces import note_unassigned
 from facesets.store.postgres.people.unknown_clusters import (
     PREFIX,
     name_after_people,

@@ -10,11 +10,11 @@ from facesets.clustering.ages import contradicting_faces
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.candidates import FaceCandidate, replace_face_candidates
+from facesets.store.postgres.people.face_details import library_norm_limits
 from facesets.store.postgres.people.person_ages import aged_faces
-from facesets.store.postgres.people.poor_faces import library_norm_limits
 from facesets.store.postgres.people.prototypes import similarity_to_centroids
-from facesets.store.postgres.people.said_births import said_births
+from facesets.store.postgres.people.said_people import said_births
+from facesets.store.postgres.people.suggestions import FaceCandidate, replace_face_candidates
 
 _MOST_OF_AGES = 5_000
 

@@ -10,7 +10,7 @@ from facesets.operations.people.corrections.absorbing import absorb
 from facesets.operations.people.corrections.statement_words import describing
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.person_edits import give_faces, person_state, persons_of_faces
+from facesets.store.postgres.people.persons import give_faces, person_state, persons_of_faces
 from facesets.store.postgres.people.statements import (
     FaceStatement,
     Statements,
