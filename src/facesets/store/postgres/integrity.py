@@ -126,11 +126,11 @@ def find_problems(connection: Connection) -> list[Problem]:
             found.append(Problem(what, len(connection.execute(select).fetchall()), repair))
     for what, counting, repair in _BY_SQL:
         found.append(Problem(what, _number(connection, counting), repair, by_sql=True))
-    for what, of, repair in REPAIRED:
+    for what, of, repair in _REPAIRED:
         found.append(Problem(what, _number(connection, "SELECT count(*) " + of), repair, by_sql=True))
     for what, count, repair in wrong_findings(connection):
         found.append(Problem(what, count, repair, by_sql=True))
-    for what, of, repair in FOR_A_HUMAN:
+    for what, of, repair in _FOR_A_HUMAN:
         found.append(Problem(what, _number(connection, "SELECT count(*) " + of), repair))
     found.append(Problem("broken indexes", _number(connection, _BROKEN_INDEXES), _REBUILD))
     return [problem for problem in found if problem.count]
@@ -190,7 +190,7 @@ def repair_rows(connection: Connection, by: str) -> list[str]:
     repair_findings(connection)
     _follow_merges(connection)
     with making_step(connection, "check", by, "check") as step:
-        repair_people(step)
+        _repair_people(step)
     paths = connection.scalars(
         """UPDATE image_paths p SET mtime_ns = -1
             WHERE p.image_id IN (SELECT image_id FROM again) OR (p.image_id IS NULL AND p.reason = '')
@@ -228,14 +228,14 @@ _ANSWERED: LiteralString = """FROM face_candidates c JOIN face_detections f ON f
 _NO_ROW: LiteralString = """FROM face_detections f WHERE f.cluster IS NOT NULL
     AND NOT EXISTS (SELECT FROM clusters c WHERE c.id = f.cluster)"""
 
-REPAIRED: tuple[tuple[str, LiteralString, str], ...] = (
+_REPAIRED: tuple[tuple[str, LiteralString, str], ...] = (
     ("faces that are not whose a human said", _ELSEWHERE, "they are given back"),
     ("faces of whom a human said that they are not", _DENIED, "they are unassigned"),
     ("faces of clusters that have no row", _NO_ROW, "it is made"),
     ("questions about faces that have a person by now", _ANSWERED, "they go"),
 )
-"""What `repair_people` puts right: what is wrong, what finds it, and what becomes of it."""
-FOR_A_HUMAN: tuple[tuple[str, LiteralString, str], ...] = (
+"""What `_repair_people` puts right: what is wrong, what finds it, and what becomes of it."""
+_FOR_A_HUMAN: tuple[tuple[str, LiteralString, str], ...] = (
     (
         "pairs of faces that are not as a human said",
         _TORN,
@@ -244,7 +244,7 @@ FOR_A_HUMAN: tuple[tuple[str, LiteralString, str], ...] = (
 )
 
 
-def repair_people(step: Step) -> None:
+def _repair_people(step: Step) -> None:
     """Put right what follows from statements."""
     connection = step.connection
     back: dict[UUID, list[int]] = {}

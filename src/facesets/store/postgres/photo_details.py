@@ -15,7 +15,7 @@ from facesets.store.postgres.photos import bodies, descriptions, face_attributes
 from facesets.store.postgres.photos.metadata import metadata_of_image
 from facesets.store.postgres.photos.tags import tags_of_image
 
-PARTS: Mapping[str, Callable[[Connection, int], Any]] = {
+_PARTS: Mapping[str, Callable[[Connection, int], Any]] = {
     "metadata": metadata_of_image,
     "bodies": bodies.of_image,
     "tags": tags_of_image,
@@ -52,7 +52,7 @@ def stages_of_photo(connection: Connection, image_id: int) -> list[StageOfPhoto]
 
 def parts_of_photo(connection: Connection, image_id: int) -> dict[str, Any]:
     """What the stages found about an image, by their names."""
-    parts = {stage: of_image(connection, image_id) for stage, of_image in PARTS.items()}
+    parts = {stage: of_image(connection, image_id) for stage, of_image in _PARTS.items()}
     return {stage: part for stage, part in parts.items() if part}
 
 

@@ -434,7 +434,7 @@ def test_no_file_of_the_server_holds_the_name_or_a_vector_any_more(
 
 
 FORGET = "facesets.operations.people.forgetting"
-SCRUBBING = "facesets.store.postgres.people.scrubbing"
+SCRUBBING = "facesets.store.postgres.people.traces"
 MOMENTS = {
     "before anything is erased": (f"{FORGET}.forget.changing", 1),
     "while it is being erased": (f"{FORGET}.forget.note_erased", 1),

@@ -18,7 +18,7 @@ from facesets.store.postgres.photos.metadata import erase_said_by_files
 from facesets.store.postgres.photos.xmp_changes import drop_all_changes
 from facesets.store.postgres.photos.xmp_sidecars import forget_in_sidecars
 
-FORGOTTEN = "about somebody who was forgotten"
+_FORGOTTEN = "about somebody who was forgotten"
 """What the log says of a step in place of what it was."""
 
 
@@ -94,7 +94,7 @@ def erase(
         "texts": [str(person) for person in persons],
         "faces": list(faces),
         "pattern": pattern,
-        "what": FORGOTTEN,
+        "what": _FORGOTTEN,
         "who": who,
     }
     for statement in (*_DERIVED, *_JOURNAL):

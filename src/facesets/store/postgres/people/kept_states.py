@@ -13,7 +13,7 @@ from uuid import UUID
 from facesets.store.postgres.connection import Connection
 
 
-def people_since(connection: Connection, step: int) -> tuple[int, list[UUID]]:
+def _people_since(connection: Connection, step: int) -> tuple[int, list[UUID]]:
     """The latest step, and everybody whom the steps after one are about."""
     latest = connection.scalar("SELECT coalesce(max(id), 0) FROM steps")
     if latest <= step:
@@ -78,7 +78,7 @@ def due_since_kept(connection: Connection, what: str) -> Due:
     row = connection.execute("SELECT step, others FROM kept_states WHERE what = %s", (what,)).fetchone()
     if row is None or row[1] != now.others or row[0] > now.step:
         return Due(None, now)
-    _, persons = people_since(connection, row[0])
+    _, persons = _people_since(connection, row[0])
     return Due(None if len(persons) > _MANY else persons, now)
 
 

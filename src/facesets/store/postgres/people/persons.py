@@ -1,4 +1,7 @@
-"""Persons, their names and their faces: as they stand, and changed as part of a step."""
+"""Persons, their names and their faces: as they stand, and changed as part of a step.
+
+A version tells how somebody stood when they were seen: two who change them at once notice each other.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -87,7 +87,7 @@ def note_open(connection: Connection, job: int, most: Mapping[str, Decimal | Non
             ON CONFLICT DO NOTHING""",
         (job, list(most), list(most.values())),
     )
-    mark(connection, list(most), "processing", "")
+    _mark(connection, list(most), "processing", "")
 
 
 def note_sent(connection: Connection, job: int, remote_id: str) -> None:
@@ -136,13 +136,13 @@ def settle(
     if settled.rowcount == 0:
         return False, None
     if reply.answer is not None and _was_forgotten_since(connection, number, sha256):
-        mark(connection, [sha256], "failed", ERASED)
+        _mark(connection, [sha256], "failed", ERASED)
     elif reply.answer is not None:
         source = AnswerSource(job.provider, job.model, job.prompt, usage, reply.duration_s, cost)
         keep_answer(connection, sha256, reply.answer, source)
-        mark(connection, [sha256], "completed", "")
+        _mark(connection, [sha256], "completed", "")
     elif reply.outcome is not Outcome.FREE or reply.lasting:
-        mark(connection, [sha256], "failed", reply.reason)
+        _mark(connection, [sha256], "failed", reply.reason)
     else:
         _send_again(connection, sha256, reply.reason)
     return True, cost
@@ -191,7 +191,7 @@ def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:
         (list(sha256),),
     )
     if found:
-        mark(connection, sorted(found), "processing", "")
+        _mark(connection, sorted(found), "processing", "")
     return set(found)
 
 
@@ -216,12 +216,12 @@ def _send_again(connection: Connection, sha256: str, reason: str) -> None:
         "SELECT count(*) FROM description_requests WHERE sha256 = %s AND status = 'free'", (sha256,)
     )
     if tries >= _ATTEMPTS:
-        mark(connection, [sha256], "failed", f"sent {tries} times and not worked on: {reason}")
+        _mark(connection, [sha256], "failed", f"sent {tries} times and not worked on: {reason}")
         return
     _no_longer_under_way(connection, [sha256])
 
 
-def mark(connection: Connection, sha256: Sequence[str], status: str, reason: str) -> None:
+def _mark(connection: Connection, sha256: Sequence[str], status: str, reason: str) -> None:
     """Note of the images of these contents how far they are."""
     connection.execute(
         """INSERT INTO image_stages (image_id, stage, version_id, status, reason, ended_at)
@@ -308,7 +308,7 @@ def recall(connection: Connection, sha256: Sequence[str]) -> None:
         elif digest not in said:
             states.setdefault(("failed", reason or ERASED), []).append(digest)
     for (status, reason), some in states.items():
-        mark(connection, some, status, reason)
+        _mark(connection, some, status, reason)
 
 
 def recall_answers(connection: Connection, sha256: Sequence[str]) -> set[str]:
@@ -319,5 +319,5 @@ def recall_answers(connection: Connection, sha256: Sequence[str]) -> set[str]:
         (list(sha256),),
     )
     if found:
-        mark(connection, sorted(found), "completed", "")
+        _mark(connection, sorted(found), "completed", "")
     return set(found)

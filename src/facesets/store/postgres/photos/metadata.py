@@ -69,12 +69,12 @@ def store_metadata(connection: Connection, found: Sequence[tuple[int, ImageRecor
         connection,
         "COPY photo_extra (image_id, extra) FROM STDIN (FORMAT BINARY)",
         ["int8", "jsonb"],
-        ((number, Jsonb(each.extra, json_text)) for number, each in new.items() if each.extra),
+        ((number, Jsonb(each.extra, _json_text)) for number, each in new.items() if each.extra),
     )
-    let_images_follow(connection, numbers)
+    _let_images_follow(connection, numbers)
 
 
-def let_images_follow(connection: Connection, numbers: Sequence[int]) -> None:
+def _let_images_follow(connection: Connection, numbers: Sequence[int]) -> None:
     """Give images, by number, the times of their metadata."""
     differ = connection.execute(
         """SELECT i.id, date_trunc('second', m.taken) FROM images i JOIN photo_metadata m ON m.image_id = i.id
@@ -91,7 +91,7 @@ def let_images_follow(connection: Connection, numbers: Sequence[int]) -> None:
 
 
 def _camera(found: PhotoMetadata) -> Camera:
-    return Camera(short_text(found.make), short_text(found.model), short_text(found.lens))
+    return Camera(_short_text(found.make), _short_text(found.model), _short_text(found.lens))
 
 
 def _row(number: int, found: PhotoMetadata, camera: int | None) -> tuple[object, ...]:
@@ -99,8 +99,8 @@ def _row(number: int, found: PhotoMetadata, camera: int | None) -> tuple[object,
     return (
         number,
         _moment(found.taken),
-        short_text(found.taken_from),
-        short_text(found.taken_text),
+        _short_text(found.taken_from),
+        _short_text(found.taken_text),
         found.utc_offset_min,
         found.latitude if is_placed else None,
         found.longitude if is_placed else None,
@@ -112,7 +112,7 @@ def _row(number: int, found: PhotoMetadata, camera: int | None) -> tuple[object,
         found.exposure_s,
         found.focal_length_mm,
         found.orientation,
-        Jsonb(dict(found.refused), json_text),
+        Jsonb(dict(found.refused), _json_text),
     )
 
 
@@ -121,9 +121,9 @@ def _moment(taken: np.datetime64) -> datetime | None:
     return found
 
 
-def short_text(text: str) -> str:
+def _short_text(text: str) -> str:
     """A text as it is kept."""
-    return storable(text)[:_MOST_CHARACTERS]
+    return _storable(text)[:_MOST_CHARACTERS]
 
 
 def erase_said_by_files(connection: Connection, pattern: str) -> None:
@@ -205,9 +205,9 @@ def _redate(connection: Connection, image: int, taken: Taken) -> None:
     connection.execute(
         """UPDATE photo_metadata SET taken = %s, taken_from = %s, taken_text = %s, utc_offset_min = %s
             WHERE image_id = %s""",
-        (taken.time.item(), taken.source, short_text(taken.text), taken.utc_offset_min, image),
+        (taken.time.item(), taken.source, _short_text(taken.text), taken.utc_offset_min, image),
     )
-    let_images_follow(connection, [image])
+    _let_images_follow(connection, [image])
 
 
 def ensure_cameras(connection: Connection, cameras: Collection[Camera]) -> dict[Camera, int]:
@@ -259,14 +259,14 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SUSPICIOUS = re.compile(r"\\u0000|\\u[dD][89a-fA-F]|NaN|Infinity")
 
 
-def storable(text: str) -> str:
-    """A text without NUL, and with a `?` for each half of a character."""
+def _storable(text: str) -> str:
+    """A text that PostgreSQL takes: without NUL, and with a `?` for each half of a character."""
     if text.isascii() and "\0" not in text:
         return text
     return _UNSTORABLE.sub(lambda each: "" if each[0] == "\0" else "?", text)
 
 
-def json_text(value: object) -> str:
+def _json_text(value: object) -> str:
     """JSON of a value; numbers that it does not know become null."""
     text = json.dumps(value, default=dict)
     # Hardly ever is anything wrong, and to look at each value takes longer than to write them all.
@@ -275,11 +275,11 @@ def json_text(value: object) -> str:
 
 def _cleaned(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
     if isinstance(value, str):
-        return storable(value)
+        return _storable(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {storable(str(key)): _cleaned(each) for key, each in value.items()}
+        return {_storable(str(key)): _cleaned(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_cleaned(each) for each in value]
     return value

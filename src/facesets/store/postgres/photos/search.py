@@ -62,14 +62,14 @@ def similar_faces(
 ) -> list[FaceHit]:
     """The faces most similar to an embedding, by cosine similarity, best first; of the people asked for."""
     faces = sql.SQL("f.detector_id = {} AND {}").format(detector.id, face_of_one(asked.persons))
-    rows = nearest(connection, face_vectors(detector), embedding, _FACE, asked, limit=limit, which=faces)
+    rows = _nearest(connection, face_vectors(detector), embedding, _FACE, asked, limit=limit, which=faces)
     return [
         FaceHit(best_path(paths), similarity, who, name, face, (x1, y1, x2, y2), taken, km)
         for paths, km, similarity, who, name, face, x1, y1, x2, y2, taken in rows
     ]
 
 
-def nearest(
+def _nearest(
     connection: Connection,
     vectors: Vectors,
     embedding: Float32,
@@ -257,7 +257,7 @@ def photos_near(
 ) -> list[FoundPhoto]:
     """The photos most similar to an embedding of a CLIP model, best first."""
     columns = sql.SQL("i.sha256, i.width, i.height, i.taken")
-    rows = nearest(connection, image_vectors(row), embedding, columns, asked, limit=limit)
+    rows = _nearest(connection, image_vectors(row), embedding, columns, asked, limit=limit)
     return [
         FoundPhoto(sha256, width, height, taken, paths, km, similarity)
         for paths, km, similarity, sha256, width, height, taken in rows

@@ -20,7 +20,7 @@ from facesets.store.postgres.photos.tags import keep_face_tags, keep_image_tags
 Found: TypeAlias = Sequence[tuple[int, ImageRecord, Finding]]
 """Images with their numbers, and what a stage found about each."""
 
-WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {
+_WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {
     "metadata": store_metadata,
     "bodies": write_bodies,
     "attributes": write_attributes,
@@ -29,7 +29,7 @@ WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {
 }
 """What stores the findings of a stage, in place of those from before."""
 
-ERASERS: Mapping[str, Callable[[Connection], int]] = {"attributes": delete_attributes}
+_ERASERS: Mapping[str, Callable[[Connection], int]] = {"attributes": delete_attributes}
 """What deletes all that a stage found, and what was made of it; returns of how much."""
 _HAS_FILE = sql.SQL(
     """i.missing_since IS NULL AND
@@ -48,17 +48,17 @@ def keep_findings(connection: Connection, images: Sequence[tuple[int, ImageRecor
             by_stage.setdefault(stage, []).append((number, image, finding))
     for stage, found in by_stage.items():
         completed = [each for each in found if each[2].value is not None]
-        if completed and stage in WRITERS:
-            WRITERS[stage](connection, completed)
+        if completed and stage in _WRITERS:
+            _WRITERS[stage](connection, completed)
         note(connection, stage, [(number, finding) for number, _, finding in found])
 
 
 def delete_findings(connection: Connection, stage: str) -> int | None:
     """Delete all that a stage found; returns of how many photos or faces, None where that cannot be."""
-    if stage not in ERASERS:
+    if stage not in _ERASERS:
         return None
     connection.execute("DELETE FROM image_stages WHERE stage = %s", (stage,))
-    return ERASERS[stage](connection)
+    return _ERASERS[stage](connection)
 
 
 def note(connection: Connection, stage: str, found: Sequence[tuple[int, Finding]]) -> None:

@@ -79,7 +79,7 @@ def ours_and_others(path: Path, migrations: list[Migration]) -> tuple[list[str],
     entries = list(_entries(path))
     home = home_of(path, migrations)
     has_queue = any(entry[:3] == ("TABLE", SCHEMA, "applied") for entry in entries)
-    relations, functions = names_of(migrations)
+    relations, functions = _names_of(migrations)
     tables = {f"{home}.{name}" for name in relations}
     names = {*relations, *functions, *_parts(_said(path, "--schema-only", "--file=-"), tables)}
 
@@ -140,7 +140,7 @@ def unreadable(said: bytes, path: Path) -> FacesetsError:
 _RELATIONS = ("TABLE", "VIEW", "SEQUENCE")
 
 
-def names_of(migrations: Iterable[Migration]) -> tuple[list[str], list[str]]:
+def _names_of(migrations: Iterable[Migration]) -> tuple[list[str], list[str]]:
     """Names of the tables, views and sequences that these make, and of the functions."""
     relations, functions = ["schema_migrations"], []
     for migration in migrations:
@@ -162,7 +162,7 @@ def drop_library(connection: Connection, migrations: list[Migration], label: str
     """
     applied = applied_names(connection)
     refuse_later(applied, migrations, label)
-    relations, functions = names_of(m for m in migrations if m.number in applied)
+    relations, functions = _names_of(m for m in migrations if m.number in applied)
     named = {"relations": relations, "functions": functions, "queue": is_made(connection)}
     for statement in connection.scalars(_DROPS, named):
         # Names are quoted by the server.
@@ -229,7 +229,7 @@ def closed_tables(connection: Connection, migrations: list[Migration]) -> dict[s
                 AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
                 AND c.oid NOT IN (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name
                     WHERE to_regclass(name) IS NOT NULL)""",
-        (names_of(migrations)[0],),
+        (_names_of(migrations)[0],),
     )
     return dict(rows.fetchall())
 
@@ -283,6 +283,6 @@ def privileges_of(connection: Connection, migrations: list[Migration]) -> Rights
                 coalesce(array_agg(DISTINCT pg_get_userbyid(relowner)::text)
                     FILTER (WHERE NOT pg_has_role(relowner, 'USAGE')), '{}')
             FROM relations""",
-        (names_of(migrations)[0],),
+        (_names_of(migrations)[0],),
     )
     return Rights(*row)

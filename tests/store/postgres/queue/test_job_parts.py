@@ -3,13 +3,14 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
+from tests.fixtures.waiting import wait_for
+
 from facesets.jobs.orders import PHOTOS_OF_INDEX, Order
 from facesets.jobs.queueing import cancel, put, put_parts
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.queue.job_list import JobLine, Parts, list_jobs
 from facesets.store.postgres.queue.notes import note_end, note_start, parts_in
 from facesets.store.postgres.queue.schema import install, look_into_queue, shipped
-from tests.fixtures.waiting import wait_for
 
 _PARTS = 3000
 _SOMEBODY_WAITS = """SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database

@@ -5,14 +5,14 @@ from functools import partial
 
 import numpy as np
 import pytest
+from tests.fixtures.made_faces import SETTINGS
+from tests.fixtures.made_metadata import METADATA, keep
 
 from facesets.places import EARTH_KM, FARTHEST_KM, Near
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos.filter import PhotoFilter
 from facesets.store.postgres.photos.search import count_photos, find_photos
-from tests.fixtures.made_faces import SETTINGS
-from tests.fixtures.made_metadata import METADATA, keep
 
 SPECIAL = [(90, 0), (-90, 120), (89.99, 179), (0, 180), (0, -180), (-17.8, 179.99), (-17.8, -179.99), (0, 0)]
 

@@ -2,6 +2,7 @@
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from tests.fixtures.queued import with_queue
 
 from facesets.errors import SchemaOutdated, WrongUsage
 from facesets.operations.library.migrate import migrate
@@ -13,7 +14,6 @@ from facesets.store.postgres.queue.schema import (
     require_queue,
     shipped,
 )
-from tests.fixtures.queued import with_queue
 
 _LATER = 6
 """So many of procrastinate's migrations an earlier one had not."""

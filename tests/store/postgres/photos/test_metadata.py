@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.fixtures.library_people import rows
+from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.made_metadata import METADATA, keep, with_metadata
 
 from facesets.imaging.metadata.record import PhotoMetadata
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos.metadata import metadata_of_image
-from tests.fixtures.library_people import rows
-from tests.fixtures.made_faces import SETTINGS, made_file, made_image
-from tests.fixtures.made_metadata import METADATA, keep, with_metadata
 
 
 @pytest.fixture
