@@ -13,15 +13,6 @@ from uuid import UUID
 from facesets.store.postgres.connection import Connection
 
 
-def _people_since(connection: Connection, step: int) -> tuple[int, list[UUID]]:
-    """The latest step, and everybody whom the steps after one are about."""
-    latest = connection.scalar("SELECT coalesce(max(id), 0) FROM steps")
-    if latest <= step:
-        return int(latest), []
-    people = connection.scalars("SELECT DISTINCT person_id FROM step_persons WHERE step_id > %s", (step,))
-    return int(latest), people
-
-
 @dataclass(frozen=True, slots=True)
 class State:
     """Who is who at a moment, as far as what is kept in memory goes by it.
@@ -78,7 +69,9 @@ def due_since_kept(connection: Connection, what: str) -> Due:
     row = connection.execute("SELECT step, others FROM kept_states WHERE what = %s", (what,)).fetchone()
     if row is None or row[1] != now.others or row[0] > now.step:
         return Due(None, now)
-    _, persons = _people_since(connection, row[0])
+    if row[0] == now.step:
+        return Due([], now)
+    persons = connection.scalars("SELECT DISTINCT person_id FROM step_persons WHERE step_id > %s", (row[0],))
     return Due(None if len(persons) > _MANY else persons, now)
 
 

@@ -288,10 +288,7 @@ def merged_persons(connection: Connection, person: UUID) -> list[UUID]:
 
 def version_of_person(connection: Connection, person: UUID) -> int:
     """The number of the latest step about a person; 0 before the first."""
-    found: int = connection.scalar(
-        "SELECT coalesce(max(step_id), 0) FROM step_persons WHERE person_id = %s", (person,)
-    )
-    return found
+    return versions_of_people(connection, [person])[person]
 
 
 def versions_of_people(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, int]:
