@@ -41,7 +41,8 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT8, copy_in, vector
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow, ensure_detector
-from facesets.store.postgres.people.peopled_faces import assign, create_persons, load_peopled_faces
+from facesets.store.postgres.people.peopled_faces import assign, load_peopled_faces
+from facesets.store.postgres.people.persons import create_persons
 from facesets.store.postgres.people.steps import making_step
 from facesets.work import Work
 

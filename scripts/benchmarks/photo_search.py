@@ -31,11 +31,10 @@ from facesets.ages import AgeRange
 from facesets.places import Near
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import clip_models
-from facesets.store.postgres.photo_cameras import cameras_called
-from facesets.store.postgres.photo_filter import AskedTag, Dates, PhotoFilter
-from facesets.store.postgres.photo_search import count_photos, find_photos, photos_near
-from facesets.store.postgres.search import image_vectors
-from facesets.store.postgres.vector_index import build_index, has_index
+from facesets.store.postgres.photos.filter import AskedTag, Dates, PhotoFilter
+from facesets.store.postgres.photos.metadata import cameras_called
+from facesets.store.postgres.photos.search import count_photos, find_photos, image_vectors, photos_near
+from facesets.store.postgres.photos.vector_index import build_index, has_index
 
 KINDS = (
     *("near", "dates", "camera", "person", "tag", "words"),

@@ -36,9 +36,9 @@ from facesets.records import CacheSettings, ClipModel, Description, Faces, Pixel
 from facesets.remote.ml_service import MlService
 from facesets.remote.service_embedder import ServiceEmbedder
 from facesets.sources.galleries import GallerySource
+from facesets.store.postgres.claims import room
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.room import room
 from facesets.work import Work
 
 if TYPE_CHECKING:

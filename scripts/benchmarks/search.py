@@ -33,10 +33,10 @@ from facesets.operations.library.search import similar_faces, similar_images
 from facesets.operations.library.search_index import build_index
 from facesets.progress import SilentProgress
 from facesets.records import ClipModel, Faces, ImageRecord
-from facesets.store.postgres import search as statements
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_filter import Dates, PhotoFilter
+from facesets.store.postgres.photos import search as search_module
+from facesets.store.postgres.photos.filter import Dates, PhotoFilter
 
 MODEL = ClipModel("made", "cc" * 32)
 ROWS_A_COMMIT = 1000
@@ -150,7 +150,7 @@ def run(database: Database, vectors: Vectors, *, of_faces: bool, given: argparse
         print(f"  index built in {built:.0f} s, {len(vectors) / built:.0f}/s")
     print(f"  index of {index_megabytes(database, table):.0f} MB")
     for candidates in given.candidates:
-        vars(statements)["CANDIDATES"] = candidates
+        vars(search_module)["CANDIDATES"] = candidates
         measure(f"{candidates} candidates", search, queries, best, Dates())
     days = len(vectors) // 1000
     for share, last in (("a hundredth", days // 100), ("half", days // 2)):

@@ -31,7 +31,7 @@ from facesets.operations.library.tagging import ensure_categories, make_tagger, 
 from facesets.records import ClipModel, Faces, ImageRecord
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_filter import Dates
+from facesets.store.postgres.photos.filter import Dates
 from facesets.work import Work
 
 if TYPE_CHECKING:

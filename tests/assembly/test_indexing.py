@@ -18,7 +18,7 @@ from facesets.sources.galleries import GallerySource
 from facesets.stopwatch import Stopwatch
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.run_list import IndexedFolder
+from facesets.store.postgres.runs import IndexedFolder
 from tests.fixtures.clip import make_clip
 from tests.fixtures.library_people import rows
 from tests.fixtures.notices import KeptNotices

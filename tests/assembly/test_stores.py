@@ -11,9 +11,9 @@ from facesets import settings
 from facesets.assembly.stores import named_database, open_cache, open_sessions, open_store
 from facesets.errors import Unreachable, WrongUsage
 from facesets.settings import load
-from facesets.store.postgres import room as rooms
+from facesets.store.postgres import claims
+from facesets.store.postgres.claims import Room
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.room import Room
 from tests.fixtures.notices import KeptNotices
 from tests.fixtures.program import environment
 
@@ -63,7 +63,7 @@ def test_a_server_with_too_few_connections_is_said_and_not_asked_for_more(
     def little(_: Connection) -> Room:
         return Room(20, 18, 1)
 
-    monkeypatch.setattr(rooms, "room", little)
+    monkeypatch.setattr(claims, "room", little)
     monkeypatch.setattr("facesets.assembly.stores._WAIT_S", 0.05)
     notices = KeptNotices()
     with open_sessions(library_url, settings.load(), notices, most=500) as sessions, ExitStack() as stack:

@@ -31,8 +31,8 @@ from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import find_job
+from facesets.store.postgres.queue.notes import WORKER_CLAIM, note_taker
 from facesets.store.postgres.queue.schema import look_into_queue
-from facesets.store.postgres.queue.takers import WORKER_CLAIM, note_taker
 from facesets.web.api.jobs import QueuedJobShape
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import Service, ml_service

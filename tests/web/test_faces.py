@@ -20,7 +20,7 @@ from facesets.imaging.originals import Picture, read_decoded
 from facesets.operations.people.forgetting.forget import forget
 from facesets.progress import SilentProgress
 from facesets.store.kept_pictures import FOLDER, remove_pictures
-from facesets.store.postgres.pictures import pictures_of_faces
+from facesets.store.postgres.photos.images import pictures_of_faces
 from facesets.web import crops
 from facesets.web.crops import CropStore
 from facesets.work import Work

@@ -25,7 +25,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.run_list import IndexedFolder
+from facesets.store.postgres.runs import IndexedFolder
 from facesets.web.api import runs
 from facesets.web.background import JobProgress
 from facesets.web.site import Models

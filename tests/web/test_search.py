@@ -17,9 +17,9 @@ from facesets.inference.clip_image import ClipVisual
 from facesets.inference.clip_packs import ClipPack, read_clip
 from facesets.library_records import TagCategory, TagWord
 from facesets.operations.people.corrections.births import Birth, set_birth
-from facesets.store.postgres.descriptions.answers import AnswerSource, keep_answer
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.tag_categories import keep_categories
+from facesets.store.postgres.photos.descriptions import AnswerSource, keep_answer
+from facesets.store.postgres.photos.tagging import keep_categories
 from facesets.web.pages import search as search_page
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, fits, opened
 from tests.fixtures.clip import make_clip

@@ -34,7 +34,7 @@ from facesets.work import Work
 
 if TYPE_CHECKING:
     from facesets.store.postgres.library import Library
-    from facesets.store.postgres.run_list import IndexedFolder
+    from facesets.store.postgres.runs import IndexedFolder
 
 
 def index_folders(

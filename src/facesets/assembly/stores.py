@@ -260,7 +260,7 @@ class Sessions:
 
 def few_connections(session: "Database", wanted: int) -> str:
     """What to say where a server has no room for so many further connections; empty where it has."""
-    from facesets.store.postgres.room import room
+    from facesets.store.postgres.claims import room
 
     there = session.run(room)
     if not there.lacks(wanted):
@@ -285,7 +285,7 @@ def open_sessions(
     most : int
         So many are lent at a time; fewer where the server or this machine has no more to give.
     """
-    from facesets.store.postgres.room import room
+    from facesets.store.postgres.claims import room
 
     with ExitStack() as stack:
         first = stack.enter_context(open_database(database, settings, notices))

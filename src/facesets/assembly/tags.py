@@ -68,7 +68,7 @@ def run_tags(
         The model is not here, or is another one; or the service does not answer.
     """
     from facesets.operations.library.tagging import tag_library
-    from facesets.store.postgres.photo_tags import analyze_tags
+    from facesets.store.postgres.photos.tags import analyze_tags
 
     tagger, embed = _tagger_of_library(library, conf, asked, TARGET_OF[stage], work.stop)
     if tagger is None:

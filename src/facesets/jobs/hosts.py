@@ -24,8 +24,7 @@ from facesets.records import CacheSettings
 from facesets.remote.service_embedder import service_model
 from facesets.settings import LlmSettings, Settings
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.queue.notes import QueueState
-from facesets.store.postgres.queue.takers import note_taker
+from facesets.store.postgres.queue.notes import QueueState, note_taker
 from facesets.work import Work
 
 _ASKED_AGAIN_AFTER_S = 15.0

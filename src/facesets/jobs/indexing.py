@@ -25,8 +25,8 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.paths import from_text, to_text, unescaped
-from facesets.store.postgres.planner import analyze_grown
 from facesets.store.postgres.queue.notes import PART_OF_INDEX
+from facesets.store.postgres.statistics import analyze_grown
 from facesets.work import Work
 
 _QUEUED_AT_ONCE = 8

@@ -31,10 +31,15 @@ from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, ServerError, now
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import (
+    FREE_SOME,
     JOB_CLAIM,
     PART_OF_INDEX,
+    WORKER_CLAIM,
+    WaitForRoom,
     bring_forward,
+    forget_takers,
     is_cancelled,
+    is_disk_full,
     left_alone,
     lift_queueing_lock,
     not_at_hand,
@@ -43,13 +48,6 @@ from facesets.store.postgres.queue.notes import (
     queues_with_work,
 )
 from facesets.store.postgres.queue.schema import queue_conninfo
-from facesets.store.postgres.queue.takers import (
-    FREE_SOME,
-    WORKER_CLAIM,
-    WaitForRoom,
-    forget_takers,
-    is_disk_full,
-)
 
 _LOOK_EVERY_S = 1.0
 _SIGNS_MISSED = 3

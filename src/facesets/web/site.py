@@ -22,9 +22,9 @@ from facesets.records import Float32
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.person_totals import refresh_totals
+from facesets.store.postgres.people.people_list import refresh_totals
+from facesets.store.postgres.people.persons import version_of_person
 from facesets.store.postgres.people.steps import one_at_a_time
-from facesets.store.postgres.people.versions import version_of_person
 from facesets.web.background import Jobs, LoggedNotices
 from facesets.web.crops import CropStore
 from facesets.web.render import compile_templates

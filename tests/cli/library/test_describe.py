@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from facesets.remote import retry
-from facesets.store.postgres import described_photos
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.photos import descriptions
 from tests.fixtures.anthropic_server import KEY, AnthropicServer, serving_anthropic
 from tests.fixtures.described import as_text, made_photos, take_in
 from tests.fixtures.library_people import rows
@@ -207,7 +207,7 @@ def test_the_latest_come_first_where_very_many_have_the_words(
 
     latest = ["2019-07-06 15:30:00", "2019-07-05 15:30:00"]
     assert found() == latest
-    monkeypatch.setattr(described_photos, "MOST_RANKED", 2)
+    monkeypatch.setattr(descriptions, "MOST_RANKED", 2)
     assert found() == latest
     library.database.run(lambda connection: connection.execute("UPDATE images SET taken = NULL"))
     assert found() == ["", ""]

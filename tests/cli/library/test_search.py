@@ -9,7 +9,7 @@ from facesets.operations.library.tag_file import shipped_categories
 from facesets.operations.people.corrections.naming import name
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.tag_categories import keep_categories
+from facesets.store.postgres.photos.tagging import keep_categories
 from tests.fixtures.library_people import add_faces, add_photo, cluster, heart_of, who_is
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.made_metadata import METADATA, keep

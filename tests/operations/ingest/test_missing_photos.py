@@ -19,10 +19,10 @@ from facesets.path_map import PathMap
 from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.missing_photos import missing_photos
-from facesets.store.postgres.people.face_story import nearest_of_person
-from facesets.store.postgres.people.people_pages import PeopleWanted, people_cards
-from facesets.store.postgres.people.person_edits import exemplars
+from facesets.store.postgres.people.face_details import nearest_of_person
+from facesets.store.postgres.people.people_list import PeopleWanted, people_cards
+from facesets.store.postgres.people.persons import exemplars
+from facesets.store.postgres.photos.missing import missing_photos
 
 
 def add(library: Library, path: Path, *who: str, content: str = "") -> None:

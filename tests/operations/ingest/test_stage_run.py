@@ -21,7 +21,7 @@ from facesets.result import Result
 from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_stages import StageCounts
+from facesets.store.postgres.statistics import StageCounts
 from facesets.work import Work
 
 SCENE = Stage("scene", "1", lambda _, image: image.with_finding("scene", Finding("1")))

@@ -37,7 +37,7 @@ from facesets.settings import load
 from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_tags import of_image
+from facesets.store.postgres.photos.tags import of_image
 from facesets.work import Work
 
 FACES = {"red": (40, 40, 80, 90), "blue": (150, 60, 200, 120)}

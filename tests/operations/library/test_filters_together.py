@@ -22,14 +22,13 @@ from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.corrections.naming import name
 from facesets.places import EARTH_KM, Near
 from facesets.records import ClipModel
-from facesets.store.postgres import described_photos as described
-from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models
-from facesets.store.postgres.photo_filter import AskedTag, Dates, PhotoFilter
-from facesets.store.postgres.photo_search import FoundPhoto, count_photos, find_photos, photos_near
-from facesets.store.postgres.vector_index import build_index
+from facesets.store.postgres.photos import descriptions, search
+from facesets.store.postgres.photos.filter import AskedTag, Dates, PhotoFilter
+from facesets.store.postgres.photos.search import FoundPhoto, count_photos, find_photos, photos_near
+from facesets.store.postgres.photos.vector_index import build_index
 
 PHOTOS = 90
 CLIP = ClipModel("made", "cc" * 32)
@@ -238,7 +237,7 @@ _LAST = datetime(1, 1, 1)  # noqa: DTZ001 - by the camera's clock
 
 @pytest.mark.soak
 def test_all_conditions_hold_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(described, "MOST_RANKED", PHOTOS // 8)
+    monkeypatch.setattr(descriptions, "MOST_RANKED", PHOTOS // 8)
 
     def look(connection: Connection, meant: PhotoFilter, asked: Asked, right: list[int]) -> None:
         latest = sorted(right, reverse=True)
@@ -250,7 +249,7 @@ def test_all_conditions_hold_together(database: Database, monkeypatch: pytest.Mo
         assert count_photos(connection, meant) == len(right), asked
         assert count_photos(connection, meant, 5) == min(len(right), 5), asked
         if asked.words:
-            reported = described.described_photos(connection, meant, limit=100)
+            reported = descriptions.described_photos(connection, meant, limit=100)
             assert {each.path for each in reported} == {KNOWN[number].path for number in right}, asked
 
     look_at_all(database, look)
@@ -312,7 +311,7 @@ def test_the_photo_whose_description_has_most_of_the_words_comes_first(database:
                     FROM image_paths p WHERE p.image_id = descriptions.image_id AND p.path = %s""",
                 (text, KNOWN[number].path),
             )
-        found = described.described_photos(connection, PhotoFilter(words="bicycle"), limit=3)
+        found = descriptions.described_photos(connection, PhotoFilter(words="bicycle"), limit=3)
         return [photo.path for photo in found]
 
     best = database.run(work)

@@ -20,7 +20,7 @@ from facesets.operations.people.corrections.naming import name
 from facesets.places import Near
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_filter import Dates, PhotoFilter
+from facesets.store.postgres.photos.filter import Dates, PhotoFilter
 
 MUNICH, SYDNEY, POLE = Near(48.137, 11.575, 10), Near(-33.86, 151.21, 10), Near(90, 0, 10)
 Y2019, Y2021, Y1999 = (Dates(date(year, 1, 1), date(year, 12, 31)) for year in (2019, 2021, 1999))

@@ -31,9 +31,9 @@ from facesets.progress import SilentProgress
 from facesets.records import ClipModel, Float32
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_cameras import Camera, cameras_called, ensure_cameras
-from facesets.store.postgres.photo_filter import Dates, PhotoFilter
-from facesets.store.postgres.photo_search import count_photos
+from facesets.store.postgres.photos.filter import Dates, PhotoFilter
+from facesets.store.postgres.photos.metadata import Camera, cameras_called, ensure_cameras
+from facesets.store.postgres.photos.search import count_photos
 
 PHOTOS = 12
 CLIP = ClipModel("made", "cc" * 32)

@@ -17,9 +17,9 @@ from facesets.machine import processors
 from facesets.operations.library.search_index import build_index
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.search import face_vectors
-from facesets.store.postgres.server.start_settings import start_settings
-from facesets.store.postgres.vector_index import Vectors, has_index
+from facesets.store.postgres.photos.search import face_vectors
+from facesets.store.postgres.photos.vector_index import Vectors, has_index
+from facesets.store.postgres.server.configuration import start_settings
 
 FACES = 24
 

@@ -32,8 +32,8 @@ from facesets.settings import load
 from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_search import times_of_photos
-from facesets.store.postgres.photo_tags import of_image
+from facesets.store.postgres.photos.search import times_of_photos
+from facesets.store.postgres.photos.tags import of_image
 from facesets.work import Work
 
 SCALE = 10.0

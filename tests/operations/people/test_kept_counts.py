@@ -11,10 +11,10 @@ from facesets.operations.people.corrections.cluster_corrections import hide_clus
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import usual_detector
-from facesets.store.postgres.people.changes import current_state
 from facesets.store.postgres.people.face_groups import groups_page
-from facesets.store.postgres.people.person_edits import take_faces
-from facesets.store.postgres.people.person_totals import refresh_totals
+from facesets.store.postgres.people.kept_states import current_state
+from facesets.store.postgres.people.people_list import refresh_totals
+from facesets.store.postgres.people.persons import take_faces
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.steps import making_step
 

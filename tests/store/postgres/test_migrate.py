@@ -1,6 +1,7 @@
-"""Migrations: each once, none edited, none from the future, whoever starts them."""
+"""Migrations: each once, none edited, none from the future, whoever starts them; and the manual of tables."""
 
 import os
+import re
 import threading
 from contextlib import nullcontext
 from dataclasses import replace
@@ -17,13 +18,14 @@ from facesets.operations.library.stats import stages
 from facesets.operations.options.index import STAGES
 from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Connection, Database, opened
-from facesets.store.postgres.faces import insert_faces
-from facesets.store.postgres.image_paths import store_paths
-from facesets.store.postgres.images import store_images
 from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import Migration, migrate, require_current, shipped_migrations, status
 from facesets.store.postgres.models import ensure_detector
+from facesets.store.postgres.photos.faces import insert_faces
+from facesets.store.postgres.photos.image_paths import store_paths
+from facesets.store.postgres.photos.images import store_images
+from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.made_metadata import METADATA, with_metadata
 from tests.fixtures.postgres import Server, drop_database
@@ -188,3 +190,16 @@ def test_line_ends_do_not_change_a_checksum(tmp_path: Path) -> None:
     unix = shipped_migrations(tmp_path)
     (tmp_path / "0001_a.sql").write_bytes(b"SELECT 1;\r\nSELECT 2;\r\n")
     assert shipped_migrations(tmp_path)[0].checksum == unix[0].checksum
+
+
+MANUAL = Path(__file__).parents[3] / "docs/library.md"
+
+
+def test_the_manual_names_all_tables_and_no_others(database: Database) -> None:
+    _, _, tables = MANUAL.read_text(encoding="utf-8").partition("## Tables\n")
+    listed = [line.split("|")[1] for line in tables.splitlines() if line.startswith("| `")]
+    named = {name for cell in listed for name in re.findall(r"`(\w+)`", cell)}
+    query = """SELECT tablename FROM pg_tables WHERE schemaname = current_schema()
+        UNION SELECT viewname FROM pg_views WHERE schemaname = current_schema()"""
+    there = {name for (name,) in rows(database, query)}
+    assert named == there - {"schema_migrations"}

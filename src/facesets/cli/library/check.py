@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from facesets.operations.people.grouping.staleness import Staleness
     from facesets.settings import Settings
     from facesets.store.postgres.library import Library
-    from facesets.store.postgres.photo_stages import StageCounts
-    from facesets.store.postgres.statistics import LibraryStatistics
+    from facesets.store.postgres.statistics import LibraryStatistics, StageCounts
 
 
 def stats(

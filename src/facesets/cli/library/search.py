@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from facesets.operations.library.search import Box, FaceSearch, ImageHit, SimilarImage, Which
     from facesets.records import Float32, Pixels
     from facesets.store.postgres.library import Library
-    from facesets.store.postgres.photo_filter import PhotoFilter
-    from facesets.store.postgres.search import FaceHit
+    from facesets.store.postgres.photos.filter import PhotoFilter
+    from facesets.store.postgres.photos.search import FaceHit
 
 _Hit = TypeVar("_Hit")
 
@@ -160,7 +160,7 @@ def _search_similar(
 def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
     """What has to hold of the photos, whatever else is searched for."""
     from facesets.operations.library.photo_search import filter_of, people_meant
-    from facesets.store.postgres.photo_filter import Dates
+    from facesets.store.postgres.photos.filter import Dates
 
     return filter_of(
         library,

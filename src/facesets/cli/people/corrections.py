@@ -17,7 +17,7 @@ from facesets.plurals import counted
 from facesets.words import corrections as words
 
 if TYPE_CHECKING:
-    from facesets.store.postgres.people.steps import StepRow
+    from facesets.store.postgres.people.undoing import StepRow
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="What the person is called.", show_default=False)

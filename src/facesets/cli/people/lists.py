@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from facesets.operations.people.lists.listing import PersonDetails
     from facesets.store.postgres.people.people_list import PersonLine
     from facesets.store.postgres.people.person_ages import PersonAge
-    from facesets.store.postgres.people.steps import StepRow
+    from facesets.store.postgres.people.undoing import StepRow
 
 SEXES = {"M": "male", "F": "female", "U": "unknown"}
 

@@ -18,7 +18,7 @@ from facesets.results.manifest_json import read_any_manifest
 from facesets.results.same_faces import require_same_faces
 from facesets.results.user_edits import known_of, refuse_cut_off
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.known_people import people_on_images
+from facesets.store.postgres.photo_details import people_on_images
 
 _IMAGES_AT_A_TIME = 5000
 _LONGEST_NAME = 200
@@ -86,12 +86,12 @@ def people_of_library(library: Library, contents: Sequence[str]) -> LocalPeople:
     numbers: dict[str, int] = {}
     for start in range(0, len(contents), _IMAGES_AT_A_TIME):
         chunk = contents[start : start + _IMAGES_AT_A_TIME]
-        rows = people_on_images(library, chunk)
-        for row in rows.persons:
+        images, persons = library.database.run(people_on_images, library, chunk)
+        for row in persons:
             if row.id not in numbers:
                 numbers[row.id] = len(ours.persons)
                 ours.persons.append(_person(row.names if row.is_active else (), ours.unfit))
-        for image in rows.images:
+        for image in images:
             person = [numbers[identity] if identity else -1 for identity in image.person]
             ours.photos[image.sha256] = LocalPhoto(
                 image.width,

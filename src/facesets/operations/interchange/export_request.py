@@ -14,7 +14,7 @@ from facesets.operations.options.library import ExportXmpOptions
 from facesets.operations.people.corrections.who import called, find_person
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.xmp_sidecars import names_of_people
+from facesets.store.postgres.photos.xmp_sidecars import names_of_people
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

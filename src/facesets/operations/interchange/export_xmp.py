@@ -23,7 +23,7 @@ from facesets.result import Result
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.xmp_changes import (
+from facesets.store.postgres.photos.xmp_changes import (
     Change,
     count_changes,
     drop_changes,
@@ -31,7 +31,7 @@ from facesets.store.postgres.xmp_changes import (
     note_changes,
     pack,
 )
-from facesets.store.postgres.xmp_sidecars import (
+from facesets.store.postgres.photos.xmp_sidecars import (
     KnownSidecar,
     PersonFace,
     PhotoFile,

@@ -19,7 +19,6 @@ from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.candidates import ask_about_imported
 from facesets.store.postgres.people.imported_names import (
     FaceState,
     ImportedName,
@@ -28,7 +27,7 @@ from facesets.store.postgres.people.imported_names import (
     named_by_programs,
     states_of_faces,
 )
-from facesets.store.postgres.people.person_edits import (
+from facesets.store.postgres.people.persons import (
     add_names,
     all_names,
     give_each,
@@ -46,6 +45,7 @@ from facesets.store.postgres.people.statements import (
     say_who,
 )
 from facesets.store.postgres.people.steps import Step, changing, making_step
+from facesets.store.postgres.people.suggestions import ask_about_imported
 from facesets.work import Work
 
 _KEPT_AT_ONCE = 20_000

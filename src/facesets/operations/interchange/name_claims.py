@@ -11,7 +11,7 @@ from facesets.operations.interchange.names_read import NamesRead
 from facesets.operations.people.corrections.who import folded
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.face_vectors import vectors_of_faces
+from facesets.store.postgres.people.face_details import vectors_of_faces
 from facesets.store.postgres.people.imported_names import FaceState, ImportedName
 
 _OURS_TOO = frozenset({"mwg", "microsoft"})

@@ -17,7 +17,6 @@ from facesets.operations.interchange.name_sources import mapped
 from facesets.operations.people.corrections.who import chosen_name
 from facesets.records import Float32, Int64
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.images import numbers_of
 from facesets.store.postgres.people.imported_names import (
     BOX_DIGITS,
     ImportedName,
@@ -26,6 +25,7 @@ from facesets.store.postgres.people.imported_names import (
     images_at,
     images_of_files,
 )
+from facesets.store.postgres.photos.images import numbers_of
 from facesets.work import Work
 
 _AT_ONCE = 2000

@@ -18,7 +18,7 @@ from facesets.imaging.stored_frame import stored_box, stored_frame
 from facesets.operations.interchange.export_request import Request
 from facesets.operations.interchange.sidecar_files import SUFFIX, content_of, shared_stems, state_of
 from facesets.sources.missing import is_gone
-from facesets.store.postgres.xmp_sidecars import KnownSidecar, PersonFace, PhotoFile
+from facesets.store.postgres.photos.xmp_sidecars import KnownSidecar, PersonFace, PhotoFile
 
 _LAYOUT = "1"
 """Rises where the same faces give other sidecars: these are then looked at again."""

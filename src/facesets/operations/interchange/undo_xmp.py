@@ -16,8 +16,8 @@ from facesets.operations.interchange.sidecar_files import content_of, put, why_n
 from facesets.result import Result
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.image_paths import known_among
-from facesets.store.postgres.xmp_changes import (
+from facesets.store.postgres.photos.image_paths import known_among
+from facesets.store.postgres.photos.xmp_changes import (
     Change,
     changed_by,
     changes_of,
@@ -25,7 +25,7 @@ from facesets.store.postgres.xmp_changes import (
     drop_changes,
     runs_with_changes,
 )
-from facesets.store.postgres.xmp_sidecars import KnownSidecar, keep_sidecars
+from facesets.store.postgres.photos.xmp_sidecars import KnownSidecar, keep_sidecars
 from facesets.work import Work
 
 LAST = "last"

@@ -26,7 +26,11 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.integrity import Place, find_problems, places_to_read, repair_rows
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.missing_photos import (
+from facesets.store.postgres.people.persons import drop_empty_persons, persons_of_faces
+from facesets.store.postgres.people.statements import load_statements
+from facesets.store.postgres.people.steps import changing
+from facesets.store.postgres.people.upkeep import empty_persons
+from facesets.store.postgres.photos.missing import (
     best_faces_on,
     erase_images,
     faces_on,
@@ -35,11 +39,6 @@ from facesets.store.postgres.missing_photos import (
     places_of_missing,
     targets_of_runs,
 )
-from facesets.store.postgres.people.peopled_faces import drop_empty_persons
-from facesets.store.postgres.people.person_edits import persons_of_faces
-from facesets.store.postgres.people.statements import load_statements
-from facesets.store.postgres.people.steps import changing
-from facesets.store.postgres.people.upkeep import empty_persons
 from facesets.work import Work
 
 

@@ -10,8 +10,8 @@ from facesets.operations.models.finding import DoctorFinding
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import shipped_migrations, status, vector_version
-from facesets.store.postgres.own_objects import privileges_of
 from facesets.store.postgres.queue import schema as queue
+from facesets.store.postgres.server.contents import privileges_of
 from facesets.store.postgres.server.embedded import EmbeddedServer
 from facesets.store.postgres.server.programs import check_version
 

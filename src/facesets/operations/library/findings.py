@@ -12,13 +12,12 @@ from facesets.operations.ingest.same_models import require_recogniser_of_library
 from facesets.records import Faces, ImageRecord
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.faces import add_faces
-from facesets.store.postgres.images import numbers_of
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.forgotten_faces import without_forgotten
-from facesets.store.postgres.photo_stages import delete_findings as delete
-from facesets.store.postgres.photo_stages import forget_stages_of_faces
-from facesets.store.postgres.pictures import picture_of_image
+from facesets.store.postgres.photos.face_places import without_forgotten
+from facesets.store.postgres.photos.faces import add_faces
+from facesets.store.postgres.photos.images import numbers_of, picture_of_image
+from facesets.store.postgres.photos.stages import delete_findings as delete
+from facesets.store.postgres.photos.stages import forget_stages_of_faces
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from facesets.operations.library.stats import counts_of
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_filter import Dates, PhotoFilter
-from facesets.store.postgres.photo_search import count_photos, times_of_photos
+from facesets.store.postgres.photos.filter import Dates, PhotoFilter
+from facesets.store.postgres.photos.search import count_photos, times_of_photos
 
 _OPEN: Mapping[str, Mapping[str, Any]] = {
     # With nobody asked for, an age would be anybody's.

@@ -14,13 +14,14 @@ from facesets.operations.people.corrections.who import find_person
 from facesets.places import Near
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.described_photos import is_looked_for
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_ages import births_by_faces
-from facesets.store.postgres.people.person_edits import PersonState
-from facesets.store.postgres.photo_cameras import camera_names, cameras_called
-from facesets.store.postgres.photo_filter import Dates, PhotoFilter
-from facesets.store.postgres.photo_search import (
+from facesets.store.postgres.people.persons import PersonState
+from facesets.store.postgres.photos.descriptions import is_looked_for
+from facesets.store.postgres.photos.filter import Dates, PhotoFilter
+from facesets.store.postgres.photos.images import picture_of_image
+from facesets.store.postgres.photos.metadata import camera_names, cameras_called
+from facesets.store.postgres.photos.search import (
     MOST_COUNTED,
     FoundPhoto,
     count_embedded,
@@ -29,7 +30,6 @@ from facesets.store.postgres.photo_search import (
     find_photos,
     photos_near,
 )
-from facesets.store.postgres.pictures import picture_of_image
 
 MOST_SIMILAR = 200
 """Photos that words or another photo find: what is still less similar has nothing to do with them."""

@@ -18,13 +18,12 @@ from facesets.library_records import ClipRow
 from facesets.operations.ingest.same_models import require_recogniser_of_library
 from facesets.operations.people.corrections.who import require_person
 from facesets.records import Faces, Float32, Pixels
-from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.described_photos import DescribedPhoto, described_photos
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_filter import PhotoFilter
-from facesets.store.postgres.photo_search import FoundPhoto, find_photos, photos_near
-from facesets.store.postgres.search import FaceHit, best_path
+from facesets.store.postgres.photos import search
+from facesets.store.postgres.photos.descriptions import DescribedPhoto, described_photos
+from facesets.store.postgres.photos.filter import PhotoFilter
+from facesets.store.postgres.photos.search import FaceHit, FoundPhoto, best_path, find_photos, photos_near
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels of the upright photo."""

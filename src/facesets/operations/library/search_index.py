@@ -7,13 +7,13 @@ from contextlib import closing, contextmanager, suppress
 from facesets.errors import FacesetsError
 from facesets.interfaces import Progress
 from facesets.library_records import ClipRow
-from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models
-from facesets.store.postgres.vector_index import Vectors, being_built, count, has_index, is_more_than
-from facesets.store.postgres.vector_index import build_index as build
-from facesets.store.postgres.vector_index import drop_index as drop
+from facesets.store.postgres.photos import search
+from facesets.store.postgres.photos.vector_index import Vectors, being_built, count, has_index, is_more_than
+from facesets.store.postgres.photos.vector_index import build_index as build
+from facesets.store.postgres.photos.vector_index import drop_index as drop
 
 INDEX_FROM_VECTORS = 50_000
 """With more vectors an index is worth its time: without one, a search reads every vector."""

@@ -17,16 +17,19 @@ from facesets.imaging.decode import SUFFIXES
 from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.operations.options.index import STAGES
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.image_paths import reasons_at
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.photo_faces import LibraryPhoto, ages_on_photo, faces_on_photo, find_photo
-from facesets.store.postgres.photo_parts import (
+from facesets.store.postgres.photo_details import (
+    LibraryPhoto,
+    ages_on_photo,
     contents_at,
     contents_beginning,
+    faces_on_photo,
+    find_photo,
     norms_on_photo,
     parts_of_photo,
     stages_of_photo,
 )
+from facesets.store.postgres.photos.image_paths import reasons_at
 
 _HASH = re.compile(r"[0-9a-f]{8,64}")
 _MOST_FACES = 1000

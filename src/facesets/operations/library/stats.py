@@ -12,10 +12,16 @@ from facesets.operations.options.index import STAGES
 from facesets.operations.people.review.open_questions import waiting
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.poor_faces import library_norm_limits
-from facesets.store.postgres.photo_stages import StageCounts, detection_counts, stage_counts
+from facesets.store.postgres.people.face_details import library_norm_limits
 from facesets.store.postgres.queue.job_list import count_jobs
-from facesets.store.postgres.statistics import LibraryStatistics, faces_without_norm, library_statistics
+from facesets.store.postgres.statistics import (
+    LibraryStatistics,
+    StageCounts,
+    detection_counts,
+    faces_without_norm,
+    library_statistics,
+    stage_counts,
+)
 
 
 def stats(library: Library) -> LibraryStatistics:

@@ -17,16 +17,19 @@ from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import clip_models, ensure_model, find_clip_model
-from facesets.store.postgres.photo_stages import count_pending, note
-from facesets.store.postgres.photo_tags import TagRows, replace_tags
-from facesets.store.postgres.tag_categories import (
+from facesets.store.postgres.photos.stages import count_pending, note
+from facesets.store.postgres.photos.tagging import (
+    EmbeddedBy,
     KeptVectors,
+    count_to_tag,
+    embeddings_of,
+    images_to_tag,
     keep_categories,
     keep_vectors,
     kept_vectors,
     stored_categories,
 )
-from facesets.store.postgres.tag_embeddings import EmbeddedBy, count_to_tag, embeddings_of, images_to_tag
+from facesets.store.postgres.photos.tags import TagRows, replace_tags
 from facesets.work import Work
 
 EncodeTexts: TypeAlias = Callable[[Sequence[str]], Sequence[Float32]]

@@ -13,9 +13,9 @@ from facesets.operations.library.tagging import ensure_categories
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.photo_filter import AskedTag
-from facesets.store.postgres.photo_tags import all_tag_names, tag_counts, tags_named
-from facesets.store.postgres.tag_categories import keep_categories, stored_categories
+from facesets.store.postgres.photos.filter import AskedTag
+from facesets.store.postgres.photos.tagging import keep_categories, stored_categories
+from facesets.store.postgres.photos.tags import all_tag_names, tag_counts, tags_named
 
 
 @dataclass(frozen=True, slots=True)

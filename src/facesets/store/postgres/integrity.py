@@ -1,18 +1,24 @@
 """What a hand-edited database may have wrong, and how it is put right.
 
 Transactions keep a face and its vector together; statements by hand may not.
+
+What the documented resets of people leave behind is not wrong: the next `cluster` brings people back.
 """
 
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import TYPE_CHECKING, LiteralString
 
 from facesets.errors import Command, Sentence
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
-from facesets.store.postgres.people.people_integrity import FOR_A_HUMAN, REPAIRED, repair_people
-from facesets.store.postgres.people.steps import making_step
-from facesets.store.postgres.photo_integrity import repair_findings, wrong_findings
-from facesets.store.postgres.photo_stages import OF_FACES
+from facesets.store.postgres.people.persons import give_faces, take_faces
+from facesets.store.postgres.people.steps import Step, making_step
+from facesets.store.postgres.photos.integrity import repair_findings, wrong_findings
+from facesets.store.postgres.photos.stages import OF_FACES
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
 
 # More than anybody merges; people who were merged in a circle stay where they are after so many steps.
 _MOST_MERGES = 100
@@ -120,11 +126,11 @@ def find_problems(connection: Connection) -> list[Problem]:
             found.append(Problem(what, len(connection.execute(select).fetchall()), repair))
     for what, counting, repair in _BY_SQL:
         found.append(Problem(what, _number(connection, counting), repair, by_sql=True))
-    for what, of, repair in REPAIRED:
+    for what, of, repair in _REPAIRED:
         found.append(Problem(what, _number(connection, "SELECT count(*) " + of), repair, by_sql=True))
     for what, count, repair in wrong_findings(connection):
         found.append(Problem(what, count, repair, by_sql=True))
-    for what, of, repair in FOR_A_HUMAN:
+    for what, of, repair in _FOR_A_HUMAN:
         found.append(Problem(what, _number(connection, "SELECT count(*) " + of), repair))
     found.append(Problem("broken indexes", _number(connection, _BROKEN_INDEXES), _REBUILD))
     return [problem for problem in found if problem.count]
@@ -184,7 +190,7 @@ def repair_rows(connection: Connection, by: str) -> list[str]:
     repair_findings(connection)
     _follow_merges(connection)
     with making_step(connection, "check", by, "check") as step:
-        repair_people(step)
+        _repair_people(step)
     paths = connection.scalars(
         """UPDATE image_paths p SET mtime_ns = -1
             WHERE p.image_id IN (SELECT image_id FROM again) OR (p.image_id IS NULL AND p.reason = '')
@@ -207,4 +213,55 @@ def _follow_merges(connection: Connection) -> None:
     connection.execute(
         """UPDATE persons p SET status = 'active', merged_into_id = NULL, updated_at = now()
             WHERE p.status = 'merged' AND EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id)"""
+    )
+
+
+_ELSEWHERE: LiteralString = """FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+    JOIN persons p ON p.id = s.person_id AND p.status <> 'merged'
+    WHERE s.is_person AND f.person_id <> s.person_id"""
+_DENIED: LiteralString = """FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+    WHERE NOT s.is_person AND f.person_id = s.person_id"""
+_TORN: LiteralString = """FROM said_of_faces p JOIN face_detections a ON a.id = p.face_a
+    JOIN face_detections b ON b.id = p.face_b WHERE p.same <> (a.person_id = b.person_id)"""
+_ANSWERED: LiteralString = """FROM face_candidates c JOIN face_detections f ON f.id = c.face_id
+    WHERE c.status = 'pending' AND c.kind = 'near' AND f.person_id IS NOT NULL"""
+_NO_ROW: LiteralString = """FROM face_detections f WHERE f.cluster IS NOT NULL
+    AND NOT EXISTS (SELECT FROM clusters c WHERE c.id = f.cluster)"""
+
+_REPAIRED: tuple[tuple[str, LiteralString, str], ...] = (
+    ("faces that are not whose a human said", _ELSEWHERE, "they are given back"),
+    ("faces of whom a human said that they are not", _DENIED, "they are unassigned"),
+    ("faces of clusters that have no row", _NO_ROW, "it is made"),
+    ("questions about faces that have a person by now", _ANSWERED, "they go"),
+)
+"""What `_repair_people` puts right: what is wrong, what finds it, and what becomes of it."""
+_FOR_A_HUMAN: tuple[tuple[str, LiteralString, str], ...] = (
+    (
+        "pairs of faces that are not as a human said",
+        _TORN,
+        "`maintain violations` lists them; `people move` or `people merge` decides",
+    ),
+)
+
+
+def _repair_people(step: Step) -> None:
+    """Put right what follows from statements."""
+    connection = step.connection
+    back: dict[UUID, list[int]] = {}
+    for face, person in connection.execute("SELECT s.face_id, s.person_id " + _ELSEWHERE).fetchall():
+        back.setdefault(person, []).append(face)
+    for person, faces in back.items():
+        give_faces(step, faces, person, "manual")
+    take_faces(step, connection.scalars("SELECT s.face_id " + _DENIED))
+    connection.execute(
+        """DELETE FROM face_candidates c USING face_detections f
+            WHERE f.id = c.face_id AND c.status = 'pending' AND c.kind = 'near' AND f.person_id IS NOT NULL"""
+    )
+    missing = connection.scalars("SELECT DISTINCT f.cluster " + _NO_ROW)
+    step.touch_rows("clusters", missing)
+    connection.execute(
+        """INSERT INTO clusters (id, model_id) SELECT DISTINCT ON (f.cluster) f.cluster, d.model_id
+            FROM face_detections f JOIN detectors d ON d.id = f.detector_id
+            WHERE f.cluster = ANY(%s) ORDER BY f.cluster, f.id ON CONFLICT DO NOTHING""",
+        (missing,),
     )

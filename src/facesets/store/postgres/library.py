@@ -21,28 +21,25 @@ from facesets.library_records import (
 )
 from facesets.path_map import SAME_PATHS, PathMap
 from facesets.records import CacheSettings, ClipModel, Collection, ImageRecord, Wanted
-from facesets.store.postgres import (
-    enrichment,
+from facesets.store.postgres import models, writing
+from facesets.store.postgres.claims import Claims
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.migrate import identity_of
+from facesets.store.postgres.paths import fits
+from facesets.store.postgres.people import persons
+from facesets.store.postgres.people.said_people import said_people
+from facesets.store.postgres.photos import (
+    face_attributes,
     faces,
     galleries,
     image_paths,
     images,
     known_files,
-    missing_photos,
-    models,
-    photo_stages,
-    relocating,
-    writing,
+    missing,
+    stages,
 )
-from facesets.store.postgres.claims import Claims
-from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.migrate import identity_of
-from facesets.store.postgres.paths import fits
-from facesets.store.postgres.people import peopled_faces as people
-from facesets.store.postgres.people.said_people import said_people
-from facesets.store.postgres.planner import analyze_grown
-from facesets.store.postgres.result_folders import note_results
-from facesets.store.postgres.runs import recorded_run
+from facesets.store.postgres.runs import note_results, recorded_run
+from facesets.store.postgres.statistics import analyze_grown
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -118,7 +115,7 @@ class Library:
 
     def has_people(self) -> bool:
         """Whether there is any person, named or not."""
-        return self.database.run(people.any_person)
+        return self.database.run(persons.any_person)
 
     def said_people(self) -> list[KnownPerson]:
         """Everybody of whom a human said something, and their faces."""
@@ -242,7 +239,7 @@ class Library:
     def _annotate(self, connection: Connection, images: Sequence[ImageRecord]) -> None:
         detector = self.detector(connection)
         if detector is not None:
-            enrichment.annotate_faces(connection, detector, images)
+            face_attributes.annotate_faces(connection, detector, images)
 
     def add(
         self,
@@ -267,14 +264,14 @@ class Library:
     def pending(self, photos: PhotosOfStage, *, after: int, limit: int) -> list[PendingPhoto]:
         """The next photos that a stage is to look at, with numbers beyond `after`, ascending."""
         return self.database.run(
-            lambda connection: photo_stages.pending(
+            lambda connection: stages.pending(
                 connection, photos, self._detector_id(connection), after=after, limit=limit
             )
         )
 
     def count_pending(self, photos: PhotosOfStage) -> int:
         """How many photos a stage is to look at."""
-        return self.database.run(photo_stages.count_pending, photos)
+        return self.database.run(stages.count_pending, photos)
 
     def keep_findings(self, images: Sequence[ImageRecord]) -> set[str]:
         """Keep what stages found about images that are there, all or nothing; nothing else changes.
@@ -308,8 +305,8 @@ class Library:
         """Know paths below one folder by their names below another; the galleries there go along."""
 
         def work(connection: Connection) -> None:
-            relocating.relocate_paths(connection, paths)
-            relocating.relocate_galleries(connection, old, new)
+            image_paths.relocate_paths(connection, paths)
+            image_paths.relocate_galleries(connection, old, new)
 
         self.database.run(work)
 
@@ -319,11 +316,9 @@ class Library:
         found = self.database.run(image_paths.paths_with, sha256)
         return {sha: [here(path) for path in paths if covers(path)] for sha, paths in found.items()}
 
-    def note_missing(
-        self, roots: Sequence[str] | None, gone: missing_photos.Gone, is_there: missing_photos.IsThere
-    ) -> int:
-        """As `missing_photos.note_missing`."""
-        return missing_photos.note_missing(self.database, roots, gone, is_there, self._paths)
+    def note_missing(self, roots: Sequence[str] | None, gone: missing.Gone, is_there: missing.IsThere) -> int:
+        """As `missing.note_missing`."""
+        return missing.note_missing(self.database, roots, gone, is_there, self._paths)
 
     def keep_galleries(self, rows: Sequence[GalleryRow]) -> dict[str, int]:
         """Insert or replace galleries that differ; return the number of each by its path."""

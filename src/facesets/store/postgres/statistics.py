@@ -1,9 +1,15 @@
-"""How much there is of everything."""
+"""How much there is of everything, as users are told, and as PostgreSQL's planner is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import LiteralString
 
+from psycopg import sql
+
+from facesets.library_records import PhotosOfStage
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.photos.stages import count_pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,3 +186,106 @@ def _models(connection: Connection) -> list[ModelStatistics]:
             ORDER BY d.id"""
     ).fetchall()
     return [ModelStatistics(*row) for row in rows]
+
+
+_REASONS = 20
+"""Reasons that are named, the most frequent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageCounts:
+    """How far a stage is.
+
+    Attributes
+    ----------
+    version : str
+        The current one where that is known, else the one that most of its images are in; empty while there
+        is none.
+    pending : int
+        Images with a file that it did not look at in that version.
+    completed, failed : int
+        Images with a file, too.
+    reasons : mapping of str to int
+        Why it failed, and how often.
+    """
+
+    stage: str
+    version: str
+    pending: int
+    processing: int
+    completed: int
+    failed: int
+    reasons: Mapping[str, int]
+
+
+def stage_counts(connection: Connection, stage: str, current: str = "") -> StageCounts:
+    """Count the images of a stage in the current version, or in the one that most of them are in."""
+    # Of images without a file only what is still under way matters, as for those that are pending.
+    rows = connection.execute(
+        """SELECT v.version, s.status, count(*) FROM image_stages s JOIN stage_versions v
+                ON v.id = s.version_id
+            WHERE s.stage = %s AND (s.status = 'processing' OR EXISTS (
+                SELECT FROM present_images i WHERE i.id = s.image_id))
+            GROUP BY 1, 2""",
+        (stage,),
+    ).fetchall()
+    of_version: dict[str, dict[str, int]] = {}
+    for version, status, count in rows:
+        of_version.setdefault(version, {})[status] = count
+    version = current or max(of_version, key=lambda each: sum(of_version[each].values()), default="")
+    counts = of_version.get(version, {})
+    reasons = connection.execute(
+        """SELECT s.reason, count(*) FROM image_stages s JOIN stage_versions v ON v.id = s.version_id
+            WHERE s.stage = %s AND v.version = %s AND s.status = 'failed' AND EXISTS (
+                SELECT FROM present_images i WHERE i.id = s.image_id)
+            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %s""",
+        (stage, version, _REASONS),
+    ).fetchall()
+    return StageCounts(
+        stage,
+        version,
+        pending=count_pending(connection, PhotosOfStage(stage, version)),
+        processing=counts.get("processing", 0),
+        completed=counts.get("completed", 0),
+        failed=counts.get("failed", 0),
+        reasons=dict(reasons),
+    )
+
+
+def detection_counts(connection: Connection, detector: DetectorRow | None) -> StageCounts:
+    """Count the images that were searched for faces by a detector, and the paths that could not be read."""
+    pending, completed = connection.one(
+        """SELECT count(*) FILTER (WHERE s.image_id IS NULL), count(s.image_id) FROM present_images i
+            LEFT JOIN face_scans s ON s.image_id = i.id AND s.detector_id = %s""",
+        (None if detector is None else detector.id,),
+    )
+    reasons = connection.execute(
+        "SELECT reason, count(*) FROM image_paths WHERE reason <> '' GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    version = "" if detector is None else f"{detector.settings.pack}, {detector.settings.det_size}"
+    failed = sum(count for _, count in reasons)
+    return StageCounts("detection", version, pending, 0, completed, failed, dict(reasons[:_REASONS]))
+
+
+_LEAST_PAGES = 128
+"""Of 8 kB each; whatever the planner does with less takes no time."""
+_GROWN = """SELECT c.relname FROM pg_class c
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
+        AND pg_relation_size(c.oid) >= %(least)s * current_setting('block_size')::bigint
+        AND (pg_relation_size(c.oid) >= 1.5 * c.relpages * current_setting('block_size')::bigint
+            OR NOT EXISTS (SELECT FROM pg_stats s
+                WHERE s.schemaname = current_schema() AND s.tablename = c.relname))
+    ORDER BY 1"""
+_ANALYZE = sql.SQL("ANALYZE (SKIP_LOCKED) {}")
+
+
+def analyze_grown(connection: Connection) -> list[str]:
+    """Let the planner look at tables that it never saw, or that grew by a half since; returns their names.
+
+    Without that it walks an index where comparing would be sooner. The server looks at tables by itself, but
+    some time after much was added.
+    """
+    names = connection.scalars(_GROWN, {"least": _LEAST_PAGES})
+    if names:
+        connection.execute(_ANALYZE.format(sql.SQL(", ").join(map(sql.Identifier, names))))
+    return names

@@ -2,22 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from facesets.errors import Field, WrongUsage
 from facesets.file_records import FileRecord
-from facesets.records import CacheSettings, ClipModel, ImageRecord
-from facesets.store.postgres import (
-    face_scans,
-    faces,
-    image_embeddings,
-    image_paths,
-    images,
-    models,
-    photo_stages,
-)
+from facesets.records import CacheSettings, ClipModel, Float32, ImageRecord
+from facesets.store.postgres import models
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.descriptions.returning import recall
-from facesets.store.postgres.named_times import follow_names
-from facesets.store.postgres.people.forgotten_faces import without_forgotten
+from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.people.replaced_photos import pass_names_on
+from facesets.store.postgres.photos import faces, image_paths, images, stages
+from facesets.store.postgres.photos.description_ledger import recall
+from facesets.store.postgres.photos.face_places import without_forgotten
+from facesets.store.postgres.photos.known_files import images_with_faces, scanned_images
+from facesets.store.postgres.photos.metadata import follow_names
 
 
 def write(
@@ -37,7 +35,7 @@ def write(
     ValueError
         There are faces or embeddings, and it was not said what they come from.
     WrongUsage
-        As `image_embeddings.insert_embeddings`.
+        As `_insert_embeddings`.
     """
     # The last word on an image that comes twice counts, in the place of the first.
     records = list({image.sha256: image for image in new_images}.values())
@@ -53,10 +51,10 @@ def write(
         if embedded:
             if clip_from is None:
                 raise ValueError("embeddings of whole images without the model that they come from")
-            image_embeddings.insert_embeddings(connection, clip_from, embedded, replace=replace)
+            _insert_embeddings(connection, clip_from, embedded, replace=replace)
         found = [(ids[image.sha256], image) for image in records]
         known = [] if replace else [ids[image.sha256] for image in records if image.sha256 not in fresh]
-        photo_stages.keep_findings(connection, photo_stages.without_known(connection, found, known))
+        stages.keep_findings(connection, stages.without_known(connection, found, known))
         image_paths.link_paths(connection, [image.sha256 for image in records])
     if new_files:
         image_paths.store_paths(connection, new_files, ids, gallery_numbers)
@@ -71,8 +69,8 @@ def write_findings(connection: Connection, new: Sequence[ImageRecord], detector_
     """
     ids = images.numbers_of(connection, [image.sha256 for image in new])
     there = [(ids[image.sha256], image) for image in new if image.sha256 in ids]
-    still_there = photo_stages.of_faces_still_there(connection, there, detector_id)
-    photo_stages.keep_findings(connection, still_there)
+    still_there = stages.of_faces_still_there(connection, there, detector_id)
+    stages.keep_findings(connection, still_there)
     return {image.sha256 for _, image in still_there}
 
 
@@ -90,8 +88,8 @@ def _write_faces(
     records = without_forgotten(connection, records)
     detector = models.ensure_detector(connection, faces_from)
     before = [ids[image.sha256] for image in records if image.sha256 not in fresh]
-    scanned = face_scans.scanned_images(connection, before, detector.id) if before else set()
-    faced = face_scans.images_with_faces(connection, before, detector.id) if before else set()
+    scanned = scanned_images(connection, before, detector.id) if before else set()
+    faced = images_with_faces(connection, before, detector.id) if before else set()
     empty = [
         (ids[image.sha256], image)
         for image in records
@@ -110,4 +108,51 @@ def _write_faces(
     known = set(before)
     with_others = [number for number, _ in empty + replaced if number in known]
     if with_others:
-        photo_stages.forget_stages_of_faces(connection, with_others)
+        stages.forget_stages_of_faces(connection, with_others)
+
+
+def _insert_embeddings(
+    connection: Connection, model: ClipModel, embeddings: Sequence[tuple[int, Float32]], *, replace: bool
+) -> None:
+    """Store the embeddings of images, given by number; one that is there stays, unless it is to be replaced.
+
+    Raises
+    ------
+    WrongUsage
+        The vectors are not as long as those that the model gave before.
+    """
+    dimension = len(embeddings[0][1])
+    number = models.ensure_model(connection, "clip", model.name, model.sha256, dimension)
+    # What a model gave before does not bind it once all of that is deleted.
+    connection.execute(
+        """UPDATE models m SET dimension = %s WHERE id = %s AND dimension <> %s
+            AND NOT EXISTS (SELECT FROM image_embeddings e WHERE e.model_id = m.id)""",
+        (dimension, number, dimension),
+    )
+    known = connection.scalar("SELECT dimension FROM models WHERE id = %s", (number,))
+    if known != dimension or any(len(each) != dimension for _, each in embeddings):
+        raise WrongUsage(
+            f"The CLIP model {model.name} gives vectors of {dimension} numbers, and gave others before. "
+            f"Is it still the same model? {Field('skip_clip')} leaves it out."
+        )
+    ids = [image_id for image_id, _ in embeddings]
+    if replace:
+        connection.execute(
+            "DELETE FROM image_embeddings WHERE model_id = %s AND image_id = ANY(%s)", (number, ids)
+        )
+    there = connection.scalars(
+        "SELECT image_id FROM image_embeddings WHERE model_id = %s AND image_id = ANY(%s)", (number, ids)
+    )
+    passed = set(there)
+    new = [(image_id, each) for image_id, each in embeddings if image_id not in passed]
+    if new:
+        copy_in(
+            connection,
+            "COPY image_embeddings (image_id, model_id, embedding) FROM STDIN (FORMAT BINARY)",
+            {"image_id": INT8, "model_id": INT2, "embedding": vector(dimension)},
+            {
+                "image_id": np.array([image_id for image_id, _ in new], np.int64),
+                "model_id": np.full(len(new), number),
+                "embedding": np.array([each for _, each in new], np.float32),
+            },
+        )

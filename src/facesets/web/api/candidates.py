@@ -21,7 +21,7 @@ from facesets.operations.people.review.questions import (
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.steps import one_at_a_time
-from facesets.store.postgres.pictures import contents_of_faces
+from facesets.store.postgres.photos.images import contents_of_faces
 from facesets.web.api.shapes import Into, Name, Of, Shape, Version
 from facesets.web.site import Site, SiteDep
 

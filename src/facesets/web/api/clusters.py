@@ -18,12 +18,9 @@ from facesets.operations.people.corrections.cluster_corrections import (
 from facesets.operations.people.corrections.splitting import apply_split
 from facesets.operations.people.corrections.who import called, cluster_as_person, find_cluster
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.face_groups import (
-    best_of_person,
-    faces_in_cluster,
-    groups_page,
-)
-from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
+from facesets.store.postgres.people.face_groups import faces_in_cluster, groups_page
+from facesets.store.postgres.people.person_faces import best_of_person
+from facesets.store.postgres.photo_details import FaceFacts, facts_of_faces
 from facesets.web.api.faces import FaceShape
 from facesets.web.api.shapes import Into, Name, Of, Page, PagingDep, Shape, Version
 from facesets.web.site import Seen, SiteDep

@@ -16,13 +16,13 @@ from facesets.operations.people.lists.browsing import require_photo
 from facesets.operations.people.review.explaining import explain
 from facesets.operations.people.review.verdict import Likeness
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.photo_faces import (
+from facesets.store.postgres.photo_details import (
     FaceFacts,
     count_faces_on_photo,
     faces_on_photo,
     facts_of_faces,
 )
-from facesets.store.postgres.pictures import picture_of_image, pictures_of_faces
+from facesets.store.postgres.photos.images import picture_of_image, pictures_of_faces
 from facesets.web.api.shapes import Of, Page, PagingDep, Shape
 from facesets.web.crops import kept_size, picture_answer
 from facesets.web.site import Site, SiteDep

@@ -13,7 +13,7 @@ from facesets.store.postgres.claims import is_running
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.queue.job_list import JobLine, list_jobs_open_first
 from facesets.store.postgres.queue.schema import has_our_notes
-from facesets.store.postgres.run_list import RunLine, count_runs, find_run, list_runs
+from facesets.store.postgres.runs import RunLine, count_runs, find_run, list_runs
 from facesets.web.api.shapes import Of, Page, PagingDep, Shape
 from facesets.web.background import Job
 from facesets.web.render import worded

@@ -12,8 +12,8 @@ from facesets.operations.people.corrections.correcting import merge
 from facesets.operations.people.corrections.giving import Picked, give_to_name
 from facesets.operations.people.corrections.history import undo
 from facesets.operations.people.lists.browsing import born_when, people_page, seen_person
-from facesets.store.postgres.people.people_pages import PeopleWanted
-from facesets.store.postgres.people.steps import faces_moved
+from facesets.store.postgres.people.people_list import PeopleWanted
+from facesets.store.postgres.people.undoing import faces_moved
 from facesets.web.api.person_actions import Action, Done, act, done_about
 from facesets.web.api.shapes import FaceNumbers, Name, Of, Page, PagingDep, Shape
 from facesets.web.site import Seen, SiteDep

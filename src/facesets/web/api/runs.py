@@ -22,7 +22,7 @@ from facesets.operations.options.upkeep import TrainOptions
 from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.run_list import IndexedFolder, indexed_folders
+from facesets.store.postgres.runs import IndexedFolder, indexed_folders
 from facesets.web.api import run_shapes as shapes
 from facesets.web.api.faces import AssetId
 from facesets.web.api.run_shapes import Queued

@@ -21,9 +21,9 @@ from facesets.operations.library.photo_search import photos_of_words as by_words
 from facesets.operations.options.library import USUAL_KM, age_range
 from facesets.places import FARTHEST_KM, Near
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.person_edits import PersonState
-from facesets.store.postgres.photo_filter import Dates, PhotoFilter
-from facesets.store.postgres.photo_search import MOST_COUNTED
+from facesets.store.postgres.people.persons import PersonState
+from facesets.store.postgres.photos.filter import Dates, PhotoFilter
+from facesets.store.postgres.photos.search import MOST_COUNTED
 from facesets.web.api.shapes import Of, Page, PagingDep, Shape
 from facesets.web.site import Site, SiteDep
 

@@ -18,10 +18,10 @@ from facesets.operations.people.lists.browsing import (
     people_page,
     seen_person,
 )
-from facesets.store.postgres.missing_photos import count_missing
-from facesets.store.postgres.people.people_pages import PeoplePlace, PeopleWanted
+from facesets.store.postgres.people.people_list import PeoplePlace, PeopleWanted
 from facesets.store.postgres.people.person_faces import Era, Order, ShownFace
-from facesets.store.postgres.photo_parts import has_photos
+from facesets.store.postgres.photo_details import has_photos
+from facesets.store.postgres.photos.missing import count_missing
 from facesets.web.render import Part, render, render_part
 from facesets.web.site import Site, SiteDep
 

@@ -7,9 +7,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from facesets.operations.people.lists.browsing import photo_page, seen_person
 from facesets.operations.people.review.explaining import explain
-from facesets.store.postgres.missing_photos import count_missing, missing_photos
-from facesets.store.postgres.people.photo_faces import facts_of_faces
-from facesets.store.postgres.photo_parts import parts_of_photo
+from facesets.store.postgres.photo_details import facts_of_faces, parts_of_photo
+from facesets.store.postgres.photos.missing import count_missing, missing_photos
 from facesets.web.api.faces import FaceId
 from facesets.web.render import Part, render, render_part, worded
 from facesets.web.site import SiteDep

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from facesets.store.postgres.people.face_groups import groups_page, loose_faces
-from facesets.store.postgres.photo_parts import has_photos
+from facesets.store.postgres.photo_details import has_photos
 from facesets.web.render import render
 from facesets.web.site import SiteDep
 

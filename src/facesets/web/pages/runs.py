@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.queue.job_list import JobLine
-from facesets.store.postgres.run_list import IndexedFolder, indexed_folders, list_runs
+from facesets.store.postgres.runs import IndexedFolder, indexed_folders, list_runs
 from facesets.web.api.jobs import JobShape, QueuedJobShape, latest_jobs, view_of_job, view_of_run
 from facesets.web.api.runs import folder_id
 from facesets.web.background import Job

@@ -15,9 +15,9 @@ from facesets.operations.library.photo_search import PhotoPage, filter_of, peopl
 from facesets.operations.options.library import USUAL_KM, near
 from facesets.places import Near
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.person_edits import PersonState
-from facesets.store.postgres.photo_filter import Dates
-from facesets.store.postgres.photo_search import MOST_COUNTED
+from facesets.store.postgres.people.persons import PersonState
+from facesets.store.postgres.photos.filter import Dates
+from facesets.store.postgres.photos.search import MOST_COUNTED
 from facesets.web.api.search import (
     Age,
     Camera,

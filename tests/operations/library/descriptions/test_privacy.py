@@ -24,8 +24,8 @@ from facesets.imaging.encode import blurred
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.store.postgres.connection import Database
-from facesets.store.postgres.descriptions.answers import of_image
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.photos.descriptions import of_image
 from facesets.work import Work
 
 BY = "ben@home"

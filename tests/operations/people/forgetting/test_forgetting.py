@@ -49,9 +49,8 @@ from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.store.postgres.people.face_places import FacePlace
-from facesets.store.postgres.people.forgotten_faces import remember_forgotten, without_forgotten
-from facesets.store.postgres.people.scrubbing import rewrite_tables
+from facesets.store.postgres.people.traces import rewrite_tables
+from facesets.store.postgres.photos.face_places import FacePlace, remember_forgotten, without_forgotten
 from facesets.work import Work
 
 pytestmark = pytest.mark.slow
@@ -434,7 +433,7 @@ def test_no_file_of_the_server_holds_the_name_or_a_vector_any_more(
 
 
 FORGET = "facesets.operations.people.forgetting"
-SCRUBBING = "facesets.store.postgres.people.scrubbing"
+SCRUBBING = "facesets.store.postgres.people.traces"
 MOMENTS = {
     "before anything is erased": (f"{FORGET}.forget.changing", 1),
     "while it is being erased": (f"{FORGET}.forget.note_erased", 1),

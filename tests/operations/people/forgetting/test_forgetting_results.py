@@ -35,7 +35,7 @@ from facesets.results.manifest import EXPORT_MANIFEST, ClusterManifest, every_fa
 from facesets.results.manifest_json import read_manifest
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.face_vectors import FaceVectors
+from facesets.store.postgres.people.face_details import FaceVectors
 from facesets.work import Work
 
 pytestmark = pytest.mark.slow

@@ -20,7 +20,7 @@ from facesets.records import CacheSettings, Float64
 from facesets.result import Result
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.poor_faces import how_much_they_show
+from facesets.store.postgres.people.face_details import how_much_they_show
 from facesets.work import Work
 
 MBF = replace(SETTINGS, recogniser="w600k_mbf.onnx", recogniser_sha256="dd" * 32)

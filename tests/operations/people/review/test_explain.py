@@ -16,7 +16,7 @@ from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.review.explaining import explain
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.face_vectors import vectors_of_faces
+from facesets.store.postgres.people.face_details import vectors_of_faces
 from facesets.training.evaluation import ProjectedThresholds
 from facesets.training.head import project
 from facesets.work import Work

@@ -34,7 +34,7 @@ from facesets.operations.people.training.heads import deactivate
 from facesets.records import Float32
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.face_vectors import vectors_of_faces
+from facesets.store.postgres.people.face_details import vectors_of_faces
 from facesets.training.evaluation import ProjectedThresholds
 from facesets.training.head import project
 

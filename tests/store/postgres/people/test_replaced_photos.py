@@ -15,9 +15,9 @@ from facesets.operations.people.corrections import correcting, history, naming
 from facesets.records import ImageRecord
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.missing_photos import count_missing, places_of_missing
 from facesets.store.postgres.people.statements import say_best, say_of_pair
 from facesets.store.postgres.people.steps import making_step
+from facesets.store.postgres.photos.missing import count_missing, places_of_missing
 
 BY = "anna@home"
 BOXES = np.array([[20, 20, 120, 120], [300, 40, 400, 140]], np.float32)

@@ -34,8 +34,8 @@ from facesets.errors import CannotWrite, DamagedFile, Unreachable, WrongUsage, t
 from facesets.installation import pip
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.server import embedded, postmaster
+from facesets.store.postgres.server.accounts import server_account
 from facesets.store.postgres.server.embedded import EmbeddedServer
-from facesets.store.postgres.server.programs import server_account
 
 pytestmark = pytest.mark.slow
 

@@ -24,8 +24,8 @@ from facesets.operations.library.migrate import backup, migrate, restore
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.connection import opened as opened_database
 from facesets.store.postgres.server import embedded, keeper
+from facesets.store.postgres.server.accounts import check_name, server_account
 from facesets.store.postgres.server.embedded import EmbeddedServer
-from facesets.store.postgres.server.programs import check_name, server_account
 
 pytestmark = pytest.mark.slow
 

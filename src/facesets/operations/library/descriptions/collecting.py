@@ -18,9 +18,8 @@ from facesets.descriptions.asking import (
 from facesets.errors import Command, Field, Sentence
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.descriptions import ledger
-from facesets.store.postgres.descriptions.ledger import BatchJob
-from facesets.store.postgres.descriptions.returning import recall_uncounted
+from facesets.store.postgres.photos import description_ledger
+from facesets.store.postgres.photos.description_ledger import BatchJob, recall_uncounted
 from facesets.work import Work
 
 _SETTLED_AT_ONCE = 20
@@ -97,15 +96,15 @@ def collect(
         The provider does not answer, or refuses. What came until then is kept.
     """
     found = Collected()
-    jobs = database.run(ledger.open_jobs)
-    known = database.run(ledger.known_batches)
+    jobs = database.run(description_ledger.open_jobs)
+    known = database.run(description_ledger.known_batches)
     work.progress.begin("Collecting descriptions", sum(len(job.open) for job in jobs))
     try:
         for job in jobs:
             if work.stop.requested:
                 found = replace(found, under_way=found.under_way + len(job.open))
             elif not job.open:
-                database.run(ledger.end, job=job.id)
+                database.run(description_ledger.end, job=job.id)
             elif not job.is_batch:
                 found = _give_up_messages(database, job, found)
             elif provider is None or provider.batches is None or not _is_at(job, provider):
@@ -115,7 +114,7 @@ def collect(
                 found = one.collected(known, give_up=give_up, unsure_for_s=unsure_for_s)
     finally:
         work.progress.end()
-    database.run(ledger.free_the_forgotten)
+    database.run(description_ledger.free_the_forgotten)
     database.run(recall_uncounted)
     return found
 
@@ -137,8 +136,8 @@ def _give_up_messages(database: Database, job: BatchJob, found: Collected) -> Co
     if job.price is not None and job.price.input == job.price.output == 0:
 
         def again(connection: Connection) -> None:
-            ledger.withdraw(connection, job.id, job.open)
-            ledger.end(connection, job.id)
+            description_ledger.withdraw(connection, job.id, job.open)
+            description_ledger.end(connection, job.id)
 
         database.run(again)
         return replace(found, again=found.again + len(job.open))
@@ -146,8 +145,8 @@ def _give_up_messages(database: Database, job: BatchJob, found: Collected) -> Co
 
     def work(connection: Connection) -> None:
         for sha256 in job.open:
-            ledger.settle(connection, job, job.id, sha256, doubtful)
-        ledger.end(connection, job.id)
+            description_ledger.settle(connection, job, job.id, sha256, doubtful)
+        description_ledger.end(connection, job.id)
 
     database.run(work)
     note = Sentence(
@@ -175,7 +174,7 @@ class _OneBatch:
             lost = LostBatch(job.key, job.requests, job.created_at, known)
             remote_id, sure = self.batches.find_batch(lost)
             if remote_id is not None:
-                self.database.run(ledger.note_sent, job=job.id, remote_id=remote_id)
+                self.database.run(description_ledger.note_sent, job=job.id, remote_id=remote_id)
             elif sure and job.age_s >= unsure_for_s:
                 return self._never_sent()
             else:
@@ -204,8 +203,8 @@ class _OneBatch:
 
     def _never_sent(self) -> Collected:
         def work(connection: Connection) -> None:
-            ledger.withdraw(connection, self.job.id, self.job.open)
-            ledger.end(connection, self.job.id)
+            description_ledger.withdraw(connection, self.job.id, self.job.open)
+            description_ledger.end(connection, self.job.id)
 
         self.database.run(work)
         return replace(self.found, again=self.found.again + len(self.job.open))
@@ -225,7 +224,8 @@ class _OneBatch:
     def _settle(self, replies: Sequence[tuple[str, Reply]]) -> None:
         def work(connection: Connection) -> list[tuple[bool, Decimal | None]]:
             return [
-                ledger.settle(connection, self.job, self.job.id, sha256, reply) for sha256, reply in replies
+                description_ledger.settle(connection, self.job, self.job.id, sha256, reply)
+                for sha256, reply in replies
             ]
 
         for (_, reply), (is_new, cost) in zip(replies, self.database.run(work), strict=True):
@@ -235,9 +235,9 @@ class _OneBatch:
 
     def _end(self, left: Reply | None, remote_id: str) -> None:
         """What has no result by now has none; the provider says what that means where nothing else does."""
-        jobs = self.database.run(ledger.open_jobs)
+        jobs = self.database.run(description_ledger.open_jobs)
         still_open = [sha256 for job in jobs if job.id == self.job.id for sha256 in job.open]
         if still_open:
             reply = left or self.batches.without_result(remote_id)
             self._settle([(sha256, reply) for sha256 in still_open])
-        self.database.run(ledger.end, job=self.job.id)
+        self.database.run(description_ledger.end, job=self.job.id)

@@ -25,13 +25,11 @@ from facesets.plurals import counted
 from facesets.result import Result
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.descriptions import ledger
-from facesets.store.postgres.descriptions.answers import names_on
-from facesets.store.postgres.descriptions.faces import all_faces
-from facesets.store.postgres.descriptions.waiting import waiting_pixels
-from facesets.store.postgres.face_scans import images_with_faces, scanned_images
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.forgotten_faces import with_forgotten
+from facesets.store.postgres.photos import description_ledger
+from facesets.store.postgres.photos.descriptions import all_faces, names_on, waiting_pixels
+from facesets.store.postgres.photos.face_places import with_forgotten
+from facesets.store.postgres.photos.known_files import images_with_faces, scanned_images
 from facesets.work import Work
 
 Agree = Callable[[Result], bool]
@@ -198,7 +196,7 @@ class _Run:
             searched |= images_with_faces(connection, numbers, detector.id)
         names = names_on(connection, numbers) if self.allowed.names else {}
         contents = [photo.image.sha256 for photo in photos]
-        under_way = ledger.open_among(connection, contents)
+        under_way = description_ledger.open_among(connection, contents)
         faces = all_faces(connection, numbers)
         forgotten = with_forgotten(connection, contents) if self.allowed.blur_faces else set()
         return {

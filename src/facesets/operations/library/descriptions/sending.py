@@ -12,8 +12,8 @@ from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.library.descriptions.questions import Budget
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.descriptions import ledger
-from facesets.store.postgres.descriptions.ledger import NewJob
+from facesets.store.postgres.photos import description_ledger
+from facesets.store.postgres.photos.description_ledger import NewJob
 from facesets.work import Work
 
 Priced: TypeAlias = tuple[PhotoQuestion, Decimal | None]
@@ -71,7 +71,7 @@ class Sender:
     def ask_all(self, questions: Iterator[Priced], work: Work) -> None:
         """Ask one after the other, a few side by side. Raises `NotSent`, `WrongUsage`."""
         job = self._new_job()
-        number = self._database.run(ledger.begin, job=job)
+        number = self._database.run(description_ledger.begin, job=job)
         at_once = self._provider.at_once
         try:
             with ThreadPoolExecutor(at_once, thread_name_prefix="describe") as pool:
@@ -81,14 +81,14 @@ class Sender:
         finally:
             # Also after a failure: whatever is open then is in doubt, and is looked at by the next run.
             if self._is_settled(number):
-                self._database.run(ledger.end, job=number)
+                self._database.run(description_ledger.end, job=number)
         self.sent.stopped = work.stop.requested
 
     def _ask(
         self, job: NewJob, number: int, some: Sequence[Priced], pool: ThreadPoolExecutor, stop: Stop
     ) -> None:
         most = {question.sha256: usd for question, usd in some}
-        self._database.run(ledger.note_open, job=number, most=most)
+        self._database.run(description_ledger.note_open, job=number, most=most)
         asked = [(question, pool.submit(self._provider.ask, question)) for question, _ in some]
         problem: NotSent | WrongUsage | None = None
         for question, future in asked:
@@ -97,7 +97,7 @@ class Sender:
                 self._settle(job, number, question.sha256, most[question.sha256], reply)
                 continue
             problem = reply
-            self._database.run(ledger.withdraw, number=number, sha256=[question.sha256])
+            self._database.run(description_ledger.withdraw, number=number, sha256=[question.sha256])
             self._budget.give_back(most[question.sha256])
         if problem is not None and not stop.requested:
             raise problem
@@ -108,7 +108,7 @@ class Sender:
             )
 
     def _settle(self, job: NewJob, number: int, sha256: str, most: Decimal | None, reply: Reply) -> None:
-        _, cost = self._database.run(ledger.settle, job, number, sha256, reply)
+        _, cost = self._database.run(description_ledger.settle, job, number, sha256, reply)
         self._budget.settle(most, cost)
         self.sent.photos += 1
         self.sent.described += reply.outcome is Outcome.ANSWERED
@@ -116,7 +116,7 @@ class Sender:
         self._refused = self._refused + 1 if reply.outcome is Outcome.FREE else 0
 
     def _is_settled(self, number: int) -> bool:
-        jobs = self._database.run(ledger.open_jobs)
+        jobs = self._database.run(description_ledger.open_jobs)
         return not any(job.open for job in jobs if job.id == number)
 
     def send_batches(self, questions: Iterator[Priced], most: int, least: int, work: Work) -> None:
@@ -145,8 +145,8 @@ class Sender:
         most = {question.sha256: usd for question, usd in some}
 
         def intend(connection: Connection) -> int:
-            number = ledger.begin(connection, job)
-            ledger.note_open(connection, number, most)
+            number = description_ledger.begin(connection, job)
+            description_ledger.note_open(connection, number, most)
             return number
 
         number = self._database.run(intend)
@@ -161,7 +161,7 @@ class Sender:
             for usd in most.values():
                 self._budget.give_back(usd)
             raise
-        self._database.run(ledger.note_sent, job=number, remote_id=remote_id)
+        self._database.run(description_ledger.note_sent, job=number, remote_id=remote_id)
         self._count(len(some))
         return True
 
@@ -201,8 +201,8 @@ class Sender:
 
 
 def _strike(connection: Connection, number: int, sha256: Sequence[str]) -> None:
-    ledger.withdraw(connection, number, sha256)
-    ledger.end(connection, number)
+    description_ledger.withdraw(connection, number, sha256)
+    description_ledger.end(connection, number)
 
 
 def _reply_or_problem(future: "Future[Reply]") -> Reply | NotSent | WrongUsage:

@@ -31,19 +31,15 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.assignable import (
-    Some,
-    count_unassigned,
-    sample_vectors,
-    unassigned_vectors,
-)
-from facesets.store.postgres.people.poor_faces import (
+from facesets.store.postgres.people.face_details import (
     keep_norm_limits,
     library_norm_limits,
     people_shown_by_nothing,
+    sample_vectors,
 )
 from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes
 from facesets.store.postgres.people.steps import changing, making_step
+from facesets.store.postgres.people.unassigned_faces import Some, count_unassigned, unassigned_vectors
 from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
 

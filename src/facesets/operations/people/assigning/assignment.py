@@ -15,10 +15,16 @@ from facesets.records import Bool, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people import peopled_faces as people
-from facesets.store.postgres.people.assignable import ask_no_more, hidden_people, propose, rejected_people
-from facesets.store.postgres.people.peopled_faces import PeopledFaces, load_peopled_faces, merged_into
+from facesets.store.postgres.people.peopled_faces import PeopledFaces, load_peopled_faces
+from facesets.store.postgres.people.persons import merged_into
 from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import Step, making_step
+from facesets.store.postgres.people.unassigned_faces import (
+    ask_no_more,
+    hidden_people,
+    propose,
+    rejected_people,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,11 @@ from facesets.records import Float32
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import detectors, usual_detector
-from facesets.store.postgres.people.people_list import PrototypeLine, list_prototypes
 from facesets.store.postgres.people.prototypes import (
+    PrototypeLine,
     Prototypes,
     kept_prototypes,
+    list_prototypes,
     refresh_prototypes,
     remake_prototypes,
     stale_faces,

@@ -20,15 +20,15 @@ from facesets.operations.people.carrying.people_file import (
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.face_places import (
+from facesets.store.postgres.people.said_people import (
+    SaidBirth,
     SaidExemplarRow,
     named_or_said,
-    places_of,
+    said_births,
     said_exemplars,
 )
-from facesets.store.postgres.people.person_ages import SaidBirth
-from facesets.store.postgres.people.said_births import said_births
 from facesets.store.postgres.people.statements import Statements, load_statements
+from facesets.store.postgres.photos.face_places import places_of
 
 
 def export_people(database: Database, path: Path) -> Result:

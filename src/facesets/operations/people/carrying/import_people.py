@@ -23,8 +23,7 @@ from facesets.operations.people.corrections.contradictions import (
 from facesets.operations.people.corrections.who import cleaned, folded, kept_step, short, standing
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.face_places import FacePlace, faces_at
-from facesets.store.postgres.people.person_edits import (
+from facesets.store.postgres.people.persons import (
     add_name,
     all_names,
     give_faces,
@@ -42,6 +41,7 @@ from facesets.store.postgres.people.statements import (
     load_statements,
 )
 from facesets.store.postgres.people.steps import Step, changing, making_step
+from facesets.store.postgres.photos.face_places import FacePlace, faces_at
 
 
 @dataclass(slots=True)

@@ -11,15 +11,14 @@ from facesets.operations.people.carrying.people_file import FilePerson
 from facesets.operations.people.corrections.contradictions import Statement
 from facesets.operations.people.corrections.who import cleaned, folded, short, standing
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.person_ages import SaidBirth
-from facesets.store.postgres.people.person_edits import (
+from facesets.store.postgres.people.persons import (
     PersonState,
     give_faces,
     person_of_name,
     persons_of_faces,
     take_faces,
 )
-from facesets.store.postgres.people.said_births import said_births, say_birth
+from facesets.store.postgres.people.said_people import SaidBirth, said_births, say_birth
 from facesets.store.postgres.people.statements import (
     FacePair,
     FaceStatement,

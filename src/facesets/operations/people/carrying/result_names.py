@@ -19,8 +19,8 @@ from facesets.results.membership import verdicts
 from facesets.results.names_file import is_person_name
 from facesets.results.user_edits import known_of, refuse_cut_off
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.images import load_images
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.photos.images import load_images
 
 _LOOKED_AT = 3
 """Faces of somebody in a folder of that name that a human is taken to have looked at: the best."""

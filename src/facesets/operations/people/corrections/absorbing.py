@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
-from facesets.store.postgres.people.people_pages import cards_of
-from facesets.store.postgres.people.person_edits import (
+from facesets.store.postgres.people.people_list import cards_of
+from facesets.store.postgres.people.persons import (
     PersonState,
     faces_of_person,
     give_faces,

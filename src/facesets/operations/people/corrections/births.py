@@ -11,8 +11,8 @@ from facesets.operations.people.corrections.who import called, find_person, resu
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.person_ages import PersonAge, SaidBirth, ages_of
-from facesets.store.postgres.people.said_births import said_births, say_birth
+from facesets.store.postgres.people.person_ages import PersonAge, ages_of
+from facesets.store.postgres.people.said_people import SaidBirth, said_births, say_birth
 from facesets.store.postgres.people.steps import changing
 
 _EARLIEST = 1800

@@ -29,11 +29,16 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.clusters import hide, verify
 from facesets.store.postgres.people.face_groups import OF_PERSON
-from facesets.store.postgres.people.person_edits import faces_of_person, give_faces, persons_of_faces
+from facesets.store.postgres.people.persons import (
+    faces_of_person,
+    give_faces,
+    persons_of_faces,
+    version_of_cluster,
+    version_of_person,
+)
 from facesets.store.postgres.people.prototypes import kept_prototypes, refresh_prototypes
 from facesets.store.postgres.people.statements import FaceStatement, load_statements, say_of_faces
 from facesets.store.postgres.people.steps import changing, making_step
-from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
 
 
 def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> Result:

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from facesets.operations.people.corrections.who import called, short
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.person_edits import person_state
+from facesets.store.postgres.people.persons import person_state
 
 Statement = FaceStatement | FacePair | PersonPair
 

@@ -25,7 +25,7 @@ from facesets.operations.people.corrections.who import (
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.person_edits import (
+from facesets.store.postgres.people.persons import (
     PersonState,
     add_name,
     drop_names,
@@ -37,7 +37,7 @@ from facesets.store.postgres.people.person_edits import (
     set_status,
     take_faces,
 )
-from facesets.store.postgres.people.said_births import said_births
+from facesets.store.postgres.people.said_people import said_births
 from facesets.store.postgres.people.statements import (
     FacePair,
     FaceStatement,

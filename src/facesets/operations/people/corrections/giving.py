@@ -27,7 +27,7 @@ from facesets.operations.people.corrections.who import (
 from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.person_edits import add_name, make_person
+from facesets.store.postgres.people.persons import add_name, make_person
 from facesets.store.postgres.people.statements import keep_person, say_best
 from facesets.store.postgres.people.steps import changing, making_step
 

@@ -6,16 +6,16 @@ from uuid import UUID
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections.who import find_person, has_name
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.person_edits import (
+from facesets.store.postgres.people.persons import (
     add_name,
     give_faces,
     make_person,
     person_state,
     set_status,
 )
-from facesets.store.postgres.people.statements import faces_away_from_home, lost_people
-from facesets.store.postgres.people.steps import Step, StepRow, find_step, latest_step, list_steps
-from facesets.store.postgres.people.undoing import take_back
+from facesets.store.postgres.people.said_people import faces_away_from_home, lost_people
+from facesets.store.postgres.people.steps import Step
+from facesets.store.postgres.people.undoing import StepRow, find_step, latest_step, list_steps, take_back
 
 
 def log(database: Database, who: str | None = None, *, limit: int = 20) -> list[StepRow]:

@@ -27,7 +27,7 @@ from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.clusters import verify
-from facesets.store.postgres.people.person_edits import (
+from facesets.store.postgres.people.persons import (
     PersonState,
     add_name,
     drop_names,

@@ -20,9 +20,9 @@ from facesets.plurals import counted
 from facesets.records import Int64
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.face_vectors import FaceVectors, vectors_of_faces
-from facesets.store.postgres.people.people_list import FaceLine, face_lines
-from facesets.store.postgres.people.person_edits import faces_of_person, give_faces, make_person
+from facesets.store.postgres.people.face_details import FaceVectors, vectors_of_faces
+from facesets.store.postgres.people.person_faces import FaceLine, face_lines
+from facesets.store.postgres.people.persons import faces_of_person, give_faces, make_person
 from facesets.store.postgres.people.statements import Statements, load_statements, say_different, tied_faces
 from facesets.store.postgres.people.steps import Step, changing
 from facesets.work import Work

@@ -11,7 +11,7 @@ from facesets.joiners import OVERRIDES, without_invisible
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.face_groups import OF_PERSON
-from facesets.store.postgres.people.person_edits import (
+from facesets.store.postgres.people.persons import (
     PersonState,
     all_names,
     faces_of_cluster,

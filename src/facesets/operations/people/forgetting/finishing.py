@@ -11,14 +11,14 @@ from facesets.errors import CannotWrite
 from facesets.operations.people.corrections.who import folded, short
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.scrubbing import remove_old_log, rewrite_tables
-from facesets.store.postgres.people.unfinished_forgetting import (
+from facesets.store.postgres.people.forgetting import (
     Known,
     count_unfinished,
     note_finished,
     note_unfinished,
     unfinished_by,
 )
+from facesets.store.postgres.people.traces import remove_old_log, rewrite_tables
 
 
 @dataclass(frozen=True, slots=True)

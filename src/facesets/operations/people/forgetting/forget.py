@@ -42,21 +42,20 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import traces as searching
-from facesets.store.postgres.people.face_places import FacePlace, faces_at, places_of
-from facesets.store.postgres.people.face_vectors import FaceVectors, vectors_of_faces
+from facesets.store.postgres.people.face_details import FaceVectors, vectors_of_faces
 from facesets.store.postgres.people.forgetting import (
     Erased,
     erase,
     erase_words,
     faces_of_persons,
-    merged_persons,
     names_ever,
     renumbered_ids,
 )
-from facesets.store.postgres.people.person_edits import persons_of_faces
+from facesets.store.postgres.people.persons import merged_persons, persons_of_faces
 from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import changing
-from facesets.store.postgres.xmp_sidecars import count_naming_forgotten, count_sidecars
+from facesets.store.postgres.photos.face_places import FacePlace, faces_at, places_of
+from facesets.store.postgres.photos.xmp_sidecars import count_naming_forgotten, count_sidecars
 from facesets.work import Work
 
 

@@ -23,10 +23,10 @@ from facesets.store.npz.cache import Cache
 from facesets.store.npz.schema import Part
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.face_places import SAME_FACE_OVERLAP, FacePlace
-from facesets.store.postgres.people.face_vectors import FaceVectors
+from facesets.store.postgres.people.face_details import FaceVectors
 from facesets.store.postgres.people.traces import is_near
-from facesets.store.postgres.result_folders import noted_results
+from facesets.store.postgres.photos.face_places import SAME_FACE_OVERLAP, FacePlace
+from facesets.store.postgres.runs import noted_results
 
 NEAR = 0.3
 """Cosine distance within which a vector is taken for one of the person's."""

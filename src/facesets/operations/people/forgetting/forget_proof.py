@@ -22,8 +22,8 @@ from facesets.results.manifest_json import read_any_manifest
 from facesets.results.safe_folder import SafeFolder
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people import traces as searching
-from facesets.store.postgres.people.face_vectors import FaceVectors
-from facesets.store.postgres.people.person_edits import all_names
+from facesets.store.postgres.people.face_details import FaceVectors
+from facesets.store.postgres.people.persons import all_names
 from facesets.store.postgres.people.traces import is_near
 
 _OF_PHOTOS = (

@@ -34,11 +34,12 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import peopled_faces as people
+from facesets.store.postgres.people import persons
+from facesets.store.postgres.people.face_details import keep_norm_limits
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
-from facesets.store.postgres.people.poor_faces import keep_norm_limits
 from facesets.store.postgres.people.statements import Statements, load_statements
 from facesets.store.postgres.people.steps import changing, making_step
-from facesets.store.postgres.people.unassigned import note_unassigned
+from facesets.store.postgres.people.unassigned_faces import note_unassigned
 from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
 
@@ -276,25 +277,25 @@ def store_decision(
     """
     faces = loaded.faces
     freed = decision.freed(faces)
-    known = replace(freed, persons=people.merged_into(connection, faces.persons))
+    known = replace(freed, persons=persons.merged_into(connection, faces.persons))
     obeyed = obey(known, decision.joined, load_statements(connection))
     joined = obeyed.joined
     rows = np.flatnonzero(freed.person < 0)
     before = faces.person[rows]
     after = np.where(joined.group >= 0, joined.group + len(faces.persons), joined.person)
-    fixed = people.fixed_persons(connection)
+    fixed = persons.fixed_persons(connection)
     vouched = np.array([*(person in fixed for person in faces.persons), False])[before]
     changed = (before != after) & ~vouched
     new = [writing.new_id() for _ in range(int(joined.group.max(initial=-1)) + 1)]
     left = [faces.persons[person] for person in np.unique(before[changed & (before >= 0)])]
     with making_step(connection, "cluster", writing.by, "cluster", run_id=writing.run_id) as step:
         step.touch_rows("persons", [str(each) for each in (*new, *left)])
-        people.create_persons(connection, new)
+        persons.create_persons(connection, new)
         said_so = obeyed.constrained
         for how, some in (("auto", changed & ~said_so), ("constrained", changed & said_so)):
             ids = faces.face_id[rows[some]]
             people.assign(step, ids, before[some], after[some], [*known.persons, *new], how)
-        people.drop_empty_persons(connection, [*new, *left])
+        persons.drop_empty_persons(connection, [*new, *left])
         if placed is None:
             leaving = (before >= 0) & (after < 0)
             plan = plan_of_groups(freed, loaded.clusters, joined, writing.new_id, leaving)

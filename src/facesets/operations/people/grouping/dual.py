@@ -19,9 +19,9 @@ from facesets.result import Result, plain
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.assignable import Some
 from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import changing, making_step
+from facesets.store.postgres.people.unassigned_faces import Some
 from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
 

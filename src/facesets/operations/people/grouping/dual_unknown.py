@@ -22,13 +22,12 @@ from facesets.plurals import counted
 from facesets.records import Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.assignable import hidden_people
 from facesets.store.postgres.people.clusters import Centers, FaceClusters, fresh_centers
+from facesets.store.postgres.people.face_details import people_shown_by_nothing
 from facesets.store.postgres.people.peopled_faces import people_now
-from facesets.store.postgres.people.poor_faces import people_shown_by_nothing
 from facesets.store.postgres.people.prototypes import fresh_prototypes
 from facesets.store.postgres.people.steps import Step
-from facesets.store.postgres.people.unassigned import note_unassigned
+from facesets.store.postgres.people.unassigned_faces import hidden_people, note_unassigned
 from facesets.store.postgres.people.unknown_clusters import (
     PREFIX,
     ClusterQuestion,

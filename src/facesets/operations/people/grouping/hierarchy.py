@@ -22,7 +22,6 @@ from facesets.plurals import counted
 from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.clusters import NONE, ClusterBirth, FaceClusters
-from facesets.store.postgres.people.face_scope import FaceScope
 from facesets.store.postgres.people.hierarchies import (
     KeptRun,
     arrays_of,
@@ -31,7 +30,7 @@ from facesets.store.postgres.people.hierarchies import (
     keep_run,
     run_in_force,
 )
-from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.store.postgres.people.peopled_faces import FaceScope, PeopledFaces
 from facesets.store.postgres.people.statements import Statements
 from facesets.store.postgres.people.steps import Step
 

@@ -26,12 +26,12 @@ from facesets.records import Bool, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import peopled_faces as people
+from facesets.store.postgres.people import persons
 from facesets.store.postgres.people.clusters import FaceClusters, clusters_of
-from facesets.store.postgres.people.face_scope import FaceScope, face_scope
-from facesets.store.postgres.people.peopled_faces import PeopledFaces
-from facesets.store.postgres.people.poor_faces import how_much_they_show
+from facesets.store.postgres.people.face_details import how_much_they_show
+from facesets.store.postgres.people.peopled_faces import FaceScope, PeopledFaces, face_scope
 from facesets.store.postgres.people.statements import Statements
-from facesets.store.postgres.people.unassigned import left_unassigned
+from facesets.store.postgres.people.unassigned_faces import left_unassigned
 from facesets.store.postgres.people.upkeep import SINGLE
 from facesets.store.postgres.runs import last_options
 from facesets.work import Work
@@ -90,7 +90,7 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
         scope.take(wanted),
         hierarchy,
         FacesBefore(
-            people.fixed_persons(connection),
+            persons.fixed_persons(connection),
             left_unassigned(connection, detector.id),
             last_options(connection, "cluster"),
         ),

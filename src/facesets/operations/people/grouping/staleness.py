@@ -13,9 +13,8 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.clusters import clusters_of, fresh_centers
-from facesets.store.postgres.people.face_scope import face_scope
 from facesets.store.postgres.people.hierarchies import faces_found_since, latest_parameters
-from facesets.store.postgres.people.peopled_faces import load_peopled_faces
+from facesets.store.postgres.people.peopled_faces import face_scope, load_peopled_faces
 
 MOST_ADDED = 0.25
 """Share of faces added since, of those that made the hierarchy, from which it is due."""

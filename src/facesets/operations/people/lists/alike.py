@@ -10,9 +10,8 @@ from facesets.operations.people.training.heads import active_head
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow, usual_detector
-from facesets.store.postgres.people.cluster_means import faces_per_person
-from facesets.store.postgres.people.person_neighbours import nearest_people
-from facesets.store.postgres.people.prototypes import kept_prototypes
+from facesets.store.postgres.people.person_faces import nearest_people
+from facesets.store.postgres.people.prototypes import faces_per_person, kept_prototypes
 
 _COMPARED = 50
 """Whom a projection head makes the most similar is among so many who are so without it."""

@@ -2,8 +2,8 @@
 
 from facesets.operations.people.corrections.who import called, find_person, short
 from facesets.result import Result
-from facesets.store.postgres.bodies import count_bodies, photos_suggested
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.photos.bodies import count_bodies, photos_suggested
 
 
 def bodies_of_person(database: Database, who: str, *, limit: int) -> Result:

@@ -11,26 +11,21 @@ from facesets.operations.people.lists.alike import people_like_person
 from facesets.operations.people.lists.listing import said_about
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
-from facesets.store.postgres.people.people_pages import (
+from facesets.store.postgres.people.people_list import (
     PeoplePlace,
     PeopleWanted,
     PersonCard,
     cards_of,
     count_people,
     people_cards,
+    refresh_totals,
+    refresh_totals_of,
 )
 from facesets.store.postgres.people.person_ages import PersonAge, ages_of
-from facesets.store.postgres.people.person_edits import all_names
-from facesets.store.postgres.people.person_faces import (
-    Era,
-    Order,
-    ShownFace,
-    eras_of,
-    shown_faces,
-    spread_of,
-)
-from facesets.store.postgres.people.person_totals import refresh_totals, refresh_totals_of
-from facesets.store.postgres.people.photo_faces import (
+from facesets.store.postgres.people.person_faces import Era, Order, ShownFace, eras_of, shown_faces, spread_of
+from facesets.store.postgres.people.persons import all_names, version_of_person, versions_of_people
+from facesets.store.postgres.people.prototypes import refresh_prototypes
+from facesets.store.postgres.photo_details import (
     FaceFacts,
     LibraryPhoto,
     ages_on_photo,
@@ -39,9 +34,7 @@ from facesets.store.postgres.people.photo_faces import (
     people_on_photo,
     photos_beside,
 )
-from facesets.store.postgres.people.prototypes import refresh_prototypes
-from facesets.store.postgres.people.versions import version_of_person, versions_of_people
-from facesets.store.postgres.photo_tags import PhotoTags, of_image
+from facesets.store.postgres.photos.tags import PhotoTags, of_image
 
 _NEAREST = 6
 _MOST_FACES = 1000

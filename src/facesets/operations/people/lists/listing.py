@@ -15,24 +15,28 @@ from facesets.operations.people.lists.cluster_details import (
     cluster_details,
     near_people,
 )
-from facesets.store.postgres.bodies import count_bodies
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_list import (
-    FaceLine,
     PersonLine,
     Sort,
     Status,
     cluster_line,
-    faces_of,
     list_people,
-    vectors_of,
+    refresh_totals,
+    refresh_totals_of,
 )
 from facesets.store.postgres.people.person_ages import PersonAge, ages_of
-from facesets.store.postgres.people.person_neighbours import OwnCluster, clusters_of_person
-from facesets.store.postgres.people.person_totals import refresh_totals, refresh_totals_of
+from facesets.store.postgres.people.person_faces import (
+    FaceLine,
+    OwnCluster,
+    clusters_of_person,
+    faces_of,
+    vectors_of,
+)
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.statements import load_statements
+from facesets.store.postgres.photos.bodies import count_bodies
 
 if TYPE_CHECKING:
     from facesets.operations.people.corrections.contradictions import Statement

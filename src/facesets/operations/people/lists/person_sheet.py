@@ -14,7 +14,7 @@ from facesets.operations.people.lists.listing import PersonDetails
 from facesets.plurals import counted
 from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row, write_sheet
 from facesets.results.manifest import FaceEntry
-from facesets.store.postgres.people.people_list import FaceLine
+from facesets.store.postgres.people.person_faces import FaceLine
 from facesets.work import Work
 
 _ROWS = 4

@@ -25,24 +25,25 @@ from facesets.operations.people.review.open_questions import UnwordedQuestion, f
 from facesets.operations.people.review.questions import Question, in_words
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.candidates import (
-    FACE_KINDS,
+from facesets.store.postgres.people.open_suggestions import (
     Outcome,
-    PeopleCandidate,
-    best_faces_of_cluster,
-    merged_with,
     note_answered_faces,
     note_answered_people,
+    note_asked_again,
+    note_skipped,
+    row_of_unnamed,
 )
-from facesets.store.postgres.people.open_candidates import note_asked_again, note_skipped, row_of_unnamed
-from facesets.store.postgres.people.person_edits import (
+from facesets.store.postgres.people.person_faces import best_faces_of_cluster
+from facesets.store.postgres.people.persons import (
     exemplars,
     faces_of_cluster,
     give_faces,
     make_person,
+    merged_persons,
 )
 from facesets.store.postgres.people.statements import keep_person, load_statements
 from facesets.store.postgres.people.steps import Step, changing
+from facesets.store.postgres.people.suggestions import FACE_KINDS, PeopleCandidate
 
 Verdict = Literal["yes", "no", "name", "hide"]
 
@@ -129,7 +130,7 @@ def _rows_of(connection: Connection, question: str) -> tuple[list[int], list[int
     ids = [each.id for each, _ in asked.of_people]
     if asked.kind == "name":
         ids = [row_of_unnamed(connection, asked.person, require_person(connection, asked.person).faces)]
-    return [each.face for each in asked.of_faces], ids, merged_with(connection, asked.person)
+    return [each.face for each in asked.of_faces], ids, merged_persons(connection, asked.person)
 
 
 def _say_who(
@@ -244,7 +245,7 @@ def _note(connection: Connection, asked: UnwordedQuestion, chosen: set[int], ste
             each.face for number, each in enumerate(asked.of_faces, start=1) if (number in chosen) == yes
         ]
         if faces:
-            note_answered_faces(connection, faces, merged_with(connection, asked.person), outcome, step)
+            note_answered_faces(connection, faces, merged_persons(connection, asked.person), outcome, step)
         ids = [
             each.id for number, (each, _) in enumerate(asked.of_people, start=1) if (number in chosen) == yes
         ]

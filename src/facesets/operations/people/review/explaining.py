@@ -17,16 +17,16 @@ from facesets.operations.people.training.heads import Head, active_head
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import DetectorRow, detectors
-from facesets.store.postgres.people.face_story import (
+from facesets.store.postgres.people.face_details import (
     FaceRow,
     find_face,
     last_step_of_face,
     mean_without,
     nearest_of_person,
+    vectors_of_faces,
 )
-from facesets.store.postgres.people.face_vectors import vectors_of_faces
-from facesets.store.postgres.people.people_list import face_lines
-from facesets.store.postgres.people.person_edits import faces_of_person
+from facesets.store.postgres.people.person_faces import face_lines
+from facesets.store.postgres.people.persons import faces_of_person
 from facesets.store.postgres.people.prototypes import (
     Prototypes,
     count_prototypes,
@@ -35,7 +35,7 @@ from facesets.store.postgres.people.prototypes import (
     similar_people,
 )
 from facesets.store.postgres.people.statements import load_statements, tied_faces
-from facesets.store.postgres.people.steps import StepRow, find_step
+from facesets.store.postgres.people.undoing import StepRow, find_step
 from facesets.store.postgres.runs import last_summary
 
 _NEAREST = 5

@@ -33,21 +33,23 @@ from facesets.operations.people.training.heads import Head, active_head, is_in_u
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.candidates import (
+from facesets.store.postgres.people.face_details import how_much_they_show
+from facesets.store.postgres.people.peopled_faces import PeopledFaces, people_now
+from facesets.store.postgres.people.persons import active_people
+from facesets.store.postgres.people.prototypes import refresh_prototypes
+from facesets.store.postgres.people.statements import load_statements
+from facesets.store.postgres.people.suggestions import (
+    ChangedPeople,
     FaceCandidate,
     LookedFor,
     PeopleCandidate,
+    changed_since,
     last_looked_for,
     newest_step,
     note_looked_for,
     replace_face_candidates,
     replace_people_candidates,
 )
-from facesets.store.postgres.people.changes import ChangedPeople, changed_since
-from facesets.store.postgres.people.peopled_faces import PeopledFaces, active_people, people_now
-from facesets.store.postgres.people.poor_faces import how_much_they_show
-from facesets.store.postgres.people.prototypes import refresh_prototypes
-from facesets.store.postgres.people.statements import load_statements
 
 _MOST_OF_FACES = 20_000
 _SAME_SIZE = 0.1

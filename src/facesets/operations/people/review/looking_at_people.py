@@ -15,19 +15,26 @@ from facesets.operations.people.training.heads import Head
 from facesets.records import Bool, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.candidates import (
+from facesets.store.postgres.people.face_details import library_norm_limits, people_shown_by_nothing
+from facesets.store.postgres.people.person_ages import aged_faces
+from facesets.store.postgres.people.prototypes import (
+    faces_per_person,
+    kept_prototypes,
+    similarity_to_centroids,
+)
+from facesets.store.postgres.people.said_people import said_births
+from facesets.store.postgres.people.suggestions import (
+    ChangedPeople,
     FaceCandidate,
     PeopleCandidate,
-    people_in_one_photo,
     replace_face_candidates,
     replace_people_candidates,
 )
-from facesets.store.postgres.people.changes import ChangedPeople
-from facesets.store.postgres.people.cluster_means import ClusterMeans, faces_per_person, means_of_clusters
-from facesets.store.postgres.people.person_ages import aged_faces
-from facesets.store.postgres.people.poor_faces import library_norm_limits, people_shown_by_nothing
-from facesets.store.postgres.people.prototypes import kept_prototypes, similarity_to_centroids
-from facesets.store.postgres.people.said_births import said_births
+from facesets.store.postgres.people.unknown_clusters import (
+    ClusterMeans,
+    means_of_clusters,
+    people_in_one_photo,
+)
 
 _MOST_OF_PEOPLE = 5_000
 

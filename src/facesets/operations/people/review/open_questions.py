@@ -9,15 +9,21 @@ from facesets.errors import Command, NotFound
 from facesets.files import printable
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.candidates import FACE_KINDS, FaceCandidate, PeopleCandidate
-from facesets.store.postgres.people.open_candidates import (
+from facesets.store.postgres.people.open_suggestions import (
     open_face_candidates,
     open_people_candidates,
     unnamed_people,
 )
-from facesets.store.postgres.people.peopled_faces import active_people, merged_into
-from facesets.store.postgres.people.person_edits import LARGEST, named_people, person_states, persons_of_faces
+from facesets.store.postgres.people.persons import (
+    LARGEST,
+    active_people,
+    merged_into,
+    named_people,
+    person_states,
+    persons_of_faces,
+)
 from facesets.store.postgres.people.statements import load_statements
+from facesets.store.postgres.people.suggestions import FACE_KINDS, FaceCandidate, PeopleCandidate
 
 Kind = Literal["near", "far", "age", "import", "same", "split", "cluster", "name"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

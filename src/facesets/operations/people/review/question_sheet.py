@@ -12,8 +12,8 @@ from facesets.plurals import counted
 from facesets.progress import SilentProgress
 from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row
 from facesets.store.postgres.connection import Database
-from facesets.store.postgres.people.candidates import FACE_KINDS
-from facesets.store.postgres.people.people_list import FaceLine, face_lines
+from facesets.store.postgres.people.person_faces import FaceLine, face_lines
+from facesets.store.postgres.people.suggestions import FACE_KINDS
 
 
 def draw_question(database: Database, question: Question) -> bytes:

@@ -24,15 +24,16 @@ from facesets.operations.people.review.open_questions import (
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.candidates import (
-    FaceCandidate,
-    best_faces_of_cluster,
-    last_looked_for,
-)
 from facesets.store.postgres.people.peopled_faces import load_peopled_faces
-from facesets.store.postgres.people.person_edits import PersonState, exemplars_of_people, person_states
+from facesets.store.postgres.people.person_faces import best_faces_of_cluster
+from facesets.store.postgres.people.persons import (
+    PersonState,
+    exemplars_of_people,
+    person_states,
+    versions_of_people,
+)
+from facesets.store.postgres.people.suggestions import FaceCandidate, last_looked_for
 from facesets.store.postgres.people.traces import FaceOwner, owners
-from facesets.store.postgres.people.versions import versions_of_people
 
 _SHOWN = 6
 _LOOKED_AT = 300

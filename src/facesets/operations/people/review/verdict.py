@@ -7,8 +7,7 @@ import numpy as np
 from facesets.clustering.poor_faces import Shows
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.face_story import FaceRow
-from facesets.store.postgres.people.poor_faces import how_much_they_show, library_norm_limits
+from facesets.store.postgres.people.face_details import FaceRow, how_much_they_show, library_norm_limits
 
 
 @dataclass(frozen=True, slots=True)

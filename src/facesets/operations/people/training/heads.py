@@ -9,7 +9,7 @@ from facesets.files import printable
 from facesets.records import Float32
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.projection_heads import HeadRow, active_row, list_heads, use_head
+from facesets.store.postgres.people.training import HeadRow, active_row, list_heads, use_head
 from facesets.training.evaluation import ProjectedThresholds
 
 if TYPE_CHECKING:

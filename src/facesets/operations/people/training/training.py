@@ -26,8 +26,7 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.named_faces import load_named_faces, load_vectors
-from facesets.store.postgres.people.projection_heads import keep_head, use_head
+from facesets.store.postgres.people.training import keep_head, load_named_faces, load_vectors, use_head
 from facesets.store.postgres.runs import recorded_run
 from facesets.training.head import onnx_model
 from facesets.training.lesson import FOLDS, capped

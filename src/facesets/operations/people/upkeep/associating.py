@@ -15,7 +15,7 @@ from facesets.records import Bool, Float32, Int64
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.person_edits import give_faces, make_person
+from facesets.store.postgres.people.persons import give_faces, make_person
 from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import Step
 from facesets.store.postgres.people.upkeep import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 from uuid import UUID
 
 from facesets.operations.people.corrections.contradictions import describing
-from facesets.store.postgres.people.person_edits import person_state, persons_of_faces
+from facesets.store.postgres.people.persons import person_state, persons_of_faces
 from facesets.store.postgres.people.statements import (
     FaceStatement,
     Statements,

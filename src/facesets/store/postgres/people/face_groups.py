@@ -10,7 +10,7 @@ from typing import LiteralString
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.person_totals import refresh_totals
+from facesets.store.postgres.people.people_list import refresh_totals
 
 OF_PERSON = "person_"
 """How the id of a person as a cluster begins."""
@@ -154,15 +154,6 @@ def faces_in_cluster(connection: Connection, cluster: str, *, limit: int, offset
                 SELECT FROM present_faces WHERE cluster = %(cluster)s AND person_id IS NULL))
             ORDER BY quality DESC, id LIMIT %(limit)s OFFSET %(offset)s""",
         {"cluster": cluster, "limit": limit, "offset": offset},
-    )
-
-
-def best_of_person(connection: Connection, person: UUID, *, limit: int, offset: int = 0) -> list[int]:
-    """The faces of a person, the best first."""
-    return connection.scalars(
-        """SELECT id FROM present_faces WHERE person_id = %s ORDER BY quality DESC, id
-            LIMIT %s OFFSET %s""",
-        (person, limit, offset),
     )
 
 

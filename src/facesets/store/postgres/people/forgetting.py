@@ -1,25 +1,24 @@
 """A person erased: faces and all that was made of them, names, and what the journal holds of both."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import Literal, LiteralString
 from uuid import UUID
 
 from psycopg import sql
 
 from facesets.imaging.renumbered_faces import Renumbered
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.descriptions.answers import erase_descriptions
-from facesets.store.postgres.people.face_places import places_of
-from facesets.store.postgres.people.forgotten_faces import remember_forgotten
 from facesets.store.postgres.people.imported_names import erase_imported
 from facesets.store.postgres.people.traces import WITHOUT_KEYS
-from facesets.store.postgres.photo_metadata import erase_said_by_files
-from facesets.store.postgres.xmp_changes import drop_all_changes
-from facesets.store.postgres.xmp_sidecars import forget_in_sidecars
+from facesets.store.postgres.photos.descriptions import erase_descriptions
+from facesets.store.postgres.photos.face_places import hashed_words, places_of, remember_forgotten
+from facesets.store.postgres.photos.metadata import erase_said_by_files
+from facesets.store.postgres.photos.xmp_changes import drop_all_changes
+from facesets.store.postgres.photos.xmp_sidecars import forget_in_sidecars
 
-FORGOTTEN = "about somebody who was forgotten"
+_FORGOTTEN = "about somebody who was forgotten"
 """What the log says of a step in place of what it was."""
 
 
@@ -29,16 +28,6 @@ class Erased:
 
     faces: int
     steps: int
-
-
-def merged_persons(connection: Connection, person: UUID) -> list[UUID]:
-    """A person, and all who were merged into them."""
-    return connection.scalars(
-        """WITH RECURSIVE they AS (SELECT %s::uuid AS id
-                UNION SELECT p.id FROM persons p JOIN they ON p.merged_into_id = they.id)
-            SELECT id FROM they ORDER BY id""",
-        (person,),
-    )
 
 
 def names_ever(connection: Connection, persons: Sequence[UUID]) -> list[str]:
@@ -105,7 +94,7 @@ def erase(
         "texts": [str(person) for person in persons],
         "faces": list(faces),
         "pattern": pattern,
-        "what": FORGOTTEN,
+        "what": _FORGOTTEN,
         "who": who,
     }
     for statement in (*_DERIVED, *_JOURNAL):
@@ -209,3 +198,35 @@ def erase_words(connection: Connection, pattern: str) -> int:
             WHERE {options} OR {summary}"""
     ).format(options=fits.format(sql.Identifier("options")), summary=fits.format(sql.Identifier("summary")))
     return connection.execute(statement, {"name": pattern}).rowcount
+
+
+Known = Literal["name", "number", ""]
+"""By what somebody is known; empty for nobody."""
+
+
+def note_unfinished(connection: Connection, names: Iterable[str], numbers: Iterable[str]) -> None:
+    """Keep that somebody was erased, known by names and otherwise; after `erase`, which makes the key."""
+    connection.execute(
+        "INSERT INTO unfinished_forgetting (names, numbers) VALUES (%s::bytea[], %s::bytea[])",
+        (hashed_words(connection, names), hashed_words(connection, numbers)),
+    )
+
+
+def unfinished_by(connection: Connection, words: Iterable[str]) -> Known:
+    """What words are of somebody who was erased and of whom something may be left."""
+    is_name = connection.scalar(
+        """SELECT names && %(words)s::bytea[] FROM unfinished_forgetting
+            WHERE (names || numbers) && %(words)s::bytea[] ORDER BY 1 DESC LIMIT 1""",
+        {"words": hashed_words(connection, words)},
+    )
+    return "" if is_name is None else "name" if is_name else "number"
+
+
+def count_unfinished(connection: Connection) -> int:
+    """How many people there are of whom something may be left."""
+    return int(connection.scalar("SELECT count(*) FROM unfinished_forgetting"))
+
+
+def note_finished(connection: Connection) -> None:
+    """Keep nothing of them any more, not even on old pages; in no transaction."""
+    connection.execute("TRUNCATE unfinished_forgetting")

@@ -10,9 +10,9 @@ import numpy as np
 from facesets.records import Float32, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import copy_rows
-from facesets.store.postgres.images import new_ids
 from facesets.store.postgres.paths import from_text, to_text
 from facesets.store.postgres.people.steps import Step
+from facesets.store.postgres.photos.images import new_ids
 
 Box = tuple[float, float, float, float]
 BOX_DIGITS = 5

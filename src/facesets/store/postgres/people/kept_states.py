@@ -11,7 +11,32 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.changes import State, current_state, people_since
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Who is who at a moment, as far as what is kept in memory goes by it.
+
+    Attributes
+    ----------
+    step : int
+        The number of the latest step; 0 before the first.
+    others : int
+        Another one after each change that made no step: photos that came or went, and SQL.
+    """
+
+    step: int
+    others: int
+
+
+def current_state(connection: Connection) -> State:
+    """The state that all later statements see at least: to be read before what is kept."""
+    row = connection.one(
+        """SELECT (SELECT coalesce(max(id), 0) FROM steps),
+            (SELECT coalesce(sum(changed_in::text::bigint), 0)::bigint FROM changes_without_step)"""
+    )
+    return State(int(row[0]), int(row[1]))
+
 
 _MANY = 1000
 """People; of more it is hardly slower to look at everybody."""
@@ -44,7 +69,9 @@ def due_since_kept(connection: Connection, what: str) -> Due:
     row = connection.execute("SELECT step, others FROM kept_states WHERE what = %s", (what,)).fetchone()
     if row is None or row[1] != now.others or row[0] > now.step:
         return Due(None, now)
-    _, persons = people_since(connection, row[0])
+    if row[0] == now.step:
+        return Due([], now)
+    persons = connection.scalars("SELECT DISTINCT person_id FROM step_persons WHERE step_id > %s", (row[0],))
     return Due(None if len(persons) > _MANY else persons, now)
 
 

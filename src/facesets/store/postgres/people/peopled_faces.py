@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.copying import INT8, copy_in, copy_out, gathered
+from facesets.store.postgres.copying import FLOAT4, INT2, INT8, copy_in, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
-from facesets.store.postgres.faces import load_embeddings
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.steps import Step
+from facesets.store.postgres.photos.faces import load_embeddings
 
 _NOBODY = UUID(int=0)
 _MEMORY_MB = 64
@@ -118,57 +118,6 @@ def people_now(connection: Connection, faces: PeopledFaces) -> PeopledFaces:
     )
 
 
-def active_people(connection: Connection) -> set[UUID]:
-    """Everybody who is neither hidden nor merged."""
-    return set(connection.scalars("SELECT id FROM persons WHERE status = 'active'"))
-
-
-def any_person(connection: Connection) -> bool:
-    """Whether there is one."""
-    return bool(connection.scalar("SELECT EXISTS (SELECT FROM persons)"))
-
-
-def merged_into(connection: Connection, persons: Sequence[UUID]) -> list[UUID]:
-    """Whom these people are now: somebody who was merged is whom they were merged into."""
-    rows = connection.execute(
-        """WITH RECURSIVE now AS (
-                SELECT id, id AS person FROM persons WHERE id = ANY(%s::uuid[]) AND status = 'merged'
-                UNION SELECT now.id, p.merged_into_id FROM now JOIN persons p ON p.id = now.person
-                WHERE p.status = 'merged' AND p.merged_into_id IS NOT NULL)
-            SELECT now.id, now.person FROM now JOIN persons p ON p.id = now.person
-            WHERE p.status <> 'merged'""",
-        (list(set(persons)),),
-    )
-    others: dict[UUID, UUID] = dict(rows.fetchall())
-    return [others.get(person, person) for person in persons]
-
-
-def create_persons(connection: Connection, uuids: Sequence[UUID]) -> None:
-    """Make people without names."""
-    connection.execute("INSERT INTO persons (id) SELECT unnest(%s::uuid[])", (list(uuids),))
-
-
-def fixed_persons(connection: Connection) -> set[UUID]:
-    """People whom a human named, hid or merged, or about whom or whose faces one said something."""
-    people = connection.scalars(
-        """SELECT id FROM persons WHERE status <> 'active'
-            UNION SELECT merged_into_id FROM persons WHERE merged_into_id IS NOT NULL
-            UNION SELECT person_id FROM person_names
-            UNION SELECT person_id FROM said_people
-            UNION SELECT person_id FROM said_faces
-            UNION SELECT person_a FROM said_of_people
-            UNION SELECT person_b FROM said_of_people
-            UNION SELECT person_id FROM said_exemplars
-            UNION SELECT person_id FROM said_births
-            UNION SELECT person_id FROM face_detections
-                WHERE person_id IS NOT NULL AND assigned_by <> 'auto'
-            UNION SELECT f.person_id FROM said_of_faces s
-                JOIN face_detections f ON f.id IN (s.face_a, s.face_b)
-                WHERE f.person_id IS NOT NULL"""
-    )
-    return set(people)
-
-
 def assign(
     step: Step,
     face_ids: Int64,
@@ -221,10 +170,37 @@ def assign(
     )
 
 
-def drop_empty_persons(connection: Connection, uuids: Sequence[UUID]) -> int:
-    """Remove those of these people that got no face after all."""
-    return connection.execute(
-        """DELETE FROM persons p WHERE p.id = ANY(%s::uuid[])
-            AND NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id)""",
-        (list(uuids),),
-    ).rowcount
+@dataclass(frozen=True, slots=True)
+class FaceScope:
+    """Of n faces the quality, from 0 to 1, and whether each was taken in the month that is asked for."""
+
+    quality: Float32
+    in_month: Bool
+
+    def of(self, min_quality: float) -> Bool:
+        """The faces that are meant. Shape (n,)."""
+        meant: Bool = self.in_month & (self.quality >= min_quality)
+        return meant
+
+    def take(self, which: Bool) -> "FaceScope":
+        """The same of some of the faces."""
+        return FaceScope(self.quality[which], self.in_month[which])
+
+
+def face_scope(
+    connection: Connection, detector: DetectorRow, face_ids: Int64, month: str | None
+) -> FaceScope:
+    """What is known of these faces (ascending numbers); `month` is YYYY-MM, or None for any time."""
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT f.id, f.quality,
+                (%(month)s::text IS NULL OR coalesce(to_char(i.taken, 'YYYY-MM') = %(month)s, false))
+                    ::int::smallint
+            FROM face_detections f JOIN images i ON i.id = f.image_id
+            WHERE f.detector_id = %(detector)s ORDER BY f.id) TO STDOUT (FORMAT BINARY)""",
+        {"month": month, "detector": detector.id},
+        {"id": INT8, "quality": FLOAT4, "in_month": INT2},
+    )
+    found = gathered(blocks, [("id", np.int64), ("quality", np.float32), ("in_month", np.bool_)])
+    place = np.searchsorted(found["id"], face_ids)
+    return FaceScope(found["quality"][place], found["in_month"][place])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,21 +14,10 @@ from facesets.records import Float64, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
+from facesets.store.postgres.people.said_people import SaidBirth
 
 if TYPE_CHECKING:
     from facesets.clustering.people.ages import Births
-
-
-@dataclass(frozen=True, slots=True)
-class SaidBirth:
-    """When a human said that somebody was born: in a year, or on a day of it."""
-
-    year: int
-    day: date | None = None
-
-    def __str__(self) -> str:
-        """The day, else the year."""
-        return str(self.year) if self.day is None else self.day.isoformat()
 
 
 @dataclass(frozen=True, slots=True)

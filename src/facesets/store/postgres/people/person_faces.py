@@ -1,11 +1,17 @@
-"""The faces of one person, some at a time: by date, or those least like the others first."""
+"""The faces of one person or cluster as they are shown, and whom a person resembles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, LiteralString
 from uuid import UUID
 
+import numpy as np
+
+from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.paths import from_text
 
 Order = Literal["newest", "oldest", "far"]
 
@@ -120,3 +126,128 @@ def spread_of(connection: Connection, person: UUID) -> float | None:
         (person,),
     )
     return None if spread is None else round(spread, 4)
+
+
+def best_faces_of_cluster(connection: Connection, cluster: str, count: int) -> list[int]:
+    """The faces of a cluster that show best who it is, of those without a person."""
+    return connection.scalars(
+        """SELECT id FROM present_faces WHERE cluster = %s AND person_id IS NULL
+            ORDER BY quality DESC, id LIMIT %s""",
+        (cluster, count),
+    )
+
+
+def best_of_person(connection: Connection, person: UUID, *, limit: int, offset: int = 0) -> list[int]:
+    """The faces of a person, the best first."""
+    return connection.scalars(
+        """SELECT id FROM present_faces WHERE person_id = %s ORDER BY quality DESC, id
+            LIMIT %s OFFSET %s""",
+        (person, limit, offset),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FaceLine:
+    """One face: where it is on which photo, in pixels of the upright photo, and who says whose it is.
+
+    `taken` is when the photo was taken, by the camera's clock; empty where that is not known.
+    """
+
+    id: int
+    sha256: str
+    paths: tuple[str, ...]
+    box: tuple[float, float, float, float]
+    kps: tuple[float, ...]
+    det_score: float
+    quality: float
+    assigned_by: str
+    taken: str
+
+
+def faces_of(connection: Connection, whose: UUID | str, limit: int) -> list[FaceLine]:
+    """The best faces of a person, or of a cluster that is no person yet, with the paths of each photo."""
+    if isinstance(whose, UUID):
+        return face_lines(connection, best_of_person(connection, whose, limit=limit))
+    return face_lines(connection, best_faces_of_cluster(connection, whose, limit))
+
+
+def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:
+    """Faces in this order, with the paths of each photo; those that do not exist are left out."""
+    rows = connection.execute(
+        """SELECT f.id, i.sha256,
+                array(SELECT q.path FROM image_paths q WHERE q.image_id = f.image_id ORDER BY q.id) AS paths,
+                f.x1, f.y1, f.x2, f.y2, f.kps, f.det_score, f.quality, coalesce(f.assigned_by, ''),
+                coalesce(to_char(i.taken, 'YYYY-MM-DD"T"HH24:MI:SS'), '')
+            FROM unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place)
+            JOIN face_detections f ON f.id = wanted.id JOIN images i ON i.id = f.image_id
+            ORDER BY wanted.place""",
+        (list(faces),),
+    )
+    return [
+        FaceLine(
+            face,
+            sha256,
+            tuple(map(from_text, paths)),
+            (x1, y1, x2, y2),
+            tuple(kps),
+            round(float(score), 4),
+            round(float(quality), 4),
+            by,
+            taken,
+        )
+        for face, sha256, paths, x1, y1, x2, y2, kps, score, quality, by, taken in rows
+    ]
+
+
+def vectors_of(connection: Connection, person: UUID, limit: int) -> dict[int, Float32]:
+    """The vectors of a person's best faces, by the model that made them."""
+    rows = connection.execute(
+        """SELECT e.model_id, e.embedding
+            FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id
+            WHERE f.person_id = %s ORDER BY f.quality DESC, f.id LIMIT %s""",
+        (person, limit),
+        binary=True,
+    ).fetchall()
+    models = sorted({model for model, _ in rows})
+    return {model: np.stack([v.to_numpy() for m, v in rows if m == model]) for model in models}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCluster:
+    """A cluster, and how many of a person's faces are in it."""
+
+    cluster: str
+    faces: int
+
+
+def nearest_people(
+    connection: Connection, detector: DetectorRow, vectors: Float32, limit: int, but: UUID | None = None
+) -> list[UUID]:
+    """The active people whose kept centroids are nearest to any of some vectors; `but` is none of them.
+
+    Without those all of whose photos are missing.
+    """
+    return connection.scalars(
+        # OFFSET 0: similarities go on, not the vectors, which would be sorted on disk.
+        """SELECT id FROM (SELECT p.id, max(q.similarity) AS similarity
+            FROM (SELECT q.person_id, -(q.embedding <#> mine.embedding) AS similarity
+                    FROM unnest(%s::vector[]) AS mine (embedding) JOIN person_prototypes q
+                        ON q.model_id = %s AND q.kind = 'centroid'
+                            AND q.person_id IS DISTINCT FROM %s::uuid
+                            AND vector_dims(q.embedding) = vector_dims(mine.embedding) OFFSET 0) AS q
+                JOIN persons p ON p.id = q.person_id AND p.status = 'active'
+            GROUP BY p.id ORDER BY 2 DESC, p.id LIMIT %s) AS near
+            WHERE EXISTS (SELECT FROM present_faces f WHERE f.person_id = near.id)
+            ORDER BY similarity DESC, id""",
+        (list(vectors), detector.model_id, but, limit),
+    )
+
+
+def clusters_of_person(connection: Connection, person: UUID) -> list[OwnCluster]:
+    """The clusters that a person's faces are in, the largest share first."""
+    rows = connection.execute(
+        """SELECT cluster, count(*) FROM present_faces WHERE person_id = %s AND cluster IS NOT NULL
+            GROUP BY cluster ORDER BY count(*) DESC, cluster""",
+        (person,),
+    )
+    return [OwnCluster(*row) for row in rows]

@@ -28,8 +28,8 @@ from facesets.store.postgres.copying import (
 )
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.face_details import library_norm_limits
 from facesets.store.postgres.people.kept_states import replacing_kept
-from facesets.store.postgres.people.poor_faces import library_norm_limits
 
 _FACES_AT_ONCE = 100_000
 """So many faces are read at once when prototypes are made: 200 MiB of vectors."""

@@ -16,8 +16,8 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import INT8, copy_out, distinct_uuids, gathered, vector
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.face_details import library_norm_limits
 from facesets.store.postgres.people.kept_states import due_since_kept, note_kept
-from facesets.store.postgres.people.poor_faces import library_norm_limits
 from facesets.store.postgres.people.prototype_making import PrototypeSource, make_prototypes
 from facesets.store.postgres.people.steps import one_at_a_time
 
@@ -281,3 +281,62 @@ def kept_prototypes(
         face_id=columns["face"],
         embedding=columns["embedding"],
     )
+
+
+def faces_per_person(connection: Connection, detector: DetectorRow, persons: Sequence[UUID]) -> Int64:
+    """How many faces each had when their prototypes were made."""
+    counted: dict[UUID, int] = dict(
+        connection.execute(
+            """SELECT person_id, faces FROM prototype_sources
+                WHERE model_id = %s AND person_id = ANY(%s::uuid[])""",
+            (detector.model_id, list(persons)),
+        ).fetchall()
+    )
+    return np.array([counted.get(person, 0) for person in persons], np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class PrototypeLine:
+    """A vector that stands for a person.
+
+    Attributes
+    ----------
+    kind : str
+        `exemplar` or `centroid`.
+    face : int or None
+        That an exemplar is.
+    quality : float or None
+        Of that face.
+    pinned : bool
+        A human fixed it.
+    faces : int
+        That were averaged.
+    first, last : str
+        Days of the first and last photo of an era; empty for what stands for all years.
+    """
+
+    person: str
+    kind: str
+    face: int | None
+    quality: float | None
+    pinned: bool
+    faces: int
+    first: str
+    last: str
+
+
+def list_prototypes(connection: Connection, model: int, person: UUID | None = None) -> list[PrototypeLine]:
+    """The prototypes that are kept of everybody who is not merged, or of one, by one recogniser's vectors."""
+    rows = connection.execute(
+        """SELECT q.person_id::text, q.kind, q.face_id, round(f.quality::numeric, 4)::float8,
+                coalesce(s.pinned, false), q.faces, coalesce(to_char(q.taken_from, 'YYYY-MM-DD'), ''),
+                coalesce(to_char(q.taken_until, 'YYYY-MM-DD'), '')
+            FROM person_prototypes q JOIN persons p ON p.id = q.person_id
+                LEFT JOIN face_detections f ON f.id = q.face_id
+                LEFT JOIN said_exemplars s ON s.face_id = q.face_id AND s.person_id = q.person_id
+            WHERE q.model_id = %(model)s AND p.status <> 'merged'
+                AND (%(person)s::uuid IS NULL OR q.person_id = %(person)s)
+            ORDER BY q.person_id, q.id""",
+        {"model": model, "person": person},
+    )
+    return [PrototypeLine(*row) for row in rows]

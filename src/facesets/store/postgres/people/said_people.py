@@ -1,8 +1,119 @@
-"""Those of whom humans said something, with their faces as results know them."""
+"""What humans said of people as such: names, births, reference faces; and whom they spoke of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
 
 from facesets.library_records import KnownPerson
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class SaidBirth:
+    """When a human said that somebody was born: in a year, or on a day of it."""
+
+    year: int
+    day: date | None = None
+
+    def __str__(self) -> str:
+        """The day, else the year."""
+        return str(self.year) if self.day is None else self.day.isoformat()
+
+
+def said_births(connection: Connection, persons: Sequence[UUID] | None = None) -> dict[UUID, SaidBirth]:
+    """What was said of some people, by default of all of whom it was."""
+    rows = connection.execute(
+        """SELECT person_id, year, born_on FROM said_births
+            WHERE %(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]) ORDER BY 1""",
+        {"persons": None if persons is None else list(persons)},
+    )
+    return {person: SaidBirth(year, day) for person, year, day in rows}
+
+
+def say_birth(step: Step, person: UUID, birth: SaidBirth | None) -> None:
+    """Keep when somebody was born; None takes back what was said."""
+    step.touch_rows("said_births", [str(person)])
+    if birth is None:
+        step.connection.execute("DELETE FROM said_births WHERE person_id = %s", (person,))
+    else:
+        step.connection.execute(
+            """INSERT INTO said_births (person_id, year, born_on) VALUES (%s, %s, %s)
+                ON CONFLICT (person_id) DO UPDATE
+                    SET year = excluded.year, born_on = excluded.born_on, said_at = now()
+                    WHERE (said_births.year, said_births.born_on)
+                        IS DISTINCT FROM (excluded.year, excluded.born_on)""",
+            (person, birth.year, birth.day),
+        )
+    step.about(person)
+
+
+def hand_over_birth(step: Step, old: UUID, new: UUID) -> None:
+    """Let what was said of one person's birth be said of another, of whom nothing was said."""
+    said = said_births(step.connection, [old, new])
+    if old in said:
+        say_birth(step, old, None)
+        if new not in said:
+            say_birth(step, new, said[old])
+
+
+@dataclass(frozen=True, slots=True)
+class SaidPerson:
+    """Somebody whom a human named or hid."""
+
+    person: UUID
+    names: list[str]
+    status: str
+
+
+def lost_people(connection: Connection) -> list[SaidPerson]:
+    """Those whom a human named or hid, and who are no persons any more, since a reset, say."""
+    rows = connection.execute(
+        """SELECT s.person_id, s.names, s.status FROM said_people s
+            WHERE NOT EXISTS (SELECT FROM persons p WHERE p.id = s.person_id) ORDER BY s.person_id"""
+    )
+    return [SaidPerson(*row) for row in rows]
+
+
+def faces_away_from_home(connection: Connection) -> list[tuple[int, UUID]]:
+    """Faces that a human gave to somebody who has them no more, and to whom."""
+    rows = connection.execute(
+        """SELECT s.face_id, s.person_id FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+            WHERE s.is_person AND f.person_id IS DISTINCT FROM s.person_id ORDER BY s.face_id"""
+    )
+    return [(int(face), person) for face, person in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class SaidExemplarRow:
+    """A face that a human fixed as an exemplar of somebody, or dropped from them."""
+
+    face: int
+    person: UUID
+    pinned: bool
+
+
+def said_exemplars(connection: Connection) -> list[SaidExemplarRow]:
+    """All of them."""
+    rows = connection.execute("SELECT face_id, person_id, pinned FROM said_exemplars ORDER BY 1, 2")
+    return [SaidExemplarRow(int(face), person, pinned) for face, person, pinned in rows]
+
+
+def named_or_said(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, tuple[list[str], str]]:
+    """Names and status of everybody whom a human named or hid, and of these persons besides."""
+    rows = connection.execute(
+        """SELECT w.id, coalesce(nullif(array(SELECT n.name FROM person_names n
+                    WHERE n.person_id = w.id ORDER BY n.id), '{}'), s.names, '{}'),
+                CASE coalesce(p.status, s.status) WHEN 'hidden' THEN 'hidden' ELSE 'active' END
+            FROM (SELECT person_id AS id FROM said_people UNION SELECT person_id FROM person_names
+                UNION SELECT unnest(%s::uuid[])) w
+            LEFT JOIN said_people s ON s.person_id = w.id LEFT JOIN persons p ON p.id = w.id
+            WHERE p.status IS DISTINCT FROM 'merged' ORDER BY w.id""",
+        (list(persons),),
+    )
+    return {person: (names, status) for person, names, status in rows}
 
 
 def said_people(connection: Connection, detector: DetectorRow | None) -> list[KnownPerson]:

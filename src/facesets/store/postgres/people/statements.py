@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.said_births import hand_over_birth
+from facesets.store.postgres.people.said_people import hand_over_birth
 from facesets.store.postgres.people.steps import Step
 
 
@@ -42,15 +42,6 @@ class Statements:
     faces: list[FaceStatement] = field(default_factory=list)
     face_pairs: list[FacePair] = field(default_factory=list)
     person_pairs: list[PersonPair] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class SaidPerson:
-    """Somebody whom a human named or hid."""
-
-    person: UUID
-    names: list[str]
-    status: str
 
 
 def load_statements(connection: Connection) -> Statements:
@@ -302,21 +293,3 @@ def are_kept_apart(connection: Connection, first: UUID, second: UUID) -> bool:
         {"a": first, "b": second},
     )
     return found
-
-
-def lost_people(connection: Connection) -> list[SaidPerson]:
-    """Those whom a human named or hid, and who are no persons any more, since a reset, say."""
-    rows = connection.execute(
-        """SELECT s.person_id, s.names, s.status FROM said_people s
-            WHERE NOT EXISTS (SELECT FROM persons p WHERE p.id = s.person_id) ORDER BY s.person_id"""
-    )
-    return [SaidPerson(*row) for row in rows]
-
-
-def faces_away_from_home(connection: Connection) -> list[tuple[int, UUID]]:
-    """Faces that a human gave to somebody who has them no more, and to whom."""
-    rows = connection.execute(
-        """SELECT s.face_id, s.person_id FROM said_faces s JOIN face_detections f ON f.id = s.face_id
-            WHERE s.is_person AND f.person_id IS DISTINCT FROM s.person_id ORDER BY s.face_id"""
-    )
-    return [(int(face), person) for face, person in rows]

@@ -11,8 +11,54 @@ from dataclasses import dataclass
 from typing import Concatenate, Literal, LiteralString, ParamSpec, TypeVar
 from uuid import UUID
 
+from psycopg import sql
+
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.kept_tables import KeptTable
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTable:
+    """A small table whose rows steps keep whole: its columns, those of its primary key first."""
+
+    name: str
+    key: tuple[tuple[str, str], ...]
+    columns: tuple[str, ...]
+    of_faces: tuple[str, ...] = ()
+    """Columns that refer to faces, which may be gone when the rows come back."""
+
+    def query(self, text: LiteralString) -> sql.Composed:
+        """A statement on the table as `t` and its kept rows as `k`, with names in braces filled in."""
+        names = [name for name, _ in self.key]
+        parts = [
+            sql.SQL("t.{} = {}::{}").format(
+                sql.Identifier(name),
+                # A text that is the whole key may hold spaces.
+                sql.SQL("k.key")
+                if len(self.key) == 1
+                else sql.SQL("split_part(k.key, ' ', {})").format(sql.Literal(place)),
+                sql.SQL(kind),
+            )
+            for place, (name, kind) in enumerate(self.key, start=1)
+        ]
+        there = [
+            sql.SQL(
+                " AND EXISTS (SELECT FROM face_detections f WHERE f.id = split_part(k.key, ' ', {})::bigint)"
+            ).format(sql.Literal(names.index(column) + 1))
+            for column in self.of_faces
+        ]
+        every = [*names, *self.columns]
+        return sql.SQL(text).format(
+            table=sql.Identifier(self.name),
+            name=sql.Literal(self.name),
+            same=sql.SQL(" AND ").join(parts),
+            faces_exist=sql.SQL("").join(there),
+            columns=sql.SQL(", ").join(map(sql.Identifier, every)),
+            primary=sql.SQL(", ").join(map(sql.Identifier, names)),
+            updates=sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in self.columns
+            ),
+        )
+
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,8 +78,6 @@ Table = Literal[
 
 _LOCK = 0x66616365_70656F70
 """Key of the advisory lock that lets one step be made at a time: `facepeop` in ASCII."""
-
-
 TABLES: dict[Table, KeptTable] = {
     table.name: table  # type: ignore[misc]
     for table in (
@@ -84,21 +128,6 @@ TABLES: dict[Table, KeptTable] = {
     )
 }
 """Those that others refer to come first."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepRow:
-    """A step as `people log` shows it."""
-
-    id: int
-    made_at: str
-    who: str
-    kind: str
-    what: str
-    faces: int
-    undone: bool
-    undoes: int | None
-    forgotten: bool = False
 
 
 @dataclass
@@ -270,47 +299,3 @@ def changing(
         return work(connection, *args, **kwargs)
 
     return database.run(alone)
-
-
-_STEP: LiteralString = """SELECT s.id, to_char(s.made_at, 'YYYY-MM-DD HH24:MI'), s.who, s.kind, s.what,
-        (SELECT count(*) FROM step_faces f WHERE f.step_id = s.id), s.undone, s.undoes,
-        s.forgotten
-    FROM steps s """
-
-
-def list_steps(connection: Connection, *, person: UUID | None = None, limit: int = 20) -> list[StepRow]:
-    """The latest steps, or those about a person, the latest first."""
-    rows = connection.execute(
-        _STEP
-        + """WHERE %(person)s::uuid IS NULL OR EXISTS (
-                SELECT FROM step_persons p WHERE p.person_id = %(person)s AND p.step_id = s.id)
-            ORDER BY s.id DESC LIMIT %(limit)s""",
-        {"person": person, "limit": limit},
-    )
-    return [StepRow(*row) for row in rows]
-
-
-def find_step(connection: Connection, number: int) -> StepRow | None:
-    """The step of a number."""
-    row = connection.execute(_STEP + "WHERE s.id = %s", (number,)).fetchone()
-    return None if row is None else StepRow(*row)
-
-
-def latest_step(connection: Connection, *, undo: bool) -> int | None:
-    """The latest step that stands: of those that took one back, or of all that did not."""
-    latest: int | None = connection.scalar(
-        """SELECT max(id) FROM steps WHERE NOT undone AND NOT forgotten
-            AND kind <> 'redo' AND (kind = 'undo') = %s""",
-        (undo,),
-    )
-    return latest
-
-
-def faces_moved(connection: Connection, number: int | None) -> int:
-    """How many faces a step gave to somebody else, or to nobody; 0 for no step."""
-    found: int = connection.scalar(
-        """SELECT count(*) FROM step_faces
-            WHERE step_id = %s AND person_before IS DISTINCT FROM person_after""",
-        (number,),
-    )
-    return found

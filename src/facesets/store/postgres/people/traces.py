@@ -1,5 +1,6 @@
-"""What a database still holds of somebody: vectors near theirs, and their names however they are written."""
+"""What a server still holds of somebody: vectors and names, pages and logs; found, and scrubbed."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import LiteralString
@@ -10,7 +11,7 @@ from psycopg import sql
 from facesets.records import Bool, Float32
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import INT8, copy_out, values, vector
-from facesets.store.postgres.people.face_vectors import FaceVectors
+from facesets.store.postgres.people.face_details import FaceVectors
 
 _TEXTS = ("text", "json", "jsonb", "character varying", "ARRAY")
 _AT_ONCE = 4096
@@ -114,3 +115,92 @@ def rows_with(connection: Connection, pattern: str) -> dict[str, int]:
         if count := connection.scalar(statement, {"pattern": pattern}):
             found[f"{table}.{column}"] = count
     return found
+
+
+_NOT_OF_PEOPLE = [
+    "schema_migrations",
+    "models",
+    "detectors",
+    "galleries",
+    "images",
+    "image_paths",
+    "image_embeddings",
+    "face_scans",
+    "tag_categories",
+    "tags",
+    "tag_vectors",
+    "image_tags",
+]
+_WAIT_S = 5.0
+_MOST_SEGMENTS = 1024
+
+
+def rewrite_tables(connection: Connection) -> list[str]:
+    """Write every table again that may have held something of people, with its indexes; in no transaction.
+
+    Returns
+    -------
+    list of str
+        Those that this user may not rewrite.
+    """
+    connection.execute("SELECT set_config('maintenance_work_mem', '512MB', false)")
+    tables = connection.scalars(
+        "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename <> ALL(%s)",
+        (_NOT_OF_PEOPLE,),
+    )
+    rewrite = sql.SQL("VACUUM (FULL, ANALYZE) {}")
+    refused = [table for table in tables if not _rewritten(connection, rewrite, sql.Identifier(table))]
+    # Samples of columns are kept there.
+    statistic = sql.Identifier("pg_catalog", "pg_statistic")
+    if not _rewritten(connection, sql.SQL("VACUUM FULL {}"), statistic):
+        refused.append("pg_statistic")
+    return refused
+
+
+def _rewritten(connection: Connection, statement: sql.SQL, table: sql.Identifier) -> bool:
+    """Whether a table has a new file afterwards: the server only warns of what this user may not rewrite."""
+    name = table.as_string(connection)
+    before = connection.scalar("SELECT pg_relation_filenode(%s::regclass)", (name,))
+    connection.execute(statement.format(table))
+    return bool(connection.scalar("SELECT pg_relation_filenode(%s::regclass)", (name,)) != before)
+
+
+def remove_old_log(connection: Connection) -> bool:
+    """Let the server remove the write-ahead log so far, in no transaction; whether it could be done.
+
+    A server keeps segments of it under new names to write over them later: they are left behind one by one,
+    which fills them with zeros, and are not kept any more.
+    """
+    if not connection.scalar("SELECT usesuper FROM pg_user WHERE usename = current_user"):
+        return False
+    connection.execute("ALTER SYSTEM SET wal_recycle = off")
+    try:
+        _reload(connection, "off")
+        connection.execute("CHECKPOINT")
+        until = str(connection.scalar(_SEGMENT.format("max")))
+        for _ in range(_MOST_SEGMENTS):
+            connection.execute("CHECKPOINT")
+            if _current_segment(connection) > until:
+                break
+            connection.execute("SELECT pg_switch_wal()")
+        connection.execute("CHECKPOINT")
+        return str(connection.scalar(_SEGMENT.format("min"))) > until
+    finally:
+        connection.execute("ALTER SYSTEM RESET wal_recycle")
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def _reload(connection: Connection, wanted: str) -> None:
+    connection.execute("SELECT pg_reload_conf()")
+    until = time.monotonic() + _WAIT_S
+    while time.monotonic() < until:
+        if connection.scalar("SHOW wal_recycle") == wanted:
+            return
+        time.sleep(0.05)
+
+
+_SEGMENT: LiteralString = "SELECT {}(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{{24}}$'"
+
+
+def _current_segment(connection: Connection) -> str:
+    return str(connection.scalar("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 9)"))

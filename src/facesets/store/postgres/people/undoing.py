@@ -1,5 +1,6 @@
-"""Steps taken back: rows and faces get what they had, as long as nothing builds on it."""
+"""Steps as they are listed, and taken back: rows and faces get what they had, if nothing builds on it."""
 
+from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
@@ -8,7 +9,66 @@ from psycopg import sql
 from facesets.errors import Command, WrongUsage
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.statements import FaceStatement, broken_by
-from facesets.store.postgres.people.steps import TABLES, Step, StepRow, find_step, making_step, one_at_a_time
+from facesets.store.postgres.people.steps import TABLES, Step, making_step, one_at_a_time
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A step as `people log` shows it."""
+
+    id: int
+    made_at: str
+    who: str
+    kind: str
+    what: str
+    faces: int
+    undone: bool
+    undoes: int | None
+    forgotten: bool = False
+
+
+_STEP: LiteralString = """SELECT s.id, to_char(s.made_at, 'YYYY-MM-DD HH24:MI'), s.who, s.kind, s.what,
+        (SELECT count(*) FROM step_faces f WHERE f.step_id = s.id), s.undone, s.undoes,
+        s.forgotten
+    FROM steps s """
+
+
+def list_steps(connection: Connection, *, person: UUID | None = None, limit: int = 20) -> list[StepRow]:
+    """The latest steps, or those about a person, the latest first."""
+    rows = connection.execute(
+        _STEP
+        + """WHERE %(person)s::uuid IS NULL OR EXISTS (
+                SELECT FROM step_persons p WHERE p.person_id = %(person)s AND p.step_id = s.id)
+            ORDER BY s.id DESC LIMIT %(limit)s""",
+        {"person": person, "limit": limit},
+    )
+    return [StepRow(*row) for row in rows]
+
+
+def find_step(connection: Connection, number: int) -> StepRow | None:
+    """The step of a number."""
+    row = connection.execute(_STEP + "WHERE s.id = %s", (number,)).fetchone()
+    return None if row is None else StepRow(*row)
+
+
+def latest_step(connection: Connection, *, undo: bool) -> int | None:
+    """The latest step that stands: of those that took one back, or of all that did not."""
+    latest: int | None = connection.scalar(
+        """SELECT max(id) FROM steps WHERE NOT undone AND NOT forgotten
+            AND kind <> 'redo' AND (kind = 'undo') = %s""",
+        (undo,),
+    )
+    return latest
+
+
+def faces_moved(connection: Connection, number: int | None) -> int:
+    """How many faces a step gave to somebody else, or to nobody; 0 for no step."""
+    found: int = connection.scalar(
+        """SELECT count(*) FROM step_faces
+            WHERE step_id = %s AND person_before IS DISTINCT FROM person_after""",
+        (number,),
+    )
+    return found
 
 
 def take_back(connection: Connection, number: int, who: str) -> StepRow:

@@ -1,11 +1,16 @@
-"""Clusters that are nobody yet, and the questions whether they are somebody."""
+"""Clusters that are nobody yet: their ids, their means, and the questions whether they are somebody."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+import numpy as np
+
+from facesets.records import Float32, Int64
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.steps import Step
 
 PREFIX = "unknown_cluster_"
@@ -111,3 +116,60 @@ def rejected_for_clusters(connection: Connection) -> set[tuple[str, UUID]]:
             WHERE NOT s.is_person AND f.person_id IS NULL AND f.cluster IS NOT NULL"""
     )
     return {(cluster, person) for cluster, person in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMeans:
+    """Clusters whose faces have no person.
+
+    Attributes
+    ----------
+    faces : int64 array of shape (k,)
+    first : list of int
+        Of each the face of the lowest number.
+    mean : float32 array of shape (k, d)
+        Of their faces; not of unit length.
+    """
+
+    ids: list[str]
+    faces: Int64
+    first: list[int]
+    mean: Float32
+
+
+def means_of_clusters(
+    connection: Connection, detector: DetectorRow, least_norm: float | None = None
+) -> ClusterMeans:
+    """The mean face of each cluster that is nobody yet and is not hidden.
+
+    With `least_norm` without faces whose norm is known to be lower.
+    """
+    dimension = detector.settings.dimension
+    rows: list[tuple[Any, ...]] = connection.execute(
+        """SELECT f.cluster, count(*), min(f.id), avg(e.embedding)
+            FROM present_faces f JOIN clusters c ON c.id = f.cluster
+                JOIN face_embeddings e ON e.face_id = f.id
+            WHERE f.person_id IS NULL AND NOT c.hidden AND c.model_id = %s AND vector_dims(e.embedding) = %s
+                AND (f.norm < %s::real) IS NOT TRUE
+            GROUP BY f.cluster ORDER BY f.cluster""",
+        (detector.model_id, dimension, least_norm),
+        binary=True,
+    ).fetchall()
+    return ClusterMeans(
+        ids=[row[0] for row in rows],
+        faces=np.array([row[1] for row in rows], np.int64),
+        first=[int(row[2]) for row in rows],
+        mean=np.array([row[3].to_numpy() for row in rows], np.float32).reshape(-1, dimension),
+    )
+
+
+def people_in_one_photo(connection: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> set[int]:
+    """Which of these pairs of people are on one photo, by their places."""
+    numbers = connection.scalars(
+        """SELECT n FROM unnest(%s::uuid[], %s::uuid[]) WITH ORDINALITY AS pair (a, b, n)
+            WHERE EXISTS (SELECT FROM face_detections f JOIN face_detections g
+                ON g.image_id = f.image_id AND g.detector_id = f.detector_id AND g.person_id = b
+                WHERE f.person_id = a)""",
+        ([a for a, _ in pairs], [b for _, b in pairs]),
+    )
+    return {int(n) - 1 for n in numbers}

@@ -9,9 +9,8 @@ from psycopg import sql
 
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import unescaped
-from facesets.store.postgres.queue.notes import PART_OF_INDEX, left_alone
+from facesets.store.postgres.queue.notes import PART_OF_INDEX, left_alone, why_waiting
 from facesets.store.postgres.queue.schema import is_made
-from facesets.store.postgres.queue.takers import why_waiting
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 _STATES: Mapping[str, State] = {

@@ -21,22 +21,12 @@ from psycopg.pq import PGconn, Ping
 
 from facesets.errors import FacesetsError, Unreachable
 from facesets.files import is_there, printable
-from facesets.store.postgres.new_data import make_data
 from facesets.store.postgres.refusals import disk_full
 from facesets.store.postgres.server import keeper
+from facesets.store.postgres.server.accounts import check_reachable, make_private, placing, server_account
+from facesets.store.postgres.server.configuration import make_data, start_settings
 from facesets.store.postgres.server.endpoint import HAS_SOCKETS, Endpoint, LoopbackEndpoint, SocketEndpoint
-from facesets.store.postgres.server.programs import (
-    APART,
-    Programs,
-    check_reachable,
-    check_version,
-    make_private,
-    placing,
-    programs_for,
-    server_account,
-    why_it_ended,
-)
-from facesets.store.postgres.server.start_settings import start_settings
+from facesets.store.postgres.server.programs import APART, Programs, check_version, programs_for, why_it_ended
 
 DATABASE = "facesets"
 _STARTS = 5

@@ -25,10 +25,11 @@ import psycopg
 
 from facesets.errors import Command, FacesetsError, WrongUsage
 from facesets.files import printable
-from facesets.store.postgres.new_data import USER
 from facesets.store.postgres.refusals import refusal
 from facesets.store.postgres.server import postmaster
-from facesets.store.postgres.server.programs import Account, Programs, placing
+from facesets.store.postgres.server.accounts import Account, placing
+from facesets.store.postgres.server.configuration import USER
+from facesets.store.postgres.server.programs import Programs
 
 HAS_SOCKETS = hasattr(socket, "AF_UNIX") and os.name != "nt"
 """Whether this system has sockets in folders."""

@@ -18,16 +18,17 @@ from psycopg import errors
 from facesets.errors import AlreadyRunning, FacesetsError, WrongUsage
 from facesets.files import printable
 from facesets.store.postgres.connection import Connection, set_up_session
-from facesets.store.postgres.migrate import (
-    Migration,
-    check_database,
-    migrate_within,
-    take_schema_lock,
-)
-from facesets.store.postgres.own_objects import drop_library, holds_others
+from facesets.store.postgres.migrate import Migration, check_database, migrate_within, take_schema_lock
 from facesets.store.postgres.queue.schema import install_within
 from facesets.store.postgres.refusals import translated
-from facesets.store.postgres.server.contents import MIGRATIONS, home_of, ours_and_others, unreadable
+from facesets.store.postgres.server.contents import (
+    MIGRATIONS,
+    drop_library,
+    holds_others,
+    home_of,
+    ours_and_others,
+    unreadable,
+)
 from facesets.store.postgres.server.tools import client_program
 
 _WAITS_FOR_OTHERS = "30s"

@@ -14,7 +14,7 @@ from facesets.errors import CannotWrite, FacesetsError, Field, Sentence, WrongUs
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
 from facesets.store.postgres.connection import Connection, Database, check_conninfo
 from facesets.store.postgres.migrate import applied_names
-from facesets.store.postgres.server.package import client_programs, program
+from facesets.store.postgres.server.programs import client_programs, program
 
 _MASK = "*" * 4
 _SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")

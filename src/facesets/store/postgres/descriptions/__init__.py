@@ -1,1 +1,0 @@
-"""What language models said of photos, and the account of what was asked of them."""

@@ -1,0 +1,257 @@
+"""Some faces closely: their vectors, how they became whose they are, and how much they show of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from facesets.clustering.poor_faces import HowMuch, Shows, how_much_faces_show, norm_limits
+from facesets.clustering.recognisers import NormLimits, recogniser_named
+from facesets.imaging.poor_faces import face_limits, poor_faces
+from facesets.records import Float32, Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.copying import FLOAT4, INT4, INT8, copy_out, float4_array, gathered, vector
+from facesets.store.postgres.models import DetectorRow
+
+
+@dataclass(frozen=True, slots=True)
+class FaceVectors:
+    """Faces of one model.
+
+    Attributes
+    ----------
+    face_id, image : int64 arrays of shape (n,)
+    embedding : float32 array of shape (n, d)
+        Unit length.
+    recogniser, recogniser_sha256 : str
+        What made them.
+    """
+
+    face_id: Int64
+    image: Int64
+    embedding: Float32
+    model: int
+    recogniser: str
+    recogniser_sha256: str = ""
+
+
+def vectors_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceVectors]:
+    """The vectors of some faces, of each model apart: the one with most faces comes first."""
+    rows = connection.execute(
+        """SELECT e.model_id, m.name, m.sha256, f.id, f.image_id, e.embedding
+            FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id
+            JOIN models m ON m.id = e.model_id
+            WHERE f.id = ANY(%s::bigint[]) ORDER BY f.id""",
+        (list(faces),),
+        binary=True,
+    ).fetchall()
+    models = {(int(row[0]), str(row[1]), str(row[2])) for row in rows}
+    found = [
+        FaceVectors(
+            np.array([row[3] for row in rows if row[0] == model], np.int64),
+            np.array([row[4] for row in rows if row[0] == model], np.int64),
+            np.stack([row[5].to_numpy() for row in rows if row[0] == model]),
+            model,
+            name,
+            sha256,
+        )
+        for model, name, sha256 in models
+    ]
+    return sorted(found, key=lambda each: (-len(each.face_id), each.model))
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRow:
+    """A face.
+
+    Attributes
+    ----------
+    assigned_by, assigned_at : str
+        Empty for a face without a person.
+    norm : float
+        NaN where it is not known.
+    embedding : float32 array of shape (d,), or None
+    """
+
+    id: int
+    detector_id: int
+    person: UUID | None
+    assigned_by: str
+    assigned_at: str
+    quality: float
+    norm: float
+    embedding: Float32 | None
+
+
+def find_face(connection: Connection, face: int) -> FaceRow | None:
+    """The face of a number."""
+    row = connection.execute(
+        """SELECT f.id, f.detector_id, f.person_id,
+                CASE WHEN f.person_id IS NULL THEN '' ELSE coalesce(f.assigned_by, '') END,
+                CASE WHEN f.person_id IS NULL THEN ''
+                    ELSE coalesce(to_char(f.assigned_at, 'YYYY-MM-DD HH24:MI'), '') END,
+                f.quality, f.norm, e.embedding
+            FROM face_detections f LEFT JOIN face_embeddings e ON e.face_id = f.id
+            WHERE f.id = %s""",
+        (face,),
+    ).fetchone()
+    if row is None:
+        return None
+    number, detector, person, by, at, quality, norm, embedding = row
+    vector = None if embedding is None else embedding.to_numpy()
+    return FaceRow(number, detector, person, by, at, quality, norm, vector)
+
+
+def last_step_of_face(connection: Connection, face: int) -> int | None:
+    """The latest step that changed whose a face is; None if none did."""
+    # By the primary key, a step at a time: the other way round the whole table would be read.
+    found: int | None = connection.scalar(
+        """SELECT s.id FROM steps s CROSS JOIN LATERAL (
+                SELECT FROM step_faces f WHERE f.step_id = s.id AND f.face_id = %s
+                    AND f.person_before IS DISTINCT FROM f.person_after OFFSET 0) f
+            ORDER BY s.id DESC LIMIT 1""",
+        (face,),
+    )
+    return found
+
+
+def nearest_of_person(connection: Connection, face: int, person: UUID, limit: int) -> list[tuple[int, float]]:
+    """The faces of a person that are most similar to a face, but itself, and how similar."""
+    rows = connection.execute(
+        """SELECT f.id, (1 - (e.embedding <=> own.embedding))::real AS similarity
+            FROM face_embeddings own JOIN face_embeddings e ON e.model_id = own.model_id
+                JOIN present_faces f ON f.id = e.face_id
+            WHERE own.face_id = %(face)s AND f.person_id = %(person)s AND f.id <> %(face)s
+            ORDER BY similarity DESC, f.id LIMIT %(limit)s""",
+        {"face": face, "person": person, "limit": limit},
+    )
+    return [(int(other), round(float(similarity), 4)) for other, similarity in rows]
+
+
+def mean_without(connection: Connection, face: int, person: UUID) -> Float32 | None:
+    """The mean of a person's faces but one, of the same model; None where there is no other."""
+    found = connection.scalar(
+        """SELECT avg(e.embedding) FROM face_embeddings own
+                JOIN face_embeddings e ON e.model_id = own.model_id
+                JOIN face_detections f ON f.id = e.face_id
+            WHERE own.face_id = %(face)s AND f.person_id = %(person)s AND f.id <> %(face)s""",
+        {"face": face, "person": person},
+    )
+    return None if found is None else found.to_numpy()
+
+
+def sample_vectors(
+    connection: Connection, detector: DetectorRow, count: int
+) -> tuple[Int64, Float32, Float32]:
+    """Images, norms and vectors of about so many faces, with a person or without, spread evenly."""
+    dimension = detector.settings.dimension
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT f.image_id, f.norm, e.embedding FROM (
+                SELECT id, image_id, norm FROM face_detections WHERE detector_id = %(detector)s
+                ORDER BY hashint8(id) LIMIT %(count)s) AS f
+            JOIN face_embeddings e ON e.face_id = f.id
+            WHERE e.model_id = %(model)s AND vector_dims(e.embedding) = %(dimension)s)
+            TO STDOUT (FORMAT BINARY)""",
+        {"detector": detector.id, "model": detector.model_id, "dimension": dimension, "count": count},
+        {"image": INT8, "norm": FLOAT4, "embedding": vector(dimension)},
+    )
+    found = gathered(blocks, [("image", np.int64), ("norm", np.float32), ("embedding", np.float32)])
+    return found["image"], found["norm"], found["embedding"]
+
+
+_SAMPLE_FACES = 8000
+_MORE = 1.1
+"""Limits are measured again once so many times as many faces have a norm."""
+
+
+def library_norm_limits(connection: Connection, detector: DetectorRow) -> NormLimits | None:
+    """From which norms on faces of this detector show enough, as known or kept; see `norm_limits`."""
+    known = recogniser_named(detector.settings.recogniser)
+    if known.norm_limits is not None or not known.norm_tells:
+        return known.norm_limits
+    founding, joining, _ = _kept_limits(connection, detector)
+    return None if founding is None else NormLimits(round(founding, 1), round(joining, 1))
+
+
+def keep_norm_limits(connection: Connection, detector: DetectorRow) -> None:
+    """Measure and keep the limits of a recogniser that nobody measured, unless what is kept is current."""
+    name = detector.settings.recogniser
+    known = recogniser_named(name)
+    if known.norm_limits is not None or not known.norm_tells:
+        return
+    faces = connection.scalar(
+        "SELECT count(*) FROM face_detections WHERE detector_id = %s AND norm <> 'NaN'", (detector.id,)
+    )
+    if faces <= _MORE * _kept_limits(connection, detector)[2]:
+        return
+    image, norm, vectors = sample_vectors(connection, detector, _SAMPLE_FACES)
+    # Limits that were seen once stay, should a few faces hide them again.
+    found = norm_limits(name, vectors, norm, image)
+    connection.execute(
+        """UPDATE models SET norm_faces = %s, norm_founding = coalesce(%s, norm_founding),
+                norm_joining = coalesce(%s, norm_joining) WHERE id = %s""",
+        (faces, *((None, None) if found is None else (found.founding, found.joining)), detector.model_id),
+    )
+
+
+def _kept_limits(connection: Connection, detector: DetectorRow) -> tuple[Any, ...]:
+    return connection.one(
+        "SELECT norm_founding, norm_joining, norm_faces FROM models WHERE id = %s", (detector.model_id,)
+    )
+
+
+def how_much_they_show(
+    connection: Connection, detector: DetectorRow, face_ids: Int64, limits: NormLimits | None = None
+) -> HowMuch:
+    """How much each of these faces shows (`Shows`): nothing where it is gone by now. Shape (n,).
+
+    `limits` are those of the library where they are known already.
+    """
+    limits = limits or library_norm_limits(connection, detector)
+    only = int(face_ids[0]) if len(face_ids) == 1 else None
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT f.id, f.norm, f.face_short, f.kps, i.width, i.height
+            FROM face_detections f JOIN images i ON i.id = f.image_id
+            WHERE f.detector_id = %(detector)s AND (%(only)s::bigint IS NULL OR f.id = %(only)s::bigint)
+            ORDER BY f.id) TO STDOUT (FORMAT BINARY)""",
+        {"detector": detector.id, "only": only},
+        {
+            "id": INT8,
+            "norm": FLOAT4,
+            "short": FLOAT4,
+            "kps": float4_array(10),
+            "width": INT4,
+            "height": INT4,
+        },
+    )
+    columns = [(name, np.float32) for name in ("norm", "short", "kps")]
+    found = gathered(blocks, [*columns, *((name, np.int64) for name in ("id", "width", "height"))])
+    there = np.isin(face_ids, found["id"])
+    place = np.searchsorted(found["id"], face_ids[there])
+    found = {name: column[place] for name, column in found.items()}
+    poor = poor_faces(
+        face_limits(detector.settings.recogniser),
+        found["short"],
+        found["kps"].reshape(-1, 5, 2),
+        found["width"],
+        found["height"],
+    )
+    shows = np.full(len(face_ids), Shows.NOTHING, np.uint8)
+    shows[there] = how_much_faces_show(found["norm"], limits, poor)
+    return shows
+
+
+def people_shown_by_nothing(connection: Connection, detector: DetectorRow) -> list[UUID]:
+    """People all of whose faces show nothing of who they are: they draw no new faces."""
+    limits = library_norm_limits(connection, detector)
+    if limits is None:
+        return []
+    return connection.scalars(
+        """SELECT person_id FROM face_detections WHERE detector_id = %s AND person_id IS NOT NULL
+            GROUP BY 1 HAVING bool_and(norm < %s::real)""",
+        (detector.id, limits.joining),
+    )

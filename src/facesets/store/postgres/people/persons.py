@@ -1,0 +1,311 @@
+"""Persons, their names and their faces: as they stand, and changed as part of a step.
+
+A version tells how somebody stood when they were seen: two who change them at once notice each other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.steps import Step
+from facesets.store.postgres.photos.images import new_ids
+
+LARGEST = 2**63 - 1
+"""What a bigint holds at most."""
+_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class PersonState:
+    """A person as it stands.
+
+    Attributes
+    ----------
+    names : list of str
+        The first is the one that the person goes by.
+    """
+
+    id: UUID
+    status: str
+    merged_into: UUID | None
+    names: list[str]
+    faces: int
+
+
+def person_state(connection: Connection, person: UUID) -> PersonState | None:
+    """A person, whatever its status; None where there is none of that id."""
+    return person_states(connection, [person]).get(person)
+
+
+def person_states(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, PersonState]:
+    """People by their ids; those that do not exist are left out."""
+    rows = connection.execute(
+        """SELECT p.id, p.status, p.merged_into_id,
+                array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
+                (SELECT count(*) FROM present_faces f WHERE f.person_id = p.id)
+            FROM persons p WHERE p.id = ANY(%s::uuid[])""",
+        (list(persons),),
+    )
+    return {row[0]: PersonState(*row) for row in rows}
+
+
+def all_names(connection: Connection) -> list[tuple[str, UUID]]:
+    """Every name, and whose it is."""
+    return [(name, person) for name, person in connection.execute("SELECT name, person_id FROM person_names")]
+
+
+def named_people(connection: Connection) -> set[UUID]:
+    """Everybody who has a name."""
+    return set(connection.scalars("SELECT DISTINCT person_id FROM person_names"))
+
+
+def person_of_name(connection: Connection, name: str) -> UUID | None:
+    """Who has a name as the server compares them: no other person may have it."""
+    found: UUID | None = connection.scalar(
+        "SELECT person_id FROM person_names WHERE lower(name) = lower(%s)", (name,)
+    )
+    return found
+
+
+def people_called(connection: Connection, names: Sequence[str]) -> dict[str, UUID]:
+    """Who has each of some names as the server compares them; names that nobody has are left out."""
+    rows = connection.execute(
+        """SELECT n.name, p.person_id FROM unnest(%s::text[]) AS n (name)
+            JOIN person_names p ON lower(p.name) = lower(n.name)""",
+        (list(names),),
+    )
+    return dict(rows.fetchall())
+
+
+def lowered(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+    """Names as the server compares them: no two people may have the same."""
+    rows = connection.execute("SELECT n, lower(n) FROM unnest(%s::text[]) AS n", (list(names),))
+    return dict(rows.fetchall())
+
+
+def persons_by_prefix(connection: Connection, prefix: str) -> list[UUID]:
+    """People whose number begins so, in hexadecimal digits."""
+    digits = prefix.replace("-", "").lower()
+    if len(digits) > _DIGITS:
+        return []
+    return connection.scalars(
+        "SELECT id FROM persons WHERE id BETWEEN %s AND %s ORDER BY id LIMIT 10",
+        (UUID(digits.ljust(_DIGITS, "0")), UUID(digits.ljust(_DIGITS, "f"))),
+    )
+
+
+def faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
+    """The faces of a cluster that is no person."""
+    return connection.scalars(
+        "SELECT id FROM present_faces WHERE cluster = %s AND person_id IS NULL ORDER BY id", (cluster,)
+    )
+
+
+def faces_of_person(connection: Connection, person: UUID) -> list[int]:
+    """All faces of a person."""
+    return connection.scalars("SELECT id FROM face_detections WHERE person_id = %s ORDER BY id", (person,))
+
+
+def persons_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, UUID | None]:
+    """Whose these faces are; faces that do not exist are left out."""
+    rows = connection.execute(
+        "SELECT id, person_id FROM face_detections WHERE id = ANY(%s::bigint[])",
+        ([face for face in faces if 0 < face <= LARGEST],),
+    )
+    return {int(face): person for face, person in rows}
+
+
+def make_person(step: Step, person: UUID | None = None) -> UUID:
+    """Make a person without a name."""
+    person = person or uuid4()
+    make_people(step, [person])
+    return person
+
+
+def make_people(step: Step, persons: Sequence[UUID]) -> None:
+    """Make people without names."""
+    step.touch_rows("persons", [str(person) for person in persons])
+    step.connection.execute("INSERT INTO persons (id) SELECT unnest(%s::uuid[])", (list(persons),))
+
+
+def set_status(step: Step, person: UUID, status: str, merged_into: UUID | None = None) -> None:
+    """Make a person active, hidden or merged."""
+    step.touch_rows("persons", [str(person)])
+    step.connection.execute(
+        "UPDATE persons SET status = %s, merged_into_id = %s, updated_at = now() WHERE id = %s",
+        (status, merged_into, person),
+    )
+
+
+def add_name(step: Step, person: UUID, name: str) -> None:
+    """Give a person a further name."""
+    add_names(step, {person: name})
+
+
+def add_names(step: Step, names: Mapping[UUID, str]) -> None:
+    """Give each of these people a further name."""
+    ids = new_ids(step.connection, "person_names", len(names))
+    step.touch_rows("person_names", [str(number) for number in ids])
+    step.connection.execute(
+        """INSERT INTO person_names (id, person_id, name) OVERRIDING SYSTEM VALUE
+            SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[])""",
+        (ids, list(names), list(names.values())),
+    )
+    step.about(*names)
+
+
+def drop_names(step: Step, person: UUID) -> list[str]:
+    """Take a person's names away; returns them."""
+    rows = step.connection.execute(
+        "SELECT id, name FROM person_names WHERE person_id = %s ORDER BY id", (person,)
+    ).fetchall()
+    step.touch_rows("person_names", [str(number) for number, _ in rows])
+    step.connection.execute("DELETE FROM person_names WHERE person_id = %s", (person,))
+    step.about(person)
+    return [name for _, name in rows]
+
+
+def give_faces(step: Step, faces: Sequence[int], person: UUID, how: str = "") -> None:
+    """Give faces to a person; `how` is what `assigned_by` says, which stays as it is if empty."""
+    _give(step, faces, person, how)
+
+
+def give_each(step: Step, faces: Sequence[int], persons: Sequence[UUID], how: str) -> None:
+    """Give each face to the person in its place: many faces to many people at once; see `give_faces`."""
+    step.change_faces(
+        """SET person_id = n.person, assigned_at = now(), assigned_by = %(how)s
+            FROM face_detections o, unnest(%(faces)s::bigint[], %(persons)s::uuid[]) AS n (face, person)
+            WHERE f.id = n.face AND (f.person_id IS DISTINCT FROM n.person
+                OR f.assigned_by IS DISTINCT FROM %(how)s)""",
+        {"faces": list(faces), "persons": list(persons), "how": how},
+    )
+
+
+def take_faces(step: Step, faces: Sequence[int]) -> None:
+    """Let faces be unassigned."""
+    _give(step, faces, None, None)
+
+
+def _give(step: Step, faces: Sequence[int], person: UUID | None, how: str | None) -> None:
+    step.change_faces(
+        """SET person_id = %(person)s, assigned_at = now(),
+                assigned_by = CASE %(how)s::text WHEN '' THEN f.assigned_by ELSE %(how)s END
+            FROM face_detections o
+            WHERE f.id = ANY(%(faces)s::bigint[]) AND (f.person_id IS DISTINCT FROM %(person)s
+                OR (%(how)s IS DISTINCT FROM '' AND f.assigned_by IS DISTINCT FROM %(how)s))""",
+        {"person": person, "how": how, "faces": list(faces)},
+    )
+
+
+def exemplars(connection: Connection, person: UUID, count: int) -> list[int]:
+    """Faces that show somebody best, by the quality that is stored; at most one an image."""
+    return exemplars_of_people(connection, [person], count)[person]
+
+
+def exemplars_of_people(connection: Connection, persons: Sequence[UUID], count: int) -> dict[UUID, list[int]]:
+    """As `exemplars`, of each of these people."""
+    rows = connection.execute(
+        """SELECT p.id, array(SELECT id FROM (
+                SELECT DISTINCT ON (image_id) id, quality FROM present_faces
+                WHERE person_id = p.id ORDER BY image_id, quality DESC, id) AS best
+            ORDER BY quality DESC, id LIMIT %s)
+            FROM unnest(%s::uuid[]) AS p (id)""",
+        (count, list(persons)),
+    )
+    return dict(rows.fetchall())
+
+
+def active_people(connection: Connection) -> set[UUID]:
+    """Everybody who is neither hidden nor merged."""
+    return set(connection.scalars("SELECT id FROM persons WHERE status = 'active'"))
+
+
+def any_person(connection: Connection) -> bool:
+    """Whether there is one."""
+    return bool(connection.scalar("SELECT EXISTS (SELECT FROM persons)"))
+
+
+def merged_into(connection: Connection, persons: Sequence[UUID]) -> list[UUID]:
+    """Whom these people are now: somebody who was merged is whom they were merged into."""
+    rows = connection.execute(
+        """WITH RECURSIVE now AS (
+                SELECT id, id AS person FROM persons WHERE id = ANY(%s::uuid[]) AND status = 'merged'
+                UNION SELECT now.id, p.merged_into_id FROM now JOIN persons p ON p.id = now.person
+                WHERE p.status = 'merged' AND p.merged_into_id IS NOT NULL)
+            SELECT now.id, now.person FROM now JOIN persons p ON p.id = now.person
+            WHERE p.status <> 'merged'""",
+        (list(set(persons)),),
+    )
+    others: dict[UUID, UUID] = dict(rows.fetchall())
+    return [others.get(person, person) for person in persons]
+
+
+def create_persons(connection: Connection, uuids: Sequence[UUID]) -> None:
+    """Make people without names."""
+    connection.execute("INSERT INTO persons (id) SELECT unnest(%s::uuid[])", (list(uuids),))
+
+
+def fixed_persons(connection: Connection) -> set[UUID]:
+    """People whom a human named, hid or merged, or about whom or whose faces one said something."""
+    people = connection.scalars(
+        """SELECT id FROM persons WHERE status <> 'active'
+            UNION SELECT merged_into_id FROM persons WHERE merged_into_id IS NOT NULL
+            UNION SELECT person_id FROM person_names
+            UNION SELECT person_id FROM said_people
+            UNION SELECT person_id FROM said_faces
+            UNION SELECT person_a FROM said_of_people
+            UNION SELECT person_b FROM said_of_people
+            UNION SELECT person_id FROM said_exemplars
+            UNION SELECT person_id FROM said_births
+            UNION SELECT person_id FROM face_detections
+                WHERE person_id IS NOT NULL AND assigned_by <> 'auto'
+            UNION SELECT f.person_id FROM said_of_faces s
+                JOIN face_detections f ON f.id IN (s.face_a, s.face_b)
+                WHERE f.person_id IS NOT NULL"""
+    )
+    return set(people)
+
+
+def drop_empty_persons(connection: Connection, uuids: Sequence[UUID]) -> int:
+    """Remove those of these people that got no face after all."""
+    return connection.execute(
+        """DELETE FROM persons p WHERE p.id = ANY(%s::uuid[])
+            AND NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id)""",
+        (list(uuids),),
+    ).rowcount
+
+
+def merged_persons(connection: Connection, person: UUID) -> list[UUID]:
+    """A person, and all who were merged into them."""
+    return connection.scalars(
+        """WITH RECURSIVE they AS (SELECT %s::uuid AS id
+                UNION SELECT p.id FROM persons p JOIN they ON p.merged_into_id = they.id)
+            SELECT id FROM they ORDER BY id""",
+        (person,),
+    )
+
+
+def version_of_person(connection: Connection, person: UUID) -> int:
+    """The number of the latest step about a person; 0 before the first."""
+    return versions_of_people(connection, [person])[person]
+
+
+def versions_of_people(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, int]:
+    """The number of the latest step about each of these people; 0 before the first."""
+    rows = connection.execute(
+        """SELECT p.id, coalesce((SELECT max(s.step_id) FROM step_persons s WHERE s.person_id = p.id), 0)
+            FROM unnest(%s::uuid[]) AS p (id)""",
+        (list(persons),),
+    )
+    return {person: int(version) for person, version in rows}
+
+
+def version_of_cluster(connection: Connection, cluster: str) -> int:
+    """A number that changes when faces of nobody come into a cluster or leave it."""
+    found: int = connection.scalar(
+        """SELECT coalesce(sum(hashint8(id)::bigint), 0)::bigint FROM present_faces
+            WHERE cluster = %s AND person_id IS NULL""",
+        (cluster,),
+    )
+    return found

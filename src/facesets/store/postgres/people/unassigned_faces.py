@@ -1,0 +1,208 @@
+"""Faces without a person: their vectors, what is kept of whom they may be, and those that runs left over."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import LiteralString
+from uuid import UUID
+
+import numpy as np
+
+from facesets.records import Float32, Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, values, vector
+from facesets.store.postgres.copying import UUID as UUID_FIELD
+from facesets.store.postgres.models import DetectorRow
+
+_ROWS = 4096
+"""Vectors that are handed out at once, whatever the pieces that the server sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Which faces without a person are meant; all where nothing is said.
+
+    Attributes
+    ----------
+    found_since : datetime or date, optional
+        When they were found, by the server's clock.
+    taken_since : date, optional
+        When their photos were taken, by the camera's clock.
+    most : int, optional
+        So many at most, those of the best quality.
+    least_norm : float, optional
+        No faces whose norm is known to be lower.
+    """
+
+    found_since: datetime | date | None = None
+    taken_since: date | None = None
+    most: int | None = None
+    least_norm: float | None = None
+
+
+_COUNT: LiteralString = """
+    SELECT count(*) FROM present_faces f
+    WHERE f.person_id IS NULL AND f.detector_id = %(detector)s
+        AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
+        AND (%(taken)s::date IS NULL OR EXISTS (
+            SELECT FROM images i WHERE i.id = f.image_id AND i.taken >= %(taken)s::date))
+        AND (f.norm < %(least_norm)s::real) IS NOT TRUE"""
+# CASE: of `vector_dims` alone PostgreSQL expects that hardly any row fits, and puts all vectors on disk.
+_VECTORS: LiteralString = """
+    COPY (SELECT e.face_id, e.embedding FROM (
+            SELECT f.id FROM present_faces f
+            WHERE f.person_id IS NULL AND f.detector_id = %(detector)s
+                AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
+                AND (%(taken)s::date IS NULL OR EXISTS (
+                    SELECT FROM images i WHERE i.id = f.image_id AND i.taken >= %(taken)s::date))
+                AND (f.norm < %(least_norm)s::real) IS NOT TRUE
+            ORDER BY CASE WHEN %(most)s::bigint IS NULL THEN 0 ELSE -f.quality END,
+                CASE WHEN %(most)s::bigint IS NULL THEN 0 ELSE f.id END
+            LIMIT %(most)s) AS chosen
+        JOIN face_embeddings e ON e.face_id = chosen.id
+        WHERE e.model_id = %(model)s
+            AND CASE WHEN vector_dims(e.embedding) = %(dimension)s THEN true ELSE false END)
+        TO STDOUT (FORMAT BINARY)"""
+
+
+def count_unassigned(connection: Connection, detector: DetectorRow, some: Some) -> int:
+    """How many faces without a person are meant."""
+    count: int = connection.scalar(_COUNT, _parameters(detector, some))
+    return count if some.most is None else min(count, some.most)
+
+
+def unassigned_vectors(
+    connection: Connection, detector: DetectorRow, some: Some
+) -> Iterator[tuple[Int64, Float32]]:
+    """Faces without a person and their vectors, some thousand at a time."""
+    dimension = detector.settings.dimension
+    blocks = copy_out(
+        connection,
+        _VECTORS,
+        {**_parameters(detector, some), "model": detector.model_id, "dimension": dimension},
+        {"face": INT8, "embedding": vector(dimension)},
+    )
+    for rows in blocks:
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            yield part["face"].astype(np.int64), values(part, "embedding").astype(np.float32)
+
+
+def _parameters(detector: DetectorRow, some: Some) -> dict[str, object]:
+    return {
+        "detector": detector.id,
+        "found": some.found_since,
+        "taken": some.taken_since,
+        "most": some.most,
+        "least_norm": some.least_norm,
+    }
+
+
+def rejected_people(connection: Connection) -> list[tuple[int, UUID]]:
+    """Faces and people about whom a human answered that they are not them."""
+    rows = connection.execute(
+        """SELECT c.face_id, c.person_id FROM face_candidates c LEFT JOIN steps s ON s.id = c.answered_in
+            WHERE c.kind = 'near' AND c.status = 'rejected' AND s.undone IS NOT TRUE"""
+    )
+    return [(int(face), person) for face, person in rows]
+
+
+def hidden_people(connection: Connection) -> set[UUID]:
+    """People of whom nobody wants to be asked."""
+    return set(connection.scalars("SELECT id FROM persons WHERE status = 'hidden'"))
+
+
+def ask_no_more(connection: Connection, detector: DetectorRow, least_norm: float) -> None:
+    """Drop open questions about whose faces of a lower norm are: those of earlier runs, that knew no norm."""
+    connection.execute(
+        """DELETE FROM face_candidates c USING face_detections f
+            WHERE f.id = c.face_id AND f.detector_id = %s AND f.norm < %s::real
+                AND c.kind IN ('near', 'far') AND c.status = 'pending'""",
+        (detector.id, least_norm),
+    )
+
+
+def propose(
+    connection: Connection,
+    compared: Int64,
+    face_ids: Int64,
+    person: Int64,
+    similarity: Float32,
+    persons: Sequence[UUID],
+) -> int:
+    """Keep whom faces may be as questions, in place of those proposed before of all faces that were compared.
+
+    What was answered stays as it was answered. So do questions whose likelihood was measured, as
+    `cluster` does, which may be about less similar people, as long as the face has no person.
+
+    Parameters
+    ----------
+    compared : int64 array
+        Faces.
+    face_ids, person, similarity : arrays of shape (n,)
+        Faces without a person, whom each may be by index into `persons`, and how similar they are.
+
+    Returns how many faces are asked about.
+    """
+    connection.execute("CREATE TEMPORARY TABLE compared (face_id bigint) ON COMMIT DROP")
+    into = "COPY compared (face_id) FROM STDIN (FORMAT BINARY)"
+    copy_in(connection, into, {"face_id": INT8}, {"face_id": compared})
+    connection.execute("ANALYZE compared")
+    # What is proposed here has the likelihood that columns have by default: nothing was measured.
+    connection.execute(
+        """DELETE FROM face_candidates c USING compared a, face_detections f
+            WHERE a.face_id = c.face_id AND f.id = c.face_id AND c.kind = 'near' AND c.status = 'pending'
+                AND (c.uncertainty = 0.5 AND NOT c.evidence ? 'skipped' OR f.person_id IS NOT NULL)"""
+    )
+    if not len(face_ids):
+        return 0
+    connection.execute(
+        """CREATE TEMPORARY TABLE proposed
+            (face_id bigint, person_id uuid, cosine_similarity real) ON COMMIT DROP"""
+    )
+    raw = np.frombuffer(b"".join(uuid.bytes for uuid in persons), "V16")
+    copy_in(
+        connection,
+        "COPY proposed (face_id, person_id, cosine_similarity) FROM STDIN (FORMAT BINARY)",
+        {"face_id": INT8, "person_id": UUID_FIELD, "cosine_similarity": FLOAT4},
+        {"face_id": face_ids, "person_id": raw[person], "cosine_similarity": similarity},
+    )
+    # Faces and people may have been deleted since they were read.
+    faces = connection.scalars(
+        """INSERT INTO face_candidates AS c (face_id, person_id, cosine_similarity)
+            SELECT DISTINCT ON (u.face_id, u.person_id) u.face_id, u.person_id, u.cosine_similarity
+            FROM proposed u
+            JOIN face_detections f ON f.id = u.face_id AND f.person_id IS NULL
+            JOIN persons p ON p.id = u.person_id AND p.status <> 'merged'
+            ON CONFLICT (face_id, person_id) DO UPDATE SET cosine_similarity = excluded.cosine_similarity
+                WHERE c.kind = 'near' AND c.status = 'pending'
+            RETURNING face_id"""
+    )
+    return len(set(faces))
+
+
+def left_unassigned(connection: Connection, detector_id: int) -> Int64:
+    """Numbers of a detector's faces that a run left without a person, and that have none still."""
+    faces = connection.scalars(
+        """SELECT f.id FROM unassigned_faces u JOIN face_detections f ON f.id = u.face_id
+            WHERE f.detector_id = %s AND f.person_id IS NULL""",
+        (detector_id,),
+    )
+    return np.array(faces, np.int64)
+
+
+def note_unassigned(connection: Connection, detector_id: int, considered: Int64) -> None:
+    """Keep since when faces are without a person and a cluster: of those that a run considered."""
+    connection.execute(
+        """DELETE FROM unassigned_faces u USING face_detections f
+            WHERE f.id = u.face_id AND f.detector_id = %s
+                AND (f.person_id IS NOT NULL OR f.cluster IS NOT NULL)""",
+        (detector_id,),
+    )
+    connection.execute(
+        """INSERT INTO unassigned_faces (face_id)
+            SELECT id FROM face_detections WHERE id = ANY(%s::bigint[]) AND detector_id = %s
+                AND person_id IS NULL AND cluster IS NULL
+            ON CONFLICT DO NOTHING""",
+        (considered.tolist(), detector_id),
+    )

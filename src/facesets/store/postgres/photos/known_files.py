@@ -1,0 +1,141 @@
+"""Which images count as known, and which files below some folders need no look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from facesets.library_records import KnownFile, UnchangedFiles
+from facesets.records import Wanted
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.paths import from_text, range_below, to_text
+from facesets.store.postgres.photos import image_paths
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What an image must have to count as known.
+
+    Attributes
+    ----------
+    searched_by : int or None
+        The detector, by number, that must have searched it for faces; None where it is not known yet.
+    must_be_searched : bool
+        Off: whether it was searched does not matter.
+    embedded_by : int or None
+        The model of whole images, by number; None where it is not known yet.
+    must_be_embedded : bool
+        Off: whether it was embedded does not matter.
+    """
+
+    searched_by: int | None
+    must_be_searched: bool
+    embedded_by: int | None
+    must_be_embedded: bool
+
+
+def searched_images(connection: Connection, sought: Sought, sha256: Sequence[str]) -> set[str]:
+    """Which of these contents were searched for faces by the detector that is sought."""
+    if sought.searched_by is None:
+        return set()
+    digests = connection.scalars(
+        """SELECT i.sha256 FROM images i JOIN face_scans s ON s.image_id = i.id
+            WHERE s.detector_id = %s AND i.sha256 = ANY(%s)""",
+        (sought.searched_by, list(sha256)),
+    )
+    return set(digests)
+
+
+def lacking(connection: Connection, sought: Sought, sha256: str) -> tuple[bool, Wanted]:
+    """Whether a content is known, and what it lacks of what is sought."""
+    known = connection.execute("SELECT FROM images WHERE sha256 = %s", (sha256,)).fetchone() is not None
+    searched = not sought.must_be_searched or bool(known and searched_images(connection, sought, [sha256]))
+    embedded = not sought.must_be_embedded or (known and _is_embedded(connection, sha256, sought.embedded_by))
+    return known, Wanted(faces=not searched, clip=not embedded)
+
+
+def known_below(connection: Connection, sought: Sought, roots: Sequence[str]) -> dict[str, KnownFile]:
+    """What was seen at the paths below some directories; of what lacks something, as if it had changed."""
+    found = image_paths.known_paths(connection, roots, _detector(sought), searched=sought.must_be_searched)
+    if not sought.must_be_embedded:
+        return found
+    return _changed(found, _lacking_below(connection, roots, sought.embedded_by))
+
+
+def unchanged_below(connection: Connection, sought: Sought, roots: Sequence[str]) -> UnchangedFiles:
+    """Files below some directories that `index` need not look at."""
+    nothing_searched = sought.must_be_searched and sought.searched_by is None
+    if nothing_searched or (sought.must_be_embedded and sought.embedded_by is None):
+        return UnchangedFiles(set(), set())
+    return image_paths.unchanged_below(
+        connection, roots, searched_by=_detector(sought), embedded_by=sought.embedded_by
+    )
+
+
+def seen_at(connection: Connection, sought: Sought, paths: Sequence[str]) -> dict[str, KnownFile]:
+    """What was seen at these very paths; of what lacks something, as if it had changed."""
+    found = image_paths.seen_at(connection, paths, _detector(sought), searched=sought.must_be_searched)
+    if not sought.must_be_embedded:
+        return found
+    return _changed(found, _lacking_at(connection, paths, sought.embedded_by))
+
+
+def _detector(sought: Sought) -> int | None:
+    return sought.searched_by if sought.must_be_searched else None
+
+
+def _changed(found: dict[str, KnownFile], lacking: set[str]) -> dict[str, KnownFile]:
+    again = {path: replace(found[path], mtime_ns=-1) for path in lacking if path in found}
+    return found | again
+
+
+def _is_embedded(connection: Connection, sha256: str, model_id: int | None) -> bool:
+    """Whether the image with that content has an embedding by a model."""
+    row = connection.execute(
+        """SELECT FROM images i JOIN image_embeddings e ON e.image_id = i.id
+            WHERE i.sha256 = %s AND e.model_id = %s""",
+        (sha256, model_id),
+    ).fetchone()
+    return row is not None
+
+
+def _lacking_below(connection: Connection, roots: Sequence[str], model_id: int | None) -> set[str]:
+    """Paths that are, or lie below, one of the roots, and whose image has no embedding by a model."""
+    lacking: set[str] = set()
+    for root in dict.fromkeys(roots):
+        paths = connection.scalars(
+            """SELECT p.path FROM image_paths p
+                WHERE (p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s)) AND p.reason = ''
+                    AND NOT EXISTS (SELECT FROM image_embeddings e
+                        WHERE e.image_id = p.image_id AND e.model_id = %(model)s)""",
+            range_below(root) | {"model": model_id},
+        )
+        lacking.update(from_text(path) for path in paths)
+    return lacking
+
+
+def _lacking_at(connection: Connection, paths: Sequence[str], model_id: int | None) -> set[str]:
+    """Which of these very paths lead to an image that has no embedding by a model."""
+    found = connection.scalars(
+        """SELECT p.path FROM image_paths p
+            WHERE p.path = ANY(%s) AND p.reason = '' AND NOT EXISTS (SELECT FROM image_embeddings e
+                WHERE e.image_id = p.image_id AND e.model_id = %s)""",
+        ([to_text(path) for path in paths], model_id),
+    )
+    return {from_text(path) for path in found}
+
+
+def scanned_images(connection: Connection, image_ids: Sequence[int], detector_id: int) -> set[int]:
+    """Which of these images were searched for faces in this way."""
+    found = connection.scalars(
+        "SELECT image_id FROM face_scans WHERE detector_id = %s AND image_id = ANY(%s)",
+        (detector_id, list(image_ids)),
+    )
+    return set(found)
+
+
+def images_with_faces(connection: Connection, image_ids: Sequence[int], detector_id: int) -> set[int]:
+    """Which of these images have faces, though perhaps no record that they were searched."""
+    found = connection.scalars(
+        "SELECT DISTINCT image_id FROM face_detections WHERE detector_id = %s AND image_id = ANY(%s)",
+        (detector_id, list(image_ids)),
+    )
+    return set(found)

@@ -1,0 +1,176 @@
+"""Who runs the embedded server's programs, and what folders that account reaches."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from facesets.errors import CannotWrite, Field, WrongUsage, quoted
+from facesets.files import is_there, printable, writing
+
+# PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.
+_SERVER_USERS = ("facesets", "postgres", "nobody")
+HAS_ACCOUNTS = hasattr(os, "geteuid")
+"""Whether a process can be that of another account: on Windows PostgreSQL's programs do that themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The system user that a server runs as."""
+
+    uid: int
+    gid: int
+    name: str
+    is_named: bool = True
+
+    @property
+    def is_me(self) -> bool:
+        """Whether that is who we are."""
+        return not HAS_ACCOUNTS or self.uid == os.geteuid()
+
+
+def server_account(data: Path) -> Account:
+    """Whom to run the server as: ourselves, or for root somebody with fewer rights.
+
+    Parameters
+    ----------
+    data : Path
+        The database's directory; its owner runs on, where there is one already.
+
+    Raises
+    ------
+    WrongUsage
+        We are root and there is no other user, this system has no name for us, or the owner is somebody else
+        or root.
+    """
+    if not HAS_ACCOUNTS:
+        return _account(0, 0)
+    if os.geteuid() != 0:
+        account = _account(os.geteuid(), os.getegid())
+        if is_there(data) and (of_data := data.stat()).st_uid != account.uid:
+            name = _account(of_data.st_uid, of_data.st_gid).name
+            raise WrongUsage(
+                f"The library in {printable(data.parent)} belongs to the user {name}. Run this as that user, "
+                "or choose another place with FACESETS_DATA."
+            )
+        if not (account.is_named or is_there(data)):
+            raise WrongUsage(
+                f"This runs as user {account.uid}, who has no name here, and PostgreSQL needs one. "
+                f"Add the user to /etc/passwd, run as another, or name a server with {Field('database')}."
+            )
+        return account
+    import pwd
+
+    owner = data.stat() if is_there(data) else None
+    if owner is not None and owner.st_uid != 0:
+        return _account(owner.st_uid, owner.st_gid)
+    for name in _SERVER_USERS:
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            if owner is not None:
+                raise WrongUsage(
+                    f"The library in {printable(data.parent)} belongs to root, and PostgreSQL does not run "
+                    f"as root. Run `chown -R {name}: {quoted(printable(data.parent))}` first."
+                )
+            return Account(entry.pw_uid, entry.pw_gid, name)
+    raise WrongUsage(
+        "PostgreSQL does not run as root, and there is no other user to run it as. "
+        f"Run `useradd --system facesets` first, or name a server with {Field('database')}."
+    )
+
+
+def _account(uid: int, gid: int) -> Account:
+    """The account of that number, which in a container often has no name; `gid` is its group then."""
+    if not HAS_ACCOUNTS:
+        return Account(uid, gid, "this user")
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return Account(uid, gid, str(uid), is_named=False)
+    return Account(uid, entry.pw_gid, entry.pw_name)
+
+
+@contextmanager
+def placing(path: Path) -> Iterator[None]:
+    """Write what the embedded server needs, as `files.writing` does, and name the settings for its place."""
+    try:
+        with writing(path):
+            yield
+    except CannotWrite as error:
+        raise CannotWrite(
+            f"{error} FACESETS_DATA names the place, {Field('database')} a server instead."
+        ) from error
+
+
+def check_reachable(path: Path, account: Account) -> None:
+    """Make sure that the server's account can enter a directory of ours.
+
+    Raises
+    ------
+    WrongUsage
+        A directory above is closed to it, or has a name that its programs cannot open.
+    """
+    if os.name == "nt":  # pragma: no cover
+        check_name(path, "mbcs")
+    if account.is_me:
+        return
+    for part in (path, *path.parents):
+        if part.exists() and not part.stat().st_mode & 0o001 and part.stat().st_uid != account.uid:
+            raise WrongUsage(
+                f"The embedded PostgreSQL runs as the user {account.name}, who may not enter "
+                f"{printable(part)}. Choose another place with FACESETS_DATA."
+            )
+
+
+def check_name(path: Path, code_page: str) -> None:
+    """Make sure that PostgreSQL's programs can open a path, which they do in the code page of Windows.
+
+    Raises
+    ------
+    WrongUsage
+        The code page has not all of its characters.
+    """
+    try:
+        str(path).encode(code_page)
+    except UnicodeEncodeError as error:
+        raise WrongUsage(
+            f"PostgreSQL cannot open {printable(path)}: the language of this system lacks "
+            f"{printable(str(path)[error.start : error.end])}. Choose another place with FACESETS_DATA."
+        ) from error
+
+
+def make_private(directory: Path, account: Account) -> None:
+    """Make a directory that only the server's account may enter, and root.
+
+    Raises
+    ------
+    WrongUsage
+        A link or somebody else's directory is there, or root lacks the right to enter another's.
+    CannotWrite
+        No space or no permission.
+    """
+    with placing(directory):
+        # Windows would close it to an administrator's programs of PostgreSQL, and has it below the profile.
+        directory.mkdir(mode=0o700 if HAS_ACCOUNTS else 0o777, exist_ok=True)
+        found = directory.lstat()
+        owned = not HAS_ACCOUNTS or found.st_uid in (os.geteuid(), account.uid)
+        if stat.S_ISLNK(found.st_mode) or not owned:
+            owner = _account(found.st_uid, found.st_gid).name
+            raise WrongUsage(
+                f"{printable(directory)} is a link or folder of the user {owner}, and the embedded "
+                f"PostgreSQL needs a folder of the user {account.name}. Choose another place with "
+                "FACESETS_DATA."
+            )
+        directory.chmod(0o700)
+        if not account.is_me:
+            os.chown(directory, account.uid, account.gid)
+    if not os.access(directory, os.X_OK):
+        raise WrongUsage(
+            f"Root lacks the right (CAP_DAC_OVERRIDE) to enter {printable(directory)}, which is the user "
+            f"{account.name}'s. Run this as another user than root, or name a server with "
+            f"{Field('database')}."
+        )

@@ -1,0 +1,92 @@
+"""The data of a new embedded server, the settings that it keeps for life, and those of every start."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from facesets.file_system import patiently
+from facesets.machine import memory_bytes, processors
+from facesets.store.postgres.server.accounts import make_private, placing
+from facesets.store.postgres.server.programs import Programs
+
+USER = "facesets"
+"""The server's own superuser."""
+
+_INITDB = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+# Bulk loads write far more log than the default keeps.
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_wal_size": "4GB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "wal_compression": "off",
+    "max_connections": "200",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+}
+
+
+def make_data(data: Path, programs: Programs, authentication: Sequence[str], *, durable: bool) -> None:
+    """Make the data aside and give it its name when it is whole; `authentication` says whom it lets in.
+
+    Raises
+    ------
+    FacesetsError
+        `initdb` failed; the sentence says why.
+    CannotWrite
+        No space or no permission.
+    """
+    fresh = data.with_name(f"{data.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    make_private(fresh, programs.account)
+    durability = [] if durable else ["--no-sync", "-c", "fsync=off", "-c", "full_page_writes=off"]
+    settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    programs.run("initdb", ["-D", fresh, "-U", USER, *authentication, *_INITDB, *durability, *settings])
+    with placing(data):
+        patiently(os.replace, fresh, data)
+
+
+_WRITES_NO_VALUES = (
+    "log_error_verbosity=terse",
+    "log_min_error_statement=panic",
+    "log_parameter_max_length_on_error=0",
+)
+"""Of an error the log has its first line: details and statements may hold names, and a log forgets nobody."""
+
+_OTHER_WORKERS = 8
+"""Processes of the server besides those that work on one statement together."""
+
+
+def start_settings() -> list[str]:
+    """Arguments for the server.
+
+    They come with each start, for the library may have come from a larger machine, into a smaller container,
+    or from an earlier version of the program.
+    """
+    memory = f"shared_buffers={shared_buffers_mb()}MB"
+    at_work = processors()
+    workers = (f"max_parallel_workers={at_work}", f"max_worker_processes={at_work + _OTHER_WORKERS}")
+    return [f"-c{setting}" for setting in (memory, *workers, *_WRITES_NO_VALUES)]
+
+
+_SHARE, _SHARE_OF_MUCH, _MUCH_MB, _LARGEST_SHARE = 1 / 8, 3 / 8, 8192, 1 / 4
+_LEAST_MB, _MOST_MB = 128, 8192
+
+
+def shared_buffers_mb(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """The share of the memory of this machine, or of this container, in megabytes."""
+    return share_mb(memory_bytes(cgroup) // 2**20)
+
+
+def share_mb(memory_mb: int) -> int:
+    """An eighth of the memory, or three of what there is beyond 8 GB if that is more, within bounds.
+
+    Beyond 8 GB that is never more than the quarter that PostgreSQL's manual advises. It is taken as it is
+    needed. A search looks at some thousand pages of an index, or of vectors that lie apart; where these do
+    not fit, it takes up to two and a half times as long. A million faces or photos have 1.6 GB of an index
+    and 2.7 GB of vectors.
+    """
+    of_much = min((memory_mb - _MUCH_MB) * _SHARE_OF_MUCH, memory_mb * _LARGEST_SHARE)
+    return min(max(int(max(memory_mb * _SHARE, of_much)), _LEAST_MB), _MOST_MB)

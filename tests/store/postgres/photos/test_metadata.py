@@ -1,0 +1,103 @@
+"""What files say of photos is kept whole, whatever it is, and the time of their images follows it."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import rows
+from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.made_metadata import METADATA, keep, with_metadata
+
+from facesets.imaging.metadata.record import PhotoMetadata
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.photos.metadata import metadata_of_image
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    return Library(database, SETTINGS)
+
+
+def kept(library: Library, number: int = 1) -> PhotoMetadata | None:
+    return library.database.run(lambda connection: metadata_of_image(connection, number))
+
+
+def test_every_field_comes_back_as_it_was(library: Library) -> None:
+    keep(library, METADATA)
+    assert kept(library) == METADATA
+    assert rows(library.database, "SELECT taken::text FROM images") == [("2019-07-04 15:30:00",)]
+
+
+def test_what_is_not_known_stays_unknown(library: Library) -> None:
+    keep(library, PhotoMetadata())
+    found = kept(library)
+    assert found is not None
+    assert np.isnat(found.taken)
+    assert replace(found, taken=METADATA.taken) == PhotoMetadata(taken=METADATA.taken)
+    assert rows(library.database, "SELECT count(*) FROM cameras") == [(0,)]
+    assert rows(library.database, "SELECT count(*) FROM photo_extra") == [(0,)]
+
+
+def test_what_is_found_later_replaces_what_was_known(library: Library) -> None:
+    keep(library, METADATA, PhotoMetadata(make="Nikon"))
+    library.keep_findings([with_metadata(made_image("photo 0"), PhotoMetadata(model="X"))])
+    first, second = kept(library, 1), kept(library, 2)
+    assert first is not None
+    assert second is not None
+    assert (first.make, first.model, first.extra, first.latitude) == ("", "X", {}, None)
+    assert second.make == "Nikon"
+    assert rows(library.database, "SELECT taken FROM images WHERE id = 1") == [(None,)]
+
+
+def test_photos_of_one_camera_share_its_row(library: Library) -> None:
+    keep(library, *[METADATA] * 5, replace(METADATA, lens="other"))
+    assert rows(library.database, "SELECT count(*) FROM cameras") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"make": "a\0b\ud800"}, {"make": "ab?"}),
+        ({"lens": "l" * 70_000}, {"lens": "l" * 200}),
+        ({"iso": 2**40}, {"iso": None}),
+        ({"latitude": 5.0, "longitude": None}, {"latitude": None, "longitude": None}),
+        ({"exposure_s": 1e300}, {"exposure_s": 1e300}),
+        ({"refused": {"iso": "no \0 number"}}, {"refused": {"iso": "no  number"}}),
+        (
+            {"extra": {"a\0": ["\udcff", math.nan, {"b": math.inf}], "c": "😀"}},
+            {"extra": {"a": ["?", None, {"b": None}], "c": "😀"}},
+        ),
+    ],
+)
+def test_what_the_database_cannot_hold_costs_no_photo(
+    library: Library, given: dict[str, object], expected: dict[str, object]
+) -> None:
+    keep(library, replace(METADATA, **given))  # type: ignore[arg-type]
+    assert kept(library) == replace(METADATA, **expected)  # type: ignore[arg-type]
+
+
+def test_reading_the_picture_again_leaves_the_time_that_the_metadata_say(library: Library) -> None:
+    keep(library, METADATA)
+    again = made_image("photo 0", 1, "2001-01-01T00:00:00")
+    library.commit([made_file("/0.jpg", again)], [again])
+    assert rows(library.database, "SELECT taken::text FROM images") == [("2019-07-04 15:30:00",)]
+
+
+def test_photos_whose_time_does_not_change_are_not_noted_as_changed(library: Library) -> None:
+    keep(library, METADATA)
+    counted = "SELECT changed_in::text FROM changes_without_step ORDER BY 1"
+    before = rows(library.database, counted)
+    library.keep_findings([with_metadata(made_image("photo 0"), METADATA)])
+    assert rows(library.database, counted) == before
+
+
+def test_a_known_photo_that_is_taken_in_again_keeps_what_was_read_of_it(library: Library) -> None:
+    read = with_metadata(made_image("photo", 1), METADATA)
+    library.add([made_file("/0.jpg", read)], [read])
+    # As where another file of it has no date in its name, or the time of its last change does not count.
+    again = with_metadata(made_image("photo", 1), replace(METADATA, taken=np.datetime64("NaT", "us")))
+    library.add([made_file("/1.jpg", again)], [again])
+    assert kept(library) == METADATA
+    assert rows(library.database, "SELECT taken::text FROM images") == [("2019-07-04 15:30:00",)]
