@@ -10,7 +10,8 @@ that cannot be read, or whose id the manifest does not know, counts as none.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from facesets.errors import CannotWrite
 from facesets.files import json_bytes, writing
@@ -40,6 +41,63 @@ def read_marks(root: SafeFolder, known: Collection[str]) -> dict[str, list[str]]
         if group in known:
             found.setdefault(group, []).append(folder)
     return found
+
+
+class Weight(NamedTuple):
+    """How much of a group lies in a folder: photos that no other group has, all, and those nobody touched."""
+
+    own: int
+    photos: int
+    untouched: int
+
+
+def folders_by_mark(
+    marks: Mapping[str, str],
+    found: Mapping[str, Sequence[str]],
+    have_own: Collection[str],
+    owners: Callable[[str], Collection[str]],
+    weight: Callable[[str, str], Weight],
+) -> dict[str, str]:
+    """The folder of each group that a mark tells, as far as the photos there bear it out.
+
+    That is the group's own if it has the mark, else the one with most of its photos: a copy has other times
+    than a folder that was renamed.
+
+    Parameters
+    ----------
+    marks : mapping
+        Group to its id.
+    found : mapping
+        Id to the folders that have it.
+    have_own : collection of str
+        Groups with photos that no other group has; at least one of these has to be there.
+    owners : callable
+        The groups that such photos in a folder are of.
+    weight : callable
+        Of a group in a folder.
+    """
+    marked = {folder for folders in found.values() for folder in folders}
+    seen = {group for group, mark in marks.items() if mark in found}
+    places: dict[str, str] = {}
+    for group, mark in marks.items():
+        known = ((folder, weight(group, folder)) for folder in found.get(mark, ()))
+        claims = {
+            folder: there for folder, there in known if (there.own if group in have_own else there.photos)
+        }
+        if group in claims:
+            places[group] = group
+        elif claims:
+            if group not in marked:
+                # Only the mark may have been moved.
+                claims[group] = weight(group, group)
+            place = max(
+                claims, key=lambda each: (claims[each].photos, each in marked, claims[each].untouched)
+            )
+            # A folder's own mark may have been replaced by that of a group that was put into it.
+            rivals = {place, *owners(place)} - seen
+            if all(claims[place][:2] > weight(rival, place)[:2] for rival in rivals):
+                places[group] = place
+    return places
 
 
 def _group_in(root: SafeFolder, name: str) -> str:

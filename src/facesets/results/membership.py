@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from facesets.files import printable
-from facesets.results.manifest import FaceEntry, PlacedFile, Statement
+from facesets.results.manifest import ClusterManifest, FaceEntry, PlacedFile, RefineManifest, Statement
 
 
 @dataclass(slots=True)
@@ -44,6 +44,9 @@ class GroupMembership:
         Folders as they are called on the disk, to what they are to be called.
     marks : dict
         Group to its id, for those that have one.
+    as_left : manifest, optional
+        The result as the user left it, where that is news: a run writes it down before it changes anything,
+        so that nothing is forgotten if it is killed.
     """
 
     groups: dict[str, list[FaceEntry]]
@@ -60,6 +63,7 @@ class GroupMembership:
     today: dict[str, str] = field(default_factory=dict)
     called: dict[str, str] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
+    as_left: ClusterManifest | RefineManifest | None = None
 
     def copy(self) -> "GroupMembership":
         """The same, to be changed without changing this one."""
@@ -78,6 +82,7 @@ class GroupMembership:
             today=dict(self.today),
             called=dict(self.called),
             marks=dict(self.marks),
+            as_left=self.as_left,
         )
 
     def rename(self, named: Mapping[str, str], others: Mapping[str, str] | None = None) -> None:
