@@ -14,11 +14,11 @@ from tests.fixtures.trees import files_in
 
 from facesets.errors import AlreadyRunning, CannotWrite
 from facesets.files import FileLock, atomic_write
+from facesets.results import Materialize
 from facesets.results.folder_runs import finish, would_remove, writing_results
 from facesets.results.inside import is_inside
 from facesets.results.lock import locked
 from facesets.results.manifest import PlacedFile
-from facesets.results.materialize import Materialize
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.safe_folder import SafeFolder
 

@@ -29,7 +29,7 @@ from facesets.operations.grouping.extend import extend
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.undo import undo
-from facesets.results.group_marks import GROUP_MARK
+from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.manifest_json import manifest_bytes
 from facesets.work import Work
 

@@ -5,17 +5,16 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from facesets.files import sync_files
+from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.folder import OWN_NAMES, TEMPORARY, ResultFolder
-from facesets.results.group_marks import GROUP_MARK
 from facesets.results.inside import is_inside
 from facesets.results.lock import LOCK, locked, narrow_root
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
 from facesets.results.ownership import ANNOUNCEMENT, linked_folders, ours_in, rights_of_result
-from facesets.results.placement import may_remove
+from facesets.results.placement import DRAWINGS, EDITED, WITHOUT_ORIGINAL, may_remove
 from facesets.results.run_journal import RunJournal
 from facesets.results.run_records import sweep_journal
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.set_aside import DRAWINGS, EDITED, WITHOUT_ORIGINAL
 from facesets.rights import narrow, rights_in, rights_of, tell_tightened
 
 
@@ -121,9 +120,9 @@ def finish(folder: ResultFolder, manifest_name: str, content: bytes, *, closes: 
     if folder.copied:
         sync_files()
     folder.write_manifest(manifest_name, content)
+    folder.inside.remove(ANNOUNCEMENT)
     if closes:
         folder.journal.close()
-    folder.inside.remove(ANNOUNCEMENT)
     return removed
 
 

@@ -20,10 +20,9 @@ from facesets.results.inside import is_inside
 from facesets.results.lock import LOCK, locked
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
 from facesets.results.ownership import ANNOUNCEMENT, announced_names, in_result, linked_folders
-from facesets.results.placement import Puts, is_last_copy
+from facesets.results.placement import Puts, is_last_copy, place_for_last_copy
 from facesets.results.run_records import DONE, UNDOING, NameChange, Run, State, read_runs
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.set_aside import place_for_last_copy
 
 _TEMPORARY = ".facesets-restoring.tmp"
 

@@ -17,7 +17,7 @@ from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.lock import reserved
 from facesets.results.manifest import EXPORT_MANIFEST
-from facesets.results.naming import Naming, look_for_export
+from facesets.results.names.naming import Naming, look_for_export
 from facesets.results.photo_sources import PhotoSources
 from facesets.results.preflight import begin
 from facesets.work import Work

@@ -10,8 +10,7 @@ from facesets.clustering.eras import NO_YEAR, Eras, split_into_eras
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Progress
-from facesets.operations.face_sets.selection import centroid_of
-from facesets.operations.face_sets.source_roots import rows_under
+from facesets.operations.face_sets.selection import centroid_of, rows_under
 from facesets.operations.grouping.gating import quality_gates, say_unmeasured
 from facesets.operations.options.centroid_distance import settled
 from facesets.operations.options.face_sets import SplitErasOptions
@@ -19,7 +18,7 @@ from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
 from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.gates import RECENTRE
-from facesets.results.same_faces import require_same_recogniser, rows_among
+from facesets.results.preflight import require_same_recogniser, rows_among
 
 # Of the years of an era so many at each end may come from wrong clocks: they do not name it.
 _STRAY_SHARE = 0.05

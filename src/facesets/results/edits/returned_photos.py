@@ -6,11 +6,11 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from facesets.files import printable
-from facesets.results.file_names import flatten_all, folded
-from facesets.results.folder_diff import refuse_unusable
-from facesets.results.group_marks import GROUP_MARK, read_marks
+from facesets.results.edits.folder_diff import refuse_unusable
+from facesets.results.edits.group_marks import GROUP_MARK, read_marks
+from facesets.results.edits.membership import NOT, GroupMembership, said_of_face
 from facesets.results.manifest import FaceEntry, PlacedFile, Statement
-from facesets.results.membership import NOT, GroupMembership, said_of_face
+from facesets.results.names.file_names import flatten_all, folded
 from facesets.results.safe_folder import SafeFolder
 
 

@@ -10,7 +10,8 @@ that cannot be read, or whose id the manifest does not know, counts as none.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from facesets.errors import CannotWrite
 from facesets.files import json_bytes, writing
@@ -18,6 +19,7 @@ from facesets.results.manifest import ClusterManifest, RefineManifest, groups_of
 from facesets.results.safe_folder import SafeFolder
 
 GROUP_MARK = ".facesets-group.json"
+_WRITTEN = re.compile(rf"{re.escape(GROUP_MARK)}|\.{re.escape(GROUP_MARK)}\.[0-9a-f]{{8}}\.tmp")
 _FORMAT, _VERSION = "facesets/group", 1
 _LONGEST = 1024
 
@@ -25,6 +27,11 @@ _LONGEST = 1024
 def mark_of(folder: str) -> str:
     """Where the file of a folder lies."""
     return f"{folder}/{GROUP_MARK}"
+
+
+def is_mark(last: str) -> bool:
+    """Whether a file is called like this one, or like one that a killed run left half-written."""
+    return _WRITTEN.fullmatch(last) is not None
 
 
 def mark_bytes(group: str) -> bytes:
@@ -40,6 +47,38 @@ def read_marks(root: SafeFolder, known: Collection[str]) -> dict[str, list[str]]
         if group in known:
             found.setdefault(group, []).append(folder)
     return found
+
+
+def marked_places(
+    marks: Mapping[str, str],
+    found: Mapping[str, Sequence[str]],
+    held: Callable[[str, str], tuple[int, int]],
+) -> dict[str, str]:
+    """The folder of each group, or set of an export, that a folder says it is; old to new.
+
+    That is the recorded folder if it says so, else the one that holds most of it.
+
+    Parameters
+    ----------
+    marks : mapping
+        Recorded folder to the id.
+    found : mapping
+        Id to the folders that say it.
+    held : function
+        How much of what a recorded folder had another one holds; nothing where both numbers are 0.
+    """
+    marked = {folder for folders in found.values() for folder in folders}
+    placed: dict[str, str] = {}
+    for old, places in ((old, found[mark]) for old, mark in marks.items() if mark in found):
+        if old in places:
+            placed[old] = old
+            continue
+        # A folder without such a file may still be the group, if only the file was moved.
+        others = places if old in marked else (*places, old)
+        new = max(others, key=lambda each: (held(old, each), each in places))
+        if any(held(old, new)):
+            placed[old] = new
+    return placed
 
 
 def _group_in(root: SafeFolder, name: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.results.folder_contents import (
+from facesets.results.edits.folder_contents import (
     base_of,
     behind_new_links,
     folder_of,
@@ -22,7 +22,7 @@ from facesets.results.folder_contents import (
     photos_below,
     state_of,
 )
-from facesets.results.group_marks import read_marks
+from facesets.results.edits.group_marks import marked_places, read_marks
 from facesets.results.inside import is_inside
 from facesets.results.manifest import PlacedFile
 from facesets.results.ownership import linked_folders
@@ -137,22 +137,13 @@ class _Search:
     def settle_marked(self, marks: Mapping[str, str]) -> None:
         """Find the folders that say which group they are."""
         found = read_marks(SafeFolder(self._root), marks.values())
-        marked = {folder for folders in found.values() for folder in folders}
         lying = self._lying()
 
-        def photos(old: str, new: str) -> int:
-            return len(self._brought(old, lying.get(new, {})))
+        def held(old: str, new: str) -> tuple[int, int]:
+            there = self._brought(old, lying.get(new, {}))
+            return len(there), sum(self._is_as_put(name, place) for name, place in there.items())
 
-        for old, group in marks.items():
-            places = found.get(group, [])
-            if old in places:
-                self._placed[old] = old
-            elif places:
-                # A folder without such a file may still be the group, if only the file was moved.
-                others = [*places, *([old] if old not in marked else [])]
-                new = max(others, key=lambda place: (photos(old, place), place in places))
-                if photos(old, new):
-                    self._placed[old] = new
+        self._placed = marked_places(marks, found, held)
         wish = {old: new for old, new in self._placed.items() if new != old}
         while merged := [old for old in wish if self._is_merged(old, wish)]:
             for old in merged:
@@ -161,6 +152,11 @@ class _Search:
         for old, group in marks.items():
             for copy in set(found.get(group, ())) - {self._placed.get(old)} if old in self._placed else ():
                 self._leave_copies(old, lying.get(copy, {}))
+
+    def _is_as_put(self, name: str, place: str) -> bool:
+        """Whether a photo has the size and time that it was put there with: a copy may have another."""
+        put = self._files[name]
+        return state_of(self._root, place) == (put.size, put.mtime_ns)
 
     def _leave_copies(self, old: str, lying: Mapping[str, str]) -> None:
         """Take what lies in a copy of a group's folder for copies, but for photos that the group lost."""

@@ -1,7 +1,7 @@
 """What the sets of an export say of themselves, and what a user did to them.
 
 A set whose folder was renamed is called so from then on; one whose folder was deleted stays deleted. What was
-done to single crops is found by `facesets.results.crop_edits`.
+done to single crops is found by `facesets.results.edits.crop_edits`.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError
 from facesets.files import printable, sha256_of
+from facesets.results.edits.group_marks import marked_places
 from facesets.results.export_manifest import Content, ExportManifest, SetEntry, SetManifest
 from facesets.results.gates import was_taken_out
 from facesets.results.inside import is_inside
@@ -170,23 +171,22 @@ def _came_back(entry: SetEntry, sets: SetManifests) -> bool:
 
 def _places(entries: Sequence[SetEntry], sets: SetManifests) -> dict[str, str]:
     """Source of each set that is there to its folder. What a folder says of itself decides, not its name."""
-    own = {e.name: e for e in entries if sets.is_there(e.name)}
-    place = {e.source: name for name, e in own.items() if (m := sets.find(name)) and m.name == name}
-    sought = {entry.name: entry for entry in entries if entry.source not in place}
-    found = set(place.values())
-    for name in (name for name in sets.folders() if name not in found and is_inside(name)) if sought else ():
-        manifest = sets.find(name)
-        entry = None if manifest is None else sought.get(manifest.name)
+    by_name = {entry.name: entry for entry in entries}
+    own = [name for name in by_name if sets.is_there(name)]
+    found: dict[str, list[str]] = {}
+    for name in filter(is_inside, dict.fromkeys([*own, *sets.folders()])):
+        if manifest := sets.find(name):
+            found.setdefault(manifest.name, []).append(name)
+
+    def held(old: str, new: str) -> tuple[int, int]:
         # A set that was renamed long ago may say its earlier name still, which another one has by now.
-        if entry and manifest and (name not in own or _shows(manifest, entry)):
-            place[entry.source] = name
-            found.add(name)
-            del sought[entry.name]
-    return place | {e.source: name for name, e in own.items() if e.source not in place and name not in found}
+        manifest = sets.find(new)
+        faces = {item.face.face for item in manifest.faces} if manifest else set[str]()
+        return len(faces.intersection(by_name[old].best)), new not in own
 
-
-def _shows(manifest: SetManifest, entry: SetEntry) -> bool:
-    return not {item.face.face for item in manifest.faces}.isdisjoint(entry.best)
+    place = marked_places({name: name for name in by_name}, found, held)
+    place |= {name: name for name in own if name not in place and name not in place.values()}
+    return {by_name[name].source: new for name, new in place.items()}
 
 
 def _has_left(entry: SetEntry, places: Collection[str], sets: SetManifests) -> bool:
