@@ -27,7 +27,7 @@ from facesets.operations.options.cache import ClusterOptions, EmbedOptions, Refi
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.plurals import counted
 from facesets.result import Result
-from facesets.results.lock import narrow_root, reserved
+from facesets.results.folder_runs import narrow_root, reserved
 from facesets.results.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, SHEET_NAME, Failure
 from facesets.results.ownership import rights_of_result
 from facesets.results.pages.html_pages import START

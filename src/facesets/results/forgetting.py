@@ -1,6 +1,6 @@
 """A person taken out of a result: photos, crops, bundles, and what manifest and journal say of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from facesets.results.earlier_export import EarlierExport
 from facesets.results.edits.folder_contents import folder_of
 from facesets.results.edits.folder_diff import read_edits
 from facesets.results.edits.group_marks import mark_of
+from facesets.results.edits.user_edits import SINGLETONS
 from facesets.results.export_manifest import ExportedFace, ExportManifest, SetEntry, SetManifest
-from facesets.results.lock import locked
+from facesets.results.folder_runs import locked
 from facesets.results.manifest import (
     SET_MANIFEST,
     ClusterManifest,
-    FaceEntry,
     PlacedFile,
     RefineManifest,
     every_face,
@@ -110,21 +110,16 @@ def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Who
             own.append(group.name)
     theirs = {face.face for face in every_face(manifest) if whom.is_theirs(face)}
     files: dict[str, PlacedFile | None] = {}
-    for group in groups:
-        staying = {path for face in group.faces if face.face not in theirs for path in face.paths}
-        going = {path for face in group.faces if face.face in theirs for path in face.paths}
+    faces_in = {group.name: group.faces for group in groups}
+    if isinstance(manifest, ClusterManifest):
+        faces_in[SINGLETONS] = manifest.singletons
+    for folder, faces in faces_in.items():
+        staying = {path for face in faces if face.face not in theirs for path in face.paths}
+        going = {path for face in faces if face.face in theirs for path in face.paths} - staying
         files |= {
             name: put
             for name, put in manifest.files.items()
-            if folder_of(name) == group.name and (put.source in going - staying or group.name in own)
-        }
-    if isinstance(manifest, ClusterManifest):
-        alone = {path for face in manifest.singletons if face.face in theirs for path in face.paths}
-        alone -= {path for face in manifest.singletons if face.face not in theirs for path in face.paths}
-        files |= {
-            n: put
-            for n, put in manifest.files.items()
-            if n.startswith("_singletons/") and put.source in alone
+            if folder_of(name) == folder and (put.source in going or folder in own)
         }
     kept = without_faces_and_groups(manifest, own, theirs, whom, files)
     files = {edits.moved.get(name, name): put for name, put in files.items()}
@@ -145,7 +140,8 @@ def _of_sets(root: Path, manifest: ExportManifest, whom: Whom) -> _Found:
     files: dict[str, PlacedFile | None] = {}
     faces = 0
     sets = {entry.name: export.sets.read(entry.name) for entry in export.entries}
-    whom = whom.among(_faces_of_sets(sets.values()))
+    shown = [item.face for said in sets.values() for item in (*said.faces, *said.candidates)]
+    whom = whom.among([*shown, *(drop.face for said in sets.values() for drop in said.dropped)])
     for entry in export.entries:
         said = sets[entry.name]
         theirs = sum(whom.is_theirs(item.face) for item in said.faces)
@@ -173,14 +169,6 @@ def _of_sets(root: Path, manifest: ExportManifest, whom: Whom) -> _Found:
     return _Found(kept, manifest_file(root).name, names, faces, files, left, others, renamed=changed)
 
 
-def _faces_of_sets(sets: Iterable[SetManifest]) -> list[FaceEntry]:
-    faces: list[FaceEntry] = []
-    for said in sets:
-        faces += [item.face for item in (*said.faces, *said.candidates)]
-        faces += [item.face for item in said.dropped]
-    return faces
-
-
 def _set_without(said: SetManifest, whom: Whom) -> SetManifest:
     """The manifest of somebody else's set; crops of the person in it stay until the set is made again."""
 
@@ -201,7 +189,8 @@ def _set_without(said: SetManifest, whom: Whom) -> SetManifest:
 
 
 def _export_without(manifest: ExportManifest, own: Sequence[SetEntry], whom: Whom) -> ExportManifest:
-    names = {entry.name for entry in own}
+    names = sorted(entry.name for entry in own)
+    gone = {face for face, new in whom.renumbered.items() if not new}
 
     def kept(entry: SetEntry) -> SetEntry:
         return replace(entry, best=tuple(new for f in entry.best if (new := whom.renumbered.get(f, f))))
@@ -212,13 +201,9 @@ def _export_without(manifest: ExportManifest, own: Sequence[SetEntry], whom: Who
         removed=tuple(kept(entry) for entry in manifest.removed if folded(entry.name) not in whom.names),
         sheets=() if own else manifest.sheets,
         models=() if own else manifest.models,
-        statements=statements_without(manifest.statements, sorted(names), _gone(whom), whom),
+        statements=statements_without(manifest.statements, names, gone, whom),
         counts=manifest.counts | {"sets": len(manifest.sets) - len(own)},
     )
-
-
-def _gone(whom: Whom) -> set[str]:
-    return {face for face, new in whom.renumbered.items() if not new}
 
 
 def _remove(folder: SafeFolder, found: _Found) -> list[str]:

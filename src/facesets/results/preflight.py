@@ -5,6 +5,7 @@ another take its place.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -63,10 +64,9 @@ def rows_of(ids: Sequence[str], rows_by_id: Mapping[str, int], manifest: Path) -
     return np.array([rows_by_id[face] for face in ids], np.int64)
 
 
-def rows_among(collection: Collection, faces: frozenset[str]) -> Int64:
-    """Rows of those of some faces that a store has."""
-    ids = collection.face_ids() if faces else []
-    return np.array([row for row, face in enumerate(ids) if face in faces], np.int64)
+def rows_among(ids: Sequence[str], faces: AbstractSet[str]) -> Int64:
+    """Rows of those of some faces that a store has; `ids` are those of all its faces."""
+    return np.array([row for row, face in enumerate(ids) if face in faces] if faces else [], np.int64)
 
 
 Result = ClusterManifest | RefineManifest | ExportManifest

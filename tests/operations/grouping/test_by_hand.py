@@ -39,7 +39,7 @@ from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.undo import known_runs, undo
 from facesets.results.edits import hand_moves
 from facesets.results.edits.hand_moves import NOTES
-from facesets.results.lock import locked
+from facesets.results.folder_runs import locked
 from facesets.results.manifest_json import Manifest, read_any_manifest
 from facesets.results.safe_folder import SafeFolder
 

@@ -19,7 +19,7 @@ from facesets.results.export_manifest import ExportManifest, SetEntry
 from facesets.results.manifest import PlacedFile, Provenance, Statement
 from facesets.results.names.group_names import free_names
 from facesets.results.names.naming import Naming
-from facesets.results.preflight import require_same_recogniser
+from facesets.results.preflight import require_same_recogniser, rows_among
 
 _ASKED_FOR = frozenset({"imported", ERA})
 
@@ -250,8 +250,8 @@ def _planned(
     run: ExportRun, wanted: NewSet, name: str, said: SaidOfCrops, succession: Succession
 ) -> PlannedSet:
     inherited = succession.taken_out.get(wanted.source, frozenset())
-    out = run.rows_of(said.out_of(name) | (inherited - said.given_to(name)))
-    given = run.rows_of(said.given_to(name))
+    out = rows_among(run.ids, said.out_of(name) | (inherited - said.given_to(name)))
+    given = rows_among(run.ids, said.given_to(name))
     decided = {*out.tolist(), *given.tolist()}
     wanted = replace(
         wanted,
@@ -275,8 +275,10 @@ def _as_found(earlier: EarlierExport, statements: tuple[Statement, ...]) -> Expo
     if earlier.manifest is None:
         return None
     edits = earlier.edits
+    # Sets without a face, as earlier versions made them, go with this run.
+    empty = (entry for entry in earlier.manifest.sets if not entry.faces)
     return replace(
-        earlier.manifest, sets=(*edits.there, *edits.empty), removed=edits.removed, statements=statements
+        earlier.manifest, sets=(*edits.there, *empty), removed=edits.removed, statements=statements
     )
 
 

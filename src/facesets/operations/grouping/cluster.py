@@ -36,7 +36,7 @@ from facesets.results.edits.apply_user_edits import (
     names_of_clusters,
 )
 from facesets.results.edits.user_edits import SINGLETONS
-from facesets.results.lock import reserved
+from facesets.results.folder_runs import reserved
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
     ClusterManifest,

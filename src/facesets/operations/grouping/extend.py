@@ -20,7 +20,7 @@ from facesets.result import Result
 from facesets.results.current_faces import with_current_ids
 from facesets.results.edits.membership import GroupMembership
 from facesets.results.edits.user_edits import as_groups, refuse_cut_off, warn
-from facesets.results.lock import reserved
+from facesets.results.folder_runs import reserved
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,

@@ -41,8 +41,8 @@ from facesets.results.edits.apply_user_edits import (
     carried,
     names_of_clusters,
 )
+from facesets.results.folder_runs import reserved
 from facesets.results.gates import AGE_SPREADS, MIN_FACES, OUTLIER, UNASSIGNED, Gate
-from facesets.results.lock import reserved
 from facesets.results.manifest import (
     REFINE_MANIFEST,
     DroppedFace,

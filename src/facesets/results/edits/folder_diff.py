@@ -141,7 +141,9 @@ class _Search:
 
         def held(old: str, new: str) -> tuple[int, int]:
             there = self._brought(old, lying.get(new, {}))
-            return len(there), sum(self._is_as_put(name, place) for name, place in there.items())
+            # A copy of a photo may have another time than the one with which it was put there.
+            put = {name: (self._files[name].size, self._files[name].mtime_ns) for name in there}
+            return len(there), sum(state_of(self._root, there[name]) == put[name] for name in there)
 
         self._placed = marked_places(marks, found, held)
         wish = {old: new for old, new in self._placed.items() if new != old}
@@ -152,11 +154,6 @@ class _Search:
         for old, group in marks.items():
             for copy in set(found.get(group, ())) - {self._placed.get(old)} if old in self._placed else ():
                 self._leave_copies(old, lying.get(copy, {}))
-
-    def _is_as_put(self, name: str, place: str) -> bool:
-        """Whether a photo has the size and time that it was put there with: a copy may have another."""
-        put = self._files[name]
-        return state_of(self._root, place) == (put.size, put.mtime_ns)
 
     def _leave_copies(self, old: str, lying: Mapping[str, str]) -> None:
         """Take what lies in a copy of a group's folder for copies, but for photos that the group lost."""

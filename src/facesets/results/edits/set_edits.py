@@ -28,7 +28,7 @@ class SetManifests:
         """Name the export; nothing is read yet."""
         self.root = root
         self.folder = SafeFolder(root)
-        self._read: dict[str, SetManifest | FacesetsError] = {}
+        self._read: dict[str, SetManifest] = {}
 
     def read(self, name: str) -> SetManifest:
         """The manifest of the set in a folder, a linked one too.
@@ -39,14 +39,8 @@ class SetManifests:
             There is none, or it cannot be read.
         """
         if name not in self._read:
-            try:
-                self._read[name] = read_manifest(self.root / name / SET_MANIFEST, SetManifest)
-            except FacesetsError as error:
-                self._read[name] = error
-        found = self._read[name]
-        if isinstance(found, FacesetsError):
-            raise found
-        return found
+            self._read[name] = read_manifest(self.root / name / SET_MANIFEST, SetManifest)
+        return self._read[name]
 
     def find(self, name: str) -> SetManifest | None:
         """As `read`; None where it cannot be read, and for a name that leads out of the export."""
@@ -90,8 +84,6 @@ class EditedSets:
     ----------
     there : tuple of SetEntry
         By the names that they have now.
-    empty : tuple of SetEntry
-        Those without a face, as earlier versions made them: they go.
     removed : tuple of SetEntry
         Those that were deleted, in earlier runs or now.
     deleted : tuple of SetEntry
@@ -111,7 +103,6 @@ class EditedSets:
     deleted: tuple[SetEntry, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
     linked: frozenset[str] = frozenset()
-    empty: tuple[SetEntry, ...] = ()
     back: tuple[SetEntry, ...] = ()
     pardoned: tuple[SetEntry, ...] = ()
 
@@ -129,12 +120,11 @@ class EditedSets:
 def edited_sets(before: ExportManifest, sets: SetManifests) -> EditedSets:
     """Follow renamed and deleted folders. An export without any of its sets was emptied, not edited."""
     out = sets.root
-    empty = tuple(entry for entry in before.sets if not entry.faces)
     entries = [entry for entry in before.sets if is_inside(entry.name) and entry.faces]
     links = frozenset(entry.source for entry in entries if sets.is_linked(entry.name))
     if (out / ANNOUNCEMENT).is_file():
         there = tuple(e for e in entries if e.source in links or sets.is_there(e.name))
-        return EditedSets(there, before.removed, linked=links, empty=empty)
+        return EditedSets(there, before.removed, linked=links)
     # A name that another set took meanwhile, because the user gave it to that one, brings nobody back.
     taken = {entry.name for entry in entries}
     back = tuple(e for e in before.removed if e.name not in taken and _came_back(e, sets))
@@ -148,14 +138,13 @@ def edited_sets(before: ExportManifest, sets: SetManifests) -> EditedSets:
     now = [replace(entry, name=place[entry.source]) for entry in entries if entry.source in place]
     deleted = tuple(entry for entry in lost if entry not in pardoned)
     if deleted and not now:
-        return EditedSets(removed=removed, linked=links, empty=empty, pardoned=pardoned)
+        return EditedSets(removed=removed, linked=links, pardoned=pardoned)
     return EditedSets(
         there=tuple(now),
         removed=(*removed, *deleted),
         deleted=deleted,
         renamed=tuple((e.name, place[e.source]) for e in entries if place.get(e.source, e.name) != e.name),
         linked=links | {entry.source for entry in now if sets.is_linked(entry.name)},
-        empty=empty,
         back=back,
         pardoned=pardoned,
     )

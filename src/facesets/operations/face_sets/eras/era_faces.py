@@ -160,8 +160,8 @@ def recover(
         raise WrongUsage(f"The store has no faces{where}. Embed photos first, or name another folder.")
     faces = collection.faces
     near = under[1 - faces.embedding[under] @ curated.seed <= settled(options.recover_threshold)]
-    given = np.intersect1d(under, rows_among(collection, curated.given))
-    near = np.setdiff1d(near, rows_among(collection, curated.taken_out))
+    given = np.intersect1d(under, rows_among(collection.face_ids(), curated.given))
+    near = np.setdiff1d(near, rows_among(collection.face_ids(), curated.taken_out))
     say_unmeasured(faces.take(near), collection.settings, options, progress)
     left, dropped = near, dict[str, int]()
     for gate, below, _ in quality_gates(faces, options):
