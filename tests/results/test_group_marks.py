@@ -29,7 +29,7 @@ from facesets.operations.grouping.extend import extend
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.undo import undo
-from facesets.results.group_marks import GROUP_MARK
+from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.manifest_json import manifest_bytes
 from facesets.work import Work
 
@@ -117,6 +117,28 @@ def test_of_two_copies_of_a_folder_that_is_gone_the_fuller_one_is_the_group(
             {"person_001": "The whole"}.get(name, name): faces for name, faces in before.items()
         }
         assert {path.name for path in (raw / "A part").iterdir()} == lying
+
+
+def test_of_two_full_folders_the_one_with_the_photos_as_they_were_put_there_is_the_group(
+    store: MadeStore, tmp_path: Path
+) -> None:
+    raw, _ = make(store, tmp_path)
+    before = people(raw)
+    (raw / "person_002").rename(raw / "The person")
+    shutil.copytree(raw / "The person", raw / "A copy", copy_function=shutil.copy)
+    learned, warning = heard_from(store, raw)
+    assert learned == "person_002 is called The person."
+    assert warning.startswith("6 copies of photos lie in A copy, which says nothing")
+    assert people(raw) == {
+        {"person_002": "The person"}.get(name, name): faces for name, faces in before.items()
+    }
+
+
+def test_a_photo_called_much_like_the_mark_is_a_photo(store: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(store, tmp_path)
+    photo = min((raw / "person_001").glob("*.jpg"))
+    photo.rename(raw / "person_002" / f"{photo.stem}{GROUP_MARK}.jpg")
+    assert heard_from(store, raw) == ["1 face shows person_002, not person_001."]
 
 
 def _garbage(mark: Path) -> None:

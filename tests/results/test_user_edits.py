@@ -31,7 +31,7 @@ from facesets.operations.grouping.cluster import cluster
 from facesets.operations.immich.local_people import people_of_folder
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.undo import undo
-from facesets.results.group_marks import GROUP_MARK
+from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.work import Work

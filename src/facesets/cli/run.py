@@ -21,7 +21,7 @@ from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.options.shared import DryRun
-from facesets.results.materialize import Materialize
+from facesets.results import Materialize
 from facesets.words import results as words
 
 if TYPE_CHECKING:

@@ -10,21 +10,21 @@ from pathlib import Path
 from facesets.errors import CannotWrite, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.plurals import counted
-from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
-from facesets.results.file_names import flatten_all
+from facesets.results import Materialize
+from facesets.results.edits.folder_contents import folder_of, in_folder
+from facesets.results.edits.group_marks import mark_bytes, mark_of, marks_of
+from facesets.results.edits.membership import GroupMembership
+from facesets.results.edits.moved_photos import new_names, with_sources_today, without_old_names
 from facesets.results.folder import ResultFolder
-from facesets.results.folder_contents import folder_of
 from facesets.results.folder_runs import finish, would_remove, writing_results
-from facesets.results.group_marks import mark_bytes, mark_of, marks_of
 from facesets.results.manifest import ClusterManifest, Failure, PlacedFile, RefineManifest, photos_of
 from facesets.results.manifest_json import manifest_bytes, read_any_manifest, refuse_other_results
-from facesets.results.materialize import Materialize
-from facesets.results.membership import GroupMembership
-from facesets.results.moved_photos import in_folder, new_names, with_sources_today, without_old_names
+from facesets.results.names.file_names import flatten_all
 from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.pages.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.photo_sources import PhotoSources
+from facesets.results.placement import WITHOUT_ORIGINAL
 from facesets.results.run_records import clear_pardons
-from facesets.results.set_aside import WITHOUT_ORIGINAL
 from facesets.work import Work
 
 Result = ClusterManifest | RefineManifest

@@ -12,8 +12,8 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.undo import known_runs, undo
-from facesets.results.file_names import flatten
-from facesets.results.lock import locked
+from facesets.results.folder_runs import locked
+from facesets.results.names.file_names import flatten
 from facesets.web.results import pages
 from facesets.work import Work
 from tests.fixtures.photo_library import Library

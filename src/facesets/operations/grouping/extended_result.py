@@ -6,7 +6,8 @@ from pathlib import Path
 from facesets.operations.grouping.cluster import NO_FACE, SAID
 from facesets.operations.grouping.extend_sets import ExtendedSets
 from facesets.result import Result
-from facesets.results.follow_names import as_left, ids_of, names_of_new
+from facesets.results.edits.membership import GroupMembership
+from facesets.results.edits.user_edits import SINGLETONS, as_groups
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
@@ -15,11 +16,10 @@ from facesets.results.manifest import (
     Provenance,
     RefineManifest,
 )
-from facesets.results.membership import GroupMembership
-from facesets.results.naming import Naming
+from facesets.results.names.follow_names import as_left, ids_of, names_of_new
+from facesets.results.names.naming import Naming
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.photo_folders import PhotoFolders, plan_folders
-from facesets.results.user_edits import SINGLETONS, as_groups
 
 COMMAND = "extend"
 

@@ -9,8 +9,8 @@ from facesets.imaging.sheets import MAX_CROPS, draw_sheet
 from facesets.operations.reports.evaluate import Evaluation, WrongMerge, WrongSplit
 from facesets.plurals import counted, people
 from facesets.records import Collection
-from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row, write_sheet
 from facesets.results.manifest import FaceEntry, face_describer
+from facesets.results.pages.contact_sheets import PlannedRow, PlannedTile, finished_row, write_sheet
 from facesets.work import Work
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from facesets.errors import WrongUsage
 from facesets.files import printable, require_suffix
 from facesets.result import Result
-from facesets.results.contact_sheets import draw_sheets, page_name, plan_rows, write_sheet
 from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.manifest_json import read_any_manifest
+from facesets.results.pages.contact_sheets import draw_sheets, page_name, plan_rows, write_sheet
 from facesets.work import Work
 
 

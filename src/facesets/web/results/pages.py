@@ -11,8 +11,8 @@ from facesets.files import printable
 from facesets.imaging.originals import read_decoded
 from facesets.operations.grouping.by_hand import latest_change
 from facesets.operations.grouping.result_now import ResultNow
-from facesets.results.counterparts import called_beside
 from facesets.results.manifest import FaceEntry, RefineManifest
+from facesets.results.pages.counterparts import called_beside
 from facesets.web.render import render
 from facesets.web.results.calls import PersonId, Sha256, people_of
 from facesets.web.results.site import ResultDep, ResultSite, face_id, folder_called, id_of, picture_of

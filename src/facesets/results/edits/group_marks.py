@@ -10,6 +10,7 @@ that cannot be read, or whose id the manifest does not know, counts as none.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from facesets.results.manifest import ClusterManifest, RefineManifest, groups_of
 from facesets.results.safe_folder import SafeFolder
 
 GROUP_MARK = ".facesets-group.json"
+_WRITTEN = re.compile(rf"{re.escape(GROUP_MARK)}|\.{re.escape(GROUP_MARK)}\.[0-9a-f]{{8}}\.tmp")
 _FORMAT, _VERSION = "facesets/group", 1
 _LONGEST = 1024
 
@@ -26,6 +28,11 @@ _LONGEST = 1024
 def mark_of(folder: str) -> str:
     """Where the file of a folder lies."""
     return f"{folder}/{GROUP_MARK}"
+
+
+def is_mark(last: str) -> bool:
+    """Whether a file is called like this one, or like one that a killed run left half-written."""
+    return _WRITTEN.fullmatch(last) is not None
 
 
 def mark_bytes(group: str) -> bytes:
@@ -58,7 +65,7 @@ def folders_by_mark(
     owners: Callable[[str], Collection[str]],
     weight: Callable[[str, str], Weight],
 ) -> dict[str, str]:
-    """The folder of each group that a mark tells, as far as the photos there bear it out.
+    """The folder of each group, or set of an export, that a mark tells, if what lies there bears it out.
 
     That is the group's own if it has the mark, else the one with most of its photos: a copy has other times
     than a folder that was renamed.

@@ -14,15 +14,16 @@ from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.results.folder_contents import (
+from facesets.results.edits.folder_contents import (
     base_of,
     behind_new_links,
     folder_of,
     normal,
     photos_below,
+    refuse_unusable,
     state_of,
 )
-from facesets.results.group_marks import Weight, folders_by_mark, read_marks
+from facesets.results.edits.group_marks import Weight, folders_by_mark, read_marks
 from facesets.results.inside import is_inside
 from facesets.results.manifest import PlacedFile
 from facesets.results.ownership import linked_folders
@@ -346,12 +347,3 @@ def _refuse_nested(root: Path, moved: Mapping[str, str]) -> None:
                 f"Photos of {printable(folder)} lie in {printable(root / most)}. Each group is a folder at "
                 "the top of a result: move it there, under whatever name, or out of the result."
             )
-
-
-def refuse_unusable(root: Path, name: str) -> None:
-    """Refuse a place in a folder that cannot be a group. Raises `WrongUsage`."""
-    if not is_inside(name):
-        raise WrongUsage(
-            f"Photos of this result lie in {printable((root / name).parent)}. Give that folder a name "
-            "without `:` and `\\`."
-        )

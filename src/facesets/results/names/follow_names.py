@@ -9,16 +9,16 @@ from typing import TypeVar
 
 from facesets.interfaces import Store
 from facesets.records import Collection as FaceCollection
-from facesets.results.apply_user_edits import UserConstraints
-from facesets.results.folder_contents import folder_of
+from facesets.results.edits.apply_user_edits import UserConstraints
+from facesets.results.edits.folder_contents import folder_of, in_folder
+from facesets.results.edits.membership import GroupMembership
+from facesets.results.edits.moved_photos import with_sources_today
+from facesets.results.edits.user_edits import as_groups, known_of
 from facesets.results.manifest import ClusterManifest, Group, PlacedFile, RefineManifest, Statement, groups_of
-from facesets.results.membership import GroupMembership
-from facesets.results.moved_photos import in_folder, with_sources_today
-from facesets.results.naming import Naming, look, seen_by
+from facesets.results.names.naming import Naming, look, seen_by
 from facesets.results.ownership import ANNOUNCEMENT, announced_names
+from facesets.results.preflight import require_same_faces
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.same_faces import require_same_faces
-from facesets.results.user_edits import as_groups, known_of
 
 Result = ClusterManifest | RefineManifest
 M = TypeVar("M", bound=ClusterManifest | RefineManifest)
