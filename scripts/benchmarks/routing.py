@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from facesets.clustering import average_linkage, numbered
 from facesets.operations.grouping.cluster import members_by_label
 from facesets.operations.grouping.extend_sets import route
-from facesets.operations.grouping.refine import gate_faces
-from facesets.operations.grouping.refine import surviving
+from facesets.operations.grouping.refine import gate_faces, surviving
 from facesets.operations.options.cache import RefineOptions
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ExtendOptions
