@@ -19,8 +19,8 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.results import ExportSwapOptions, ExtendOptions
 from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.reports.evaluation_sheet import sheet
-from facesets.results.materialize import Materialize
-from facesets.results.names_file import PeopleNames, update_names
+from facesets.results import Materialize
+from facesets.results.names.names_file import PeopleNames, update_names
 from facesets.results.rollback import take_back, undoing
 from facesets.results.run_records import JOURNAL
 from facesets.rights import SHARED, keep_private, narrow, rights_of

@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 
 from facesets.clustering import average_linkage, numbered
 from facesets.operations.grouping.cluster import members_by_label
-from facesets.operations.grouping.nearest_group import route
-from facesets.operations.grouping.refine import gate_faces
-from facesets.operations.grouping.refine_manifest import surviving
+from facesets.operations.grouping.extend_sets import route
+from facesets.operations.grouping.refine import gate_faces, surviving
 from facesets.operations.options.declaration import for_recogniser
 from facesets.operations.options.results import ExtendOptions
 from facesets.operations.options.start import RefineOptions

@@ -7,7 +7,7 @@ import pytest
 
 from facesets.cli.wording import with_library
 from facesets.result import Result
-from facesets.results.set_aside import WITHOUT_ORIGINAL
+from facesets.results.placement import WITHOUT_ORIGINAL
 from facesets.words import results as words
 from tests.fixtures.program import run
 

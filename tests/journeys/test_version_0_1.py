@@ -32,7 +32,7 @@ from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo
 from facesets.records import CacheSettings, Faces, ImageRecord, Pixels
 from facesets.result import Result
-from facesets.results.group_marks import GROUP_MARK
+from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.manifest_json import manifest_bytes, read_any_manifest
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from facesets.operations.run import RunOptions, default_out, run
 from facesets.result import Result
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
+from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.run_records import read_runs
+from facesets.results.safe_folder import SafeFolder
 from facesets.sources.folders import FolderSource
 from facesets.store.npz.cache import Cache
 from facesets.work import Work
@@ -182,6 +186,41 @@ def test_a_killed_run_ends_like_one_that_nothing_disturbed(
         for name in ours:
             here, there = ours[name].replace(bytes(out), b"OUT"), theirs[name].replace(bytes(calm), b"OUT")
             assert here == there, (kill_at, name)
+
+
+@pytest.mark.parametrize("folder", ["people", "facesets"])
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+def test_a_run_killed_when_all_but_its_journal_is_written_ends_likewise(
+    library: Library,
+    embedded: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+    is_withdrawn: bool,
+) -> None:
+    calm, out = (shutil.copytree(embedded, tmp_path / name / "out") for name in ("calm", "killed"))
+    go(library.photos, calm, None)
+    remove = SafeFolder.remove
+
+    def kill(self: SafeFolder, name: str) -> None:
+        is_last = name == ANNOUNCEMENT and self.root.name == folder
+        if is_last and not is_withdrawn:
+            os.kill(os.getpid(), signal.SIGKILL)
+        remove(self, name)
+        if is_last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SafeFolder, "remove", kill)
+        assert in_a_child(lambda: go(library.photos, out, None), 0)
+    go(library.photos, out, None)
+    ours, theirs = tree(out), tree(calm)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        assert ours[name].replace(bytes(out), b"OUT") == theirs[name].replace(bytes(calm), b"OUT"), name
+    assert [[run.name for run in read_runs(out / name)] for name in ("people", "facesets")] == [
+        [run.name for run in read_runs(calm / name)] for name in ("people", "facesets")
+    ]
 
 
 def test_new_photos_join_the_people_there_are_and_names_stay(

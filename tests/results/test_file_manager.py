@@ -14,7 +14,7 @@ from tests.fixtures.results import groups, grow, make, result, store_sha, tree
 from tests.fixtures.soak import examples, soaking
 
 from facesets.operations.undo import undo
-from facesets.results.group_marks import GROUP_MARK
+from facesets.results.edits.group_marks import GROUP_MARK
 
 ANY = st.integers(0, 1 << 16)
 RESULT = st.sampled_from([0, 1])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesets.results.file_names import (
+from facesets.results.names.file_names import (
     MAX_NAME_BYTES,
     flatten,
     flatten_all,

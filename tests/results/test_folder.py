@@ -14,11 +14,10 @@ from tests.fixtures.trees import files_in
 
 from facesets.errors import AlreadyRunning, CannotWrite
 from facesets.files import FileLock, atomic_write
-from facesets.results.folder_runs import finish, would_remove, writing_results
+from facesets.results import Materialize
+from facesets.results.folder_runs import finish, locked, would_remove, writing_results
 from facesets.results.inside import is_inside
-from facesets.results.lock import locked
 from facesets.results.manifest import PlacedFile
-from facesets.results.materialize import Materialize
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.safe_folder import SafeFolder
 
@@ -259,7 +258,7 @@ _SLOW_WRITER = """
 import json, sys
 from pathlib import Path
 from facesets.results.folder_runs import finish, writing_results
-from facesets.results.lock import locked
+from facesets.results.folder_runs import locked
 out, plan = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
 while True:
     with locked(out), writing_results(out, {}, "cluster") as folder:

@@ -29,7 +29,7 @@ from facesets.operations.grouping.extend import extend
 from facesets.operations.options.results import ExtendOptions
 from facesets.operations.options.start import ClusterOptions
 from facesets.operations.undo import undo
-from facesets.results.group_marks import GROUP_MARK
+from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.manifest_json import manifest_bytes
 from facesets.work import Work
 
@@ -119,6 +119,28 @@ def test_of_two_copies_of_a_folder_that_is_gone_the_fuller_one_is_the_group(
         assert {path.name for path in (raw / "A part").iterdir()} == lying
 
 
+def test_of_two_full_folders_the_one_with_the_photos_as_they_were_put_there_is_the_group(
+    store: MadeStore, tmp_path: Path
+) -> None:
+    raw, _ = make(store, tmp_path)
+    before = people(raw)
+    (raw / "person_002").rename(raw / "The person")
+    shutil.copytree(raw / "The person", raw / "A copy", copy_function=shutil.copy)
+    learned, warning = heard_from(store, raw)
+    assert learned == "person_002 is called The person."
+    assert warning.startswith("6 copies of photos lie in A copy, which says nothing")
+    assert people(raw) == {
+        {"person_002": "The person"}.get(name, name): faces for name, faces in before.items()
+    }
+
+
+def test_a_photo_called_much_like_the_mark_is_a_photo(store: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(store, tmp_path)
+    photo = min((raw / "person_001").glob("*.jpg"))
+    photo.rename(raw / "person_002" / f"{photo.stem}{GROUP_MARK}.jpg")
+    assert heard_from(store, raw) == ["1 face shows person_002, not person_001."]
+
+
 def _garbage(mark: Path) -> None:
     mark.write_bytes(b"\xff\0{")
 
@@ -201,6 +223,117 @@ def test_folders_put_together_are_one_person(
         assert "person_001" not in people(raw)
         # A folder that holds nothing else is as empty as one without.
         assert not (raw / "person_001").exists()
+
+
+def with_pairs(store: MadeStore) -> None:
+    """Photos that show two people each: such a photo has one name in both folders."""
+    for _ in range(3):
+        store.add(1, 2)
+
+
+def photos_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.jpg"))
+
+
+def test_photos_of_two_folders_that_changed_places_took_their_names_along(
+    store: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    with_pairs(store)
+    raw, sets = make(store, tmp_path)
+    before = people(raw)
+    (tmp_path / "between").mkdir()
+    # Most file managers, and `mv *.jpg`, leave hidden files where they are.
+    for source, target in (
+        (raw / "person_001", tmp_path / "between"),
+        (raw / "person_002", raw / "person_001"),
+        (tmp_path / "between", raw / "person_002"),
+    ):
+        for photo in photos_in(source):
+            photo.rename(target / photo.name)
+    for _ in range(2):
+        again(store, raw, sets)
+        assert people(raw) == {
+            **before,
+            "person_001": before["person_002"],
+            "person_002": before["person_001"],
+        }
+
+
+def test_a_folder_refilled_with_the_photos_of_another_person_is_that_person(
+    store: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    with_pairs(store)
+    raw, sets = make(store, tmp_path)
+    before = people(raw)
+    for photo in photos_in(raw / "person_002"):
+        photo.unlink()
+    for photo in photos_in(raw / "person_001"):
+        photo.rename(raw / "person_002" / photo.name)
+    shutil.rmtree(raw / "person_001")
+    again(store, raw, sets)
+    assert people(raw)["person_002"] == before["person_001"]
+    assert result(raw).set_aside == ()
+
+
+def test_a_mark_that_came_with_photos_of_the_same_names_says_nothing_about_the_folder(
+    store: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(store, tmp_path)
+    for _ in range(2):
+        store.add(1, 9)
+    again(store, raw, sets)
+    (small,) = people(raw).keys() - {"person_001", "person_002", "person_003"}
+    before = people(raw)
+    for path in list((raw / small).iterdir()):
+        path.replace(raw / "person_001" / path.name)
+    (raw / small).rmdir()
+    (raw / "person_001").rename(raw / "Hans")
+    for _ in range(2):
+        again(store, raw, sets)
+        assert people(raw)["Hans"] == before["person_001"]
+        assert result(raw).set_aside == ()
+
+
+def test_a_mark_copied_over_that_of_another_folder_is_no_copy_of_it(
+    store: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    with_pairs(store)
+    raw, sets = make(store, tmp_path)
+    before = people(raw)
+    shutil.copy(raw / "person_001" / GROUP_MARK, raw / "person_002" / GROUP_MARK)
+    (raw / "person_001").rename(raw / "Anna")
+    (raw / "person_002").rename(raw / "Ben")
+    for _ in range(2):
+        again(store, raw, sets)
+        assert (people(raw)["Anna"], people(raw)["Ben"]) == (before["person_001"], before["person_002"])
+        assert result(raw).set_aside == ()
+
+
+def test_a_folder_renamed_beside_its_copy_is_the_person(store: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(store, tmp_path)
+    before = people(raw)
+    shutil.copytree(raw / "person_001", raw / "Backup", copy_function=shutil.copyfile)
+    (raw / "person_001").rename(raw / "Hans")
+    grow(store, raw)
+    assert people(raw)["Hans"] == before["person_001"]
+
+
+@pytest.mark.parametrize("spoilt", ["folder", "mark"])
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write and read everything")
+def test_a_mark_that_cannot_be_written_or_read_stops_no_run(
+    store: MadeStore, tmp_path: Path, spoilt: str
+) -> None:
+    raw, _ = make(store, tmp_path)
+    if spoilt == "folder":
+        unmark(raw)
+    locked = raw / "person_003" if spoilt == "folder" else raw / "person_003" / GROUP_MARK
+    locked.chmod(0o500 if spoilt == "folder" else 0)
+    (raw / "person_001").rename(raw / "Anna")
+    for _ in range(2):
+        assert grow(store, raw).failed == 0
+    assert "Anna" in people(raw)
+    assert {"Anna", "person_002"} <= result(raw).marks.keys()
+    locked.chmod(0o700)
 
 
 def test_a_folder_renamed_and_emptied_is_nobody(store: MadeStore, tmp_path: Path, again: Again) -> None:

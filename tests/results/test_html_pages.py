@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 from tests.fixtures.chromium import PHONE, WORDS_ON_TWO_LINES, opened
 from tests.fixtures.html import parsed
 
-from facesets.results.html_pages import (
+from facesets.results.pages.html_pages import (
     MADE_BY,
     STYLE,
     TILES_PER_PAGE,

@@ -14,9 +14,8 @@ from tests.fixtures.trees import files_in
 from facesets.errors import CannotWrite, WrongUsage
 from facesets.files import FileLock
 from facesets.results import inside, safe_folder
-from facesets.results.folder_diff import read_edits
-from facesets.results.folder_runs import finish, writing_results
-from facesets.results.lock import locked
+from facesets.results.edits.folder_diff import read_edits
+from facesets.results.folder_runs import finish, locked, writing_results
 from facesets.results.manifest import PlacedFile
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.rollback import take_back, undoing

@@ -21,8 +21,8 @@ from facesets.operations.options.index import IndexOptions
 from facesets.operations.options.start import ClusterOptions, EmbedOptions
 from facesets.operations.undo import undo
 from facesets.result import Result
-from facesets.results.file_names import flatten
-from facesets.results.group_marks import GROUP_MARK
+from facesets.results.edits.group_marks import GROUP_MARK
+from facesets.results.names.file_names import flatten
 from facesets.sources import folders, missing
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource

@@ -12,11 +12,9 @@ from tests.fixtures.soak import mostly_slow
 from tests.fixtures.trees import files_in
 
 from facesets.errors import CannotWrite, WrongUsage
-from facesets.results import run_records
-from facesets.results.folder_runs import finish, writing_results
-from facesets.results.lock import locked
+from facesets.results import Materialize, run_records
+from facesets.results.folder_runs import finish, locked, writing_results
 from facesets.results.manifest import PlacedFile
-from facesets.results.materialize import Materialize
 from facesets.results.rollback import take_back, undoing
 from facesets.results.run_journal import RunJournal
 from facesets.results.run_records import JOURNAL, UNDOING, read_runs

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.fixtures.kills import changes_of, in_a_child, moments
 from tests.fixtures.made_library import MadeStore
 from tests.fixtures.results import (
     Again,
@@ -30,7 +31,7 @@ from facesets.operations.grouping.cluster import cluster
 from facesets.operations.immich.local_people import people_of_folder
 from facesets.operations.options.start import ClusterOptions
 from facesets.operations.undo import undo
-from facesets.results.group_marks import GROUP_MARK
+from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.work import Work
@@ -533,3 +534,27 @@ def test_what_a_user_said_holds_over_random_histories(tmp_path: Path, seed: int)
         assert again.sets is not None
         assert (again.raw.learned, again.sets.learned) == ([], []), users
         assert not extends or (tree(raw), tree(sets)) == lying
+
+
+def test_a_killed_run_forgets_no_correction(company: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(company, tmp_path)
+    rename(raw, {"person_001": "Anna", "person_002": "person_001"})
+    shutil.rmtree(raw / "person_003")
+    photo_of(raw / "person_001").unlink()
+    photo_of(raw / "Anna").rename(raw / "person_001" / photo_of(raw / "Anna").name)
+
+    def sort(folder: Path) -> None:
+        cluster(company, folder, ClusterOptions(sheet=False), work=Work())
+
+    def corrections(folder: Path) -> tuple[object, ...]:
+        manifest = result(folder)
+        return people(folder), manifest.hidden, manifest.set_aside, set(manifest.statements), manifest.marks
+
+    calm = shutil.copytree(raw, tmp_path / "calm")
+    changes = changes_of(lambda: sort(calm))
+    for kill_at in moments(changes):
+        again = shutil.copytree(raw, tmp_path / f"killed {kill_at}")
+        assert in_a_child(lambda again=again: sort(again), kill_at)  # type: ignore[misc]
+        for _ in range(2):
+            sort(again)
+            assert corrections(again) == corrections(calm), kill_at

@@ -13,8 +13,8 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.results import ExtendOptions
 from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.undo import known_runs, undo
-from facesets.results.file_names import flatten
-from facesets.results.lock import locked
+from facesets.results.folder_runs import locked
+from facesets.results.names.file_names import flatten
 from facesets.web.pages import result_folder as pages
 from facesets.work import Work
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened

@@ -27,11 +27,11 @@ from facesets.operations.options.results import ExtendOptions
 from facesets.operations.options.start import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.plurals import counted
 from facesets.result import Result
-from facesets.results.html_pages import START
-from facesets.results.lock import narrow_root, reserved
+from facesets.results.folder_runs import narrow_root, reserved
 from facesets.results.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, SHEET_NAME, Failure
 from facesets.results.ownership import rights_of_result
-from facesets.results.run_pages import Shown, refuse_foreign_pages, write_pages
+from facesets.results.pages.html_pages import START
+from facesets.results.pages.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.results.run_records import WRITING, read_runs
 from facesets.results.run_sources import keep_sources, sources_of
 from facesets.results.safe_folder import SafeFolder

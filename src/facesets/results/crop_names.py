@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from facesets.results.edits.set_edits import SetManifests
 from facesets.results.export_manifest import ExportedFace, SetEntry, SetManifest
 from facesets.results.folder import ResultFolder
-from facesets.results.group_names import CANDIDATES, candidate_name, names_of_set, png_name
 from facesets.results.manifest import SET_MANIFEST
 from facesets.results.manifest_json import manifest_bytes
-from facesets.results.set_edits import SetManifests
+from facesets.results.names.group_names import CANDIDATES, candidate_name, names_of_set, png_name
 
 _BY_RANK = re.compile(r"\d+\.png")
 

@@ -17,17 +17,22 @@ from typing import IO
 
 from facesets.errors import CannotWrite
 from facesets.files import printable, sync_files, writing
-from facesets.results.group_marks import GROUP_MARK
+from facesets.results import Materialize
+from facesets.results.edits.group_marks import GROUP_MARK
 from facesets.results.manifest import MANIFEST_NAMES, Failure, PlacedFile
-from facesets.results.materialize import Materialize
 from facesets.results.ownership import ANNOUNCEMENT, believed, how_to_restore, linked_folders, with_puts
 from facesets.results.placement import (
+    DRAWINGS,
+    EDITED,
+    WITHOUT_ORIGINAL,
     Puts,
     as_it_is,
     is_copy_of,
     is_in_place,
     is_last_copy,
     may_remove,
+    place_for_edited,
+    place_for_last_copy,
     produce,
     record_of,
     was_edited,
@@ -35,13 +40,6 @@ from facesets.results.placement import (
 from facesets.results.run_journal import RunJournal
 from facesets.results.run_records import JOURNAL
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.set_aside import (
-    DRAWINGS,
-    EDITED,
-    WITHOUT_ORIGINAL,
-    place_for_edited,
-    place_for_last_copy,
-)
 
 TEMPORARY = ".facesets-copying-"
 

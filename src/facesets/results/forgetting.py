@@ -1,42 +1,37 @@
 """A person taken out of a result: photos, crops, bundles, and what manifest and journal say of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar, cast
 
 from facesets.errors import WrongUsage
 from facesets.files import PAGES, RUN_RECORD, printable, writing
 from facesets.results.crop_names import files_of_entry
+from facesets.results.current_faces import Whom, renumbered_face, statements_without, without_faces_and_groups
 from facesets.results.earlier_export import EarlierExport
+from facesets.results.edits.folder_contents import folder_of
+from facesets.results.edits.folder_diff import read_edits
+from facesets.results.edits.group_marks import mark_of
+from facesets.results.edits.user_edits import SINGLETONS
 from facesets.results.export_manifest import ExportedFace, ExportManifest, SetEntry, SetManifest
-from facesets.results.file_names import folded
-from facesets.results.folder_contents import folder_of
-from facesets.results.folder_diff import read_edits
-from facesets.results.group_marks import mark_of
-from facesets.results.group_names import CANDIDATES
-from facesets.results.html_pages import START
-from facesets.results.lock import locked
+from facesets.results.folder_runs import locked
 from facesets.results.manifest import (
     SET_MANIFEST,
     ClusterManifest,
-    FaceEntry,
-    Group,
     PlacedFile,
     RefineManifest,
-    Statement,
     every_face,
     groups_of,
 )
 from facesets.results.manifest_json import manifest_bytes, manifest_file, read_any_manifest
+from facesets.results.names.file_names import folded
+from facesets.results.names.group_names import CANDIDATES
 from facesets.results.ownership import announced_names, in_result
+from facesets.results.pages.html_pages import START
 from facesets.results.placement import may_remove
 from facesets.results.run_records import JOURNAL
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.whom import Whom
 
-M = TypeVar("M", bound=ClusterManifest | RefineManifest)
 _MOSTLY = 0.5
 """An export's set with more of its faces of a person than this is that person's."""
 
@@ -115,23 +110,18 @@ def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Who
             own.append(group.name)
     theirs = {face.face for face in every_face(manifest) if whom.is_theirs(face)}
     files: dict[str, PlacedFile | None] = {}
-    for group in groups:
-        staying = {path for face in group.faces if face.face not in theirs for path in face.paths}
-        going = {path for face in group.faces if face.face in theirs for path in face.paths}
+    faces_in = {group.name: group.faces for group in groups}
+    if isinstance(manifest, ClusterManifest):
+        faces_in[SINGLETONS] = manifest.singletons
+    for folder, faces in faces_in.items():
+        staying = {path for face in faces if face.face not in theirs for path in face.paths}
+        going = {path for face in faces if face.face in theirs for path in face.paths} - staying
         files |= {
             name: put
             for name, put in manifest.files.items()
-            if folder_of(name) == group.name and (put.source in going - staying or group.name in own)
+            if folder_of(name) == folder and (put.source in going or folder in own)
         }
-    if isinstance(manifest, ClusterManifest):
-        alone = {path for face in manifest.singletons if face.face in theirs for path in face.paths}
-        alone -= {path for face in manifest.singletons if face.face not in theirs for path in face.paths}
-        files |= {
-            n: put
-            for n, put in manifest.files.items()
-            if n.startswith("_singletons/") and put.source in alone
-        }
-    kept = _without_faces(manifest, own, theirs, whom, files)
+    kept = without_faces_and_groups(manifest, own, theirs, whom, files)
     files = {edits.moved.get(name, name): put for name, put in files.items()}
     sheets = dict.fromkeys(manifest.sheets) if theirs or own else {}
     folders = [edits.renamed.get(name, name) for name in own]
@@ -139,81 +129,6 @@ def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Who
     is_other = kept != manifest
     return _Found(
         kept, manifest_file(root).name, folders, len(theirs), {**files, **sheets}, [], renamed=is_other
-    )
-
-
-def without_faces(manifest: M, gone: AbstractSet[str], whom: Whom) -> M:
-    """Return the manifest without some faces, the others by the ids that they have now; its files stay."""
-    left = _without_faces(manifest, (), gone, whom, {})
-    return cast("M", replace(left, sheets=manifest.sheets))
-
-
-def _without_faces(
-    manifest: ClusterManifest | RefineManifest,
-    own: Sequence[str],
-    theirs: AbstractSet[str],
-    whom: Whom,
-    gone: Mapping[str, object],
-) -> ClusterManifest | RefineManifest:
-    """The manifest without some faces and groups; faces that have other ids now have these."""
-
-    def kept(faces: Iterable[FaceEntry]) -> tuple[FaceEntry, ...]:
-        return tuple(_renumbered(face, whom) for face in faces if face.face not in theirs)
-
-    def kept_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
-        left = ((group, kept(group.faces)) for group in groups if group.name not in own)
-        return tuple(
-            Group(group.name, len({face.image for face in faces}), faces) for group, faces in left if faces
-        )
-
-    common = {
-        "files": {name: put for name, put in manifest.files.items() if name not in gone},
-        "sheets": () if theirs or own else manifest.sheets,
-        "statements": _statements(manifest.statements, own, theirs, whom),
-        "hidden": kept_groups(manifest.hidden),
-        "set_aside": kept(manifest.set_aside),
-        "marks": {name: group for name, group in manifest.marks.items() if name not in own},
-    }
-    if isinstance(manifest, RefineManifest):
-        dropped = tuple(
-            replace(item, face=_renumbered(item.face, whom))
-            for item in manifest.dropped
-            if item.face.face not in theirs and item.group not in own
-        )
-        sets = kept_groups(manifest.facesets)
-        return replace(manifest, facesets=sets, dropped=dropped, **common)  # type: ignore[arg-type]
-    persons, singletons = kept_groups(manifest.persons), kept(manifest.singletons)
-    placements = {whom.renumbered.get(f, f): how for f, how in manifest.placements.items() if f not in theirs}
-    counts = manifest.counts | {
-        "faces": manifest.counts.get("faces", 0) - len(theirs),
-        "persons": len(persons),
-        "singletons": len(singletons),
-    }
-    changed = replace(manifest, persons=persons, singletons=singletons, placements=placements, counts=counts)
-    return replace(changed, **common)  # type: ignore[arg-type]
-
-
-def _renumbered(face: FaceEntry, whom: Whom) -> FaceEntry:
-    new = whom.renumbered.get(face.face)
-    return replace(face, face=new) if new else face
-
-
-def _statements(
-    statements: Iterable[Statement], own: Sequence[str], theirs: AbstractSet[str], whom: Whom
-) -> tuple[Statement, ...]:
-    def is_about_them(said: Statement) -> bool:
-        names = {folded(said.group), folded(said.name)} & whom.names
-        return (
-            bool(names)
-            or said.face in theirs
-            or said.group in own
-            or (said.kind == "named" and said.name in own)
-        )
-
-    return tuple(
-        replace(said, face=whom.renumbered.get(said.face, said.face))
-        for said in statements
-        if not is_about_them(said)
     )
 
 
@@ -225,7 +140,8 @@ def _of_sets(root: Path, manifest: ExportManifest, whom: Whom) -> _Found:
     files: dict[str, PlacedFile | None] = {}
     faces = 0
     sets = {entry.name: export.sets.read(entry.name) for entry in export.entries}
-    whom = whom.among(_faces_of_sets(sets.values()))
+    shown = [item.face for said in sets.values() for item in (*said.faces, *said.candidates)]
+    whom = whom.among([*shown, *(drop.face for said in sets.values() for drop in said.dropped)])
     for entry in export.entries:
         said = sets[entry.name]
         theirs = sum(whom.is_theirs(item.face) for item in said.faces)
@@ -253,27 +169,19 @@ def _of_sets(root: Path, manifest: ExportManifest, whom: Whom) -> _Found:
     return _Found(kept, manifest_file(root).name, names, faces, files, left, others, renamed=changed)
 
 
-def _faces_of_sets(sets: Iterable[SetManifest]) -> list[FaceEntry]:
-    faces: list[FaceEntry] = []
-    for said in sets:
-        faces += [item.face for item in (*said.faces, *said.candidates)]
-        faces += [item.face for item in said.dropped]
-    return faces
-
-
 def _set_without(said: SetManifest, whom: Whom) -> SetManifest:
     """The manifest of somebody else's set; crops of the person in it stay until the set is made again."""
 
     def kept(item: ExportedFace) -> ExportedFace:
         same = tuple(new for face in item.duplicates if (new := whom.renumbered.get(face, face)))
-        return replace(item, face=_renumbered(item.face, whom), duplicates=same)
+        return replace(item, face=renumbered_face(item.face, whom), duplicates=same)
 
     return replace(
         said,
         faces=tuple(map(kept, said.faces)),
         candidates=tuple(kept(item) for item in said.candidates if not whom.is_theirs(item.face)),
         dropped=tuple(
-            replace(item, face=_renumbered(item.face, whom))
+            replace(item, face=renumbered_face(item.face, whom))
             for item in said.dropped
             if not whom.is_theirs(item.face)
         ),
@@ -281,7 +189,8 @@ def _set_without(said: SetManifest, whom: Whom) -> SetManifest:
 
 
 def _export_without(manifest: ExportManifest, own: Sequence[SetEntry], whom: Whom) -> ExportManifest:
-    names = {entry.name for entry in own}
+    names = sorted(entry.name for entry in own)
+    gone = {face for face, new in whom.renumbered.items() if not new}
 
     def kept(entry: SetEntry) -> SetEntry:
         return replace(entry, best=tuple(new for f in entry.best if (new := whom.renumbered.get(f, f))))
@@ -292,13 +201,9 @@ def _export_without(manifest: ExportManifest, own: Sequence[SetEntry], whom: Who
         removed=tuple(kept(entry) for entry in manifest.removed if folded(entry.name) not in whom.names),
         sheets=() if own else manifest.sheets,
         models=() if own else manifest.models,
-        statements=_statements(manifest.statements, sorted(names), _gone(whom), whom),
+        statements=statements_without(manifest.statements, names, gone, whom),
         counts=manifest.counts | {"sets": len(manifest.sets) - len(own)},
     )
-
-
-def _gone(whom: Whom) -> set[str]:
-    return {face for face, new in whom.renumbered.items() if not new}
 
 
 def _remove(folder: SafeFolder, found: _Found) -> list[str]:

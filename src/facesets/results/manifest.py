@@ -7,15 +7,20 @@ times but those of photos, and no temporary names.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from itertools import chain
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from msgspec import UNSET, UnsetType
 
+from facesets import __version__
+from facesets.interfaces import Store
 from facesets.records import CacheSettings, Collection, Float32
 from facesets.results.manifest_values import Box, FaceId, Finite, Integer, Keypoints, Name, Paths, Place, Text
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 CLUSTER_MANIFEST = "manifest.json"
 REFINE_MANIFEST = "refine_manifest.json"
@@ -222,25 +227,7 @@ class ClusterManifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefineManifest:
-    """What `refine` wrote.
-
-    Attributes
-    ----------
-    missing : tuple of Failure
-        Paths that could not be read, of images that lie at other paths too.
-    files : dict
-        Each name in the folder, and what was put there.
-    statements : tuple of Statement
-        What was learned from the user's own changes in the folder, oldest first.
-    hidden : tuple of Group
-        People whose folder the user deleted: their faces get none.
-    set_aside : tuple of FaceEntry
-        Faces whose photo the user took out of a folder: they are in none.
-    extended : tuple of Provenance
-        What the result was extended by since it was made.
-    marks : dict
-        Group to the id that the hidden file in its folder says; not there where no folder has such a file.
-    """
+    """What `refine` wrote; the attributes mean what those of `ClusterManifest` do."""
 
     FORMAT: ClassVar[str] = "facesets/refine"
     VERSION: ClassVar[int] = 3
@@ -325,3 +312,27 @@ def _known(norm: np.float32) -> float | UnsetType:
 def rounded(values: Iterable[float], digits: int) -> tuple[float, ...]:
     """Numbers as a manifest holds them: short, and the same on every machine."""
     return tuple(round(float(value), digits) for value in values)
+
+
+_WITHOUT_EFFECT_ON_THE_RESULT = frozenset({"dry_run", "sheet", "merge", "replace"})
+
+_ONLY_WHERE_GIVEN = frozenset({"min_norm", "min_age", "max_age", "formats", "era"})
+"""Results of those who leave these as they are by default are the same as before there were any."""
+
+
+def provenance(store: Store, models: CacheSettings, *options: "DataclassInstance") -> Provenance:
+    """Say what a result is made by and from."""
+    values = {name: value for some in options for name, value in recorded_options(some).items()}
+    return Provenance(
+        program=__version__, cache=store.label, store=store.identity, models=models, options=values
+    )
+
+
+def recorded_options(options: "DataclassInstance") -> dict[str, Any]:
+    """Options as a manifest records them: those that decide about the result."""
+    usual = {each.name: each.default for each in fields(options) if each.name in _ONLY_WHERE_GIVEN}
+    return {
+        name: value
+        for name, value in asdict(options).items()
+        if name not in _WITHOUT_EFFECT_ON_THE_RESULT and not (name in usual and value == usual[name])
+    }

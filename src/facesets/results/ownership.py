@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from facesets.errors import CannotWrite, Command, DamagedFile
 from facesets.files import printable
-from facesets.results.group_names import NUMBERED_GROUP
 from facesets.results.inside import is_inside
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
+from facesets.results.names.group_names import NUMBERED_GROUP
 from facesets.results.placement import Puts
 from facesets.results.run_records import read_runs
 from facesets.results.safe_folder import SafeFolder

@@ -3,27 +3,28 @@
 import os
 import stat
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from facesets.errors import WrongUsage
+from facesets.errors import CannotWrite, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.plurals import counted
-from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
-from facesets.results.file_names import flatten_all
+from facesets.results import Materialize
+from facesets.results.edits.folder_contents import folder_of, in_folder
+from facesets.results.edits.group_marks import mark_bytes, mark_of, marks_of
+from facesets.results.edits.membership import GroupMembership
+from facesets.results.edits.moved_photos import new_names, with_sources_today, without_old_names
 from facesets.results.folder import ResultFolder
-from facesets.results.folder_contents import folder_of
 from facesets.results.folder_runs import finish, would_remove, writing_results
-from facesets.results.group_marks import mark_bytes, mark_of, marks_of
 from facesets.results.manifest import ClusterManifest, Failure, PlacedFile, RefineManifest, photos_of
 from facesets.results.manifest_json import manifest_bytes, read_any_manifest, refuse_other_results
-from facesets.results.materialize import Materialize
-from facesets.results.membership import GroupMembership
-from facesets.results.moved_photos import in_folder, new_names, with_sources_today, without_old_names
+from facesets.results.names.file_names import flatten_all
 from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.pages.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.photo_sources import PhotoSources
+from facesets.results.placement import WITHOUT_ORIGINAL
 from facesets.results.run_records import clear_pardons
-from facesets.results.set_aside import WITHOUT_ORIGINAL
 from facesets.work import Work
 
 Result = ClusterManifest | RefineManifest
@@ -73,6 +74,8 @@ class PhotoFolders:
         Folders of the earlier result that get another name: old to new.
     marks : mapping
         Group to the id that it has already.
+    as_left : manifest, optional
+        The result as the user left it; written before anything else.
     """
 
     out: Path
@@ -90,6 +93,7 @@ class PhotoFolders:
     today: Mapping[str, str] = field(default_factory=dict)
     called: Mapping[str, str] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict)
+    as_left: Result | None = None
 
 
 def plan_folders(
@@ -146,6 +150,7 @@ def plan_folders(
         today=today,
         called=called,
         marks={} if known is None else known.marks,
+        as_left=None if known is None else known.as_left,
     )
 
 
@@ -215,6 +220,8 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: Result, work: Work
     ids = marks_of(manifest, plan.marks)
     marks: dict[str, str] = {name: ids[name] for name in ids if name in with_photos}
     moves = {new: wanted[new] for new in renamed.values()}
+    if plan.as_left is not None:
+        folder.write_manifest(plan.manifest_name, manifest_bytes(plan.as_left))
     folder.announce({**plan.files, **moves, **dict.fromkeys([*sheets, *map(mark_of, marks)], "")})
     for link in folder.links:
         work.progress.say(f"{printable(plan.out / link)} is a link: what it leads to is left as it is.")
@@ -242,18 +249,22 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: Result, work: Work
 def _marked(folder: ResultFolder, plan: PhotoFolders, manifest: Result, marks: dict[str, str]) -> Result:
     """The manifest with the ids of its groups, once their folders say them.
 
-    A run without news writes none: it leaves everything as it is.
+    A run without news writes none: it leaves everything as it is. A folder that cannot be written, or whose
+    mark cannot be read, goes without.
     """
     folder.keep(map(mark_of, marks))
     known = {name: group for name, group in marks.items() if name in plan.marks}
     as_it_was = replace(manifest, marks=known)
     if not folder.journal.run and folder.holds(plan.manifest_name, manifest_bytes(as_it_was)):
         return as_it_was
+    written = dict(known)
     for name, group in marks.items():
         there = folder.inside.status(mark_of(name))
         if mark_of(name) in folder.owned and not (there and stat.S_ISDIR(there.st_mode)):
-            folder.write(mark_of(name), mark_bytes(group))
-    return replace(manifest, marks=marks)
+            with suppress(CannotWrite):
+                folder.write(mark_of(name), mark_bytes(group))
+                written[name] = group
+    return replace(manifest, marks={name: written[name] for name in marks if name in written})
 
 
 def _rehearse(plan: PhotoFolders, manifest: Result) -> Written:

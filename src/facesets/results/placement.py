@@ -1,16 +1,18 @@
-"""One photo in a result folder: how it gets there, and whether somebody worked on it since."""
+"""One photo in a result folder: how it gets there, whether somebody edited it, and where it is put aside."""
 
 import errno
 import os
 import stat
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from facesets.errors import CannotWrite, Field
 from facesets.files import printable, writing
+from facesets.results import Materialize
 from facesets.results.manifest import PlacedFile
-from facesets.results.materialize import Materialize
 from facesets.results.safe_folder import SafeFolder
 
 _CHUNK = 1 << 20
@@ -144,3 +146,32 @@ def _clone(source: IO[bytes], target: IO[bytes]) -> bool:
     except (ImportError, OSError):
         return False
     return True
+
+
+WITHOUT_ORIGINAL = "_without_original"
+EDITED = "_edited"
+DRAWINGS = "_eras"
+"""Pictures of `split-eras --probe`, which are no part of an export."""
+
+
+def place_for_edited(folder: SafeFolder, name: str) -> str:
+    """A free name for a file that somebody worked on."""
+    return next(place for place in _places(EDITED, name) if not folder.exists(place))
+
+
+def place_for_last_copy(folder: SafeFolder, name: str) -> tuple[str, bool]:
+    """Where the last copy of a photo goes, and whether the same bytes exist there already.
+
+    A photo of several people lies in each of their folders.
+    """
+    for place in _places(WITHOUT_ORIGINAL, PurePosixPath(name).name):
+        if not folder.exists(place):
+            break
+        if folder.is_file(place) and folder.read(place) == folder.read(name):
+            return place, True
+    return place, False
+
+
+def _places(aside: str, name: str) -> Iterator[str]:
+    yield f"{aside}/{name}"
+    yield from (f"{aside}/{number}/{name}" for number in count(2))

@@ -15,15 +15,13 @@ from pathlib import Path, PurePosixPath
 from facesets.errors import AlreadyRunning, CannotWrite, Command, WrongUsage
 from facesets.files import printable, writing
 from facesets.results.folder import OWN_NAMES
-from facesets.results.folder_runs import sweep_interrupted
+from facesets.results.folder_runs import LOCK, locked, sweep_interrupted
 from facesets.results.inside import is_inside
-from facesets.results.lock import LOCK, locked
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
 from facesets.results.ownership import ANNOUNCEMENT, announced_names, in_result, linked_folders
-from facesets.results.placement import Puts, is_last_copy
+from facesets.results.placement import Puts, is_last_copy, place_for_last_copy
 from facesets.results.run_records import DONE, UNDOING, NameChange, Run, State, read_runs
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.set_aside import place_for_last_copy
 
 _TEMPORARY = ".facesets-restoring.tmp"
 

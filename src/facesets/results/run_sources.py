@@ -7,7 +7,7 @@ from pathlib import Path
 
 from facesets.errors import DamagedFile
 from facesets.files import RUN_RECORD, printable, write_json
-from facesets.results.lock import reserved
+from facesets.results.folder_runs import reserved
 from facesets.rights import rights_of
 
 _FORMAT, _VERSION = "facesets/run", 1

@@ -33,11 +33,11 @@ from facesets.operations.reports.verify_bundle import verify_bundles
 from facesets.operations.undo import undo
 from facesets.records import Collection
 from facesets.result import Result
+from facesets.results.current_faces import Whom
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.forgetting import forget_in_result
 from facesets.results.manifest_json import read_manifest
 from facesets.results.run_records import read_runs
-from facesets.results.whom import Whom
 from facesets.store.npz.cache import Cache
 from facesets.work import Work
 

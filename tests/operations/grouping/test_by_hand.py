@@ -37,9 +37,9 @@ from facesets.operations.grouping.by_hand import (
 from facesets.operations.grouping.result_now import read_result
 from facesets.operations.options.start import ClusterOptions
 from facesets.operations.undo import known_runs, undo
-from facesets.results import hand_moves
-from facesets.results.hand_moves import NOTES
-from facesets.results.lock import locked
+from facesets.results.edits import hand_moves
+from facesets.results.edits.hand_moves import NOTES
+from facesets.results.folder_runs import locked
 from facesets.results.manifest_json import Manifest, read_any_manifest
 from facesets.results.safe_folder import SafeFolder
 

@@ -21,8 +21,8 @@ from facesets.operations.options.grouping import Method
 from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.results.group_marks import mark_of
-from facesets.results.lock import locked
+from facesets.results.edits.group_marks import mark_of
+from facesets.results.folder_runs import locked
 from facesets.results.manifest import ClusterManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop

@@ -18,9 +18,9 @@ from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.reports.dedup import dedup
 from facesets.operations.reports.evaluation_sheet import sheet
 from facesets.operations.reports.show import show_manifest, show_store
-from facesets.results.contact_sheets import count_in_words, plan_rows
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
+from facesets.results.pages.contact_sheets import count_in_words, plan_rows
 from facesets.work import Work
 
 

@@ -135,7 +135,7 @@ def undo(
     """
     from facesets.operations.undo import known_runs
     from facesets.operations.undo import undo as take_back
-    from facesets.results.set_aside import WITHOUT_ORIGINAL
+    from facesets.results.placement import WITHOUT_ORIGINAL
 
     if not run:
         known = known_runs(out)

@@ -20,7 +20,7 @@ from facesets.operations.options.declaration import Option
 from facesets.operations.options.results import ExtendOptions
 from facesets.operations.options.shared import DryRun
 from facesets.operations.options.start import ClusterOptions, RefineOptions
-from facesets.results.materialize import Materialize
+from facesets.results import Materialize
 from facesets.words import results as words
 
 if TYPE_CHECKING:

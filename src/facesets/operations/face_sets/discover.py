@@ -14,12 +14,10 @@ from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import groups_of, plan_sets
-from facesets.operations.face_sets.selection import centroid_of
-from facesets.operations.face_sets.source_roots import rows_under
+from facesets.operations.face_sets.selection import centroid_of, rows_under
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.grouping.gating import Gated, say_unmeasured
-from facesets.operations.grouping.refine import gate_faces, years_of_faces
-from facesets.operations.grouping.refine_manifest import surviving
+from facesets.operations.grouping.refine import gate_faces, surviving, years_of_faces
 from facesets.operations.options.declaration import for_recogniser, settled
 from facesets.operations.options.results import DiscoverOptions, ExportSwapOptions
 from facesets.operations.options.start import RefineOptions
@@ -27,13 +25,12 @@ from facesets.plurals import counted
 from facesets.records import Bool, Collection, Float32, Int64
 from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
+from facesets.results.edits.membership import faces_put
 from facesets.results.export_manifest import SetEntry
 from facesets.results.gates import MIN_FACES
-from facesets.results.group_names import following_names
-from facesets.results.manifest import SET_MANIFEST
-from facesets.results.membership import faces_put
-from facesets.results.provenance import provenance, recorded
-from facesets.results.same_faces import require_same_recogniser
+from facesets.results.manifest import SET_MANIFEST, provenance, recorded_options
+from facesets.results.names.group_names import following_names
+from facesets.results.preflight import require_same_recogniser
 from facesets.work import Work
 
 KIND = "discovered"
@@ -168,7 +165,7 @@ def _gates_of(refine: RefineOptions, others: Mapping[str, Any]) -> dict[str, Any
     """How unknown faces were refined; an option that the export has, too, is told apart by its name."""
     return {
         f"refine_{name}" if name in others else name: value
-        for name, value in recorded(refine).items()
+        for name, value in recorded_options(refine).items()
         if name != "materialize"
     }
 

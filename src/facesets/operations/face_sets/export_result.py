@@ -1,8 +1,10 @@
-"""The result of a run into an export."""
+"""The result of a run into an export, and what it would do to each set, told before anything is written."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
@@ -10,11 +12,11 @@ from facesets.operations.face_sets.selection import select_faces
 from facesets.operations.face_sets.set_outputs import counted_outputs, names_of_everybody
 from facesets.operations.face_sets.set_writer import finished_set
 from facesets.result import Result
-from facesets.results.contact_sheets import own_sheet_names
 from facesets.results.export_manifest import SetEntry, SetManifest
 from facesets.results.folder_runs import would_remove
 from facesets.results.gates import MIN_FACE_SHORT, TAKEN_OUT
 from facesets.results.manifest import SET_MANIFEST
+from facesets.results.pages.contact_sheets import own_sheet_names
 
 
 @dataclass(slots=True)
@@ -136,3 +138,23 @@ def rehearsed(run: ExportRun, plan: ExportPlan) -> Result:
         empty=empty,
         models=full * len(set(run.options.formats) - {"fsz"}),
     )
+
+
+State = Literal["new", "changed", "unchanged", "empty"]
+"""What becomes of a set; `empty`: none of its faces passes, and there is no such set."""
+
+
+def set_states(out: Path, plan: ExportPlan) -> dict[str, tuple[str, State]]:
+    """For each source of the plan's sets: the name of its set, and what becomes of the set."""
+    return {planned.source: (planned.name, _state(out, planned)) for planned in plan.sets}
+
+
+def without_empty(states: dict[str, tuple[str, State]], written: Result) -> dict[str, tuple[str, State]]:
+    """As `set_states`, once it is known which sets have no face that passes: these have no name."""
+    return states | {empty.source: ("", "empty") for empty in written.empty}
+
+
+def _state(out: Path, planned: PlannedSet) -> State:
+    if not (out / planned.name / SET_MANIFEST).is_file():
+        return "new"
+    return "changed" if finished_set(out, planned) is None else "unchanged"

@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from facesets.imaging.quality import FaceQuality, known_pose, quality
 from facesets.interfaces import Embedder, Store
 from facesets.operations.face_sets.face_modeller import FaceModeller, require_recogniser
@@ -15,9 +13,9 @@ from facesets.operations.options.results import ExportSwapOptions
 from facesets.records import Collection, Float32, Int64
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
-from facesets.results.lock import reserved
+from facesets.results.folder_runs import reserved
 from facesets.results.manifest import EXPORT_MANIFEST
-from facesets.results.naming import Naming, look_for_export
+from facesets.results.names.naming import Naming, look_for_export
 from facesets.results.photo_sources import PhotoSources
 from facesets.results.preflight import begin
 from facesets.work import Work
@@ -71,11 +69,6 @@ class ExportRun:
     def ids_of(self, rows: Int64) -> frozenset[str]:
         """Ids of some faces."""
         return frozenset(self.ids[row] for row in rows)
-
-    def rows_of(self, ids: frozenset[str]) -> Int64:
-        """Rows of those of some faces that the store has."""
-        rows = [row for row, face in enumerate(self.ids) if face in ids] if ids else []
-        return np.array(rows, np.int64)
 
     def naming(self) -> Naming:
         """What people are called in all results of the store; errors as `look`."""

@@ -1,28 +1,32 @@
 """`export-swap`: square PNGs with one face each for other programs, and `.fsz` bundles of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from facesets.errors import Field, WrongUsage
+import numpy as np
+
+from facesets.clustering import nearest
+from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Store
-from facesets.operations.face_sets.candidates import matched_candidates, single_faces
 from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import REFINED, NewSet, Policy
 from facesets.operations.face_sets.plan import ExportPlan, groups_of, plan_sets
+from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.grouping.gating import require_ages
+from facesets.operations.options.declaration import settled
 from facesets.operations.options.results import ExportSwapOptions
+from facesets.records import CacheSettings, Collection, Float32, Int64
 from facesets.result import Result
-from facesets.results.era_lineage import Succession
-from facesets.results.group_names import NUMBERED
-from facesets.results.manifest import RefineManifest
+from facesets.results.earlier_export import Succession
+from facesets.results.manifest import ClusterManifest, RefineManifest, provenance
 from facesets.results.manifest_json import manifest_file, read_manifest
-from facesets.results.naming import Naming
-from facesets.results.provenance import provenance
-from facesets.results.same_faces import require_same_faces, rows_of
+from facesets.results.names.group_names import NUMBERED
+from facesets.results.names.naming import Naming
+from facesets.results.preflight import require_same_faces, rows_of
 from facesets.work import Work
 
 WHOLE = Policy(drops=lambda entry: entry.kind == REFINED, takes_over=True)
@@ -136,3 +140,50 @@ def _refuse_foreign_sets(run: ExportRun, prefix: str) -> None:
             f"{printable(run.out)} holds sets from another manifest ({foreign[0]} and {len(foreign) - 1} "
             f"more). Use {Field('merge')} to add to them, or choose another OUT."
         )
+
+
+def single_faces(raw_manifest: Path | None, rows_by_id: Mapping[str, int], ours: CacheSettings) -> Int64:
+    """Rows of the faces that a manifest of `cluster` lists as single.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such manifest, or its faces come from another detection.
+    """
+    if raw_manifest is None:
+        raise WrongUsage(
+            f"{Field('candidates')} needs {Field('raw_manifest')}: the manifest.json that "
+            f"{Command('cluster')} wrote."
+        )
+    raw = read_manifest(raw_manifest, ClusterManifest)
+    require_same_faces(ours, raw.made.models, raw_manifest)
+    return rows_of([entry.face for entry in raw.singletons], rows_by_id, raw_manifest)
+
+
+def matched_candidates(
+    collection: Collection,
+    members: Mapping[str, Int64],
+    single: Int64,
+    rated: Float32,
+    options: ExportSwapOptions,
+) -> dict[str, dict[int, float]]:
+    """For each set the single faces that come nearest to it, with their cosine distances."""
+    faces = collection.faces
+    in_sets = np.concatenate([np.empty(0, np.int64), *members.values()])
+    single = single[~np.isin(single, in_sets)]
+    good = (rated[single] >= options.candidate_min_score) & (
+        faces.face_short[single] >= options.min_face_short
+    )
+    if options.min_norm is not None and faces.norm is not None:
+        good &= ~(faces.norm[single] < options.min_norm)
+    single = single[good]
+    matched: dict[str, dict[int, float]] = {name: {} for name in members}
+    if not len(single) or not members:
+        return matched
+    references = np.stack([centroid_of(faces.embedding[rows]) for rows in members.values()])
+    found = nearest(faces.embedding[single], references)
+    names, most = list(members), settled(options.candidate_match_threshold)
+    for row, reference, distance in zip(single, found.reference, found.cosine_distance, strict=True):
+        if distance <= most:
+            matched[names[int(reference)]][int(row)] = round(float(distance), 4)
+    return matched

@@ -6,22 +6,21 @@ from pathlib import Path
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Store
+from facesets.operations.face_sets.export_result import State, set_states, without_empty
 from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.folder_people import Identity, find_identities
 from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import plan_sets
-from facesets.operations.face_sets.set_changes import State, set_states, without_empty
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.declaration import for_recogniser
 from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions
 from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.result_names import FolderFaces, brought
 from facesets.result import Result
-from facesets.results.file_names import folder_name
-from facesets.results.manifest import Failure, face_describer
-from facesets.results.provenance import provenance
+from facesets.results.manifest import Failure, face_describer, provenance
+from facesets.results.names.file_names import folder_name
 from facesets.store.postgres.library import Library
 from facesets.work import Work
 

@@ -1,10 +1,15 @@
-"""A face set as a command wants it, and what the command does with those that an export has."""
+"""A face set as a command wants it, what it is made from, and what becomes of those that an export has."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 
+from facesets.operations.face_sets.export_run import ExportRun
+from facesets.operations.face_sets.selection import years_of
 from facesets.records import Int64
 from facesets.results.export_manifest import SetEntry
+from facesets.results.manifest import recorded_options
 
 REFINED = "refined"
 
@@ -58,3 +63,41 @@ class Policy:
     remakes: bool = True
     drops: Callable[[SetEntry], bool] = lambda _: False
     takes_over: bool = False
+
+
+# Raised when the same inputs give other crops, so that finished sets are made again.
+_CROP_RULES = 1
+_DIVERSE_RULES = 2
+
+
+def digest_of_inputs(run: ExportRun, wanted: NewSet, given: Int64) -> str:
+    """Digest a set by its faces, their measures and the options; `given` as `PlannedSet` has it."""
+    facts = {
+        "rules": _CROP_RULES,
+        "options": recorded_options(run.options),
+        "consumer": asdict(run.embedder.settings),
+        "faces": [run.ids[row] for row in wanted.rows],
+        "candidates": {run.ids[row]: distance for row, distance in wanted.candidates.items()},
+        "markers": dict(wanted.markers),
+        "detection": run.collection.settings.detection,
+        "measures": _measured(run, [*map(int, wanted.rows), *wanted.candidates]),
+    }
+    if run.options.min_norm is not None and run.collection.faces.norm is not None:
+        facts["norms"] = run.collection.faces.norm[wanted.rows].tolist()
+    if run.options.select == "diverse":
+        facts["diverse"] = _DIVERSE_RULES
+    if run.options.era:
+        facts["years"] = years_of(run.collection, wanted.rows).tolist()
+    if len(given):
+        facts["given"] = [run.ids[row] for row in given]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _measured(run: ExportRun, rows: Sequence[int]) -> str:
+    """Digest of all numbers that choose, rank and crop these faces."""
+    faces = run.collection.faces
+    ratings = [getattr(run.parts, part.name) for part in fields(run.parts)]
+    digest = hashlib.sha256()
+    for column in (*ratings, run.pose, faces.face_short, faces.box, faces.kps, faces.embedding):
+        digest.update(column[list(rows)].astype("<f4").tobytes())
+    return digest.hexdigest()

@@ -8,20 +8,18 @@ import numpy as np
 from facesets.files import printable
 from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.face_modeller import require_lead_columns
-from facesets.operations.face_sets.new_set import NewSet, Policy
-from facesets.operations.face_sets.set_digest import digest_of_inputs
+from facesets.operations.face_sets.new_set import NewSet, Policy, digest_of_inputs
 from facesets.plurals import counted
 from facesets.records import Int64
-from facesets.results.crop_edits import SaidOfCrops
 from facesets.results.crop_names import RenamedCrops, files_of_entry, renamed_crops
-from facesets.results.earlier_export import ERA, EarlierExport
-from facesets.results.era_lineage import Succession
+from facesets.results.earlier_export import ERA, EarlierExport, Succession
+from facesets.results.edits.crop_edits import SaidOfCrops
+from facesets.results.edits.set_edits import EditedSets, edited_crops
 from facesets.results.export_manifest import ExportManifest, SetEntry
-from facesets.results.group_names import free_names
 from facesets.results.manifest import PlacedFile, Provenance, Statement
-from facesets.results.naming import Naming
-from facesets.results.same_faces import require_same_recogniser
-from facesets.results.set_edits import EditedSets, edited_crops
+from facesets.results.names.group_names import free_names
+from facesets.results.names.naming import Naming
+from facesets.results.preflight import require_same_recogniser, rows_among
 
 _ASKED_FOR = frozenset({"imported", ERA})
 
@@ -252,8 +250,8 @@ def _planned(
     run: ExportRun, wanted: NewSet, name: str, said: SaidOfCrops, succession: Succession
 ) -> PlannedSet:
     inherited = succession.taken_out.get(wanted.source, frozenset())
-    out = run.rows_of(said.out_of(name) | (inherited - said.given_to(name)))
-    given = run.rows_of(said.given_to(name))
+    out = rows_among(run.ids, said.out_of(name) | (inherited - said.given_to(name)))
+    given = rows_among(run.ids, said.given_to(name))
     decided = {*out.tolist(), *given.tolist()}
     wanted = replace(
         wanted,
@@ -277,8 +275,10 @@ def _as_found(earlier: EarlierExport, statements: tuple[Statement, ...]) -> Expo
     if earlier.manifest is None:
         return None
     edits = earlier.edits
+    # Sets without a face, as earlier versions made them, go with this run.
+    empty = (entry for entry in earlier.manifest.sets if not entry.faces)
     return replace(
-        earlier.manifest, sets=(*edits.there, *edits.empty), removed=edits.removed, statements=statements
+        earlier.manifest, sets=(*edits.there, *empty), removed=edits.removed, statements=statements
     )
 
 

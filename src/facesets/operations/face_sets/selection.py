@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from facesets.clustering.people.prototypes import spread_out
 from facesets.clustering.people.splitting import NO_YEAR, main_era, split_into_eras
-from facesets.errors import UnreadableImage
+from facesets.errors import UnreadableImage, WrongUsage
+from facesets.files import printable
 from facesets.imaging.align import align
 from facesets.imaging.duplicates import hamming
 from facesets.imaging.fingerprint import fingerprint
@@ -17,6 +19,7 @@ from facesets.operations.options.results import ExportSwapOptions, SplitErasOpti
 from facesets.records import Collection, Faces, Float32, Int64
 from facesets.results.gates import ASKED_GATES, DUPLICATE, MIN_FACE_SHORT, OUTLIER, Gate
 from facesets.results.manifest import Failure
+from facesets.sources.folders import FolderSource
 
 _BLOCK = 1024
 
@@ -210,3 +213,27 @@ def years_of(collection: Collection, rows: Int64) -> Int64:
     years = taken.astype("datetime64[Y]").astype(np.int64) + 1970
     known: Int64 = np.where(np.isnat(taken), NO_YEAR, years)
     return known
+
+
+def rows_under(collection: Collection, roots: Sequence[Path]) -> Int64:
+    """Rows of the faces in images of which some path, canonical or alias, lies below one of the roots.
+
+    Without roots that is every face.
+
+    Raises
+    ------
+    WrongUsage
+        A root is no folder, and the store has no photos from below it.
+    """
+    if not roots:
+        return np.arange(len(collection.faces))
+    below = np.zeros(len(collection.images), bool)
+    for root in roots:
+        folder = FolderSource(root)
+        covered = [any(map(folder.covers, paths)) for paths in collection.images.paths]
+        if not any(covered) and not root.is_dir():
+            raise WrongUsage(
+                f"There is no folder {printable(root)}, and no photos from there are known. Check the path."
+            )
+        below |= np.array(covered, bool)
+    return np.flatnonzero(below[collection.faces.image])

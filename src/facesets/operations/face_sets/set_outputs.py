@@ -31,9 +31,9 @@ from facesets.operations.face_sets.single_face_crop import SingleFace
 from facesets.operations.options.results import ExportSwapOptions
 from facesets.records import Faces, Float32
 from facesets.results.export_manifest import SetEntry
-from facesets.results.file_names import label_of_folder
 from facesets.results.folder import ResultFolder
-from facesets.results.group_names import png_name
+from facesets.results.names.file_names import label_of_folder
+from facesets.results.names.group_names import png_name
 
 Kept = tuple[int, str, SingleFace]
 """Row of the store, file relative to the export, and the crop in it."""

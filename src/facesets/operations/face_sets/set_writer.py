@@ -35,16 +35,16 @@ from facesets.operations.face_sets.single_face_crop import (
 )
 from facesets.operations.options.results import LOADER_MIN_DET_SCORE
 from facesets.records import Faces, Int64
-from facesets.results.crop_edits import given_name
 from facesets.results.crop_names import files_of_entry
+from facesets.results.edits.crop_edits import given_name
+from facesets.results.edits.set_edits import SetManifests, is_untouched
 from facesets.results.export_manifest import Content, ExportedFace, QualityParts, SetEntry, SetManifest
 from facesets.results.folder import ResultFolder
 from facesets.results.gates import NO_FACE_FOUND, TAKEN_OUT
-from facesets.results.group_names import CANDIDATES, candidate_name, names_of_set, png_name
 from facesets.results.inside import is_inside
 from facesets.results.manifest import SET_MANIFEST, DroppedFace, Failure, Provenance, face_describer, rounded
 from facesets.results.manifest_json import manifest_bytes, read_manifest
-from facesets.results.set_edits import SetManifests, is_untouched
+from facesets.results.names.group_names import CANDIDATES, candidate_name, names_of_set, png_name
 
 # Photos held in memory at a time; their first crops go to the embedder together.
 _TOGETHER = 8

@@ -12,15 +12,15 @@ from facesets.operations.face_sets.set_outputs import everybody, names_of_everyb
 from facesets.operations.face_sets.set_writer import SetWriter
 from facesets.operations.grouping.gating import say_unmeasured
 from facesets.result import Result
-from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.crop_names import rename_crops
+from facesets.results.edits.user_edits import warn_of_deleted
 from facesets.results.export_manifest import ExportManifest, SetEntry, SetManifest
 from facesets.results.folder import ResultFolder
 from facesets.results.folder_runs import finish, writing_results
 from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.results.manifest_json import manifest_bytes
+from facesets.results.pages.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.run_records import clear_pardons
-from facesets.results.user_edits import warn_of_deleted
 
 # Faces by which a set is known again when its folder is gone: enough for a centroid.
 _BEST = 8

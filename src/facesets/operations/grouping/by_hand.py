@@ -19,12 +19,12 @@ from facesets.joiners import JOINERS, without_invisible
 from facesets.operations.grouping.result_now import ResultNow, read_result
 from facesets.plurals import counted
 from facesets.result import Result
-from facesets.results import hand_moves
-from facesets.results.file_names import folded, folder_name
-from facesets.results.folder_contents import folder_of
-from facesets.results.group_marks import put_mark_back, remove_emptied
-from facesets.results.hand_moves import HandChange, free_name, noted_changes, settle
-from facesets.results.lock import locked
+from facesets.results.edits import hand_moves
+from facesets.results.edits.folder_contents import folder_of
+from facesets.results.edits.group_marks import put_mark_back, remove_emptied
+from facesets.results.edits.hand_moves import HandChange, free_name, noted_changes, settle
+from facesets.results.folder_runs import locked
+from facesets.results.names.file_names import folded, folder_name
 from facesets.results.ownership import in_result
 from facesets.results.safe_folder import SafeFolder
 

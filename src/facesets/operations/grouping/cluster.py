@@ -14,27 +14,40 @@ from facesets.files import printable
 from facesets.imaging.poor_faces import poor_in
 from facesets.imaging.quality import quality
 from facesets.interfaces import Store
-from facesets.operations.grouping.library_people import follow_library, people_of, with_hidden
-from facesets.operations.grouping.result_folder import FoundResult, files_of, open_result, write_result
+from facesets.operations.grouping.result_folder import (
+    FoundResult,
+    files_of,
+    follow_library,
+    open_result,
+    people_of,
+    with_hidden,
+    write_result,
+)
 from facesets.operations.options.start import ClusterOptions
 from facesets.operations.people.grouping.matching import Steps, StoppedEarly
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
 from facesets.result import Result
-from facesets.results.apply_user_edits import (
+from facesets.results.edits.apply_user_edits import (
     Carried,
     UserConstraints,
     apply_user_edits,
     carried,
     names_of_clusters,
 )
-from facesets.results.follow_names import with_names
-from facesets.results.lock import reserved
-from facesets.results.manifest import CLUSTER_MANIFEST, ClusterManifest, Group, ImageEntry, face_describer
-from facesets.results.naming import Naming
+from facesets.results.edits.user_edits import SINGLETONS
+from facesets.results.folder_runs import reserved
+from facesets.results.manifest import (
+    CLUSTER_MANIFEST,
+    ClusterManifest,
+    Group,
+    ImageEntry,
+    face_describer,
+    provenance,
+)
+from facesets.results.names.follow_names import with_names
+from facesets.results.names.naming import Naming
 from facesets.results.photo_folders import Written
-from facesets.results.provenance import provenance
-from facesets.results.user_edits import SINGLETONS
 from facesets.work import Work
 
 NO_FACE = "_noface"

@@ -11,17 +11,16 @@ from facesets.clustering.poor_faces import Shows
 from facesets.imaging.quality import quality
 from facesets.interfaces import Store
 from facesets.operations.grouping.cluster import members_by_label, shown_in
-from facesets.operations.grouping.extend_sets import ExtendedSets, grown_sets
+from facesets.operations.grouping.extend_sets import ExtendedSets, grown_sets, join_known
 from facesets.operations.grouping.extended_result import COMMAND, Grown, completed
-from facesets.operations.grouping.nearest_group import join_known
 from facesets.operations.options.declaration import for_recogniser
 from facesets.operations.options.results import ExtendOptions
 from facesets.records import Collection, Int64
 from facesets.result import Result
-from facesets.results.current_ids import with_current_ids
-from facesets.results.follow_names import ids_of, known_and_named
-from facesets.results.group_names import following_names
-from facesets.results.lock import reserved
+from facesets.results.current_faces import with_current_ids
+from facesets.results.edits.membership import GroupMembership
+from facesets.results.edits.user_edits import as_groups, refuse_cut_off, warn
+from facesets.results.folder_runs import reserved
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
@@ -30,16 +29,20 @@ from facesets.results.manifest import (
     Provenance,
     RefineManifest,
     face_describer,
+    provenance,
 )
 from facesets.results.manifest_json import read_manifest
-from facesets.results.membership import GroupMembership
-from facesets.results.naming import Naming
+from facesets.results.names.follow_names import ids_of, known_and_named
+from facesets.results.names.group_names import following_names
+from facesets.results.names.naming import Naming
 from facesets.results.photo_folders import Written, tighten, write_plan
-from facesets.results.preflight import readable_sources, refuse_of_another_store, refuse_of_other_photos
-from facesets.results.provenance import provenance
+from facesets.results.preflight import (
+    readable_sources,
+    refuse_of_another_store,
+    refuse_of_other_photos,
+    require_same_faces,
+)
 from facesets.results.run_records import close_run, open_run
-from facesets.results.same_faces import require_same_faces
-from facesets.results.user_edits import as_groups, refuse_cut_off, warn
 from facesets.work import Work
 
 M = TypeVar("M", ClusterManifest, RefineManifest)

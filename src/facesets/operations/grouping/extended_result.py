@@ -6,7 +6,8 @@ from pathlib import Path
 from facesets.operations.grouping.cluster import NO_FACE, SAID
 from facesets.operations.grouping.extend_sets import ExtendedSets
 from facesets.result import Result
-from facesets.results.follow_names import ids_of, names_of_new
+from facesets.results.edits.membership import GroupMembership
+from facesets.results.edits.user_edits import SINGLETONS, as_groups
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
@@ -15,11 +16,10 @@ from facesets.results.manifest import (
     Provenance,
     RefineManifest,
 )
-from facesets.results.membership import GroupMembership
-from facesets.results.naming import Naming
+from facesets.results.names.follow_names import as_left, ids_of, names_of_new
+from facesets.results.names.naming import Naming
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.photo_folders import PhotoFolders, plan_folders
-from facesets.results.user_edits import SINGLETONS, as_groups
 
 COMMAND = "extend"
 
@@ -119,7 +119,7 @@ def _of_people(
     said = {statement.face for statement in known.statements if statement.kind in ("is", "not")}
     images = {face.partition("#")[0] for face in faces} | {image.sha256 for image in no_face}
     return replace(
-        before,
+        as_left(before, known),
         counts={
             "faces": len(faces),
             "images": len(images),
@@ -127,20 +127,14 @@ def _of_people(
             "singletons": len(known.single),
             "no_face": len(no_face),
         },
-        persons=as_groups(known.groups),
-        singletons=tuple(known.single),
         no_face=no_face,
-        files=known.files,
-        statements=tuple(known.statements),
-        hidden=as_groups(known.hidden),
-        set_aside=tuple(known.set_aside),
         placements=before.placements | {face: SAID for face in said if face in before.placements},
     )
 
 
 def _of_sets(before: RefineManifest, known: GroupMembership, found: ExtendedSets) -> RefineManifest:
     return replace(
-        before,
+        as_left(before, known),
         counts={
             "faces": len(known.face_ids()) + len(found.dropped),
             "images": before.counts["images"] + found.new_images,
@@ -148,10 +142,5 @@ def _of_sets(before: RefineManifest, known: GroupMembership, found: ExtendedSets
             "kept": sum(len(faces) for faces in known.groups.values()),
             "dropped": len(found.dropped),
         },
-        facesets=as_groups(known.groups),
         dropped=found.dropped,
-        files=known.files,
-        statements=tuple(known.statements),
-        hidden=as_groups(known.hidden),
-        set_aside=tuple(known.set_aside),
     )

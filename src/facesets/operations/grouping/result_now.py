@@ -12,7 +12,9 @@ import numpy as np
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.records import Collection, Faces, Images
-from facesets.results.folder_contents import folder_of
+from facesets.results.edits.folder_contents import folder_of
+from facesets.results.edits.membership import GroupMembership
+from facesets.results.edits.user_edits import learn, ours_of, recorded, refuse_cut_off
 from facesets.results.manifest import (
     ClusterManifest,
     FaceEntry,
@@ -21,10 +23,8 @@ from facesets.results.manifest import (
     every_face,
 )
 from facesets.results.manifest_json import manifest_file, read_any_manifest
-from facesets.results.membership import GroupMembership
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.user_edits import learn, ours_of, recorded, refuse_cut_off
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.operations.immich.same_names import comparable
 from facesets.records import Float32, Int64
-from facesets.results.group_names import NUMBERED_GROUP
+from facesets.results.edits.user_edits import known_of, refuse_cut_off
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
-from facesets.results.same_faces import require_same_faces
-from facesets.results.user_edits import known_of, refuse_cut_off
+from facesets.results.names.group_names import NUMBERED_GROUP
+from facesets.results.preflight import require_same_faces
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_details import people_on_images
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from facesets.imaging.decode import SUFFIXES
 from facesets.joiners import made_printable
-from facesets.results.file_names import is_reserved
+from facesets.results.names.file_names import is_reserved
 
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
 _MAX_PART_BYTES = 120

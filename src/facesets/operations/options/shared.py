@@ -5,7 +5,7 @@ from typing import Annotated
 from facesets.errors import Field, WrongUsage
 from facesets.imaging.limits import MOST_PIXELS
 from facesets.operations.options.declaration import Option
-from facesets.results.materialize import Materialize
+from facesets.results import Materialize
 
 DryRun = Annotated[bool, Option("Say what would be done, and do nothing.", last=True)]
 RetryFailed = Annotated[bool, Option("Try unreadable files again, though unchanged.")]

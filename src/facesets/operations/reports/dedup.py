@@ -20,9 +20,8 @@ from facesets.plurals import counted
 from facesets.records import Images, Int64
 from facesets.result import Result
 from facesets.results.duplicates_report import DuplicatesReport, IdenticalFiles, NearDuplicate, NearDuplicates
-from facesets.results.manifest import Failure
+from facesets.results.manifest import Failure, provenance
 from facesets.results.manifest_json import manifest_bytes
-from facesets.results.provenance import provenance
 from facesets.work import Work
 
 # Recompressing moves the Laplacian variance by some percent either way: such images are equally sharp,

@@ -12,7 +12,10 @@ from facesets.operations.reports.evaluate import Evaluation, WrongMerge, WrongSp
 from facesets.plurals import counted, people
 from facesets.records import Collection
 from facesets.result import Result
-from facesets.results.contact_sheets import (
+from facesets.results.duplicates_report import DuplicatesReport
+from facesets.results.manifest import FaceEntry, face_describer
+from facesets.results.manifest_json import read_any_manifest
+from facesets.results.pages.contact_sheets import (
     PlannedRow,
     PlannedTile,
     draw_sheets,
@@ -21,9 +24,6 @@ from facesets.results.contact_sheets import (
     plan_rows,
     write_sheet,
 )
-from facesets.results.duplicates_report import DuplicatesReport
-from facesets.results.manifest import FaceEntry, face_describer
-from facesets.results.manifest_json import read_any_manifest
 from facesets.work import Work
 
 

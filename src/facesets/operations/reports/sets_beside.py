@@ -12,10 +12,10 @@ from facesets.formats.face_models.kinds import is_named_as_model, seen_in
 from facesets.imaging.decode import SUFFIXES
 from facesets.records import CacheSettings, Float32
 from facesets.results.export_manifest import ExportManifest, SetManifest
-from facesets.results.file_names import label_of_folder
 from facesets.results.inside import is_inside
 from facesets.results.manifest import EXPORT_MANIFEST, SET_MANIFEST
 from facesets.results.manifest_json import Manifest, read_any_manifest
+from facesets.results.names.file_names import label_of_folder
 
 Read = Callable[[Path], Manifest]
 """Reads a manifest; errors as `read_any_manifest`."""

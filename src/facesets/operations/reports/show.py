@@ -10,12 +10,12 @@ from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.operations.ingest.norms import lacking_norm
 from facesets.records import CacheSettings, EnrichState
-from facesets.results.counterparts import called_beside
 from facesets.results.duplicates_report import DuplicatesReport
+from facesets.results.edits.user_edits import SINGLETONS
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest
 from facesets.results.manifest_json import Manifest, read_any_manifest
-from facesets.results.user_edits import SINGLETONS
+from facesets.results.pages.counterparts import called_beside
 
 WITHOUT_NORM = "faces without norm"
 """The fact that counts those that `enrich` would measure."""

@@ -11,8 +11,8 @@ from facesets.files import printable
 from facesets.imaging.originals import read_decoded
 from facesets.operations.grouping.by_hand import latest_change
 from facesets.operations.grouping.result_now import ResultNow
-from facesets.results.counterparts import called_beside
 from facesets.results.manifest import FaceEntry, RefineManifest
+from facesets.results.pages.counterparts import called_beside
 from facesets.web.api.result_folder import (
     PersonId,
     ResultDep,

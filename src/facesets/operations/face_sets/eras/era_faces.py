@@ -10,8 +10,7 @@ from facesets.clustering.people.splitting import NO_YEAR, Eras, split_into_eras
 from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Progress
-from facesets.operations.face_sets.selection import centroid_of
-from facesets.operations.face_sets.source_roots import rows_under
+from facesets.operations.face_sets.selection import centroid_of, rows_under
 from facesets.operations.grouping.gating import quality_gates, say_unmeasured
 from facesets.operations.options.declaration import settled
 from facesets.operations.options.results import SplitErasOptions
@@ -19,7 +18,7 @@ from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
 from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.gates import RECENTRE
-from facesets.results.same_faces import require_same_recogniser, rows_among
+from facesets.results.preflight import require_same_recogniser, rows_among
 
 # Of the years of an era so many at each end may come from wrong clocks: they do not name it.
 _STRAY_SHARE = 0.05
@@ -161,8 +160,8 @@ def recover(
         raise WrongUsage(f"The store has no faces{where}. Embed photos first, or name another folder.")
     faces = collection.faces
     near = under[1 - faces.embedding[under] @ curated.seed <= settled(options.recover_threshold)]
-    given = np.intersect1d(under, rows_among(collection, curated.given))
-    near = np.setdiff1d(near, rows_among(collection, curated.taken_out))
+    given = np.intersect1d(under, rows_among(collection.face_ids(), curated.given))
+    near = np.setdiff1d(near, rows_among(collection.face_ids(), curated.taken_out))
     say_unmeasured(faces.take(near), collection.settings, options, progress)
     left, dropped = near, dict[str, int]()
     for gate, below, _ in quality_gates(faces, options):

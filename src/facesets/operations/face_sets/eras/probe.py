@@ -20,8 +20,8 @@ from facesets.operations.face_sets.eras.era_faces import Curated, EraFaces, Reco
 from facesets.operations.options.results import SplitErasOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
-from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row
 from facesets.results.manifest import face_describer
+from facesets.results.pages.contact_sheets import PlannedRow, PlannedTile, finished_row
 
 CUTS = (0.30, 0.35, 0.40, 0.45, 0.50)
 

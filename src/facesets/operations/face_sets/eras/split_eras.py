@@ -10,24 +10,22 @@ from facesets.interfaces import Embedder, Store
 from facesets.operations.face_sets.eras.era_faces import EraFaces, era_source
 from facesets.operations.face_sets.eras.person import EraRequest, FoundPerson, find_person
 from facesets.operations.face_sets.eras.probe import facts_line, judge, probe, probe_png, probe_text
+from facesets.operations.face_sets.export_result import State, set_states, without_empty
 from facesets.operations.face_sets.export_run import ExportRun, open_export
 from facesets.operations.face_sets.face_modeller import FaceModeller
 from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import plan_sets
 from facesets.operations.face_sets.selection import select_faces
-from facesets.operations.face_sets.set_changes import State, set_states, without_empty
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.declaration import for_recogniser
 from facesets.operations.options.results import ExportSwapOptions, SplitErasOptions
 from facesets.result import Result
-from facesets.results.earlier_export import ERA, EarlierExport
-from facesets.results.era_lineage import succession
+from facesets.results.earlier_export import ERA, EarlierExport, succession
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.folder_runs import write_drawings
-from facesets.results.manifest import EXPORT_MANIFEST
+from facesets.results.manifest import EXPORT_MANIFEST, provenance
+from facesets.results.placement import DRAWINGS
 from facesets.results.preflight import begin
-from facesets.results.provenance import provenance
-from facesets.results.set_aside import DRAWINGS
 from facesets.work import Work
 
 THIN = "_thin"

@@ -11,13 +11,13 @@ from facesets.files import printable
 from facesets.operations.people.carrying.people_file import FileFace, FilePerson, PeopleFile, SaidOfFace
 from facesets.records import Collection, Faces, Images
 from facesets.results.earlier_export import ERA, EarlierExport
+from facesets.results.edits.membership import verdicts
+from facesets.results.edits.user_edits import known_of, refuse_cut_off
 from facesets.results.export_manifest import ExportManifest
-from facesets.results.group_names import NUMBERED_GROUP
 from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest, Statement
 from facesets.results.manifest_json import read_any_manifest
-from facesets.results.membership import verdicts
-from facesets.results.names_file import is_person_name
-from facesets.results.user_edits import known_of, refuse_cut_off
+from facesets.results.names.group_names import NUMBERED_GROUP
+from facesets.results.names.names_file import is_person_name
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos.images import load_images

@@ -12,13 +12,13 @@ from facesets.imaging.boxes import best_partners
 from facesets.imaging.renumbered_faces import Renumbered
 from facesets.operations.people.forgetting.forget_words import holds_name
 from facesets.records import Bool, Float32
+from facesets.results.current_faces import Whom
 from facesets.results.export_manifest import ExportManifest
-from facesets.results.file_names import folded
 from facesets.results.forgetting import ResultForgotten, forget_in_result
 from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
-from facesets.results.names_file import NamedPerson, PeopleNames, read_names, update_names
-from facesets.results.whom import Whom
+from facesets.results.names.file_names import folded
+from facesets.results.names.names_file import NamedPerson, PeopleNames, read_names, update_names
 from facesets.store.npz.cache import Cache
 from facesets.store.npz.schema import Part
 from facesets.store.postgres.connection import Database

@@ -17,8 +17,8 @@ from facesets.operations.people.forgetting.forget_words import holds_name, sql_p
 from facesets.result import Result
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
-from facesets.results.file_names import folded, folder_name
 from facesets.results.manifest_json import read_any_manifest
+from facesets.results.names.file_names import folded, folder_name
 from facesets.results.safe_folder import SafeFolder
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people import traces as searching

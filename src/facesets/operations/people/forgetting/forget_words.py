@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from facesets.results.file_names import folder_name
+from facesets.results.names.file_names import folder_name
 
 _NO_WORD_BEFORE, _NO_WORD_AFTER = rb"(?<![A-Za-z0-9\x80-\xff])", rb"(?![A-Za-z0-9\x80-\xff])"
 

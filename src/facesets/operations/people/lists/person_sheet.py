@@ -12,8 +12,8 @@ from facesets.imaging.encode import png_bytes
 from facesets.imaging.sheets import MAX_CROPS, draw_sheet
 from facesets.operations.people.lists.listing import PersonDetails
 from facesets.plurals import counted
-from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row, write_sheet
 from facesets.results.manifest import FaceEntry
+from facesets.results.pages.contact_sheets import PlannedRow, PlannedTile, finished_row, write_sheet
 from facesets.store.postgres.people.person_faces import FaceLine
 from facesets.work import Work
 

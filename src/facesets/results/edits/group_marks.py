@@ -10,7 +10,9 @@ that cannot be read, or whose id the manifest does not know, counts as none.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from facesets.errors import CannotWrite
 from facesets.files import json_bytes, writing
@@ -18,6 +20,7 @@ from facesets.results.manifest import ClusterManifest, RefineManifest, groups_of
 from facesets.results.safe_folder import SafeFolder
 
 GROUP_MARK = ".facesets-group.json"
+_WRITTEN = re.compile(rf"{re.escape(GROUP_MARK)}|\.{re.escape(GROUP_MARK)}\.[0-9a-f]{{8}}\.tmp")
 _FORMAT, _VERSION = "facesets/group", 1
 _LONGEST = 1024
 
@@ -25,6 +28,11 @@ _LONGEST = 1024
 def mark_of(folder: str) -> str:
     """Where the file of a folder lies."""
     return f"{folder}/{GROUP_MARK}"
+
+
+def is_mark(last: str) -> bool:
+    """Whether a file is called like this one, or like one that a killed run left half-written."""
+    return _WRITTEN.fullmatch(last) is not None
 
 
 def mark_bytes(group: str) -> bytes:
@@ -40,6 +48,63 @@ def read_marks(root: SafeFolder, known: Collection[str]) -> dict[str, list[str]]
         if group in known:
             found.setdefault(group, []).append(folder)
     return found
+
+
+class Weight(NamedTuple):
+    """How much of a group lies in a folder: photos that no other group has, all, and those nobody touched."""
+
+    own: int
+    photos: int
+    untouched: int
+
+
+def folders_by_mark(
+    marks: Mapping[str, str],
+    found: Mapping[str, Sequence[str]],
+    have_own: Collection[str],
+    owners: Callable[[str], Collection[str]],
+    weight: Callable[[str, str], Weight],
+) -> dict[str, str]:
+    """The folder of each group, or set of an export, that a mark tells, if what lies there bears it out.
+
+    That is the group's own if it has the mark, else the one with most of its photos: a copy has other times
+    than a folder that was renamed.
+
+    Parameters
+    ----------
+    marks : mapping
+        Group to its id.
+    found : mapping
+        Id to the folders that have it.
+    have_own : collection of str
+        Groups with photos that no other group has; at least one of these has to be there.
+    owners : callable
+        The groups that such photos in a folder are of.
+    weight : callable
+        Of a group in a folder.
+    """
+    marked = {folder for folders in found.values() for folder in folders}
+    seen = {group for group, mark in marks.items() if mark in found}
+    places: dict[str, str] = {}
+    for group, mark in marks.items():
+        known = ((folder, weight(group, folder)) for folder in found.get(mark, ()))
+        claims = {
+            folder: there for folder, there in known if (there.own if group in have_own else there.photos)
+        }
+        if group in claims:
+            places[group] = group
+        elif claims:
+            if group not in marked:
+                # Only the mark may have been moved.
+                claims[group] = weight(group, group)
+            place = max(
+                claims, key=lambda each: (claims[each].photos, each in marked, claims[each].untouched)
+            )
+            # A folder's own mark may have been replaced by that of a group that was put into it.
+            rivals = {place, *owners(place)} - seen
+            if all(claims[place][:2] > weight(rival, place)[:2] for rival in rivals):
+                places[group] = place
+    return places
 
 
 def _group_in(root: SafeFolder, name: str) -> str:

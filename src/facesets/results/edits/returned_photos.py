@@ -6,11 +6,11 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from facesets.files import printable
-from facesets.results.file_names import flatten_all, folded
-from facesets.results.folder_diff import refuse_unusable
-from facesets.results.group_marks import GROUP_MARK, read_marks
+from facesets.results.edits.folder_contents import refuse_unusable
+from facesets.results.edits.group_marks import GROUP_MARK, read_marks
+from facesets.results.edits.membership import NOT, GroupMembership, said_of_face
 from facesets.results.manifest import FaceEntry, PlacedFile, Statement
-from facesets.results.membership import NOT, GroupMembership, said_of_face
+from facesets.results.names.file_names import flatten_all, folded
 from facesets.results.safe_folder import SafeFolder
 
 
@@ -27,15 +27,16 @@ def bring_back(root: Path, known: GroupMembership) -> None:
     for name, folder in list(_strange_folders(root, known)):
         lying = (path for path in folder.iterdir() if path.is_file() and path.name != GROUP_MARK)
         photos = {folded(path.name): path for path in lying}
-        found = [(hidden, _lying(faces, photos)) for hidden, faces in known.hidden.items()]
-        found = [
-            (hidden, there)
-            for hidden, there in found
-            if there and (hidden == name or 2 * len(there) > max(len(photos), _count(known.hidden[hidden])))
-        ]
+        found: dict[str, dict[str, Path]] = {}
+        for hidden, faces in known.hidden.items():
+            there = _lying(faces, photos)
+            every = {path for face in faces for path in face.paths}
+            if there and (hidden == name or 2 * len(there) > max(len(photos), len(every))):
+                found[hidden] = there
         if not found:
             continue
-        hidden, there = max(found, key=lambda each: (each[0] == name, len(each[1])))
+        hidden = max(found, key=lambda each: (each == name, len(found[each])))
+        there = found[hidden]
         refuse_unusable(root, f"{name}/{next(iter(there.values())).name}")
         known.groups[name] = known.hidden.pop(hidden)
         known.files |= {f"{name}/{photo.name}": _as_it_lies(photo, source) for source, photo in there.items()}
@@ -54,10 +55,6 @@ def _strange_folders(root: Path, known: GroupMembership) -> Iterator[tuple[str, 
         is_ours = name in ours or name.startswith(("_", "."))
         if not is_ours and folder.is_dir() and not folder.is_symlink():
             yield name, folder
-
-
-def _count(faces: Sequence[FaceEntry]) -> int:
-    return len({path for face in faces for path in face.paths})
 
 
 def _lying(faces: Sequence[FaceEntry], photos: dict[str, Path]) -> dict[str, Path]:

@@ -18,13 +18,14 @@ from facesets.interfaces import Store, is_library
 from facesets.library_records import KnownPerson
 from facesets.records import Collection as FaceCollection
 from facesets.results.earlier_export import EarlierExport
+from facesets.results.edits.membership import GroupMembership
+from facesets.results.edits.user_edits import known_of
 from facesets.results.export_manifest import ExportManifest
-from facesets.results.file_names import folder_name
-from facesets.results.group_names import NUMBERED_GROUP
 from facesets.results.manifest import ClusterManifest, RefineManifest, groups_of
 from facesets.results.manifest_json import read_any_manifest
-from facesets.results.membership import GroupMembership
-from facesets.results.names_file import (
+from facesets.results.names.file_names import folder_name
+from facesets.results.names.group_names import NUMBERED_GROUP
+from facesets.results.names.names_file import (
     NamedPerson,
     PeopleNames,
     is_person_name,
@@ -33,7 +34,6 @@ from facesets.results.names_file import (
 )
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.run_records import relative_to
-from facesets.results.user_edits import known_of
 
 _LIBRARY = ""
 """In place of the folder that names somebody: the library does."""

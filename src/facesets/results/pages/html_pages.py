@@ -17,7 +17,7 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from facesets.files import PAGES, name_parts, printable
-from facesets.results.file_names import folded, folder_name
+from facesets.results.names.file_names import folded, folder_name
 
 START = "index.html"
 STYLE = f"{PAGES}/style.css"
@@ -158,7 +158,7 @@ def render(site: PageSite) -> dict[str, bytes]:
         if each.items or each is lists[0]
         for number, name in enumerate(each.names)
     }
-    return {**pages, STYLE: (files("facesets.results") / "html_pages.css").read_bytes()}
+    return {**pages, STYLE: (files("facesets.results.pages") / "html_pages.css").read_bytes()}
 
 
 def _listing(first: str, title: str, lead: _Html, items: Sequence[_Html]) -> _Listing:

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.files import printable, sha256_of
+from facesets.results.edits.folder_contents import in_folder
+from facesets.results.edits.membership import IS, NOT, said_of_face, sentence, verdicts
+from facesets.results.edits.set_edits import EditedSets, SetManifests
 from facesets.results.export_manifest import ExportedFace, ExportManifest, SetManifest
 from facesets.results.gates import was_taken_out
 from facesets.results.manifest import Statement
-from facesets.results.membership import IS, NOT, said_of_face, sentence, verdicts
-from facesets.results.moved_photos import in_folder
 from facesets.results.ownership import ANNOUNCEMENT
-from facesets.results.set_edits import EditedSets, SetManifests
 
 GIVEN = "_given"
 

@@ -1,7 +1,7 @@
 """What the sets of an export say of themselves, and what a user did to them.
 
 A set whose folder was renamed is called so from then on; one whose folder was deleted stays deleted. What was
-done to single crops is found by `facesets.results.crop_edits`.
+done to single crops is found by `facesets.results.edits.crop_edits`.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError
 from facesets.files import printable, sha256_of
+from facesets.results.edits.group_marks import Weight, folders_by_mark
 from facesets.results.export_manifest import Content, ExportManifest, SetEntry, SetManifest
 from facesets.results.gates import was_taken_out
 from facesets.results.inside import is_inside
@@ -27,7 +28,7 @@ class SetManifests:
         """Name the export; nothing is read yet."""
         self.root = root
         self.folder = SafeFolder(root)
-        self._read: dict[str, SetManifest | FacesetsError] = {}
+        self._read: dict[str, SetManifest] = {}
 
     def read(self, name: str) -> SetManifest:
         """The manifest of the set in a folder, a linked one too.
@@ -38,14 +39,8 @@ class SetManifests:
             There is none, or it cannot be read.
         """
         if name not in self._read:
-            try:
-                self._read[name] = read_manifest(self.root / name / SET_MANIFEST, SetManifest)
-            except FacesetsError as error:
-                self._read[name] = error
-        found = self._read[name]
-        if isinstance(found, FacesetsError):
-            raise found
-        return found
+            self._read[name] = read_manifest(self.root / name / SET_MANIFEST, SetManifest)
+        return self._read[name]
 
     def find(self, name: str) -> SetManifest | None:
         """As `read`; None where it cannot be read, and for a name that leads out of the export."""
@@ -89,8 +84,6 @@ class EditedSets:
     ----------
     there : tuple of SetEntry
         By the names that they have now.
-    empty : tuple of SetEntry
-        Those without a face, as earlier versions made them: they go.
     removed : tuple of SetEntry
         Those that were deleted, in earlier runs or now.
     deleted : tuple of SetEntry
@@ -110,7 +103,6 @@ class EditedSets:
     deleted: tuple[SetEntry, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
     linked: frozenset[str] = frozenset()
-    empty: tuple[SetEntry, ...] = ()
     back: tuple[SetEntry, ...] = ()
     pardoned: tuple[SetEntry, ...] = ()
 
@@ -128,12 +120,11 @@ class EditedSets:
 def edited_sets(before: ExportManifest, sets: SetManifests) -> EditedSets:
     """Follow renamed and deleted folders. An export without any of its sets was emptied, not edited."""
     out = sets.root
-    empty = tuple(entry for entry in before.sets if not entry.faces)
     entries = [entry for entry in before.sets if is_inside(entry.name) and entry.faces]
     links = frozenset(entry.source for entry in entries if sets.is_linked(entry.name))
     if (out / ANNOUNCEMENT).is_file():
         there = tuple(e for e in entries if e.source in links or sets.is_there(e.name))
-        return EditedSets(there, before.removed, linked=links, empty=empty)
+        return EditedSets(there, before.removed, linked=links)
     # A name that another set took meanwhile, because the user gave it to that one, brings nobody back.
     taken = {entry.name for entry in entries}
     back = tuple(e for e in before.removed if e.name not in taken and _came_back(e, sets))
@@ -147,14 +138,13 @@ def edited_sets(before: ExportManifest, sets: SetManifests) -> EditedSets:
     now = [replace(entry, name=place[entry.source]) for entry in entries if entry.source in place]
     deleted = tuple(entry for entry in lost if entry not in pardoned)
     if deleted and not now:
-        return EditedSets(removed=removed, linked=links, empty=empty, pardoned=pardoned)
+        return EditedSets(removed=removed, linked=links, pardoned=pardoned)
     return EditedSets(
         there=tuple(now),
         removed=(*removed, *deleted),
         deleted=deleted,
         renamed=tuple((e.name, place[e.source]) for e in entries if place.get(e.source, e.name) != e.name),
         linked=links | {entry.source for entry in now if sets.is_linked(entry.name)},
-        empty=empty,
         back=back,
         pardoned=pardoned,
     )
@@ -170,23 +160,23 @@ def _came_back(entry: SetEntry, sets: SetManifests) -> bool:
 
 def _places(entries: Sequence[SetEntry], sets: SetManifests) -> dict[str, str]:
     """Source of each set that is there to its folder. What a folder says of itself decides, not its name."""
-    own = {e.name: e for e in entries if sets.is_there(e.name)}
-    place = {e.source: name for name, e in own.items() if (m := sets.find(name)) and m.name == name}
-    sought = {entry.name: entry for entry in entries if entry.source not in place}
-    found = set(place.values())
-    for name in (name for name in sets.folders() if name not in found and is_inside(name)) if sought else ():
-        manifest = sets.find(name)
-        entry = None if manifest is None else sought.get(manifest.name)
+    by_name = {entry.name: entry for entry in entries}
+    own = [name for name in by_name if sets.is_there(name)]
+    found: dict[str, list[str]] = {}
+    for name in filter(is_inside, dict.fromkeys([*own, *sets.folders()])):
+        if manifest := sets.find(name):
+            found.setdefault(manifest.name, []).append(name)
+
+    def weight(old: str, new: str) -> Weight:
+        manifest, entry = sets.find(new), by_name.get(old)
+        best = entry.best if entry is not None and manifest is not None else ()
+        shown = {item.face.face for item in manifest.faces}.intersection(best) if manifest else ()
         # A set that was renamed long ago may say its earlier name still, which another one has by now.
-        if entry and manifest and (name not in own or _shows(manifest, entry)):
-            place[entry.source] = name
-            found.add(name)
-            del sought[entry.name]
-    return place | {e.source: name for name, e in own.items() if e.source not in place and name not in found}
+        return Weight(0, len(shown) + (new == old or new not in own), 0)
 
-
-def _shows(manifest: SetManifest, entry: SetEntry) -> bool:
-    return not {item.face.face for item in manifest.faces}.isdisjoint(entry.best)
+    place = folders_by_mark({name: name for name in by_name}, found, (), lambda _: (), weight)
+    place |= {name: name for name in own if name not in place and name not in place.values()}
+    return {by_name[name].source: new for name, new in place.items()}
 
 
 def _has_left(entry: SetEntry, places: Collection[str], sets: SetManifests) -> bool:

@@ -11,9 +11,6 @@ from facesets.file_system import patiently
 from facesets.files import PAGES, atomic_write, printable, writing
 from facesets.plurals import counted, people
 from facesets.records import Collection
-from facesets.results.counterparts import counterparts, faces_by_name
-from facesets.results.group_names import NUMBERED_GROUP
-from facesets.results.html_pages import MADE_BY, START, PagePicture, PageSite, PersonPage, render
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
@@ -22,9 +19,12 @@ from facesets.results.manifest import (
     RefineManifest,
 )
 from facesets.results.manifest_json import read_manifest
+from facesets.results.names.group_names import NUMBERED_GROUP
 from facesets.results.ownership import rights_of_result
+from facesets.results.pages.counterparts import counterparts, faces_by_name
+from facesets.results.pages.html_pages import MADE_BY, START, PagePicture, PageSite, PersonPage, render
+from facesets.results.pages.thumbnails import Thumbnail, make_thumbnails, of_face, of_photo
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.thumbnails import Thumbnail, make_thumbnails, of_face, of_photo
 from facesets.rights import narrow, tell_tightened
 from facesets.work import Work
 

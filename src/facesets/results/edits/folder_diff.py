@@ -14,15 +14,16 @@ from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.results.folder_contents import (
+from facesets.results.edits.folder_contents import (
     base_of,
     behind_new_links,
     folder_of,
     normal,
     photos_below,
+    refuse_unusable,
     state_of,
 )
-from facesets.results.group_marks import read_marks
+from facesets.results.edits.group_marks import Weight, folders_by_mark, read_marks
 from facesets.results.inside import is_inside
 from facesets.results.manifest import PlacedFile
 from facesets.results.ownership import linked_folders
@@ -136,36 +137,45 @@ class _Search:
 
     def settle_marked(self, marks: Mapping[str, str]) -> None:
         """Find the folders that say which group they are."""
-        found = read_marks(SafeFolder(self._root), marks.values())
-        marked = {folder for folders in found.values() for folder in folders}
+        found = read_marks(SafeFolder(self._root), frozenset(marks.values()))
         lying = self._lying()
+        owner = self._owners()
 
-        def photos(old: str, new: str) -> int:
-            return len(self._brought(old, lying.get(new, {})))
+        def owners(folder: str) -> Counter[str]:
+            return Counter(owner[base] for base in lying.get(folder, ()) if base in owner)
 
-        for old, group in marks.items():
-            places = found.get(group, [])
-            if old in places:
-                self._placed[old] = old
-            elif places:
-                # A folder without such a file may still be the group, if only the file was moved.
-                others = [*places, *([old] if old not in marked else [])]
-                new = max(others, key=lambda place: (photos(old, place), place in places))
-                if photos(old, new):
-                    self._placed[old] = new
+        def weight(group: str, folder: str) -> Weight:
+            brought = self._brought(group, lying.get(folder, {}))
+            own = sum(base_of(name) in owner for name in brought)
+            return Weight(own, len(brought), sum(self._is_untouched(*each) for each in brought.items()))
+
+        self._placed = folders_by_mark(marks, found, frozenset(owner.values()), owners, weight)
         wish = {old: new for old, new in self._placed.items() if new != old}
         while merged := [old for old in wish if self._is_merged(old, wish)]:
             for old in merged:
                 del wish[old], self._placed[old]
         self._settle(wish, lying)
-        for old, group in marks.items():
-            for copy in set(found.get(group, ())) - {self._placed.get(old)} if old in self._placed else ():
-                self._leave_copies(old, lying.get(copy, {}))
+        lost = set(map(base_of, self.lost))
+        for old, place in self._placed.items():
+            for copy in set(found.get(marks[old], ())) - {place}:
+                self._leave_copies(old, lying.get(copy, {}), lost)
 
-    def _leave_copies(self, old: str, lying: Mapping[str, str]) -> None:
-        """Take what lies in a copy of a group's folder for copies, but for photos that the group lost."""
+    def _is_untouched(self, name: str, place: str) -> bool:
+        put = self._files[name]
+        return (put.size, put.mtime_ns) == state_of(self._root, place)
+
+    def _owners(self) -> dict[str, str]:
+        """Names of photos that are in one folder of the result only, and that folder."""
+        folders: dict[str, set[str]] = defaultdict(set)
+        for folder, names in self._names_in.items():
+            for name in names:
+                folders[base_of(name)].add(folder)
+        return {base: next(iter(of)) for base, of in folders.items() if len(of) == 1}
+
+    def _leave_copies(self, old: str, lying: Mapping[str, str], lost: Collection[str]) -> None:
+        """Take what lies in a copy of a group's folder for copies, but for photos that any group lost."""
         for name, place in self._brought(old, lying).items():
-            if name not in self.lost and place in self.strange:
+            if base_of(name) not in lost and place in self.strange:
                 self._copied[place] = name
                 del self.strange[place]
 
@@ -337,12 +347,3 @@ def _refuse_nested(root: Path, moved: Mapping[str, str]) -> None:
                 f"Photos of {printable(folder)} lie in {printable(root / most)}. Each group is a folder at "
                 "the top of a result: move it there, under whatever name, or out of the result."
             )
-
-
-def refuse_unusable(root: Path, name: str) -> None:
-    """Refuse a place in a folder that cannot be a group. Raises `WrongUsage`."""
-    if not is_inside(name):
-        raise WrongUsage(
-            f"Photos of this result lie in {printable((root / name).parent)}. Give that folder a name "
-            "without `:` and `\\`."
-        )

@@ -19,7 +19,6 @@ from facesets.imaging.sheets import CROP_PX, MAX_CROPS, SheetRow, Tile, draw_she
 from facesets.interfaces import Progress
 from facesets.plurals import counted, people
 from facesets.records import Pixels
-from facesets.results.counterparts import called_beside
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.gates import reason
 from facesets.results.manifest import (
@@ -32,6 +31,7 @@ from facesets.results.manifest import (
     RefineManifest,
 )
 from facesets.results.manifest_json import read_manifest
+from facesets.results.pages.counterparts import called_beside
 from facesets.rights import rights_of
 from facesets.work import Work
 

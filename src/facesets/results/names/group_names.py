@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import PurePosixPath
 
-from facesets.results.file_names import folded
 from facesets.results.manifest import SET_MANIFEST
+from facesets.results.names.file_names import folded
 
 CANDIDATES = "_candidates"
 NUMBERED = re.compile(r"faceset_\d+")

@@ -16,9 +16,12 @@ from facesets.files import printable
 from facesets.interfaces import Progress
 from facesets.plurals import counted
 from facesets.records import Collection as FaceCollection
-from facesets.results.current_ids import with_current_ids
-from facesets.results.folder_contents import folder_of
-from facesets.results.folder_diff import Edits, read_edits
+from facesets.results.current_faces import with_current_ids
+from facesets.results.edits.folder_contents import folder_of, in_folder
+from facesets.results.edits.folder_diff import Edits, read_edits
+from facesets.results.edits.membership import GroupMembership, said_of_face, sentence
+from facesets.results.edits.moved_photos import paths_today, with_sources_today
+from facesets.results.edits.returned_photos import bring_back
 from facesets.results.manifest import (
     ClusterManifest,
     FaceEntry,
@@ -28,10 +31,7 @@ from facesets.results.manifest import (
     Statement,
     groups_of,
 )
-from facesets.results.membership import GroupMembership, said_of_face, sentence
-from facesets.results.moved_photos import in_folder, paths_today, with_sources_today
 from facesets.results.ownership import announced_names
-from facesets.results.returned_photos import bring_back
 from facesets.results.run_records import WRITING, read_pardons, read_runs
 
 SINGLETONS = "_singletons"

@@ -2,13 +2,15 @@
 
 import os
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from facesets.results.group_marks import GROUP_MARK
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.results.edits.group_marks import is_mark
 from facesets.results.inside import is_inside
+from facesets.results.placement import WITHOUT_ORIGINAL
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.set_aside import WITHOUT_ORIGINAL
 
 _NO_NAMES = frozenset({"", ".", ".."})
 """Parts of a path that lead elsewhere."""
@@ -18,6 +20,12 @@ def folder_of(name: str) -> str:
     """The folder at the top that a file lies in."""
     first = name.partition("/")[0]
     return PurePosixPath(name).parts[0] if first in _NO_NAMES else first
+
+
+def in_folder(name: str, called: Mapping[str, str]) -> str:
+    """A file by its name in a folder that may be called otherwise."""
+    folder = folder_of(name)
+    return called[folder] + name[len(folder) :] if folder in called else name
 
 
 def base_of(name: str) -> str:
@@ -38,7 +46,7 @@ def photos_below(root: Path) -> Iterator[str]:
         inner = Path(folder).relative_to(root)
         if inner.parts:
             above = inner.as_posix()
-            yield from (f"{above}/{name}" for name in sorted(names) if GROUP_MARK not in name)
+            yield from (f"{above}/{name}" for name in sorted(names) if not is_mark(name))
 
 
 def behind_new_links(folder: SafeFolder, ours: Collection[str]) -> tuple[list[str], list[str]]:
@@ -73,3 +81,12 @@ def state_of(root: Path, name: str) -> tuple[int, int]:
     except OSError:
         return -2, -2
     return status.st_size, status.st_mtime_ns
+
+
+def refuse_unusable(root: Path, name: str) -> None:
+    """Refuse a place in a folder that cannot be a group. Raises `WrongUsage`."""
+    if not is_inside(name):
+        raise WrongUsage(
+            f"Photos of this result lie in {printable((root / name).parent)}. Give that folder a name "
+            "without `:` and `\\`."
+        )

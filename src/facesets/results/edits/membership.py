@@ -6,10 +6,11 @@ folders of people and in exports alike.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from facesets.files import printable
-from facesets.results.manifest import FaceEntry, PlacedFile, Statement
+from facesets.results.manifest import ClusterManifest, FaceEntry, PlacedFile, RefineManifest, Statement
 
 
 @dataclass(slots=True)
@@ -44,6 +45,9 @@ class GroupMembership:
         Folders as they are called on the disk, to what they are to be called.
     marks : dict
         Group to its id, for those that have one.
+    as_left : manifest, optional
+        The result as the user left it, where that is news: a run writes it down before it changes anything,
+        so that nothing is forgotten if it is killed.
     """
 
     groups: dict[str, list[FaceEntry]]
@@ -60,25 +64,11 @@ class GroupMembership:
     today: dict[str, str] = field(default_factory=dict)
     called: dict[str, str] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
+    as_left: ClusterManifest | RefineManifest | None = None
 
     def copy(self) -> "GroupMembership":
         """The same, to be changed without changing this one."""
-        return GroupMembership(
-            groups={name: [*faces] for name, faces in self.groups.items()},
-            single=[*self.single],
-            single_folder=self.single_folder,
-            hidden={name: [*faces] for name, faces in self.hidden.items()},
-            set_aside=[*self.set_aside],
-            files=dict(self.files),
-            statements=[*self.statements],
-            learned=[*self.learned],
-            renamed=dict(self.renamed),
-            deleted=[*self.deleted],
-            warnings=[*self.warnings],
-            today=dict(self.today),
-            called=dict(self.called),
-            marks=dict(self.marks),
-        )
+        return GroupMembership(**{each.name: _anew(getattr(self, each.name)) for each in fields(self)})
 
     def rename(self, named: Mapping[str, str], others: Mapping[str, str] | None = None) -> None:
         """Give groups the names that a user gave, and to `others` such as nobody gave; old to new."""
@@ -108,6 +98,13 @@ class GroupMembership:
     def unwanted(self) -> set[tuple[str, str]]:
         """Folder and path of copies that the user deleted though the image stays in the folder."""
         return {(said.group, said.name) for said in self.statements if said.kind == "without"}
+
+
+def _anew(value: Any) -> Any:  # noqa: ANN401 - what the attributes are made of
+    """A copy as far down as there are lists and dicts."""
+    if isinstance(value, dict):
+        return {key: _anew(each) for key, each in value.items()}
+    return [*value] if isinstance(value, list) else value
 
 
 IS, NOT = "is", "not"

@@ -5,21 +5,23 @@ from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from facesets.interfaces import Store
 from facesets.records import Collection as FaceCollection
-from facesets.results.apply_user_edits import UserConstraints
-from facesets.results.folder_contents import folder_of
+from facesets.results.edits.apply_user_edits import UserConstraints
+from facesets.results.edits.folder_contents import folder_of, in_folder
+from facesets.results.edits.membership import GroupMembership
+from facesets.results.edits.moved_photos import with_sources_today
+from facesets.results.edits.user_edits import as_groups, known_of
 from facesets.results.manifest import ClusterManifest, Group, PlacedFile, RefineManifest, Statement, groups_of
-from facesets.results.membership import GroupMembership
-from facesets.results.moved_photos import in_folder, with_sources_today
-from facesets.results.naming import Naming, look, seen_by
+from facesets.results.names.naming import Naming, look, seen_by
 from facesets.results.ownership import ANNOUNCEMENT, announced_names
+from facesets.results.preflight import require_same_faces
 from facesets.results.safe_folder import SafeFolder
-from facesets.results.same_faces import require_same_faces
-from facesets.results.user_edits import as_groups, known_of
 
 Result = ClusterManifest | RefineManifest
+M = TypeVar("M", bound=ClusterManifest | RefineManifest)
 
 
 def known_and_named(
@@ -53,13 +55,31 @@ def known_and_named(
     own = {root: seen_by(known[root], results[root]) if root in whole else None for root in results}
     naming = look(store, dict.fromkeys(new) | own, collection)
     for root, manifest in results.items():
-        if root not in whole:
+        if root in whole:
+            known[root].as_left = as_left(manifest, known[root]) if known[root].learned else None
+        else:
             known[root] = _known_of_cut_off(manifest, root, collection, naming, learns=learns)
         if known[root].statements:
             require_same_faces(collection.settings, manifest.made.models, root)
         _follow(known[root], naming, root)
         _sort_new_names(known[root].statements, len(manifest.statements))
     return known, naming
+
+
+def as_left(manifest: M, known: GroupMembership) -> M:
+    """A manifest as the user left its folder; what it counts is of before."""
+    is_of_people = isinstance(manifest, ClusterManifest)
+    groups = as_groups(known.groups)
+    own = {"persons": groups, "singletons": tuple(known.single)} if is_of_people else {"facesets": groups}
+    return replace(
+        manifest,
+        **own,
+        files=known.files,
+        statements=tuple(known.statements),
+        hidden=as_groups(known.hidden),
+        set_aside=tuple(known.set_aside),
+        marks=known.marks,
+    )
 
 
 def _known_of_cut_off(

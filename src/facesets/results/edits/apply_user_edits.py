@@ -8,10 +8,10 @@ import numpy as np
 
 from facesets.files import printable
 from facesets.records import Bool, Int64
-from facesets.results.group_names import NUMBERED_GROUP, following_names, numbered_name
+from facesets.results.edits.membership import NOT, GroupMembership, faces_put
+from facesets.results.edits.user_edits import as_groups
 from facesets.results.manifest import FaceEntry, Group, PlacedFile, Statement
-from facesets.results.membership import NOT, GroupMembership, faces_put
-from facesets.results.user_edits import as_groups
+from facesets.results.names.group_names import NUMBERED_GROUP, following_names, numbered_name
 
 
 @dataclass(frozen=True, slots=True)

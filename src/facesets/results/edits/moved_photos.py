@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import PurePath, PurePosixPath
 
 from facesets.records import Images
-from facesets.results.file_names import may_be_called
-from facesets.results.folder_contents import folder_of
+from facesets.results.edits.folder_contents import folder_of
 from facesets.results.manifest import (
     ClusterManifest,
     PlacedFile,
     RefineManifest,
     every_face,
 )
+from facesets.results.names.file_names import may_be_called
 
 
 def paths_today(manifest: ClusterManifest | RefineManifest, images: Images) -> dict[str, str]:
@@ -70,12 +70,6 @@ def without_old_names(files: Mapping[str, PlacedFile], today: Mapping[str, str])
         for name, put in files.items()
         if not any(may_be_called(PurePosixPath(name).name, path) for path in before.get(put.source, ()))
     }
-
-
-def in_folder(name: str, called: Mapping[str, str]) -> str:
-    """A file by its name in a folder that may be called otherwise."""
-    folder = folder_of(name)
-    return called[folder] + name[len(folder) :] if folder in called else name
 
 
 def new_names(

@@ -1,0 +1,1 @@
+"""What photos, folders and people are called in results."""

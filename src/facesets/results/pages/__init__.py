@@ -1,0 +1,1 @@
+"""Results to look at: contact sheets, and pages for a browser."""
