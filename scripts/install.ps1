@@ -1,11 +1,13 @@
 <#
 .SYNOPSIS
-Make .venv with the pinned libraries and this checkout, on Windows: scripts\install.ps1 [cpu|cuda|directml] [-Dev] [-Train] [-Scale]
+Make .venv with the pinned libraries and this checkout, on Windows: scripts\install.ps1 [cpu|cuda|directml] [-Dev] [-Train] [-Scale] [-Describe]
 
 .DESCRIPTION
--Train adds what `facesets train` needs: PyTorch, which is large. -Scale adds dask, for `facesets cluster --engine`.
+-Train adds what `facesets train` needs: PyTorch, which is large. -Scale adds dask, for `facesets cluster --engine`,
+-Describe what `facesets describe` needs for Amazon Bedrock.
 Everything is pinned in scripts\constraints.txt and installed without resolving, because insightface
-asks for opencv-python and plain onnxruntime, which overwrite the headless and the GPU builds.
+asks for opencv-python and plain onnxruntime, which overwrite the headless and the GPU builds, and tokenizers
+for what downloads from a hub.
 
 Windows runs scripts only where it is told to:
 powershell -ExecutionPolicy Bypass -File scripts\install.ps1 directml
@@ -15,7 +17,8 @@ param(
     [string]$Provider,
     [switch]$Dev,
     [switch]$Train,
-    [switch]$Scale
+    [switch]$Scale,
+    [switch]$Describe
 )
 $ErrorActionPreference = 'Stop'
 $root = Split-Path -Parent $PSScriptRoot
@@ -47,10 +50,11 @@ $kind = if ($Provider) { $Provider } else { Read-Kept (Join-Path $venv 'provider
 if (-not $kind) { $kind = 'cpu' }
 $training = if ($Train) { 'yes' } else { Read-Kept (Join-Path $venv 'train') }
 $scaling = if ($Scale) { 'yes' } else { Read-Kept (Join-Path $venv 'scale') }
+$describing = if ($Describe) { 'yes' } else { Read-Kept (Join-Path $venv 'describe') }
 
 $lists = @(Get-ChildItem -Path $PSScriptRoot -Filter 'constraints*.txt' | Sort-Object Name | ForEach-Object { $_.FullName })
 $texts = @(@(Join-Path $root 'pyproject.toml') + $lists | ForEach-Object { Read-Kept $_ })
-$wanted = (($texts + @($kind, $training, $scaling, $root)) -join "`n").Trim()
+$wanted = (($texts + @($kind, $training, $scaling, $describing, $root)) -join "`n").Trim()
 $name = if ($Dev) { 'installed-dev' } else { 'installed-runtime' }
 $stamp = Join-Path $venv $name
 if ((Read-Kept $stamp) -eq $wanted) { exit 0 }
@@ -83,6 +87,7 @@ if ($kind -ne 'cpu') {
 }
 if ($Dev) { $pinned += @(Get-Content -LiteralPath (Join-Path $PSScriptRoot 'constraints-dev.txt')) }
 if ($training) { $pinned += @(Get-Content -LiteralPath (Join-Path $PSScriptRoot 'constraints-train.txt')) }
+if ($describing) { $pinned += @(Get-Content -LiteralPath (Join-Path $PSScriptRoot 'constraints-describe.txt')) }
 if ($scaling) { $pinned += @(Get-Content -LiteralPath (Join-Path $PSScriptRoot 'constraints-scale.txt')) }
 $pins = [IO.Path]::GetTempFileName()
 try {
@@ -101,5 +106,6 @@ finally {
 [IO.File]::WriteAllText((Join-Path $venv 'provider'), $kind)
 [IO.File]::WriteAllText((Join-Path $venv 'train'), $training)
 [IO.File]::WriteAllText((Join-Path $venv 'scale'), $scaling)
+[IO.File]::WriteAllText((Join-Path $venv 'describe'), $describing)
 [IO.File]::WriteAllText($stamp, $wanted)
 [Console]::Error.WriteLine("Installed. Next: & `"$(Join-Path $venv 'Scripts\facesets')`" run PHOTOS")

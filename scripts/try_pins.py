@@ -39,8 +39,8 @@ SYSTEMS = {
 """Of each system the wheels that it takes, and what markers call it."""
 
 PROVIDERS = {"cpu": tuple(SYSTEMS), "cuda": ("Linux x86-64", "Windows"), "directml": ("Windows",)}
-REPLACED = {"opencv-python", "onnxruntime"}
-"""Required by insightface; another distribution takes their place."""
+LEFT_OUT = {"opencv-python", "onnxruntime", "huggingface-hub"}
+"""Required by insightface, but another distribution takes their place; by tokenizers, for downloads alone."""
 
 
 def pins(provider: str) -> list[str]:
@@ -104,7 +104,7 @@ def lacking(provider: str, system: str, version: str) -> list[str]:
     return [
         f"{name}, which {by} needs, is not pinned"
         for name, by in sorted(needed)
-        if name not in pinned | REPLACED
+        if name not in pinned | LEFT_OUT
     ]
 
 

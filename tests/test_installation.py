@@ -246,7 +246,7 @@ def test_a_checkout_that_scripts_install_made_is_told_its_flag(
 
     (checkout / ".venv").mkdir(parents=True)
     (checkout / ".venv" / "provider").write_text("cpu\n")
-    for extra in ("train", "scale"):
+    for extra in ("train", "scale", "describe"):
         assert f"        --{extra}) " in script
         assert adding(extra) == (str(checkout / "scripts" / "install"), f"--{extra}")
     assert adding("cuda") == (str(checkout / "scripts" / "install"), "cuda")

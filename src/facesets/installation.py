@@ -33,7 +33,7 @@ RUNTIMES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml"}
 _NAME = "facesets"
 _PROVIDER = "provider"
 """A file that `scripts/install` leaves in its environment, beside one for each of its flags."""
-_FLAGS = ("train", "scale")
+_FLAGS = ("train", "scale", "describe")
 """Extras that `scripts/install` adds by flags; it always brings the others."""
 
 

@@ -6,14 +6,11 @@ several that has it.
 
 import unicodedata
 from collections.abc import Iterator
-from functools import cache
-from importlib.resources import as_file, files
 
-import manimgx_fonts
-import noto_cjk_sans_jp_regular
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from facesets.files import printable
+from facesets.imaging.fonts import font, font_with, has, is_symbols, usual
 
 Colour = tuple[int, int, int]
 
@@ -25,11 +22,7 @@ WARN = (158, 84, 52)
 STRONG = (52, 96, 140)
 MIDDLE = (150, 180, 208)
 
-_USUAL = "NotoSans[wght].ttf"
-_LAST = ("NotoSansSymbols[wght].ttf", "NotoEmoji[wght].ttf")
 _JOINERS = "\u200c\u200d"
-_NOBODYS = "\U0010ffff"
-_PROBE = 24
 _HEIGHT = 0.95
 _MIDDLE = 0.36
 """Height of a line above the baseline, and of the middle of its letters, in sizes."""
@@ -55,14 +48,14 @@ def write(
     line += _HEIGHT * size if anchor[1] == "a" else _MIDDLE * size
     left -= {"l": 0.0, "m": 0.5, "r": 1.0}[anchor[0]] * width(text, size)
     for file, letters in _runs(text):
-        face = _font(file, size)
+        face = font(file, size)
         pen.text((left, line), letters, ink, face, anchor="ls")
         left += face.getlength(letters)
 
 
 def width(text: str, size: int) -> float:
     """How many pixels wide a line of text of this height is."""
-    return sum(_font(file, size).getlength(letters) for file, letters in _runs(text))
+    return sum(font(file, size).getlength(letters) for file, letters in _runs(text))
 
 
 def fitting(text: str, size: int, most: int) -> str:
@@ -76,19 +69,19 @@ def fitting(text: str, size: int, most: int) -> str:
 
 def _runs(text: str) -> Iterator[tuple[str, str]]:
     """Cut a text into pieces that one font can draw: each with the font's file."""
-    file, letters = _USUAL, ""
+    file, letters = usual(), ""
     for letter in _drawable(text):
         kind = unicodedata.category(letter)
         # What is no letter stays with its neighbours, so that these are shaped together.
         joins = kind in ("Mn", "Mc", "Me", "Cf")
-        stays = (joins or (kind[0] in "ZP" and file not in _LAST)) and _has(file, letter)
+        stays = (joins or (kind[0] in "ZP" and not is_symbols(file))) and has(file, letter)
         if joins and not stays:
             continue
-        other = file if stays else _file_for(letter)
+        other = file if stays else font_with(letter)
         if other != file and letters:
             yield file, letters
             letters = ""
-        file, letters = other or _USUAL, letters + (letter if other else "?")
+        file, letters = other or usual(), letters + (letter if other else "?")
     if letters:
         yield file, letters
 
@@ -103,38 +96,10 @@ def _drawable(text: str) -> str:
         elif kind == "Cf":
             shown.append(letter if letter in _JOINERS else "")
         else:
-            shown.append(printable(letter))
+            shown.extend(map(_plain, printable(letter)))
     return "".join(shown)
 
 
-@cache
-def _file_for(letter: str) -> str:
-    """The first font that has a letter; empty if none does."""
-    return next((file for file in _files() if _has(file, letter)), "")
-
-
-@cache
-def _files() -> tuple[str, ...]:
-    """All fonts: the usual one, one a script, symbols, and the large one of East Asia."""
-    names = sorted(file.name for file in files(manimgx_fonts).iterdir() if file.name.endswith(".ttf"))
-    scripts = [name for name in names if name not in (_USUAL, *_LAST) and "Italic" not in name]
-    return (_USUAL, *scripts, *_LAST, noto_cjk_sans_jp_regular.FONT_FILE)
-
-
-@cache
-def _has(file: str, letter: str) -> bool:
-    """Whether a font has a letter: else it draws what it draws for any that it lacks."""
-    return _drawn(file, letter) != _drawn(file, _NOBODYS)
-
-
-@cache
-def _drawn(file: str, letter: str) -> tuple[tuple[int, int], bytes]:
-    mask = _font(file, _PROBE).getmask(letter)
-    return mask.size, bytes(mask)
-
-
-@cache
-def _font(file: str, size: int) -> ImageFont.FreeTypeFont:
-    package = noto_cjk_sans_jp_regular if file == noto_cjk_sans_jp_regular.FONT_FILE else manimgx_fonts
-    with as_file(files(package) / file) as path:
-        return ImageFont.truetype(path, size)
+def _plain(letter: str) -> str:
+    """A letter, without its accents where no font has it with them."""
+    return letter if font_with(letter) else unicodedata.normalize("NFD", letter)[0]

@@ -12,10 +12,24 @@ from facesets.blas_kernel import cpu_flags, recommended_blas_coretype
 from facesets.clustering import measure_sgemm_gflops
 from facesets.errors import typed
 from facesets.files import printable
-from facesets.installation import RIVALS, installed, is_whole, kept, module_at_fault, repairing
+from facesets.imaging.fonts import font_with
+from facesets.installation import RIVALS, adding, installed, is_whole, kept, module_at_fault, repairing
 from facesets.operations.models.finding import DoctorFinding
 
 _LEAST_FREE_BYTES = 1_000_000_000
+_LETTERS = {
+    "Latin": "\N{LATIN SMALL LETTER E WITH ACUTE}",
+    "Greek": "\N{GREEK SMALL LETTER OMEGA}",
+    "Cyrillic": "\N{CYRILLIC SMALL LETTER ZHE}",
+    "Hebrew": "\N{HEBREW LETTER SHIN}",
+    "Arabic": "\N{ARABIC LETTER MEEM}",
+    "Devanagari": "\N{DEVANAGARI LETTER PA}",
+    "Thai": "\N{THAI CHARACTER SO SUA}",
+    "Chinese": "\u738b",
+    "Japanese": "\N{HIRAGANA LETTER SA}",
+    "Korean": "\N{HANGUL SYLLABLE GIM}",
+}
+"""A letter of each script that people's names are mostly written in."""
 
 
 def doctor(
@@ -28,6 +42,7 @@ def doctor(
     return [
         *map(library_finding, RIVALS),
         _matrix_kernel(),
+        fonts_finding(),
         *_inference(model_roots, pack, body_model),
         *(directory_finding(directory) for directory in directories),
     ]
@@ -68,6 +83,15 @@ def _matrix_kernel() -> DoctorFinding:
     rate = measure_sgemm_gflops()
     kernel = recommended_blas_coretype(cpu_flags()) or "its own choice"
     return DoctorFinding("matrix products", "ok", f"{rate:.0f} GFLOP/s (kernel: {kernel})")
+
+
+def fonts_finding() -> DoctorFinding:
+    """Whether names can be drawn in the scripts that most are written in."""
+    lacking = [script for script, letter in _LETTERS.items() if not font_with(letter)]
+    if lacking:
+        state = f"contact sheets lack letters of names in {', '.join(lacking)}"
+        return DoctorFinding("fonts", "note", state, typed(adding("fonts")))
+    return DoctorFinding("fonts", "ok", f"names in {', '.join(_LETTERS)} can be drawn")
 
 
 def directory_finding(directory: Path) -> DoctorFinding:
