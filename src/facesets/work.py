@@ -1,13 +1,12 @@
 """What long work is handed: who hears how far it is, who may end it, and who it is done for."""
 
+import signal
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from facesets.interfaces import Progress
-
-import signal
-import threading
 
 HANGUP = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGBREAK") if hasattr(signal, name))
 """The terminal is closed; of Windows, its window, or Ctrl-Break is pressed."""
