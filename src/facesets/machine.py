@@ -1,7 +1,7 @@
 """What this machine, or this container, has: memory, processors, and the matrix kernel that suits them.
 
-OpenBLAS chooses its kernel by the processor's family when it is loaded, and takes the AVX2 kernel for those that
-it does not know, which halves the speed of matrix products where there is AVX-512. So this loads no numpy.
+OpenBLAS chooses its kernel by the processor's family when it is loaded, and takes the AVX2 kernel for those
+that it does not know, which halves the speed of matrix products where there is AVX-512. So no numpy here.
 """
 
 import math
