@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from facesets.blas_kernel import cpu_flags, recommended_blas_coretype
+from facesets.machine import cpu_flags, recommended_blas_coretype
 from tests.fixtures.program import environment
 
 

@@ -31,7 +31,7 @@ from facesets.file_records import FileRecord
 from facesets.machine import processors
 from facesets.operations.library.search import similar_faces, similar_images
 from facesets.operations.library.search_index import build_index
-from facesets.progress import SilentProgress
+from facesets.work import SilentProgress
 from facesets.records import ClipModel, Faces, ImageRecord
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library

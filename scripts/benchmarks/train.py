@@ -24,7 +24,7 @@ from facesets.operations.people.training.head_evaluation import (
     thresholds,
     winner,
 )
-from facesets.stop import Stop
+from facesets.work import Stop
 from facesets.training.head import project
 
 if TYPE_CHECKING:

@@ -16,10 +16,9 @@ from typing import Any, Literal
 
 import platformdirs
 
-from facesets.blas_kernel import cpu_flags, recommended_blas_coretype
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.machine import processors
+from facesets.machine import cpu_flags, processors, recommended_blas_coretype
 
 ENVIRONMENT_PREFIX = "FACESETS"
 ANTHROPIC_URL = "https://api.anthropic.com"

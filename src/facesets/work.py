@@ -1,13 +1,47 @@
 """What long work is handed: who hears how far it is, who may end it, and who it is done for."""
 
+import signal
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
-
 if TYPE_CHECKING:
     from facesets.interfaces import Progress
+
+HANGUP = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGBREAK") if hasattr(signal, name))
+"""The terminal is closed; of Windows, its window, or Ctrl-Break is pressed."""
+
+
+class SilentProgress:
+    """Says nothing: for scripts and for use as a library."""
+
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
+        """Ignore the start of a stage."""
+
+    def advance(self, count: int = 1) -> None:
+        """Ignore progress."""
+
+    def say(self, line: str) -> None:
+        """Ignore a notice."""
+
+    def end(self) -> None:
+        """Ignore the end of a stage."""
+
+
+class Stop:
+    """A request to end cleanly at the next good moment. Safe to set from a signal handler."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self._event.is_set()
+
+    def request(self) -> None:
+        """Ask every loop that looks at this flag to finish what it has and return."""
+        self._event.set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

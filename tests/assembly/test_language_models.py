@@ -7,7 +7,7 @@ import pytest
 from facesets.assembly.language_models import chosen_provider, language_model
 from facesets.errors import MissingExtra, WrongUsage
 from facesets.settings import LlmSettings, load, load_llm
-from facesets.stop import Stop
+from facesets.work import Stop
 
 HERE = "http://localhost:1/v1"
 

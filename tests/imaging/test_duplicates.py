@@ -5,8 +5,7 @@ import pytest
 
 from facesets.imaging import duplicates
 from facesets.imaging.decode import decode
-from facesets.imaging.duplicates import close_pairs, hamming, has_detail
-from facesets.imaging.fingerprint import fingerprint
+from facesets.imaging.duplicates import close_pairs, fingerprint, hamming, has_detail
 
 
 @pytest.mark.parametrize("block", [3, 64, 4096])

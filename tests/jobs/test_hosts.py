@@ -26,7 +26,6 @@ from facesets.jobs.queueing import JobWork, Order, put, retry
 from facesets.jobs.schedule import Rhythm
 from facesets.jobs.trials import TriedServices
 from facesets.jobs.worker import work_off
-from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
@@ -34,6 +33,7 @@ from facesets.store.postgres.queue.job_list import find_job
 from facesets.store.postgres.queue.notes import WORKER_CLAIM, note_taker
 from facesets.store.postgres.queue.schema import look_into_queue
 from facesets.web.api.jobs import QueuedJobShape
+from facesets.work import Stop
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.notices import Heard, KeptNotices

@@ -19,12 +19,12 @@ from facesets.jobs.queueing import Order, cancel, put, read_needs, retry, stored
 from facesets.jobs.schedule import Rhythm, TimeOfDay
 from facesets.jobs.worker import work_off
 from facesets.path_map import PathMap
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import count_jobs, find_job, list_jobs
 from facesets.store.postgres.queue.notes import note_death, note_progress, note_start
 from facesets.store.postgres.queue.schema import look_into_queue
+from facesets.work import Stop
 from tests.fixtures.forked import forked
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import Service

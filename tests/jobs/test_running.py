@@ -23,15 +23,14 @@ from facesets.jobs.running import TryAgain
 from facesets.jobs.schedule import Rhythm
 from facesets.jobs.worker import work_off
 from facesets.operations.options.index import IndexOptions
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database, now, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import JobLine, count_jobs, find_job, list_jobs
 from facesets.store.postgres.queue.notes import PART_OF_INDEX, left_alone, queues_with_work
 from facesets.store.postgres.queue.schema import look_into_queue
+from facesets.work import SilentProgress, Stop
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import ml_service
 from tests.fixtures.notices import Heard, KeptNotices

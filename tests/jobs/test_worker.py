@@ -14,7 +14,6 @@ from facesets.jobs.indexing import Models
 from facesets.jobs.queueing import Order, cancel, put
 from facesets.jobs.schedule import Rhythm
 from facesets.jobs.worker import work_off
-from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.integrity import find_problems
@@ -22,6 +21,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.job_list import JobLine, find_job, list_jobs
 from facesets.store.postgres.queue.notes import JOB_CLAIM
 from facesets.store.postgres.queue.schema import look_into_queue
+from facesets.work import Stop
 from tests.fixtures.forked import ForkedRun, forked
 from tests.fixtures.library_people import add_person
 from tests.fixtures.ml_service import Service, ml_service

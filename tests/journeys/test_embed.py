@@ -25,12 +25,10 @@ from facesets.inference.packs import read_pack
 from facesets.operations.ingest.embed import embed as run_embed
 from facesets.operations.models import tuning
 from facesets.operations.options.start import EmbedOptions
-from facesets.progress import SilentProgress
 from facesets.records import Faces, Pixels
 from facesets.sources.folders import FolderSource
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
-from facesets.work import Work
+from facesets.work import SilentProgress, Stop, Work
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("networks_once")]
 

@@ -8,7 +8,7 @@ import pytest
 from facesets.errors import Unreachable
 from facesets.remote.circuit import CONSECUTIVE_ERRORS, Circuit
 from facesets.remote.retry import Stopped, TransientError, doubling, pausing, retry_after_s, retrying
-from facesets.stop import Stop
+from facesets.work import Stop
 from tests.fixtures.waiting import PATIENCE_S
 
 

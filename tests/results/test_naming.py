@@ -19,11 +19,10 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.results import ExportSwapOptions, ImportFoldersOptions
 from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.undo import undo
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.work import Work
+from facesets.work import SilentProgress, Work
 
 PLAIN = ClusterOptions(sheet=False)
 

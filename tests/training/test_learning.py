@@ -16,10 +16,10 @@ from facesets.operations.people.training.head_evaluation import (
     thresholds,
     winner,
 )
-from facesets.stop import Stop
 from facesets.training.checkpoints import Epoch, path_of
 from facesets.training.head import Layer, discriminants, onnx_model, project, whitening
 from facesets.training.lesson import Lesson, TrainedHead, TrainingPlan, held_out_faces
+from facesets.work import Stop
 from tests.fixtures.kills import in_a_child
 from tests.fixtures.soak import mostly_slow
 from tests.fixtures.taught_people import blurred_people

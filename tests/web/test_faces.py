@@ -18,12 +18,11 @@ from facesets import settings
 from facesets.errors import UnreadableImage
 from facesets.imaging.originals import Picture, read_decoded
 from facesets.operations.people.forgetting.forget import forget
-from facesets.progress import SilentProgress
 from facesets.store.kept_pictures import FOLDER, remove_pictures
 from facesets.store.postgres.photos.images import pictures_of_faces
 from facesets.web import crops
 from facesets.web.crops import CropStore
-from facesets.work import Work
+from facesets.work import SilentProgress, Work
 from tests.fixtures.library_people import rows
 from tests.fixtures.program import run
 from tests.fixtures.website import BASE, Website

@@ -21,7 +21,6 @@ from facesets.inference.packs import read_pack
 from facesets.installation import adding
 from facesets.operations.library.findings import Looked
 from facesets.operations.models.known_packs import FILE_NAME, remember_pack
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -29,6 +28,7 @@ from facesets.store.postgres.runs import IndexedFolder
 from facesets.web.api import runs
 from facesets.web.background import JobProgress
 from facesets.web.site import Models
+from facesets.work import Stop
 from tests.fixtures.library_people import rows
 from tests.fixtures.named_library import fill
 from tests.fixtures.notices import KeptNotices

@@ -10,13 +10,13 @@ from playwright.sync_api import Browser, expect
 from facesets.errors import typed
 from facesets.installation import adding
 from facesets.jobs.queueing import Order, cancel, put
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.queue.notes import note_progress, note_start
 from facesets.store.postgres.queue.schema import install
 from facesets.web.api.jobs import pace
 from facesets.web.background import Job, JobProgress
+from facesets.work import Stop
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, fits, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.queued import work

@@ -9,8 +9,8 @@ from facesets.assembly.notices import Notices, say_once
 from facesets.errors import Field, WrongUsage
 from facesets.operations.options.index import BatchingOptions, IndexOptions
 from facesets.settings import Settings
-from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
+from facesets.work import Stop
 
 if TYPE_CHECKING:
     from facesets.inference.clip_packs import ClipPack

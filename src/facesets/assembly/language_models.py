@@ -10,8 +10,7 @@ from facesets.installation import page
 from facesets.operations.options.library import DescribeOptions
 from facesets.result import Result
 from facesets.settings import LlmSettings, Secret, Settings
-from facesets.stop import Stop
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

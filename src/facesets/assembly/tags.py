@@ -10,7 +10,7 @@ from facesets.library_records import TagTarget
 from facesets.operations.options.index import IndexOptions
 from facesets.result import Result
 from facesets.settings import Settings
-from facesets.stop import Stop
+from facesets.work import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -22,8 +22,8 @@ from facesets.cli.wording import worded
 from facesets.errors import CannotWrite
 from facesets.files import printable
 from facesets.result import Result, plain
-from facesets.stop import HANGUP, Stop
 from facesets.words.phrases import GO_ON
+from facesets.work import HANGUP, Stop
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from facesets import settings
 from facesets.cli import console
-from facesets.stop import Stop
+from facesets.work import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from facesets.stop import HANGUP
+from facesets.work import HANGUP
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -1,12 +1,13 @@
-"""Pairs of fingerprints that differ in few bits: all of them, exactly, in bounded memory."""
+"""Perceptual hashes, and all pairs of them that differ in few bits, exactly and in bounded memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.records import Bool, Float32, Int64
+from facesets.records import Bool, Float32, Int64, Pixels
 
 _BLOCK = 4096
 
@@ -70,3 +71,29 @@ def _pairs_between(signs: Float32, low: int, high: int, max_bits: int) -> tuple[
     rows, columns = rows + low, columns + high
     above = rows < columns
     return rows[above], columns[above], bits[above]
+
+
+_EDGE = 16
+_SAMPLED = 64
+# Averaging every pixel of a large picture takes longer than decoding it and changes no bit that counts.
+_ENOUGH = 512
+
+
+def fingerprint(pixels: Pixels) -> bytes:
+    """256 bits that survive scaling, recompression and small changes of brightness and contrast.
+
+    Each bit says whether one of the 16×16 lowest frequencies of the grey picture, squeezed to
+    64×64, lies above their median.
+
+    References
+    ----------
+    Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010 (the DCT
+    hash), with 256 bits in place of 64.
+    """
+    step = max(1, min(pixels.shape[:2]) // _ENOUGH)
+    # Whole rows first: picking single pixels out of three channels takes twice as long.
+    grey = cv2.cvtColor(pixels[::step], cv2.COLOR_RGB2GRAY)[:, ::step]
+    small = cv2.resize(grey, (_SAMPLED, _SAMPLED), interpolation=cv2.INTER_AREA).astype(np.float32)
+    low = cv2.dct(small)[:_EDGE, :_EDGE].ravel()
+    bits = low > np.median(low[1:])
+    return np.packbits(bits).tobytes()

@@ -19,7 +19,6 @@ from facesets.jobs.hosts import Host
 from facesets.jobs.indexing import Models, index_photos, index_targets
 from facesets.jobs.queueing import JobWork, cancel_parts
 from facesets.result import Result, plain
-from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
@@ -31,6 +30,7 @@ from facesets.store.postgres.queue.notes import (
     note_progress,
     note_start,
 )
+from facesets.work import Stop
 
 _log = logging.getLogger("facesets.jobs")
 

@@ -18,8 +18,8 @@ from facesets.files import has_something, printable
 from facesets.records import CacheSettings
 from facesets.remote.ml_service import MlService
 from facesets.remote.service_embedder import service_model
-from facesets.stop import Stop
 from facesets.store.postgres.library import Library
+from facesets.work import Stop
 
 TRIED_WITH = 64
 """Pixels of each edge of the picture that a service is tried with."""

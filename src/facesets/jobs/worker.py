@@ -26,7 +26,6 @@ from facesets.jobs.indexing import Models
 from facesets.jobs.queueing import Order, cancel_parts, job_of
 from facesets.jobs.running import AGAIN_IN_S, Runner, TryAgain
 from facesets.jobs.schedule import Rhythm, due
-from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, ServerError, now
 from facesets.store.postgres.library import Library
@@ -48,6 +47,7 @@ from facesets.store.postgres.queue.notes import (
     queues_with_work,
 )
 from facesets.store.postgres.queue.schema import queue_conninfo
+from facesets.work import Stop
 
 _LOOK_EVERY_S = 1.0
 _SIGNS_MISSED = 3

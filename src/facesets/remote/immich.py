@@ -38,7 +38,7 @@ from facesets.remote.immich_records import (
     parse_version,
 )
 from facesets.remote.retry import TransientError, doubling, pausing, retrying
-from facesets.stop import Stop
+from facesets.work import Stop
 
 PAGE_SIZE = 1000
 _CHUNK_BYTES = 1 << 18

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from facesets.stop import Stop
+from facesets.work import Stop
 
 _SLICE_S = 0.1
 _LONGEST_WAIT_S = 120.0

@@ -17,10 +17,10 @@ import torch
 from torch.nn import functional
 
 from facesets.records import Bool, Float32, Int64
-from facesets.stop import Stop
 from facesets.training.checkpoints import Checkpoint, Epoch, newest_checkpoint, write_checkpoint
 from facesets.training.head import Layer, Layers
 from facesets.training.lesson import Lesson, TrainedHead, TrainingPlan
+from facesets.work import Stop
 
 HIDDEN, OUTPUTS = 256, 128
 _WEIGHTS = ("first", "first_bias", "second", "second_bias")

@@ -11,9 +11,9 @@ from uuid import uuid4
 
 from facesets.assembly.commands import VERBS
 from facesets.errors import AlreadyRunning, FacesetsError, NotFound, WrongUsage
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.web.render import worded
+from facesets.work import Stop
 
 _log = logging.getLogger("facesets.web")
 

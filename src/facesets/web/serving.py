@@ -22,8 +22,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facesets.errors import AlreadyRunning, Command, Field, WrongUsage
 from facesets.files import printable
-from facesets.stop import HANGUP
 from facesets.web.middleware import safe_headers
+from facesets.work import HANGUP
 
 # What is served, for callers that know no web framework.
 App: TypeAlias = ASGIApp

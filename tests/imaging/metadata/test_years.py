@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 from pillow_heif import register_heif_opener
 
-from facesets.imaging.metadata.years import year_in_header, year_in_name
+from facesets.imaging.metadata.reader import year_in_header, year_in_name
 
 register_heif_opener()
 LATEST = 2026

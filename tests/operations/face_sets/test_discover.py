@@ -16,13 +16,11 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.results import DiscoverOptions, ExportSwapOptions
 from facesets.operations.options.start import RefineOptions
 from facesets.operations.undo import undo
-from facesets.progress import SilentProgress
 from facesets.records import Faces, Float32, Pixels
 from facesets.result import Result
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.stop import Stop
-from facesets.work import Work
+from facesets.work import SilentProgress, Stop, Work
 
 pytestmark = pytest.mark.slow
 

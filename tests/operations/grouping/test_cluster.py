@@ -19,14 +19,12 @@ from facesets.operations.grouping.cluster import cluster, group_faces
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.grouping import Method
 from facesets.operations.options.start import ClusterOptions, RefineOptions
-from facesets.progress import SilentProgress
 from facesets.result import Result
 from facesets.results.edits.group_marks import mark_of
 from facesets.results.folder_runs import locked
 from facesets.results.manifest import ClusterManifest
 from facesets.results.manifest_json import read_manifest
-from facesets.stop import Stop
-from facesets.work import Work
+from facesets.work import SilentProgress, Stop, Work
 
 
 def run(library: Library, out: Path, options: ClusterOptions | None = None) -> Result:

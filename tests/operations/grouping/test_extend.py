@@ -32,14 +32,13 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.results import DiscoverOptions, ExportSwapOptions, ExtendOptions
 from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.operations.undo import undo
-from facesets.progress import SilentProgress
 from facesets.records import Collection
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.folder_runs import write_drawings
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.results.run_records import read_runs
-from facesets.work import Work
+from facesets.work import SilentProgress, Work
 
 __all__ = ["store"]
 

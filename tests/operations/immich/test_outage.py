@@ -31,7 +31,7 @@ from tests.fixtures.soak import soaking
 from tests.fixtures.staging import access, queue, stage, staged_photos, tree
 
 from facesets.errors import Unreachable, WrongUsage
-from facesets.stop import Stop
+from facesets.work import Stop
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from tests.fixtures.staging import access
 
 from facesets.cli.wording import worded
 from facesets.errors import FacesetsError, Unreachable, WrongUsage
-from facesets.stop import Stop
+from facesets.work import Stop
 
 pytestmark = pytest.mark.slow
 

@@ -18,14 +18,13 @@ from facesets.operations.ingest.enrich import landmarks_stage
 from facesets.operations.ingest.index import index
 from facesets.operations.options.index import IndexOptions
 from facesets.operations.options.start import EmbedOptions
-from facesets.progress import SilentProgress
 from facesets.records import Collection, EnrichState
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
-from facesets.work import Work
+from facesets.work import SilentProgress, Work
 
 
 def into_cache(

@@ -14,8 +14,7 @@ from facesets.operations.ingest.enrich import _record, enrich
 from facesets.operations.options.results import EnrichOptions
 from facesets.records import EnrichState, PoseSource
 from facesets.result import Result
-from facesets.stop import Stop
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 pytestmark = pytest.mark.slow
 

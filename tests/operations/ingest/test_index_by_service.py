@@ -15,11 +15,10 @@ from facesets.remote.retry import pausing
 from facesets.remote.service_embedder import ServiceEmbedder
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 
 def run(

@@ -19,11 +19,10 @@ from facesets.operations.options.index import IndexOptions
 from facesets.records import CacheSettings, ClipModel, Description, Pixels, Wanted
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 
 class Watched:

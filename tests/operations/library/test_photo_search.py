@@ -27,13 +27,13 @@ from facesets.operations.library.photo_search import (
 from facesets.operations.library.search_index import build_index
 from facesets.operations.people.corrections.naming import name
 from facesets.places import Near
-from facesets.progress import SilentProgress
 from facesets.records import ClipModel, Float32
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos.filter import Dates, PhotoFilter
 from facesets.store.postgres.photos.metadata import Camera, cameras_called, ensure_cameras
 from facesets.store.postgres.photos.search import count_photos
+from facesets.work import SilentProgress
 
 PHOTOS = 12
 CLIP = ClipModel("made", "cc" * 32)

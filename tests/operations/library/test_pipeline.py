@@ -22,9 +22,9 @@ from facesets.operations.options.upkeep import AFTER_TRAINING, PipelineOptions, 
 from facesets.result import Result
 from facesets.settings import Settings
 from facesets.sources.galleries import GallerySource
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.work import Stop
 
 
 def test_a_stopped_run_goes_on_at_the_step_that_it_was_stopped_in(database: Database) -> None:

@@ -24,7 +24,6 @@ from facesets.operations.library.search import (
     similar_images,
 )
 from facesets.operations.library.search_index import build_index, drop_index, wants_index
-from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, ClipModel, Faces, Float32, Pixels, Wanted
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.integrity import find_problems
@@ -32,6 +31,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos import search
 from facesets.store.postgres.photos.filter import Dates, PhotoFilter
 from facesets.store.postgres.photos.search import photos_near
+from facesets.work import SilentProgress
 
 
 @pytest.fixture

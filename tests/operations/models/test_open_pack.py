@@ -18,10 +18,8 @@ from facesets.inference.catalog import CONVERTED, OPEN_PACK, ConvertedPack, Publ
 from facesets.inference.packs import read_pack
 from facesets.operations.models.packs import describe_pack, list_packs, verify
 from facesets.operations.models.pull import both_ways, fetch_or_open, pull
-from facesets.progress import SilentProgress
 from facesets.remote.package_index import Release, fetch_releases
-from facesets.stop import Stop
-from facesets.work import Work
+from facesets.work import SilentProgress, Stop, Work
 
 
 def source_archive(content: bytes, setup: str) -> bytes:

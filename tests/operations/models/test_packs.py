@@ -21,8 +21,7 @@ from facesets.inference.clip_packs import find_clip
 from facesets.inference.packs import find_pack, read_pack
 from facesets.operations.models.packs import list_packs, verify
 from facesets.operations.models.pull import pull
-from facesets.stop import Stop
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -20,7 +20,7 @@ from facesets.operations.models.benchmark import (
 )
 from facesets.operations.models.tuning import Tuning, is_long, recall, remember, usual
 from facesets.operations.options.start import DetectionOptions
-from facesets.stop import Stop
+from facesets.work import Stop
 
 MEASURED = Tuning(workers=3, threads=2, images_per_run=4, faces_per_run=16)
 

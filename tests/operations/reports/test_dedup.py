@@ -9,8 +9,7 @@ from PIL import Image, ImageEnhance
 from tests.fixtures.photo_library import Library
 
 from facesets.errors import WrongUsage
-from facesets.imaging.duplicates import close_pairs, hamming
-from facesets.imaging.fingerprint import fingerprint
+from facesets.imaging.duplicates import close_pairs, fingerprint, hamming
 from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.stages import Stage, metadata_stage

@@ -17,10 +17,8 @@ from facesets.formats.plain_npz import read_columns
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.start import ClusterOptions, RefineOptions
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
-from facesets.work import Work
+from facesets.work import SilentProgress, Stop, Work
 from tests.fixtures.hostile import Arrays, changed_arrays, changed_text, damaged_bytes, hostile, save
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from facesets.operations.immich.finish import FinishOptions, Outcome
     from facesets.settings import Settings
     from facesets.sources.queue import QueueSource
-    from facesets.stop import Stop
     from facesets.store.npz.cache import Cache
+    from facesets.work import Stop
 
 
 def immich_stage(

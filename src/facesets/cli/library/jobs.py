@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from facesets.inference.providers import ProviderChoice
     from facesets.records import CacheSettings
     from facesets.settings import Settings
-    from facesets.stop import Stop
     from facesets.store.postgres.connection import Database
     from facesets.store.postgres.queue.job_list import JobLine
+    from facesets.work import Stop
 
 _EVERY_S = 1.0
 _PAUSES = 20

@@ -165,7 +165,7 @@ def bodies(
 ) -> None:
     """List photos on which somebody may be, seen from behind for instance; nothing is changed by it."""
     from facesets.operations.library.nothing_found import stages_to_do
-    from facesets.operations.people.lists.bodies import bodies_of_person as run
+    from facesets.operations.people.lists.listing import bodies_of_person as run
 
     with opened_library(database) as library:
         found = run(library.database, who, limit=limit)

@@ -279,6 +279,6 @@ def split_eras(
 
 
 def _kept_years(conf: "Settings") -> Path:
-    from facesets.operations.face_sets.eras.year_cache import FILE_NAME
+    from facesets.operations.face_sets.eras.capture_years import FILE_NAME
 
     return conf.cache_dir / FILE_NAME

@@ -15,7 +15,7 @@ from facesets.imaging.metadata.fields import Fields
 from facesets.imaging.metadata.names import day_of_folder, time_in_name
 from facesets.imaging.metadata.record import UNKNOWN_TIME, PhotoMetadata
 from facesets.imaging.metadata.tags import XMP, Tags, read_tags
-from facesets.imaging.metadata.times import Taken, read_time, unbelievable
+from facesets.imaging.metadata.times import FIRST_YEAR, Taken, read_time, unbelievable
 from facesets.imaging.metadata.window import is_of_system
 from facesets.imaging.metadata.xmp import TIMES_OF_XMP, BrokenXmp, Properties, first_text, properties, tags_of
 
@@ -188,3 +188,34 @@ def _times_in_head(fields: Fields, said: Properties, now: np.datetime64) -> Iter
         taken = read_time("XMP", first_text(said.get(name, "")), latest=now)
         if taken.text:
             yield taken
+
+
+def year_in_header(file: IO[bytes], *, latest: int) -> int:
+    """Capture year by what is in an open file; 0 when it does not say. Reads the header only.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    return sane_year(time_in_head(file, now=_end_of(latest)), latest=latest)
+
+
+def year_in_name(path: str, *, latest: int) -> int:
+    """Capture year by a date in the file's name; 0 when there is none. Folders do not count."""
+    return sane_year(time_in_name(path, latest=_end_of(latest)).time, latest=latest)
+
+
+def sane_year(time: np.datetime64, *, latest: int) -> int:
+    """The year of a time if a photo can be from it, else 0.
+
+    Years before photography and after `latest` come from clocks that were never set.
+    """
+    if np.isnat(time):
+        return 0
+    year = int(time.astype("datetime64[Y]").astype(int)) + 1970
+    return year if FIRST_YEAR <= year <= latest else 0
+
+
+def _end_of(year: int) -> np.datetime64:
+    return np.datetime64(f"{year}-12-31T00:00:00")

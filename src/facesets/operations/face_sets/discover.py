@@ -10,8 +10,7 @@ import numpy as np
 from facesets.clustering import nearest
 from facesets.files import printable
 from facesets.interfaces import Embedder, Store
-from facesets.operations.face_sets.export_run import ExportRun, open_export
-from facesets.operations.face_sets.face_modeller import FaceModeller
+from facesets.operations.face_sets.export_run import ExportRun, FaceModeller, open_export
 from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import groups_of, plan_sets
 from facesets.operations.face_sets.selection import centroid_of, rows_under

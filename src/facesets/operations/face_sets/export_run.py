@@ -1,16 +1,23 @@
 """What every command that writes to an export works with: read once, and rated once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
+
+from facesets.errors import Field, RecogniserMismatch, WrongUsage
+from facesets.files import printable
+from facesets.formats.face_models.face_model import LEAD_COLUMNS
+from facesets.formats.face_models.kinds import CONSUMERS, OF_ONE_RECOGNISER, Format
 from facesets.imaging.quality import FaceQuality, known_pose, quality
 from facesets.interfaces import Embedder, Store
-from facesets.operations.face_sets.face_modeller import FaceModeller, require_recogniser
+from facesets.operations.models.known_packs import PACK, RECOGNISER, is_of_swappers
 from facesets.operations.options.declaration import for_recogniser
 from facesets.operations.options.results import ExportSwapOptions
-from facesets.records import Collection, Float32, Int64
+from facesets.records import CacheSettings, Collection, Faces, Float32, Int64, Pixels
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.folder_runs import reserved
@@ -19,6 +26,23 @@ from facesets.results.names.naming import Naming, look_for_export
 from facesets.results.photo_sources import PhotoSources
 from facesets.results.preflight import begin
 from facesets.work import Work
+
+
+class FaceModeller(Protocol):
+    """The models of a pack, for what face models hold."""
+
+    @property
+    def lead_columns(self) -> frozenset[str]:
+        """Those of `LEAD_COLUMNS` that it can tell."""
+        ...
+
+    def with_lead_columns(self, pixels: Pixels, faces: Faces) -> Faces:
+        """The faces of a picture with those columns."""
+        ...
+
+    def raw_embeddings(self, pixels: Pixels, kps: Float32) -> Float32:
+        """Embeddings (n, d) of faces by their keypoints (n, 5, 2), not scaled to unit length."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +151,52 @@ def open_export(
             options=for_recogniser(options, collection.settings.recogniser),
             work=work,
             modeller=modeller,
+        )
+
+
+def require_recogniser(formats: Sequence[Format], models: CacheSettings, store: str) -> None:
+    """Refuse formats whose consumers take every embedding for one of `w600k_r50`, unless it is.
+
+    Raises
+    ------
+    RecogniserMismatch
+    """
+    keyed = [each for each in formats if each in OF_ONE_RECOGNISER]
+    if not keyed or is_of_swappers(models):
+        return
+    *first, last = (CONSUMERS[each] for each in keyed)
+    consumers = f"{', '.join(first)} and {last}" if first else last
+    verb = "works" if len(keyed) == 1 else "work"
+    left = [each for each in formats if each not in OF_ONE_RECOGNISER]
+    rest = f"choose {Field('formats', ','.join(left))}" if left else "choose fsz, images or npz"
+    raise RecogniserMismatch(
+        f"{consumers} {verb} with embeddings of {RECOGNISER} as {PACK} has it, and the faces of {store} come "
+        f"from {printable(models.recogniser)} of {printable(models.pack)}, so nothing is exported. Embed the "
+        f"photos with {Field('pack', PACK)}, or {rest}."
+    )
+
+
+def require_lead_columns(modeller: FaceModeller, faces: Faces, rows: Int64) -> None:
+    """Refuse ReActor's models where neither the pack nor the store tells what they hold of a face.
+
+    Parameters
+    ----------
+    rows : int64 array
+        The faces of the sets that are to be written.
+
+    Raises
+    ------
+    WrongUsage
+    """
+    lacking = [
+        name
+        for name in LEAD_COLUMNS
+        if name not in modeller.lead_columns
+        and ((column := getattr(faces, name)) is None or not np.isfinite(column[rows]).all())
+    ]
+    if lacking:
+        raise WrongUsage(
+            f"ReActor's face models hold {', '.join(lacking)} as well, for which the pack has no model "
+            f"and which some faces lack, so nothing is exported. Use a pack that has one, such as {PACK}, or "
+            "leave safetensors out of the formats."
         )

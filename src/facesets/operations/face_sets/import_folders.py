@@ -7,8 +7,7 @@ from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Store
 from facesets.operations.face_sets.export_result import State, set_states, without_empty
-from facesets.operations.face_sets.export_run import ExportRun, open_export
-from facesets.operations.face_sets.face_modeller import FaceModeller
+from facesets.operations.face_sets.export_run import ExportRun, FaceModeller, open_export
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.folder_people import Identity, find_identities
 from facesets.operations.face_sets.new_set import NewSet, Policy

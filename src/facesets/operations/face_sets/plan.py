@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from facesets.files import printable
-from facesets.operations.face_sets.export_run import ExportRun
-from facesets.operations.face_sets.face_modeller import require_lead_columns
+from facesets.operations.face_sets.export_run import ExportRun, require_lead_columns
 from facesets.operations.face_sets.new_set import NewSet, Policy, digest_of_inputs
 from facesets.plurals import counted
 from facesets.records import Int64

@@ -11,8 +11,7 @@ from facesets.clustering.people.splitting import NO_YEAR, main_era, split_into_e
 from facesets.errors import UnreadableImage, WrongUsage
 from facesets.files import printable
 from facesets.imaging.align import align
-from facesets.imaging.duplicates import hamming
-from facesets.imaging.fingerprint import fingerprint
+from facesets.imaging.duplicates import fingerprint, hamming
 from facesets.imaging.originals import read_row
 from facesets.imaging.quality import known_pose
 from facesets.operations.options.results import ExportSwapOptions, SplitErasOptions

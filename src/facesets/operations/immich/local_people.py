@@ -10,7 +10,7 @@ import numpy as np
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Store
-from facesets.operations.immich.same_names import comparable
+from facesets.operations.immich.server import comparable
 from facesets.records import Float32, Int64
 from facesets.results.edits.user_edits import known_of, refuse_cut_off
 from facesets.results.manifest import ClusterManifest, RefineManifest

@@ -16,8 +16,7 @@ from facesets.operations.immich.push_changes import CreateFace, CreatePerson, Gi
 from facesets.operations.immich.push_executor import Changes, apply, in_parallel
 from facesets.operations.immich.push_journal import PushJournal, journals, new_journal
 from facesets.operations.immich.push_plan import EarlierPushes, PersonPlan, Planner
-from facesets.operations.immich.same_names import comparable, people_called
-from facesets.operations.immich.server import PUSH_PERMISSIONS, check_server
+from facesets.operations.immich.server import PUSH_PERMISSIONS, check_server, comparable, people_called
 from facesets.operations.immich.server_faces import ServerView
 from facesets.operations.immich.stage_state import Heading, StageRecord, with_paths
 from facesets.operations.options.immich import PushOptions

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from facesets.errors import DamagedFile
-from facesets.operations.immich.same_names import people_called
+from facesets.operations.immich.server import people_called
 from facesets.remote.immich_answers import RequestFailed
 from facesets.remote.immich_people import FaceBox, ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson, Version

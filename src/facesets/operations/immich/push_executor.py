@@ -24,13 +24,12 @@ from facesets.operations.immich.push_changes import (
 )
 from facesets.operations.immich.push_journal import PushJournal
 from facesets.operations.immich.push_plan import PersonPlan, PlannedMerge
-from facesets.operations.immich.same_names import people_called
+from facesets.operations.immich.server import people_called
 from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson, Version
 from facesets.remote.retry import Stopped
-from facesets.stop import Stop
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -12,7 +12,7 @@ from typing import Literal
 
 from facesets.operations.immich.face_matches import FaceMatch, MatchCounts
 from facesets.operations.immich.local_people import LocalPerson
-from facesets.operations.immich.same_names import comparable
+from facesets.operations.immich.server import comparable
 from facesets.operations.options.immich import PushOptions
 from facesets.remote.immich_records import ServerFace, ServerPerson
 

@@ -26,8 +26,7 @@ from facesets.operations.immich.push_changes import (
 )
 from facesets.operations.immich.push_executor import Changes, in_parallel
 from facesets.operations.immich.push_journal import PushJournal, find_journal
-from facesets.operations.immich.same_names import people_called
-from facesets.operations.immich.server import UNDO_PERMISSIONS, allows, check_server
+from facesets.operations.immich.server import UNDO_PERMISSIONS, allows, check_server, people_called
 from facesets.operations.immich.stage_state import with_paths
 from facesets.remote.immich_answers import NotOnServer, RequestFailed
 from facesets.remote.immich_people import ImmichPeople

@@ -1,14 +1,19 @@
-"""What is asked of a server before anything is staged, and what of it is said to the user."""
+"""A server before anything is done there: permissions, versions, and which photos and people are meant."""
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import product
+from typing import Any
 
 from facesets.errors import WrongUsage
+from facesets.files import printable
 from facesets.interfaces import Progress
-from facesets.operations.immich.stage_scope import Query, queries
 from facesets.operations.options.immich import StageOptions
 from facesets.remote.immich import Immich
-from facesets.remote.immich_records import Owner, Version
+from facesets.remote.immich_answers import RequestFailed
+from facesets.remote.immich_records import Owner, ServerPerson, Version, parse_id
 
 OLDEST_KNOWN = Version(2, 2, 0)
 NEWEST_KNOWN_MAJOR = 3
@@ -37,6 +42,9 @@ _HELPFUL_TO_UNDO = {
     "person.delete": "an undo could not unassign faces again, nor remove people",
     "user.read": "it stays unknown whose photos they are",
 }
+
+
+Query = Mapping[str, Any]
 
 
 def check_server(
@@ -120,3 +128,103 @@ def estimate(server: Immich, options: StageOptions, scope: list[Query]) -> int |
             return None
         total += counted
     return total
+
+
+_NAMED_AT_MOST = 8
+_OWN_VISIBILITIES = {"archive": "archived", "hidden": "hidden", "locked": "locked"}
+
+
+def scope_of(server: Immich, options: StageOptions) -> list[Query]:
+    """What searches are restricted to: together they find what is wanted.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such album or person, or the key may not ask.
+    Unreachable
+        The server fails.
+    """
+    albums = [{"albumIds": [album]} for name in options.albums for album in _albums(server, name)]
+    people = [{"personIds": [person]} for name in options.people for person in _people(server, name)]
+    time = {
+        name: _moment(value)
+        for name, value in (("takenAfter", options.since), ("takenBefore", options.until))
+        if value is not None
+    }
+    return [{**album, **person, **time} for album, person in product(albums or [{}], people or [{}])]
+
+
+def queries(options: StageOptions, scope: list[Query]) -> Iterator[Query]:
+    """Searches that together find what the options ask for.
+
+    One for each visibility: what a server answers to a search that names none differs by version.
+    """
+    for visibility, part in product(("timeline", "archive", "hidden", "locked"), scope):
+        option = _OWN_VISIBILITIES.get(visibility)
+        if option is None or getattr(options, option):
+            trashed = {"withDeleted": True} if options.trashed else {}
+            yield {"type": "IMAGE", "visibility": visibility, **part, **trashed}
+
+
+def _albums(server: Immich, name: str) -> list[str]:
+    identity = parse_id(name)
+    if identity is not None:
+        return [identity]
+    try:
+        albums = server.albums()
+    except RequestFailed as error:
+        raise WrongUsage(f"{server.label} does not list its albums: {error.reason}.") from error
+    found = [album for album, title in albums if comparable(title) == comparable(name)]
+    if not found:
+        titles = ", ".join(sorted(printable(title) for _, title in albums)[:_NAMED_AT_MOST]) or "none"
+        raise WrongUsage(
+            f"There is no album called {printable(name)} on {server.label}. There are: {titles}."
+        )
+    return found
+
+
+def _people(server: Immich, name: str) -> list[str]:
+    identity = parse_id(name)
+    if identity is not None:
+        return [identity]
+    try:
+        found = people_called(server, [name])
+    except RequestFailed as error:
+        raise WrongUsage(f"{server.label} does not say who is called so: {error.reason}.") from error
+    if not found:
+        raise WrongUsage(f"There is nobody called {printable(name)} on {server.label}. Check the name there.")
+    return [person.id for person in found]
+
+
+def _moment(value: datetime) -> str:
+    """A time as Immich takes it; one without a zone is this machine's."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def comparable(name: str) -> str:
+    """A name without what does not make it another one: case, spacing, ways of encoding."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def people_called(server: Immich, names: Iterable[str]) -> list[ServerPerson]:
+    """Everybody on the server who has one of these names, those without any face included.
+
+    A list of people leaves out who is on archived photos only, and a search takes letters as they are
+    encoded: so names are searched for in several spellings, and compared here.
+    """
+    wanted = {comparable(name): name for name in names}
+    searches = dict.fromkeys(text for name in wanted.values() for text in _spellings(name))
+    found = {person.id: person for text in searches for person in server.search_people(text)}
+    return [person for person in found.values() if comparable(person.name) in wanted]
+
+
+def _spellings(name: str) -> Iterator[str]:
+    words = name.split()
+    # Words may be further apart on the server: so for the first alone as well.
+    for text in (" ".join(words), *words[:1]):
+        if text.isascii():
+            yield text
+            continue
+        for spelt in (text, text.casefold(), text.upper()):
+            yield unicodedata.normalize("NFC", spelt)
+            yield unicodedata.normalize("NFD", spelt)

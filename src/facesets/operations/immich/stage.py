@@ -16,10 +16,9 @@ from pathlib import Path, PurePosixPath
 from facesets.errors import FacesetsError
 from facesets.file_system import patiently
 from facesets.files import FileLock, printable, writing
-from facesets.operations.immich.server import check_server, estimate, stage_permissions
+from facesets.operations.immich.server import check_server, estimate, scope_of, stage_permissions
 from facesets.operations.immich.stage_asset import AssetOutcome, IsKnown, PartialDownloads, stage_asset
 from facesets.operations.immich.stage_list import FileWithoutChecksum, StageListing
-from facesets.operations.immich.stage_scope import scope_of
 from facesets.operations.immich.stage_state import Heading, StageRecord, sha256_by_sha1
 from facesets.operations.immich.staged_paths import safe_label
 from facesets.operations.options.immich import StageOptions

@@ -7,7 +7,7 @@ from typing import Any
 
 from facesets.errors import WrongUsage
 from facesets.interfaces import Progress
-from facesets.operations.immich.stage_scope import Query, queries
+from facesets.operations.immich.server import Query, queries
 from facesets.operations.immich.stage_state import Record, seen_key
 from facesets.operations.immich.staged_paths import DigestSet, UniquePaths, is_readable, is_thumbnail
 from facesets.operations.options.immich import StageOptions

@@ -15,7 +15,7 @@ from facesets.errors import ServiceFailed, UnreadableImage
 from facesets.file_records import FileRecord, FoundFile
 from facesets.files import read_regular_file
 from facesets.imaging.decode import Decoded, decode_bytes
-from facesets.imaging.fingerprint import fingerprint
+from facesets.imaging.duplicates import fingerprint
 from facesets.imaging.limits import MAX_FILE_BYTES, MAX_PIXELS
 from facesets.interfaces import Describer
 from facesets.machine import memory_bytes

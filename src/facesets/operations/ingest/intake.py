@@ -23,9 +23,8 @@ from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.index import IndexOptions
 from facesets.operations.options.start import EmbedOptions
 from facesets.records import ImageRecord
-from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 _BATCHES_AHEAD_PER_WORKER = 3
 _WAIT_FOR_OTHERS_S = 0.5

@@ -15,9 +15,15 @@ from facesets.errors import CannotWrite
 from facesets.files import plain_path, sweep_temporaries
 from facesets.formats.xmp.merging import EditedSince
 from facesets.formats.xmp.ownership import NOTHING
-from facesets.operations.interchange.export_request import Request, request_of
 from facesets.operations.interchange.sidecar_files import put, state_of, why_not_written
-from facesets.operations.interchange.sidecar_plan import Plan, packed, plan_sidecar, sidecar_of
+from facesets.operations.interchange.sidecar_plan import (
+    Plan,
+    Request,
+    packed,
+    plan_sidecar,
+    request_of,
+    sidecar_of,
+)
 from facesets.operations.options.library import ExportXmpOptions
 from facesets.result import Result
 from facesets.store.postgres.claims import RunLock

@@ -15,12 +15,12 @@ from facesets.library_records import RecordedRun
 from facesets.operations.ingest.index import index_result
 from facesets.operations.library.stats import stats
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.runs import broken_off, keep_summary, recorded_run
 from facesets.store.postgres.statistics import newest_face
+from facesets.work import Stop
 
 GOES_ON_WITHIN = timedelta(hours=12)
 """So long after it broke off: a run every night begins with the first step."""

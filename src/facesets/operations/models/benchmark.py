@@ -11,14 +11,14 @@ import numpy as np
 from facesets.errors import CannotInfer
 from facesets.imaging.align import ARCFACE_KPS
 from facesets.imaging.decode import decode_bytes
-from facesets.imaging.fingerprint import fingerprint
+from facesets.imaging.duplicates import fingerprint
 from facesets.imaging.sharpness import sharpness
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack
 from facesets.inference.session import CPU
 from facesets.operations.models.tuning import Tuning, usual
 from facesets.operations.options.start import DetectionOptions
-from facesets.stop import Stop
+from facesets.work import Stop
 
 _REPEATS = 5
 _BATCHES = ((1, 1), (4, 16), (16, 64), (32, 128))

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from facesets.blas_kernel import cpu_flags, recommended_blas_coretype
 from facesets.clustering import measure_sgemm_gflops
 from facesets.errors import typed
 from facesets.files import printable
 from facesets.imaging.fonts import font_with
 from facesets.installation import RIVALS, adding, installed, is_whole, kept, module_at_fault, repairing
+from facesets.machine import cpu_flags, recommended_blas_coretype
 from facesets.operations.models.finding import DoctorFinding
 
 _LEAST_FREE_BYTES = 1_000_000_000

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError
 from facesets.files import FileLock, printable, write_json
+from facesets.inference.catalog import PUBLISHED
 from facesets.inference.packs import ModelPack, read_pack
 from facesets.records import CacheSettings
 
@@ -72,3 +73,12 @@ def _known(file: Path) -> dict[str, str]:
         return {}
     texts = kept.items() if isinstance(kept, dict) else ()
     return {key: value for key, value in texts if isinstance(value, str)}
+
+
+PACK, RECOGNISER = "buffalo_l", "w600k_r50.onnx"
+"""inswapper_128 was trained on this one's embeddings, and the swappers that came after it take the same."""
+
+
+def is_of_swappers(models: CacheSettings) -> bool:
+    """Whether embeddings of these models are what swappers expect: the very same network, by its sha256."""
+    return models.recogniser_sha256 == PUBLISHED[PACK].files[RECOGNISER]

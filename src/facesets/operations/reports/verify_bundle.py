@@ -23,7 +23,7 @@ from facesets.formats.face_models.reactor import read_reactor
 from facesets.formats.face_models.rope import read_rope
 from facesets.formats.face_models.visomaster import read_visomaster
 from facesets.inference.decoders import Detections
-from facesets.operations.models.consumers import RECOGNISER, is_of_swappers
+from facesets.operations.models.known_packs import RECOGNISER, is_of_swappers
 from facesets.operations.reports.sets_beside import Read, SetLikeness, sets_beside, unit
 from facesets.plurals import counted
 from facesets.records import CacheSettings, Float32, Pixels

@@ -24,13 +24,12 @@ from facesets.operations.people.corrections.splitting import apply_split
 from facesets.operations.people.corrections.who import called, folded, require_person, short
 from facesets.operations.people.forgetting.forget import forget
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.persons import version_of_person
 from facesets.store.postgres.people.undoing import faces_moved
 from facesets.web.api.shapes import FaceNumber, FaceNumbers, Name, Shape
 from facesets.web.site import Seen, Site
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 
 class _Said(Shape):

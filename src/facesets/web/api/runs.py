@@ -20,7 +20,6 @@ from facesets.operations.options.grouping import EngineOptions
 from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
 from facesets.operations.options.upkeep import TrainOptions
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.runs import IndexedFolder, indexed_folders
 from facesets.web.api import run_shapes as shapes
@@ -29,6 +28,7 @@ from facesets.web.api.run_shapes import Queued
 from facesets.web.api.shapes import Shape
 from facesets.web.background import JobNotices, JobProgress, Work
 from facesets.web.site import Site, SiteDep
+from facesets.work import Stop
 
 router = APIRouter(tags=["runs"])
 

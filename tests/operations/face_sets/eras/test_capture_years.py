@@ -14,11 +14,15 @@ from PIL import Image
 
 from facesets.file_records import FileRecord
 from facesets.files import open_regular_file, sha256_of
-from facesets.operations.face_sets.eras.capture_years import FLUSH_EVERY, CaptureYears, Opener, capture_years
-from facesets.operations.face_sets.eras.year_cache import FILE_NAME
+from facesets.operations.face_sets.eras.capture_years import (
+    FILE_NAME,
+    FLUSH_EVERY,
+    CaptureYears,
+    Opener,
+    capture_years,
+)
 from facesets.records import Images
-from facesets.stop import Stop
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 LATEST = 2026
 

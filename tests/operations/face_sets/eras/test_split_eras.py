@@ -17,9 +17,9 @@ from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.discover import known_sets
+from facesets.operations.face_sets.eras.capture_years import FILE_NAME
 from facesets.operations.face_sets.eras.person import EraRequest
 from facesets.operations.face_sets.eras.split_eras import probe_eras, split_eras
-from facesets.operations.face_sets.eras.year_cache import FILE_NAME
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.ingest.embed import embed

@@ -25,11 +25,10 @@ from facesets.operations.options.people import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 BY = "anna@home"
 

@@ -19,11 +19,10 @@ from facesets.operations.library.stats import stats
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.grouping.cluster_library import cluster_library
-from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 pytestmark = pytest.mark.slow
 

@@ -12,14 +12,12 @@ from facesets.operations.options.people import ClusterLibraryOptions, DualOption
 from facesets.operations.people.corrections import cluster_corrections, history, naming
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.lists.listing import person
-from facesets.progress import SilentProgress
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.training.evaluation import ProjectedThresholds
 from facesets.words.people import cluster_lines
-from facesets.work import Work
+from facesets.work import SilentProgress, Stop, Work
 
 BY = "anna@home"
 

@@ -25,10 +25,9 @@ from facesets.operations.people.training.heads import activate, active_head, dea
 from facesets.operations.people.training.training import train_heads
 from facesets.records import Float32, Int64
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 pytestmark = pytest.mark.slow
 

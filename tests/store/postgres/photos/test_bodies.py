@@ -12,7 +12,7 @@ from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 from facesets.imaging.bodies import COLOURS, PhotoBodies
 from facesets.operations.people.corrections import naming
-from facesets.operations.people.lists.bodies import bodies_of_person
+from facesets.operations.people.lists.listing import bodies_of_person
 from facesets.records import Finding, ImageRecord
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library

@@ -11,8 +11,7 @@ from facesets.operations.face_sets.eras.era_faces import EraFaces, era_source
 from facesets.operations.face_sets.eras.person import EraRequest, FoundPerson, find_person
 from facesets.operations.face_sets.eras.probe import facts_line, judge, probe, probe_png, probe_text
 from facesets.operations.face_sets.export_result import State, set_states, without_empty
-from facesets.operations.face_sets.export_run import ExportRun, open_export
-from facesets.operations.face_sets.face_modeller import FaceModeller
+from facesets.operations.face_sets.export_run import ExportRun, FaceModeller, open_export
 from facesets.operations.face_sets.new_set import NewSet, Policy
 from facesets.operations.face_sets.plan import plan_sets
 from facesets.operations.face_sets.selection import select_faces

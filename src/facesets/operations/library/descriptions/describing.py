@@ -23,14 +23,13 @@ from facesets.operations.library.descriptions.sending import Priced, Sender, Sen
 from facesets.operations.options.library import DescribeOptions
 from facesets.plurals import counted
 from facesets.result import Result
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos import description_ledger
 from facesets.store.postgres.photos.descriptions import all_faces, names_on, waiting_pixels
 from facesets.store.postgres.photos.face_places import with_forgotten
 from facesets.store.postgres.photos.known_files import images_with_faces, scanned_images
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 Agree = Callable[[Result], bool]
 """Shows what `announcement` says, and says whether it may happen."""

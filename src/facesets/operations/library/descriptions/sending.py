@@ -10,11 +10,10 @@ from typing import TypeAlias
 from facesets.descriptions.asking import Doubtful, NotSent, Outcome, PhotoQuestion, Provider, Reply
 from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.library.descriptions.questions import Budget
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.photos import description_ledger
 from facesets.store.postgres.photos.description_ledger import NewJob
-from facesets.work import Work
+from facesets.work import Stop, Work
 
 Priced: TypeAlias = tuple[PhotoQuestion, Decimal | None]
 """A question, and what it costs at most."""

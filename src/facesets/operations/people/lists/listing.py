@@ -9,12 +9,6 @@ import numpy as np
 from facesets.operations.people.corrections.contradictions import describing
 from facesets.operations.people.corrections.who import find, require_person
 from facesets.operations.people.lists.alike import people_like_person
-from facesets.operations.people.lists.cluster_details import (
-    ClusterDetails,
-    NearPerson,
-    cluster_details,
-    near_people,
-)
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_list import (
@@ -41,10 +35,51 @@ from facesets.store.postgres.photos.bodies import count_bodies
 if TYPE_CHECKING:
     from facesets.operations.people.corrections.contradictions import Statement
 
+from collections.abc import Sequence
+
+from facesets.operations.people.corrections.who import called, find_person, short
+from facesets.operations.people.lists.alike import people_like
+from facesets.result import Result
+from facesets.store.postgres.models import detector_of_face
+from facesets.store.postgres.people.clusters import find_cluster, fresh_centers
+from facesets.store.postgres.photos.bodies import photos_suggested
+
 _MEASURED = 5000
 _NEAREST = 3
 _REFRESHED = 50_000
 """Faces of those whose prototypes are made again for a list: within a second or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearPerson:
+    """Somebody a person or a cluster is like, by the cosine similarity of the nearest two centroids."""
+
+    person: str
+    name: str
+    cosine_similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterDetails:
+    """What is known of a cluster.
+
+    Attributes
+    ----------
+    birth_density, persistence, stability, epsilon : float or None
+        Of a cluster of the kept hierarchy.
+    medoid : int or None
+        The face in its middle.
+    verified : str
+        When and by whom; empty where nobody did.
+    """
+
+    birth_density: float | None = None
+    persistence: float | None = None
+    stability: float | None = None
+    epsilon: float | None = None
+    medoid: int | None = None
+    verified: str = ""
+    nearest: list[NearPerson] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +180,48 @@ def _spread(connection: Connection, person_id: UUID) -> float | None:
         return None
     mean = vectors.mean(axis=0)
     return round(float(1 - (vectors @ mean).mean() / np.linalg.norm(mean)), 4)
+
+
+def near_people(connection: Connection, found: Sequence[tuple[UUID, float]]) -> list[NearPerson]:
+    """People as `people_like` finds them, with what to call them."""
+    return [
+        NearPerson(short(other), called(require_person(connection, other)), similarity)
+        for other, similarity in found
+    ]
+
+
+def cluster_details(connection: Connection, cluster: str, faces: Sequence[int]) -> ClusterDetails:
+    """What is known of a cluster with these faces."""
+    detector = detector_of_face(connection, faces[0])
+    centers = fresh_centers(connection, detector, [cluster])
+    row = find_cluster(connection, cluster)
+    if row is None:
+        return ClusterDetails()
+    refresh_prototypes(connection, detector)
+    nearest = near_people(
+        connection, people_like(connection, detector, centers.centroid, len(faces), _NEAREST)
+    )
+    return ClusterDetails(
+        row.birth_lambda, row.persistence, row.stability, row.epsilon, row.medoid, row.verified, nearest
+    )
+
+
+def bodies_of_person(database: Database, who: str, *, limit: int) -> Result:
+    """The bodies of somebody, and at most `limit` photos on which they may be.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is meant, or a cluster that is no person yet.
+    """
+
+    def work(connection: Connection) -> Result:
+        state = find_person(connection, who)
+        return Result(
+            person=short(state.id),
+            name=called(state),
+            bodies=count_bodies(connection, state.id),  # that have a face of theirs
+            suggested=photos_suggested(connection, state.id, limit=limit),  # the latest days first
+        )
+
+    return database.run(work)

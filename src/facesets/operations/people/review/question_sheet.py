@@ -9,11 +9,11 @@ from facesets.operations.people.corrections.naming import NameTaken
 from facesets.operations.people.lists.person_sheet import face_entry
 from facesets.operations.people.review.questions import Item, Question
 from facesets.plurals import counted
-from facesets.progress import SilentProgress
 from facesets.results.pages.contact_sheets import PlannedRow, PlannedTile, finished_row
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.people.person_faces import FaceLine, face_lines
 from facesets.store.postgres.people.suggestions import FACE_KINDS
+from facesets.work import SilentProgress
 
 
 def draw_question(database: Database, question: Question) -> bytes:

@@ -10,7 +10,6 @@ import numpy as np
 from facesets.clustering.average_linkage import best_cut
 from facesets.operations.options.upkeep import TrainOptions
 from facesets.records import Bool, Float32, Int64
-from facesets.stop import Stop
 from facesets.training.evaluation import (
     ProjectedThresholds,
     RecognitionTrial,
@@ -23,6 +22,7 @@ from facesets.training.evaluation import (
 )
 from facesets.training.head import Layers, discriminants, project, whitening
 from facesets.training.lesson import Lesson, TrainingPlan, capped, held_out_faces, held_out_people
+from facesets.work import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
