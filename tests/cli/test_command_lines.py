@@ -26,7 +26,7 @@ def test_command_lines_of_a_document_are_understood(document: Path) -> None:
 
 _OF_OTHER_PROGRAMS = {"--name", "--no-deps", "--system", "--train"}
 _OF_OTHER_PROGRAMS |= {"--candidates", "--count", "--heads", "--kinds", "--queries", "--rounds"}
-_OF_OTHER_PROGRAMS |= {"--kill", "--memory-limit", "--nthreads", "--nworkers", "--scale"}
+_OF_OTHER_PROGRAMS |= {"--describe", "--kill", "--memory-limit", "--nthreads", "--nworkers", "--scale"}
 _OF_OTHER_PROGRAMS |= {
     "--build",
     "--detach",

@@ -118,6 +118,7 @@ def test_fontconfig_says_which_font_has_a_letter(tmp_path: Path) -> None:
     program.chmod(0o755)
     done = without_the_extra(tmp_path)
     assert done.files["Arabic"] == [str(_EXTRA / "NotoSansArabic[wght].ttf")]
-    assert f"sans-serif:charset={ord('م'):x}" in asked.read_text().splitlines()
+    letters = {f"sans-serif:charset={ord(letter):x}" for letter in _NAMES["Arabic"]}
+    assert letters.intersection(asked.read_text().splitlines())
     # What it names need not have the letter: it always names one.
     assert "Japanese" in done.unknown()

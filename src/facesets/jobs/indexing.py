@@ -22,10 +22,10 @@ from facesets.operations.options.index import BatchingOptions, IndexOptions
 from facesets.result import Result
 from facesets.sources.galleries import GallerySource, ListedPhotos
 from facesets.store.postgres.connection import Database
+from facesets.store.postgres.copying import analyze_grown
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.paths import from_text, to_text, unescaped
 from facesets.store.postgres.queue.notes import PART_OF_INDEX
-from facesets.store.postgres.statistics import analyze_grown
 from facesets.work import Stop, Work
 
 _QUEUED_AT_ONCE = 8

@@ -1,8 +1,8 @@
 """PostgreSQL's planner knows a library's tables once much was added to them."""
 
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.copying import analyze_grown
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.statistics import analyze_grown
 from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS
 

@@ -7,11 +7,11 @@ from facesets.errors import Field, WrongUsage
 from facesets.result import Result
 from facesets.store.postgres import migrate as schema
 from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.copying import analyze_grown
 from facesets.store.postgres.migrate import shipped_migrations
 from facesets.store.postgres.queue import schema as queue
 from facesets.store.postgres.server import contents, restoring, tools
 from facesets.store.postgres.server.contents import closed_tables
-from facesets.store.postgres.statistics import analyze_grown
 
 
 def migrate(database: Database) -> Result:

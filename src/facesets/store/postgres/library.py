@@ -24,6 +24,7 @@ from facesets.records import CacheSettings, ClipModel, Collection, ImageRecord, 
 from facesets.store.postgres import models, writing
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.copying import analyze_grown
 from facesets.store.postgres.migrate import identity_of
 from facesets.store.postgres.paths import fits
 from facesets.store.postgres.people import persons
@@ -39,7 +40,6 @@ from facesets.store.postgres.photos import (
     stages,
 )
 from facesets.store.postgres.runs import note_results, recorded_run
-from facesets.store.postgres.statistics import analyze_grown
 
 A = TypeVar("A")
 T = TypeVar("T")

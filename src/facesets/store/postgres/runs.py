@@ -15,8 +15,8 @@ from facesets import __version__
 from facesets.files import plain_path
 from facesets.library_records import RecordedRun
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.copying import analyze_grown
 from facesets.store.postgres.paths import escaped, from_text, to_text
-from facesets.store.postgres.statistics import analyze_grown
 
 
 @contextmanager

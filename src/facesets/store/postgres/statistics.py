@@ -1,10 +1,8 @@
-"""How much there is of everything, as users are told, and as PostgreSQL's planner is."""
+"""How much there is of everything."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import LiteralString
-
-from psycopg import sql
 
 from facesets.library_records import PhotosOfStage
 from facesets.store.postgres.connection import Connection
@@ -265,27 +263,3 @@ def detection_counts(connection: Connection, detector: DetectorRow | None) -> St
     version = "" if detector is None else f"{detector.settings.pack}, {detector.settings.det_size}"
     failed = sum(count for _, count in reasons)
     return StageCounts("detection", version, pending, 0, completed, failed, dict(reasons[:_REASONS]))
-
-
-_LEAST_PAGES = 128
-"""Of 8 kB each; whatever the planner does with less takes no time."""
-_GROWN = """SELECT c.relname FROM pg_class c
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
-        AND pg_relation_size(c.oid) >= %(least)s * current_setting('block_size')::bigint
-        AND (pg_relation_size(c.oid) >= 1.5 * c.relpages * current_setting('block_size')::bigint
-            OR NOT EXISTS (SELECT FROM pg_stats s
-                WHERE s.schemaname = current_schema() AND s.tablename = c.relname))
-    ORDER BY 1"""
-_ANALYZE = sql.SQL("ANALYZE (SKIP_LOCKED) {}")
-
-
-def analyze_grown(connection: Connection) -> list[str]:
-    """Let the planner look at tables that it never saw, or that grew by a half since; returns their names.
-
-    Without that it walks an index where comparing would be sooner. The server looks at tables by itself, but
-    some time after much was added.
-    """
-    names = connection.scalars(_GROWN, {"least": _LEAST_PAGES})
-    if names:
-        connection.execute(_ANALYZE.format(sql.SQL(", ").join(map(sql.Identifier, names))))
-    return names
