@@ -258,7 +258,6 @@ def _repair_people(step: Step) -> None:
             WHERE f.id = c.face_id AND c.status = 'pending' AND c.kind = 'near' AND f.person_id IS NOT NULL"""
     )
     missing = connection.scalars("SELECT DISTINCT f.cluster " + _NO_ROW)
-    step.touch_rows("clusters", missing)
     connection.execute(
         """INSERT INTO clusters (id, model_id) SELECT DISTINCT ON (f.cluster) f.cluster, d.model_id
             FROM face_detections f JOIN detectors d ON d.id = f.detector_id

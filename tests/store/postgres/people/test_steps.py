@@ -8,7 +8,7 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.peopled_faces import assign
 from facesets.store.postgres.people.persons import give_faces, make_person, take_faces
-from facesets.store.postgres.people.steps import making_step
+from facesets.store.postgres.people.steps import TABLES, KeptTable, making_step
 from facesets.store.postgres.people.undoing import take_back
 
 FACES = "SELECT id, person_id, assigned_by, assigned_at, cluster FROM face_detections ORDER BY id"
@@ -64,6 +64,42 @@ def test_faces_that_a_step_gives_and_takes_again_are_not_kept(library: Library) 
 
     number = library.database.run(work)
     assert len(rows(library.database, KEPT.format(number))) == 1
+
+
+def test_a_step_keeps_whatever_is_written_while_it_is_made_and_nothing_else(library: Library) -> None:
+    written = "INSERT INTO clusters (id, model_id) SELECT '{0}', min(id) FROM models"
+    changed = "UPDATE face_detections SET cluster = '{0}'"
+
+    def work(connection: Connection) -> int:
+        with making_step(connection, "group", "me", "by plain statements") as step:
+            for statement in (written, changed, "DELETE FROM persons"):
+                connection.execute(statement.format("mine").encode())
+        for statement in (written, changed):
+            connection.execute(statement.format("by hand").encode())
+        return step.id
+
+    before = rows(library.database, FACES)
+    names = rows(library.database, "SELECT * FROM person_names ORDER BY id")
+    number = library.database.run(work)
+    assert rows(library.database, "SELECT DISTINCT cluster FROM face_detections") == [("by hand",)]
+    kept = rows(library.database, "SELECT DISTINCT cluster_after FROM step_faces")
+    assert kept == [("mine",)]
+    assert rows(library.database, "SELECT key FROM step_rows WHERE in_table = 'clusters'") == [("mine",)]
+    rows(library.database, changed.format("mine") + " RETURNING id")
+    library.database.run(lambda connection: take_back(connection, number, "me"))
+    assert rows(library.database, FACES) == before
+    assert rows(library.database, "SELECT * FROM person_names ORDER BY id") == names
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_what_changes_in_a_table_that_steps_keep_is_noted(library: Library, table: KeptTable) -> None:
+    found = rows(
+        library.database,
+        f"""SELECT string_agg(DISTINCT tgname, ' ' ORDER BY tgname), max(encode(tgargs, 'escape'))
+            FROM pg_trigger WHERE tgrelid = '{table.name}'::regclass AND tgname LIKE 'noted\\_on\\_%'""",
+    )
+    key = "".join(f"{name}\\000" for name, _ in table.key)
+    assert found == [("noted_on_delete noted_on_insert noted_on_update", key)]
 
 
 def test_a_step_that_is_deleted_takes_what_it_kept_of_faces_along(library: Library) -> None:

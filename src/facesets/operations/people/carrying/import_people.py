@@ -234,7 +234,6 @@ def _exemplars(work: _Import, kept: Sequence[Statement]) -> None:
         face, person = work.face[said.face], work.target[said.person]
         if face is None or person is None or (face, person) in refused:
             continue
-        work.step.touch_rows("said_exemplars", [f"{face} {person}"])
         work.step.connection.execute(
             """INSERT INTO said_exemplars (face_id, person_id, pinned) VALUES (%s, %s, %s)
                 ON CONFLICT DO NOTHING""",

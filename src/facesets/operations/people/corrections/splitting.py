@@ -202,7 +202,6 @@ def _as_person(step: Step, person: UUID, part: SplitPart) -> SplitPart:
 
 def _as_cluster(step: Step, cluster: str, part: SplitPart) -> SplitPart:
     if part.name != cluster:
-        step.touch_faces(part.faces)
         step.connection.execute(
             "UPDATE face_detections SET cluster = %s WHERE id = ANY(%s::bigint[])", (part.name, part.faces)
         )

@@ -289,7 +289,6 @@ def store_decision(
     new = [writing.new_id() for _ in range(int(joined.group.max(initial=-1)) + 1)]
     left = [faces.persons[person] for person in np.unique(before[changed & (before >= 0)])]
     with making_step(connection, "cluster", writing.by, "cluster", run_id=writing.run_id) as step:
-        step.touch_rows("persons", [str(each) for each in (*new, *left)])
         persons.create_persons(connection, new)
         said_so = obeyed.constrained
         for how, some in (("auto", changed & ~said_so), ("constrained", changed & said_so)):

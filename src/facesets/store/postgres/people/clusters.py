@@ -60,7 +60,6 @@ def clusters_of(connection: Connection, detector: DetectorRow, face_ids: Int64) 
 def keep_clusters(step: Step, model_id: int, births: Mapping[str, ClusterBirth | None]) -> None:
     """Make these clusters, or keep again how those that exist came about; who vouched for them stays."""
     ids = list(births)
-    step.touch_rows("clusters", ids)
     known = [births[each] for each in ids]
     step.connection.execute(
         """INSERT INTO clusters (id, model_id, hdbscan_run_id, birth_lambda, persistence, stability, epsilon)
@@ -98,12 +97,6 @@ def put_into(step: Step, face_ids: Int64, number: Int64, ids: Sequence[str]) -> 
         {"face_id": face_ids, "number": number},
     )
     connection.execute("ANALYZE grouped")
-    faces = connection.scalars(
-        """SELECT f.id FROM face_detections f JOIN grouped g ON g.face_id = f.id
-            WHERE f.cluster IS DISTINCT FROM (%s::text[])[g.number + 1]""",
-        (list(ids),),
-    )
-    step.touch_faces(faces)
     return connection.execute(
         """UPDATE face_detections f SET cluster = (%(ids)s::text[])[g.number + 1]
             FROM grouped g WHERE g.face_id = f.id
@@ -114,15 +107,15 @@ def put_into(step: Step, face_ids: Int64, number: Int64, ids: Sequence[str]) -> 
 
 def drop_empty(step: Step, model_id: int) -> int:
     """Remove the clusters that no face is in; returns how many."""
-    empty: LiteralString = """FROM clusters c WHERE c.model_id = %s
-        AND NOT EXISTS (SELECT FROM face_detections f WHERE f.cluster = c.id)"""
-    step.touch_rows("clusters", step.connection.scalars("SELECT c.id " + empty, (model_id,)))
-    return step.connection.execute("DELETE " + empty, (model_id,)).rowcount
+    return step.connection.execute(
+        """DELETE FROM clusters c WHERE c.model_id = %s
+            AND NOT EXISTS (SELECT FROM face_detections f WHERE f.cluster = c.id)""",
+        (model_id,),
+    ).rowcount
 
 
 def verify(step: Step, cluster: str, by: str) -> None:
     """Keep that a human vouched for a cluster, if it is one of those that have a row."""
-    step.touch_rows("clusters", [cluster])
     step.connection.execute(
         """UPDATE clusters SET verified_at = now(), verified_by = %s
             WHERE id = %s AND verified_at IS NULL""",
@@ -132,7 +125,6 @@ def verify(step: Step, cluster: str, by: str) -> None:
 
 def hide(step: Step, cluster: str) -> None:
     """Keep that it does not matter who the faces of a cluster are; one that has no row gets one."""
-    step.touch_rows("clusters", [cluster])
     step.connection.execute(
         """INSERT INTO clusters (id, model_id, hidden)
             SELECT %(cluster)s, d.model_id, true

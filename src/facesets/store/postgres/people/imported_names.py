@@ -12,7 +12,6 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import copy_rows
 from facesets.store.postgres.paths import from_text, to_text
 from facesets.store.postgres.people.steps import Step
-from facesets.store.postgres.photos.images import new_ids
 
 Box = tuple[float, float, float, float]
 BOX_DIGITS = 5
@@ -168,17 +167,15 @@ def _box(stored: Sequence[float] | None) -> Box | None:
 def keep_imported(step: Step, new: Sequence[ImportedName], gone: Sequence[ImportedName]) -> None:
     """Keep what programs say in place of what they said before."""
     connection = step.connection
-    ids = new_ids(connection, "imported_names", len(new))
-    step.touch_rows("imported_names", [str(number) for number in [*ids, *(each.id for each in gone)]])
     connection.execute(
         "DELETE FROM imported_names WHERE id = ANY(%s::bigint[])", ([each.id for each in gone],)
     )
     copy_rows(
         connection,
-        """COPY imported_names (id, image_id, program, name, box, face_id, person_id)
+        """COPY imported_names (image_id, program, name, box, face_id, person_id)
             FROM STDIN (FORMAT BINARY)""",
-        ["int8", "int8", "text", "text", "float4[]", "int8", "uuid"],
-        ((number, *_stored(each)) for number, each in zip(ids, new, strict=True)),
+        ["int8", "text", "text", "float4[]", "int8", "uuid"],
+        map(_stored, new),
     )
 
 

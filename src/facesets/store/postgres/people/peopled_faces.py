@@ -158,16 +158,15 @@ def assign(
     connection.execute("ANALYZE given")
     # What changed is not put on disk between the faces and the step.
     connection.execute(f"SET LOCAL work_mem = '{_MEMORY_MB}MB'")
-    return step.change_faces(
-        """SET person_id = p.id, assigned_by = %(how)s, assigned_at = now()
-            FROM given g JOIN face_detections o ON o.id = g.face_id
-                LEFT JOIN persons p ON p.id = g.person_id
+    return connection.execute(
+        """UPDATE face_detections f SET person_id = p.id, assigned_by = %(how)s, assigned_at = now()
+            FROM given g LEFT JOIN persons p ON p.id = g.person_id
             WHERE f.id = g.face_id
                 AND CASE WHEN coalesce(f.person_id, %(nobody)s) = g.before_id THEN true ELSE false END
                 AND (f.person_id IS NULL OR coalesce(f.assigned_by, 'auto') = 'auto')
                 AND (p.id IS NOT NULL OR g.person_id = %(nobody)s)""",
         {"how": how, "nobody": _NOBODY},
-    )
+    ).rowcount
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.steps import Step
-from facesets.store.postgres.photos.images import new_ids
 
 LARGEST = 2**63 - 1
 """What a bigint holds at most."""
@@ -125,13 +124,11 @@ def make_person(step: Step, person: UUID | None = None) -> UUID:
 
 def make_people(step: Step, persons: Sequence[UUID]) -> None:
     """Make people without names."""
-    step.touch_rows("persons", [str(person) for person in persons])
     step.connection.execute("INSERT INTO persons (id) SELECT unnest(%s::uuid[])", (list(persons),))
 
 
 def set_status(step: Step, person: UUID, status: str, merged_into: UUID | None = None) -> None:
     """Make a person active, hidden or merged."""
-    step.touch_rows("persons", [str(person)])
     step.connection.execute(
         "UPDATE persons SET status = %s, merged_into_id = %s, updated_at = now() WHERE id = %s",
         (status, merged_into, person),
@@ -145,12 +142,9 @@ def add_name(step: Step, person: UUID, name: str) -> None:
 
 def add_names(step: Step, names: Mapping[UUID, str]) -> None:
     """Give each of these people a further name."""
-    ids = new_ids(step.connection, "person_names", len(names))
-    step.touch_rows("person_names", [str(number) for number in ids])
     step.connection.execute(
-        """INSERT INTO person_names (id, person_id, name) OVERRIDING SYSTEM VALUE
-            SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[])""",
-        (ids, list(names), list(names.values())),
+        "INSERT INTO person_names (person_id, name) SELECT * FROM unnest(%s::uuid[], %s::text[])",
+        (list(names), list(names.values())),
     )
     step.about(*names)
 
@@ -160,7 +154,6 @@ def drop_names(step: Step, person: UUID) -> list[str]:
     rows = step.connection.execute(
         "SELECT id, name FROM person_names WHERE person_id = %s ORDER BY id", (person,)
     ).fetchall()
-    step.touch_rows("person_names", [str(number) for number, _ in rows])
     step.connection.execute("DELETE FROM person_names WHERE person_id = %s", (person,))
     step.about(person)
     return [name for _, name in rows]
@@ -173,9 +166,9 @@ def give_faces(step: Step, faces: Sequence[int], person: UUID, how: str = "") ->
 
 def give_each(step: Step, faces: Sequence[int], persons: Sequence[UUID], how: str) -> None:
     """Give each face to the person in its place: many faces to many people at once; see `give_faces`."""
-    step.change_faces(
-        """SET person_id = n.person, assigned_at = now(), assigned_by = %(how)s
-            FROM face_detections o, unnest(%(faces)s::bigint[], %(persons)s::uuid[]) AS n (face, person)
+    step.connection.execute(
+        """UPDATE face_detections f SET person_id = n.person, assigned_at = now(), assigned_by = %(how)s
+            FROM unnest(%(faces)s::bigint[], %(persons)s::uuid[]) AS n (face, person)
             WHERE f.id = n.face AND (f.person_id IS DISTINCT FROM n.person
                 OR f.assigned_by IS DISTINCT FROM %(how)s)""",
         {"faces": list(faces), "persons": list(persons), "how": how},
@@ -188,10 +181,9 @@ def take_faces(step: Step, faces: Sequence[int]) -> None:
 
 
 def _give(step: Step, faces: Sequence[int], person: UUID | None, how: str | None) -> None:
-    step.change_faces(
-        """SET person_id = %(person)s, assigned_at = now(),
+    step.connection.execute(
+        """UPDATE face_detections f SET person_id = %(person)s, assigned_at = now(),
                 assigned_by = CASE %(how)s::text WHEN '' THEN f.assigned_by ELSE %(how)s END
-            FROM face_detections o
             WHERE f.id = ANY(%(faces)s::bigint[]) AND (f.person_id IS DISTINCT FROM %(person)s
                 OR (%(how)s IS DISTINCT FROM '' AND f.assigned_by IS DISTINCT FROM %(how)s))""",
         {"person": person, "how": how, "faces": list(faces)},

@@ -17,7 +17,7 @@ from facesets.plurals import counted
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import to_text
-from facesets.store.postgres.people.steps import Step, Table, making_step
+from facesets.store.postgres.people.steps import Step, making_step
 
 _SAME_PLACE = 0.5
 """Overlap of the boxes, each in fractions of its picture."""
@@ -152,7 +152,6 @@ def _given(same: Sequence[_Same]) -> dict[str, object]:
 
 def _pass_faces(step: Step, same: Sequence[_Same]) -> None:
     """Give the new faces to whom the old ones had, who lose them."""
-    step.touch_faces([face for each in same for face in (each.old, each.new)])
     step.connection.execute(
         """UPDATE face_detections g SET person_id = f.person_id, assigned_by = f.assigned_by,
                 assigned_at = f.assigned_at, cluster = f.cluster
@@ -183,7 +182,7 @@ def _pass_faces(step: Step, same: Sequence[_Same]) -> None:
 
 
 _SAID_OF_OLD = sql.SQL(
-    """SELECT m.new, s.person_id, s.{said}, s.said_at, m.old
+    """SELECT m.new, s.person_id, s.{said}, s.said_at
         FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS m (old, new)
             JOIN {table} s ON s.face_id = m.old ORDER BY m.old, s.person_id"""
 )
@@ -192,7 +191,7 @@ _SAY_OF_NEW = sql.SQL(
         ON CONFLICT DO NOTHING"""
 )
 _NOT_OF_OLD = sql.SQL("DELETE FROM {table} WHERE face_id = ANY(%s::bigint[])")
-_SAID: tuple[tuple[Table, LiteralString], ...] = (("said_faces", "is_person"), ("said_exemplars", "pinned"))
+_SAID: tuple[tuple[str, LiteralString], ...] = (("said_faces", "is_person"), ("said_exemplars", "pinned"))
 
 
 def _pass_rows(step: Step, same: Sequence[_Same]) -> None:
@@ -201,16 +200,11 @@ def _pass_rows(step: Step, same: Sequence[_Same]) -> None:
     for table, said in _SAID:
         names = {"table": sql.Identifier(table), "said": sql.Identifier(said)}
         rows = connection.execute(_SAID_OF_OLD.format(**names), given).fetchall()
-        step.touch_rows(table, [f"{face} {row[1]}" for row in rows for face in (row[0], row[4])])
         step.about(*(row[1] for row in rows))
         with connection.cursor() as cursor:
-            cursor.executemany(_SAY_OF_NEW.format(**names), [row[:4] for row in rows])
+            cursor.executemany(_SAY_OF_NEW.format(**names), rows)
         moved = [each.old for each in same if not each.copied]
         connection.execute(_NOT_OF_OLD.format(**names), (moved,))
-    numbers = connection.scalars(
-        "SELECT id::text FROM imported_names WHERE face_id = ANY(%(old)s::bigint[])", given
-    )
-    step.touch_rows("imported_names", numbers)
     connection.execute(
         """UPDATE imported_names n SET face_id = f.id, image_id = f.image_id
             FROM unnest(%(old)s::bigint[], %(new)s::bigint[], %(copied)s::boolean[]) AS m (old, new, copied)
@@ -231,7 +225,6 @@ def _pass_pairs(step: Step, same: Sequence[_Same]) -> None:
     ).fetchall()
     for first, second, is_same, said_at in rows:
         low, high = sorted((new.get(int(first), int(first)), new.get(int(second), int(second))))
-        step.touch_rows("said_of_faces", [f"{first} {second}", f"{low} {high}"])
         if low != high:
             step.connection.execute(
                 """INSERT INTO said_of_faces (face_a, face_b, same, said_at) VALUES (%s, %s, %s, %s)

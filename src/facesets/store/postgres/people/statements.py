@@ -59,15 +59,7 @@ def load_statements(connection: Connection) -> Statements:
 def say_of_faces(step: Step, faces: Iterable[int], person: UUID, *, is_person: bool) -> None:
     """Keep that faces are, or are not, a person; a face is one person at most."""
     ids = sorted(set(faces))
-    keys = [f"{face} {person}" for face in ids]
-    step.touch_rows("said_faces", keys)
     if is_person:
-        others = step.connection.scalars(
-            """SELECT face_id || ' ' || person_id FROM said_faces
-                WHERE face_id = ANY(%s::bigint[]) AND is_person AND person_id <> %s""",
-            (ids, person),
-        )
-        step.touch_rows("said_faces", others)
         step.connection.execute(
             """DELETE FROM said_faces
                 WHERE face_id = ANY(%s::bigint[]) AND is_person AND person_id <> %s""",
@@ -87,19 +79,6 @@ def say_who(step: Step, faces: Sequence[int], persons: Sequence[UUID]) -> None:
     """Keep of each face, in its place, who it is: many faces of many people at once; see `say_of_faces`."""
     ids, given = list(faces), list(persons)
     connection = step.connection
-    others = connection.scalars(
-        """SELECT s.face_id || ' ' || s.person_id FROM said_faces s
-            JOIN unnest(%s::bigint[], %s::uuid[]) AS n (face, person)
-                ON s.face_id = n.face AND s.person_id <> n.person AND s.is_person""",
-        (ids, given),
-    )
-    step.touch_rows(
-        "said_faces",
-        [
-            *(f"{face} {person}" for face, person in zip(ids, given, strict=True)),
-            *others,
-        ],
-    )
     connection.execute(
         """DELETE FROM said_faces s USING unnest(%s::bigint[], %s::uuid[]) AS n (face, person)
             WHERE s.face_id = n.face AND s.person_id <> n.person AND s.is_person""",
@@ -118,7 +97,6 @@ def say_who(step: Step, faces: Sequence[int], persons: Sequence[UUID]) -> None:
 def say_of_pair(step: Step, first: int, second: int, *, same: bool) -> None:
     """Keep that two faces show one person, or two."""
     low, high = sorted((first, second))
-    step.touch_rows("said_of_faces", [f"{low} {high}"])
     step.connection.execute(
         """INSERT INTO said_of_faces (face_a, face_b, same) VALUES (%s, %s, %s)
             ON CONFLICT (face_a, face_b) DO UPDATE SET same = excluded.same, said_at = now()
@@ -130,7 +108,6 @@ def say_of_pair(step: Step, first: int, second: int, *, same: bool) -> None:
 def say_different(step: Step, first: UUID, second: UUID) -> None:
     """Keep that two people are not one."""
     low, high = sorted((first, second))
-    step.touch_rows("said_of_people", [f"{low} {high}"])
     step.connection.execute(
         "INSERT INTO said_of_people (person_a, person_b) VALUES (%s, %s) ON CONFLICT DO NOTHING", (low, high)
     )
@@ -139,7 +116,6 @@ def say_different(step: Step, first: UUID, second: UUID) -> None:
 
 def say_exemplar(step: Step, face: int, person: UUID, *, pinned: bool) -> None:
     """Keep that a face is to be an exemplar of a person, or is not to be one."""
-    step.touch_rows("said_exemplars", [f"{face} {person}"])
     step.connection.execute(
         """INSERT INTO said_exemplars (face_id, person_id, pinned) VALUES (%s, %s, %s)
             ON CONFLICT (face_id, person_id) DO UPDATE SET pinned = excluded.pinned, said_at = now()
@@ -151,7 +127,6 @@ def say_exemplar(step: Step, face: int, person: UUID, *, pinned: bool) -> None:
 
 def say_best(step: Step, face: int, person: UUID) -> None:
     """Keep that a face is an exemplar of a person, and the one that shows them: what was said last counts."""
-    step.touch_rows("said_exemplars", [f"{face} {person}"])
     step.connection.execute(
         """INSERT INTO said_exemplars (face_id, person_id, pinned) VALUES (%s, %s, true)
             ON CONFLICT (face_id, person_id) DO UPDATE SET pinned = true, said_at = now()""",
@@ -167,7 +142,6 @@ def keep_person(step: Step, person: UUID) -> None:
 
 def keep_people(step: Step, persons: Sequence[UUID]) -> None:
     """As `keep_person`, of many at once."""
-    step.touch_rows("said_people", [str(person) for person in persons])
     step.connection.execute(
         """INSERT INTO said_people (person_id, names, status)
             SELECT p.id, array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
@@ -184,33 +158,12 @@ def keep_people(step: Step, persons: Sequence[UUID]) -> None:
 def hand_over(step: Step, old: UUID, new: UUID) -> bool:
     """Let everything that was said about one person be said about another; returns whether a human did."""
     connection = step.connection
-    faces = connection.scalars("SELECT face_id FROM said_faces WHERE person_id = %s", (old,))
-    step.touch_rows("said_faces", [f"{face} {person}" for face in faces for person in (old, new)])
     connection.execute(
         """DELETE FROM said_faces s USING said_faces known
             WHERE s.person_id = %s AND known.person_id = %s AND known.face_id = s.face_id""",
         (old, new),
     )
     connection.execute("UPDATE said_faces SET person_id = %s WHERE person_id = %s", (new, old))
-    _hand_over_exemplars(step, old, new)
-    hand_over_birth(step, old, new)
-    for first, second in connection.execute(
-        "SELECT person_a, person_b FROM said_of_people WHERE %s IN (person_a, person_b)", (old,)
-    ).fetchall():
-        step.touch_rows("said_of_people", [f"{first} {second}"])
-        connection.execute(
-            "DELETE FROM said_of_people WHERE person_a = %s AND person_b = %s", (first, second)
-        )
-        say_different(step, new, second if first == old else first)
-    step.touch_rows("said_people", [str(old)])
-    spoken_of = connection.execute("DELETE FROM said_people WHERE person_id = %s", (old,)).rowcount
-    return bool(spoken_of)
-
-
-def _hand_over_exemplars(step: Step, old: UUID, new: UUID) -> None:
-    connection = step.connection
-    faces = connection.scalars("SELECT face_id FROM said_exemplars WHERE person_id = %s", (old,))
-    step.touch_rows("said_exemplars", [f"{face} {person}" for face in faces for person in (old, new)])
     connection.execute(
         """INSERT INTO said_exemplars (face_id, person_id, pinned, said_at)
             SELECT face_id, %s, pinned, said_at FROM said_exemplars WHERE person_id = %s
@@ -218,6 +171,13 @@ def _hand_over_exemplars(step: Step, old: UUID, new: UUID) -> None:
         (new, old),
     )
     connection.execute("DELETE FROM said_exemplars WHERE person_id = %s", (old,))
+    hand_over_birth(step, old, new)
+    for first, second in connection.execute(
+        "DELETE FROM said_of_people WHERE %s IN (person_a, person_b) RETURNING person_a, person_b", (old,)
+    ).fetchall():
+        say_different(step, new, second if first == old else first)
+    spoken_of = connection.execute("DELETE FROM said_people WHERE person_id = %s", (old,)).rowcount
+    return bool(spoken_of)
 
 
 def tied_faces(connection: Connection, faces: Sequence[int]) -> list[int]:

@@ -1,14 +1,13 @@
 """Every change of who is who as one step that can be taken back exactly.
 
-Whoever changes rows names them to the step first (`touch_faces`, `touch_rows`), or has the step change faces
-(`change_faces`); at its end the step compares them with what they became. A step can be taken back while
-everything that it changed still is as it left it.
+Triggers note what changes while it is made, each row as it was first and is last. A step can be taken back
+while everything that it changed still is as it left it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Concatenate, Literal, LiteralString, ParamSpec, TypeVar
+from typing import Concatenate, LiteralString, ParamSpec, TypeVar
 from uuid import UUID
 
 from psycopg import sql
@@ -63,71 +62,57 @@ class KeptTable:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Table = Literal[
-    "persons",
-    "person_names",
-    "said_people",
-    "said_faces",
-    "said_of_faces",
-    "said_of_people",
-    "said_exemplars",
-    "said_births",
-    "imported_names",
-    "clusters",
-]
-
 _LOCK = 0x66616365_70656F70
 """Key of the advisory lock that lets one step be made at a time: `facepeop` in ASCII."""
-TABLES: dict[Table, KeptTable] = {
-    table.name: table  # type: ignore[misc]
-    for table in (
-        KeptTable("persons", (("id", "uuid"),), ("status", "merged_into_id", "created_at", "updated_at")),
-        KeptTable("person_names", (("id", "bigint"),), ("person_id", "name", "created_at")),
-        KeptTable("said_people", (("person_id", "uuid"),), ("names", "status", "said_at")),
-        KeptTable(
-            "said_faces",
-            (("face_id", "bigint"), ("person_id", "uuid")),
-            ("is_person", "said_at"),
-            of_faces=("face_id",),
+
+
+TABLES = (
+    KeptTable("persons", (("id", "uuid"),), ("status", "merged_into_id", "created_at", "updated_at")),
+    KeptTable("person_names", (("id", "bigint"),), ("person_id", "name", "created_at")),
+    KeptTable("said_people", (("person_id", "uuid"),), ("names", "status", "said_at")),
+    KeptTable(
+        "said_faces",
+        (("face_id", "bigint"), ("person_id", "uuid")),
+        ("is_person", "said_at"),
+        of_faces=("face_id",),
+    ),
+    KeptTable(
+        "said_of_faces",
+        (("face_a", "bigint"), ("face_b", "bigint")),
+        ("same", "said_at"),
+        of_faces=("face_a", "face_b"),
+    ),
+    KeptTable("said_of_people", (("person_a", "uuid"), ("person_b", "uuid")), ("said_at",)),
+    KeptTable(
+        "said_exemplars",
+        (("face_id", "bigint"), ("person_id", "uuid")),
+        ("pinned", "said_at"),
+        of_faces=("face_id",),
+    ),
+    KeptTable("said_births", (("person_id", "uuid"),), ("year", "born_on", "said_at")),
+    KeptTable(
+        "imported_names",
+        (("id", "bigint"),),
+        ("image_id", "program", "name", "box", "face_id", "person_id", "read_at"),
+    ),
+    KeptTable(
+        "clusters",
+        (("id", "text"),),
+        (
+            "model_id",
+            "hdbscan_run_id",
+            "birth_lambda",
+            "persistence",
+            "stability",
+            "epsilon",
+            "hidden",
+            "verified_at",
+            "verified_by",
+            "created_at",
         ),
-        KeptTable(
-            "said_of_faces",
-            (("face_a", "bigint"), ("face_b", "bigint")),
-            ("same", "said_at"),
-            of_faces=("face_a", "face_b"),
-        ),
-        KeptTable("said_of_people", (("person_a", "uuid"), ("person_b", "uuid")), ("said_at",)),
-        KeptTable(
-            "said_exemplars",
-            (("face_id", "bigint"), ("person_id", "uuid")),
-            ("pinned", "said_at"),
-            of_faces=("face_id",),
-        ),
-        KeptTable("said_births", (("person_id", "uuid"),), ("year", "born_on", "said_at")),
-        KeptTable(
-            "imported_names",
-            (("id", "bigint"),),
-            ("image_id", "program", "name", "box", "face_id", "person_id", "read_at"),
-        ),
-        KeptTable(
-            "clusters",
-            (("id", "text"),),
-            (
-                "model_id",
-                "hdbscan_run_id",
-                "birth_lambda",
-                "persistence",
-                "stability",
-                "epsilon",
-                "hidden",
-                "verified_at",
-                "verified_by",
-                "created_at",
-            ),
-        ),
-    )
-}
-"""Those that others refer to come first."""
+    ),
+)
+"""Triggers note what changes of their rows. Those that others refer to come first."""
 
 
 @dataclass
@@ -137,74 +122,10 @@ class Step:
     connection: Connection
     id: int
     persons: set[UUID]
-    faces_may_differ: bool = False
-    """Whether faces may have changed since they were noted: by name, or as people were deleted."""
-
-    def touch_rows(self, table: Table, keys: Sequence[str]) -> None:
-        """Note how rows of a table are now, before they are changed, deleted or made.
-
-        A key is the text of the primary key; of several columns, with a space between.
-        """
-        self.faces_may_differ |= table == "persons"
-        statement = TABLES[table].query(
-            """INSERT INTO step_rows (step_id, in_table, key, before) SELECT %s, {name}, k.key, to_jsonb(t)
-                FROM (SELECT DISTINCT unnest(%s::text[]) AS key) k LEFT JOIN {table} t ON {same}
-                ON CONFLICT DO NOTHING"""
-        )
-        self.connection.execute(statement, (self.id, list(keys)))
-
-    def touch_faces(self, face_ids: Sequence[int]) -> None:
-        """Note whose faces are now and in which clusters, before any of that changes."""
-        self.faces_may_differ = True
-        self.connection.execute(
-            """INSERT INTO step_faces (step_id, face_id, person_before, by_before, at_before, cluster_before)
-                SELECT %s, id, person_id, assigned_by, assigned_at, cluster FROM face_detections
-                WHERE id = ANY(%s::bigint[]) ON CONFLICT DO NOTHING""",
-            (self.id, list(face_ids)),
-        )
-
-    def change_faces(self, update: LiteralString, parameters: Mapping[str, object]) -> int:
-        """Change faces and note how they were and are, each row written once; returns how many changed.
-
-        Of many faces that takes half as long as to note them before.
-
-        Parameters
-        ----------
-        update : str
-            What follows `UPDATE face_detections f`: it has `face_detections o` in FROM, which are the same
-            faces as they were, and ends with WHERE.
-        parameters : mapping
-            Those of `update`; `step` is this step.
-        """
-        statement = _CHANGE_FACES[0] + update + _CHANGE_FACES[1]
-        if self.connection.scalar(_HAS_FACES, (self.id,)):
-            statement += _CHANGED_BEFORE
-        return self.connection.execute(statement, {**parameters, "step": self.id}).rowcount
 
     def about(self, *persons: UUID) -> None:
         """Say whom the step is about, besides those whose faces change."""
         self.persons.update(persons)
-
-
-# That `o` is the same row still, somebody may change it while this waits for them. CASE: of rows that may be
-# distinct PostgreSQL expects that hardly any are not, and looks up a million faces one by one.
-_CHANGE_FACES: tuple[LiteralString, LiteralString] = (
-    "WITH changed AS (UPDATE face_detections f ",
-    """ AND o.id = f.id AND CASE WHEN (o.person_id, o.assigned_by, o.assigned_at, o.cluster)
-                IS NOT DISTINCT FROM (f.person_id, f.assigned_by, f.assigned_at, f.cluster)
-                THEN true ELSE false END
-            RETURNING f.id, o.person_id, o.assigned_by, o.assigned_at, o.cluster,
-                f.person_id, f.assigned_by, f.assigned_at, f.cluster)
-        INSERT INTO step_faces (step_id, face_id, person_before, by_before, at_before, cluster_before,
-            person_after, by_after, at_after, cluster_after)
-        SELECT %(step)s, changed.* FROM changed""",
-)
-# Costs a seventh of the whole where there is nothing to conflict with.
-_CHANGED_BEFORE: LiteralString = """
-        ON CONFLICT (step_id, face_id) DO UPDATE SET person_after = excluded.person_after,
-            by_after = excluded.by_after, at_after = excluded.at_after,
-            cluster_after = excluded.cluster_after"""
-_HAS_FACES: LiteralString = "SELECT EXISTS (SELECT FROM step_faces WHERE step_id = %s)"
 
 
 @contextmanager
@@ -227,30 +148,25 @@ def making_step(
         (kind, who, what, run_id, undoes),
     )
     step = Step(connection, number, set())
-    _note_makes_step(connection, makes=True)
+    _let_triggers_note(connection, number)
     yield step
-    _note_makes_step(connection, makes=False)
+    _let_triggers_note(connection, None)
     _close(step, keep=undoes is not None)
 
 
-def _note_makes_step(connection: Connection, *, makes: bool) -> None:
-    """Tell triggers whether a step notes what changes, until the transaction ends."""
-    connection.execute("SELECT set_config('facesets.makes_step', %s, true)", ["yes" if makes else ""])
+def _let_triggers_note(connection: Connection, step: int | None) -> None:
+    """Tell triggers which step is being made, until the transaction ends."""
+    connection.execute(
+        "SELECT set_config('facesets.step', %s, true), set_config('facesets.makes_step', %s, true)",
+        ("", "") if step is None else (str(step), "yes"),
+    )
 
 
 def _close(step: Step, *, keep: bool) -> None:
     connection = step.connection
-    for table in TABLES.values():
-        statement = table.query(
-            """UPDATE step_rows k SET after = to_jsonb(t) FROM {table} t
-                WHERE k.step_id = %s AND k.in_table = {name} AND {same}"""
-        )
-        connection.execute(statement, (step.id,))
     connection.execute(
         "DELETE FROM step_rows WHERE step_id = %s AND before IS NOT DISTINCT FROM after", (step.id,)
     )
-    if step.faces_may_differ:
-        connection.execute(_NOTE_FACES_AFTER, (step.id,))
     connection.execute(
         """DELETE FROM step_faces WHERE step_id = %s AND person_before IS NOT DISTINCT FROM person_after
             AND by_before IS NOT DISTINCT FROM by_after
@@ -272,14 +188,6 @@ def _close(step: Step, *, keep: bool) -> None:
     )
 
 
-# Takes seconds where a run gave a million faces away, of which each was noted as it changed.
-_NOTE_FACES_AFTER: LiteralString = """
-    UPDATE step_faces s
-    SET person_after = f.person_id, by_after = f.assigned_by, at_after = f.assigned_at,
-        cluster_after = f.cluster
-    FROM face_detections f WHERE s.step_id = %s AND f.id = s.face_id
-        AND (s.person_after, s.by_after, s.at_after, s.cluster_after)
-            IS DISTINCT FROM (f.person_id, f.assigned_by, f.assigned_at, f.cluster)"""
 _IS_EMPTY: LiteralString = """SELECT NOT EXISTS (SELECT FROM step_faces WHERE step_id = %(step)s)
     AND NOT EXISTS (SELECT FROM step_rows WHERE step_id = %(step)s)"""
 

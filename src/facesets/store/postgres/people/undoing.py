@@ -97,11 +97,6 @@ def take_back(connection: Connection, number: int, who: str) -> StepRow:
     _require_unchanged(connection, step)
     kind = "redo" if step.kind == "undo" else "undo"
     with making_step(connection, kind, who, f"{kind} of step {step.undoes or number}", undoes=number) as undo:
-        for table in TABLES:
-            keys = connection.scalars(
-                "SELECT key FROM step_rows WHERE step_id = %s AND in_table = %s", (number, table)
-            )
-            undo.touch_rows(table, keys)
         _put_back(undo, number)
         undo.about(*_persons_of(connection, number))
         _require_obeyed(undo, step)
@@ -121,20 +116,20 @@ def _put_back(undo: Step, number: int) -> None:
     """Give rows and faces what they had before a step."""
     connection = undo.connection
     parameters = {"step": number}
-    persons, *others = TABLES.values()
+    persons, *others = TABLES
     # What is somebody's only once, such as a name, must be free before another gets it.
     for table in others:
         connection.execute(table.query(_DELETE), parameters)
     connection.execute(persons.query(_PUT_BACK), parameters)
     for table in others:
         connection.execute(table.query(_PUT_BACK), parameters)
-    undo.change_faces(
-        """SET person_id = s.person_before, assigned_by = s.by_before, assigned_at = s.at_before,
+    connection.execute(
+        """UPDATE face_detections f
+            SET person_id = s.person_before, assigned_by = s.by_before, assigned_at = s.at_before,
                 cluster = CASE WHEN s.cluster_before IS DISTINCT FROM s.cluster_after
                     THEN s.cluster_before ELSE f.cluster END
-            FROM step_faces s JOIN face_detections o ON o.id = s.face_id
-            WHERE s.step_id = %(number)s AND f.id = s.face_id""",
-        {"number": number},
+            FROM step_faces s WHERE s.step_id = %(step)s AND f.id = s.face_id""",
+        parameters,
     )
     connection.execute(persons.query(_DELETE + " AND k.before IS NULL"), parameters)
 
@@ -158,7 +153,7 @@ def _require_unchanged(connection: Connection, step: StepRow) -> None:
             f"erased. {Command('people log')} lists all steps; {Command('people undo', 'NUMBER')} undoes one."
         )
     statements = [sql.SQL(each).format() for each in (_BY_FACES, _BY_MERGES, _BY_PERSONS, _BY_NAMES)]
-    statements += [table.query(_BY_ROWS) for table in TABLES.values()]
+    statements += [table.query(_BY_ROWS) for table in TABLES]
     later = {int(number) for each in statements for number in connection.scalars(each, parameters)}
     if later:
         raise _stands_on(connection, step, max(later))

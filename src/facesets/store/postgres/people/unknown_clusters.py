@@ -61,13 +61,11 @@ def name_after_people(step: Step, model_id: int, detector_id: int) -> int:
     if not rows:
         return 0
     ids = sorted({cluster for _, cluster in rows})
-    step.touch_rows("clusters", ids)
     connection.execute(
         "INSERT INTO clusters (id, model_id) SELECT unnest(%s::text[]), %s ON CONFLICT DO NOTHING",
         (ids, model_id),
     )
     faces = [face for face, _ in rows]
-    step.touch_faces(faces)
     connection.execute(
         "UPDATE face_detections SET cluster = 'person_' || person_id WHERE id = ANY(%s::bigint[])", (faces,)
     )

@@ -161,7 +161,6 @@ def faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
 
 def set_cluster(step: Step, faces: Sequence[int], cluster: str) -> None:
     """Put faces into a cluster."""
-    step.touch_faces(faces)
     step.connection.execute(
         "UPDATE face_detections SET cluster = %s WHERE id = ANY(%s::bigint[])", (cluster, list(faces))
     )
@@ -193,13 +192,11 @@ def empty_persons(connection: Connection) -> list[UUID]:
 
 def delete_clusters(step: Step, names: Sequence[str]) -> None:
     """Remove clusters; their faces, if any, keep their names."""
-    step.touch_rows("clusters", names)
     step.connection.execute("DELETE FROM clusters WHERE id = ANY(%s)", (list(names),))
 
 
 def delete_persons(step: Step, persons: Sequence[UUID]) -> None:
     """Remove people that have neither a name nor a face."""
-    step.touch_rows("persons", [str(person) for person in persons])
     step.connection.execute("DELETE FROM persons WHERE id = ANY(%s::uuid[])", (list(persons),))
 
 
@@ -219,8 +216,6 @@ def left_over(connection: Connection, days: int) -> list[tuple[int, int]]:
 def make_singles(step: Step, faces: Sequence[tuple[int, int]]) -> None:
     """Make a cluster of each of these faces, given with the numbers of their models."""
     ids = [face for face, _ in faces]
-    step.touch_faces(ids)
-    step.touch_rows("clusters", [f"{SINGLE}{face}" for face in ids])
     step.connection.execute(
         """INSERT INTO clusters (id, model_id)
             SELECT %s || face, model FROM unnest(%s::bigint[], %s::smallint[]) AS s (face, model)
