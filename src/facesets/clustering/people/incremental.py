@@ -212,6 +212,10 @@ class Joined:
     review: PersonMatches
     checked: MatchCheck | None = None
 
+    def owners(self, known: int) -> Int64:
+        """Whose each face is: of so many known people, or, beyond these, of the new groups; -1 for nobody."""
+        return np.where(self.group >= 0, self.group + known, self.person)
+
 
 def join_people(
     rows: Float32,

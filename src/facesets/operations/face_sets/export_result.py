@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from facesets.operations.face_sets.export_run import ExportRun
-from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
+from facesets.operations.face_sets.new_set import PlannedSet
+from facesets.operations.face_sets.plan import ExportPlan
 from facesets.operations.face_sets.selection import select_faces
 from facesets.operations.face_sets.set_outputs import counted_outputs, names_of_everybody
 from facesets.operations.face_sets.set_writer import finished_set
@@ -79,7 +80,7 @@ def result_of(run: ExportRun, plan: ExportPlan, sets: WrittenSets, *, removed: i
 
 def _empty(planned: PlannedSet, gates: Counter[str], failed: int) -> Result:
     return Result(
-        name="" if planned.wanted.is_numbered else planned.name,
+        name="" if planned.is_numbered else planned.name,
         source=planned.source,
         faces=len(planned.rows) + len(planned.taken_out),  # that it would have been made of
         dropped_by=dict(sorted(gates.items())),

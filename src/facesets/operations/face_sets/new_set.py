@@ -45,6 +45,28 @@ class NewSet:
     is_numbered: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedSet(NewSet):
+    """One face set to be written, by the name that it gets; its candidates are nearest first.
+
+    Attributes
+    ----------
+    inputs : str
+        Digest of everything that decides about the result.
+    taken_out : int64 array
+        Rows of faces that the user took out of the set.
+    given : int64 array
+        Those of its faces that the user put there: no gate drops them.
+    before : SetEntry or None
+        The set in the export whose place it takes.
+    """
+
+    inputs: str
+    taken_out: Int64
+    given: Int64
+    before: SetEntry | None
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What a command does with the sets that an export has.

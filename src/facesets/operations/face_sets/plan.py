@@ -7,9 +7,8 @@ import numpy as np
 
 from facesets.files import printable
 from facesets.operations.face_sets.export_run import ExportRun, require_lead_columns
-from facesets.operations.face_sets.new_set import NewSet, Policy, digest_of_inputs
+from facesets.operations.face_sets.new_set import NewSet, PlannedSet, Policy, digest_of_inputs
 from facesets.plurals import counted
-from facesets.records import Int64
 from facesets.results.crop_names import RenamedCrops, files_of_entry, renamed_crops
 from facesets.results.earlier_export import ERA, EarlierExport, Succession
 from facesets.results.edits.crop_edits import SaidOfCrops
@@ -21,50 +20,6 @@ from facesets.results.names.naming import Naming
 from facesets.results.preflight import require_same_recogniser, rows_among
 
 _ASKED_FOR = frozenset({"imported", ERA})
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedSet:
-    """One face set to be written.
-
-    Attributes
-    ----------
-    name : str
-        Its folder.
-    inputs : str
-        Digest of everything that decides about the result.
-    candidates : int64 array
-        Rows of the store, nearest first.
-    taken_out : int64 array
-        Rows of faces that the user took out of the set.
-    given : int64 array
-        Those of its faces that the user put there: no gate drops them.
-    before : SetEntry or None
-        The set in the export whose place it takes.
-    """
-
-    name: str
-    inputs: str
-    wanted: NewSet
-    candidates: Int64
-    taken_out: Int64
-    given: Int64
-    before: SetEntry | None = None
-
-    @property
-    def source(self) -> str:
-        """What it comes from."""
-        return self.wanted.source
-
-    @property
-    def rows(self) -> Int64:
-        """Its faces: rows of the store."""
-        return self.wanted.rows
-
-    @property
-    def candidate_distance(self) -> Mapping[int, float]:
-        """Row to cosine distance from the set's centroid."""
-        return self.wanted.candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,15 +212,19 @@ def _planned(
         rows=np.r_[wanted.rows[~np.isin(wanted.rows, out)], np.setdiff1d(given, wanted.rows)],
         candidates={row: d for row, d in wanted.candidates.items() if row not in decided},
     )
-    source = succession.heirs.get(wanted.source, wanted.source)
+    nearest = sorted(wanted.candidates, key=wanted.candidates.__getitem__)
     return PlannedSet(
         name=name,
+        source=wanted.source,
+        rows=wanted.rows,
+        kind=wanted.kind,
+        markers=wanted.markers,
+        candidates={row: wanted.candidates[row] for row in nearest},
+        is_numbered=wanted.is_numbered,
         inputs=digest_of_inputs(run, wanted, given),
-        wanted=wanted,
-        candidates=np.array(sorted(wanted.candidates, key=wanted.candidates.__getitem__), np.int64),
         taken_out=out,
         given=given,
-        before=run.earlier.by_source.get(source),
+        before=run.earlier.by_source.get(succession.heirs.get(wanted.source, wanted.source)),
     )
 
 

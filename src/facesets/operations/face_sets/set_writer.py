@@ -17,7 +17,7 @@ from facesets.imaging.encode import png_bytes
 from facesets.imaging.originals import read_row
 from facesets.interfaces import Progress
 from facesets.operations.face_sets.export_run import ExportRun
-from facesets.operations.face_sets.plan import PlannedSet
+from facesets.operations.face_sets.new_set import PlannedSet
 from facesets.operations.face_sets.selection import (
     Drop,
     Selection,
@@ -34,7 +34,7 @@ from facesets.operations.face_sets.single_face_crop import (
     single_face_crops,
 )
 from facesets.operations.options.results import LOADER_MIN_DET_SCORE
-from facesets.records import Faces, Int64
+from facesets.records import Faces
 from facesets.results.crop_names import files_of_entry
 from facesets.results.edits.crop_edits import given_name
 from facesets.results.edits.set_edits import SetManifests, is_untouched
@@ -77,10 +77,10 @@ class SetWriter:
     def possible_names(self, sets: Iterable[PlannedSet]) -> Iterator[str]:
         """Every file that writing these sets may make."""
         sets = list(sets)
-        most = max((len(planned.rows) for planned in sets if planned.wanted.is_numbered), default=0)
+        most = max((len(planned.rows) for planned in sets if planned.is_numbered), default=0)
         for planned in sets:
-            faces = most if planned.wanted.is_numbered else len(planned.rows)
-            others = [*possible_outputs(planned.name, faces, self._options), *planned.wanted.markers]
+            faces = most if planned.is_numbered else len(planned.rows)
+            others = [*possible_outputs(planned.name, faces, self._options), *planned.markers]
             yield from names_of_set(planned.name, faces, len(planned.candidates), others)
 
     def finished_before(self, planned: PlannedSet) -> SetManifest | None:
@@ -132,7 +132,7 @@ class SetWriter:
         }
         named = partial(png_name, planned.name)
         kept = self._write_crops(planned.name, selection.rows, progress, named, given)
-        candidates = planned.candidates if kept.faces else planned.candidates[:0]
+        candidates = list(planned.candidates) if kept.faces else []
         named = partial(candidate_name, planned.name)
         review = self._write_crops(f"{CANDIDATES}/{planned.name}", candidates, None, named)
         if kept.stopped or review.stopped:
@@ -140,7 +140,7 @@ class SetWriter:
         if not kept.faces:
             return self._manifest(planned, selection, kept, review, ())
         bundles = write_outputs(self._folder, self._run, planned.name, kept.faces)
-        for marker, text in planned.wanted.markers.items():
+        for marker, text in planned.markers.items():
             self._folder.write(f"{planned.name}/{marker}", text.encode())
         manifest = self._manifest(planned, selection, kept, review, bundles)
         self._folder.write(f"{planned.name}/{SET_MANIFEST}", manifest_bytes(manifest))
@@ -149,7 +149,7 @@ class SetWriter:
     def _write_crops(
         self,
         directory: str,
-        rows: Int64,
+        rows: Iterable[int],
         progress: Progress | None,
         named: Callable[[int], str],
         given: Mapping[int, Path] = MappingProxyType({}),
@@ -234,9 +234,7 @@ class SetWriter:
             inputs=planned.inputs,
             centroid=rounded(centroid, 6),
             faces=tuple(self._exported(item, selection.distance, selection) for item in kept.faces),
-            candidates=tuple(
-                self._exported(item, planned.candidate_distance, selection) for item in review.faces
-            ),
+            candidates=tuple(self._exported(item, planned.candidates, selection) for item in review.faces),
             dropped=tuple(
                 DroppedFace(
                     self._describe(drop.row), directory, drop.gate.name, drop.value, drop.limit, drop.detail
@@ -253,7 +251,7 @@ class SetWriter:
                 sorted(
                     [
                         *names,
-                        *(f"{directory}/{other}" for other in (*bundles, *planned.wanted.markers)),
+                        *(f"{directory}/{other}" for other in (*bundles, *planned.markers)),
                         f"{directory}/{SET_MANIFEST}",
                     ]
                 )

@@ -7,7 +7,8 @@ import numpy as np
 
 from facesets.operations.face_sets.export_result import WrittenSets, rehearsed, result_of
 from facesets.operations.face_sets.export_run import ExportRun
-from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
+from facesets.operations.face_sets.new_set import PlannedSet
+from facesets.operations.face_sets.plan import ExportPlan
 from facesets.operations.face_sets.set_outputs import everybody, names_of_everybody
 from facesets.operations.face_sets.set_writer import SetWriter
 from facesets.operations.grouping.gating import say_unmeasured
@@ -74,8 +75,8 @@ def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> Result:
 def _photos(run: ExportRun, plan: ExportPlan) -> Iterator[str]:
     """Where the images lie whose faces the export shows."""
     images = run.collection.images
-    rows = [rows for planned in plan.sets for rows in (planned.rows, planned.candidates)]
-    for image in np.unique(run.collection.faces.image[np.concatenate([np.empty(0, np.int64), *rows])]):
+    rows = [row for planned in plan.sets for row in (*planned.rows.tolist(), *planned.candidates)]
+    for image in np.unique(run.collection.faces.image[np.array(rows, np.int64)]):
         yield from images.paths[image]
     for said in filter(None, (run.earlier.sets.find(entry.name) for entry in plan.kept_sets)):
         for item in (*said.faces, *said.candidates):
@@ -106,9 +107,9 @@ def _prepare(folder: ResultFolder, writer: SetWriter, run: ExportRun, plan: Expo
 def _write_sets(writer: SetWriter, plan: ExportPlan) -> WrittenSets:
     """Write every set, until one is cut off."""
     sets = WrittenSets()
-    numbers = [planned.name for planned in plan.sets if planned.wanted.is_numbered]
+    numbers = [planned.name for planned in plan.sets if planned.is_numbered]
     for planned in plan.sets:
-        if planned.wanted.is_numbered:
+        if planned.is_numbered:
             planned = replace(planned, name=numbers[0])  # noqa: PLW2901 - it is called so from here on
         finished = writer.finished_before(planned)
         sets.unchanged += finished is not None
@@ -116,7 +117,7 @@ def _write_sets(writer: SetWriter, plan: ExportPlan) -> WrittenSets:
         if manifest is None:
             sets.is_whole = False
             return sets
-        if manifest.faces and planned.wanted.is_numbered:
+        if manifest.faces and planned.is_numbered:
             del numbers[0]
         sets.written.append((planned, manifest))
         if manifest.failed and not manifest.faces and planned.before is not None:
@@ -129,8 +130,8 @@ def _entry(planned: PlannedSet, manifest: SetManifest) -> SetEntry:
     return SetEntry(
         name=manifest.name,
         source=planned.source,
-        kind=planned.wanted.kind,
-        markers=tuple(planned.wanted.markers),
+        kind=planned.kind,
+        markers=tuple(planned.markers),
         faces=len(manifest.faces),
         candidates=len(manifest.candidates),
         dropped=len(manifest.dropped),

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from facesets.errors import UnreadableImage
@@ -44,6 +45,11 @@ class StageRunOptions:
     concurrency: int = 4
     dry_run: bool = False
 
+    def photos_of(self, stage: str, version: str) -> PhotosOfStage:
+        """Those that a stage in this version is to look at."""
+        failed = self.retry_failed or self.force
+        return PhotosOfStage(stage, version, self.below, failed=failed, done=self.force)
+
 
 def before_a_stage(stage: str) -> Result:
     """What a stage did before its first photo."""
@@ -59,6 +65,46 @@ def before_a_stage(stage: str) -> Result:
     )
 
 
+def look_in_turn(
+    there: int,
+    summary: Result,
+    options: StageRunOptions,
+    look: Callable[[int, int], Sequence[int]],
+    *,
+    at_once: int,
+    work: Work,
+) -> Result:
+    """Let a stage look at photos in the order of their numbers, some at once; returns what came of it.
+
+    Parameters
+    ----------
+    there : int
+        Photos that it did not look at yet.
+    summary : Result
+        As `before_a_stage` gives it.
+    look : function
+        Given a number and how many at most, looks at the next photos beyond it and counts in the summary what
+        came of them; returns their numbers, ascending.
+    """
+    most = there if options.max_images is None else min(options.max_images, there)
+    if options.dry_run:
+        return Result(summary, to_do=most, dry_run=True)
+    taken = after = 0
+    work.progress.begin(f"Stage {summary.stage}", most)
+    try:
+        # Photos that are unavailable stay pending: whoever wants some looked at gets others in their place.
+        while (left := most - summary.completed - summary.failed) > 0 and not work.stop.requested:
+            numbers = look(after, min(at_once, left))
+            if not numbers:
+                break
+            before, taken, after = taken, taken + len(numbers), numbers[-1]
+            work.progress.advance(min(taken, most) - min(before, most))
+    finally:
+        work.progress.end()
+    is_cut_off = work.stop.requested and left > 0 and taken < there
+    return Result(summary, to_do=summary.to_do + max(there - taken, 0), stopped=is_cut_off)
+
+
 def run_stage(library: Library, stage: Stage, options: StageRunOptions, *, work: Work) -> Result:
     """Let a stage look at photos that it did not look at yet, and keep what it finds.
 
@@ -71,26 +117,61 @@ def run_stage(library: Library, stage: Stage, options: StageRunOptions, *, work:
     CannotWrite
         Its disk is full. What was kept until then stays in both cases.
     """
-    photos = PhotosOfStage(
-        stage.name,
-        stage.version,
-        options.below,
-        failed=options.retry_failed or options.force,
-        done=options.force,
-    )
+    photos = options.photos_of(stage.name, stage.version)
+    claims = library.claims("content")
+    summary = before_a_stage(stage.name)
+
+    def look(after: int, limit: int) -> list[int]:
+        some = library.pending(photos, after=after, limit=limit)
+        if not some:
+            return []
+        names = {f"{stage.name} {each.image.sha256}": each.number for each in some}
+        ours = claims.take(list(names))
+        try:
+            # Whoever had one claimed before us may have kept it since we asked.
+            still = library.pending(photos, after=after, limit=limit)
+            mine = {names[name] for name in ours}
+            todo = [each for each in still if each.number in mine]
+            _keep(library, stage, list(pool.map(partial(_look, stage), todo)), summary)
+        finally:
+            claims.release(list(ours))
+        return [each.number for each in some]
+
     there = library.count_pending(photos)
-    most = there if options.max_images is None else min(options.max_images, there)
-    if options.dry_run:
-        return Result(before_a_stage(stage.name), to_do=most, dry_run=True)
-    run = _StageRun(library, stage, photos)
-    work.progress.begin(f"Stage {stage.name}", most)
-    try:
-        with ThreadPoolExecutor(options.concurrency, thread_name_prefix="stage") as pool:
-            run.work(pool.map, most, work)
-    finally:
-        work.progress.end()
-    is_cut_off = work.stop.requested and run.looked_at < most and run.taken < there
-    return Result(run.summary, to_do=max(there - run.taken, 0) + run.not_kept, stopped=is_cut_off)
+    with ThreadPoolExecutor(options.concurrency, thread_name_prefix="stage") as pool:
+        return look_in_turn(there, summary, options, look, at_once=_AT_ONCE, work=work)
+
+
+def _look(stage: Stage, photo: PendingPhoto) -> ImageRecord | FileFailure:
+    reason = "no file leads to it"
+    for file in photo.files:
+        try:
+            seen = read_indexed(file, photo.image.sha256, needs_pixels=stage.needs_pixels)
+            seen = replace(seen, others=tuple(other.path for other in photo.files if other != file))
+            image = looked_at(seen, photo.image, [stage])
+            if stage.name in image.findings:
+                return image
+            reason = "no photo of the library was searched for faces yet"
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror or error}"
+        except UnreadableImage as error:
+            reason = error.reason
+    return FileFailure(photo.files[0].path if photo.files else photo.image.sha256, reason)
+
+
+def _keep(
+    library: Library, stage: Stage, results: Sequence[ImageRecord | FileFailure], summary: Result
+) -> None:
+    found = [each for each in results if isinstance(each, ImageRecord)]
+    kept = library.keep_findings(found)
+    images = [each for each in found if each.sha256 in kept]
+    failed = sum(bool(image.findings[stage.name].reason) for image in images)
+    unavailable = [each for each in results if isinstance(each, FileFailure)]
+    summary["completed"] += len(images) - failed
+    summary["failed"] += failed
+    summary["unavailable"] += len(unavailable)
+    summary["failures"] += unavailable
+    summary["to_do"] += len(found) - len(images)
 
 
 def folders_without_photos(library: Library, folders: Sequence[str]) -> list[str]:
@@ -100,76 +181,6 @@ def folders_without_photos(library: Library, folders: Sequence[str]) -> list[str
         return library.count_pending(PhotosOfStage("", "", (folder,), done=True)) > 0
 
     return [folder for folder in folders if not holds_photos(folder)]
-
-
-class _StageRun:
-    """The counts of one run, and how far it is."""
-
-    def __init__(self, library: Library, stage: Stage, photos: PhotosOfStage) -> None:
-        self._library = library
-        self._stage = stage
-        self._photos = photos
-        self._claims = library.claims("content")
-        self.summary = before_a_stage(stage.name)
-        self.taken = 0
-        self.not_kept = 0
-
-    @property
-    def looked_at(self) -> int:
-        """Photos that could be read, whatever came of them."""
-        return int(self.summary.completed + self.summary.failed)
-
-    def work(self, spread: Callable[..., object], most: int, work: Work) -> None:
-        """Take photos in the order of their numbers; `spread` is a `map` over threads."""
-        after = 0
-        # Photos that are unavailable stay pending: whoever wants some looked at gets others in their place.
-        while (left := most - self.looked_at) > 0 and not work.stop.requested:
-            limit = min(_AT_ONCE, left)
-            some = self._library.pending(self._photos, after=after, limit=limit)
-            if not some:
-                return
-            names = {f"{self._stage.name} {each.image.sha256}": each.number for each in some}
-            ours = self._claims.take(list(names))
-            try:
-                # Whoever had one claimed before us may have kept it since we asked.
-                last = some[-1].number
-                still = self._library.pending(self._photos, after=after, limit=limit)
-                mine = {names[name] for name in ours}
-                todo = [each for each in still if each.number in mine]
-                self._keep(list(spread(self._look, todo)))  # type: ignore[call-overload]
-            finally:
-                self._claims.release(list(ours))
-            after = last
-            before, self.taken = self.taken, self.taken + len(some)
-            work.progress.advance(min(self.taken, most) - min(before, most))
-
-    def _look(self, photo: PendingPhoto) -> ImageRecord | FileFailure:
-        reason = "no file leads to it"
-        for file in photo.files:
-            try:
-                seen = read_indexed(file, photo.image.sha256, needs_pixels=self._stage.needs_pixels)
-                seen = replace(seen, others=tuple(other.path for other in photo.files if other != file))
-                image = looked_at(seen, photo.image, [self._stage])
-                if self._stage.name in image.findings:
-                    return image
-                reason = "no photo of the library was searched for faces yet"
-            except OSError as error:
-                reason = f"cannot be read: {error.strerror or error}"
-            except UnreadableImage as error:
-                reason = error.reason
-        return FileFailure(photo.files[0].path if photo.files else photo.image.sha256, reason)
-
-    def _keep(self, results: Sequence[ImageRecord | FileFailure]) -> None:
-        found = [each for each in results if isinstance(each, ImageRecord)]
-        kept = self._library.keep_findings(found)
-        images = [each for each in found if each.sha256 in kept]
-        self.not_kept += len(found) - len(images)
-        failed = sum(bool(image.findings[self._stage.name].reason) for image in images)
-        unavailable = [each for each in results if isinstance(each, FileFailure)]
-        self.summary["completed"] += len(images) - failed
-        self.summary["failed"] += failed
-        self.summary["unavailable"] += len(unavailable)
-        self.summary["failures"] += unavailable
 
 
 def read_indexed(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:

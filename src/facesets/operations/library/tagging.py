@@ -9,7 +9,7 @@ from facesets.errors import CannotInfer
 from facesets.files import printable
 from facesets.inference.zero_shot import TagVectors, text_vectors
 from facesets.library_records import PhotosOfStage, StoredCategory, TagTarget
-from facesets.operations.ingest.stage_run import StageRunOptions, before_a_stage
+from facesets.operations.ingest.stage_run import StageRunOptions, before_a_stage, look_in_turn
 from facesets.operations.ingest.tag_stages import Tagger, tags_version
 from facesets.operations.library.tag_file import shipped_categories
 from facesets.records import ClipModel, Finding, Float32
@@ -141,36 +141,21 @@ def tag_library(library: Library, tagger: Tagger, options: StageRunOptions, *, w
     Of a photo that was tagged before, only what changed since is made again. `unavailable` counts photos
     that have no such embedding.
     """
-    photos = PhotosOfStage(
-        tagger.stage,
-        tagger.version,
-        options.below,
-        failed=options.retry_failed or options.force,
-        done=options.force,
-    )
+    photos = options.photos_of(tagger.stage, tagger.version)
     by = library.database.run(lambda connection: _embedded_by(library, connection, tagger))
 
     def count(connection: Connection) -> tuple[int, int]:
         return count_to_tag(connection, photos, tagger.target, by), count_pending(connection, photos)
 
     there, pending = library.database.run(count)
-    most = there if options.max_images is None else min(options.max_images, there)
     summary = Result(before_a_stage(tagger.stage), unavailable=pending - there)
-    if options.dry_run:
-        return Result(summary, to_do=most, dry_run=True)
-    taken = after = 0
-    work.progress.begin(f"Stage {tagger.stage}", most)
-    try:
-        while taken < most and not work.stop.requested:
-            limit = min(_AT_ONCE, most - taken)
-            some = library.database.run(_tag_some, tagger, photos, by, after, limit, all_=options.force)
-            if not some:
-                break
-            taken, after = taken + len(some), some[-1]
-            work.progress.advance(len(some))
-    finally:
-        work.progress.end()
-    return Result(summary, completed=taken, to_do=there - taken, stopped=work.stop.requested and taken < most)
+
+    def tag(after: int, limit: int) -> list[int]:
+        numbers = library.database.run(_tag_some, tagger, photos, by, after, limit, all_=options.force)
+        summary["completed"] += len(numbers)
+        return numbers
+
+    return look_in_turn(there, summary, options, tag, at_once=_AT_ONCE, work=work)
 
 
 def _embedded_by(library: Library, connection: Connection, tagger: Tagger) -> EmbeddedBy:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 
 import numpy as np
@@ -21,8 +21,9 @@ from facesets.clustering.people.assigning import (
 from facesets.clustering.people.incremental import PersonMatches
 from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.options.people import USUAL_MARGIN, AssignOptions
-from facesets.operations.people.assigning.assignment import Assignment, Compared
+from facesets.operations.people.assigning.assignment import Assignment
 from facesets.operations.people.corrections.history import restore_people
+from facesets.operations.people.grouping.matching import StoppedEarly
 from facesets.operations.people.training.heads import Head, active_head
 from facesets.plurals import counted, people
 from facesets.records import Float32, Int64
@@ -38,7 +39,7 @@ from facesets.store.postgres.people.face_details import (
     sample_vectors,
 )
 from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes
-from facesets.store.postgres.people.steps import changing, making_step
+from facesets.store.postgres.people.steps import changing
 from facesets.store.postgres.people.unassigned_faces import Some, count_unassigned, unassigned_vectors
 from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
@@ -48,26 +49,6 @@ _SAMPLE = 16_000
 
 _MANY_PAIRS = 200_000_000
 """Of faces and people; comparing fewer takes no longer than to load what compares whole numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Faces compared with people, before any is given away.
-
-    Attributes
-    ----------
-    so_far : Result
-        That of `assign`, but for what comes of the assignment.
-    assignment : Assignment or None
-        None where it was stopped.
-    """
-
-    so_far: Result
-    assignment: Assignment | None
-
-
-class _StoppedEarly(Exception):
-    """The run was asked to end before everything was compared."""
 
 
 def assign(
@@ -105,8 +86,7 @@ def assign(
 
 def _assign(library: Library, options: AssignOptions, some: Some, work: Work, run_id: int) -> Result:
     database = library.database
-    found = compare_with_people(library, options, some, work, run_id)
-    assignment, summary = found.assignment, found.so_far
+    summary, assignment = compare_with_people(library, options, some, work, run_id)
     if assignment is None:
         return summary
     decided = time.monotonic()
@@ -117,29 +97,22 @@ def _assign(library: Library, options: AssignOptions, some: Some, work: Work, ru
         else changing(database, lambda connection: assignment.store(connection, work.by, run_id))
     )
     work.progress.end()
-    return Result(
-        summary,
-        assigned=done.faces,
-        assigned_people=done.people,
-        review=done.review,
-        step=done.step,
-        seconds=summary.seconds | {"storing": round(time.monotonic() - decided, 3)},
-    )
+    seconds = summary.seconds | {"storing": round(time.monotonic() - decided, 3)}
+    return Result(summary, **done, seconds=seconds)
 
 
 def compare_with_people(
     library: Library, options: AssignOptions, some: Some, work: Work, run_id: int
-) -> Comparison:
+) -> tuple[Result, Assignment | None]:
     """Compare faces without a person with everybody; whom a reset removed is brought back first.
 
+    Returns the result of `assign` so far, and what is left to do; None where it was stopped.
     Raises `WrongUsage` where nothing was indexed yet.
     """
     database = library.database
     began = time.monotonic()
     detector = database.run(library.require_detector)
-    restored = (
-        0 if options.dry_run else database.run(lambda connection: _restore(connection, work.by, run_id))
-    )
+    restored = 0 if options.dry_run else database.run(restore_people, "assign", work.by, run_id)
     work.progress.begin("Reading people")
     database.run(keep_norm_limits, detector)
     known = database.run(lambda connection: fresh_prototypes(connection, detector))
@@ -175,19 +148,13 @@ def compare_with_people(
         seconds={},
     )
     try:
-        compared = _compare(library, detector, some, known, head, limits, work)
-    except _StoppedEarly:
-        return Comparison(Result(summary, stopped=True), None)
+        faces, matches = _compare(library, detector, some, known, head, limits, work)
+    except StoppedEarly:
+        return Result(summary, stopped=True), None
     seconds = {"reading": round(read - began, 3), "comparing": round(time.monotonic() - read, 3)}
-    return Comparison(
-        Result(summary, faces=len(compared.faces), seconds=seconds),
-        Assignment(detector, known.persons, compared, limits, options.same_image_ok, some.least_norm),
+    return Result(summary, faces=len(faces), seconds=seconds), Assignment(
+        detector, known.persons, faces, matches, limits, options.same_image_ok, some.least_norm
     )
-
-
-def _restore(connection: Connection, by: str, run_id: int) -> int:
-    with making_step(connection, "assign", by, "people brought back", run_id=run_id) as step:
-        return restore_people(step).faces
 
 
 def _limits(
@@ -240,10 +207,10 @@ def _compare(
     head: Head | None,
     limits: Thresholds,
     work: Work,
-) -> Compared:
-    """Compare the faces with everybody. Raises `_StoppedEarly`."""
+) -> tuple[Int64, PersonMatches]:
+    """The numbers of the faces, and which resemble whom. Raises `StoppedEarly`."""
 
-    def compare(connection: Connection) -> Compared:
+    def compare(connection: Connection) -> tuple[Int64, PersonMatches]:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         total = count_unassigned(connection, detector, some)
         numbers: list[Int64] = []
@@ -252,7 +219,7 @@ def _compare(
         def blocks() -> Iterator[tuple[Int64, Float32]]:
             for faces, vectors in unassigned_vectors(connection, detector, some):
                 if work.stop.requested:
-                    raise _StoppedEarly
+                    raise StoppedEarly
                 numbers.append(faces)
                 yield faces, vectors if head is None else head.project(vectors)
 
@@ -265,13 +232,6 @@ def _compare(
                 work.progress.advance(count)
         finally:
             work.progress.end()
-        return Compared(
-            np.concatenate([np.empty(0, np.int64), *numbers]),
-            PersonMatches(
-                np.concatenate([np.empty(0, np.int64), *(each.face for each in matches)]),
-                np.concatenate([np.empty(0, np.int64), *(each.person for each in matches)]),
-                np.concatenate([np.empty(0, np.float32), *(each.similarity for each in matches)]),
-            ),
-        )
+        return np.concatenate([np.empty(0, np.int64), *numbers]), PersonMatches.joined(matches)
 
     return library.database.run(compare)

@@ -12,6 +12,7 @@ from facesets.operations.people.corrections.who import kept_step
 from facesets.operations.people.grouping.obeying import obey
 from facesets.plurals import counted
 from facesets.records import Bool, Int64
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people import peopled_faces as people
@@ -25,32 +26,6 @@ from facesets.store.postgres.people.unassigned_faces import (
     propose,
     rejected_people,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Faces that were compared with people.
-
-    Attributes
-    ----------
-    faces : int64 array
-        Numbers of the faces.
-    matches : PersonMatches
-        The pairs that matter, by the numbers of faces and the indices of people.
-    """
-
-    faces: Int64
-    matches: PersonMatches
-
-
-@dataclass(frozen=True, slots=True)
-class AssignedCounts:
-    """How many faces got a person, how many people got any, and how many faces are to be asked about."""
-
-    faces: int
-    people: int
-    review: int
-    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +50,13 @@ class AssignmentPlan:
     constrained: Bool
     review: PersonMatches
 
-    def counts(self) -> AssignedCounts:
-        """How much that is."""
-        return AssignedCounts(len(self.face), len(np.unique(self.person)), len(np.unique(self.review.face)))
+    def counts(self) -> Result:
+        """How many faces get a person, how many people get any, and how many faces are to be asked about."""
+        return Result(
+            assigned=len(self.face),
+            assigned_people=len(np.unique(self.person)),
+            review=len(np.unique(self.review.face)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +67,32 @@ class Assignment:
     ----------
     persons : sequence of UUID
         Whom they were compared with.
+    faces : int64 array
+        Numbers of the faces.
+    matches : PersonMatches
+        The pairs that matter, by the numbers of faces and the indices of people.
     least_norm : float or None
         Faces whose norm is lower show nothing: they were not compared.
     """
 
     detector: DetectorRow
     persons: Sequence[UUID]
-    compared: Compared
+    faces: Int64
+    matches: PersonMatches
     limits: Thresholds
     same_image_ok: bool
     least_norm: float | None = None
 
-    def store(self, connection: Connection, by: str, run_id: int) -> AssignedCounts:
-        """Give the faces away as one step, and keep what is to be asked."""
+    def store(self, connection: Connection, by: str, run_id: int) -> Result:
+        """Give the faces away as one step, and keep what is to be asked; returns how many, and the step."""
         decided = self.decide(connection)
         what = f"{counted(len(decided.face), 'face')} assigned"
         with making_step(connection, "assign", by, what, run_id=run_id) as step:
             assigned = self.give(step, decided)
-        return replace(assigned, step=kept_step(connection, step))
+        return Result(assigned, step=kept_step(connection, step))
 
-    def give(self, step: Step, decided: AssignmentPlan) -> AssignedCounts:
-        """Give the faces away as part of a step, and keep what is to be asked."""
+    def give(self, step: Step, decided: AssignmentPlan) -> Result:
+        """Give the faces away as part of a step, and keep what is to be asked; counts as those of a plan."""
         connection, review = step.connection, decided.review
         given = 0
         for how, some in (("auto", ~decided.constrained), ("constrained", decided.constrained)):
@@ -119,9 +103,9 @@ class Assignment:
         if self.least_norm is not None:
             ask_no_more(connection, self.detector, self.least_norm)
         asked = propose(
-            connection, self.compared.faces, review.face, review.person, review.similarity, decided.persons
+            connection, self.faces, review.face, review.person, review.similarity, decided.persons
         )
-        return AssignedCounts(given, len(np.unique(decided.person)), asked)
+        return Result(decided.counts(), assigned=given, review=asked)
 
     def decide(self, connection: Connection) -> AssignmentPlan:
         """Decide by who is where at this moment."""
@@ -130,8 +114,8 @@ class Assignment:
             load_peopled_faces(connection, self.detector, vectors=False),
             merged_into(connection, self.persons),
         )
-        matches = self.compared.matches
-        matches = strongest(matches.face, now[matches.person], matches.similarity, len(faces.persons))
+        found = self.matches
+        matches = strongest(found.face, now[found.person], found.similarity, len(faces.persons))
         row = _rows_of(faces.face_id, matches.face)
         free = (row >= 0) & (faces.person[row] < 0)
         matches, row = matches.of(free), row[free]
@@ -198,11 +182,9 @@ def _obeyed(faces: PeopledFaces, choice: AssignedPeople, said: Statements) -> As
     person[np.searchsorted(number, choice.given.face)] = choice.given.person
     alone = np.full(len(new), NOBODY, np.int64)
     nothing = choice.review.of(np.empty(0, np.int64))
-    obeyed = obey(faces, Joined(person, alone, nothing), said)
-    got = obeyed.joined.person
+    joined, constrained = obey(faces, Joined(person, alone, nothing), said)
+    got = joined.person
     given = got >= 0
     review = choice.review
     undecided = got[np.searchsorted(number, review.face)] < 0
-    return AssignmentPlan(
-        faces.persons, number[given], got[given], obeyed.constrained[given], review.of(undecided)
-    )
+    return AssignmentPlan(faces.persons, number[given], got[given], constrained[given], review.of(undecided))

@@ -1,6 +1,5 @@
 """`people log | undo | redo`: changes as steps, how they are undone; people brought back without rows."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from facesets.errors import WrongUsage
@@ -14,7 +13,7 @@ from facesets.store.postgres.people.persons import (
     set_status,
 )
 from facesets.store.postgres.people.said_people import faces_away_from_home, lost_people
-from facesets.store.postgres.people.steps import Step
+from facesets.store.postgres.people.steps import Step, making_step
 from facesets.store.postgres.people.undoing import StepRow, find_step, latest_step, list_steps, take_back
 
 
@@ -59,19 +58,18 @@ def _take_back(database: Database, number: int | None, by: str, *, undo: bool) -
     return database.run(take_back, step, by)
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """How many people came back, and how many faces went to whom a human had said they are."""
+def restore_people(connection: Connection, command: str, by: str, run_id: int) -> int:
+    """Bring back whom a human named or hid, as a step of a run.
 
-    people: int
-    faces: int
+    Returns how many faces went to whom a human had said they are.
+    """
+    with making_step(connection, command, by, "people brought back", run_id=run_id) as step:
+        return _restore_people(step)
 
 
-def restore_people(step: Step) -> Restored:
-    """Bring back whom a human named or hid, and give them the faces that were said to be theirs."""
+def _restore_people(step: Step) -> int:
     connection = step.connection
-    lost = lost_people(connection)
-    for said in lost:
+    for said in lost_people(connection):
         make_person(step, said.person)
         for name in said.names:
             # Somebody else may be called so by now.
@@ -87,7 +85,7 @@ def restore_people(step: Step) -> Restored:
         if _exists(connection, person):
             give_faces(step, faces, person, "manual")
             given += len(faces)
-    return Restored(len(lost), given)
+    return given
 
 
 def _exists(connection: Connection, person: UUID) -> bool:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +12,7 @@ from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.people.incremental import Joined
 from facesets.library_records import RecordedRun
 from facesets.operations.options.people import ClusterLibraryOptions
-from facesets.operations.people.corrections.history import Restored, restore_people
+from facesets.operations.people.corrections.history import restore_people
 from facesets.operations.people.corrections.who import kept_step
 from facesets.operations.people.grouping.clusters import plan_of_groups, store_plan
 from facesets.operations.people.grouping.hierarchy import Placed, keep
@@ -42,15 +42,6 @@ from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.people.unassigned_faces import note_unassigned
 from facesets.store.postgres.runs import recorded_run
 from facesets.work import Work
-
-
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """Who writes, for which run, and what new people and clusters are called by."""
-
-    by: str
-    run_id: int
-    new_id: Callable[[], UUID]
 
 
 def cluster_library(
@@ -83,22 +74,20 @@ def cluster_library(
         RunLock(database, "cluster"),
         recorded_run(database, "cluster", asdict(options), dry_run=options.dry_run) as run,
     ):
-        return _cluster(library, options, run, Writing(work.by, run.id, new_id), work, engine)
+        return _cluster(library, options, run, work, new_id, engine)
 
 
 def _cluster(
     library: Library,
     options: ClusterLibraryOptions,
     run: RecordedRun,
-    writing: Writing,
     work: Work,
+    new_id: Callable[[], UUID],
     engine: Engine,
 ) -> Result:
     database = library.database
     began = time.monotonic()
-    restored = Restored(0, 0)
-    if not options.dry_run:
-        restored = database.run(_restore, writing)
+    restored = 0 if options.dry_run else database.run(restore_people, "cluster", work.by, run.id)
     work.progress.begin("Reading faces")
     said = database.run(load_statements)
     database.run(lambda connection: keep_norm_limits(connection, library.require_detector(connection)))
@@ -106,18 +95,19 @@ def _cluster(
     work.progress.end()
     read = time.monotonic()
     try:
-        decision, placed = _decide(library, loaded, said, options, work, writing.new_id, engine)
+        decision, placed = _decide(library, loaded, said, options, work, new_id, engine)
     except StoppedEarly:
         run.stopped = True
         return cluster_result(faces=len(loaded.faces.face_id), dry_run=options.dry_run, stopped=True)
     decided = time.monotonic()
     seconds = {"reading": read - began, "clustering": decided - read}
-    joined = obey(decision.freed(loaded.faces), decision.joined, said).joined
+    joined, _ = obey(decision.freed(loaded.faces), decision.joined, said)
     questions, step = 0, None
     if not options.dry_run:
         work.progress.begin("Storing people")
-        written = changing(database, store_decision, loaded, decision, placed, options, writing)
-        joined, step = written.joined, written.step
+        joined, step = changing(
+            database, store_decision, loaded, decision, placed, options, work.by, run.id, new_id
+        )
         work.progress.end()
         stored = time.monotonic()
         seconds["storing"] = stored - decided
@@ -128,7 +118,7 @@ def _cluster(
         seconds["looking for questions"] = time.monotonic() - stored
     summary = Result(
         result_of(loaded.faces, replace(decision, joined=joined), options, seconds),
-        restored=restored.faces,
+        restored=restored,
         left_out=loaded.left_out,
         questions=questions,
         step=step,
@@ -136,11 +126,6 @@ def _cluster(
     run.summary = {k: v for k, v in plain(summary).items() if k != "review"}
     run.summary |= {"review": len(summary.review), **decision.used}
     return summary
-
-
-def _restore(connection: Connection, writing: Writing) -> Restored:
-    with making_step(connection, "cluster", writing.by, "people brought back", run_id=writing.run_id) as step:
-        return restore_people(step)
 
 
 def _decide(
@@ -172,8 +157,7 @@ def _decide(
 def _look(library: Library, loaded: LoadedFaces, decision: Decision, joined: Joined) -> int:
     """Look for questions that the run leaves; returns how many wait."""
     faces, review = loaded.faces, joined.review
-    free = np.flatnonzero(decision.freed(faces).person < 0)
-    undecided = replace(review, face=faces.face_id[free[review.face]])
+    undecided = replace(review, face=faces.face_id[decision.free[review.face]])
     detector = library.database.run(library.detector)
     if detector is not None:
         look_at_everything(library.database, detector, faces, undecided, faces.persons)
@@ -212,10 +196,8 @@ def result_of(
     seconds: dict[str, float],
 ) -> Result:
     """What came of a decision about these faces, as it was written."""
-    joined = decision.joined
-    rows = np.flatnonzero(decision.freed(faces).person < 0)
-    before = faces.person[rows]
-    after = np.where(joined.group >= 0, joined.group + len(faces.persons), joined.person)
+    joined, rows = decision.joined, decision.free
+    before, after = faces.person[rows], joined.owners(len(faces.persons))
     was_free, moved = before < 0, (before >= 0) & (after != before)
     now = faces.person.copy()
     now[rows] = after
@@ -255,51 +237,41 @@ def _cases(faces: PeopledFaces, joined: Joined, rows: Int64) -> list[Result]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A decision as it was written, and the step that takes it back; None where nothing changed."""
-
-    joined: Joined
-    step: int | None
-
-
 def store_decision(
     connection: Connection,
     loaded: LoadedFaces,
     decision: Decision,
     placed: Placed | None,
     options: ClusterLibraryOptions,
-    writing: Writing,
-) -> Stored:
-    """Write a decision.
+    by: str,
+    run_id: int,
+    new_id: Callable[[], UUID],
+) -> tuple[Joined, int | None]:
+    """Write a decision; returns it as it was written, and the step, None where nothing changed.
 
     What humans said and whom they named or merged while it was made is obeyed too.
     """
-    faces = loaded.faces
+    faces, rows = loaded.faces, decision.free
     freed = decision.freed(faces)
     known = replace(freed, persons=persons.merged_into(connection, faces.persons))
-    obeyed = obey(known, decision.joined, load_statements(connection))
-    joined = obeyed.joined
-    rows = np.flatnonzero(freed.person < 0)
-    before = faces.person[rows]
-    after = np.where(joined.group >= 0, joined.group + len(faces.persons), joined.person)
+    joined, constrained = obey(known, decision.joined, load_statements(connection))
+    before, after = faces.person[rows], joined.owners(len(faces.persons))
     fixed = persons.fixed_persons(connection)
     vouched = np.array([*(person in fixed for person in faces.persons), False])[before]
     changed = (before != after) & ~vouched
-    new = [writing.new_id() for _ in range(int(joined.group.max(initial=-1)) + 1)]
+    new = [new_id() for _ in range(int(joined.group.max(initial=-1)) + 1)]
     left = [faces.persons[person] for person in np.unique(before[changed & (before >= 0)])]
-    with making_step(connection, "cluster", writing.by, "cluster", run_id=writing.run_id) as step:
+    with making_step(connection, "cluster", by, "cluster", run_id=run_id) as step:
         persons.create_persons(connection, new)
-        said_so = obeyed.constrained
-        for how, some in (("auto", changed & ~said_so), ("constrained", changed & said_so)):
+        for how, some in (("auto", changed & ~constrained), ("constrained", changed & constrained)):
             ids = faces.face_id[rows[some]]
             people.assign(step, ids, before[some], after[some], [*known.persons, *new], how)
         persons.drop_empty_persons(connection, [*new, *left])
         if placed is None:
             leaving = (before >= 0) & (after < 0)
-            plan = plan_of_groups(freed, loaded.clusters, joined, writing.new_id, leaving)
+            plan = plan_of_groups(freed, loaded.clusters, joined, new_id, leaving)
         else:
-            plan = keep(step, loaded.model_id, faces, placed, loaded.hierarchy, options, writing.run_id)
+            plan = keep(step, loaded.model_id, faces, placed, loaded.hierarchy, options, run_id)
         store_plan(step, loaded.model_id, plan)
     note_unassigned(connection, faces.detector_id, faces.face_id)
-    return Stored(joined, kept_step(connection, step))
+    return joined, kept_step(connection, step)

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, replace
 
 from facesets.clustering.recognisers import Recogniser, recogniser_named
 from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
-from facesets.operations.people.assigning.assigning import Comparison, compare_with_people
-from facesets.operations.people.assigning.assignment import AssignedCounts, Assignment
+from facesets.operations.people.assigning.assigning import compare_with_people
+from facesets.operations.people.assigning.assignment import Assignment
 from facesets.operations.people.corrections.who import kept_step
-from facesets.operations.people.grouping.dual_unknown import Others, UnknownOutcome
+from facesets.operations.people.grouping.dual_unknown import Others
 from facesets.operations.people.grouping.library_faces import load_faces
 from facesets.operations.people.grouping.matching import StoppedEarly
 from facesets.operations.people.grouping.obeying import constraints_of
@@ -72,12 +72,11 @@ def _run(asked: _Asked) -> Result:
     stopped = Result(known=None, unknown=None, step=None, reasons=[], dry_run=dry_run, stopped=True)
     began = time.monotonic()
     head = database.run(_head, asked.library)
-    found = _compare(asked, head)
-    if found.assignment is None:
+    found, assignment = _compare(asked, head)
+    if assignment is None:
         return stopped
-    assignment = found.assignment
     given = database.run(assignment.decide)
-    known = _known(found.so_far, given.counts(), began)
+    known = _known(found, given.counts(), began)
     compared = time.monotonic()
     work.progress.begin("Reading faces")
     without_hierarchy = replace(asked.options, full=True)
@@ -98,7 +97,7 @@ def _run(asked: _Asked) -> Result:
     else:
         work.progress.begin("Storing people and clusters")
         assigned, done, step = changing(database, _store, asked, assignment, others, grouping.labels)
-        known = _known(found.so_far, assigned, began, known.seconds)
+        known = _known(found, assigned, began, known.seconds)
         work.progress.end()
     unknown = _unknown(grouping.labels, done, round(time.monotonic() - compared, 3))
     return Result(
@@ -111,7 +110,7 @@ def _run(asked: _Asked) -> Result:
     )
 
 
-def _compare(asked: _Asked, head: Head | None) -> Comparison:
+def _compare(asked: _Asked, head: Head | None) -> tuple[Result, Assignment | None]:
     """Compare faces with known people."""
     comparing = AssignOptions(
         threshold=_threshold(asked.dual, _recogniser(asked.library), head),
@@ -124,7 +123,7 @@ def _compare(asked: _Asked, head: Head | None) -> Comparison:
 
 def _store(
     connection: Connection, asked: _Asked, assignment: Assignment, others: Others, labels: Int64
-) -> tuple[AssignedCounts, UnknownOutcome, int | None]:
+) -> tuple[Result, Result, int | None]:
     """Give faces to known people and put the others into clusters, as one step; None if nothing changed."""
     given = assignment.decide(connection)
     clusters = counted(int(labels.max(initial=-1)) + 1, "cluster")
@@ -135,18 +134,18 @@ def _store(
     return assigned, done, kept_step(connection, step)
 
 
-def _known(found: Result, given: AssignedCounts, began: float, seconds: float | None = None) -> Result:
+def _known(found: Result, given: Result, began: float, seconds: float | None = None) -> Result:
     return Result(
         faces=found.faces,
-        assigned=given.faces,
-        share=round(given.faces / max(found.faces, 1), 4),
-        people=given.people,
+        assigned=given.assigned,
+        share=round(given.assigned / max(found.faces, 1), 4),
+        people=given.assigned_people,
         threshold=found.threshold,
         seconds=round(time.monotonic() - began, 3) if seconds is None else seconds,
     )
 
 
-def _unknown(labels: Int64, done: UnknownOutcome, seconds: float) -> Result:
+def _unknown(labels: Int64, done: Result, seconds: float) -> Result:
     left, noise = len(labels), int((labels < 0).sum())
     return Result(
         faces=left,

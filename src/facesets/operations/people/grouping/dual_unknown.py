@@ -7,6 +7,7 @@ import numpy as np
 
 from facesets.clustering import Constraints, same_image_pairs, singletons_as_noise
 from facesets.clustering.centroids import centroids
+from facesets.clustering.constraints import among
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.clustering.poor_faces import Shows
 from facesets.clustering.recognisers import recogniser_named
@@ -20,6 +21,7 @@ from facesets.operations.people.grouping.matching import Steps
 from facesets.operations.people.training.heads import Head
 from facesets.plurals import counted
 from facesets.records import Int64
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.clusters import Centers, FaceClusters, fresh_centers
@@ -37,15 +39,6 @@ from facesets.store.postgres.people.unknown_clusters import (
     replace_questions,
 )
 from facesets.work import Work
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownOutcome:
-    """What came of it: new clusters, questions, and the largest cluster where it is stored."""
-
-    new: int
-    questions: int
-    largest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +92,13 @@ class Others:
     def _constraints(self, rows: Int64) -> Constraints:
         """What was said of pairs of them, and that two faces of one photo are two people."""
         faces = self.loaded.faces
-        place = np.full(len(faces.person), -1, np.int64)
-        place[rows] = np.arange(len(rows))
-        inside = Constraints(
-            *(_among(place, pairs) for pairs in (self.said.must_link, self.said.cannot_link))
-        )
+        inside = among(self.said, rows, len(faces.person))
         if self.options.same_image_ok:
             return inside
         return inside.plus(same_image_pairs(faces.embedding[rows], faces.image[rows]))
 
-    def preview(self, connection: Connection, detector: DetectorRow, labels: Int64) -> UnknownOutcome:
-        """What `store` would do; nothing is changed."""
+    def preview(self, connection: Connection, detector: DetectorRow, labels: Int64) -> Result:
+        """What `store` would return, without the largest cluster, which has no id yet; nothing is changed."""
         loaded, made = self.loaded, 0
         before = _unknown_only(loaded.clusters, self.rows)
 
@@ -122,10 +111,13 @@ class Others:
         middle = centroids(loaded.faces.embedding[self.rows], labels)
         faces = np.bincount(labels[labels >= 0], minlength=len(ids))
         asked = cluster_questions(connection, detector, Centers(ids, faces, middle), self.head)
-        return UnknownOutcome(made, len(asked))
+        return Result(new=made, questions=len(asked), largest="")
 
-    def store(self, step: Step, detector: DetectorRow, labels: Int64) -> UnknownOutcome:
-        """Put the faces into their clusters, as part of a step, and keep what is to be asked."""
+    def store(self, step: Step, detector: DetectorRow, labels: Int64) -> Result:
+        """Put the faces into their clusters, as part of a step, and keep what is to be asked.
+
+        Returns how many clusters are new, how many questions there are, and which cluster is the largest.
+        """
         loaded, rows, connection = self.loaded, self.rows, step.connection
         # Who got a person meanwhile is none of the others any more.
         now = people_now(connection, loaded.faces)
@@ -151,7 +143,7 @@ class Others:
         asked = cluster_questions(connection, detector, centers, self.head)
         questions = replace_questions(connection, loaded.model_id, asked)
         largest = ids[int(np.bincount(labels[labels >= 0]).argmax())] if ids else ""
-        return UnknownOutcome(len(made), questions, largest)
+        return Result(new=len(made), questions=questions, largest=largest)
 
     def _untouched(self, ids: Sequence[str]) -> list[str]:
         """Clusters that are nobody yet besides these, where not all faces take part."""
@@ -162,12 +154,6 @@ class Others:
             clusters.ids[each] for each in clusters.number[self.loaded.shows > Shows.NOTHING] if each >= 0
         }
         return [each for each in clusters.ids if each.startswith(PREFIX) and each in showing.difference(ids)]
-
-
-def _among(place: Int64, pairs: Int64) -> Int64:
-    """Those pairs of which both are among some, by their places there."""
-    inside = place[pairs]
-    return inside[(inside >= 0).all(axis=1)]
 
 
 def _unknown_only(clusters: FaceClusters, rows: Int64) -> FaceClusters:

@@ -160,8 +160,7 @@ def place(
         number = clusters.number.copy()
         home = largest_in(result.labels[of_run], number[rows], int(result.labels.max(initial=-1)) + 1)
         new = np.flatnonzero(eligible & (number < 0) & ~np.isin(faces.face_id, hierarchy.met))
-    made_of = _Known(result, faces.embedding[rows], of_run)
-    label, predicted = made_of.place(faces.embedding[new], recogniser)
+    label, predicted = _placed(result, faces.embedding[rows], of_run, faces.embedding[new], recogniser)
     before = number.copy()
     number[new] = np.where(label >= 0, np.append(home, NONE)[label], NONE)
     if not options.same_image_ok:
@@ -218,31 +217,28 @@ def _one_a_photo(result: HdbscanResult, rows: Float32, apart: Int64) -> tuple[Hd
     return result, labels
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A hierarchy with the vectors of those of its faces that exist still."""
+def _placed(
+    result: HdbscanResult, embedding: Float32, of_run: Int64, new: Float32, recogniser: str | None
+) -> tuple[Int64, Bool]:
+    """The label of each new face, -1 for none; and whether the hierarchy itself placed it.
 
-    result: HdbscanResult
-    embedding: Float32
-    of_run: Int64
-
-    def place(self, new: Float32, recogniser: str | None) -> tuple[Int64, Bool]:
-        """The label of each new face, -1 for none; and whether the hierarchy itself placed it."""
-        if not len(new) or not len(self.embedding):
-            return np.full(len(new), NONE, np.int64), np.zeros(len(new), bool)
-        # A cluster is born where it parts from the rest, so that strangers are within its epsilon, too.
-        most = recogniser_named(recogniser).max_from_centroid
-        middle = centroids(self.embedding, self.result.labels[self.of_run])
-        label = approximate_predict(self.result, self.embedding, new, faces=self.of_run).labels
-        label[label >= len(middle)] = NONE
-        some = np.flatnonzero(label >= 0)
-        nearness = np.einsum("ij,ij->i", new[some], middle[label[some]])
-        label[some[nearness < 1.0 - most]] = NONE
-        predicted: Bool = label >= 0
-        left = np.flatnonzero(~predicted)
-        epsilon = epsilon_of(self.result)[: len(middle)]
-        label[left] = place_by_centroid(new[left], middle, epsilon, otherwise=NEAR_CENTROID, most=most)
-        return label, predicted
+    `embedding` are the vectors of those of its faces that exist still, `of_run` their places in it.
+    """
+    if not len(new) or not len(embedding):
+        return np.full(len(new), NONE, np.int64), np.zeros(len(new), bool)
+    # A cluster is born where it parts from the rest, so that strangers are within its epsilon, too.
+    most = recogniser_named(recogniser).max_from_centroid
+    middle = centroids(embedding, result.labels[of_run])
+    label = approximate_predict(result, embedding, new, faces=of_run).labels
+    label[label >= len(middle)] = NONE
+    some = np.flatnonzero(label >= 0)
+    nearness = np.einsum("ij,ij->i", new[some], middle[label[some]])
+    label[some[nearness < 1.0 - most]] = NONE
+    predicted: Bool = label >= 0
+    left = np.flatnonzero(~predicted)
+    epsilon = epsilon_of(result)[: len(middle)]
+    label[left] = place_by_centroid(new[left], middle, epsilon, otherwise=NEAR_CENTROID, most=most)
+    return label, predicted
 
 
 def epsilon_of(result: HdbscanResult) -> Float64:

@@ -153,14 +153,14 @@ def by_hierarchy(
     )
     if not options.same_image_ok:
         joined = _one_face_a_photo(loaded.faces, joined)
-    return Decision(joined, reasons=(placed.sentence(),)), placed
+    return Decision(np.flatnonzero(loaded.faces.person < 0), joined, (placed.sentence(),)), placed
 
 
 def _one_face_a_photo(faces: PeopledFaces, joined: Joined) -> Joined:
     """Let of two faces in one photo only one join a person: who has it already, else the more similar."""
     new = np.flatnonzero(faces.person < 0)
     after = faces.person.copy()
-    after[new] = np.where(joined.group >= 0, joined.group + len(faces.persons), joined.person)
+    after[new] = joined.owners(len(faces.persons))
     leaving = np.isin(new, leave_clashing(faces.embedding, faces.image, faces.person, after))
     return replace(
         joined, person=np.where(leaving, -1, joined.person), group=np.where(leaving, -1, joined.group)
@@ -213,12 +213,7 @@ def join_by_clusters(
     group = np.full(len(new), NOBODY, np.int64)
     group[left] = rest.group
     review.append(replace(rest.review, face=left[rest.review.face]))
-    together = PersonMatches(
-        np.concatenate([each.face for each in review]),
-        np.concatenate([each.person for each in review]),
-        np.concatenate([each.similarity for each in review]),
-    )
-    return Joined(person, group, together, rest.checked)
+    return Joined(person, group, PersonMatches.joined(review), rest.checked)
 
 
 def _owners_of(faces: PeopledFaces, cluster: Int64, new: Int64) -> PersonMatches:

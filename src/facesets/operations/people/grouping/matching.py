@@ -7,18 +7,16 @@ from typing import Any
 import numpy as np
 
 from facesets.clustering import Calibration, Constraints, calibrate, is_approximate, same_image_pairs
+from facesets.clustering.constraints import among
 from facesets.clustering.engine import IN_PROCESS, Engine
 from facesets.clustering.methods import METHODS, GroupingTask
-from facesets.clustering.people.incremental import Joined, join_people
+from facesets.clustering.people.incremental import NOBODY, Joined, join_people
 from facesets.interfaces import Progress
-from facesets.operations.options.grouping import Method
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.plurals import counted, people
 from facesets.records import Float32, Int64
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
 from facesets.work import Work
-
-_NOBODY = -1
 
 
 class StoppedEarly(Exception):
@@ -31,30 +29,25 @@ class Decision:
 
     Attributes
     ----------
+    free : int64 array of shape (n,)
+        Rows of the faces that the decision is about, ascending: all without a person, and maybe others.
     joined : Joined
-        Its rows are the free faces, in their order.
-    used : mapping
-        Measured values that decided, by name.
+        What becomes of these, in their order.
     reasons : tuple of str
         A sentence for each choice that the method made by itself.
-    free : int64 array of shape (m,), optional
-        Rows of the faces that the decision is about, of which some may have a person. None for all without.
-    looked_at : int64 array of shape (l,), optional
-        Rows of the faces that were compared. None for all.
+    used : mapping
+        Measured values that decided, by name.
     """
 
+    free: Int64
     joined: Joined
-    used: Mapping[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
-    free: Int64 | None = None
-    looked_at: Int64 | None = None
+    used: Mapping[str, Any] = field(default_factory=dict)
 
     def freed(self, faces: PeopledFaces) -> PeopledFaces:
         """The library as if none of the free faces had a person."""
-        if self.free is None:
-            return faces
         person = faces.person.copy()
-        person[self.free] = _NOBODY
+        person[self.free] = NOBODY
         return replace(faces, person=person)
 
 
@@ -84,7 +77,6 @@ def decide(
     apart = _apart(faces, options)
     task = GroupingTask(
         embeddings=rows,
-        apart=apart,
         apart_in_images=True,
         calibration=measured,
         threshold=options.own_threshold(),
@@ -94,14 +86,25 @@ def decide(
         on_progress=reported,
         engine=engine,
     )
-    grouping = _Grouping(task, new, options.method, reported)
+    reasons: list[str] = []
+    used: dict[str, Any] = {}
+
+    def group(some: Int64) -> Int64:
+        reported.begin(f"Grouping {counted(len(some), 'face')}")
+        theirs = rows if len(some) == len(rows) else rows[some]
+        own = None if apart is None else among(apart, new[some], len(faces.person))
+        found = METHODS[options.method].group(replace(task, embeddings=theirs, apart=own))
+        reasons.extend(found.reasons)
+        used.update(found.checked)
+        return found.labels
+
     # The vectors of other methods are means, which are few and not of unit length.
     near = options.method == "components" and is_approximate(len(rows), others=len(references))
     joined = join_people(
         rows,
         references,
         persons,
-        grouping,
+        group,
         min_cosine_similarity=threshold,
         min_size=options.min_size,
         approximate=near,
@@ -110,32 +113,25 @@ def decide(
     reported.end()
     if apart is not None:
         joined = _one_face_a_photo(faces, new, joined, apart, references)
-    return _decision(joined, grouping, None if measured is None else threshold)
-
-
-def _decision(joined: Joined, grouping: "_Grouping", measured_threshold: float | None) -> Decision:
-    """What was decided, with the measured values that decided and the reasons."""
-    used: dict[str, Any] = dict(grouping.checked)
-    reasons = grouping.reasons
-    if measured_threshold is not None:
-        used |= {"measured_cosine_similarity": measured_threshold}
+    if measured is not None:
+        used["measured_cosine_similarity"] = threshold
     if joined.checked is not None:
         used |= {"likenesses": joined.checked.due, "likenesses_found": joined.checked.found}
-        reasons = (joined.checked.sentence(), *reasons)
-    return Decision(joined, used, reasons)
+        reasons.insert(0, joined.checked.sentence())
+    return Decision(new, joined, tuple(reasons), used)
 
 
 def _threshold(
     faces: PeopledFaces, options: ClusterLibraryOptions, progress: Progress, recogniser: str | None
 ) -> tuple[float, Calibration | None]:
     """The similarity from which a face joins a person, and what was measured among all faces if needed."""
-    if options.threshold is not None and options.method != "auto":
+    if options.threshold is not None:
         return options.threshold, None
     progress.begin("Measuring what similarities mean")
     images = None if options.same_image_ok else faces.image
     measured = calibrate(faces.embedding, image_index=images, recogniser=recogniser)
     progress.end()
-    return (measured.link if options.threshold is None else options.threshold), measured
+    return measured.link, measured
 
 
 class Steps:
@@ -170,37 +166,6 @@ class Steps:
         self._done = done
 
 
-class _Grouping:
-    """Groups some of the new faces among themselves, by the chosen method."""
-
-    def __init__(self, task: GroupingTask, new: Int64, method: Method, reported: Steps) -> None:
-        self._task = task
-        self._new = new
-        self._method = METHODS[method]
-        self._reported = reported
-        self.reasons: tuple[str, ...] = ()
-        self.checked: Mapping[str, float] = {}
-
-    def __call__(self, some: Int64) -> Int64:
-        """Labels of these rows; negative for noise."""
-        self._reported.begin(f"Grouping {counted(len(some), 'face')}")
-        rows = self._task.embeddings if len(some) == len(self._new) else self._task.embeddings[some]
-        found = self._method.group(replace(self._task, embeddings=rows, apart=self._apart_among(some)))
-        self.reasons, self.checked = found.reasons, found.checked
-        return found.labels
-
-    def _apart_among(self, some: Int64) -> Constraints | None:
-        """The pairs to keep apart among some of the new faces, by their places among those."""
-        if self._task.apart is None:
-            return None
-        place = np.full(int(self._new.max(initial=-1)) + 1, _NOBODY, np.int64)
-        place[self._new[some]] = np.arange(len(some))
-        pairs = self._task.apart.cannot_link
-        inside = (pairs < len(place)).all(axis=1)
-        placed = place[pairs[inside]]
-        return Constraints(cannot_link=placed[(placed >= 0).all(axis=1)])
-
-
 def _apart(faces: PeopledFaces, options: ClusterLibraryOptions) -> Constraints | None:
     """Pairs of faces in one photo, where the method keeps them apart."""
     if options.same_image_ok or options.method == "components":
@@ -224,7 +189,7 @@ def _one_face_a_photo(
         if person[first] == person[second] >= 0:
             weaker = first if weight[first] < weight[second] else second
             if faces.person[weaker] < 0:
-                person[weaker] = _NOBODY
+                person[weaker] = NOBODY
     return replace(joined, person=person[new])
 
 

@@ -1,32 +1,16 @@
 """What humans said is obeyed by every method: whatever it decided is brought into line here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from facesets.clustering import Constraints
 from facesets.clustering.graph import join_pairs
-from facesets.clustering.people.incremental import Joined
+from facesets.clustering.people.incremental import NOBODY, Joined
 from facesets.records import Bool, Int64
 from facesets.store.postgres.people.peopled_faces import PeopledFaces
 from facesets.store.postgres.people.statements import FacePair, Statements
-
-_NOBODY = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Obeyed:
-    """A decision that goes against nothing that was said.
-
-    Attributes
-    ----------
-    constrained : bool array of shape (n,)
-        New faces that were given away because of what was said.
-    """
-
-    joined: Joined
-    constrained: Bool
 
 
 def constraints_of(said: Statements, face_ids: Int64) -> Constraints:
@@ -47,16 +31,17 @@ def _pairs(pairs: Sequence[tuple[int, int]]) -> Int64:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def obey(faces: PeopledFaces, joined: Joined, said: Statements) -> Obeyed:
+def obey(faces: PeopledFaces, joined: Joined, said: Statements) -> tuple[Joined, Bool]:
     """Bring a decision about the faces without a person into line with what was said.
 
     Faces that are said to be one person follow the one of them that has a person, else the largest of their
     new groups. A face that is said not to be somebody, or not to be the person of another face, stays alone.
+    Returns the decision, and which of these faces were given away because of what was said.
     """
     new = np.flatnonzero(faces.person < 0)
     person = faces.person.copy()
     person[new] = joined.person
-    group = np.full(len(person), _NOBODY, np.int64)
+    group = np.full(len(person), NOBODY, np.int64)
     group[new] = joined.group
     before = person.copy(), group.copy()
     pairs = constraints_of(said, faces.face_id)
@@ -70,14 +55,8 @@ def obey(faces: PeopledFaces, joined: Joined, said: Statements) -> Obeyed:
     constrained = given & ((person >= 0) | (group >= 0))
     result = replace(joined, person=person[new], group=_renumbered(group[new]))
     decided = (result.person >= 0) | (result.group >= 0)
-    review = joined.review
-    still = ~decided[review.face] if len(review.face) else np.empty(0, bool)
-    if not still.all():
-        review = replace(
-            review, face=review.face[still], person=review.person[still], similarity=review.similarity[still]
-        )
-        result = replace(result, review=review)
-    return Obeyed(result, constrained[new])
+    review = joined.review.of(~decided[joined.review.face])
+    return replace(result, review=review), constrained[new]
 
 
 def _units(must: Int64) -> list[Int64]:
@@ -95,7 +74,7 @@ def _together(members: Int64, person: Int64, group: Int64, owned: Int64) -> None
     free = members[owned[members] < 0]
     owners = [*owned[members][owned[members] >= 0], *person[members][person[members] >= 0]]
     if owners:
-        person[free], group[free] = owners[0], _NOBODY
+        person[free], group[free] = owners[0], NOBODY
         return
     groups = group[members][group[members] >= 0]
     group[free] = np.bincount(groups).argmax() if len(groups) else int(group.max(initial=-1)) + 1
@@ -118,8 +97,8 @@ def _not_them(
 
 def _leave(leaving: Int64, person: Int64, group: Int64) -> None:
     """Let faces that are said to be one person join nobody: several are somebody new."""
-    person[leaving] = _NOBODY
-    group[leaving] = int(group.max(initial=-1)) + 1 if len(leaving) > 1 else _NOBODY
+    person[leaving] = NOBODY
+    group[leaving] = int(group.max(initial=-1)) + 1 if len(leaving) > 1 else NOBODY
 
 
 def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64, unit: Mapping[int, Int64]) -> None:
@@ -142,6 +121,6 @@ def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64, unit: Mappi
 def _renumbered(group: Int64) -> Int64:
     """Groups numbered without gaps, in their order."""
     known = np.unique(group[group >= 0])
-    number = np.full(int(group.max(initial=-1)) + 2, _NOBODY, np.int64)
+    number = np.full(int(group.max(initial=-1)) + 2, NOBODY, np.int64)
     number[known] = np.arange(len(known))
     return number[group]

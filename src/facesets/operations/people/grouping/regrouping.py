@@ -103,4 +103,4 @@ def _decision(faces: PeopledFaces, found: Regrouped, used: Mapping[str, float]) 
     joined = Joined(
         np.where(person < known, person, -1), np.where(person >= known, person - known, -1), review
     )
-    return Decision(joined, used, found.reasons, free=free, looked_at=found.looked_at)
+    return Decision(free, joined, found.reasons, used)

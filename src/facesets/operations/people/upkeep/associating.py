@@ -3,20 +3,27 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from uuid import UUID
 
 import numpy as np
 
 from facesets.clustering import Constraints
+from facesets.clustering.constraints import among
 from facesets.clustering.graph import join_pairs, threshold_graph
 from facesets.clustering.merging import associate
 from facesets.operations.people.corrections.absorbing import absorb
+from facesets.operations.people.corrections.contradictions import describing
 from facesets.records import Bool, Float32, Int64
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.persons import give_faces, make_person
-from facesets.store.postgres.people.statements import load_statements
+from facesets.store.postgres.people.persons import give_faces, make_person, person_state, persons_of_faces
+from facesets.store.postgres.people.statements import (
+    FaceStatement,
+    Statements,
+    broken_statements,
+    load_statements,
+)
 from facesets.store.postgres.people.steps import Step
 from facesets.store.postgres.people.upkeep import (
     Node,
@@ -27,19 +34,6 @@ from facesets.store.postgres.people.upkeep import (
     load_nodes,
     nodes_of_faces,
     set_cluster,
-)
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
-from uuid import UUID
-
-from facesets.operations.people.corrections.contradictions import describing
-from facesets.store.postgres.people.persons import person_state, persons_of_faces
-from facesets.store.postgres.people.statements import (
-    FaceStatement,
-    Statements,
-    broken_statements,
 )
 
 _NOBODY = -1
@@ -158,13 +152,10 @@ def merge_similar_clusters(
     if len(rows) < 2:
         return 0
     nodes = [known.nodes[row] for row in rows]
-    place = np.full(len(known.nodes), _NOBODY, np.int64)
-    place[rows] = np.arange(len(rows))
-    apart = place[known.apart]
     group = associate(
         known.centroid[rows],
         max_cosine_distance=max_cosine_distance,
-        constraints=Constraints(cannot_link=apart[(apart >= 0).all(axis=1)]),
+        constraints=among(Constraints(cannot_link=known.apart), rows, len(known.nodes)),
         owner=_persons(nodes),
     )
     gone = 0

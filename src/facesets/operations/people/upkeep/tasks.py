@@ -100,7 +100,7 @@ def maintain(
         around = _Around(library, database.run(library.require_detector), options)
         if not options.dry_run and not _GIVING.isdisjoint(every):
             # What a reset took from people must not become somebody else's first.
-            database.run(_restore, work.by, run.id)
+            database.run(restore_people, "maintain", work.by, run.id)
         for task in every:
             if work.stop.requested:
                 run.stopped = True
@@ -110,11 +110,6 @@ def maintain(
             work.progress.end()
         run.summary = {each.task: dict(each.figures) for each in done}
     return done
-
-
-def _restore(connection: Connection, by: str, run_id: int) -> None:
-    with making_step(connection, "maintain", by, "people brought back", run_id=run_id) as step:
-        restore_people(step)
 
 
 def _done(task: Task, around: _Around, by: str, run_id: int) -> Result:
