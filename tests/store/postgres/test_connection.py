@@ -70,9 +70,9 @@ def test_no_secret_is_on_the_command_line_of_psql_which_gets_it_all_the_same(
 @pytest.mark.slow
 def test_a_library_on_a_server_needs_no_module_that_windows_lacks() -> None:
     used = (
-        "cli.db",
+        "cli.library.db",
         "assembly.stores",
-        "operations.library.backup",
+        "operations.library.migrate",
         "operations.library.search",
         "operations.ingest.index",
     )

@@ -115,7 +115,7 @@ def _follow(known: GroupMembership, naming: Naming, root: Path) -> None:
 def _sort_new_names(statements: list[Statement], known: int) -> None:
     """A name may have been learned here, or noted by a run that was cut off: that makes no difference."""
     first = len(statements)
-    while first > known and statements[first - 1].kind == "named":
+    while len(statements) > known and first and statements[first - 1].kind == "named":
         first -= 1
     statements[first:] = sorted(statements[first:], key=lambda said: (said.group, said.name))
 
