@@ -95,12 +95,7 @@ def _stays_under_way(done: Result, job: BatchJob, note: str = "") -> None:
 
 def _never_sent(database: Database, job: BatchJob, done: Result) -> None:
     """Let photos be described again that nobody worked on, and that nobody paid."""
-
-    def work(connection: Connection) -> None:
-        description_ledger.withdraw(connection, job.id, job.open)
-        description_ledger.end(connection, job.id)
-
-    database.run(work)
+    database.run(description_ledger.strike_out, job.id, job.open)
     done["again"] += len(job.open)
 
 

@@ -13,7 +13,6 @@ from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.library.descriptions.collecting import UNSURE_FOR_S, collect
 from facesets.operations.library.descriptions.questions import (
-    Allowed,
     Budget,
     KnownOfPhoto,
     announcement,
@@ -82,9 +81,7 @@ def describe(
         )
     run = _Run(library, provider, prompt, below, options, sizes, done)
     there, planned, cost = run.plan()
-    said = announcement(
-        provider, planned, run.allowed, cost, in_batches=run.in_batches, max_cost=options.max_cost
-    )
+    said = announcement(provider, planned, options, cost, in_batches=run.in_batches)
     done["held_back"] = (there if options.max_images is None else min(there, options.max_images)) - planned
     if planned and not options.dry_run and not work.stop.requested:
         done["agreed"] = agree(said)
@@ -134,7 +131,6 @@ class _Run:
         self._prompt = prompt
         self._photos = PhotosOfStage(STAGE, STAGE_VERSION, below, failed=options.retry_failed)
         self._options = options
-        self.allowed = Allowed(options.blur_faces, options.send_names, options.send_place)
         self.in_batches = provider.batches is not None and not options.no_batch
         least = 1 if provider.batches is None else max(sizes.least, provider.batches.least)
         self._sizes = BatchSizes(max(sizes.most, least), least)
@@ -186,7 +182,7 @@ class _Run:
                     continue
                 if stop.requested:
                     return
-                question = question_about(photo, self._prompt, self.allowed, known[photo.number])
+                question = question_about(photo, self._prompt, self._options, known[photo.number])
                 if isinstance(question, FileFailure):
                     # It stays pending, and keeps no other from its turn.
                     self._done.failures.append(question)
@@ -202,11 +198,11 @@ class _Run:
         if detector is not None:
             searched = scanned_images(connection, numbers, detector.id)
             searched |= images_with_faces(connection, numbers, detector.id)
-        names = names_on(connection, numbers) if self.allowed.names else {}
+        names = names_on(connection, numbers) if self._options.send_names else {}
         contents = [photo.image.sha256 for photo in photos]
         under_way = description_ledger.open_among(connection, contents)
         faces = all_faces(connection, numbers)
-        forgotten = with_forgotten(connection, contents) if self.allowed.blur_faces else set()
+        forgotten = with_forgotten(connection, contents) if self._options.blur_faces else set()
         return {
             photo.number: KnownOfPhoto(
                 names.get(photo.number, ()),

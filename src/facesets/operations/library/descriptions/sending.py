@@ -140,7 +140,7 @@ class Sender:
             self._done.notes.append(_doubtful())
             return False
         except (NotSent, WrongUsage):
-            self._database.run(_strike, number=number, sha256=list(most))
+            self._database.run(description_ledger.strike_out, number, list(most))
             for usd in most.values():
                 self._budget.give_back(usd)
             raise
@@ -195,11 +195,6 @@ def _too_few(photos: int) -> Sentence:
         f"{Field('max_cost')} allows {counted(photos, 'photo')}, too few for a batch. Raise it, or describe "
         f"photos one by one with {Field('no_batch')}, for the full price."
     )
-
-
-def _strike(connection: Connection, number: int, sha256: Sequence[str]) -> None:
-    description_ledger.withdraw(connection, number, sha256)
-    description_ledger.end(connection, number)
 
 
 def _reply_or_problem(future: "Future[Reply]") -> Reply | NotSent | WrongUsage:
