@@ -60,7 +60,6 @@ MOST_HELD = 64_000_000
 THREADS = 8
 """Most of the time goes by while disks write, each file durably."""
 
-
 InParallel: TypeAlias = Callable[..., Iterable[Any]]
 """The `map` of an executor."""
 
@@ -84,7 +83,7 @@ def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, 
     """
     database = library.database
     with RunLock(database, COMMAND):
-        request, unfit = database.run(lambda connection: request_of(connection, library, who, options))
+        request, unfit = database.run(request_of, library, who, options)
         below = [str(plain_path(each)) for each in options.target]
         told = {"who": list(who), **asdict(replace(options, target=tuple(below)))}  # type: ignore[arg-type]
         with library.recorded_run(COMMAND, told, dry_run=options.dry_run) as run:
@@ -106,7 +105,7 @@ def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, 
                 dry_run=options.dry_run,
             )
             export = _Export(library, request, run.id, done)
-            paths, left_behind = export.paths(below), export.paths_without_photo(below)
+            paths, left_behind = export.paths(below), database.run(paths_without_photo, below)
             work.progress.begin("Sidecars", len(paths) + len(left_behind))
             try:
                 with ThreadPoolExecutor(THREADS, thread_name_prefix="sidecars") as pool:
@@ -146,16 +145,11 @@ class _Export:
 
     def paths(self, below: Sequence[str]) -> Sequence[int]:
         """Numbers of the paths to look at."""
-        detector, people = self._detector, list(self._asked.people)
-        if detector is None:
+        if self._detector is None:
             return ()
-        found = self._database.run(lambda connection: paths_to_look_at(connection, detector, people, below))
-        numbers: list[int] = found.tolist()
+        people = list(self._asked.people)
+        numbers: list[int] = self._database.run(paths_to_look_at, self._detector, people, below).tolist()
         return numbers
-
-    def paths_without_photo(self, below: Sequence[str]) -> Sequence[str]:
-        """Paths beside which a sidecar of ours may be left, and the library has no photo any more."""
-        return self._database.run(lambda connection: paths_without_photo(connection, below))
 
     def read(self, paths: Sequence[int]) -> tuple[list[PhotoFile], FacesOfImages]:
         """The photos at some paths, and the faces on them."""
@@ -203,10 +197,10 @@ class _Export:
         writing = [plan for plan in plans if plan.outcome in ("new", "changed", "removed")]
         if self._run:
             sweep_temporaries(*_left_by_killed_runs(plan.photo for plan in plans))
-            self._database.run(lambda connection: self._announce(connection, writing))
+            self._database.run(self._announce, writing)
             written = {plan.photo.path: plan for plan in each_of(_write, writing, in_parallel)}
             plans = [written.get(plan.photo.path, plan) for plan in plans]
-            self._database.run(lambda connection: self._keep(connection, plans, written))
+            self._database.run(self._keep, plans, written)
         for plan in plans:
             self._count(plan)
 

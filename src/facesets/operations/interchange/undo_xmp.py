@@ -54,8 +54,7 @@ def undo_xmp(database: Database, run: str, *, dry_run: bool = False, work: Work)
         work.progress.begin("Sidecars", database.run(count_changes, number))
         behind, is_done = "", False
         while not (is_done or work.stop.requested):
-            some = partial(changes_of, run=number, behind=behind, limit=_AT_A_TIME, most_bytes=MOST_HELD)
-            changes = database.run(some)
+            changes = database.run(changes_of, number, behind, limit=_AT_A_TIME, most_bytes=MOST_HELD)
             is_done = not changes
             behind = changes[-1].photo if changes else behind
             if not dry_run:
