@@ -24,12 +24,10 @@ from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
 from facesets.operations.options.people import ClusterLibraryOptions, DualOptions
 from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.people.grouping.dual import cluster_dual
-from facesets.work import SilentProgress
-from facesets.work import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.library import Library
-from facesets.work import Work
+from facesets.work import SilentProgress, Stop, Work
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 LEAST = 5

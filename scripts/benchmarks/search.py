@@ -31,12 +31,12 @@ from facesets.file_records import FileRecord
 from facesets.machine import processors
 from facesets.operations.library.search import similar_faces, similar_images
 from facesets.operations.library.search_index import build_index
-from facesets.work import SilentProgress
 from facesets.records import ClipModel, Faces, ImageRecord
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photos import search as search_module
 from facesets.store.postgres.photos.filter import Dates, PhotoFilter
+from facesets.work import SilentProgress
 
 MODEL = ClipModel("made", "cc" * 32)
 ROWS_A_COMMIT = 1000

@@ -24,8 +24,8 @@ from facesets.operations.people.training.head_evaluation import (
     thresholds,
     winner,
 )
-from facesets.work import Stop
 from facesets.training.head import project
+from facesets.work import Stop
 
 if TYPE_CHECKING:
     from facesets.records import Float32, Int64
