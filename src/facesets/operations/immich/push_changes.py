@@ -4,7 +4,7 @@ Whether a change took effect is asked of the server, never guessed: after an ans
 and after a run that was killed between asking and noting.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -35,10 +35,6 @@ class PushChange(msgspec.Struct, frozen=True, tag_field="kind"):
     def found(self, server: ImmichPeople) -> Outcome | None:
         """Ask whether it took effect."""
         raise NotImplementedError
-
-    def _is_done(self, server: ImmichPeople) -> Callable[[], bool | None]:
-        """What says so to a call that may be repeated."""
-        return lambda: True if self.found(server) is not None else None
 
 
 class CreatePerson(PushChange, frozen=True, tag="create_person"):
@@ -89,7 +85,7 @@ class GiveFace(PushChange, frozen=True, tag="give_face"):
 
     def do(self, server: ImmichPeople) -> Outcome:
         """Give the face."""
-        server.give_face(self.face, self.to, self._is_done(server))
+        server.give_face(self.face, self.to, partial(self.found, server))
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
@@ -108,7 +104,7 @@ class CreateFace(PushChange, frozen=True, tag="create_face"):
 
     def do(self, server: ImmichPeople) -> Outcome:
         """Add the face; the server does not say which it is."""
-        server.create_face(self.asset, self.to, self.box, self._is_done(server))
+        server.create_face(self.asset, self.to, self.box, partial(self.found, server))
         made = self.found(server)
         if made is None:
             raise RequestFailed("the server does not show the face that it was given")
@@ -176,7 +172,7 @@ class DeleteFace(PushChange, frozen=True, tag="delete_face"):
 
     def do(self, server: ImmichPeople) -> Outcome:
         """Remove it."""
-        server.delete_face(self.face, self._is_done(server))
+        server.delete_face(self.face, partial(self.found, server))
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
