@@ -22,7 +22,7 @@ from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.refine import refine
 from facesets.operations.immich.push_journal import journals
-from facesets.operations.immich.stage_state import Heading, StageRecord
+from facesets.operations.immich.stage_state import StageRecord
 from facesets.operations.library.migrate import restore
 from facesets.operations.options.people import ClusterLibraryOptions
 from facesets.operations.options.results import ExportSwapOptions, ExtendOptions
@@ -212,7 +212,7 @@ def test_the_runs_of_then_are_taken_back(before: Path) -> None:
 
 
 def test_what_was_staged_and_pushed_is_known(before: Path) -> None:
-    record = StageRecord(before / "immich" / "ana", Heading("ana", str(UUID(int=9))))
+    record = StageRecord(before / "immich" / "ana", "ana", str(UUID(int=9)))
     assert [row["path"] for row in record.records()] == ["1.jpg", "2.jpg"]
     with record.writing():
         record.append({"asset_id": str(UUID(int=3)), "outcome": "no_face", "sha1": "", "sha256": ""})

@@ -107,21 +107,19 @@ class ImmichPeople(Immich):
         if not done:
             raise RequestFailed("the server does not merge them")
 
-    def give_face(self, face_id: str, person_id: str, done: Callable[[], bool | None]) -> None:
-        """Say whose a face is; `done` says whether it is so already."""
+    def give_face(self, face_id: str, person_id: str, done: Callable[[], object]) -> None:
+        """Say whose a face is; `done` is None until it is so."""
         self._changed("PUT", f"faces/{person_id}", {"id": face_id}, lambda _: True, done)
 
-    def create_face(
-        self, asset_id: str, person_id: str, box: FaceBox, done: Callable[[], bool | None]
-    ) -> None:
-        """Add a face that the server has not found; `done` says whether it is there."""
+    def create_face(self, asset_id: str, person_id: str, box: FaceBox, done: Callable[[], object]) -> None:
+        """Add a face that the server has not found; `done` is None until it is there."""
         size = {"imageWidth": box.picture_width, "imageHeight": box.picture_height}
         corner = {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
         body = {"assetId": asset_id, "personId": person_id, **size, **corner}
         self._changed("POST", "faces", body, lambda _: True, done)
 
-    def delete_face(self, face_id: str, done: Callable[[], bool | None]) -> None:
-        """Remove a face for good; `done` says whether it is gone."""
+    def delete_face(self, face_id: str, done: Callable[[], object]) -> None:
+        """Remove a face for good; `done` is None until it is gone."""
         self._changed("DELETE", f"faces/{face_id}", {"force": True}, lambda _: True, done)
 
     def _is_gone(self, person_id: str) -> bool | None:

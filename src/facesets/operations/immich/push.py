@@ -3,7 +3,7 @@
 First everything is read and a plan is made; nothing is changed unless whoever is shown the plan says so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,12 +13,12 @@ from facesets.errors import Field, WrongUsage
 from facesets.files import FileLock, printable
 from facesets.operations.immich.local_people import LocalPeople, assets_of_contents
 from facesets.operations.immich.push_changes import CreateFace, CreatePerson, GiveFace, NamePerson
-from facesets.operations.immich.push_executor import Changes, apply, in_parallel
+from facesets.operations.immich.push_executor import Changes, PlanExecutor, in_parallel
 from facesets.operations.immich.push_journal import PushJournal, journals, new_journal
-from facesets.operations.immich.push_plan import EarlierPushes, PersonPlan, Planner
+from facesets.operations.immich.push_plan import PersonPlan, Planner
 from facesets.operations.immich.server import PUSH_PERMISSIONS, check_server, comparable, people_called
 from facesets.operations.immich.server_faces import ServerView
-from facesets.operations.immich.stage_state import Heading, StageRecord, with_paths
+from facesets.operations.immich.stage_state import StageRecord, with_paths
 from facesets.operations.options.immich import PushOptions
 from facesets.remote.immich_answers import RequestFailed
 from facesets.remote.immich_people import ImmichPeople
@@ -61,8 +61,7 @@ def immich_push(
         The sentence says why.
     """
     folder = folder.absolute()
-    record = StageRecord(folder, Heading("", ""))
-    if not record.exists():
+    if not StageRecord(folder).exists():
         raise WrongUsage(
             f"Nothing was staged in {printable(folder)}. Give the folder OUT/USER that `immich-stage` made."
         )
@@ -74,8 +73,7 @@ def immich_push(
                 f"{server.label} does not say whose this API key is: photos of others could not be "
                 "recognised. Add user.read to the key in Immich under Account Settings, API Keys."
             )
-        record = StageRecord(folder, Heading("", owner.id))
-        assets = assets_of_contents(record.records())
+        assets = assets_of_contents(StageRecord(folder, owner_id=owner.id).records())
         ours = read_people(list(assets))
         view = ServerView(server, ours, assets, owner.id, options.workers, work)
         pushing = _Push(server, folder, ours, view, options, work)
@@ -106,7 +104,7 @@ class _Push:
                 f"{Field('undo')} with {Field('give_up')}."
             )
         try:
-            self.plans = self._plan(_earlier(known))
+            self.plans = self._plan(*_given_before(known))
         except RequestFailed as error:
             raise WrongUsage(
                 f"{self.server.label} does not give what a plan needs: {error.reason}. Nothing was changed."
@@ -124,32 +122,32 @@ class _Push:
             with journal.writing():
                 self.changes.resolve_open()
                 version = self.server.version()
-                apply(self.plans, self.changes, version, workers=self.options.workers, work=self.work)
+                PlanExecutor(self.changes, version, self.options.workers, self.work).apply(self.plans)
                 journal.end()
         finally:
             self.work.progress.end()
             journal.discard_if_empty()
         return self.summary()
 
-    def _plan(self, earlier: EarlierPushes) -> list[PersonPlan]:
+    def _plan(self, names: Mapping[str, str], faces: Mapping[str, str]) -> list[PersonPlan]:
         view, ours = self.view, self.ours
+
+        def planner() -> Planner:
+            return Planner(ours.persons, view.seen, view.faces, listed, names, faces, self.options)
+
         view.read_faces(sha for sha, photo in ours.photos.items() if ours.has_named(photo))
         listed = self._listed()
-        first = self._planner(listed, earlier)
-        people = sorted(first.merge_candidates())
+        people = sorted(planner().merge_candidates())
         found = in_parallel(self.server.photos_of, people, self.options.workers, self.work.stop)
         photos = dict(zip(people, found, strict=True))
         everywhere: set[str] = set().union(*photos.values())
         view.read_faces(sha for sha in ours.photos if view.is_at(sha, everywhere))
         while True:
-            plans = self._planner(listed, earlier).plan(photos)
+            plans = planner().plan(photos)
             if not view.drop_photos_of_others(
                 {each.asset for plan in plans for each in (*plan.give, *plan.add)}
             ):
                 return plans
-
-    def _planner(self, listed: Sequence[ServerPerson], earlier: EarlierPushes) -> Planner:
-        return Planner(self.ours.persons, self.view.seen, self.view.faces, listed, earlier, self.options)
 
     def _listed(self) -> list[ServerPerson]:
         """Everybody on the server who has a name, and those of our names whom it leaves out of its list."""
@@ -206,8 +204,8 @@ def _shown(plan: PersonPlan) -> Result:
     )
 
 
-def _earlier(known: Sequence[PushJournal]) -> EarlierPushes:
-    """What earlier runs gave, and perhaps gave: whether it is so, the server shows."""
+def _given_before(known: Sequence[PushJournal]) -> tuple[dict[str, str], dict[str, str]]:
+    """The names and faces that earlier runs gave, and perhaps gave: whether it is so, the server shows."""
     names: dict[str, str] = {}
     faces: dict[str, str] = {}
     for entry in (each for journal in known if not journal.is_undone for each in journal.changes.values()):
@@ -222,4 +220,4 @@ def _earlier(known: Sequence[PushJournal]) -> EarlierPushes:
             faces[change.face] = change.to
         elif isinstance(change, CreateFace) and made is not None:
             faces[made] = change.to
-    return EarlierPushes(names, faces)
+    return names, faces

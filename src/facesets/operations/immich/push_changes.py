@@ -85,7 +85,7 @@ class GiveFace(PushChange, frozen=True, tag="give_face"):
 
     def do(self, server: ImmichPeople) -> Outcome:
         """Give the face."""
-        server.give_face(self.face, self.to, lambda: True if self.found(server) is not None else None)
+        server.give_face(self.face, self.to, partial(self.found, server))
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:
@@ -104,8 +104,7 @@ class CreateFace(PushChange, frozen=True, tag="create_face"):
 
     def do(self, server: ImmichPeople) -> Outcome:
         """Add the face; the server does not say which it is."""
-        done = lambda: True if self.found(server) is not None else None  # noqa: E731
-        server.create_face(self.asset, self.to, self.box, done)
+        server.create_face(self.asset, self.to, self.box, partial(self.found, server))
         made = self.found(server)
         if made is None:
             raise RequestFailed("the server does not show the face that it was given")
@@ -173,7 +172,7 @@ class DeleteFace(PushChange, frozen=True, tag="delete_face"):
 
     def do(self, server: ImmichPeople) -> Outcome:
         """Remove it."""
-        server.delete_face(self.face, lambda: True if self.found(server) is not None else None)
+        server.delete_face(self.face, partial(self.found, server))
         return {}
 
     def found(self, server: ImmichPeople) -> Outcome | None:

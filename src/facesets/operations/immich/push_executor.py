@@ -7,7 +7,7 @@ for is left alone.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TypeVar
 
 from facesets.errors import FacesetsError, Unreachable
@@ -96,29 +96,25 @@ class Changes:
         self.failures.append((what, error.reason))
 
 
-def apply(
-    plans: Sequence[PersonPlan], changes: Changes, version: Version, *, workers: int, work: Work
-) -> None:
-    """Carry out plans: people and names first, then faces, then merges.
-
-    Raises
-    ------
-    Unreachable, WrongUsage, CannotWrite
-        The run cannot go on; what was done is in the journal.
-    Stopped
-        The run was asked to end.
-    """
-    _PlanExecutor(changes, version, workers, work).apply(plans)
-
-
 @dataclass(frozen=True, slots=True)
-class _PlanExecutor:
+class PlanExecutor:
+    """Carries out plans on a server of this version."""
+
     changes: Changes
     version: Version
     workers: int
     work: Work
 
     def apply(self, plans: Sequence[PersonPlan]) -> None:
+        """People and names first, then faces, then merges.
+
+        Raises
+        ------
+        Unreachable, WrongUsage, CannotWrite
+            The run cannot go on; what was done is in the journal.
+        Stopped
+            The run was asked to end.
+        """
         targets: dict[int, ServerPerson] = {}
         for number, plan in enumerate(plans):
             self._check_stop()
@@ -206,8 +202,7 @@ class _PlanExecutor:
                 self.changes.counts["changed_meanwhile"] += 1
                 return
             held += [(asset, face.id) for face in faces if face.person_id == source.id]
-        version = (self.version.major, self.version.minor, self.version.patch)
-        self.changes.make(MergePerson(source, into, tuple(held), version))
+        self.changes.make(MergePerson(source, into, tuple(held), astuple(self.version)))
         self.work.progress.advance()
 
     def _faces_of(self, asset: str) -> tuple[str, list[ServerFace]]:

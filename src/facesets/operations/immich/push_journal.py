@@ -89,20 +89,12 @@ class PushJournal:
         """Whether an undo was begun and not ended."""
         return not self.is_ended and any(each.is_undo for each in self.changes.values())
 
-    def made(self, kind: type[T]) -> list[tuple[T, Outcome]]:
-        """Changes of a kind that took effect and were not part of an undo, in their order."""
+    def made(self, kind: type[T], *, by_undo: bool = False) -> list[tuple[T, Outcome]]:
+        """Changes of a kind that took effect, by the run or by its undo, in their order."""
         return [
             (each.change, each.outcome)
             for each in self.changes.values()
-            if isinstance(each.change, kind) and each.outcome is not None and not each.is_undo
-        ]
-
-    def taken_back(self, kind: type[T]) -> list[T]:
-        """Changes of a kind that were part of an undo and took effect: what is back stays as it is then."""
-        return [
-            each.change
-            for each in self.changes.values()
-            if isinstance(each.change, kind) and each.outcome is not None and each.is_undo
+            if isinstance(each.change, kind) and each.outcome is not None and each.is_undo == by_undo
         ]
 
     def record_intent(self, change: PushChange, *, is_undo: bool = False) -> JournalEntry:

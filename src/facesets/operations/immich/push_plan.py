@@ -67,20 +67,6 @@ class PersonPlan:
         return (self.action in ("create", "name")) + len(self.give) + len(self.add) + len(self.merge)
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierPushes:
-    """What earlier runs gave, which is therefore no decision of the user's.
-
-    Attributes
-    ----------
-    names : mapping of person to name
-    faces : mapping of face to person
-    """
-
-    names: Mapping[str, str] = field(default_factory=dict)
-    faces: Mapping[str, str] = field(default_factory=dict)
-
-
 class Planner:
     """Plans for all people at once, for no two of them may become the same on the server."""
 
@@ -90,7 +76,8 @@ class Planner:
         seen: Sequence[FaceMatch],
         faces: Mapping[str, Sequence[ServerFace]],
         listed: Iterable[ServerPerson],
-        earlier: EarlierPushes,
+        pushed_names: Mapping[str, str],
+        pushed_faces: Mapping[str, str],
         options: PushOptions,
     ) -> None:
         """Take what is known of both sides.
@@ -101,11 +88,14 @@ class Planner:
             All faces of the assets that were looked at.
         listed : iterable of ServerPerson
             Everybody whom the server names, with or without a face here.
+        pushed_names, pushed_faces : mapping of person to name, of face to person
+            What earlier runs gave, which is therefore no decision of the user's.
         """
         self._persons = persons
         self._seen = seen
         self._faces = faces
-        self._earlier = earlier
+        self._pushed_names = pushed_names
+        self._pushed_faces = pushed_faces
         self._options = options
         self._counts = MatchCounts(seen)
         self._named: defaultdict[str, dict[str, ServerPerson]] = defaultdict(dict)
@@ -188,12 +178,12 @@ class Planner:
 
     def _is_users_name(self, theirs: ServerPerson) -> bool:
         """Whether a user gave somebody this name, and it is to stay."""
-        is_ours = self._earlier.names.get(theirs.id) == theirs.name
+        is_ours = self._pushed_names.get(theirs.id) == theirs.name
         return bool(theirs.name) and not is_ours and not self._options.rename
 
     def _is_enough(self, theirs: str, votes: int) -> bool:
         """Whether so many faces decide about a person as a whole; of those named by us, any do."""
-        return votes >= self._options.min_faces or theirs in self._earlier.names
+        return votes >= self._options.min_faces or theirs in self._pushed_names
 
     def _is_pure(self, number: int, theirs: str) -> bool:
         return self._counts.purity(number, theirs) >= self._options.min_purity
@@ -219,7 +209,7 @@ class Planner:
             theirs = self._counts.people[theirs_id]
             if theirs_id in taken or not self._may_become(number, theirs):
                 continue
-            is_known = theirs_id in self._earlier.names or self._is_known(number, theirs_id, photos)
+            is_known = theirs_id in self._pushed_names or self._is_known(number, theirs_id, photos)
             if is_known and self._is_enough(theirs_id, votes) and self._is_pure(number, theirs_id):
                 return PersonPlan(name, "name", theirs)
         return PersonPlan(name, "create", None)
@@ -298,7 +288,7 @@ class Planner:
         if each.face is None:
             return None if self._options.new_faces else "not found by the server"
         theirs = each.face.person
-        if theirs is None or self._earlier.faces.get(each.face.id) == theirs.id:
+        if theirs is None or self._pushed_faces.get(each.face.id) == theirs.id:
             return None
         if not self._may_change(theirs):
             return "somebody hidden on the server"

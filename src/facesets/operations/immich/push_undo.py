@@ -110,7 +110,8 @@ class _Undo:
         try:
             with self.changes.journal.writing():
                 self.changes.resolve_open(give_up=self.give_up)
-                back = {change.face for change in self.changes.journal.taken_back(GiveFace)}
+                # What is back by an undo that was cut off stays as it is now.
+                back = {change.face for change, _ in self.changes.journal.made(GiveFace, by_undo=True)}
                 moved = [each for each in _moved_faces(self.changes.journal) if each.face not in back]
                 self.work.progress.begin("Taking back", len(moved))
                 self._recreate_people(moved)
@@ -138,9 +139,8 @@ class _Undo:
 
     def _recreate_people(self, moved: list[_MovedFace]) -> None:
         """Make people again who are gone, and one for the faces that were unassigned."""
-        for entry in self.changes.journal.changes.values():
-            if entry.is_undo and isinstance(entry.change, CreatePerson) and entry.outcome is not None:
-                self.current_ids[entry.change.person.id] = entry.outcome["id"]
+        for create, outcome in self.changes.journal.made(CreatePerson, by_undo=True):
+            self.current_ids[create.person.id] = outcome["id"]
         before = {each.before.id: each.before for each in moved if each.before is not None}
         for person in before.values():
             self._attempt(person.name, self._recreate_if_gone, person)
@@ -210,14 +210,15 @@ class _Undo:
         came_along = merge.into.birth_date is None and merge.source.birth_date is not None
         if there is None or not came_along or there.birth_date != merge.source.birth_date:
             return
-        if all(back.person.id != there.id for back in self.changes.journal.taken_back(DropBirthDate)):
+        dropped = self.changes.journal.made(DropBirthDate, by_undo=True)
+        if all(back.person.id != there.id for back, _ in dropped):
             self.changes.make(DropBirthDate(there))
 
     def _restore_name(self, change: NamePerson) -> None:
         there = self.changes.server.person(self._current_id(change.person.id))
         if there is None or any(
             back.person.id == there.id and back.name == change.person.name
-            for back in self.changes.journal.taken_back(NamePerson)
+            for back, _ in self.changes.journal.made(NamePerson, by_undo=True)
         ):
             return
         if there.name == change.name:

@@ -19,7 +19,7 @@ from facesets.files import FileLock, printable, writing
 from facesets.operations.immich.server import check_server, estimate, scope_of, stage_permissions
 from facesets.operations.immich.stage_asset import AssetOutcome, IsKnown, PartialDownloads, stage_asset
 from facesets.operations.immich.stage_list import FileWithoutChecksum, StageListing
-from facesets.operations.immich.stage_state import Heading, StageRecord, sha256_by_sha1
+from facesets.operations.immich.stage_state import StageRecord, sha256_by_sha1
 from facesets.operations.immich.staged_paths import safe_label
 from facesets.operations.options.immich import StageOptions
 from facesets.remote.immich import Immich
@@ -97,7 +97,7 @@ def _stage(
 ) -> None:
     owner = check_server(server, user, work.progress, essential=stage_permissions(options))
     scope = scope_of(server, options)
-    record = StageRecord(folder, Heading(user, owner.id if owner else ""))
+    record = StageRecord(folder, user, owner.id if owner else "")
     listing = StageListing(server, options, owner, scope)
     if not options.dry_run:
         with writing(folder):
@@ -259,13 +259,11 @@ class _Run:
         Of several the one whose path comes first stays, whoever was first to arrive.
         """
         before = self._listing.without_checksum.get(sha1)
+        new = FileWithoutChecksum(outcome.name, outcome.asset.id, outcome.asset.path)
         if before is None and not self._listing.has_content(sha1):
-            self._listing.without_checksum[sha1] = FileWithoutChecksum(
-                outcome.name, outcome.asset.id, outcome.asset.path
-            )
+            self._listing.without_checksum[sha1] = new
             self._record_asset(outcome)
             return
-        new = FileWithoutChecksum(outcome.name, outcome.asset.id, outcome.asset.path)
         duplicate = new if before is None else max(new, before)
         # In this order a kill in between leaves nothing that the next run does not repair.
         self._remove(duplicate.name)

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,21 +22,13 @@ Kind = Literal["staged", "known", "small", "no_face", "gone", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class StagedFace:
-    """A face of the server's, as the queue names it: the box in pixels of the upright original."""
-
-    id: str
-    person_id: str
-    person: str
-    box: tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
 class AssetOutcome:
     """What came of one asset.
 
     Attributes
     ----------
+    faces : sequence of dict
+        As the queue names them: the boxes in pixels of the upright original.
     largest_short_px : float or None
         Short edge of the largest face; None where the size is unknown.
     content : Downloaded or None
@@ -52,7 +44,7 @@ class AssetOutcome:
     kind: Kind
     asset: Asset
     name: str
-    faces: Sequence[StagedFace] = ()
+    faces: Sequence[dict[str, Any]] = ()
     largest_short_px: float | None = None
     content: Downloaded | None = None
     adopted: bool = False
@@ -76,7 +68,7 @@ class AssetOutcome:
             "size": self.content.size,
             # Boxes of an asset that was cropped or turned in Immich are in pixels of the edited picture.
             "edited": self.asset.is_edited,
-            "faces": [asdict(face) for face in self.faces],
+            "faces": list(self.faces),
         }
 
 
@@ -134,19 +126,15 @@ def stage_asset(
         on_server = server.faces(asset.id)
         if not on_server and not options.faceless:
             return AssetOutcome("no_face", asset, name)
-        found = scaled(asset, on_server)
-        if (
-            on_server
-            and found.largest_short_px is not None
-            and found.largest_short_px < options.min_face_short
-        ):
-            return AssetOutcome("small", asset, name, largest_short_px=found.largest_short_px)
+        faces, largest_px = _scaled(asset, on_server)
+        if on_server and largest_px is not None and largest_px < options.min_face_short:
+            return AssetOutcome("small", asset, name, largest_short_px=largest_px)
         if options.dry_run:
-            return AssetOutcome("staged", asset, name, largest_short_px=found.largest_short_px)
+            return AssetOutcome("staged", asset, name, largest_short_px=largest_px)
         sha256 = sha256_of.get(asset.sha1)
         if sha256 is not None and any(is_known(sha256) for is_known in known):
             met = Downloaded(0, asset.sha1, sha256)
-            return AssetOutcome("known", asset, name, found.faces, found.largest_short_px, met)
+            return AssetOutcome("known", asset, name, faces, largest_px, met)
         try:
             content, adopted = _fetch(asset, folder / name, server, PartialDownloads(folder), known)
         except NotOnServer:
@@ -160,7 +148,7 @@ def stage_asset(
     except RequestFailed as error:
         return AssetOutcome("failed", asset, name, reason=error.reason, transient=error.transient)
     kind: Kind = "known" if any(is_known(content.sha256) for is_known in known) else "staged"
-    return AssetOutcome(kind, asset, name, found.faces, found.largest_short_px, content, adopted)
+    return AssetOutcome(kind, asset, name, faces, largest_px, content, adopted)
 
 
 def _fetch(
@@ -197,41 +185,25 @@ def _digests(path: Path) -> Downloaded:
     return Downloaded(size, sha1.hexdigest(), sha256.hexdigest())
 
 
-@dataclass(frozen=True, slots=True)
-class ScaledFaces:
-    """The faces of one asset.
-
-    Attributes
-    ----------
-    faces : list of StagedFace
-        Empty where the original's size is unknown: then boxes cannot be scaled.
-    largest_short_px : float or None
-        Short edge of the face whose short edge is longest, in pixels of the original; None when there
-        are faces but their size is unknown.
-    """
-
-    faces: list[StagedFace]
-    largest_short_px: float | None
-
-
-def scaled(asset: Asset, found: Sequence[ServerFace]) -> ScaledFaces:
-    """Scale the server's boxes from its preview to the original.
+def _scaled(asset: Asset, found: Sequence[ServerFace]) -> tuple[list[dict[str, Any]], float | None]:
+    """The faces with boxes scaled from the server's preview to the original, and the longest short edge.
 
     The server's width and height of an original may be those before its orientation is applied; the
-    preview is upright, so that the two differ in which of them is longer.
+    preview is upright, so that the two differ in which of them is longer. Where the original's size is
+    unknown there are no faces, and no edge.
     """
-    if not found:
-        return ScaledFaces([], 0.0)
-    faces = []
+    faces: list[dict[str, Any]] = []
+    largest_px = 0.0
     for face in found:
         size = _upright_size(asset, face)
         if size is None:
-            return ScaledFaces([], None)
+            return [], None
         across, down = size[0] / face.width, size[1] / face.height
-        x1, y1, x2, y2 = face.box
-        box = (x1 * across, y1 * down, x2 * across, y2 * down)
-        faces.append(StagedFace(face.id, face.person_id, face.person_name, tuple(round(c, 1) for c in box)))  # type: ignore[arg-type]
-    return ScaledFaces(faces, max(_short_edge(face.box) for face in faces))
+        left, top, right, bottom = face.box
+        box = [round(edge, 1) for edge in (left * across, top * down, right * across, bottom * down)]
+        faces.append({"id": face.id, "person_id": face.person_id, "person": face.person_name, "box": box})
+        largest_px = max(largest_px, min(box[2] - box[0], box[3] - box[1]))
+    return faces, largest_px
 
 
 def _upright_size(asset: Asset, face: ServerFace) -> tuple[int, int] | None:
@@ -239,7 +211,3 @@ def _upright_size(asset: Asset, face: ServerFace) -> tuple[int, int] | None:
         return None
     turned = (asset.width > asset.height) != (face.width > face.height) and asset.width != asset.height
     return (asset.height, asset.width) if turned else (asset.width, asset.height)
-
-
-def _short_edge(box: tuple[float, float, float, float]) -> float:
-    return max(min(box[2] - box[0], box[3] - box[1]), 0.0)

@@ -15,7 +15,6 @@ import uuid
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -42,24 +41,16 @@ _OUTCOMES: tuple[Outcome, ...] = ("staged", "alias", "known", "small", "no_face"
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """Whose photos a folder holds. They do not mix with another account's."""
-
-    user: str
-    owner_id: str
-
-
 class StageRecord:
     """The record of one user's folder. Whoever appends holds the folder's lock."""
 
-    def __init__(self, folder: Path, heading: Heading) -> None:
-        """Name the folder; nothing is read yet."""
+    def __init__(self, folder: Path, user: str = "", owner_id: str = "") -> None:
+        """Name the folder and whose photos it holds, which mix with no other's; nothing is read yet."""
         self._state = folder / "state.json"
         self._queue = folder / "queue.json"
         self._aliases = folder / "aliases.json"
         self._journal = folder / "stage.journal"
-        self._heading = heading
+        self._heading = {"version": VERSION, "user": user, "owner_id": owner_id}
         self._file: IO[bytes] | None = None
         self._unsynced = 0
 
@@ -110,7 +101,7 @@ class StageRecord:
             self._file = open(self._journal, "a+b", opener=private)  # noqa: SIM115 - by `_close`
             end = cut_torn_line(self._file)
         if end == 0:
-            self.append(_heading_record(STATE_FORMAT, self._heading))
+            self.append({"format": STATE_FORMAT, **self._heading})
 
     def append(self, record: Record) -> None:
         """Keep a record, come what may to this process. Raises `CannotWrite`."""
@@ -149,15 +140,15 @@ class StageRecord:
                 if row["sha1"] in copied
             }
             finished = _rows(latest, sources, *_OUTCOMES)
-            _write_table(state, _heading_record(STATE_FORMAT, self._heading), "assets", finished)
+            _write_table(state, {"format": STATE_FORMAT, **self._heading}, "assets", finished)
             staged = (_without_outcome(row) for row in _rows(latest, sources, "staged"))
-            _write_table(queue, _heading_record(QUEUE_FORMAT, self._heading), "files", staged)
+            _write_table(queue, {"format": QUEUE_FORMAT, **self._heading}, "files", staged)
             others = (
                 # Null where the bytes are in a cache that was given as known.
                 {**_without_outcome(row), "path": paths.get(row["sha1"])}
                 for row in _rows(latest, sources, "alias", "known")
             )
-            _write_table(aliases, _heading_record(ALIASES_FORMAT, self._heading), "aliases", others)
+            _write_table(aliases, {"format": ALIASES_FORMAT, **self._heading}, "aliases", others)
 
     def _check_heading(self, path: Path, file: IO[bytes]) -> None:
         """Read a file's first line, and leave the file at the second."""
@@ -175,7 +166,7 @@ class StageRecord:
                 f"{printable(path)} was written by a later facesets (version {heading['version']}, this one "
                 f"reads up to {VERSION}). Upgrade facesets, or stage into another folder."
             )
-        mine = self._heading.owner_id
+        mine = self._heading["owner_id"]
         if mine and heading.get("owner_id") and heading["owner_id"] != mine:
             raise WrongUsage(
                 f"{printable(path.parent)} holds photos of another account than the one of this API key. Use "
@@ -192,7 +183,7 @@ def sha256_by_sha1(out: Path, *, without: Path) -> dict[str, str]:
     for state in sorted(out.glob("*/state.json")):
         if state.parent != without:
             with suppress(DamagedFile, NewerFormat, OSError):
-                for row in StageRecord(state.parent, Heading("", "")).records():
+                for row in StageRecord(state.parent).records():
                     if isinstance(row.get("sha256"), str) and row["sha1"]:
                         found[row["sha1"]] = row["sha256"]
     return found
@@ -203,7 +194,7 @@ def with_paths(failures: Sequence[tuple[str, str]], folder: Path) -> list[tuple[
     wanted = {what for what, _ in failures}
     paths = {
         str(row["asset_id"]): str(row["original_path"])
-        for row in (StageRecord(folder, Heading("", "")).records() if wanted else ())
+        for row in (StageRecord(folder).records() if wanted else ())
         if row["asset_id"] in wanted and row.get("original_path")
     }
     return [(paths.get(what, what), reason) for what, reason in failures]
@@ -212,10 +203,6 @@ def with_paths(failures: Sequence[tuple[str, str]], folder: Path) -> list[tuple[
 def seen_key(asset_id: str, sha1: str) -> str:
     """Name of an asset with these bytes: it is another one when its bytes change."""
     return f"{asset_id}/{sha1}"
-
-
-def _heading_record(kind: str, heading: Heading) -> Record:
-    return {"format": kind, "version": VERSION, "user": heading.user, "owner_id": heading.owner_id}
 
 
 def _without_outcome(record: Record) -> Record:

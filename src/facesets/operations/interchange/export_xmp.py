@@ -2,7 +2,6 @@
 
 import errno
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -61,7 +60,6 @@ MOST_HELD = 64_000_000
 THREADS = 8
 """Most of the time goes by while disks write, each file durably."""
 
-
 InParallel: TypeAlias = Callable[..., Iterable[Any]]
 """The `map` of an executor."""
 
@@ -85,12 +83,29 @@ def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, 
     """
     database = library.database
     with RunLock(database, COMMAND):
-        request, unfit = database.run(lambda connection: request_of(connection, library, who, options))
+        request, unfit = database.run(request_of, library, who, options)
         below = [str(plain_path(each)) for each in options.target]
         told = {"who": list(who), **asdict(replace(options, target=tuple(below)))}  # type: ignore[arg-type]
         with library.recorded_run(COMMAND, told, dry_run=options.dry_run) as run:
-            export = _Export(library, request, run.id)
-            paths, left_behind = export.paths(below), export.paths_without_photo(below)
+            done = Result(
+                people=len(request.people) - len(unfit),
+                photos=0,  # that were looked at: those of these people, and those whose sidecars have ours
+                new=0,
+                changed=0,
+                removed=0,  # they held nothing but ours, of which nothing is true any more
+                unchanged=0,
+                left_behind=0,  # of these sidecars those whose photo is gone, or not in the library any more
+                missing=0,  # photos that are not where they were
+                edited=[],  # sidecars in which somebody changed what we wrote
+                failures=[],
+                unfit=unfit,  # names that no XML can hold
+                empty=0,  # of the changed ones those that were files without a byte
+                run=0,  # by what it is taken back; 0 where there is nothing to take back
+                stopped=False,
+                dry_run=options.dry_run,
+            )
+            export = _Export(library, request, run.id, done)
+            paths, left_behind = export.paths(below), database.run(paths_without_photo, below)
             work.progress.begin("Sidecars", len(paths) + len(left_behind))
             try:
                 with ThreadPoolExecutor(THREADS, thread_name_prefix="sidecars") as pool:
@@ -106,7 +121,8 @@ def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, 
                         work.progress.advance(len(photos))
             finally:
                 work.progress.end()
-            done = export.summary(unfit, stopped=run.stopped)
+            noted = database.run(count_changes, run=run.id)
+            done.update(run=run.id if noted else 0, stopped=run.stopped)
             run.summary = {name: value for name, value in done.items() if isinstance(value, int | bool)}
         if done.run:
             database.run(drop_old_changes)
@@ -116,32 +132,24 @@ def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, 
 class _Export:
     """One run: what it is asked for, and what it did."""
 
-    def __init__(self, library: Library, asked: Request, run: int) -> None:
-        """Begin; without the number of a run nothing is written."""
+    def __init__(self, library: Library, asked: Request, run: int, done: Result) -> None:
+        """Begin; without the number of a run nothing is written. It counts in `done`."""
         self._database = library.database
         self._asked = asked
         self._run = run
-        self._counts: Counter[str] = Counter()
+        self._done = done
         self._held = 0
-        self._left_behind = 0
-        self._empty = 0
         self._came_along: dict[Path, bool] = {}
-        self._left: dict[str, list[Result]] = {"edited": [], "failed": []}
         detector = self._database.run(library.detector)
         self._detector = None if detector is None else detector.id
 
     def paths(self, below: Sequence[str]) -> Sequence[int]:
         """Numbers of the paths to look at."""
-        detector, people = self._detector, list(self._asked.people)
-        if detector is None:
+        if self._detector is None:
             return ()
-        found = self._database.run(lambda connection: paths_to_look_at(connection, detector, people, below))
-        numbers: list[int] = found.tolist()
+        people = list(self._asked.people)
+        numbers: list[int] = self._database.run(paths_to_look_at, self._detector, people, below).tolist()
         return numbers
-
-    def paths_without_photo(self, below: Sequence[str]) -> Sequence[str]:
-        """Paths beside which a sidecar of ours may be left, and the library has no photo any more."""
-        return self._database.run(lambda connection: paths_without_photo(connection, below))
 
     def read(self, paths: Sequence[int]) -> tuple[list[PhotoFile], FacesOfImages]:
         """The photos at some paths, and the faces on them."""
@@ -164,31 +172,6 @@ class _Export:
             return [photo for photo in photos if renamed[photo.path] is None]
 
         return self._database.run(work), {}
-
-    def summary(self, unfit: list[str], *, stopped: bool) -> Result:
-        """What came of it."""
-        counts = self._counts
-        noted = self._database.run(lambda connection: count_changes(connection, self._run))
-        return Result(
-            people=len(self._asked.people) - len(unfit),
-            # That were looked at: those of these people, and those whose sidecars have something of ours.
-            photos=counts.total(),
-            new=counts["new"],
-            changed=counts["changed"],
-            removed=counts["removed"],  # they held nothing but ours, of which nothing is true any more
-            unchanged=counts["unchanged"],
-            # Of these sidecars those whose photo is gone, or not in the library any more.
-            left_behind=self._left_behind,
-            missing=counts["missing"],  # photos that are not where they were
-            edited=self._left["edited"],  # sidecars in which somebody changed what we wrote
-            failures=self._left["failed"],
-            unfit=unfit,  # names that no XML can hold
-            empty=self._empty,  # of the changed ones those that were files without a byte
-            # By what it is taken back; 0 where there is nothing to take back.
-            run=self._run if noted else 0,
-            stopped=stopped,
-            dry_run=not self._run,
-        )
 
     def bring_up_to_date(
         self, photos: list[PhotoFile], faces: FacesOfImages, in_parallel: InParallel
@@ -214,18 +197,27 @@ class _Export:
         writing = [plan for plan in plans if plan.outcome in ("new", "changed", "removed")]
         if self._run:
             sweep_temporaries(*_left_by_killed_runs(plan.photo for plan in plans))
-            self._database.run(lambda connection: self._announce(connection, writing))
+            self._database.run(self._announce, writing)
             written = {plan.photo.path: plan for plan in each_of(_write, writing, in_parallel)}
             plans = [written.get(plan.photo.path, plan) for plan in plans]
-            self._database.run(lambda connection: self._keep(connection, plans, written))
+            self._database.run(self._keep, plans, written)
         for plan in plans:
+            self._count(plan)
+
+    def _count(self, plan: Plan) -> None:
+        done, outcome = self._done, plan.outcome
+        if outcome == "missing" and not plan.photo.is_known:
             # Where neither a photo nor a sidecar is, there is nothing to tell.
-            if plan.photo.is_known or plan.outcome != "missing":
-                self._counts[plan.outcome] += 1
-            self._empty += plan.was_empty and plan.outcome == "changed"
-            self._left_behind += plan.is_left_behind and plan.outcome in ("changed", "removed")
-            if plan.outcome in ("edited", "failed"):
-                self._left[plan.outcome].append(Result(path=str(plan.path), reason=plan.reason))
+            return
+        done["photos"] += 1
+        if outcome in ("edited", "failed"):
+            left = done.edited if outcome == "edited" else done.failures
+            left.append(Result(path=str(plan.path), reason=plan.reason))
+        else:
+            done[outcome] += 1
+        # A program that was cut off while writing leaves a file without a byte.
+        done["empty"] += outcome == "changed" and plan.before == b""
+        done["left_behind"] += outcome in ("changed", "removed") and plan.is_left_behind
 
     def _announce(self, connection: Connection, plans: Sequence[Plan]) -> None:
         """Keep what is about to be written, so that what is ours is known whenever this ends."""
@@ -267,23 +259,16 @@ def _moved(plan: Plan) -> KnownSidecar | None:
     elsewhere = plan.photo.elsewhere
     if elsewhere is None or plan.outcome in _REFUSED:
         return None
-    return None if os.path.lexists(Path(elsewhere.photo).with_name(elsewhere.name)) else elsewhere
+    return None if os.path.lexists(elsewhere.path) else elsewhere
 
 
 def _change(plan: Plan) -> Change:
-    known = plan.photo.sidecar
-    return Change(
-        plan.photo.path,
-        plan.sidecar,
-        pack(plan.before),
-        None if plan.after is None else sha256(plan.after).digest(),
-        None if known is None else known.people,
-        None if known is None else plan.ours_before,
-    )
+    after = None if plan.after is None else sha256(plan.after).digest()
+    return Change(plan.photo.path, plan.sidecar, pack(plan.before), after, plan.known_before)
 
 
 def _announced(plan: Plan) -> KnownSidecar:
-    known = plan.photo.sidecar or KnownSidecar(plan.sidecar, frozenset(), packed(NOTHING))
+    known = plan.photo.sidecar or KnownSidecar(plan.photo.path, plan.sidecar, frozenset(), packed(NOTHING))
     planned = packed(NOTHING) if plan.known is None else plan.known.ours
     people = known.people if plan.known is None else known.people | plan.known.people
     return replace(known, name=plan.sidecar, people=people, planned=planned, made_of=None)

@@ -70,12 +70,10 @@ class Plan:
         The sidecar's bytes; None for no file.
     known
         What to keep of it, with the state in which it was found; None for nothing.
-    ours_before
-        What of it is ours, as the library keeps that.
+    known_before
+        What was kept of it, with what of it is ours as it was found; None for nothing.
     is_left_behind
         Its photo is gone, or not in the library any more.
-    was_empty
-        There was a file without a byte, as a program that was cut off while writing leaves it.
     """
 
     photo: PhotoFile
@@ -85,9 +83,8 @@ class Plan:
     before: bytes | None = None
     after: bytes | None = None
     known: KnownSidecar | None = None
-    ours_before: bytes = b""
+    known_before: KnownSidecar | None = None
     is_left_behind: bool = False
-    was_empty: bool = False
 
     @property
     def bytes_held(self) -> int:
@@ -103,8 +100,7 @@ class Plan:
 
 def sidecar_of(photo: PhotoFile) -> Path:
     """Where a photo has the sidecar that is known of it; the photo itself where none is."""
-    path = Path(photo.path)
-    return path if photo.sidecar is None else path.with_name(photo.sidecar.name)
+    return Path(photo.path) if photo.sidecar is None else photo.sidecar.path
 
 
 def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) -> Plan:
@@ -141,7 +137,7 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
     except _REFUSALS as error:
         return _not_done(photo, name, error)
     people = frozenset(each.person for each in wanted)
-    now = KnownSidecar(name, people, packed(done.ours), None, made_of, *state)
+    now = KnownSidecar(photo.path, name, people, packed(done.ours), None, made_of, *state)
     keeps = bool(wanted) or not done.ours.is_nothing
     return Plan(
         photo,
@@ -150,8 +146,7 @@ def plan_sidecar(photo: PhotoFile, faces: Iterable[PersonFace], asked: Request) 
         before=before,
         after=done.content,
         known=now if keeps else None,
-        ours_before=packed(done.found),
-        was_empty=is_empty,
+        known_before=known and replace(known, ours=packed(done.found)),
     )
 
 
@@ -168,23 +163,21 @@ def _written(known: KnownSidecar | None) -> tuple[Ours, ...]:
 
 def _without_photo(photo: PhotoFile, known: KnownSidecar, asked: Request) -> Plan:
     """Take out what is ours; where there is no sidecar either, both may be elsewhere."""
-    sidecar = Path(photo.path).with_name(known.name)
     try:
-        before = content_of(sidecar)
+        before = content_of(known.path)
         if not before:
             return Plan(photo, "missing")
         nobody = WantedSidecar((), photo.width, photo.height)
         done = merged(before, nobody, _written(known), asked.hashed, replace=asked.replace)
     except _REFUSALS as error:
         return _not_done(photo, known.name, error)
-    outcome, ours = _outcome(before, done.content), packed(done.found)
     return Plan(
         photo,
-        outcome,
+        _outcome(before, done.content),
         known.name,
         before=before,
         after=done.content,
-        ours_before=ours,
+        known_before=replace(known, ours=packed(done.found)),
         is_left_behind=True,
     )
 
@@ -215,7 +208,8 @@ def _with_what_moved(photo: PhotoFile, elsewhere: KnownSidecar, asked: Request) 
             return stays
     except (UnreadableXmp, OSError):
         return stays
-    return replace(photo, sidecar=replace(elsewhere, name=name, made_of=None, size=None, mtime_ns=None))
+    here = replace(elsewhere, photo=photo.path, name=name, made_of=None, size=None, mtime_ns=None)
+    return replace(photo, sidecar=here)
 
 
 def _outcome(before: bytes | None, after: bytes | None) -> Outcome:

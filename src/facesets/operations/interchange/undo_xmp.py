@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from typing import Literal
 
 from facesets.errors import CannotWrite, UnreadableXmp, WrongUsage
@@ -25,7 +24,7 @@ from facesets.store.postgres.photos.xmp_changes import (
     drop_changes,
     runs_with_changes,
 )
-from facesets.store.postgres.photos.xmp_sidecars import KnownSidecar, keep_sidecars
+from facesets.store.postgres.photos.xmp_sidecars import keep_sidecars
 from facesets.work import Work
 
 LAST = "last"
@@ -55,23 +54,22 @@ def undo_xmp(database: Database, run: str, *, dry_run: bool = False, work: Work)
         work.progress.begin("Sidecars", database.run(count_changes, number))
         behind, is_done = "", False
         while not (is_done or work.stop.requested):
-            some = partial(changes_of, run=number, behind=behind, limit=_AT_A_TIME, most_bytes=MOST_HELD)
-            changes = database.run(some)
+            changes = database.run(changes_of, number, behind, limit=_AT_A_TIME, most_bytes=MOST_HELD)
             is_done = not changes
-            behind = changes[-1].path if changes else behind
+            behind = changes[-1].photo if changes else behind
             if not dry_run:
-                sweep_temporaries(*map(_place, changes))
-            paths = [each.path for each in changes]
-            written = database.run(changed_by, runs=later, paths=paths)
-            put_back = partial(_put_back, expected=database.run(known_among, paths=paths), dry_run=dry_run)
+                sweep_temporaries(*(each.path for each in changes))
+            photos = [each.photo for each in changes]
+            written = database.run(changed_by, runs=later, paths=photos)
+            put_back = partial(_put_back, expected=database.run(known_among, paths=photos), dry_run=dry_run)
             settled = []
             for change, (outcome, reason) in zip(changes, pool.map(put_back, changes), strict=True):
                 counts[outcome] += 1
-                is_under_another = outcome == "edited" and change.path in written
+                is_under_another = outcome == "edited" and change.photo in written
                 # Of what was not there before the run nothing is lost.
                 if outcome in left and not (outcome == "gone" and change.packed is None):
                     why = "a later run wrote it: take that back first" if is_under_another else reason
-                    left[outcome].append(Result(path=str(_place(change)), reason=why))
+                    left[outcome].append(Result(path=str(change.path), reason=why))
                 # What could not be written can be tried again.
                 if outcome not in ("failed", "not_there") and not is_under_another:
                     settled.append((change, outcome))
@@ -114,17 +112,13 @@ def _number_of(runs: list[int], run: str) -> int:
     return int(run)
 
 
-def _place(change: Change) -> Path:
-    return Path(change.path).with_name(change.sidecar)
-
-
 def _put_back(change: Change, *, expected: Collection[str], dry_run: bool) -> tuple[_Outcome, str]:
-    sidecar = _place(change)
+    sidecar = change.path
     try:
         there = content_of(sidecar)
         if there is None and not has_something(sidecar.parent):
             # A disk that is not mounted says nothing of what is on it; a photo that is known no more does.
-            if change.path in expected:
+            if change.photo in expected:
                 return "not_there", "there is nothing in its folder: mounted elsewhere?"
             return "gone", "its folder was emptied"
         before = change.before
@@ -133,7 +127,7 @@ def _put_back(change: Change, *, expected: Collection[str], dry_run: bool) -> tu
         if (None if there is None else sha256(there).digest()) != change.after_sha256:
             return "edited", f"somebody {'removed' if there is None else 'changed'} it since"
         if not dry_run:
-            put(sidecar, there, before, change.path)
+            put(sidecar, there, before, change.photo)
     except EditedSince as error:
         return "edited", str(error)
     except CannotWrite as error:
@@ -151,13 +145,7 @@ def _settle(connection: Connection, run: int, settled: Sequence[tuple[Change, _O
     Of what was not seen, what is known of it stays.
     """
     now = {
-        change.path: (
-            None
-            if change.ours_before is None
-            else KnownSidecar(change.sidecar, change.people_before or frozenset(), change.ours_before)
-        )
-        for change, outcome in settled
-        if outcome not in ("edited", "gone")
+        change.photo: change.known_before for change, outcome in settled if outcome not in ("edited", "gone")
     }
     keep_sidecars(connection, now)
-    drop_changes(connection, run, [change.path for change, _ in settled])
+    drop_changes(connection, run, [change.photo for change, _ in settled])

@@ -1,7 +1,7 @@
 """What earlier runs left: batches that ended since, and what a killed run had begun."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 
@@ -17,6 +17,7 @@ from facesets.descriptions.asking import (
 )
 from facesets.errors import Command, Field, Sentence
 from facesets.plurals import counted
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.photos import description_ledger
 from facesets.store.postgres.photos.description_ledger import BatchJob, recall_uncounted
@@ -32,61 +33,21 @@ _NOT_FOR_SURE = "the program ended before its answer came; it may have been paid
 _LOST = "its batch is gone from the provider, and with it an answer that was paid"
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """What came of earlier requests.
-
-    Attributes
-    ----------
-    described, failed : int
-        Photos.
-    again : int
-        Photos that nobody worked on, and that nobody paid: they are to be described again.
-    under_way : int
-        Photos in batches that have not ended.
-    cost_usd : Decimal
-        Of what came now.
-    notes : list of str
-        What a user should know.
-    """
-
-    described: int = 0
-    failed: int = 0
-    again: int = 0
-    under_way: int = 0
-    cost_usd: Decimal = Decimal(0)
-    notes: list[str] = field(default_factory=list)
-
-    def with_reply(self, reply: Reply, cost: Decimal | None) -> "Collected":
-        """The same with one more."""
-        counted_as = {Outcome.ANSWERED: "described", Outcome.FREE: "failed" if reply.lasting else "again"}
-        name = counted_as.get(reply.outcome, "failed")
-        return replace(self, **{name: getattr(self, name) + 1}, cost_usd=self.cost_usd + (cost or Decimal(0)))
-
-    def plus(self, other: "Collected") -> "Collected":
-        """Both together; what is under way is so as the other says."""
-        return Collected(
-            self.described + other.described,
-            self.failed + other.failed,
-            self.again + other.again,
-            other.under_way,
-            self.cost_usd + other.cost_usd,
-            [*self.notes, *(note for note in other.notes if note not in self.notes)],
-        )
-
-
 def collect(
     database: Database,
     provider: Provider | None,
+    done: Result,
     *,
     give_up: bool = False,
     unsure_for_s: float = UNSURE_FOR_S,
     work: Work,
-) -> Collected:
+) -> None:
     """Keep what became of everything that was sent and not known to have ended. It sends no photo.
 
     Parameters
     ----------
+    done : Result
+        Of `describe`: what is found is counted there.
     give_up : bool
         Batches that the provider does not know any more count as lost.
 
@@ -95,52 +56,54 @@ def collect(
     NotSent, WrongUsage
         The provider does not answer, or refuses. What came until then is kept.
     """
-    found = Collected()
     jobs = database.run(description_ledger.open_jobs)
     known = database.run(description_ledger.known_batches)
     work.progress.begin("Collecting descriptions", sum(len(job.open) for job in jobs))
     try:
         for job in jobs:
             if work.stop.requested:
-                found = replace(found, under_way=found.under_way + len(job.open))
+                _stays_under_way(done, job)
             elif not job.open:
                 database.run(description_ledger.end, job=job.id)
             elif not job.is_batch:
-                found = _give_up_messages(database, job, found)
+                _give_up_messages(database, job, done)
             elif provider is None or provider.batches is None or not _is_at(job, provider):
-                found = _elsewhere(job, found)
+                _stays_under_way(
+                    done,
+                    job,
+                    f"{counted(len(job.open), 'photo')} are in a batch at {job.place}. Configure the "
+                    f"provider {job.provider} again, and run {Command('describe', Field('check_batches'))}.",
+                )
             else:
-                one = _OneBatch(database, provider.batches, job, found, work)
-                found = one.collected(known, give_up=give_up, unsure_for_s=unsure_for_s)
+                one = _OneBatch(database, provider.batches, job, done, work)
+                one.collect(known, give_up=give_up, unsure_for_s=unsure_for_s)
     finally:
         work.progress.end()
     database.run(description_ledger.free_the_forgotten)
     database.run(recall_uncounted)
-    return found
 
 
 def _is_at(job: BatchJob, provider: Provider) -> bool:
     return (job.provider, job.place) == (provider.name, provider.place)
 
 
-def _elsewhere(job: BatchJob, found: Collected) -> Collected:
-    note = Sentence(
-        f"{counted(len(job.open), 'photo')} are in a batch at {job.place}. Configure the provider "
-        f"{job.provider} again, and run {Command('describe', Field('check_batches'))}."
-    )
-    return replace(found, under_way=found.under_way + len(job.open), notes=[*found.notes, note])
+def _stays_under_way(done: Result, job: BatchJob, note: str = "") -> None:
+    done["under_way"] += len(job.open)
+    if note:
+        done.notes.append(Sentence(note))
 
 
-def _give_up_messages(database: Database, job: BatchJob, found: Collected) -> Collected:
+def _never_sent(database: Database, job: BatchJob, done: Result) -> None:
+    """Let photos be described again that nobody worked on, and that nobody paid."""
+    database.run(description_ledger.strike_out, job.id, job.open)
+    done["again"] += len(job.open)
+
+
+def _give_up_messages(database: Database, job: BatchJob, done: Result) -> None:
     """What a killed run was asking photo by photo: nobody can say whether it was paid."""
     if job.price is not None and job.price.input == job.price.output == 0:
-
-        def again(connection: Connection) -> None:
-            description_ledger.withdraw(connection, job.id, job.open)
-            description_ledger.end(connection, job.id)
-
-        database.run(again)
-        return replace(found, again=found.again + len(job.open))
+        _never_sent(database, job, done)
+        return
     doubtful = Reply(Outcome.DOUBTFUL, reason=_NOT_FOR_SURE)
 
     def work(connection: Connection) -> None:
@@ -149,11 +112,13 @@ def _give_up_messages(database: Database, job: BatchJob, found: Collected) -> Co
         description_ledger.end(connection, job.id)
 
     database.run(work)
-    note = Sentence(
-        f"{counted(len(job.open), 'photo')} were being described when the program was ended. They may have "
-        f"been paid, and are sent again only with {Field('retry_failed')}."
+    done["failed"] += len(job.open)
+    done.notes.append(
+        Sentence(
+            f"{counted(len(job.open), 'photo')} were being described when the program was ended. They may "
+            f"have been paid, and are sent again only with {Field('retry_failed')}."
+        )
     )
-    return replace(found, failed=found.failed + len(job.open), notes=[*found.notes, note])
 
 
 @dataclass
@@ -163,51 +128,44 @@ class _OneBatch:
     database: Database
     batches: Batches
     job: BatchJob
-    found: Collected
+    done: Result
     work: Work
 
-    def collected(self, known: frozenset[str], *, give_up: bool, unsure_for_s: float) -> Collected:
-        """What was found so far, and this batch."""
+    def collect(self, known: frozenset[str], *, give_up: bool, unsure_for_s: float) -> None:
+        """Keep what became of it."""
         job = self.job
         remote_id = job.remote_id
         if remote_id is None:
             lost = LostBatch(job.key, job.requests, job.created_at, known)
             remote_id, sure = self.batches.find_batch(lost)
-            if remote_id is not None:
-                self.database.run(description_ledger.note_sent, job=job.id, remote_id=remote_id)
-            elif sure and job.age_s >= unsure_for_s:
-                return self._never_sent()
-            else:
-                return self._under_way(
+            if remote_id is None and sure and job.age_s >= unsure_for_s:
+                _never_sent(self.database, job, self.done)
+                return
+            if remote_id is None:
+                _stays_under_way(
+                    self.done,
+                    job,
                     "A batch may have been sent when the program was ended; the provider is asked again "
-                    "later."
+                    "later.",
                 )
+                return
+            self.database.run(description_ledger.note_sent, job=job.id, remote_id=remote_id)
         state = self.batches.batch_state(remote_id)
         if state is BatchState.UNDER_WAY:
-            return self._under_way()
+            _stays_under_way(self.done, job)
+            return
         if state is BatchState.UNKNOWN and not give_up and job.age_s < _GONE_AFTER_S:
-            return self._under_way(
+            _stays_under_way(
+                self.done,
+                job,
                 f"{job.place} does not know the batch {remote_id}. Is the key that of another account? With "
-                f"{Field('retry_failed')} its photos are given up, and sent and paid again."
+                f"{Field('retry_failed')} its photos are given up, and sent and paid again.",
             )
+            return
         if state is BatchState.ENDED:
             self._take_results(remote_id)
         if not self.work.stop.requested:
             self._end(None if state is BatchState.ENDED else Reply(Outcome.DOUBTFUL, reason=_LOST), remote_id)
-        return self.found
-
-    def _under_way(self, note: str = "") -> Collected:
-        notes = [*self.found.notes, Sentence(note)] if note else self.found.notes
-        under_way = self.found.under_way + len(self.job.open)
-        return replace(self.found, under_way=under_way, notes=notes)
-
-    def _never_sent(self) -> Collected:
-        def work(connection: Connection) -> None:
-            description_ledger.withdraw(connection, self.job.id, self.job.open)
-            description_ledger.end(connection, self.job.id)
-
-        self.database.run(work)
-        return replace(self.found, again=self.found.again + len(self.job.open))
 
     def _take_results(self, remote_id: str) -> None:
         known = by_start(self.job.open)
@@ -230,7 +188,9 @@ class _OneBatch:
 
         for (_, reply), (is_new, cost) in zip(replies, self.database.run(work), strict=True):
             if is_new:
-                self.found = self.found.with_reply(reply, cost)
+                failed = "again" if reply.outcome is Outcome.FREE and not reply.lasting else "failed"
+                self.done["described" if reply.outcome is Outcome.ANSWERED else failed] += 1
+                self.done["cost_usd"] += cost or Decimal(0)
                 self.work.progress.advance()
 
     def _end(self, left: Reply | None, remote_id: str) -> None:

@@ -7,21 +7,19 @@ from decimal import Decimal
 
 from facesets.descriptions.asking import STAGE, STAGE_VERSION, Estimate, Provider, estimate, most_of
 from facesets.descriptions.prices import FREE
-from facesets.errors import Command, Field, Sentence, WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.installation import page
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.operations.ingest.changed_files import FileFailure
-from facesets.operations.library.descriptions.collecting import UNSURE_FOR_S, Collected, collect
+from facesets.operations.library.descriptions.collecting import UNSURE_FOR_S, collect
 from facesets.operations.library.descriptions.questions import (
-    Allowed,
     Budget,
     KnownOfPhoto,
     announcement,
     question_about,
 )
-from facesets.operations.library.descriptions.sending import Priced, Sender, Sent
+from facesets.operations.library.descriptions.sending import Priced, Sender
 from facesets.operations.options.library import DescribeOptions
-from facesets.plurals import counted
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -71,31 +69,34 @@ def describe(
     """
     if options.max_cost is not None:
         _require_a_bound(provider)
-    collected = (
-        Collected()
-        if options.dry_run
-        else collect(
-            library.database, provider, give_up=options.retry_failed, unsure_for_s=unsure_for_s, work=work
+    done = _nothing_done(dry_run=options.dry_run)
+    if not options.dry_run:
+        collect(
+            library.database,
+            provider,
+            done,
+            give_up=options.retry_failed,
+            unsure_for_s=unsure_for_s,
+            work=work,
         )
-    )
-    run = _Run(library, provider, prompt, below, options, sizes)
+    run = _Run(library, provider, prompt, below, options, sizes, done)
     there, planned, cost = run.plan()
-    said = announcement(
-        provider, planned, run.allowed, cost, in_batches=run.in_batches, max_cost=options.max_cost
-    )
-    summary = Result(
-        _of_collected(collected),
-        held_back=(there if options.max_images is None else min(there, options.max_images)) - planned,
-        to_do=there,
-        dry_run=options.dry_run,
+    said = announcement(provider, planned, options, cost, in_batches=run.in_batches)
+    done["held_back"] = (there if options.max_images is None else min(there, options.max_images)) - planned
+    if planned and not options.dry_run and not work.stop.requested:
+        done["agreed"] = agree(said)
+        if done.agreed:
+            run.send(planned, work)
+    return Result(
+        done,
+        unavailable=len(done.failures),
+        to_do=there - done.sent,
+        cost_usd=float(done.cost_usd + run.budget.spent),
+        under_way_usd=float(run.budget.under_way),
+        limit_reached=run.budget.exhausted,
+        stopped=done.agreed and work.stop.requested,
         announced=said if planned else None,
     )
-    if options.dry_run or not planned or work.stop.requested:
-        return Result(summary, stopped=work.stop.requested)
-    if not agree(said):
-        return Result(summary, agreed=False)
-    sent = run.send(planned, work)
-    return _with_sent(summary, sent, run, there)
 
 
 def _require_a_bound(provider: Provider) -> None:
@@ -123,18 +124,18 @@ class _Run:
         below: tuple[str, ...],
         options: DescribeOptions,
         sizes: BatchSizes,
+        done: Result,
     ) -> None:
         self._library = library
         self._provider = provider
         self._prompt = prompt
         self._photos = PhotosOfStage(STAGE, STAGE_VERSION, below, failed=options.retry_failed)
         self._options = options
-        self.allowed = Allowed(options.blur_faces, options.send_names, options.send_place)
         self.in_batches = provider.batches is not None and not options.no_batch
         least = 1 if provider.batches is None else max(sizes.least, provider.batches.least)
         self._sizes = BatchSizes(max(sizes.most, least), least)
         self.budget = Budget(None if options.max_cost is None else Decimal(str(options.max_cost)))
-        self.failures: list[FileFailure] = []
+        self._done = done
 
     def plan(self) -> tuple[int, int, Estimate]:
         """How many photos wait, how many of them are sent, and what that costs."""
@@ -146,11 +147,16 @@ class _Run:
         letters = len(self._prompt) + _NOTES_LETTERS
         return there, count, estimate(self._provider.model, count, pixels, letters, in_batch=self.in_batches)
 
-    def send(self, planned: int, work: Work) -> Sent:
+    def send(self, planned: int, work: Work) -> None:
         """Send so many photos, those of the lowest numbers first."""
         digest = hashlib.sha256(self._prompt.encode()).hexdigest()
         sender = Sender(
-            self._library.database, self._provider, digest, self.budget, in_batches=self.in_batches
+            self._library.database,
+            self._provider,
+            digest,
+            self.budget,
+            self._done,
+            in_batches=self.in_batches,
         )
         work.progress.begin("Describing", planned)
         try:
@@ -161,7 +167,6 @@ class _Run:
                 sender.ask_all(questions, work)
         finally:
             work.progress.end()
-        return sender.sent
 
     def _questions(self, planned: int, stop: Stop) -> Iterator[Priced]:
         """What may be sent, one photo after the other."""
@@ -177,10 +182,10 @@ class _Run:
                     continue
                 if stop.requested:
                     return
-                question = question_about(photo, self._prompt, self.allowed, known[photo.number])
+                question = question_about(photo, self._prompt, self._options, known[photo.number])
                 if isinstance(question, FileFailure):
                     # It stays pending, and keeps no other from its turn.
-                    self.failures.append(question)
+                    self._done.failures.append(question)
                     continue
                 left -= 1
                 yield question, most_of(self._provider.model, question, in_batch=self.in_batches)
@@ -193,11 +198,11 @@ class _Run:
         if detector is not None:
             searched = scanned_images(connection, numbers, detector.id)
             searched |= images_with_faces(connection, numbers, detector.id)
-        names = names_on(connection, numbers) if self.allowed.names else {}
+        names = names_on(connection, numbers) if self._options.send_names else {}
         contents = [photo.image.sha256 for photo in photos]
         under_way = description_ledger.open_among(connection, contents)
         faces = all_faces(connection, numbers)
-        forgotten = with_forgotten(connection, contents) if self.allowed.blur_faces else set()
+        forgotten = with_forgotten(connection, contents) if self._options.blur_faces else set()
         return {
             photo.number: KnownOfPhoto(
                 names.get(photo.number, ()),
@@ -221,72 +226,43 @@ def check_batches(
     work: Work,
 ) -> Result:
     """Keep answers of batches that ended, once or until all have; sends no photo. Raises like `describe`."""
-    found = Collected()
+    done = _nothing_done()
     while True:
-        found = found.plus(
-            collect(
-                library.database, provider, give_up=options.retry_failed, unsure_for_s=unsure_for_s, work=work
-            )
+        notes, done["notes"], done["under_way"] = done.notes, [], 0
+        collect(
+            library.database,
+            provider,
+            done,
+            give_up=options.retry_failed,
+            unsure_for_s=unsure_for_s,
+            work=work,
         )
-        if not options.wait or not found.under_way or work.stop.requested:
+        done["notes"] = [*notes, *(note for note in done.notes if note not in notes)]
+        if not options.wait or not done.under_way or work.stop.requested:
             break
         pause(interval_s)
     waiting = library.count_pending(PhotosOfStage(STAGE, STAGE_VERSION))
-    return Result(_of_collected(found), to_do=waiting, stopped=work.stop.requested)
+    return Result(done, cost_usd=float(done.cost_usd), to_do=waiting, stopped=work.stop.requested)
 
 
-def _of_collected(found: Collected) -> Result:
-    """What a run did that sent nothing yet."""
+def _nothing_done(*, dry_run: bool = False) -> Result:
+    """What a run did that did nothing yet."""
     return Result(
-        described=found.described,  # photos whose answer came, also from batches of earlier runs
-        failed=found.failed,
-        again=found.again,  # photos of earlier runs that nobody worked on or paid; they are pending again
+        described=0,  # photos whose answer came, also from batches of earlier runs
+        failed=0,
+        again=0,  # photos of earlier runs that nobody worked on or paid; they are pending again
         sent=0,  # in this run
-        under_way=found.under_way,  # photos in batches that have not ended
+        under_way=0,  # photos in batches that have not ended
         held_back=0,  # photos that wait for more, because too few make no batch
         unavailable=0,  # photos whose files are gone, changed or cannot be read; they stay pending
         to_do=0,
-        cost_usd=float(found.cost_usd),  # of all answers that came
+        cost_usd=Decimal(0),  # of all answers that came
         under_way_usd=0.0,  # what this run sent in batches costs at most
         limit_reached=False,  # more would have passed the greatest cost
         agreed=True,
         stopped=False,
-        dry_run=False,
+        dry_run=dry_run,
         announced=None,
         failures=[],
-        notes=found.notes,
-    )
-
-
-def _with_sent(summary: Result, sent: Sent, run: _Run, there: int) -> Result:
-    notes = list(summary.notes)
-    if sent.doubtful_batches:
-        notes.append(
-            Sentence(
-                "It is not known whether the provider took the last batch. Its photos are not sent again "
-                f"before that is: run {Command('describe', Field('check_batches'))} in ten minutes."
-            )
-        )
-    if sent.cut_short and not sent.photos:
-        notes.append(
-            Sentence(
-                f"{Field('max_cost')} allows {counted(sent.cut_short, 'photo')}, too few for a batch. Raise "
-                f"it, or describe photos one by one with {Field('no_batch')}, for the full price."
-            )
-        )
-    return Result(
-        summary,
-        described=summary.described + sent.described,
-        failed=summary.failed + sent.failed,
-        sent=sent.photos,
-        under_way=summary.under_way + sent.in_batches,
-        held_back=summary.held_back + sent.held_back,
-        unavailable=len(run.failures),
-        to_do=there - sent.photos,
-        cost_usd=summary.cost_usd + float(run.budget.spent),
-        under_way_usd=float(run.budget.under_way),
-        limit_reached=run.budget.exhausted,
-        stopped=sent.stopped,
-        failures=run.failures,
-        notes=notes,
+        notes=[],
     )

@@ -15,17 +15,9 @@ from facesets.library_records import PendingPhoto
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.stage_run import read_indexed
 from facesets.operations.ingest.stages import Photo
+from facesets.operations.options.library import DescribeOptions
 from facesets.records import Float32
 from facesets.result import Result
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """What may be sent of a photo, or is to be hidden, beyond the picture itself."""
-
-    blur_faces: bool = False
-    names: bool = False
-    place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +43,14 @@ class KnownOfPhoto:
 
 
 def question_about(
-    photo: PendingPhoto, prompt: str, allowed: Allowed, known: KnownOfPhoto
+    photo: PendingPhoto, prompt: str, options: DescribeOptions, known: KnownOfPhoto
 ) -> PhotoQuestion | FileFailure:
     """What is sent of a photo; why nothing can be, where its file is gone, changed or unreadable."""
     reason = "no file leads to it"
     for file in photo.files:
         try:
             seen = read_indexed(file, photo.image.sha256, needs_pixels=True)
-            return _question(photo, seen, prompt, allowed, known)
+            return _question(photo, seen, prompt, options, known)
         except OSError as error:
             reason = f"cannot be read: {error.strerror or error}"
         except UnreadableImage as error:
@@ -67,22 +59,22 @@ def question_about(
 
 
 def _question(
-    photo: PendingPhoto, seen: Photo, prompt: str, allowed: Allowed, known: KnownOfPhoto
+    photo: PendingPhoto, seen: Photo, prompt: str, options: DescribeOptions, known: KnownOfPhoto
 ) -> PhotoQuestion:
-    if allowed.blur_faces and not known.searched:
+    if options.blur_faces and not known.searched:
         raise UnreadableImage("it was not searched for faces, so that none can be blurred")
-    if allowed.blur_faces and not known.is_whole:
+    if options.blur_faces and not known.is_whole:
         raise UnreadableImage("not all faces on it are known, so that they cannot all be blurred")
-    pixels = blurred(seen.pixels, known.faces) if allowed.blur_faces else seen.pixels
+    pixels = blurred(seen.pixels, known.faces) if options.blur_faces else seen.pixels
     jpeg, width, height = outgoing_jpeg(pixels, EDGE)
     notes = [f"{photo.image.width} x {photo.image.height} pixels."]
     if not np.isnat(photo.image.taken):
         notes.append(f"Taken on {str(photo.image.taken).replace('T', ' at ')} by the camera's clock.")
     if known.searched:
         notes.append(f"Faces found: {len(photo.image.faces)}.")
-    if allowed.names and known.names:
+    if options.send_names and known.names:
         notes.append(f"People known by name, from left to right: {', '.join(known.names)}.")
-    if allowed.place and seen.data is not None:
+    if options.send_place and seen.data is not None:
         said = read_metadata(BytesIO(seen.data), "", now=np.datetime64("now"))
         if said.latitude is not None and said.longitude is not None:
             notes.append(f"Place: {said.latitude:.5f}, {said.longitude:.5f} (degrees north and east).")
@@ -93,22 +85,21 @@ def _question(
 def announcement(
     provider: Provider,
     photos: int,
-    allowed: Allowed,
+    options: DescribeOptions,
     cost: Estimate,
     *,
     in_batches: bool,
-    max_cost: float | None,
 ) -> Result:
     """What sending so many photos means."""
-    faces = "with every face that was found blurred" if allowed.blur_faces else "with faces as they are"
+    faces = "with every face that was found blurred" if options.blur_faces else "with faces as they are"
     sends = [
         f"the picture as a JPEG of at most {EDGE} pixels, without what cameras write into files, {faces}",
         "its size, when it was taken, and how many faces were found on it",
         "your prompt",
     ]
     withheld = ["names of files and folders"]
-    (sends if allowed.names else withheld).append("names of the people on it, as the library knows them")
-    (sends if allowed.place else withheld).append("the place where it was taken, as the camera noted it")
+    (sends if options.send_names else withheld).append("names of the people on it, as the library knows them")
+    (sends if options.send_place else withheld).append("the place where it was taken, as the camera noted it")
     return Result(
         photos=photos,
         to=provider.place,
@@ -122,7 +113,7 @@ def announcement(
         expected_usd=None if cost.expected is None else float(cost.expected),
         most_usd=None if cost.most is None else float(cost.most),
         priced=provider.model.priced_on,
-        max_cost_usd=max_cost,  # where the run ends
+        max_cost_usd=options.max_cost,  # where the run ends
     )
 
 

@@ -3,13 +3,14 @@
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
 from facesets.descriptions.asking import Doubtful, NotSent, Outcome, PhotoQuestion, Provider, Reply
-from facesets.errors import Command, Field, WrongUsage
+from facesets.errors import Command, Field, Sentence, WrongUsage
 from facesets.operations.library.descriptions.questions import Budget
+from facesets.plurals import counted
+from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.photos import description_ledger
 from facesets.store.postgres.photos.description_ledger import NewJob
@@ -24,48 +25,30 @@ _REFUSED_IN_A_ROW = 5
 """So many refused requests are not about the photos."""
 
 
-@dataclass(slots=True)
-class Sent:
-    """What came of sending.
-
-    Attributes
-    ----------
-    photos : int
-        That were sent.
-    in_batches : int
-        Of these, those whose answer is yet to come.
-    held_back : int
-        Photos that were too few for a batch.
-    cut_short : int
-        Photos that the limit allowed, and that were too few for a batch.
-    """
-
-    photos: int = 0
-    described: int = 0
-    failed: int = 0
-    in_batches: int = 0
-    held_back: int = 0
-    cut_short: int = 0
-    doubtful_batches: int = 0
-    stopped: bool = False
-
-
 class Sender:
     """Sends photos to one provider, within a budget."""
 
     def __init__(
-        self, database: Database, provider: Provider, prompt: str, budget: Budget, *, in_batches: bool
+        self,
+        database: Database,
+        provider: Provider,
+        prompt: str,
+        budget: Budget,
+        done: Result,
+        *,
+        in_batches: bool,
     ) -> None:
-        """Nothing is sent yet; `prompt` is the digest of what is asked."""
+        """Nothing is sent yet; `prompt` is the digest of what is asked, `done` counts what comes of it."""
         self._database = database
         self._provider = provider
         self._prompt = prompt
         self._budget = budget
+        self._done = done
         self._in_batches = in_batches
         self._refused = 0
+        self._has_answer = False
         self._next: Priced | None = None
         self._is_too_dear = False
-        self.sent = Sent()
 
     def ask_all(self, questions: Iterator[Priced], work: Work) -> None:
         """Ask one after the other, a few side by side. Raises `NotSent`, `WrongUsage`."""
@@ -81,7 +64,6 @@ class Sender:
             # Also after a failure: whatever is open then is in doubt, and is looked at by the next run.
             if self._is_settled(number):
                 self._database.run(description_ledger.end, job=number)
-        self.sent.stopped = work.stop.requested
 
     def _ask(
         self, job: NewJob, number: int, some: Sequence[Priced], pool: ThreadPoolExecutor, stop: Stop
@@ -100,7 +82,7 @@ class Sender:
             self._budget.give_back(most[question.sha256])
         if problem is not None and not stop.requested:
             raise problem
-        if self._refused >= _REFUSED_IN_A_ROW and not self.sent.described:
+        if self._refused >= _REFUSED_IN_A_ROW and not self._has_answer:
             raise WrongUsage(
                 f"{self._provider.place} refuses one photo after the other, which costs nothing. "
                 f"{Command('stats', Field('stages'))} shows why."
@@ -109,9 +91,10 @@ class Sender:
     def _settle(self, job: NewJob, number: int, sha256: str, most: Decimal | None, reply: Reply) -> None:
         _, cost = self._database.run(description_ledger.settle, job, number, sha256, reply)
         self._budget.settle(most, cost)
-        self.sent.photos += 1
-        self.sent.described += reply.outcome is Outcome.ANSWERED
-        self.sent.failed += reply.outcome is not Outcome.ANSWERED
+        is_answer = reply.outcome is Outcome.ANSWERED
+        self._done["sent"] += 1
+        self._done["described" if is_answer else "failed"] += 1
+        self._has_answer = self._has_answer or is_answer
         self._refused = self._refused + 1 if reply.outcome is Outcome.FREE else 0
 
     def _is_settled(self, number: int) -> bool:
@@ -127,13 +110,14 @@ class Sender:
                     self._budget.give_back(usd)
                 # More photos would not help where the limit ended the batch.
                 self._budget.exhausted = self._is_too_dear and len(some) < least
-                self.sent.held_back = 0 if self._budget.exhausted else len(some)
-                self.sent.cut_short = len(some) if self._budget.exhausted else 0
+                if not self._budget.exhausted:
+                    self._done["held_back"] += len(some)
+                elif some and not self._done.sent:
+                    self._done.notes.append(_too_few(len(some)))
                 break
             if not self._send_batch(some):
                 break
             work.progress.advance(len(some))
-        self.sent.stopped = work.stop.requested
 
     def _send_batch(self, some: Sequence[Priced]) -> bool:
         """Whether to go on afterwards."""
@@ -153,10 +137,10 @@ class Sender:
             remote_id = batches.send_batch(job.key, [question for question, _ in some])
         except Doubtful:
             self._count(len(some))
-            self.sent.doubtful_batches += 1
+            self._done.notes.append(_doubtful())
             return False
         except (NotSent, WrongUsage):
-            self._database.run(_strike, number=number, sha256=list(most))
+            self._database.run(description_ledger.strike_out, number, list(most))
             for usd in most.values():
                 self._budget.give_back(usd)
             raise
@@ -183,8 +167,8 @@ class Sender:
         return some
 
     def _count(self, photos: int) -> None:
-        self.sent.photos += photos
-        self.sent.in_batches += photos
+        self._done["sent"] += photos
+        self._done["under_way"] += photos
 
     def _new_job(self) -> NewJob:
         provider = self._provider
@@ -199,9 +183,18 @@ class Sender:
         )
 
 
-def _strike(connection: Connection, number: int, sha256: Sequence[str]) -> None:
-    description_ledger.withdraw(connection, number, sha256)
-    description_ledger.end(connection, number)
+def _doubtful() -> Sentence:
+    return Sentence(
+        "It is not known whether the provider took the last batch. Its photos are not sent again before that "
+        f"is: run {Command('describe', Field('check_batches'))} in ten minutes."
+    )
+
+
+def _too_few(photos: int) -> Sentence:
+    return Sentence(
+        f"{Field('max_cost')} allows {counted(photos, 'photo')}, too few for a batch. Raise it, or describe "
+        f"photos one by one with {Field('no_batch')}, for the full price."
+    )
 
 
 def _reply_or_problem(future: "Future[Reply]") -> Reply | NotSent | WrongUsage:

@@ -253,6 +253,12 @@ def withdraw(connection: Connection, number: int, sha256: Sequence[str]) -> None
     _no_longer_under_way(connection, struck)
 
 
+def strike_out(connection: Connection, number: int, sha256: Sequence[str]) -> None:
+    """Withdraw all that a job still asks for, and end it."""
+    withdraw(connection, number, sha256)
+    end(connection, number)
+
+
 def _no_longer_under_way(connection: Connection, sha256: Sequence[str]) -> None:
     """Make images of these contents pending that count as under way."""
     connection.execute(

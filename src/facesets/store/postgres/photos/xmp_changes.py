@@ -3,10 +3,11 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from pathlib import Path
 
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text, to_text
+from facesets.store.postgres.photos.xmp_sidecars import KnownSidecar
 
 KEPT_RUNS = 10
 """Runs that can be taken back."""
@@ -18,24 +19,28 @@ class Change:
 
     Attributes
     ----------
-    path
-        Of the photo.
-    sidecar
-        Its name, in the same folder.
+    photo
+        The path of the photo beside which it lies.
+    name
+        Of the file, in the photo's folder.
     packed
         What it held, compressed; None where there was none.
     after_sha256
         None where it goes.
-    people_before, ours_before
+    known_before
         Whom it named by us and what of it was ours; None where nothing was.
     """
 
-    path: str
-    sidecar: str
+    photo: str
+    name: str
     packed: bytes | None
     after_sha256: bytes | None
-    people_before: frozenset[UUID] | None
-    ours_before: bytes | None
+    known_before: KnownSidecar | None
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.photo).with_name(self.name)
 
     @property
     def before(self) -> bytes | None:
@@ -58,12 +63,12 @@ def note_changes(connection: Connection, run: int, changes: Sequence[Change]) ->
             [
                 (
                     run,
-                    to_text(change.path),
-                    to_text(change.sidecar),
+                    to_text(change.photo),
+                    to_text(change.name),
                     change.packed,
                     change.after_sha256,
-                    None if change.people_before is None else list(change.people_before),
-                    change.ours_before,
+                    None if change.known_before is None else list(change.known_before.people),
+                    None if change.known_before is None else change.known_before.ours,
                 )
                 for change in changes
             ],
@@ -99,17 +104,12 @@ def changes_of(connection: Connection, run: int, behind: str, limit: int, most_b
             WHERE number = 1 OR coalesce(bytes, 0) <= %s ORDER BY path""",
         (run, to_text(behind), limit, most_bytes),
     )
-    return [
-        Change(
-            from_text(path),
-            from_text(sidecar),
-            before,
-            after,
-            None if people is None else frozenset(people),
-            ours,
-        )
-        for path, sidecar, before, after, people, ours in rows
-    ]
+    found = []
+    for path, sidecar, before, after, people, ours in rows:
+        photo, name = from_text(path), from_text(sidecar)
+        known = None if people is None else KnownSidecar(photo, name, frozenset(people), ours)
+        found.append(Change(photo, name, before, after, known))
+    return found
 
 
 def changed_by(connection: Connection, runs: Sequence[int], paths: Sequence[str]) -> set[str]:

@@ -1,7 +1,8 @@
 """XMP sidecars: whose photos need one, and what of each is ours."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, LiteralString
 from uuid import UUID
 
@@ -19,6 +20,8 @@ class KnownSidecar:
 
     Attributes
     ----------
+    photo
+        The path of the photo beside which it lies.
     name
         Of the file, in the photo's folder.
     people
@@ -31,10 +34,9 @@ class KnownSidecar:
         Of the file as we left it.
     names_forgotten
         It names somebody who was forgotten: what it holds now is not to be kept.
-    photo
-        The path of the photo beside which it was written; empty for one that is not stored yet.
     """
 
+    photo: str
     name: str
     people: frozenset[UUID]
     ours: bytes
@@ -43,7 +45,11 @@ class KnownSidecar:
     size: int | None = None
     mtime_ns: int | None = None
     names_forgotten: bool = False
-    photo: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.photo).with_name(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +190,7 @@ def _known(
         prepare=False,
     )
     return {
-        key: replace(KnownSidecar(from_text(name), frozenset(people), *others), photo=from_text(path))
+        key: KnownSidecar(from_text(path), from_text(name), frozenset(people), *others)
         for key, path, name, people, *others in rows
     }
 
