@@ -294,6 +294,28 @@ def test_a_mark_that_came_with_photos_of_the_same_names_says_nothing_about_the_f
         assert result(raw).set_aside == ()
 
 
+def test_a_folder_that_took_the_name_of_a_deleted_one_is_the_group_that_its_mark_says(
+    store: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(store, tmp_path)
+    for _ in range(2):
+        store.add(1, 8, 9)
+    again(store, raw, sets)
+    one, other = sorted(people(raw).keys() - {"person_001", "person_002", "person_003"})
+    before = people(raw)
+    shutil.rmtree(raw / one)
+    (raw / other).rename(raw / one)
+    again(store, raw, sets)
+    assert people(raw)[one] == before[other]
+    assert [{face.face for face in group.faces} for group in result(raw).hidden] == [before[one]]
+    (raw / one / GROUP_MARK).replace(tmp_path / "mark")
+    shutil.rmtree(raw / "person_001")
+    (tmp_path / "mark").replace(raw / one / GROUP_MARK)
+    (raw / one).rename(raw / "person_001")
+    again(store, raw, sets)
+    assert people(raw)["person_001"] == before[other]
+
+
 def test_a_mark_copied_over_that_of_another_folder_is_no_copy_of_it(
     store: MadeStore, tmp_path: Path, again: Again
 ) -> None:

@@ -10,6 +10,7 @@ here, as long as something lies under its name.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import starmap
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
@@ -147,7 +148,8 @@ class _Search:
         def weight(group: str, folder: str) -> Weight:
             brought = self._brought(group, lying.get(folder, {}))
             own = sum(base_of(name) in owner for name in brought)
-            return Weight(own, len(brought), sum(self._is_untouched(*each) for each in brought.items()))
+            share = len(brought) / max(len(self._names_in.get(group, ())), 1)
+            return Weight(own, share, len(brought), sum(starmap(self._is_untouched, brought.items())))
 
         self._placed = folders_by_mark(marks, found, frozenset(owner.values()), owners, weight)
         wish = {old: new for old, new in self._placed.items() if new != old}
@@ -157,7 +159,7 @@ class _Search:
         self._settle(wish, lying)
         lost = set(map(base_of, self.lost))
         for old, place in self._placed.items():
-            for copy in set(found.get(marks[old], ())) - {place}:
+            for copy in {*found.get(marks[old], ())} - {place}:
                 self._leave_copies(old, lying.get(copy, {}), lost)
 
     def _is_untouched(self, name: str, place: str) -> bool:
@@ -313,10 +315,8 @@ class _Search:
         for place in self.strange:
             places[base_of(place)].append(place)
         staying = (name for name in self._files if name in self._staying)
-        found = {
-            place: name for name in staying for place in places.get(base_of(name), ()) if is_inside(place)
-        }
-        return self._copied | found
+        found = ((place, name) for name in staying for place in places.get(base_of(name), ()))
+        return self._copied | {place: name for place, name in found if is_inside(place)}
 
     def refuse_unclear_folders(self) -> None:
         """Refuse folders of the same photos that were renamed at once."""

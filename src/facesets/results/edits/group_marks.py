@@ -51,9 +51,10 @@ def read_marks(root: SafeFolder, known: Collection[str]) -> dict[str, list[str]]
 
 
 class Weight(NamedTuple):
-    """How much of a group lies in a folder: photos that no other group has, all, and those nobody touched."""
+    """What of a group lies in a folder: photos that no other has, the share, all, those nobody touched."""
 
     own: int
+    share: float
     photos: int
     untouched: int
 
@@ -102,7 +103,7 @@ def folders_by_mark(
             )
             # A folder's own mark may have been replaced by that of a group that was put into it.
             rivals = {place, *owners(place)} - seen
-            if all(claims[place][:2] > weight(rival, place)[:2] for rival in rivals):
+            if all(claims[place][:3] >= weight(rival, place)[:3] for rival in rivals):
                 places[group] = place
     return places
 

@@ -172,7 +172,7 @@ def _places(entries: Sequence[SetEntry], sets: SetManifests) -> dict[str, str]:
         best = entry.best if entry is not None and manifest is not None else ()
         shown = {item.face.face for item in manifest.faces}.intersection(best) if manifest else ()
         # A set that was renamed long ago may say its earlier name still, which another one has by now.
-        return Weight(0, len(shown) + (new == old or new not in own), 0)
+        return Weight(0, 0, len(shown) + (new == old or new not in own), 0)
 
     place = folders_by_mark({name: name for name in by_name}, found, (), lambda _: (), weight)
     place |= {name: name for name in own if name not in place and name not in place.values()}

@@ -56,7 +56,9 @@ def known_and_named(
     naming = look(store, dict.fromkeys(new) | own, collection)
     for root, manifest in results.items():
         if root in whole:
-            known[root].as_left = as_left(manifest, known[root]) if known[root].learned else None
+            # Photos that lie elsewhere today are called after where they lay, by what the manifest says.
+            is_news = bool(known[root].learned) and not known[root].today
+            known[root].as_left = as_left(manifest, known[root]) if is_news else None
         else:
             known[root] = _known_of_cut_off(manifest, root, collection, naming, learns=learns)
         if known[root].statements:
