@@ -87,23 +87,7 @@ def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, 
         below = [str(plain_path(each)) for each in options.target]
         told = {"who": list(who), **asdict(replace(options, target=tuple(below)))}  # type: ignore[arg-type]
         with library.recorded_run(COMMAND, told, dry_run=options.dry_run) as run:
-            done = Result(
-                people=len(request.people) - len(unfit),
-                photos=0,  # that were looked at: those of these people, and those whose sidecars have ours
-                new=0,
-                changed=0,
-                removed=0,  # they held nothing but ours, of which nothing is true any more
-                unchanged=0,
-                left_behind=0,  # of these sidecars those whose photo is gone, or not in the library any more
-                missing=0,  # photos that are not where they were
-                edited=[],  # sidecars in which somebody changed what we wrote
-                failures=[],
-                unfit=unfit,  # names that no XML can hold
-                empty=0,  # of the changed ones those that were files without a byte
-                run=0,  # by what it is taken back; 0 where there is nothing to take back
-                stopped=False,
-                dry_run=options.dry_run,
-            )
+            done = _nothing_done(len(request.people) - len(unfit), unfit, dry_run=options.dry_run)
             export = _Export(library, request, run.id, done)
             paths, left_behind = export.paths(below), database.run(paths_without_photo, below)
             work.progress.begin("Sidecars", len(paths) + len(left_behind))
@@ -127,6 +111,26 @@ def export_xmp(library: Library, who: Sequence[str], options: ExportXmpOptions, 
         if done.run:
             database.run(drop_old_changes)
     return done
+
+
+def _nothing_done(people: int, unfit: Sequence[str], *, dry_run: bool) -> Result:
+    return Result(
+        people=people,
+        photos=0,  # that were looked at: those of these people, and those whose sidecars have ours
+        new=0,
+        changed=0,
+        removed=0,  # they held nothing but ours, of which nothing is true any more
+        unchanged=0,
+        left_behind=0,  # of these sidecars those whose photo is gone, or not in the library any more
+        missing=0,  # photos that are not where they were
+        edited=[],  # sidecars in which somebody changed what we wrote
+        failures=[],
+        unfit=unfit,  # names that no XML can hold
+        empty=0,  # of the changed ones those that were files without a byte
+        run=0,  # by what it is taken back; 0 where there is nothing to take back
+        stopped=False,
+        dry_run=dry_run,
+    )
 
 
 class _Export:

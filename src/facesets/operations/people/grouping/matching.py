@@ -67,24 +67,12 @@ def decide(
     threshold, measured = _threshold(faces, options, work.progress, recogniser)
     new = np.flatnonzero(faces.person < 0)
     rows = faces.embedding if len(new) == len(faces.person) else faces.embedding[new]
-    if options.method == "components":
-        known = faces.person >= 0
-        references, persons = faces.embedding[known], faces.person[known]
-    else:
-        references, persons = means_of_people(faces.embedding, faces.person, len(faces.persons))
+    references, persons = _references(faces, options)
     compared = f"{counted(len(rows), 'face')} with {people(len(faces.persons))}"
     reported = Steps(work, f"Comparing {compared}")
     apart = _apart(faces, options)
-    task = GroupingTask(
-        embeddings=rows,
-        apart_in_images=True,
-        calibration=measured,
-        threshold=options.own_threshold(),
-        min_cluster_size=options.min_cluster_size,
-        min_samples=options.min_samples,
-        recogniser=recogniser,
-        on_progress=reported,
-        engine=engine,
+    task = _task(
+        rows, options, calibration=measured, recogniser=recogniser, on_progress=reported, engine=engine
     )
     reasons: list[str] = []
     used: dict[str, Any] = {}
@@ -119,6 +107,26 @@ def decide(
         used |= {"likenesses": joined.checked.due, "likenesses_found": joined.checked.found}
         reasons.insert(0, joined.checked.sentence())
     return Decision(new, joined, tuple(reasons), used)
+
+
+def _references(faces: PeopledFaces, options: ClusterLibraryOptions) -> tuple[Float32, Int64]:
+    """What new faces are compared with, and whose it is."""
+    if options.method == "components":
+        known = faces.person >= 0
+        return faces.embedding[known], faces.person[known]
+    return means_of_people(faces.embedding, faces.person, len(faces.persons))
+
+
+def _task(rows: Float32, options: ClusterLibraryOptions, **surroundings: Any) -> GroupingTask:  # noqa: ANN401
+    """The grouping of some faces, as the options want it."""
+    return GroupingTask(
+        embeddings=rows,
+        apart_in_images=True,
+        threshold=options.own_threshold(),
+        min_cluster_size=options.min_cluster_size,
+        min_samples=options.min_samples,
+        **surroundings,
+    )
 
 
 def _threshold(
