@@ -273,6 +273,38 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("command", ["refine", "extend", "cluster"])
+def test_a_kill_gives_nobody_an_earlier_name_back(store: MadeStore, tmp_path: Path, command: str) -> None:
+    start = tmp_path / "start"
+    store.names_file = start / "names.json"
+    raw, sets = make(store, start)
+    (raw / "person_001").rename(raw / "Anna")
+    grow(store, raw, sets)
+    (raw / "Anna").rename(raw / "Hanna")
+
+    def go(root: Path, how: str) -> None:
+        store.names_file = root / "names.json"
+        if how == "refine":
+            choose(store, root / "sets")
+        elif how == "cluster":
+            sort(store, root / "raw")
+        else:
+            grow(store, root / "raw", root / "sets")
+
+    shutil.copytree(start, tmp_path / "whole")
+    changes = changes_of(lambda: go(tmp_path / "whole", command))
+    root = tmp_path / "killed"
+    for kill_at in moments(changes, 8):
+        shutil.copytree(start, root)
+        assert in_a_child(lambda: go(root, command), kill_at)
+        go(root, command)
+        go(root, "extend")
+        assert "Hanna" in people(root / "raw"), kill_at
+        assert "Hanna" in sets_of(root / "sets"), kill_at
+        shutil.rmtree(root)
+
+
+@pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.parametrize("command", ["refine", "extend", "cluster"])
 def test_a_kill_while_a_result_follows_ends_as_if_nothing_had_happened(

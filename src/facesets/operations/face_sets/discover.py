@@ -147,9 +147,13 @@ def _export(
     made = provenance(run.store, run.collection.settings, options, run.options)
     made = replace(made, options=_gates_of(refine, made.options) | made.options)
     plan = plan_sets(run, wanted, NEW_ONLY, made)
+    naming, groups = run.naming(), {run.out: groups_of(run, plan)}
     if not run.options.dry_run:
-        run.naming().keep({run.out: groups_of(run, plan)})
-    return export_planned(run, plan, command="discover")
+        naming.learn(groups)
+    written = export_planned(run, plan, command="discover")
+    if not run.options.dry_run and not written.stopped:
+        naming.keep(groups)
+    return written
 
 
 def _as_named(clusters: Sequence[Result], wanted: Sequence[NewSet], exported: Result) -> list[Result]:

@@ -61,9 +61,13 @@ def export_swap(
     with open_export(store, out, embedder, options, work, modeller) as run:
         naming = run.naming()
         plan = plan_export(run, refine_manifest, raw_manifest, naming)
+        groups = {out: groups_of(run, plan)}
         if not options.dry_run:
-            naming.keep({out: groups_of(run, plan)})
-        return export_planned(run, plan, command="export-swap")
+            naming.learn(groups)
+        written = export_planned(run, plan, command="export-swap")
+        if not options.dry_run and not written.stopped:
+            naming.keep(groups)
+        return written
 
 
 def plan_export(

@@ -69,6 +69,7 @@ def _import_folders(run: ExportRun, folders: SortedFolders, options: ImportFolde
     naming = run.naming()
     if not run.options.dry_run:
         # What is new in the export from here on, a label too, is a name that somebody gave.
+        naming.learn([run.out])
         naming.keep({run.out: run.earlier.people()})
     written = export_planned(run, plan, command="import-folders")
     summary = _summary(identities, without_empty(states, written), written, failures)

@@ -105,8 +105,9 @@ def _extend(
         dry_run=options.dry_run,
         stopped=False,
     )
+    held = {folder: ids_of(as_groups(known[folder].groups)) for folder in folders}
     if not options.dry_run:
-        naming.keep({folder: ids_of(as_groups(known[folder].groups)) for folder in folders})
+        naming.learn(held)
     # A run that was cut off goes on under its name in both, whichever of them it had come to.
     run = next((run.name for folder in folders if (run := open_run(folder, COMMAND))), "")
     for grown in (persons, sets):
@@ -118,6 +119,7 @@ def _extend(
         summary = _with(summary, grown, written)
         run = run or written.run
     if not options.dry_run and not summary.stopped:
+        naming.keep(held)
         for folder in reversed(folders):
             if finished := open_run(folder, COMMAND):
                 close_run(finished)

@@ -96,9 +96,13 @@ def write_result(
         with_sheet=options.sheet,
         sources=folder.begun.sources,
     )
+    held = {folder.out: ids_of(groups)}
     if not options.dry_run:
-        folder.naming.keep({folder.out: ids_of(groups)})
-    return write_plan(plan, manifest, dry_run=options.dry_run, work=work)
+        folder.naming.learn(held)
+    written = write_plan(plan, manifest, dry_run=options.dry_run, work=work)
+    if not options.dry_run and not written.stopped:
+        folder.naming.keep(held)
+    return written
 
 
 def files_of(written: Written, options: ResultOptions) -> dict[str, Any]:

@@ -131,13 +131,21 @@ class Naming:
             return False
         return not any(own in self.former.get(name, ()) for name in names)
 
-    def keep(self, results: Mapping[Path, Mapping[str, Iterable[str]]]) -> None:
-        """Note what was learned, and what results are about to hold: ids of the faces of each group.
+    def learn(self, results: Iterable[Path]) -> None:
+        """Note, before results are written, who is called what from now on, and which these are.
 
-        Errors as `update_names`.
+        What they are to be called is noted by `keep` when that is true: a folder that a run did not come to
+        would seem to have been given its old name back. Errors as `update_names`.
         """
         if self.note is not None:
             self.note(results)
+        self.keep({})
+
+    def keep(self, results: Mapping[Path, Mapping[str, Iterable[str]]]) -> None:
+        """Note what was learned, and what results hold: ids of the faces of each group.
+
+        Errors as `update_names`.
+        """
         if self.file is None:
             return
         own = {
