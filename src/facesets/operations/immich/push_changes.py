@@ -20,24 +20,16 @@ Outcome = Mapping[str, str]
 """What a change brought about: the id of what it made, if it made anything."""
 
 
-class PushChange(msgspec.Struct, frozen=True, tag_field="kind"):
-    """One change. Both calls return what it brought about; `found` None if it did not take effect."""
+class _Change(msgspec.Struct, frozen=True, tag_field="kind"):
+    """What all changes have: a name by which journals know them again."""
 
     @property
     def kind(self) -> str:
         """What it is called in journals and counts."""
         return str(self.__struct_config__.tag)
 
-    def do(self, server: ImmichPeople) -> Outcome:
-        """Ask for it. Raises `RequestFailed` and what ends a run."""
-        raise NotImplementedError
 
-    def found(self, server: ImmichPeople) -> Outcome | None:
-        """Ask whether it took effect."""
-        raise NotImplementedError
-
-
-class CreatePerson(PushChange, frozen=True, tag="create_person"):
+class CreatePerson(_Change, frozen=True, tag="create_person"):
     """Make a person. `namesakes` were there before."""
 
     person: ServerPerson
@@ -58,7 +50,7 @@ class CreatePerson(PushChange, frozen=True, tag="create_person"):
         return min(new, key=lambda person: person.id, default=None)
 
 
-class NamePerson(PushChange, frozen=True, tag="name_person"):
+class NamePerson(_Change, frozen=True, tag="name_person"):
     """Give a person another name."""
 
     person: ServerPerson
@@ -75,7 +67,7 @@ class NamePerson(PushChange, frozen=True, tag="name_person"):
         return {} if there is not None and there.name == self.name else None
 
 
-class GiveFace(PushChange, frozen=True, tag="give_face"):
+class GiveFace(_Change, frozen=True, tag="give_face"):
     """Assign a face to a person. `before` is whose it was, None if it was unassigned."""
 
     asset: str
@@ -94,7 +86,7 @@ class GiveFace(PushChange, frozen=True, tag="give_face"):
         return {} if there is not None and there.person_id == self.to else None
 
 
-class CreateFace(PushChange, frozen=True, tag="create_face"):
+class CreateFace(_Change, frozen=True, tag="create_face"):
     """Add a face that the server has not found. `others` were there before."""
 
     asset: str
@@ -120,7 +112,7 @@ class CreateFace(PushChange, frozen=True, tag="create_face"):
         return {"id": min(new)} if new else None
 
 
-class MergePerson(PushChange, frozen=True, tag="merge_person"):
+class MergePerson(_Change, frozen=True, tag="merge_person"):
     """Give all faces of a person to another and remove the person.
 
     Attributes
@@ -148,7 +140,7 @@ class MergePerson(PushChange, frozen=True, tag="merge_person"):
         return {} if server.person(self.source.id) is None else None
 
 
-class DropBirthDate(PushChange, frozen=True, tag="drop_birth_date"):
+class DropBirthDate(_Change, frozen=True, tag="drop_birth_date"):
     """Remove a birth date that a person had got by a merge."""
 
     person: ServerPerson
@@ -164,7 +156,7 @@ class DropBirthDate(PushChange, frozen=True, tag="drop_birth_date"):
         return {} if there is not None and there.birth_date is None else None
 
 
-class DeleteFace(PushChange, frozen=True, tag="delete_face"):
+class DeleteFace(_Change, frozen=True, tag="delete_face"):
     """Remove a face that was added."""
 
     asset: str
@@ -180,7 +172,7 @@ class DeleteFace(PushChange, frozen=True, tag="delete_face"):
         return {} if face_of(server.faces(self.asset), self.face) is None else None
 
 
-class DeletePerson(PushChange, frozen=True, tag="delete_person"):
+class DeletePerson(_Change, frozen=True, tag="delete_person"):
     """Remove a person; its faces become unassigned."""
 
     person: ServerPerson
@@ -195,7 +187,7 @@ class DeletePerson(PushChange, frozen=True, tag="delete_person"):
         return {} if server.person(self.person.id) is None else None
 
 
-AnyChange: TypeAlias = (
+PushChange: TypeAlias = (
     CreatePerson
     | NamePerson
     | GiveFace
@@ -205,6 +197,9 @@ AnyChange: TypeAlias = (
     | DeleteFace
     | DeletePerson
 )
+"""One change. `do` asks for it and `found` whether it took effect; both return what it brought about, `found`
+None if it did not. `do` raises `RequestFailed` and what ends a run.
+"""
 
 
 def face_of(faces: Sequence[ServerFace], identity: str) -> ServerFace | None:
@@ -215,7 +210,7 @@ def face_of(faces: Sequence[ServerFace], identity: str) -> ServerFace | None:
 def from_json(record: object, where: str) -> PushChange:
     """A change that the journal holds. Raises `DamagedFile` if it is none."""
     try:
-        change: PushChange = msgspec.convert(record, AnyChange)
+        change: PushChange = msgspec.convert(record, PushChange)
     except msgspec.ValidationError as error:
         raise DamagedFile(f"{where} is damaged: it holds no change that `immich-push` makes.") from error
     return change
