@@ -55,13 +55,13 @@ def test_every_module_is_imported_where_nothing_is_that_windows_lacks() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("is_named", soaking([False, True], else_=[True]))
 def test_folders_are_made_of_photos_to_the_export_and_taken_back(
-    is_named: bool, lfw_photos: list[Path], small_insightface_pack: Path, tmp_path: Path
+    is_named: bool, lfw_photos: list[Path], insightface_pack: Path, tmp_path: Path
 ) -> None:
     photos = copy_photos(lfw_photos[:10], tmp_path / "photos")
     for photo in photos.iterdir():
         photo.chmod(0o444)
     commands = [
-        f"embed photos faces.npz --pack {small_insightface_pack} --workers 2",
+        f"embed photos faces.npz --pack {insightface_pack} --workers 2",
         "cluster faces.npz raw",
         "cluster faces.npz raw --max-cosine-distance 0.2",
         "cluster faces.npz linked --materialize hardlink",
@@ -74,7 +74,7 @@ def test_folders_are_made_of_photos_to_the_export_and_taken_back(
         "dedup faces.npz",
         "undo raw 0002-cluster",
         "undo raw 0001-cluster",
-        f"run photos all --pack {small_insightface_pack}",
+        f"run photos all --pack {insightface_pack}",
     ]
     script = (
         f"import os; os.chdir({str(tmp_path)!r}); os.environ['FACESETS_DATA'] = {str(tmp_path / 'data')!r}"
