@@ -24,7 +24,7 @@ from facesets.cli.library.search import search
 from facesets.cli.library.serve import serve
 from facesets.cli.library.train import train
 from facesets.cli.maintenance import doctor, models
-from facesets.cli.params import EPILOG, SETTINGS_NOTE
+from facesets.cli.params import EXIT_STATUSES, SETTINGS_NOTE
 from facesets.cli.people import people
 from facesets.cli.results.changes import enrich, extend, relocate, undo
 from facesets.cli.results.exports import discover, export_swap, import_folders, split_eras
@@ -43,7 +43,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 app = typer.Typer(
     name="facesets",
     help="Organise a photo library by the people in it, on your own machine.",
-    epilog=f"{SETTINGS_NOTE}\n\n{EPILOG}",
+    epilog=f"{SETTINGS_NOTE}\n\n{EXIT_STATUSES}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -13,10 +13,10 @@ from typer.main import get_command_from_info
 from typer.models import ArgumentInfo, CommandInfo
 
 from facesets.cli import console, queueing
-from facesets.cli.flags import signed, with_flags
+from facesets.cli.flags import ADVANCED, signed, with_flags
 from facesets.cli.guide import GROUPS, GUIDE
 from facesets.cli.next_step import last_lines
-from facesets.cli.params import EPILOG, DebugOption, JsonOption, QueueOption
+from facesets.cli.params import DebugOption, JsonOption, QueueOption
 from facesets.errors import Command
 from facesets.files import printable
 from facesets.installation import with_pages
@@ -243,15 +243,18 @@ class HeadedGroup(TyperGroup):
 
 
 def _write_options(command: "AnyCommand", ctx: "Context", formatter: "HelpFormatter") -> None:
-    records = []
+    records: dict[str, list[tuple[str, str]]] = {"Options": [], ADVANCED: []}
     for param in command.get_params(ctx):
         if isinstance(param, TyperOption):
             # Names of variables that follow the rule would be half of the text.
             param.show_envvar = param.envvar is not None
             if record := param.get_help_record(ctx):
-                records.append((record[0], with_pages(record[1])))
-    with formatter.section("Options"):
-        formatter.write_dl(records)
+                heading = param.rich_help_panel or "Options"
+                records[heading].append((record[0], with_pages(record[1])))
+    for heading, rows in records.items():
+        if rows:
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
 
 def heading_of() -> dict[str, str]:
@@ -277,7 +280,7 @@ def prepare(app: typer.Typer, path: str = "") -> None:
         name = info.name or info.callback.__name__.replace("_", "-")
         # psql has a -q and a -v of its own.
         is_anothers = bool((info.context_settings or {}).get("ignore_unknown_options"))
-        info.cls, info.epilog = ExampleCommand, EPILOG
+        info.cls = ExampleCommand
         info.callback = _made_later(f"{path}{name}", info.callback, is_anothers=is_anothers)
     for group in app.registered_groups:
         group.cls = HeadedGroup

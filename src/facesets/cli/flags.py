@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
 
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
 
 
 Options = TypeVar("Options", bound="DataclassInstance")
+
+_METAVARS = {int: "N", float: "N", str: "NAME", Path: "FILE"}
+"""What help calls a value, by its type, where an option does not name it."""
+
+ADVANCED = "Advanced options"
+"""The heading below which help lists what only an expert sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +141,11 @@ def _parameter(each: Declared) -> Parameter:
     info = typer.Option(
         *(option.flag or each.flag).split(),
         help=_help(each),
-        metavar=option.metavar or None,
+        metavar=option.metavar or _METAVARS.get(_value_kind(kind)),
         envvar=option.variable.split() or None,
         # Typer knows the two names of a switch; all else the text says.
         show_default=kind is bool,
+        rich_help_panel=ADVANCED if option.advanced else None,
     )
     return Parameter(
         each.name,
@@ -144,6 +153,12 @@ def _parameter(each: Declared) -> Parameter:
         default=default,
         annotation=Annotated[kind, info, each],
     )
+
+
+def _value_kind(kind: Any) -> Any:  # noqa: ANN401 - a type or a form of one
+    """The type of one value: `int` of `int | None` and of `list[int] | None`."""
+    kinds = [each for each in get_args(kind) if each is not NoneType]
+    return _value_kind(kinds[0]) if kinds and get_origin(kind) is not Literal else kind
 
 
 def _help(each: Declared) -> str:

@@ -42,7 +42,7 @@ def doctor(
     provider: ProviderOption = "auto",
     database: DatabaseOption = None,
 ) -> None:
-    """Look for what is wrong with this installation, and say which command repairs it."""
+    """Check the installation, and print what repairs it."""
     from facesets.operations.models.doctor import doctor as run
 
     conf = settings.load()
@@ -208,7 +208,7 @@ def _named(name: str | None, conf: "Settings") -> str:
 
 @models.command("list")
 def list_() -> None:
-    """List the model packs and body models on this machine."""
+    """List the model packs and body models here."""
     from facesets.inference.catalog import DEFAULT_BODY, PUBLISHED_BODY
     from facesets.operations.models.packs import list_packs
 
@@ -230,7 +230,7 @@ def list_() -> None:
 
 @models.command()
 def show(name: _Name = None) -> None:
-    """Show what a pack of faces holds: its files, how they are fed, licences and sources."""
+    """Show a pack's files, inputs, licences and sources."""
     from facesets.operations.models.packs import describe_pack
 
     conf = settings.load()
@@ -262,7 +262,7 @@ def _origin(file: "FileDetails") -> list[tuple[str, str]]:
 
 @models.command()
 def path(name: _Name = None) -> None:
-    """Print where a pack lies."""
+    """Print where a pack is."""
     from facesets.operations.models.packs import find
 
     conf = settings.load()
@@ -276,7 +276,7 @@ def pull(
     force: Annotated[bool, Option("Fetch it though it is here.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Fetch a published pack and verify it.
+    """Download a pack and verify it.
 
     buffalo_l or open for faces, ViT-B-32__openai for CLIP, yolox_s for bodies.
     """
@@ -301,7 +301,7 @@ def pull(
 
 @models.command()
 def verify(name: _Name = None) -> None:
-    """Compare each file of a pack with what was published."""
+    """Verify each file of a pack."""
     from facesets.operations.models.packs import verify as run
 
     conf = settings.load()

@@ -14,7 +14,7 @@ from facesets.cli.app import app
 from facesets.cli.command import SHARED
 from facesets.cli.flags import declared_by
 from facesets.cli.guide import GROUPS, GUIDE
-from facesets.cli.params import EPILOG, SETTINGS_NOTE
+from facesets.cli.params import EXIT_STATUSES, SETTINGS_NOTE
 from facesets.settings import ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
@@ -41,7 +41,12 @@ def manual() -> str:
         for path, entry in GUIDE.items():
             if entry.group == heading:
                 lines += _roff_section(path, entry.examples, root, context)
-    lines += [".SH SETTINGS", _roff(SETTINGS_NOTE), ".SH EXIT STATUS", _roff(EPILOG.partition(": ")[2])]
+    lines += [
+        ".SH SETTINGS",
+        _roff(SETTINGS_NOTE),
+        ".SH EXIT STATUS",
+        _roff(EXIT_STATUSES.partition(": ")[2]),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -116,7 +121,7 @@ def reference() -> str:
         lines += [f"## {heading}", ""]
         for path in (path for path, entry in GUIDE.items() if entry.group == heading):
             lines += _section(path, *command_at(path, root, context))
-    exit_status = EPILOG.partition(": ")[2]
+    exit_status = EXIT_STATUSES.partition(": ")[2]
     return "\n".join([*lines, "## Exit status", "", f"{exit_status[0].upper()}{exit_status[1:]}", ""])
 
 

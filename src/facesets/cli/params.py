@@ -15,7 +15,7 @@ from facesets.operations.options.grouping import Threshold
 if TYPE_CHECKING:
     from facesets.clustering.methods import Measure
 
-EPILOG = (
+EXIT_STATUSES = (
     "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "
     "inputs failed; 75 another run holds the lock; 130 or 143 stopped by a signal."
 )

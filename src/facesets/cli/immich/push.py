@@ -52,7 +52,7 @@ def immich_push(
     access: ServerOptions,
     options: PushOptions,
 ) -> None:
-    """Write people back to an Immich server: names, whose faces they are, merges.
+    """Write people and their names back to Immich.
 
     Shows the plan; changes nothing before you agree, or without --apply. Names, hidden people and faces
     that a user of the server decided about stay as they are. Every run can be taken back with --undo.

@@ -50,9 +50,10 @@ def immich_stage(
     database: DatabaseOption = None,
     options: StageOptions,
 ) -> None:
-    """Fetch the photos with large faces from an Immich server, as a queue for `embed --queue`.
+    """Download photos with large faces from Immich.
 
-    Run it again to go on after an outage, or for what is new: nothing is fetched twice.
+    The download list that it writes is for `embed --queue`. Run it again to go on after an outage, or for
+    what is new: nothing is fetched twice.
     """
     from facesets.assembly.immich import access_to, known_content
     from facesets.operations.immich.stage import immich_stage as run
@@ -88,13 +89,13 @@ def immich_finish(
         Option("Where to note what is done.", unset="OUT/USER.log"),
     ] = None,
     pack: Annotated[str | None, Option("Model pack, as for `embed`.")] = None,
-    provider: Annotated[str | None, Option("Where models run, as for `embed`.")] = None,
+    provider: Annotated[str | None, Option("Where models run, as for `embed`.", advanced=True)] = None,
     landmarks: Annotated[
         bool, Option("Find landmarks and pose in the same pass.", flag="--landmarks/--no-landmarks")
     ] = True,
     dry_run: DryRun = False,
 ) -> None:
-    """Embed what `immich-stage` staged for USER, and look for new people in it; with a log.
+    """Embed downloaded photos and find new people in them.
 
     Run it again after an outage, or when more was staged: what is done is not done again. Other flags of
     `embed` and `discover` are taken from facesets.toml.

@@ -34,7 +34,7 @@ def stats(
     database: DatabaseOption = None,
     stages: Annotated[bool, Option("How far each stage of looking at photos is, instead.")] = False,
 ) -> None:
-    """Show how much is in the library: images, faces, people."""
+    """Show how much is in the library."""
     from facesets.operations.library.stats import stages as count_stages
     from facesets.operations.library.stats import stats as run
 
@@ -112,9 +112,10 @@ def check(
     dry_run: Annotated[bool, Option("With --erase-missing: show what would be erased.")] = False,
     yes: Annotated[bool, Option("With --erase-missing: do not ask.")] = False,
 ) -> None:
-    """Look for what changes by hand have broken in the library. Status 1 if something is left broken.
+    """Check library integrity.
 
-    Photos of which no file is left are named, too. They count nowhere, and are back when their files are.
+    Finds what changes by hand have broken. Status 1 if something is left broken. Photos of which no file is
+    left are named, too. They count nowhere, and are back when their files are.
     """
     from facesets.assembly.describing import Asked
     from facesets.operations.library.check import check as run

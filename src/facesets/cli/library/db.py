@@ -21,7 +21,10 @@ def migrate(
     status: Annotated[bool, Option("Only show what is applied and pending.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Create or upgrade the library's tables. Run it before first use and after upgrades."""
+    """Create or upgrade the library's tables.
+
+    Run it before first use and after upgrades.
+    """
     from facesets.assembly.stores import open_database
     from facesets.operations.library.migrate import migrate as run
     from facesets.operations.library.migrate import status as look
@@ -46,7 +49,10 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
 
 @db.command()
 def url(database: DatabaseOption = None) -> None:
-    """Print the connection string. The embedded server then runs on until `facesets db stop`."""
+    """Print the connection string.
+
+    The embedded server then runs on until `facesets db stop`.
+    """
     from facesets.assembly.stores import embedded_server, named_database
     from facesets.store.postgres.server.tools import masked
 
@@ -62,7 +68,10 @@ def url(database: DatabaseOption = None) -> None:
 
 @db.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context, database: DatabaseOption = None, debug: DebugOption = False) -> None:
-    """Open psql on the library; further arguments are psql's own, such as -c SQL."""
+    """Open psql on the library.
+
+    Further arguments are psql's own, such as -c SQL.
+    """
     from facesets.assembly.stores import database_url
     from facesets.store.postgres.server.tools import psql as run
 
@@ -73,7 +82,10 @@ def psql(context: typer.Context, database: DatabaseOption = None, debug: DebugOp
 
 @db.command()
 def stop() -> None:
-    """Stop the embedded server now, whoever uses it. The next command starts it again."""
+    """Stop the embedded server.
+
+    The next command starts it again.
+    """
     from facesets.assembly.stores import embedded_server
 
     done = Result(stopped=embedded_server(settings.load(), console).stop())
@@ -87,7 +99,7 @@ def backup(
     replace: Annotated[bool, Option("Replace the backup that is there; it is lost.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Write the whole library into FILE."""
+    """Back up the library to FILE."""
     from facesets.assembly.stores import database_url
     from facesets.operations.library.migrate import backup as run
 
@@ -103,7 +115,10 @@ def restore(
     replace: Annotated[bool, Option("Replace the library that is there; it is lost.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Fill an empty database from FILE, completely or not at all."""
+    """Restore a library from FILE, all of it or nothing.
+
+    The database must be empty.
+    """
     from facesets.assembly.stores import database_url
     from facesets.operations.library.migrate import restore as run
 
@@ -117,7 +132,10 @@ def index(
     database: DatabaseOption = None,
     drop: Annotated[bool, Option("Remove it, which makes bulk imports faster.")] = False,
 ) -> None:
-    """Build the indexes that make `search` fast on large libraries; work may go on meanwhile."""
+    """Build the indexes for fast search on large libraries.
+
+    Work may go on meanwhile.
+    """
     from facesets.operations.library.search_index import build_index, drop_index
 
     console.only_the_result_unless_watched()

@@ -63,10 +63,10 @@ def describe(
     options: DescribeOptions,
     yes: YesOption = False,
 ) -> None:
-    """Let a language model describe photos of the library in words, to find them by `search --words`.
+    """Describe photos in words with a language model.
 
-    Photos leave this machine unless the model runs on it: what is sent, to whom, and what it costs is shown
-    first, and nothing is sent before you agree. See docs/describe.md.
+    `search --words` then finds them. Photos leave this machine unless the model runs on it: what is sent,
+    to whom, and what it costs is shown first, and nothing is sent before you agree. See docs/describe.md.
     """
     from facesets.assembly.commands import VERBS
 
@@ -126,7 +126,7 @@ def list_(
     database: DatabaseOption = None,
     toml: Annotated[bool, Option("Print the categories as a file for `tags set` instead.")] = False,
 ) -> None:
-    """List the categories and their tags, and how many photos or faces have each."""
+    """List tags, and how many photos or faces have each."""
     from facesets.operations.library.tag_file import as_toml
     from facesets.operations.library.tags import categories_of, list_tags
 
@@ -155,7 +155,10 @@ def set_(
     only: Annotated[bool, Option("Remove the categories that FILE does not have, and their tags.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Add the categories of FILE, in place of those of the same names; `tags run` then tags by them."""
+    """Add or replace tag categories from FILE.
+
+    `tags run` then tags by them.
+    """
     from facesets.operations.library.tags import set_tags
 
     with opened_library(database) as library:
@@ -179,9 +182,10 @@ def run(
     provider: ProviderOption = "auto",
     dry_run: DryRun = False,
 ) -> None:
-    """Tag the photos of the library, those that lack tags or whose categories changed.
+    """Tag photos of the library that lack tags.
 
-    It uses the embeddings that `index` keeps, so that no photo is read.
+    Photos whose categories changed are tagged again. It uses the embeddings that `index` keeps, so that no
+    photo is read.
     """
     from facesets.assembly.describing import Asked
     from facesets.assembly.tags import run_tags

@@ -141,7 +141,10 @@ def explain(
     ] = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Say why a face is whose it is: whom it is like, who said so, and what would have changed that."""
+    """Explain why a face was matched to a person.
+
+    Shows the most similar people, your corrections, and what would have changed the match.
+    """
     from facesets.operations.people.review.explaining import NoSuchFace
     from facesets.operations.people.review.explaining import explain as run
 

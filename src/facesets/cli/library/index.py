@@ -211,10 +211,11 @@ def index(
     strict: StrictOption = False,
     profile: ProfileOption = None,
 ) -> None:
-    """Embed every image below some folders and every face on it, and keep it all in the library.
+    """Add photos and their faces to the library.
 
-    Run it again whenever photos were added: what is known is not read again. Several runs may be at it
-    at once, on one machine or many. In cron -q leaves nothing but warnings.
+    Embeds every image below the folders and every face in it, once. Run it again whenever photos were
+    added: what is known is not read again. Several runs may be at it at once, on one machine or many. In
+    cron -q leaves nothing but warnings.
     """
     from facesets.assembly.describing import Asked
     from facesets.sources.galleries import GallerySource

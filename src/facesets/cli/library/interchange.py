@@ -62,7 +62,7 @@ def import_names(
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Bring in names that people gave in Picasa, digiKam, Lightroom, Apple or Google Photos.
+    """Import names from Picasa, digiKam, Lightroom and others.
 
     What you said here stays: another name for the same face becomes a question of `people review`.
     """
@@ -135,7 +135,7 @@ def export_xmp(
     *,
     options: ExportXmpOptions,
 ) -> None:
-    """Write who is where on each photo into XMP sidecars beside the photos, for other programs.
+    """Write names into XMP sidecars for other programs.
 
     Photos are never changed, and of a sidecar only what facesets wrote there. What is not true any more is
     removed by the next run, which writes nothing else again.
@@ -175,7 +175,10 @@ def import_cache(
     database: DatabaseOption = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Bring the images and faces of CACHE into the library; what it has already stays as it is."""
+    """Copy a cache into the library.
+
+    What the library already has stays as it is.
+    """
     from facesets.assembly.stores import open_cache
     from facesets.operations.library.transfer import import_cache as run
     from facesets.store.postgres.library import Library
@@ -196,7 +199,10 @@ def export_cache(
     database: DatabaseOption = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Write the images and faces of the library into CACHE, a file to work on anywhere."""
+    """Copy the library into a cache.
+
+    A cache is a file to work on anywhere.
+    """
     from facesets.assembly.stores import open_cache
     from facesets.operations.library.transfer import transfer
 

@@ -57,7 +57,7 @@ def jobs(
     watch: Annotated[bool, Option("Go on showing it until nothing waits or runs.")] = False,
     limit: Annotated[int, Option("How many jobs, the latest first.", least=1, most=10_000)] = 20,
 ) -> None:
-    """List the queue's jobs: what, where, how far, and what came of it; or show, cancel or retry one.
+    """List jobs; show, cancel or retry one.
 
     A command goes into the queue with --queue, and `facesets worker` takes it out.
     """
@@ -223,10 +223,11 @@ def worker(
     options: WorkerOptions,
     batching: BatchingOptions,
 ) -> None:
-    """Do what commands with --queue put into the queue, on any host that reaches the library's database.
+    """Do queued jobs, on any host that reaches the library.
 
     A worker takes what its host can do: folders that are there, models, optional parts. Ctrl-C or SIGTERM
-    ends it after the photo at hand, and gives the rest back; what a worker that died was at goes to another.
+    ends it after the photo at hand, and gives the rest back; what a worker that died was at goes to
+    another.
     """
     from facesets.assembly.stores import few_connections, open_queue
 

@@ -45,7 +45,7 @@ def pipeline(
     options: PipelineOptions,
     strict: StrictOption = False,
 ) -> None:
-    """Keep a library current by one line in a crontab: index, cluster, assign, centroids, stats.
+    """Index, cluster and assign, by one line in a crontab.
 
     A run that was stopped or killed, or that failed, goes on with the next one at that step. Other settings
     are those of `index`, `cluster`, `assign` and `train` in facesets.toml. A second run on the same library
@@ -132,7 +132,7 @@ def assign(
     *,
     options: AssignOptions,
 ) -> None:
-    """Give the library's faces that have no person to the people whom they are like.
+    """Match unassigned faces to known people.
 
     Each face is compared with the prototypes of everybody (`facesets people prototypes`). What is not
     certain is kept as a question. Run it again after each `index`, or say `index --assign`.
@@ -155,10 +155,10 @@ def maintain(
     *,
     options: MaintainOptions,
 ) -> None:
-    """Keep the library's people and clusters tidy. Each task is one step that `people undo` takes back.
+    """Tidy the library's people and clusters.
 
-    daily is centroids, empty, statistics, must-links and violations; weekly is daily and then medoids,
-    merge-similar, unassigned and associate.
+    Each task is one change that `people undo` undoes. daily is centroids, empty, statistics, must-links and
+    violations; weekly is daily and then medoids, merge-similar, unassigned and associate.
     """
     done = queueing.carry_out("maintain", database, tasks=tasks_named(tasks), options=options)
     if done is None:

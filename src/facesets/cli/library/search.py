@@ -43,7 +43,7 @@ def search(
     clip_pack: ClipPackOption = None,
     provider: ProviderOption = "cpu",
 ) -> None:
-    """Find photos in the library by words, another photo, a face, a person, time, place, camera or tags."""
+    """Find photos by words, photo, face, person, place or date."""
     source = context.get_parameter_source("person")
     if source is not None and source.name == "ENVIRONMENT":
         # Of a variable words are made values; it held one name before there could be several.

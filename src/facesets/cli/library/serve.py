@@ -134,9 +134,14 @@ def serve(
     name: Annotated[
         tuple[str, ...], Option("Further host names: it may be called by any of them.", metavar="HOST...")
     ] = (),
-    crop_cache: Annotated[int, Option("How much may be kept of pictures of faces, in MB.", least=1)] = 500,
+    crop_cache: Annotated[
+        int, Option("How much may be kept of pictures of faces, in MB.", least=1, advanced=True)
+    ] = 500,
 ) -> None:
-    """Open the library in the browser, and answer calls of its API, until Ctrl-C."""
+    """Open the library in the browser.
+
+    It also answers the REST API, and runs until Ctrl-C.
+    """
     from facesets import settings as all_settings
 
     _require_extra()

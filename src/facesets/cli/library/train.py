@@ -39,9 +39,10 @@ def train(
     *,
     options: TrainOptions,
 ) -> None:
-    """Learn from named people how to tell people apart, and use that if it helps with people unseen.
+    """Learn from named people to tell people apart.
 
-    The recogniser and its vectors stay as they are: what is learnt is a projection of them (a head).
+    What was learned is used only if it helps with people it has not seen. The recogniser and its vectors
+    stay as they are: what is learnt is a projection of them (a head).
     """
     if sum((activate is not None, deactivate, listed)) > 1:
         raise WrongUsage("Give one of --activate, --deactivate and --list at a time.")

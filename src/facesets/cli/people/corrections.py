@@ -34,10 +34,10 @@ def name(
     into: Annotated[bool, Option("If somebody has that name already, both are one person.")] = False,
     face: Annotated[bool, Option("WHO is the number of a face.")] = False,
 ) -> None:
-    """Give a person, a cluster or a face a name; a person may have several, `people rename` replaces them.
+    """Name a person, a cluster or a face.
 
-    If the name exists, both people are shown and you are asked; without a terminal the name is refused.
-    `people label` is the same command.
+    A person may have several names; `people rename` replaces them all. If the name exists, both people are
+    shown and you are asked; without a terminal the name is refused. `people label` is the same command.
     """
     from facesets.cli.people.shown_faces import are_one
     from facesets.operations.people.corrections.naming import NameTaken
@@ -60,7 +60,7 @@ def rename(
     name: NameArgument,
     database: DatabaseOption = None,
 ) -> None:
-    """Call a person otherwise; all former names go."""
+    """Rename a person, replacing all names."""
     from facesets.cli.people.shown_faces import are_one
     from facesets.operations.people.corrections.naming import NameTaken
     from facesets.operations.people.corrections.naming import name as add
@@ -77,7 +77,7 @@ def rename(
 
 
 def hide(who: WhoArgument, database: DatabaseOption = None) -> None:
-    """Hide a person, such as somebody on a poster."""
+    """Hide a person, such as a face on a poster."""
     _set_hidden(who, database, hidden=True)
 
 
@@ -103,7 +103,7 @@ def merge(
     database: DatabaseOption = None,
     drop_names: Annotated[bool, Option("Their names go, rather than become further names.")] = False,
 ) -> None:
-    """Make several people one."""
+    """Merge several people into one."""
     from facesets.operations.people.corrections.cluster_corrections import merge as run
 
     with opened_session(database) as session:
@@ -123,7 +123,10 @@ def move(
     to: Annotated[str, Option("A person, new, or nobody.", metavar="WHO")],
     database: DatabaseOption = None,
 ) -> None:
-    """Give single faces to another person; `--to nobody` also says that they are not whom they were."""
+    """Move faces to another person.
+
+    `--to nobody` denies that they show their person.
+    """
     from facesets.operations.people.corrections.correcting import move as run
 
     with opened_session(database) as session:
@@ -134,7 +137,7 @@ def move(
 def same(
     first: FirstArgument, second: SecondArgument, database: DatabaseOption = None, faces: FacesOption = False
 ) -> None:
-    """Say that two people, or two faces, are one person."""
+    """Confirm that two people or faces are one person."""
     from facesets.operations.people.corrections.correcting import same as run
 
     with opened_session(database) as session:
@@ -145,7 +148,7 @@ def same(
 def different(
     first: FirstArgument, second: SecondArgument, database: DatabaseOption = None, faces: FacesOption = False
 ) -> None:
-    """Say that two people, or two faces, are not one person."""
+    """Confirm that two people or faces are not one person."""
     from facesets.operations.people.corrections.cluster_corrections import different as run
 
     with opened_session(database) as session:
@@ -162,7 +165,7 @@ def undo(
     ] = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Take a step back, by default the latest."""
+    """Undo a change, by default the latest."""
     from facesets.operations.people.corrections.history import undo as run
 
     with opened_session(database) as session:
@@ -171,7 +174,7 @@ def undo(
 
 
 def redo(database: DatabaseOption = None) -> None:
-    """Do again what was taken back last."""
+    """Redo what was undone last."""
     from facesets.operations.people.corrections.history import redo as run
 
     with opened_session(database) as session:
@@ -190,7 +193,10 @@ def set_(
     birth_date: Annotated[date | None, Option("The day of birth.", metavar="DATE", parse=day)] = None,
     birth_unknown: Annotated[bool, Option("Take back what was said of the birth.")] = False,
 ) -> None:
-    """Say when a person was born; it counts for more than how old the faces look."""
+    """Set when a person was born.
+
+    A birth date counts for more than the apparent age.
+    """
     from facesets.operations.people.corrections.births import Birth, set_birth
 
     birth = Birth(birth_year, birth_date, birth_unknown)
@@ -207,7 +213,7 @@ def split(
     *,
     options: SplitOptions,
 ) -> None:
-    """Show into which people one may fall; --apply makes them."""
+    """Suggest how to split a person; --apply does it."""
     from facesets.operations.people.corrections.splitting import apply_split, draw_split, propose_split
 
     with work_on_library(database) as work:

@@ -82,7 +82,7 @@ def show(
     sheet: Annotated[Path | None, Option("Draw the best faces into a picture.", metavar="FILE.png")] = None,
     guesses: Guesses = False,
 ) -> None:
-    """Show one person, or a cluster: totals, how alike the faces are, what was said, and faces."""
+    """Show a person or cluster with its faces."""
     from facesets.operations.people.lists.listing import person as run
     from facesets.operations.people.lists.person_sheet import SHOWN, draw_person
 
@@ -138,7 +138,7 @@ def log(
     database: DatabaseOption = None,
     limit: Annotated[int, Option("How many steps.", least=1)] = 20,
 ) -> None:
-    """List what humans and runs changed, and of how many faces, the latest first.
+    """List changes to people, the latest first.
 
     A face counts where whose it is changed, or who says so.
     """
@@ -163,7 +163,10 @@ def bodies(
     database: DatabaseOption = None,
     limit: Annotated[int, Option("How many photos.", least=1)] = 20,
 ) -> None:
-    """List photos on which somebody may be, seen from behind for instance; nothing is changed by it."""
+    """List photos that may show a person from behind.
+
+    It changes nothing.
+    """
     from facesets.operations.library.nothing_found import stages_to_do
     from facesets.operations.people.lists.listing import bodies_of_person as run
 
@@ -184,7 +187,7 @@ def prototypes(
         Option("Faces: all are no longer to be exemplars.", metavar="FACE..."),
     ] = (),
 ) -> None:
-    """List the faces and centroids that stand for people where faces are compared; fix or drop faces."""
+    """List, pin or drop a person's reference faces."""
     from facesets.operations.people.assigning.prototypes import prototypes as run
 
     with opened_session(database) as session:
@@ -193,6 +196,6 @@ def prototypes(
 
 
 def centroids(database: DatabaseOption = None) -> None:
-    """Make the centroids and exemplars of everybody again, exactly; they are kept current anyhow."""
+    """Recompute all reference faces (normally automatic)."""
     queueing.begin("people centroids", database)
     console.finish()

@@ -24,7 +24,10 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE.json", show_default=False)],
     database: DatabaseOption = None,
 ) -> None:
-    """Write all names and statements into a file, with faces by image and box."""
+    """Export all names and corrections to a file.
+
+    Faces are kept by image and box.
+    """
     from facesets.operations.people.carrying.export_people import export_people as run
 
     with opened_session(database) as session:
@@ -44,7 +47,10 @@ def import_(
     database: DatabaseOption = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Bring in names and statements from a file, or names of folders; what contradicts yours is skipped."""
+    """Import names and corrections from a file or folders.
+
+    What contradicts yours is skipped.
+    """
     from facesets.operations.people.carrying.import_people import import_people as run
     from facesets.operations.people.carrying.people_file import read_people
     from facesets.operations.people.carrying.result_names import people_of_result
@@ -71,14 +77,17 @@ def forget(
         tuple[Path, ...],
         Option(
             "A folder of results, besides those that the caches and the library know; with several, all.",
-            metavar="FOLDER",
+            metavar="DIR",
         ),
     ] = (),
     exports: Annotated[
         bool, Option("Remove the person from results and exports; without it these are listed.")
     ] = False,
 ) -> None:
-    """Erase a person for good: faces, vectors, names, and what the log says; this cannot be undone."""
+    """Erase a person for good.
+
+    Deletes faces, embeddings, names, and what the log says. This cannot be undone.
+    """
     from facesets.assembly.stores import open_cache
     from facesets.operations.people.forgetting.forget import forget as run
     from facesets.operations.people.forgetting.forget import plan_forget

@@ -48,11 +48,11 @@ def review(
     ] = None,
     skipped: Annotated[bool, Option("Ask again what was skipped.")] = False,
 ) -> None:
-    """Answer what runs could not decide: one question at a time, the most useful first.
+    """Review suggestions: one question at a time.
 
-    One key answers, and each answer is kept at once, as one step. What is skipped is not asked again unless
-    its evidence changes. Without a terminal the questions are listed, with --json as lines of JSON;
-    `people answer` takes their answers.
+    The most useful question comes first. One key answers, and each answer is kept at once, as one step.
+    What is skipped is not asked again unless its evidence changes. Without a terminal the questions are
+    listed, with --json as lines of JSON; `people answer` takes their answers.
     """
     from facesets.cli.people.shown_faces import showing_faces
     from facesets.operations.people.review.answering import ask_again
@@ -318,12 +318,12 @@ def answer(
     database: DatabaseOption = None,
     but: Annotated[
         tuple[int, ...],
-        Option("Items, by number: of all the contrary is true.", metavar="NUMBER..."),
+        Option("Items, by number: of all the contrary is true.", metavar="N..."),
     ] = (),
     name: Annotated[str | None, Option("Who the person without a name is.", metavar="NAME")] = None,
     into: Annotated[bool, Option("If somebody has that name already, both are one person.")] = False,
 ) -> None:
-    """Answer one question that `people review --json` printed."""
+    """Answer one question of `people review --json`."""
     from facesets.operations.people.review.answering import answer as run
 
     if (verdict is None) == (name is None):

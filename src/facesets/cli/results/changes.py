@@ -38,7 +38,7 @@ def extend(
     *,
     options: ExtendOptions,
 ) -> None:
-    """Fold the faces that are new in CACHE, or in the library, into results that exist.
+    """Add new faces to existing results; renumber nothing.
 
     Nothing there is renumbered or moved. What you moved, renamed or deleted in the folders is respected.
     """
@@ -61,7 +61,7 @@ def enrich(
     *,
     options: EnrichOptions,
 ) -> None:
-    """Detect each face of CACHE, or of the library, again and add landmarks and pose.
+    """Add landmarks and pose to each face.
 
     Measures how much each face shows, where an older version left that out. Faces of a cache that lack age
     and sex get them, too; those of a library by `index --stage attributes`.
@@ -95,10 +95,10 @@ def relocate(
     database: DatabaseOption = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Follow a folder of photos that was moved or renamed, without reading the photos.
+    """Follow a photo folder that was moved or renamed.
 
-    What is known below OLD, in CACHE or in the library, is known below NEW from then on. Results follow with
-    their next run. To take it back, move the folder back and relocate NEW OLD.
+    The photos are not read. What is known below OLD, in CACHE or in the library, is known below NEW from
+    then on. Results follow with their next run. To take it back, move the folder back and relocate NEW OLD.
     """
     from facesets.operations.ingest import relocate as run
 
@@ -127,11 +127,12 @@ def undo(
     ] = "",
     dry_run: DryRun = False,
 ) -> None:
-    """List the runs that changed OUT, or take one back: the newest first, and never over an edit of yours.
+    """List the runs that changed OUT, or undo one.
 
-    Whatever a command wrote in OUT is taken back, drawings too. What `relocate` changed lies in the cache or
-    the library: move the folder back and relocate it back. OUT keeps what its last 10 runs replaced, in
-    .facesets-journal, fewer where that is more than 2 GiB.
+    Runs are undone newest first, and never over an edit of yours. Whatever a command wrote in OUT is taken
+    back, drawings too. What `relocate` changed lies in the cache or the library: move the folder back and
+    relocate it back. OUT keeps what its last 10 runs replaced, in .facesets-journal, fewer where that is
+    more than 2 GiB.
     """
     from facesets.operations.undo import known_runs
     from facesets.operations.undo import undo as take_back

@@ -107,7 +107,7 @@ def export_swap(
     pack: PackOption = None,
     provider: ProviderOption = "auto",
 ) -> None:
-    """Export face sets of CACHE, or of the library, as single-face PNGs, .fsz bundles, and face models."""
+    """Export face sets as crops, .fsz bundles and face models."""
     from facesets.operations.face_sets.export_swap import export_swap as run
 
     cache, refine_manifest, out = (None, first, second) if third is None else (first, second, third)
@@ -145,7 +145,7 @@ def discover(
     pack: PackOption = None,
     provider: ProviderOption = "auto",
 ) -> None:
-    """Make face sets of people who are in none yet, and add them to the export OUT.
+    """Add face sets of new people to an export.
 
     The sets that are there stay as they are.
     """
@@ -179,19 +179,19 @@ def import_folders(
         Option(
             "All photos below show this person; called like the folder unless named. With "
             "several, all are added.",
-            metavar="[NAME=]FOLDER",
+            metavar="[NAME=]DIR",
         ),
     ] = (),
     each_in: Annotated[
         tuple[Path, ...],
-        Option("Each folder directly below is one person's; with several, below all.", metavar="FOLDER"),
+        Option("Each folder directly below is one person's; with several, below all.", metavar="DIR"),
     ] = (),
     mixed: Annotated[
         tuple[Path, ...],
         Option(
             "Photos of anybody: faces of these people join them. With several, all "
             "of them are looked through.",
-            metavar="FOLDER",
+            metavar="DIR",
         ),
     ] = (),
     folders: Annotated[
@@ -205,7 +205,7 @@ def import_folders(
     pack: PackOption = None,
     provider: ProviderOption = "auto",
 ) -> None:
-    """Make face sets of folders that somebody sorted by person, and merge them into the export OUT."""
+    """Add folders that you sorted by person to an export."""
     from facesets.operations.face_sets.folder_labels import SortedFolders, labelled, read_folder_list
     from facesets.operations.face_sets.import_folders import import_folders as run
 
@@ -257,7 +257,7 @@ def split_eras(
     pack: PackOption = None,
     provider: ProviderOption = "auto",
 ) -> None:
-    """Split a person of the export OUT, photographed over many years, into a set for each era."""
+    """Split a person of many years into face sets by era."""
     from facesets.operations.face_sets.eras import split_eras as operation
     from facesets.operations.face_sets.eras.person import EraRequest
 

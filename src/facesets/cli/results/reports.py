@@ -52,7 +52,7 @@ def dedup(
     *,
     options: DedupOptions,
 ) -> None:
-    """Report copies and near-duplicates in CACHE, or in the library; nothing is deleted."""
+    """Report copies and near-duplicates; delete nothing."""
     from facesets.operations.reports.dedup import dedup as run
 
     beside = Path(_OF_LIBRARY) if cache is None else cache.with_name(cache.name + ".duplicates.json")
@@ -71,7 +71,10 @@ def sheet(
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Draw contact sheets of a manifest: a row a person, and what was left out with the reason."""
+    """Draw contact sheets of a result.
+
+    One row for each person, and the rejected faces with the reason.
+    """
     from facesets.operations.reports.evaluation_sheet import sheet as run
 
     refuse_several_results(manifest, "sheet")
@@ -100,7 +103,7 @@ def evaluate(
     ] = "parent-folder",
     vectors: Annotated[
         Path | None,
-        Option("An .npz file with the arrays embedding, name and optionally image."),
+        Option("An .npz file with the arrays embedding, name and optionally image.", advanced=True),
     ] = None,
     method: Annotated[
         Method | None, Option("How to group.", unset=f"{_DEFAULT.method}, with thresholds agglomerative")
@@ -120,7 +123,10 @@ def evaluate(
         Option("Draw the worst merges and splits into this PNG."),
     ] = None,
 ) -> None:
-    """Cluster faces whose people are known, and say how well that went: worst errors first."""
+    """Measure a clustering against known people.
+
+    Worst errors come first.
+    """
     from facesets.operations.reports import evaluate as run
 
     if sheet is not None:
@@ -208,7 +214,7 @@ def verify_bundle(
     pack: PackOption = None,
     provider: ProviderOption = "auto",
 ) -> None:
-    """Load bundles and face models as their consumers do, and say whom the result resembles."""
+    """Check that bundles load and resemble the right person."""
     from facesets.assembly.crop_checker import EmbedderOnDemand
     from facesets.assembly.models import choose, detection_options
     from facesets.assembly.packs import get_pack

@@ -143,13 +143,12 @@ def cluster(
     folders: Annotated[ClusterOptions, Only(*_SHARED[:-1], *_OF_FOLDERS, "dry_run")],
     workers: EngineOptions,
 ) -> None:
-    """Group faces into folders OUT/person_001 and so on, or those of the library into its people.
+    """Group faces into people.
 
-    With CACHE and OUT the faces of the cache go into folders, with OUT alone those of the library. Without
-    either the library's faces that have no person yet join the known person that they are similar to, or
-    become new people; unnamed people may become one, or two. Run it again after each `index`. With --dual
-    they join known people, and the others become clusters that `people name` and `people review` make
-    people of.
+    With CACHE and OUT, its faces go into folders, OUT/person_001 and so on; with OUT alone, those of the
+    library. Without either, the library's unassigned faces join known people or become new ones, and
+    unnamed people may be merged or split. Run it again after each `index`. With --dual, faces join known
+    people, and the others become clusters that `people name` and `people review` make people of.
     """
     typed = typed_flags(context)
     said = said_threshold(context.params, typed)
@@ -242,9 +241,10 @@ def refine(
     *,
     options: RefineOptions,
 ) -> None:
-    """Make clean face sets of the faces of CACHE, or of the library: OUT/faceset_001 and so on.
+    """Make face sets: only sharp, large, confident faces.
 
-    refine_manifest.json says for every face that was dropped which gate dropped it.
+    Writes OUT/faceset_001 and so on. refine_manifest.json says for every face that was dropped which gate
+    dropped it.
     """
     from facesets.operations.grouping.refine import refine as run
 

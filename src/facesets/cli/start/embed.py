@@ -57,7 +57,7 @@ def embed(
     options: EmbedOptions,
     profile: ProfileOption = None,
 ) -> None:
-    """Find and embed every face below SRC, or in the photos of QUEUE, and keep it all in CACHE.
+    """Find and embed every face of a folder, into CACHE.
 
     Run it again whenever photos were added: what is known is not read again.
     """

@@ -53,10 +53,11 @@ def run(
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Sort a folder of photos by the people in it: folders, face sets, contact sheets, and pages to look at.
+    """Sort a folder of photos by person.
 
-    Run it again whenever photos were added, or folders renamed. Other settings are those of `embed`,
-    `cluster`, `refine` and `extend` in facesets.toml.
+    Makes folders, face sets, contact sheets, and pages to look at. Run it again whenever photos were added,
+    or folders renamed. Other settings are those of `embed`, `cluster`, `refine` and `extend` in
+    facesets.toml.
     """
     from facesets.operations.run import run as run_all
 

@@ -38,7 +38,7 @@ def show(
     database: DatabaseOption = None,
     guesses: Guesses = False,
 ) -> None:
-    """Show what is in a cache, in the library or in a manifest, or all that is known of one photo."""
+    """Show what a cache, a library, a result or a photo holds."""
     from facesets.operations.ingest.norms import how_to_measure
     from facesets.operations.library.show_photo import means_photo
     from facesets.operations.reports.show import WITHOUT_NORM, show_manifest, show_store

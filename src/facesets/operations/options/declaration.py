@@ -43,6 +43,8 @@ class Option:
         From the flag and the text that was given to the value.
     last : bool
         Help lists it after those that are particular to a command.
+    advanced : bool
+        Only an expert sets it: help lists it below a heading of its own.
     """
 
     help: str
@@ -55,6 +57,7 @@ class Option:
     metavar: str = ""
     parse: Callable[[str, str], Any] | None = None
     last: bool = False
+    advanced: bool = False
 
     def range(self) -> str:
         """The numbers that it may be, in words; empty where any that makes sense may be given."""

@@ -116,6 +116,7 @@ class EngineOptions:
             metavar="local|dask://HOST:PORT",
             unset="in this process",
             parse=workers_named,
+            advanced=True,
         ),
     ] = None
     shards: Annotated[
@@ -125,6 +126,7 @@ class EngineOptions:
             "same path.",
             metavar="DIR",
             unset="in the user's cache directory",
+            advanced=True,
         ),
     ] = None
 

@@ -22,7 +22,8 @@ class ServerOptions(Checked):
         None
     )
     timeout_s: Annotated[
-        float, Option("Seconds that the server may be silent.", least=0.1, name="timeout", last=True)
+        float,
+        Option("Seconds that the server may be silent.", least=0.1, name="timeout", last=True, advanced=True),
     ] = 60.0
     first_wait_s: Annotated[
         float,
@@ -31,11 +32,18 @@ class ServerOptions(Checked):
             least=0,
             name="backoff",
             last=True,
+            advanced=True,
         ),
     ] = 1.0
     patience_s: Annotated[
         float,
-        Option("Seconds to wait for a lost server before the run ends.", least=0, name="patience", last=True),
+        Option(
+            "Seconds to wait for a lost server before the run ends.",
+            least=0,
+            name="patience",
+            last=True,
+            advanced=True,
+        ),
     ] = 5.0
 
 
@@ -45,7 +53,8 @@ class StageOptions(Checked):
 
     workers: Annotated[int, Option("Assets worked on at a time.", least=1, most=64)] = 8
     min_face_short: Annotated[
-        float, Option("Least short edge of a photo's largest face, in original pixels.", least=0)
+        float,
+        Option("Least short edge of a photo's largest face, in original pixels.", least=0, metavar="PX"),
     ] = 90.0
     thumbnails: Annotated[
         bool,
@@ -126,13 +135,19 @@ class PushOptions(Checked):
     min_purity: Annotated[
         float,
         Option(
-            "Of that person's faces that are somebody's here, the least share of ours.", least=0.51, most=1
+            "Of that person's faces that are somebody's here, the least share of ours.",
+            least=0.51,
+            most=1,
+            advanced=True,
         ),
     ] = 0.8
     min_share: Annotated[
         float,
         Option(
-            "Of that person's photos, the least share that we know, to name or merge it.", least=0, most=1
+            "Of that person's photos, the least share that we know, to name or merge it.",
+            least=0,
+            most=1,
+            advanced=True,
         ),
     ] = 0.5
     workers: Annotated[int, Option("Photos worked on at a time.", least=1, most=64, last=True)] = 8

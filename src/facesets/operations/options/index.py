@@ -101,6 +101,7 @@ class BatchingOptions(Checked):
             "With more readers than models work on at a time: most pictures that go to the models together.",
             least=1,
             most=256,
+            advanced=True,
         ),
     ] = 32
     max_wait_ms: Annotated[
@@ -109,6 +110,7 @@ class BatchingOptions(Checked):
             "With more readers than models work on at a time: milliseconds that a picture waits for others.",
             least=0,
             most=10_000,
+            advanced=True,
         ),
     ] = 50.0
 

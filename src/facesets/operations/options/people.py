@@ -53,7 +53,10 @@ class ClusterLibraryOptions(Checked):
     min_samples: MinSamples = 2
     eps: Eps = None
     min_quality: Annotated[
-        float, Option("People of the library: least quality of a face that is grouped.", least=0, most=1)
+        float,
+        Option(
+            "People of the library: least quality of a face that is grouped.", least=0, most=1, advanced=True
+        ),
     ] = 0.0
     max_faces: Annotated[
         int,
@@ -61,6 +64,7 @@ class ClusterLibraryOptions(Checked):
             "People of the library, hdbscan: so many faces make the hierarchy, the best ones; the others "
             "are placed in it.",
             least=2,
+            advanced=True,
         ),
     ] = 50_000
     time_bucket: Annotated[
@@ -69,6 +73,7 @@ class ClusterLibraryOptions(Checked):
             "People of the library: only faces on photos taken in this month.",
             metavar="YYYY-MM",
             parse=_month,
+            advanced=True,
         ),
     ] = None
     full: Annotated[
@@ -131,6 +136,7 @@ class DualOptions(Checked):
             most=1,
             unset="0.7, or 0.75 with the open pack",
             variable="FACESETS_CLUSTER_PERSON_THRESHOLD FACE_PERSON_MATCH_THRESHOLD",
+            advanced=True,
         ),
     ] = None
     unknown_method: Annotated[
@@ -138,6 +144,7 @@ class DualOptions(Checked):
         Option(
             "With --dual: how the others are grouped.",
             variable="FACESETS_CLUSTER_UNKNOWN_METHOD FACE_UNKNOWN_CLUSTERING_METHOD",
+            advanced=True,
         ),
     ] = "hdbscan"
     unknown_min_size: Annotated[
@@ -146,6 +153,7 @@ class DualOptions(Checked):
             "With --dual: fewest faces of a cluster of the others.",
             least=2,
             variable="FACESETS_CLUSTER_UNKNOWN_MIN_SIZE FACE_UNKNOWN_MIN_CLUSTER_SIZE",
+            advanced=True,
         ),
     ] = 3
     unknown_eps: Annotated[
@@ -155,6 +163,7 @@ class DualOptions(Checked):
             least=0,
             most=2,
             unset="as the recogniser has it, 0.5 for most",
+            advanced=True,
         ),
     ] = None
     dual_max_faces: Annotated[
@@ -163,6 +172,7 @@ class DualOptions(Checked):
             "With --dual: so many faces without a person at most, the best first; the others stay "
             "as they are.",
             least=1,
+            advanced=True,
         ),
     ] = None
 
@@ -192,7 +202,7 @@ class AssignOptions(Checked):
             "a fitting one on the library's faces. 0.6 is strict, 0.65 with the open pack.",
             least=0,
             most=1,
-            metavar="NUMBER|auto",
+            metavar="N|auto",
             parse=_threshold,
         ),
     ] = "auto"
@@ -217,7 +227,9 @@ class AssignOptions(Checked):
     taken_since: Annotated[
         date | None, Option("Only faces on photos taken on this day or later.", metavar="DATE", parse=day)
     ] = None
-    max_faces: Annotated[int | None, Option("So many faces at most, the best first.", least=1)] = None
+    max_faces: Annotated[
+        int | None, Option("So many faces at most, the best first.", least=1, advanced=True)
+    ] = None
     same_image_ok: SameImageOk = False
     dry_run: DryRun = False
 

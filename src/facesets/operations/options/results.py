@@ -60,10 +60,13 @@ class EnrichOptions(Checked):
     """How `enrich` finds faces again."""
 
     min_overlap: Annotated[
-        float, Option("Least overlap (IoU) of a cached box with the one found again.", least=0, most=1)
+        float,
+        Option(
+            "Least overlap (IoU) of a cached box with the one found again.", least=0, most=1, advanced=True
+        ),
     ] = 0.5
     flush_every: Annotated[
-        int, Option("Images between flushes: so many are lost at most by a crash.", least=1)
+        int, Option("Images between flushes: so many are lost at most by a crash.", least=1, advanced=True)
     ] = 50
     again: Annotated[bool, Option("Look again at faces that were not found the last time.")] = False
     dry_run: DryRun = False
@@ -99,10 +102,10 @@ class ExportSwapOptions(Checked):
         float,
         Option("Cosine distance from the set's centroid beyond which a face is left out.", least=0, most=2),
     ] = 0.45
-    pad_ratio: Annotated[float, Option("Padding around the box, in longer edges of it.", least=0, most=5)] = (
-        0.5
-    )
-    out_size: Annotated[int, Option("Pixels of a PNG's edge.", least=64, most=4096)] = 512
+    pad_ratio: Annotated[
+        float, Option("Padding around the box, in longer edges of it.", least=0, most=5, advanced=True)
+    ] = 0.5
+    out_size: Annotated[int, Option("Pixels of a PNG's edge.", least=64, most=4096, metavar="PX")] = 512
     min_face_short: MinShort = 100
     min_norm: MinNorm = None
     min_age: MinAge = None
@@ -125,7 +128,9 @@ class ExportSwapOptions(Checked):
         float | None,
         centroid_distance("Most cosine distance of a candidate from its set.", usual=0.55),
     ] = None
-    candidate_min_score: Annotated[float, Option("Least quality of a candidate.", least=0, most=1)] = 0.40
+    candidate_min_score: Annotated[
+        float, Option("Least quality of a candidate.", least=0, most=1, advanced=True)
+    ] = 0.40
     merge: Annotated[bool, Option("Add to the sets in OUT, leaving those as they are.")] = False
     sheet: Sheet = True
     replace: Replace = False
@@ -143,7 +148,13 @@ class DedupOptions(Checked):
     # Measured on portraits (docs/manifests.md): unrelated pictures begin at 70, copies scaled or
     # recompressed end at 18.
     max_bits: Annotated[
-        int, Option("Most bits of 256 in which the look of two near-duplicates differs.", least=0, most=256)
+        int,
+        Option(
+            "Most bits of 256 in which the look of two near-duplicates differs.",
+            least=0,
+            most=256,
+            advanced=True,
+        ),
     ] = 48
     dry_run: DryRun = False
 
@@ -157,7 +168,8 @@ class ExtendOptions(Checked):
         centroid_distance("Most cosine distance of a new face from the person that it joins.", usual=0.55),
     ] = None
     cluster_threshold: Annotated[
-        float, Option("Cosine distance at which the other new faces are clustered.", least=0, most=2)
+        float,
+        Option("Cosine distance at which the other new faces are clustered.", least=0, most=2, advanced=True),
     ] = 0.55
     same_image_ok: SameImageOk = False
     sheet: Sheet = True
@@ -185,9 +197,12 @@ class ImportFoldersOptions(Checked):
             "Cosine distance from the folder's centroid beyond which a face is a bystander, first pass.",
             least=0,
             most=2,
+            advanced=True,
         ),
     ] = 0.55
-    second_threshold: Annotated[float, Option("The same in the second pass.", least=0, most=2)] = 0.45
+    second_threshold: Annotated[
+        float, Option("The same in the second pass.", least=0, most=2, advanced=True)
+    ] = 0.45
     route_threshold: Annotated[
         float | None,
         centroid_distance(
@@ -212,18 +227,30 @@ class SplitErasOptions(Checked):
     ] = None
     split_threshold: Annotated[
         float,
-        Option("Cosine distance at which average linkage is cut into sub-clusters.", least=0, most=2),
+        Option(
+            "Cosine distance at which average linkage is cut into sub-clusters.",
+            least=0,
+            most=2,
+            advanced=True,
+        ),
     ] = 0.35
     join_threshold: Annotated[
         float,
-        Option("Cosine distance from its nearest anchor within which a fragment joins it.", least=0, most=2),
+        Option(
+            "Cosine distance from its nearest anchor within which a fragment joins it.",
+            least=0,
+            most=2,
+            advanced=True,
+        ),
     ] = 0.40
-    join_years: Annotated[int, Option("Most years between their dominant capture years.", least=0)] = 5
+    join_years: Annotated[
+        int, Option("Most years between their dominant capture years.", least=0, advanced=True)
+    ] = 5
     min_era_faces: Annotated[
-        int, Option("Fewest faces of an anchor, and of an era that is not thin.", least=2)
+        int, Option("Fewest faces of an anchor, and of an era that is not thin.", least=2, advanced=True)
     ] = 20
     min_fragment_faces: Annotated[
-        int, Option("Fewest faces of a fragment that becomes a thin era of its own.", least=1)
+        int, Option("Fewest faces of a fragment that becomes a thin era of its own.", least=1, advanced=True)
     ] = 2
     min_short: MinShort = MIN_SHORT
     min_blur: MinBlur = MIN_BLUR

@@ -192,7 +192,7 @@ class RefineOptions(Checked):
     """How `refine` makes clean face sets. What is None goes by the store, as `for_store` says."""
 
     initial_threshold: Annotated[
-        float, Option("Cosine distance of the first clustering.", least=0, most=2)
+        float, Option("Cosine distance of the first clustering.", least=0, most=2, advanced=True)
     ] = 0.55
     merge_threshold: Annotated[
         float | None,
@@ -201,6 +201,7 @@ class RefineOptions(Checked):
             least=0,
             most=2,
             unset="0.40, or 0.30 with the open pack",
+            advanced=True,
         ),
     ] = None
     outlier_threshold: Annotated[
@@ -235,6 +236,7 @@ class RefineOptions(Checked):
             "Drop a face that looks older or younger than its face set makes the person on that day, by more "
             "than so many spreads; 3 is what `people review` asks about.",
             least=0,
+            advanced=True,
         ),
     ] = None
     same_image_ok: SameImageOk = False

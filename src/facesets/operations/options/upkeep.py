@@ -100,6 +100,7 @@ class MaintainOptions(Checked):
             least=0,
             most=2,
             unset="0.25, or 0.19 with the open pack",
+            advanced=True,
         ),
     ] = None
     older_than: Annotated[
@@ -121,6 +122,7 @@ class TrainOptions(Checked):
             least=10,
             most=100,
             variable="FACESETS_TRAIN_EPOCHS FACE_TRAINING_EPOCHS",
+            advanced=True,
         ),
     ] = 20
     margin: Annotated[
@@ -132,10 +134,14 @@ class TrainOptions(Checked):
             variable="FACESETS_TRAIN_MARGIN FACE_TRIPLET_MARGIN",
         ),
     ] = 0.2
-    batch_size: Annotated[int, Option("Faces that are compared with each other.", least=16, most=128)] = 32
-    learning_rate: Annotated[float, Option("Size of a step.", least=1e-6, most=0.1)] = 1e-4
+    batch_size: Annotated[
+        int, Option("Faces that are compared with each other.", least=16, most=128, advanced=True)
+    ] = 32
+    learning_rate: Annotated[float, Option("Size of a step.", least=1e-6, most=0.1, advanced=True)] = 1e-4
     min_faces: Annotated[int, Option("Fewest faces of a person to learn from.", least=4)] = 5
-    min_quality: Annotated[float, Option("Least quality of a face to learn from.", least=0, most=1)] = 0.5
+    min_quality: Annotated[
+        float, Option("Least quality of a face to learn from.", least=0, most=1, advanced=True)
+    ] = 0.5
     dry_run: DryRun = False
 
 
@@ -190,5 +196,6 @@ class WorkerOptions(Checked):
             "The same for all workers of a library.",
             least=0.2,
             most=60,
+            advanced=True,
         ),
     ] = USUAL_HEARTBEAT_S
