@@ -35,10 +35,10 @@ _MAKE = "make_flags"
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST_HELP}
 
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Say nothing but warnings, errors and what was asked for.")
+    bool, typer.Option("--quiet", "-q", help="Print only warnings, errors and requested output.")
 ]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Say more: what is used, and how long it takes.")
+    bool, typer.Option("--verbose", "-v", help="Print more: what is used, and how long it takes.")
 ]
 
 

@@ -31,11 +31,11 @@ _MARKS = {"ok": "ok", "note": "--", "problem": "!!"}
 def doctor(
     directories: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[DIR]...", help="Further directories that will be written to."),
+        typer.Argument(metavar="[DIR]...", help="Further folders to check for write access."),
     ] = None,
     benchmark: Annotated[
         bool,
-        Option("Measure how fast models run here, and how threads are best used."),
+        Option("Measure how fast models run here, and set the number of threads."),
     ] = False,
     pack: PackOption = None,
     body_model: BodyModelOption = None,
@@ -167,15 +167,13 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
         console.remark(f"`embed` and `index` divide their work so from now on (kept in {printable(kept)}).")
 
 
-models = typer.Typer(
-    help="Model packs: what is here, where it is, fetching and verifying.", no_args_is_help=True
-)
+models = typer.Typer(help="List, download and verify model packs.", no_args_is_help=True)
 
 _Name = Annotated[
     str | None,
     typer.Argument(
         metavar="[NAME]",
-        help="A pack's name or path. [default: the one that is used where none is named]",
+        help="A pack's name or path. [default: the pack in use]",
         show_default=False,
     ),
 ]
@@ -273,7 +271,7 @@ def path(name: _Name = None) -> None:
 @models.command()
 def pull(
     name: _PublishedName = None,
-    force: Annotated[bool, Option("Fetch it though it is here.")] = False,
+    force: Annotated[bool, Option("Download it again.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Download a pack and verify it.

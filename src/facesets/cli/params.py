@@ -52,7 +52,7 @@ CacheArgument = Annotated[
 ]
 OptionalCacheArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False),
+    typer.Argument(metavar="[CACHE]", help="The cache file. [default: the library]", show_default=False),
 ]
 JsonOption = Annotated[
     bool,
@@ -62,7 +62,7 @@ QueueOption = Annotated[
     bool,
     typer.Option(
         "--queue",
-        help="Let a worker do it (`facesets worker`): print the number of the job and end.",
+        help="Queue it as a job for `facesets worker`, and print its number.",
         callback=_noted("queue"),
         allow_from_autoenv=False,
     ),
@@ -73,15 +73,15 @@ DebugOption = Annotated[
 ]
 StrictOption = Annotated[
     bool,
-    Option("End with status 3 as long as any file cannot be read, not only when another one fails."),
+    Option("Exit with status 3 while any file cannot be read, not only for newly failed files."),
 ]
 IncludeOption = Annotated[
     tuple[str, ...],
-    Option("Only files whose path below the source fits any of these.", metavar="GLOB..."),
+    Option("Only files whose path below the source matches any of these.", metavar="GLOB..."),
 ]
 ExcludeOption = Annotated[
     tuple[str, ...],
-    Option("No file or folder that fits any of these; beats --include.", metavar="GLOB..."),
+    Option("Skip files and folders that match any of these; overrides --include.", metavar="GLOB..."),
 ]
 PackOption = Annotated[
     str | None,
@@ -101,17 +101,17 @@ BodyModelOption = Annotated[
 ProviderOption = Annotated[str, Option("Where models run: auto, cuda, directml, coreml or cpu.")]
 WorkersOption = Annotated[
     int | None,
-    Option("Threads.", least=1, unset="as measured on this machine, else one a processor"),
+    Option("Number of threads.", least=1, unset="as measured on this machine, else one per processor"),
 ]
 BatchSizeOption = Annotated[
     int | None,
     Option(
-        "Files a thread takes, and the detector looks at, at a time.",
+        "Files that a thread and the detector process at a time.",
         least=1,
         unset="as measured, else 1, 16 for a GPU",
     ),
 ]
-ProfileOption = Annotated[Path | None, Option("Write into this JSON file where the time went.")]
+ProfileOption = Annotated[Path | None, Option("Write timings to this JSON file.")]
 
 
 def _no_blank(what: str) -> Callable[[str, str], str]:
@@ -128,7 +128,7 @@ def _no_blank(what: str) -> Callable[[str, str], str]:
 DatabaseOption = Annotated[
     str | None,
     Option(
-        "The library's Postgres.",
+        "Address of the library's PostgreSQL.",
         metavar="URL",
         variable="DATABASE_URL",
         unset="the embedded server",
@@ -137,7 +137,7 @@ DatabaseOption = Annotated[
 ]
 MlUriOption = Annotated[
     str | None,
-    Option("Infer on this Immich ML service, not here.", metavar="URL", parse=_no_blank("a service")),
+    Option("Run models on this Immich ML service.", metavar="URL", parse=_no_blank("a service")),
 ]
 ClipPackOption = Annotated[
     str | None,
@@ -146,17 +146,17 @@ ClipPackOption = Annotated[
         unset="the library's own, else ViT-B-32__openai",
     ),
 ]
-Guesses = Annotated[bool, Option("Also print the age and the sex that a model guesses from the faces.")]
+Guesses = Annotated[bool, Option("Also print the age and sex estimated from the faces.")]
 MaxCosineDistanceOption = Annotated[
     float | None,
     Option(
-        "Faces of one person are at most so far apart: on average (agglomerative), or each from another "
-        "one (components). Lower is stricter.",
+        "Maximum cosine distance between faces of one person: on average (agglomerative), or to the "
+        "nearest (components). Lower is stricter.",
         unset="agglomerative 0.55; components 0.35",
     ),
 ]
 MinCosineSimilarityOption = Annotated[
-    float | None, Option("The same as a similarity, which is 1 less the distance. Higher is stricter.")
+    float | None, Option("The same as a cosine similarity, 1 minus the distance. Higher is stricter.")
 ]
 
 _MEASURES: "dict[str, Measure | None]" = {
@@ -198,22 +198,24 @@ CacheOrOutArgument = Annotated[
     Path,
     typer.Argument(
         metavar="[CACHE]",
-        help="The cache file. Leave it out, and the faces are those of the library.",
+        help="The cache file. [default: the library]",
         show_default=False,
     ),
 ]
 CacheOrResultArgument = Annotated[
     Path,
-    typer.Argument(metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False),
+    typer.Argument(metavar="[CACHE]", help="The cache file. [default: the library]", show_default=False),
 ]
 """The same where another result comes second, and may be the first."""
 
 OutIfCacheArgument = Annotated[
-    Path | None, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
+    Path | None, typer.Argument(metavar="OUT", help="The result folder.", show_default=False)
 ]
 ExportIfCacheArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="OUT", help="The export: what `export-swap` wrote, or new.", show_default=False),
+    typer.Argument(
+        metavar="OUT", help="The export folder: of `export-swap`, or a new one.", show_default=False
+    ),
 ]
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 UndoOption = Annotated[
     str | None,
     Option(
-        "Show what a run changed, by its name, or `last`; with --apply, or a yes, take it back.",
+        "Show what a run changed, by its name or `last`; with --apply, undo it.",
         metavar="RUN",
     ),
 ]
@@ -34,19 +34,22 @@ UndoOption = Annotated[
 
 def immich_push(
     staged: Annotated[
-        Path, typer.Argument(metavar="STAGED", help="OUT/USER of `immich-stage`.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="STAGED", help="The folder OUT/USER that `immich-stage` made.", show_default=False
+        ),
     ],
     people: Annotated[
         Path | None,
         Option(
-            "A folder of `cluster` or `refine`, for the people whose folders you gave names.",
+            "A result folder of `cluster` or `refine` whose folders you named.",
             unset="the library",
         ),
     ] = None,
     cache: Annotated[Path | None, Option("The cache that --people was made from.")] = None,
-    apply: Annotated[bool, Option("Carry the plan out, after showing it, without a question.")] = False,
+    apply: Annotated[bool, Option("Show the plan and carry it out without asking.")] = False,
     undo: UndoOption = None,
-    give_up: Annotated[bool, Option("With --undo: end it though a part of it cannot be taken back.")] = False,
+    give_up: Annotated[bool, Option("With --undo: finish even if a part cannot be undone.")] = False,
     database: DatabaseOption = None,
     *,
     access: ServerOptions,

@@ -32,18 +32,20 @@ if TYPE_CHECKING:
 
 
 def immich_stage(
-    user: Annotated[str, Option("Name of the folder below --out. The key decides whose photos come.")],
-    out: Annotated[Path, Option("Where to put the photos and the queue.")] = Path("immich"),
+    user: Annotated[
+        str, Option("Name of the folder below --out. The API key decides which account is read.")
+    ],
+    out: Annotated[Path, Option("Folder for the photos and the download list.")] = Path("immich"),
     *,
     access: ServerOptions,
     known: Annotated[
         tuple[Path, ...],
-        Option("A cache whose content is not staged again; with several, of any of them."),
+        Option("Skip photos that this cache holds; repeat for several."),
     ] = (),
     known_library: Annotated[
         bool,
         Option(
-            "Do not stage what the library holds, if there is one.",
+            "Skip photos that the library holds, if there is one.",
             flag="--known-library/--ignore-library",
         ),
     ] = True,
@@ -73,25 +75,25 @@ def immich_stage(
 def immich_finish(
     context: typer.Context,
     user: Annotated[
-        str, typer.Argument(metavar="USER", help="As given to `immich-stage`.", show_default=False)
+        str, typer.Argument(metavar="USER", help="The same as for `immich-stage`.", show_default=False)
     ],
-    out: Annotated[Path, Option("As given to `immich-stage`.")] = Path("immich"),
-    cache: Annotated[Path | None, Option("Where faces are kept.", unset="OUT/USER.npz")] = None,
+    out: Annotated[Path, Option("The same as for `immich-stage`.")] = Path("immich"),
+    cache: Annotated[Path | None, Option("The cache file for the faces.", unset="OUT/USER.npz")] = None,
     export: Annotated[
         Path | None,
         Option(
-            "The export whose face sets are known, and that new ones join.",
+            "The export to which new face sets are added.",
             unset="export under [immich] in facesets.toml, else OUT/USER.facesets",
         ),
     ] = None,
     log: Annotated[
         Path | None,
-        Option("Where to note what is done.", unset="OUT/USER.log"),
+        Option("The log file.", unset="OUT/USER.log"),
     ] = None,
     pack: Annotated[str | None, Option("Model pack, as for `embed`.")] = None,
     provider: Annotated[str | None, Option("Where models run, as for `embed`.", advanced=True)] = None,
     landmarks: Annotated[
-        bool, Option("Find landmarks and pose in the same pass.", flag="--landmarks/--no-landmarks")
+        bool, Option("Also add landmarks and pose.", flag="--landmarks/--no-landmarks")
     ] = True,
     dry_run: DryRun = False,
 ) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def stats(
     database: DatabaseOption = None,
-    stages: Annotated[bool, Option("How far each stage of looking at photos is, instead.")] = False,
+    stages: Annotated[bool, Option("Show the progress of each analysis step instead.")] = False,
 ) -> None:
     """Show how much is in the library."""
     from facesets.operations.library.stats import stages as count_stages
@@ -99,18 +99,18 @@ def _stage_lines(stages: "Sequence[StageCounts]") -> list[str]:
 
 def check(
     database: DatabaseOption = None,
-    fix: Annotated[bool, Option("Repair it: search the affected images again, where they are.")] = False,
+    fix: Annotated[bool, Option("Repair it: read the affected photos again.")] = False,
     ml_uri: MlUriOption = None,
     pack: PackOption = None,
     provider: ProviderOption = "auto",
     staleness: Annotated[
-        bool, Option("Say instead whether the kept hierarchy is due to be made again, and why.")
+        bool, Option("Show instead whether the stored hierarchy should be rebuilt, and why.")
     ] = False,
     erase_missing: Annotated[
-        bool, Option("Erase instead the photos of which no file is left, with their faces, for good.")
+        bool, Option("Erase photos without any file left, with their faces, for good.")
     ] = False,
     dry_run: Annotated[bool, Option("With --erase-missing: show what would be erased.")] = False,
-    yes: Annotated[bool, Option("With --erase-missing: do not ask.")] = False,
+    yes: Annotated[bool, Option("With --erase-missing: skip the question.")] = False,
 ) -> None:
     """Check library integrity.
 

@@ -18,7 +18,7 @@ from facesets.words import library as words
 
 def migrate(
     database: DatabaseOption = None,
-    status: Annotated[bool, Option("Only show what is applied and pending.")] = False,
+    status: Annotated[bool, Option("Only show which migrations are applied and pending.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Create or upgrade the library's tables.
@@ -40,7 +40,7 @@ def migrate(
 
 
 db = typer.Typer(
-    help="The library's database: reach it, stop the embedded server, back up and restore.",
+    help="Connect to, back up and restore the library's database.",
     no_args_is_help=True,
 )
 
@@ -96,7 +96,7 @@ def stop() -> None:
 def backup(
     file: _File,
     database: DatabaseOption = None,
-    replace: Annotated[bool, Option("Replace the backup that is there; it is lost.")] = False,
+    replace: Annotated[bool, Option("Replace an existing backup.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Back up the library to FILE."""
@@ -112,7 +112,7 @@ def backup(
 def restore(
     file: _File,
     database: DatabaseOption = None,
-    replace: Annotated[bool, Option("Replace the library that is there; it is lost.")] = False,
+    replace: Annotated[bool, Option("Replace an existing library.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Restore a library from FILE, all of it or nothing.
@@ -130,7 +130,7 @@ def restore(
 @db.command()
 def index(
     database: DatabaseOption = None,
-    drop: Annotated[bool, Option("Remove it, which makes bulk imports faster.")] = False,
+    drop: Annotated[bool, Option("Remove the indexes, which makes bulk imports faster.")] = False,
 ) -> None:
     """Build the indexes for fast search on large libraries.
 

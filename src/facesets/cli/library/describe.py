@@ -31,7 +31,7 @@ FoldersArgument = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[DIR]...",
-        help="Only photos below any of these folders, of those that are in the library.",
+        help="Only photos of the library below these folders.",
         show_default=False,
     ),
 ]
@@ -41,12 +41,12 @@ TargetOption = Annotated[
         "--under",
         "--target",
         metavar="DIR...",
-        help="The same as DIR; any of both.",
+        help="The same as DIR.",
         show_default=False,
         envvar=["FACESETS_DESCRIBE_UNDER", "FACESETS_DESCRIBE_TARGET"],
     ),
 ]
-YesOption = Annotated[bool, Option("Send without being asked. For cron.")]
+YesOption = Annotated[bool, Option("Skip the question. For cron.")]
 LlmUriOption = Annotated[
     str | None,
     Option("A server with OpenAI's chat interface, such as http://localhost:11434/v1.", metavar="URL"),
@@ -116,7 +116,7 @@ def _show(label: str, done: Result) -> None:
 
 
 tags = typer.Typer(
-    help="What photos and faces show, in words: categories of tags, and tagging by CLIP.",
+    help="List, set and apply tags of photos and faces.",
     no_args_is_help=True,
 )
 
@@ -124,7 +124,7 @@ tags = typer.Typer(
 @tags.command("list")
 def list_(
     database: DatabaseOption = None,
-    toml: Annotated[bool, Option("Print the categories as a file for `tags set` instead.")] = False,
+    toml: Annotated[bool, Option("Print the categories as a file for `tags set`.")] = False,
 ) -> None:
     """List tags, and how many photos or faces have each."""
     from facesets.operations.library.tag_file import as_toml
@@ -152,7 +152,7 @@ def _category_lines(category: "ListedCategory") -> list[str]:
 def set_(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", show_default=False)],
     database: DatabaseOption = None,
-    only: Annotated[bool, Option("Remove the categories that FILE does not have, and their tags.")] = False,
+    only: Annotated[bool, Option("Remove categories that are not in FILE, and their tags.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Add or replace tag categories from FILE.
@@ -171,12 +171,10 @@ def set_(
 @tags.command("run")
 def run(
     database: DatabaseOption = None,
-    faces: Annotated[
-        bool, Option("Tag faces, too: reads each photo with faces once, and embeds a crop for each of them.")
-    ] = False,
-    force: Annotated[bool, Option("All photos again, though nothing changed.")] = False,
-    retry_failed: Annotated[bool, Option("Those photos, too, whose faces could not be tagged.")] = False,
-    max_images: Annotated[int | None, Option("Tag so many photos at most.", least=1)] = None,
+    faces: Annotated[bool, Option("Tag faces, too: reads each photo with faces once.")] = False,
+    force: Annotated[bool, Option("Tag all photos again, even if nothing changed.")] = False,
+    retry_failed: Annotated[bool, Option("Also retry photos whose faces could not be tagged.")] = False,
+    max_images: Annotated[int | None, Option("Maximum number of photos to tag.", least=1)] = None,
     clip_pack: ClipPackOption = None,
     ml_uri: MlUriOption = None,
     provider: ProviderOption = "auto",

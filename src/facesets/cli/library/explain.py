@@ -127,7 +127,7 @@ def explain(
         str,
         typer.Argument(
             metavar="FACE|PHOTO",
-            help="The number of a face, or a photo of the library by its path or its hash: all faces on it.",
+            help="A face number, or a photo by its path or hash for all its faces.",
             show_default=False,
         ),
     ],
@@ -135,7 +135,7 @@ def explain(
         str | None,
         typer.Argument(
             metavar="[WHO]",
-            help="About this person, rather than whose the face is: a name, an id, or a cluster.",
+            help="Explain the match to this person: a name, an id, or a cluster.",
             show_default=False,
         ),
     ] = None,

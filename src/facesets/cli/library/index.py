@@ -149,24 +149,24 @@ FoldersArgument = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[DIR]...",
-        help="Galleries, chunks or roots of galleries, or any folders of photos; all that are named.",
+        help="Photo folders or galleries.",
         show_default=False,
     ),
 ]
 TargetOption = Annotated[
     list[Path] | None,
-    typer.Option("--target", metavar="DIR...", help="The same as DIR; all of both.", show_default=False),
+    typer.Option("--target", metavar="DIR...", help="The same as DIR.", show_default=False),
 ]
 ConcurrencyOption = Annotated[
     int | None,
     Option(
-        "Files worked on at a time.",
+        "Number of files processed at a time.",
         least=1,
-        unset="as measured on this machine, else one a processor; with --ml-uri "
+        unset="as measured on this machine, else one per processor; with --ml-uri "
         f"{IndexOptions().concurrency}",
     ),
 ]
-AloneOption = Annotated[bool, Option("End with status 75 if another `index --alone` is going. For cron.")]
+AloneOption = Annotated[bool, Option("End with status 75 if another `index --alone` is running. For cron.")]
 
 
 _OF_THE_HOST = ("body_model", "concurrency", "provider", "max_batch", "max_wait_ms", "strict")
@@ -192,7 +192,7 @@ def index(
     include: IncludeOption = (),
     exclude: ExcludeOption = (),
     ml_uri: MlUriOption = None,
-    skip_faces: Annotated[bool, Option("Only embed images (CLIP).")] = False,
+    skip_faces: Annotated[bool, Option("Only embed photos (CLIP).")] = False,
     skip_clip: Annotated[bool, Option("Only find and embed faces.")] = False,
     pack: PackOption = None,
     clip_pack: ClipPackOption = None,
@@ -206,7 +206,7 @@ def index(
     stage: OneStage = None,
     force: Force = False,
     delete: Delete = False,
-    assign: Annotated[bool, Option("Then give the new faces to known people, as `assign` does.")] = False,
+    assign: Annotated[bool, Option("Then match the new faces to known people, as `assign` does.")] = False,
     alone: AloneOption = False,
     strict: StrictOption = False,
     profile: ProfileOption = None,

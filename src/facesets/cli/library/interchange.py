@@ -26,14 +26,14 @@ SourceArgument = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[SOURCE...]",
-        help="Folders of photos, a digikam4.db, JSON of `osxphotos query --json`, Picasa's contacts.xml.",
+        help="Photo folders, a digikam4.db, JSON of `osxphotos query --json`, or Picasa's contacts.xml.",
         show_default=False,
     ),
 ]
 FromOption = Annotated[
     Literal["auto", "xmp", "picasa", "digikam", "osxphotos", "takeout"],
     Option(
-        "Only names that this program, or this kind of file, keeps.",
+        "Only names from this program or kind of file.",
         flag="--from",
         variable="FACESETS_IMPORT_NAMES_FROM",
     ),
@@ -41,7 +41,7 @@ FromOption = Annotated[
 MapOption = Annotated[
     tuple[str, ...],
     Option(
-        "Where a folder that the other program names is on this machine; with several, all count.",
+        "Where a folder of the other program is on this machine; repeat for several.",
         flag="--map",
         variable="FACESETS_IMPORT_NAMES_MAP",
         metavar="OLD=NEW",
@@ -54,12 +54,8 @@ def import_names(
     database: DatabaseOption = None,
     from_: FromOption = "auto",
     map_: MapOption = (),
-    unmatched: Annotated[
-        bool, Option("List the names that were read of places without a face, and of whole photos.")
-    ] = False,
-    conflicts: Annotated[
-        bool, Option("List the names that were read of faces that are somebody else here.")
-    ] = False,
+    unmatched: Annotated[bool, Option("List imported names that match no face.")] = False,
+    conflicts: Annotated[bool, Option("List imported names that contradict a name here.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Import names from Picasa, digiKam, Lightroom and others.
@@ -123,14 +119,14 @@ def export_xmp(
         list[str] | None,
         typer.Argument(
             metavar="[WHO...]",
-            help="Names, or ids as listed; without any, everybody who has a name.",
+            help="Names or ids of people. [default: all named people]",
             show_default=False,
         ),
     ] = None,
     database: DatabaseOption = None,
     undo: Annotated[
         str | None,
-        Option("Put back what the sidecars held before a run: its number, or `last`.", metavar="RUN"),
+        Option("Undo a run: its number, or `last`.", metavar="RUN"),
     ] = None,
     *,
     options: ExportXmpOptions,

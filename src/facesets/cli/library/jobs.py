@@ -46,16 +46,16 @@ def jobs(
         Literal["show", "cancel", "retry"] | None,
         typer.Argument(
             metavar="[show|cancel|retry]",
-            help="Show one job with its reasons; end it cleanly, or never begin it; queue again what failed.",
+            help="show one job, cancel it, or retry a failed one.",
             show_default=False,
         ),
     ] = None,
     number: Annotated[
-        int | None, typer.Argument(metavar="[N]", help="The number of the job.", show_default=False)
+        int | None, typer.Argument(metavar="[N]", help="The job's number.", show_default=False)
     ] = None,
     database: DatabaseOption = None,
-    watch: Annotated[bool, Option("Go on showing it until nothing waits or runs.")] = False,
-    limit: Annotated[int, Option("How many jobs, the latest first.", least=1, most=10_000)] = 20,
+    watch: Annotated[bool, Option("Keep showing the list until all jobs are done.")] = False,
+    limit: Annotated[int, Option("Maximum number of jobs, latest first.", least=1, most=10_000)] = 20,
 ) -> None:
     """List jobs; show, cancel or retry one.
 

@@ -35,8 +35,8 @@ def pipeline(
         list[Path] | None,
         typer.Argument(
             metavar="[DIR]...",
-            help="Galleries, chunks or roots of galleries, or any folders of photos; else those of "
-            "facesets.toml: targets below [pipeline], or target below [index].",
+            help="Photo folders or galleries. [default: `targets` below [pipeline] in facesets.toml, or "
+            "`target` below [index]]",
             show_default=False,
         ),
     ] = None,

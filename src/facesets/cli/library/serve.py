@@ -113,29 +113,31 @@ def serve(
     database: DatabaseOption = None,
     results: Annotated[
         Path | None,
-        Option("Show this folder of `cluster` or `refine`, and correct it; needs no library.", metavar="DIR"),
+        Option(
+            "Show and correct this result folder of `cluster` or `refine`; needs no library.", metavar="DIR"
+        ),
     ] = None,
     host: Annotated[
-        str, Option("Where to listen; another address than this machine's own needs a token file.")
+        str, Option("Address to listen on; any but this machine's own needs --token-file.", metavar="HOST")
     ] = ("127.0.0.1"),
-    port: Annotated[int, Option("The port; 0 for any that is free.", least=0, most=65535)] = 8765,
-    open_: Annotated[bool, Option("Show it in the browser.", flag="--open")] = False,
+    port: Annotated[int, Option("Port; 0 for any free one.", least=0, most=65535)] = 8765,
+    open_: Annotated[bool, Option("Open the browser.", flag="--open")] = False,
     token_file: Annotated[
         Path | None,
         Option(
-            "A file with the password for the browser, which is also the token of programs.",
+            "A file with the password for browsers, which is also the token for programs.",
             metavar="FILE",
             unset="a token that is made once, and is in the link that is printed",
         ),
     ] = None,
     no_token: Annotated[
-        bool, Option("Let every account of this machine look and change, without a token.")
+        bool, Option("Allow every account of this machine to see and change everything without a token.")
     ] = False,
     name: Annotated[
-        tuple[str, ...], Option("Further host names: it may be called by any of them.", metavar="HOST...")
+        tuple[str, ...], Option("Further host names under which it can be reached.", metavar="HOST...")
     ] = (),
     crop_cache: Annotated[
-        int, Option("How much may be kept of pictures of faces, in MB.", least=1, advanced=True)
+        int, Option("Maximum size of stored face crops, in MB.", least=1, advanced=True)
     ] = 500,
 ) -> None:
     """Open the library in the browser.

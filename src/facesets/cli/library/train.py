@@ -28,13 +28,11 @@ def train(
     context: typer.Context,
     database: DatabaseOption = None,
     activate: Annotated[
-        str | None, Option("Train nothing: use this head from now on.", metavar="HEAD")
+        str | None, Option("Use this head from now on; do not train.", metavar="HEAD")
     ] = None,
-    deactivate: Annotated[
-        bool, Option("Train nothing: compare faces as the recogniser made them from now on.")
-    ] = False,
+    deactivate: Annotated[bool, Option("Use no head from now on; do not train.")] = False,
     listed: Annotated[
-        bool, Option("Train nothing: list the heads.", flag="--list", variable="FACESETS_TRAIN_LIST")
+        bool, Option("List the heads; do not train.", flag="--list", variable="FACESETS_TRAIN_LIST")
     ] = False,
     *,
     options: TrainOptions,

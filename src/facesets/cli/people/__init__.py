@@ -20,7 +20,7 @@ from facesets.cli.people.lists import bodies, centroids, list_, log, prototypes,
 from facesets.cli.people.personal_data import export, forget, import_
 from facesets.cli.people.review import answer, review
 
-people = typer.Typer(help="Who is who in the library: name, correct, take back.", no_args_is_help=True)
+people = typer.Typer(help="Name, correct and review the people of the library.", no_args_is_help=True)
 for command in (
     list_,
     show,

@@ -19,20 +19,18 @@ from facesets.words import corrections as words
 if TYPE_CHECKING:
     from facesets.store.postgres.people.undoing import StepRow
 
-NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="What the person is called.", show_default=False)
-]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The person's name.", show_default=False)]
 FirstArgument = Annotated[str, typer.Argument(metavar="A", show_default=False)]
 SecondArgument = Annotated[str, typer.Argument(metavar="B", show_default=False)]
-FacesOption = Annotated[bool, Option("A and B are numbers of faces.")]
+FacesOption = Annotated[bool, Option("A and B are face numbers.")]
 
 
 def name(
     who: WhoArgument,
     name: NameArgument,
     database: DatabaseOption = None,
-    into: Annotated[bool, Option("If somebody has that name already, both are one person.")] = False,
-    face: Annotated[bool, Option("WHO is the number of a face.")] = False,
+    into: Annotated[bool, Option("If the name exists, merge both into one person.")] = False,
+    face: Annotated[bool, Option("WHO is a face number.")] = False,
 ) -> None:
     """Name a person, a cluster or a face.
 
@@ -97,11 +95,11 @@ def _set_hidden(who: str, database: str | None, *, hidden: bool) -> None:
 def merge(
     who: Annotated[
         list[str],
-        typer.Argument(metavar="WHO...", help="Names, ids as listed, or clusters.", show_default=False),
+        typer.Argument(metavar="WHO...", help="Names, ids or clusters.", show_default=False),
     ],
-    into: Annotated[str, Option("Whom they all are.", metavar="WHO")],
+    into: Annotated[str, Option("The person to merge into.", metavar="WHO")],
     database: DatabaseOption = None,
-    drop_names: Annotated[bool, Option("Their names go, rather than become further names.")] = False,
+    drop_names: Annotated[bool, Option("Drop the names of the merged people.")] = False,
 ) -> None:
     """Merge several people into one."""
     from facesets.operations.people.corrections.cluster_corrections import merge as run
@@ -116,7 +114,7 @@ def move(
         list[int],
         typer.Argument(
             metavar="FACE...",
-            help="Numbers of faces, as `people show WHO --faces 20` prints them.",
+            help="Face numbers, as `people show WHO --faces 20` prints them.",
             show_default=False,
         ),
     ],
@@ -160,7 +158,7 @@ def undo(
     number: Annotated[
         int | None,
         typer.Argument(
-            metavar="[STEP]", help="The number of a step, as `people log` prints it.", show_default=False
+            metavar="[STEP]", help="The number of a change, as `people log` prints it.", show_default=False
         ),
     ] = None,
     database: DatabaseOption = None,
@@ -191,7 +189,7 @@ def set_(
     database: DatabaseOption = None,
     birth_year: Annotated[int | None, Option("The year of birth.", metavar="YEAR")] = None,
     birth_date: Annotated[date | None, Option("The day of birth.", metavar="DATE", parse=day)] = None,
-    birth_unknown: Annotated[bool, Option("Take back what was said of the birth.")] = False,
+    birth_unknown: Annotated[bool, Option("Remove the birth date or year.")] = False,
 ) -> None:
     """Set when a person was born.
 
@@ -208,8 +206,8 @@ def set_(
 def split(
     who: WhoArgument,
     database: DatabaseOption = None,
-    sheet: Annotated[Path | None, Option("Draw the parts into a picture.", metavar="FILE.png")] = None,
-    apply: Annotated[bool, Option("Make people of the parts; without it they are only shown.")] = False,
+    sheet: Annotated[Path | None, Option("Draw the parts into a PNG.", metavar="FILE.png")] = None,
+    apply: Annotated[bool, Option("Make a person of each part.")] = False,
     *,
     options: SplitOptions,
 ) -> None:

@@ -43,7 +43,7 @@ def age_lines(age: "PersonAge | None", *, guesses: bool) -> list[tuple[str, str]
 
 
 WhoArgument = Annotated[
-    str, typer.Argument(metavar="WHO", help="A name, an id as listed, or a cluster.", show_default=False)
+    str, typer.Argument(metavar="WHO", help="A name, an id or a cluster.", show_default=False)
 ]
 
 _Status = Literal["active", "merged", "hidden", "all"]
@@ -52,9 +52,9 @@ _Sort = Literal["faces", "name", "new"]
 
 def list_(
     database: DatabaseOption = None,
-    status: Annotated[_Status, Option("Only people of this status.")] = "active",
-    unnamed: Annotated[bool, Option("Only people without a name.")] = False,
-    sort: Annotated[_Sort, Option("In which order.")] = "faces",
+    status: Annotated[_Status, Option("Only people with this status.")] = "active",
+    unnamed: Annotated[bool, Option("Only unnamed people.")] = False,
+    sort: Annotated[_Sort, Option("Sort order.")] = "faces",
 ) -> None:
     """List the people of the library."""
     from facesets.operations.people.lists.listing import people as run
@@ -78,8 +78,8 @@ def _row(line: "PersonLine") -> tuple[object, ...]:
 def show(
     who: WhoArgument,
     database: DatabaseOption = None,
-    faces: Annotated[int, Option("How many of the best faces to list.", least=0)] = 0,
-    sheet: Annotated[Path | None, Option("Draw the best faces into a picture.", metavar="FILE.png")] = None,
+    faces: Annotated[int, Option("Number of the best faces to list.", least=0)] = 0,
+    sheet: Annotated[Path | None, Option("Draw the best faces into a PNG.", metavar="FILE.png")] = None,
     guesses: Guesses = False,
 ) -> None:
     """Show a person or cluster with its faces."""
@@ -136,7 +136,7 @@ def _lines(found: "PersonDetails", faces: int, *, guesses: bool) -> list[str]:
 def log(
     who: Annotated[str | None, typer.Argument(metavar="[WHO]", show_default=False)] = None,
     database: DatabaseOption = None,
-    limit: Annotated[int, Option("How many steps.", least=1)] = 20,
+    limit: Annotated[int, Option("Maximum number of changes.", least=1)] = 20,
 ) -> None:
     """List changes to people, the latest first.
 
@@ -161,7 +161,7 @@ def log_table(steps: "Sequence[StepRow]", width: int | None) -> str:
 def bodies(
     who: WhoArgument,
     database: DatabaseOption = None,
-    limit: Annotated[int, Option("How many photos.", least=1)] = 20,
+    limit: Annotated[int, Option("Maximum number of photos.", least=1)] = 20,
 ) -> None:
     """List photos that may show a person from behind.
 
@@ -181,10 +181,10 @@ def bodies(
 def prototypes(
     who: Annotated[str | None, typer.Argument(metavar="[WHO]", show_default=False)] = None,
     database: DatabaseOption = None,
-    pin: Annotated[tuple[int, ...], Option("Faces: all are to be exemplars.", metavar="FACE...")] = (),
+    pin: Annotated[tuple[int, ...], Option("Faces to pin as reference faces.", metavar="FACE...")] = (),
     drop: Annotated[
         tuple[int, ...],
-        Option("Faces: all are no longer to be exemplars.", metavar="FACE..."),
+        Option("Faces that are no longer reference faces.", metavar="FACE..."),
     ] = (),
 ) -> None:
     """List, pin or drop a person's reference faces."""

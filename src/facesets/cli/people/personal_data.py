@@ -40,7 +40,7 @@ def import_(
         Path,
         typer.Argument(
             metavar="FILE.json|FOLDER",
-            help="What `people export` wrote, or a folder of results whose people have names.",
+            help="A file of `people export`, or a result folder with named people.",
             show_default=False,
         ),
     ],
@@ -69,19 +69,19 @@ def import_(
 def forget(
     who: WhoArgument,
     database: DatabaseOption = None,
-    yes: Annotated[bool, Option("Do not ask.")] = False,
+    yes: Annotated[bool, Option("Skip the question.")] = False,
     cache: Annotated[
-        tuple[Path, ...], Option("Forget in this cache, too; with several, in all of them.", metavar="FILE")
+        tuple[Path, ...], Option("Also erase the person from this cache; repeat for several.", metavar="FILE")
     ] = (),
     results: Annotated[
         tuple[Path, ...],
         Option(
-            "A folder of results, besides those that the caches and the library know; with several, all.",
+            "A further result folder, beside those that the caches and the library know; repeat for several.",
             metavar="DIR",
         ),
     ] = (),
     exports: Annotated[
-        bool, Option("Remove the person from results and exports; without it these are listed.")
+        bool, Option("Also remove the person from results and exports, which are listed otherwise.")
     ] = False,
 ) -> None:
     """Erase a person for good.

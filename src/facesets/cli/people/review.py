@@ -44,9 +44,9 @@ def review(
     database: DatabaseOption = None,
     limit: Annotated[
         int | None,
-        Option("Without a terminal: how many questions.", least=1, unset="20, with --json 100"),
+        Option("Without a terminal: maximum number of questions.", least=1, unset="20, with --json 100"),
     ] = None,
-    skipped: Annotated[bool, Option("Ask again what was skipped.")] = False,
+    skipped: Annotated[bool, Option("Also ask skipped questions.")] = False,
 ) -> None:
     """Review suggestions: one question at a time.
 
@@ -318,10 +318,10 @@ def answer(
     database: DatabaseOption = None,
     but: Annotated[
         tuple[int, ...],
-        Option("Items, by number: of all the contrary is true.", metavar="N..."),
+        Option("Numbers of the items for which the opposite answer is true.", metavar="N..."),
     ] = (),
-    name: Annotated[str | None, Option("Who the person without a name is.", metavar="NAME")] = None,
-    into: Annotated[bool, Option("If somebody has that name already, both are one person.")] = False,
+    name: Annotated[str | None, Option("The name of the unnamed person.", metavar="NAME")] = None,
+    into: Annotated[bool, Option("If the name exists, merge both into one person.")] = False,
 ) -> None:
     """Answer one question of `people review --json`."""
     from facesets.operations.people.review.answering import answer as run

@@ -28,11 +28,11 @@ from facesets.words import results as words
 def extend(
     first: CacheOrResultArgument,
     second: Annotated[
-        Path | None, typer.Argument(metavar="RAW", help="What `cluster` wrote.", show_default=False)
+        Path | None, typer.Argument(metavar="RAW", help="A result folder of `cluster`.", show_default=False)
     ] = None,
     refine_out: Annotated[
         Path | None,
-        Option("What `refine` wrote; its face sets grow, too.", metavar="DIR"),
+        Option("A result folder of `refine`, to extend its face sets, too.", metavar="DIR"),
     ] = None,
     database: DatabaseOption = None,
     *,
@@ -82,16 +82,16 @@ def enrich(
 
 def relocate(
     old: Annotated[
-        Path, typer.Argument(metavar="OLD", help="Where the photos lay before.", show_default=False)
+        Path, typer.Argument(metavar="OLD", help="Where the photos were before.", show_default=False)
     ],
     new: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[NEW]", help="Where they lie now; left out with --forget.", show_default=False
+            metavar="[NEW]", help="Where they are now; leave it out with --forget.", show_default=False
         ),
     ] = None,
     cache: OptionalCacheArgument = None,
-    forget: Annotated[bool, Option("OLD is gone for good: relocate OLD --forget [CACHE].")] = False,
+    forget: Annotated[bool, Option("Forget OLD for good: relocate OLD --forget [CACHE].")] = False,
     database: DatabaseOption = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -118,11 +118,13 @@ def relocate(
 
 
 def undo(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder of results.", show_default=False)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A result folder.", show_default=False)],
     run: Annotated[
         str,
         typer.Argument(
-            metavar="[RUN]", help="Its name or number; without one, the runs are listed.", show_default=False
+            metavar="[RUN]",
+            help="The name or number of the run to undo. [default: list the runs]",
+            show_default=False,
         ),
     ] = "",
     dry_run: DryRun = False,

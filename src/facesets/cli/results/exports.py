@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def _under(command: str) -> Option:
     """The folders below which photos count, of a command as names in the environment write it."""
     return Option(
-        "Only photos below this folder; with several, below any of them.",
+        "Only photos below this folder; repeat for several.",
         metavar="DIR",
         flag="--under --source-root",
         variable=f"FACESETS_{command}_UNDER FACESETS_{command}_SOURCE_ROOT",
@@ -96,7 +96,7 @@ def export_swap(
         ),
     ],
     third: Annotated[
-        Path | None, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
+        Path | None, typer.Argument(metavar="OUT", help="The result folder.", show_default=False)
     ] = None,
     database: DatabaseOption = None,
     raw_manifest: Annotated[
@@ -177,26 +177,27 @@ def import_folders(
     folder: Annotated[
         tuple[str, ...],
         Option(
-            "All photos below show this person; called like the folder unless named. With "
-            "several, all are added.",
+            "A folder whose photos all show one person, named like the folder unless NAME is given; "
+            "repeat for several.",
             metavar="[NAME=]DIR",
         ),
     ] = (),
     each_in: Annotated[
         tuple[Path, ...],
-        Option("Each folder directly below is one person's; with several, below all.", metavar="DIR"),
+        Option("A folder with one folder per person; repeat for several.", metavar="DIR"),
     ] = (),
     mixed: Annotated[
         tuple[Path, ...],
         Option(
-            "Photos of anybody: faces of these people join them. With several, all "
-            "of them are looked through.",
+            "A folder of mixed photos: matching faces join these people; repeat for several.",
             metavar="DIR",
         ),
     ] = (),
     folders: Annotated[
         Path | None,
-        Option("The same, and thresholds, from a file; flags win (docs/folders.md).", metavar="FILE.toml"),
+        Option(
+            "Read folders and thresholds from a file; flags win (see docs/folders.md).", metavar="FILE.toml"
+        ),
     ] = None,
     database: DatabaseOption = None,
     *,
@@ -234,7 +235,7 @@ def split_eras(
     name: Annotated[
         str,
         Option(
-            "The set in OUT to start from.",
+            "The face set in OUT to split.",
             flag="--set",
             variable="FACESETS_SPLIT_ERAS_SET",
             metavar="NAME",
@@ -243,15 +244,15 @@ def split_eras(
     source_root: UnderOfEras = (),
     probe: Annotated[
         bool,
-        Option("Only report whether it makes sense: as text, and as a picture in OUT/_eras."),
+        Option("Only report whether a split makes sense: as text, and as a chart in OUT/_eras."),
     ] = False,
-    force: Annotated[bool, Option("Split though the probe says that it makes no sense.")] = False,
+    force: Annotated[bool, Option("Split even if the probe advises against it.")] = False,
     database: DatabaseOption = None,
     *,
     options: SplitErasOptions,
     years: Annotated[
         Path | None,
-        Option("Where capture years are kept.", metavar="FILE", unset="in the user's cache directory"),
+        Option("File for capture years.", metavar="FILE", unset="in the user's cache directory"),
     ] = None,
     crops: EraCropOptions,
     pack: PackOption = None,

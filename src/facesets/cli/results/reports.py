@@ -45,7 +45,7 @@ def dedup(
     out: Annotated[
         Path | None,
         Option(
-            "Where the report goes.",
+            "File for the report.",
             unset=f"CACHE.duplicates.json; of the library {_OF_LIBRARY} in this folder",
         ),
     ] = None,
@@ -63,7 +63,7 @@ def dedup(
 
 def sheet(
     manifest: Annotated[
-        Path, typer.Argument(metavar="MANIFEST", help="A manifest, or its folder.", show_default=False)
+        Path, typer.Argument(metavar="MANIFEST", help="A result folder, or its manifest.", show_default=False)
     ],
     out: Annotated[
         Path | None,
@@ -93,17 +93,23 @@ def evaluate(
         Path | None,
         typer.Argument(
             metavar="[CACHE]",
-            help="A cache; without one and without --vectors, the library.",
+            help="The cache file. [default: the library, unless --vectors is given]",
             show_default=False,
         ),
     ] = None,
     database: DatabaseOption = None,
     truth: Annotated[
-        str, Option("parent-folder, or a CSV file with the columns name and face or path.")
+        str,
+        Option(
+            "Where the true people come from: parent-folder, or a CSV file with the columns name and face"
+            " or path."
+        ),
     ] = "parent-folder",
     vectors: Annotated[
         Path | None,
-        Option("An .npz file with the arrays embedding, name and optionally image.", advanced=True),
+        Option(
+            "Evaluate this .npz file with the arrays embedding, name and optionally image.", advanced=True
+        ),
     ] = None,
     method: Annotated[
         Method | None, Option("How to group.", unset=f"{_DEFAULT.method}, with thresholds agglomerative")
@@ -112,15 +118,17 @@ def evaluate(
     min_cosine_similarity: MinCosineSimilarityOption = None,
     threshold: Annotated[
         float | None,
-        Option("Cosine distance (agglomerative) or similarity (components).", unset="the method's own"),
+        Option(
+            "Cosine distance (agglomerative) or cosine similarity (components).", unset="the method's own"
+        ),
     ] = None,
     sweep: Annotated[
         str | None,
-        Option("Try thresholds from:to:step, such as 0.4:0.8:0.05."),
+        Option("Try a range of thresholds, such as 0.4:0.8:0.05.", metavar="FROM:TO:STEP"),
     ] = None,
     sheet: Annotated[
         Path | None,
-        Option("Draw the worst merges and splits into this PNG."),
+        Option("Draw the worst errors into this PNG."),
     ] = None,
 ) -> None:
     """Measure a clustering against known people.
@@ -162,7 +170,7 @@ def _range(text: str) -> list[float]:
     match = re.fullmatch(r"(\d*\.?\d+):(\d*\.?\d+):(\d*\.?\d+)", text)
     first, last, step = (float(part) for part in match.groups()) if match else (0.0, 0.0, 0.0)
     if step <= 0 or last < first:
-        raise WrongUsage(f"--sweep {text} is not from:to:step, such as 0.4:0.8:0.05.")
+        raise WrongUsage(f"--sweep {text} is not from:to:step, such as 0.4:0.8:0.05.", metavar="FROM:TO:STEP")
     return [round(first + i * step, 6) for i in range(int((last - first) / step + 1e-9) + 1)]
 
 
@@ -207,7 +215,7 @@ def verify_bundle(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="Bundles and face models, or folders: all below them.",
+            help="Bundles and face models, or folders of them.",
             show_default=False,
         ),
     ],

@@ -110,8 +110,8 @@ MethodOption = Annotated[
 ThresholdOption = Annotated[
     str | None,
     Option(
-        "The one or the other: for folders a cosine distance, for people of the library a cosine "
-        "similarity; or auto, which measures a fitting one."
+        "With OUT a cosine distance, in the library a cosine similarity; auto measures one on the faces.",
+        metavar="N|auto",
     ),
 ]
 
@@ -120,15 +120,13 @@ def cluster(
     context: typer.Context,
     first: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
-        ),
+        typer.Argument(metavar="[CACHE]", help="The cache file. [default: the library]", show_default=False),
     ] = None,
     second: Annotated[
         Path | None,
         typer.Argument(
             metavar="[OUT]",
-            help="Folder for the results; without one, the library's faces are given to people.",
+            help="The result folder. [default: the library's people]",
             show_default=False,
         ),
     ] = None,

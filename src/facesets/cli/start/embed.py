@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SourceArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="[SRC]", help="A folder of photos, or one photo; left out with --queue.", show_default=False
+        metavar="[SRC]", help="A photo folder, or one photo; leave it out with --queue.", show_default=False
     ),
 ]
 
@@ -41,9 +41,7 @@ def embed(
         Path | None,
         typer.Argument(metavar="CACHE", help="The cache file, such as faces.npz.", show_default=False),
     ] = None,
-    queue: Annotated[
-        Path | None, Option("A queue.json of `immich-stage` in place of SRC: embed --queue QUEUE CACHE.")
-    ] = None,
+    queue: Annotated[Path | None, Option("A download list of `immich-stage`, in place of SRC.")] = None,
     pack: PackOption = None,
     det_size: DetSize = None,
     min_det_score: LeastDetectionScore = None,

@@ -37,7 +37,7 @@ _TOLD = ("method", "threshold", "min_cosine_similarity")
 
 def run(
     context: typer.Context,
-    photos: Annotated[Path, typer.Argument(metavar="PHOTOS", help="A folder of photos.", show_default=False)],
+    photos: Annotated[Path, typer.Argument(metavar="PHOTOS", help="A photo folder.", show_default=False)],
     out: Annotated[
         Path | None,
         typer.Argument(

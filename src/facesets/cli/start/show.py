@@ -24,16 +24,14 @@ def show(
         Path | None,
         typer.Argument(
             metavar="[CACHE|MANIFEST|PHOTO]",
-            help="A cache, a manifest or its folder, or a photo of the library by its path or its hash; "
-            "without one, the library.",
+            help="A cache, a result folder or its manifest, or a photo of the library by path or hash. "
+            "[default: the library]",
             show_default=False,
         ),
     ] = None,
     group: Annotated[
         str | None,
-        Option(
-            "List the faces of one person or face set of a manifest, and how each came there.", metavar="NAME"
-        ),
+        Option("List the faces of one person or face set, and how each got there.", metavar="NAME"),
     ] = None,
     database: DatabaseOption = None,
     guesses: Guesses = False,

@@ -110,8 +110,8 @@ class EngineOptions:
     engine: Annotated[
         Workers | None,
         Option(
-            "Compare faces by several processes, for collections larger than memory: local for processes "
-            "of this machine, or the workers of a dask scheduler. Needs the extra scale. The labels are the "
+            "Compare faces in several processes, for collections larger than memory: local for this "
+            "machine, or the workers of a dask scheduler. Needs the extra scale. Results are the "
             "same.",
             metavar="local|dask://HOST:PORT",
             unset="in this process",
@@ -122,8 +122,8 @@ class EngineOptions:
     shards: Annotated[
         Path | None,
         Option(
-            "With --engine: folder for arrays while it runs, 8 kB for each face. All workers see it by the "
-            "same path.",
+            "With --engine: folder for temporary arrays, 8 kB per face. All workers must see it at "
+            "the same path.",
             metavar="DIR",
             unset="in the user's cache directory",
             advanced=True,

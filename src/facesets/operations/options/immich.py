@@ -17,13 +17,19 @@ def _end_of_day(flag: str, text: str) -> datetime:
 class ServerOptions(Checked):
     """Which server is meant, and how long it is waited for."""
 
-    url: Annotated[str | None, Option("Address of the server.", unset="IMMICH_URL")] = None
+    url: Annotated[str | None, Option("Address of the server.", unset="IMMICH_URL", metavar="URL")] = None
     api_key_file: Annotated[Path | None, Option("A file that holds the API key.", unset="IMMICH_API_KEY")] = (
         None
     )
     timeout_s: Annotated[
         float,
-        Option("Seconds that the server may be silent.", least=0.1, name="timeout", last=True, advanced=True),
+        Option(
+            "Seconds to wait for an answer of the server.",
+            least=0.1,
+            name="timeout",
+            last=True,
+            advanced=True,
+        ),
     ] = 60.0
     first_wait_s: Annotated[
         float,
@@ -38,7 +44,7 @@ class ServerOptions(Checked):
     patience_s: Annotated[
         float,
         Option(
-            "Seconds to wait for a lost server before the run ends.",
+            "Seconds to wait for an unreachable server before the run ends.",
             least=0,
             name="patience",
             last=True,
@@ -51,68 +57,74 @@ class ServerOptions(Checked):
 class StageOptions(Checked):
     """What `immich-stage` takes from a server."""
 
-    workers: Annotated[int, Option("Assets worked on at a time.", least=1, most=64)] = 8
+    workers: Annotated[int, Option("Photos worked on at a time.", least=1, most=64)] = 8
     min_face_short: Annotated[
         float,
-        Option("Least short edge of a photo's largest face, in original pixels.", least=0, metavar="PX"),
+        Option("Minimum short edge of a photo's largest face, in original pixels.", least=0, metavar="PX"),
     ] = 90.0
     thumbnails: Annotated[
         bool,
         Option(
-            "Immich's own thumbnails, indexed as photos.", flag="--include-thumbnails/--exclude-thumbnails"
+            "Include Immich's own thumbnails that were indexed as photos.",
+            flag="--include-thumbnails/--exclude-thumbnails",
         ),
     ] = False
-    trashed: Annotated[bool, Option("Photos in the trash.", flag="--include-trashed/--exclude-trashed")] = (
-        False
-    )
-    hidden: Annotated[bool, Option("Photos that Immich hides.", flag="--include-hidden/--exclude-hidden")] = (
-        False
-    )
+    trashed: Annotated[
+        bool, Option("Include photos in the trash.", flag="--include-trashed/--exclude-trashed")
+    ] = False
+    hidden: Annotated[
+        bool, Option("Include photos that Immich hides.", flag="--include-hidden/--exclude-hidden")
+    ] = False
     locked: Annotated[
         bool,
-        Option("The locked folder, if the server lets a key.", flag="--include-locked/--exclude-locked"),
+        Option(
+            "Include the locked folder, if the server allows it for API keys.",
+            flag="--include-locked/--exclude-locked",
+        ),
     ] = False
     archived: Annotated[
-        bool, Option("Photos in the archive.", flag="--include-archived/--exclude-archived")
+        bool, Option("Include photos in the archive.", flag="--include-archived/--exclude-archived")
     ] = True
     edited: Annotated[
-        bool, Option("Originals of photos edited in Immich.", flag="--include-edited/--exclude-edited")
+        bool,
+        Option("Include originals of photos edited in Immich.", flag="--include-edited/--exclude-edited"),
     ] = True
     partners: Annotated[
         bool,
         Option(
-            "Photos of other accounts, too, which partners share or albums hold. They are never written to.",
+            "Include photos of other accounts that partners share or albums hold. These are never "
+            "written to.",
             flag="--with-partners",
         ),
     ] = False
     faceless: Annotated[
         bool,
         Option(
-            "Photos in which the server found no face: `immich-push` adds those that are found here.",
+            "Include photos in which the server found no face: `immich-push` adds the faces found here.",
             flag="--include-faceless/--exclude-faceless",
         ),
     ] = False
     albums: Annotated[
         tuple[str, ...],
-        Option("Only photos of this album; with several, of any of them.", name="album", metavar="NAME"),
+        Option("Only photos of this album; repeat for several.", name="album", metavar="NAME"),
     ] = ()
     people: Annotated[
         tuple[str, ...],
         Option(
-            "Only photos of this person, by the server's account; with several, of any of them.",
+            "Only photos of this person as Immich knows them; repeat for several.",
             name="person",
             metavar="NAME",
         ),
     ] = ()
     since: Annotated[
         datetime | None,
-        Option("Only photos taken from then on: 2024-05-01.", metavar="DATE", parse=moment),
+        Option("Only photos taken on this day or later, such as 2024-05-01.", metavar="DATE", parse=moment),
     ] = None
     until: Annotated[
         datetime | None,
-        Option("Only photos taken until then, that day included.", metavar="DATE", parse=_end_of_day),
+        Option("Only photos taken on this day or earlier.", metavar="DATE", parse=_end_of_day),
     ] = None
-    recheck: Annotated[bool, Option("Ask again about photos that had no face in Immich.")] = False
+    recheck: Annotated[bool, Option("Check again photos that had no face in Immich.")] = False
     dry_run: DryRun = False
 
 
@@ -120,22 +132,24 @@ class StageOptions(Checked):
 class PushOptions(Checked):
     """What `immich-push` may change on a server."""
 
-    rename: Annotated[bool, Option("Where a user of the server gave another name, ours counts.")] = False
+    rename: Annotated[bool, Option("Replace names that were given in Immich with ours.")] = False
     hidden: Annotated[
-        bool, Option("People whom the server hides.", flag="--include-hidden/--exclude-hidden")
+        bool, Option("Include people that are hidden in Immich.", flag="--include-hidden/--exclude-hidden")
     ] = False
     new_faces: Annotated[
-        bool, Option("Add faces that the server has not found.", flag="--add-faces/--no-add-faces")
+        bool, Option("Add faces that Immich has not found.", flag="--add-faces/--no-add-faces")
     ] = True
     min_faces: Annotated[
         int,
-        Option("Fewest faces of ours that make a nameless person of the server's ours as a whole.", least=1),
+        Option(
+            "Minimum number of our faces for an unnamed Immich person to become ours as a whole.", least=1
+        ),
     ] = 3
     # With half or less, one person of the server's could be two of ours.
     min_purity: Annotated[
         float,
         Option(
-            "Of that person's faces that are somebody's here, the least share of ours.",
+            "Minimum share of that person's identified faces that match ours.",
             least=0.51,
             most=1,
             advanced=True,
@@ -144,7 +158,7 @@ class PushOptions(Checked):
     min_share: Annotated[
         float,
         Option(
-            "Of that person's photos, the least share that we know, to name or merge it.",
+            "Minimum share of that person's photos that are known here, to name or merge them.",
             least=0,
             most=1,
             advanced=True,

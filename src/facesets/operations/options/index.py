@@ -64,31 +64,31 @@ def stages_of_cache(flag: str, text: str) -> tuple[str, ...]:
 Stages = Annotated[
     tuple[str, ...],
     Option(
-        "What to find out about new photos, with commas between.",
+        "Analysis steps for new photos, separated by commas.",
         metavar="NAME,...",
-        unset=",".join(IN_EVERY_RUN) + ", as far as there are models",
+        unset=",".join(IN_EVERY_RUN) + ", if their models are here",
         parse=stages_named,
     ),
 ]
 CacheStages = Annotated[
     tuple[str, ...],
     Option(
-        "What else to find out about new photos, with commas between, or none.",
+        "Further analysis steps for new photos, separated by commas, or none.",
         metavar="NAME,...",
-        unset=",".join(IN_CACHES) + ", as far as there are models",
+        unset=",".join(IN_CACHES) + ", if their models are here",
         parse=stages_of_cache,
     ),
 ]
 OneStage = Annotated[
     str | None,
     Option(
-        f"Only this, over photos that are in the library and lack it: {', '.join(OVER_KNOWN_PHOTOS)}.",
+        f"Do only this step, for photos of the library that lack it: {', '.join(OVER_KNOWN_PHOTOS)}.",
         metavar="NAME",
         parse=one_stage,
     ),
 ]
-Delete = Annotated[bool, Option("With --stage: delete what it found about all photos, and look at none.")]
-Force = Annotated[bool, Option("With --stage: over all photos, though they do not lack it.")]
+Delete = Annotated[bool, Option("With --stage: delete the results of this step for all photos.")]
+Force = Annotated[bool, Option("With --stage: repeat the step for all photos.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class BatchingOptions(Checked):
     max_batch: Annotated[
         int,
         Option(
-            "With more readers than models work on at a time: most pictures that go to the models together.",
+            "Maximum number of photos that models process together.",
             least=1,
             most=256,
             advanced=True,
@@ -107,7 +107,7 @@ class BatchingOptions(Checked):
     max_wait_ms: Annotated[
         float,
         Option(
-            "With more readers than models work on at a time: milliseconds that a picture waits for others.",
+            "Milliseconds that a photo waits for others to be processed together.",
             least=0,
             most=10_000,
             advanced=True,
@@ -135,9 +135,11 @@ class IndexOptions(Checked):
     batch_size: int = 1
     flush_every: int = 50
     flush_every_s: float = 5.0
-    max_images: Annotated[int | None, Option("Look into so many files at most.", least=1)] = None
-    max_minutes: Annotated[float | None, Option("Begin no further file after so long.", least=0)] = None
-    prune: Annotated[bool, Option("Forget paths below the targets that are gone.")] = False
+    max_images: Annotated[int | None, Option("Maximum number of files to read.", least=1)] = None
+    max_minutes: Annotated[
+        float | None, Option("Start no further file after this many minutes.", least=0)
+    ] = None
+    prune: Annotated[bool, Option("Remove missing files below the folders from the library.")] = False
     retry_failed: RetryFailed = False
     fast_decode: FastDecode = False
     max_pixels: MaxPixels = MAX_PIXELS

@@ -63,30 +63,32 @@ def age_range(flag: str, text: str) -> AgeRange:
 class SearchOptions(Checked):
     """What `search` looks for beside words."""
 
-    like: Annotated[Path | None, Option("Photos similar to this one as a whole.", metavar="PHOTO")] = None
-    face: Annotated[Path | None, Option("Faces similar to the largest on this photo.", metavar="PHOTO")] = (
+    like: Annotated[Path | None, Option("Find photos similar to this one as a whole.", metavar="PHOTO")] = (
         None
     )
+    face: Annotated[
+        Path | None, Option("Find faces similar to the largest face in this photo.", metavar="PHOTO")
+    ] = None
     box: Annotated[
         str | None,
         Option(
-            "With --face: the face here, in pixels of the upright photo, in place of the largest.",
+            "With --face: use the face in this box, in pixels of the upright photo.",
             metavar="X1,Y1,X2,Y2",
         ),
     ] = None
-    all_faces: Annotated[bool, Option("With --face: every face on the photo, one after the other.")] = False
+    all_faces: Annotated[bool, Option("With --face: search for every face in the photo.")] = False
     min_similarity: Annotated[
         float | None,
         Option(
-            "With --face: least cosine similarity of a result.",
+            "With --face: minimum cosine similarity of a result.",
             least=-1,
             most=1,
-            unset="as the recogniser has it for two photos of one person, 0.37 for most",
+            unset="that of the recognition model, 0.37 for most",
         ),
     ] = None
     person: Annotated[
         tuple[str, ...],
-        Option("Photos of this person. With several, all of them are on the photo.", metavar="NAME"),
+        Option("Photos of this person; repeat for photos of several people together.", metavar="NAME"),
     ] = ()
     since: Annotated[
         date | None,
@@ -118,55 +120,55 @@ class SearchOptions(Checked):
         ),
     ] = None
     camera: Annotated[
-        str | None, Option("Taken with such a camera or lens: words of its name.", metavar="TEXT")
+        str | None, Option("Taken with a camera or lens of this name, or part of it.", metavar="TEXT")
     ] = None
     tag: Annotated[
         tuple[str, ...],
         Option(
-            "With this tag, such as beach, or with its category, emotion:happy. With several, all of them. "
-            "With --person, a tag of faces is one of that person's face; with several people, of any.",
+            "With this tag, such as beach, or with its category, emotion:happy; repeat for photos "
+            "with all of them. With --person, a face tag applies to the faces of those people.",
             metavar="TAG",
         ),
     ] = ()
     words: Annotated[
         str | None,
-        Option("Photos whose description (see `describe`) has these words.", metavar="WORDS"),
+        Option("Photos with these words in their description (see `describe`).", metavar="WORDS"),
     ] = None
     age: Annotated[
         AgeRange | None,
         Option(
-            "With --person: only photos on which they are so old, in full years, such as 5-8; with several "
-            "people, any of them.",
+            "With --person: age in the photo in full years, such as 5-8; with several people, of any "
+            "of them.",
             metavar="YEARS",
             parse=age_range,
         ),
     ] = None
-    limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20
+    limit: Annotated[int, Option("Maximum number of results.", least=1, most=10_000)] = 20
 
 
 @dataclass(frozen=True, slots=True)
 class DescribeOptions(Checked):
     """Which photos are described, what is sent of them, and what that may cost."""
 
-    max_images: Annotated[int | None, Option("Send so many photos at most.", least=1)] = None
+    max_images: Annotated[int | None, Option("Maximum number of photos to send.", least=1)] = None
     no_batch: Annotated[
         bool,
-        Option("Ask photo by photo: answers come at once, for twice the price where batches are offered."),
+        Option(
+            "Send photos one by one: answers come at once, but cost twice as much where batches are offered."
+        ),
     ] = False
-    retry_failed: Annotated[bool, Option("Send photos again where it failed, which is paid again.")] = False
+    retry_failed: Annotated[bool, Option("Send failed photos again; they are charged again.")] = False
     max_cost: Annotated[
         float | None,
-        Option("Send nothing that could bring the cost of this run above this.", metavar="USD", least=0),
+        Option("Maximum cost of this run.", metavar="USD", least=0),
     ] = None
-    blur_faces: Annotated[
-        bool, Option("Blur every face that was found; photos that were not searched for faces wait.")
-    ] = False
-    send_names: Annotated[bool, Option("Send the names of the people on each photo.")] = False
-    send_place: Annotated[bool, Option("Send where each photo was taken, as the camera noted it.")] = False
-    check_batches: Annotated[bool, Option("Send nothing; keep the answers of batches that have ended.")] = (
+    blur_faces: Annotated[bool, Option("Blur every detected face; photos without face detection wait.")] = (
         False
     )
-    wait: Annotated[bool, Option("With --check-batches: look again and again until all have ended.")] = False
+    send_names: Annotated[bool, Option("Send the names of the people in each photo.")] = False
+    send_place: Annotated[bool, Option("Send where each photo was taken.")] = False
+    check_batches: Annotated[bool, Option("Send nothing; save the answers of finished batches.")] = False
+    wait: Annotated[bool, Option("With --check-batches: wait until all batches have finished.")] = False
     dry_run: DryRun = False
 
     def __post_init__(self) -> None:
@@ -182,19 +184,20 @@ class ExportXmpOptions(Checked):
     target: Annotated[
         tuple[Path, ...],
         Option(
-            "Only photos below this folder; with several, below any of them.",
+            "Only photos below this folder; repeat for several.",
             metavar="DIR",
             unset="the whole library",
             flag="--under --target",
             variable="FACESETS_EXPORT_XMP_UNDER FACESETS_EXPORT_XMP_TARGET",
         ),
     ] = ()
-    microsoft: Annotated[bool, Option("Microsoft's regions, too, for programs that know no others.")] = False
+    microsoft: Annotated[
+        bool, Option("Also write Microsoft's regions, for programs that read no others.")
+    ] = False
     replace: Annotated[
         bool,
         Option(
-            "Write ours again where somebody changed it since, and regions beside those of a picture of "
-            "another size."
+            "Overwrite sidecars that were edited since, and add regions beside those of another photo size."
         ),
     ] = False
     dry_run: DryRun = False

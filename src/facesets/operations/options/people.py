@@ -47,22 +47,20 @@ class ClusterLibraryOptions(Checked):
     threshold: float | None = None
     min_size: Annotated[
         int,
-        Option("People of the library: fewest faces of a new one; 1 gives every face a person.", least=1),
+        Option("Library: minimum number of faces of a new person; 1 gives every face a person.", least=1),
     ] = 2
     min_cluster_size: MinClusterSize = 3
     min_samples: MinSamples = 2
     eps: Eps = None
     min_quality: Annotated[
         float,
-        Option(
-            "People of the library: least quality of a face that is grouped.", least=0, most=1, advanced=True
-        ),
+        Option("Library: minimum quality of a face that is grouped.", least=0, most=1, advanced=True),
     ] = 0.0
     max_faces: Annotated[
         int,
         Option(
-            "People of the library, hdbscan: so many faces make the hierarchy, the best ones; the others "
-            "are placed in it.",
+            "Library, hdbscan: maximum number of faces in the hierarchy, best first; others are "
+            "placed in it.",
             least=2,
             advanced=True,
         ),
@@ -70,15 +68,13 @@ class ClusterLibraryOptions(Checked):
     time_bucket: Annotated[
         str | None,
         Option(
-            "People of the library: only faces on photos taken in this month.",
+            "Library: only faces in photos taken in this month.",
             metavar="YYYY-MM",
             parse=_month,
             advanced=True,
         ),
     ] = None
-    full: Annotated[
-        bool, Option("People of the library, hdbscan: make the hierarchy again, rather than add to it.")
-    ] = False
+    full: Annotated[bool, Option("Library, hdbscan: rebuild the hierarchy.")] = False
     same_image_ok: SameImageOk = False
     dry_run: DryRun = False
 
@@ -123,15 +119,12 @@ class DualOptions(Checked):
 
     dual: Annotated[
         bool,
-        Option(
-            "People of the library: faces go to the known people whom they are like, and the others into "
-            "clusters that are nobody yet."
-        ),
+        Option("Library: match faces to known people, and group the others into clusters that you confirm."),
     ] = False
     person_threshold: Annotated[
         float | None,
         Option(
-            "With --dual: cosine similarity to a prototype from which on a face is that person's.",
+            "With --dual: minimum cosine similarity to a reference face for a match.",
             least=0,
             most=1,
             unset="0.7, or 0.75 with the open pack",
@@ -142,7 +135,7 @@ class DualOptions(Checked):
     unknown_method: Annotated[
         Method,
         Option(
-            "With --dual: how the others are grouped.",
+            "With --dual: method for the unmatched faces.",
             variable="FACESETS_CLUSTER_UNKNOWN_METHOD FACE_UNKNOWN_CLUSTERING_METHOD",
             advanced=True,
         ),
@@ -150,7 +143,7 @@ class DualOptions(Checked):
     unknown_min_size: Annotated[
         int,
         Option(
-            "With --dual: fewest faces of a cluster of the others.",
+            "With --dual: minimum number of faces of a cluster of unmatched faces.",
             least=2,
             variable="FACESETS_CLUSTER_UNKNOWN_MIN_SIZE FACE_UNKNOWN_MIN_CLUSTER_SIZE",
             advanced=True,
@@ -159,18 +152,18 @@ class DualOptions(Checked):
     unknown_eps: Annotated[
         float | None,
         Option(
-            "With --dual: cosine distance up to which the others belong together; not of hdbscan and auto.",
+            "With --dual: maximum cosine distance between unmatched faces of a cluster; not for "
+            "hdbscan and auto.",
             least=0,
             most=2,
-            unset="as the recogniser has it, 0.5 for most",
+            unset="that of the recognition model, 0.5 for most",
             advanced=True,
         ),
     ] = None
     dual_max_faces: Annotated[
         int | None,
         Option(
-            "With --dual: so many faces without a person at most, the best first; the others stay "
-            "as they are.",
+            "With --dual: maximum number of unmatched faces to group, best first.",
             least=1,
             advanced=True,
         ),
@@ -198,8 +191,8 @@ class AssignOptions(Checked):
     threshold: Annotated[
         float | Literal["auto"] | None,
         Option(
-            "Cosine similarity to a prototype from which on a face is that person's; or auto, which measures "
-            "a fitting one on the library's faces. 0.6 is strict, 0.65 with the open pack.",
+            "Minimum cosine similarity to a reference face for a match; auto measures one on the "
+            "library. 0.6 is strict, 0.65 with the open pack.",
             least=0,
             most=1,
             metavar="N|auto",
@@ -208,27 +201,25 @@ class AssignOptions(Checked):
     ] = "auto"
     margin: Annotated[
         float | None,
-        Option(
-            "By so much the next person has to be less similar.", least=0, most=1, unset=f"{USUAL_MARGIN:g}"
-        ),
+        Option("Minimum lead over the second-best match.", least=0, most=1, unset=f"{USUAL_MARGIN:g}"),
     ] = None
     review_threshold: Annotated[
         float | None,
         Option(
-            "Cosine similarity from which on a face that is given to nobody is kept to be asked about.",
+            "Minimum cosine similarity for an unassigned face to become a suggestion.",
             least=0,
             most=1,
             unset="the threshold less 0.1, but at most 0.5, or 0.55 with the open pack",
         ),
     ] = None
     since: Annotated[
-        date | None, Option("Only faces found on this day or later.", metavar="DATE", parse=day)
+        date | None, Option("Only faces added on this day or later.", metavar="DATE", parse=day)
     ] = None
     taken_since: Annotated[
-        date | None, Option("Only faces on photos taken on this day or later.", metavar="DATE", parse=day)
+        date | None, Option("Only faces in photos taken on this day or later.", metavar="DATE", parse=day)
     ] = None
     max_faces: Annotated[
-        int | None, Option("So many faces at most, the best first.", least=1, advanced=True)
+        int | None, Option("Maximum number of faces, best first.", least=1, advanced=True)
     ] = None
     same_image_ok: SameImageOk = False
     dry_run: DryRun = False
@@ -239,6 +230,6 @@ class SplitOptions(Checked):
     """Into what somebody is split."""
 
     parts: Annotated[
-        int | None, Option("How many parts.", least=2, unset="as many as the faces fall into")
+        int | None, Option("Number of parts.", least=2, unset="as many as the faces fall into")
     ] = None
-    min_size: Annotated[int, Option("Fewest faces of a part.", least=1)] = 3
+    min_size: Annotated[int, Option("Minimum number of faces of a part.", least=1)] = 3

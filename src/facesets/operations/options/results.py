@@ -44,8 +44,8 @@ def formats_named(flag: str, text: str) -> tuple[Format, ...]:
 Formats = Annotated[
     tuple[Format, ...],
     Option(
-        f"What to write of each set beside its crops, with commas between, of {', '.join(FORMATS)}; "
-        "docs/face-models.md says which program reads which.",
+        f"Formats to write beside the crops, separated by commas: {', '.join(FORMATS)}; "
+        "see docs/face-models.md.",
         metavar="NAME,...",
         unset="fsz",
         parse=formats_named,
@@ -62,13 +62,16 @@ class EnrichOptions(Checked):
     min_overlap: Annotated[
         float,
         Option(
-            "Least overlap (IoU) of a cached box with the one found again.", least=0, most=1, advanced=True
+            "Minimum overlap (IoU) of a cached box with the one detected again.",
+            least=0,
+            most=1,
+            advanced=True,
         ),
     ] = 0.5
     flush_every: Annotated[
-        int, Option("Images between flushes: so many are lost at most by a crash.", least=1, advanced=True)
+        int, Option("Photos between flushes; a crash loses at most this many.", least=1, advanced=True)
     ] = 50
-    again: Annotated[bool, Option("Look again at faces that were not found the last time.")] = False
+    again: Annotated[bool, Option("Try faces again that were not found last time.")] = False
     dry_run: DryRun = False
 
 
@@ -96,16 +99,17 @@ class ExportSwapOptions(Checked):
         Most cosine distance between the cached embedding and that of the face found again in the PNG.
     """
 
-    top_n: Annotated[int, Option("Faces in the smaller bundle.", least=1)] = 30
+    top_n: Annotated[int, Option("Number of faces in the smaller bundle.", least=1)] = 30
     # Tighter than refine: averaging wants a clean core.
     outlier_threshold: Annotated[
         float,
-        Option("Cosine distance from the set's centroid beyond which a face is left out.", least=0, most=2),
+        Option("Maximum cosine distance of a face from the set's centroid.", least=0, most=2),
     ] = 0.45
     pad_ratio: Annotated[
-        float, Option("Padding around the box, in longer edges of it.", least=0, most=5, advanced=True)
+        float,
+        Option("Padding around the box, in multiples of its longer edge.", least=0, most=5, advanced=True),
     ] = 0.5
-    out_size: Annotated[int, Option("Pixels of a PNG's edge.", least=64, most=4096, metavar="PX")] = 512
+    out_size: Annotated[int, Option("Edge of a PNG.", least=64, most=4096, metavar="PX")] = 512
     min_face_short: MinShort = 100
     min_norm: MinNorm = None
     min_age: MinAge = None
@@ -115,23 +119,21 @@ class ExportSwapOptions(Checked):
     verify_max_distance: float = 0.40
     select: Annotated[
         Select,
-        Option(
-            "What the smaller bundle and the face models are made of: the best, or good and diverse ones."
-        ),
+        Option("Choose the best faces for the smaller bundle and the face models, or good and diverse ones."),
     ] = "best"
-    era: Annotated[
-        bool, Option("Make those of one era of the person alone: the one with the most faces.")
-    ] = False
+    era: Annotated[bool, Option("Use only the era of the person with the most faces.")] = False
     formats: Formats = ("fsz",)
-    candidates: Annotated[bool, Option("Match single faces to the sets, for review in _candidates.")] = False
+    candidates: Annotated[bool, Option("Match unassigned faces to the sets, for review in _candidates.")] = (
+        False
+    )
     candidate_match_threshold: Annotated[
         float | None,
-        centroid_distance("Most cosine distance of a candidate from its set.", usual=0.55),
+        centroid_distance("Maximum cosine distance of a candidate from its set.", usual=0.55),
     ] = None
     candidate_min_score: Annotated[
-        float, Option("Least quality of a candidate.", least=0, most=1, advanced=True)
+        float, Option("Minimum quality of a candidate.", least=0, most=1, advanced=True)
     ] = 0.40
-    merge: Annotated[bool, Option("Add to the sets in OUT, leaving those as they are.")] = False
+    merge: Annotated[bool, Option("Add to the sets in OUT and keep those unchanged.")] = False
     sheet: Sheet = True
     replace: Replace = False
     dry_run: DryRun = False
@@ -150,7 +152,7 @@ class DedupOptions(Checked):
     max_bits: Annotated[
         int,
         Option(
-            "Most bits of 256 in which the look of two near-duplicates differs.",
+            "Maximum difference of two near-duplicates, in bits of a 256-bit perceptual hash.",
             least=0,
             most=256,
             advanced=True,
@@ -165,11 +167,11 @@ class ExtendOptions(Checked):
 
     threshold: Annotated[
         float | None,
-        centroid_distance("Most cosine distance of a new face from the person that it joins.", usual=0.55),
+        centroid_distance("Maximum cosine distance of a new face from the person that it joins.", usual=0.55),
     ] = None
     cluster_threshold: Annotated[
         float,
-        Option("Cosine distance at which the other new faces are clustered.", least=0, most=2, advanced=True),
+        Option("Cosine distance for clustering the other new faces.", least=0, most=2, advanced=True),
     ] = 0.55
     same_image_ok: SameImageOk = False
     sheet: Sheet = True
@@ -183,7 +185,9 @@ class DiscoverOptions(Checked):
 
     known_threshold: Annotated[
         float | None,
-        centroid_distance("A face this close in cosine distance to a known face set is known.", usual=0.45),
+        centroid_distance(
+            "Maximum cosine distance of a face from a known face set to count as known.", usual=0.45
+        ),
     ] = None
 
 
@@ -194,19 +198,20 @@ class ImportFoldersOptions(Checked):
     first_threshold: Annotated[
         float,
         Option(
-            "Cosine distance from the folder's centroid beyond which a face is a bystander, first pass.",
+            "Maximum cosine distance of a face from the folder's centroid, first pass; others are "
+            "bystanders.",
             least=0,
             most=2,
             advanced=True,
         ),
     ] = 0.55
     second_threshold: Annotated[
-        float, Option("The same in the second pass.", least=0, most=2, advanced=True)
+        float, Option("The same for the second pass.", least=0, most=2, advanced=True)
     ] = 0.45
     route_threshold: Annotated[
         float | None,
         centroid_distance(
-            "Cosine distance within which a face of a mixed folder is that person.", usual=0.45
+            "Maximum cosine distance for a face of a mixed folder to match a person.", usual=0.45
         ),
     ] = None
 
@@ -218,12 +223,14 @@ class SplitErasOptions(Checked):
     recover_threshold: Annotated[
         float | None,
         centroid_distance(
-            "Cosine distance from the set's centroid within which faces are found.", usual=0.55
+            "Maximum cosine distance from the set's centroid for faces to be added.", usual=0.55
         ),
     ] = None
     recentre_threshold: Annotated[
         float | None,
-        centroid_distance("Cosine distance from their common centroid within which they stay.", usual=0.50),
+        centroid_distance(
+            "Maximum cosine distance from their common centroid for added faces to stay.", usual=0.50
+        ),
     ] = None
     split_threshold: Annotated[
         float,
@@ -237,20 +244,28 @@ class SplitErasOptions(Checked):
     join_threshold: Annotated[
         float,
         Option(
-            "Cosine distance from its nearest anchor within which a fragment joins it.",
+            "Maximum cosine distance of a fragment from the anchor that it joins.",
             least=0,
             most=2,
             advanced=True,
         ),
     ] = 0.40
     join_years: Annotated[
-        int, Option("Most years between their dominant capture years.", least=0, advanced=True)
+        int, Option("Maximum number of years between their dominant capture years.", least=0, advanced=True)
     ] = 5
     min_era_faces: Annotated[
-        int, Option("Fewest faces of an anchor, and of an era that is not thin.", least=2, advanced=True)
+        int,
+        Option(
+            "Minimum number of faces of an anchor, and of an era that is not thin.", least=2, advanced=True
+        ),
     ] = 20
     min_fragment_faces: Annotated[
-        int, Option("Fewest faces of a fragment that becomes a thin era of its own.", least=1, advanced=True)
+        int,
+        Option(
+            "Minimum number of faces of a fragment that becomes a thin era of its own.",
+            least=1,
+            advanced=True,
+        ),
     ] = 2
     min_short: MinShort = MIN_SHORT
     min_blur: MinBlur = MIN_BLUR

@@ -66,7 +66,7 @@ class EmbedOptions(Checked):
     workers: int = 1
     batch_size: int = 1
     retry_failed: RetryFailed = False
-    prune: Annotated[bool, Option("Forget what is not there any more in other folders, too.")] = False
+    prune: Annotated[bool, Option("Also remove missing files of other folders from the cache.")] = False
     fast_decode: FastDecode = False
     max_pixels: MaxPixels = MAX_PIXELS
     enrich: Enrich = False
@@ -78,14 +78,14 @@ class EmbedOptions(Checked):
 DET_SIZE, MIN_DETECTION_SCORE = 640, 0.5
 
 _DET_SIZE = Option(
-    "Edge of the detector's input in pixels.",
+    "Edge of the detector's input, in pixels.",
     least=32,
     most=8192,
     unset=f"that of the cache or the library, else {DET_SIZE}",
 )
 
 _MIN_SCORE = Option(
-    "Least detector score of a face.",
+    "Minimum detector score of a face.",
     least=0,
     most=1,
     unset=f"that of the cache or the library, else {MIN_DETECTION_SCORE}",
@@ -192,12 +192,12 @@ class RefineOptions(Checked):
     """How `refine` makes clean face sets. What is None goes by the store, as `for_store` says."""
 
     initial_threshold: Annotated[
-        float, Option("Cosine distance of the first clustering.", least=0, most=2, advanced=True)
+        float, Option("Cosine distance for the first clustering.", least=0, most=2, advanced=True)
     ] = 0.55
     merge_threshold: Annotated[
         float | None,
         Option(
-            "Clusters whose centroids are this close in cosine distance are one.",
+            "Maximum cosine distance between the centroids of clusters that are merged.",
             least=0,
             most=2,
             unset="0.40, or 0.30 with the open pack",
@@ -207,7 +207,7 @@ class RefineOptions(Checked):
     outlier_threshold: Annotated[
         float,
         Option(
-            "A face farther than this from its centroid is dropped; only in clusters of "
+            "Maximum cosine distance of a face from its centroid; only in clusters of "
             f"{OUTLIER_MIN_CLUSTER} or more.",
             least=0,
             most=2,
@@ -217,11 +217,12 @@ class RefineOptions(Checked):
     min_faces: Annotated[
         int | None,
         Option(
-            "Fewest distinct images in a face set; auto is one for every 100 photos, "
+            "Minimum number of distinct photos in a face set; auto is one for every 100 photos, "
             f"{LEAST_MIN_FACES} to {MOST_MIN_FACES}.",
             least=1,
             unset="auto",
             parse=whole_number_or_auto,
+            metavar="N|auto",
         ),
     ] = None
     min_short: MinShort = MIN_SHORT
@@ -233,8 +234,8 @@ class RefineOptions(Checked):
     age_spreads: Annotated[
         float | None,
         Option(
-            "Drop a face that looks older or younger than its face set makes the person on that day, by more "
-            "than so many spreads; 3 is what `people review` asks about.",
+            "Drop faces whose apparent age contradicts the set by more than this many spreads; "
+            "`people review` uses 3.",
             least=0,
             advanced=True,
         ),

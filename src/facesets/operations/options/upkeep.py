@@ -19,7 +19,7 @@ class PipelineOptions(Checked):
 
     dual: Annotated[
         bool,
-        Option("In place of cluster, assign and centroids: cluster --dual."),
+        Option("Use cluster --dual in place of cluster, assign and centroids."),
     ] = False
     full: Annotated[
         bool,
@@ -87,7 +87,7 @@ class MaintainOptions(Checked):
     threshold: Annotated[
         float | None,
         Option(
-            "associate: largest cosine distance between the centroids of one person's clusters.",
+            "associate: maximum cosine distance between the centroids of one person's clusters.",
             least=0,
             most=2,
             unset="0.40, or 0.30 with the open pack",
@@ -96,7 +96,7 @@ class MaintainOptions(Checked):
     max_centroid_distance: Annotated[
         float | None,
         Option(
-            "merge-similar: largest cosine distance between the centroids of clusters that become one.",
+            "merge-similar: maximum cosine distance between the centroids of clusters to merge.",
             least=0,
             most=2,
             unset="0.25, or 0.19 with the open pack",
@@ -105,7 +105,12 @@ class MaintainOptions(Checked):
     ] = None
     older_than: Annotated[
         int,
-        Option("unassigned: faces that are left over for so long.", metavar="TIME", unset="90d", parse=_days),
+        Option(
+            "unassigned: minimum time that faces have been unassigned.",
+            metavar="TIME",
+            unset="90d",
+            parse=_days,
+        ),
     ] = 90
     same_image_ok: SameImageOk = False
     dry_run: DryRun = False
@@ -118,7 +123,7 @@ class TrainOptions(Checked):
     epochs: Annotated[
         int,
         Option(
-            "Passes over all faces.",
+            "Number of passes over all faces.",
             least=10,
             most=100,
             variable="FACESETS_TRAIN_EPOCHS FACE_TRAINING_EPOCHS",
@@ -128,19 +133,19 @@ class TrainOptions(Checked):
     margin: Annotated[
         float,
         Option(
-            "By how much farther somebody else's face has to be than one of the same person.",
+            "How much farther another person's face must be than one of the same person.",
             least=0.1,
             most=0.5,
             variable="FACESETS_TRAIN_MARGIN FACE_TRIPLET_MARGIN",
         ),
     ] = 0.2
     batch_size: Annotated[
-        int, Option("Faces that are compared with each other.", least=16, most=128, advanced=True)
+        int, Option("Number of faces compared with each other.", least=16, most=128, advanced=True)
     ] = 32
-    learning_rate: Annotated[float, Option("Size of a step.", least=1e-6, most=0.1, advanced=True)] = 1e-4
-    min_faces: Annotated[int, Option("Fewest faces of a person to learn from.", least=4)] = 5
+    learning_rate: Annotated[float, Option("Learning rate.", least=1e-6, most=0.1, advanced=True)] = 1e-4
+    min_faces: Annotated[int, Option("Minimum number of faces of a person to learn from.", least=4)] = 5
     min_quality: Annotated[
-        float, Option("Least quality of a face to learn from.", least=0, most=1, advanced=True)
+        float, Option("Minimum quality of a face to learn from.", least=0, most=1, advanced=True)
     ] = 0.5
     dry_run: DryRun = False
 
@@ -169,8 +174,8 @@ class WorkerOptions(Checked):
     jobs: Annotated[
         tuple[str, ...],
         Option(
-            "Take only jobs of these commands, with commas between, such as index,cluster; embed is the "
-            "part of index that looks at photos.",
+            "Take only jobs of these commands, separated by commas, such as index,cluster; embed is "
+            "the part of index that reads photos.",
             metavar="NAME,...",
             unset="all that this host can do",
             parse=_names,
@@ -179,21 +184,21 @@ class WorkerOptions(Checked):
     concurrency: Annotated[
         int | None,
         Option(
-            "Photos worked on at a time. Start further workers to do several jobs at a time.",
+            "Photos worked on at a time. To do several jobs at a time, start more workers.",
             least=1,
-            unset="as measured on this machine, else one a processor; with a service 4",
+            unset="as measured on this machine, else one per processor; with a service 4",
         ),
     ] = None
     gpu: Annotated[
         bool,
-        Option("Take only jobs that need models, and run these on the GPU; refuse to start without one."),
+        Option("Take only jobs that need models, and run them on the GPU; fail without one."),
     ] = False
-    until_empty: Annotated[bool, Option("End when there is nothing left to take. For cron.")] = False
+    until_empty: Annotated[bool, Option("End when no jobs are left. For cron.")] = False
     heartbeat: Annotated[
         float,
         Option(
-            "Seconds between two signs of life. After three that are missing the job goes to another worker. "
-            "The same for all workers of a library.",
+            "Seconds between heartbeats. After three missed ones the job goes to another worker. Use "
+            "the same value for all workers of a library.",
             least=0.2,
             most=60,
             advanced=True,
