@@ -110,6 +110,8 @@ class ExampleCommand(TyperCommand):
             path, message = ctx.command_path.partition(" ")[2], error.message
             # Without a message something is missing, which is named in any case.
             is_missing = not message and path in GUIDE
+            if is_missing:
+                error.param_hint = self._required(error.param)
             example = f"For example: `{GUIDE[path].examples[0].partition('  #')[0]}`." if is_missing else ""
             error.message = example or _plain(message.removeprefix("Value error, "))
             raise
@@ -120,6 +122,14 @@ class ExampleCommand(TyperCommand):
         if "" in words:
             self._refuse_empty_paths(ctx, given)
         return rest
+
+    def _required(self, missing: "AnyParameter | None") -> str | None:
+        """The argument to name for a missing one: `OUT` of `[CACHE] OUT`, where one alone is OUT."""
+        names = [name for name, _ in self._arguments()]
+        name = missing.display_name_raw if isinstance(missing, TyperArgument) else ""
+        if not name.startswith("["):
+            return None
+        return next((f"'{each}'" for each in names if not each.startswith("[")), None)
 
     def _given(self, ctx: "Context", words: list[str]) -> dict[str, Any]:
         """What the words give each parameter; an option all values that they give it, one after the other."""

@@ -230,7 +230,7 @@ def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path 
     if second is not None:
         return first, second
     if first.is_file():
-        raise WrongUsage(f"Where to? Say {Command(command, printable(first), 'OUT')}.")
+        raise WrongUsage(f"Missing OUT. Usage: {Command(command, printable(first), 'OUT')}.")
     return None, first
 
 

@@ -170,7 +170,7 @@ def _range(text: str) -> list[float]:
     match = re.fullmatch(r"(\d*\.?\d+):(\d*\.?\d+):(\d*\.?\d+)", text)
     first, last, step = (float(part) for part in match.groups()) if match else (0.0, 0.0, 0.0)
     if step <= 0 or last < first:
-        raise WrongUsage(f"--sweep {text} is not from:to:step, such as 0.4:0.8:0.05.", metavar="FROM:TO:STEP")
+        raise WrongUsage(f"--sweep {text} is not from:to:step, such as 0.4:0.8:0.05.")
     return [round(first + i * step, 6) for i in range(int((last - first) / step + 1e-9) + 1)]
 
 
@@ -199,6 +199,7 @@ def _lines(evaluation: "Evaluation") -> list[str]:
     left_out = f", {evaluation.unknown} named without a face here" if evaluation.unknown else ""
     lines = [
         f"{counted(evaluation.faces, 'face')} of {people(evaluation.people)}{left_out}",
+        f"Truth: {evaluation.truth}. Give --truth FILE.csv for another source.",
         table(headings, rows),
     ]
     for merge in evaluation.merges:

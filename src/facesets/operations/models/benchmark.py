@@ -38,6 +38,9 @@ class TuningTrial:
     @property
     def images_per_s(self) -> float:
         """Pictures with one face each."""
+        if not (self.detections_per_s and self.recognitions_per_s):
+            # On a machine that was busy with other things, nothing was measured in time.
+            return 0.0
         return 1 / (1 / self.detections_per_s + 1 / self.recognitions_per_s)
 
 

@@ -34,6 +34,8 @@ class Truth:
         Faces with the same number are in one image.
     row : int64 array of shape (n,)
         Where each face stands in the collection that it came from.
+    source : str
+        Where the people come from, for whoever reads the scores.
     unknown : int
         Faces or photos that were named, but have no face in the collection.
     recogniser : str, optional
@@ -46,6 +48,7 @@ class Truth:
     name: NDArray[np.str_]
     image: Int64
     row: Int64
+    source: str
     unknown: int = 0
     recogniser: str | None = None
     shows: HowMuch | None = None
@@ -83,11 +86,12 @@ class WrongSplit:
 class Evaluation:
     """All trials, the best first by pairwise and BCubed F1 together, and the worst errors of the best.
 
-    `unknown` faces or photos were named by the truth, but have no face here.
+    `truth` says where the people come from; `unknown` faces or photos were named by the truth, but have no face here.
     """
 
     faces: int
     people: int
+    truth: str
     unknown: int
     trials: list[Trial]
     merges: list[WrongMerge]
@@ -116,6 +120,7 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
     return Evaluation(
         faces=len(truth.name),
         people=len(np.unique(truth.name)),
+        truth=truth.source,
         unknown=truth.unknown,
         trials=[trial for trial, _ in results],
         merges=_merges(labels, truth)[:worst],
@@ -154,6 +159,7 @@ def truth_of_folders(collection: Collection) -> Truth:
         np.array(names, str),
         image,
         rows,
+        "the folder above each photo",
         recogniser=used,
         shows=shown_in(collection)[rows],
     )
@@ -194,6 +200,7 @@ def truth_of_csv(collection: Collection, path: Path) -> Truth:
         names,
         faces.image[rows],
         rows,
+        printable(path),
         unknown,
         recogniser=used,
         shows=shown_in(collection)[rows],
@@ -223,7 +230,7 @@ def truth_of_vectors(path: Path) -> Truth:
             f"{printable(path)} has to be an .npz file with the arrays `embedding` (n, d) and `name` (n): "
             f"{error}."
         ) from error
-    return Truth(embedding / length, name, image, np.arange(len(name)))
+    return Truth(embedding / length, name, image, np.arange(len(name)), printable(path))
 
 
 def _main_faces(collection: Collection) -> Int64:

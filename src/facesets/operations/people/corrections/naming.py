@@ -187,7 +187,7 @@ def _call(step: Step, person: UUID, text: str) -> None:
 
 
 def rename(database: Database, who: str, new_name: str, *, by: str) -> Result:
-    """Call a person otherwise; all former names go.
+    """Rename a person, replacing all names.
 
     Raises
     ------
@@ -206,6 +206,8 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> Result:
             merge = Command("people merge", short(state.id), Field("into", short(other.id)))
             another = Command("people rename", short(state.id), printable(f"{text} 2"))
             raise name_taken(connection, text, other, exemplars(connection, state.id, _SHOWN), merge, another)
+        if state.names == [text]:
+            return result_of(connection, state.id, "has that name already")
         with correcting_step(
             connection, "rename", by, f"{called(state)} is called {printable(text)} from now on"
         ) as step:

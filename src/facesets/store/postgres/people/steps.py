@@ -143,6 +143,11 @@ def making_step(
     But for one that takes another back, say of photos that are gone: it is what can be taken back next.
     """
     one_at_a_time(connection)
+    # A step that changed nothing has left no trace, nor does it use up a number.
+    connection.execute(
+        """SELECT setval(pg_get_serial_sequence('steps', 'id'), coalesce(max(id), 0) + 1, false)
+            FROM steps"""
+    )
     number = connection.scalar(
         "INSERT INTO steps (kind, who, what, run_id, undoes) VALUES (%s, %s, %s, %s, %s) RETURNING id",
         (kind, who, what, run_id, undoes),
