@@ -117,3 +117,15 @@ def test_photos_beside_what_run_makes_are_photos_and_its_pages_are_not(tmp_path:
     (tmp_path / "trip" / "people" / "manifest.json").write_text('{"format": "facesets/clusters"}')
     assert sorted(listed(tmp_path)[0]) == ["pages/b.jpg", "trip/2023/a.jpg"]
     assert listed(tmp_path / "trip")[0] == ["2023/a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "content"),
+    [("manifest.json", '{\n  "format": "facesets/cluster"\n}'), (".facesets-writing.json", "{}")],
+    ids=["whole", "unfinished"],
+)
+def test_results_below_the_photos_are_not_taken_for_photos(tmp_path: Path, mark: str, content: str) -> None:
+    make(tmp_path, "a.jpg", "result/person_001/a.jpg", "result/b.jpg", "other/c.jpg")
+    (tmp_path / "result" / mark).write_text(content)
+    (tmp_path / "other" / "manifest.json").write_text('{"name": "somebody else\'s"}')
+    assert sorted(listed(tmp_path)[0]) == ["a.jpg", "other/c.jpg"]
