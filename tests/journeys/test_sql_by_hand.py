@@ -273,19 +273,3 @@ def test_a_photo_that_is_read_again_has_its_time(
         f"SELECT i.taken FROM images i JOIN image_paths p ON p.image_id = i.id WHERE p.path = '{dated}'"
     )
     assert taken == "2019-07-04 15:30:00"
-
-
-def test_an_emptied_library_is_a_sentence_or_nothing_to_do(url: str, psql: Psql, tmp_path: Path) -> None:
-    psql("DELETE FROM images")
-    for line in (
-        ["cluster"],
-        ["cluster", tmp_path / "raw"],
-        ["refine", tmp_path / "sets"],
-        ["dedup", "--out", tmp_path / "d.json"],
-        ["show"],
-        ["evaluate"],
-        ["export-cache", tmp_path / "c.npz"],
-    ):
-        result = run(*line, "--database", url)
-        assert result.status in (0, 2), result.err
-        assert "Traceback" not in result.err
