@@ -190,16 +190,6 @@ def test_known_people_come_first_with_dual(pipeline: Call, photos: Path) -> None
     assert pipeline(photos, "--dual", "--full").status == 2
 
 
-def test_what_training_needs_is_asked_for_before_anything_is_done(
-    pipeline: Call, photos: Path, library_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(EXTRAS, "train", ("no_such_module",))
-    refused = pipeline(photos, "--full")
-    assert refused.status == 2
-    assert typed(adding("train")) in refused.err
-    assert rows(library_url, b"SELECT count(*) FROM images") == [(0,)]
-
-
 def test_no_password_of_a_service_is_kept_with_the_run(
     pipeline: Call, photos: Path, library_url: str
 ) -> None:
@@ -217,14 +207,15 @@ def test_no_password_of_a_service_is_kept_with_the_run(
     assert "s3cret" not in options
 
 
-def test_the_engine_of_cluster_is_that_of_the_settings(
+def test_what_training_or_the_engine_of_the_settings_needs_is_asked_for_before_anything_is_done(
     pipeline: Call, photos: Path, library_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(EXTRAS, "train", ("no_such_module",))
     monkeypatch.setitem(sys.modules, "distributed", None)
     by = {"FACESETS_CLUSTER_ENGINE": "local", "FACESETS_CLUSTER_METHOD": "components"}
-    refused = pipeline(photos, **by)
-    assert refused.status == 2
-    assert typed(adding("scale")) in refused.err
+    for refused, extra in ((pipeline(photos, "--full"), "train"), (pipeline(photos, **by), "scale")):
+        assert refused.status == 2
+        assert typed(adding(extra)) in refused.err
     assert rows(library_url, b"SELECT count(*) FROM images") == [(0,)]
     assert pipeline(photos, "--dual", "--dry-run", **by).status == 0
 
