@@ -34,7 +34,7 @@ def program(script: str, *, shell: bool = True) -> subprocess.CompletedProcess[s
             ("facesets models path nope 2>&-", 2),
             ("facesets models list >&-", 0),
             ("facesets models path nope 2>&1 >/dev/null | true", 2),
-            ("facesets --help | true", 0),
+            ("{ facesets --help || true; } | true", 0),
         ],
         quick=2,
     ),
