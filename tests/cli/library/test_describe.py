@@ -47,7 +47,7 @@ def environment(llm: AnthropicServer, **more: str) -> dict[str, str]:
 @pytest.fixture
 def describe(library: Library, facesets: Call, llm: AnthropicServer) -> Call:
     """Runs `describe` with that language model, whose key is told nobody."""
-    assert library
+    assert library.settings is not None
 
     def call(*flags: object, status: int = 0, **more: str) -> Result:
         done = facesets("describe", *flags, status=status, **environment(llm, **more))

@@ -42,7 +42,7 @@ def anna(library: Library) -> str:
 @pytest.fixture
 def review(library: Library, library_url: str) -> Review:
     """Sits down before the questions."""
-    assert library
+    assert library.settings is not None
     return lambda *words, **env: Terminal(
         "people", "review", *words, env={"DATABASE_URL": library_url, **env}
     )
