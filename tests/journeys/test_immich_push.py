@@ -18,6 +18,7 @@ from tests.fixtures.program import Result, run
 from tests.fixtures.staging import stage, tree
 from tests.fixtures.terminal import Terminal
 
+from facesets.operations.immich.push_journal import new_journal
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 
@@ -160,3 +161,10 @@ def test_a_folder_that_was_given_a_name_names_its_person_on_the_server(
         again = push(server, "", tmp_path, "--people", raw, "--cache", cache, "--apply")
         assert "There is nothing to change." in again.out
         assert push(server, "", tmp_path, "--people", raw).status == 2
+
+
+def test_runs_that_begin_in_one_second_have_journals_of_their_own(tmp_path: Path) -> None:
+    first = new_journal(tmp_path, "now", "ana")
+    first.path.parent.mkdir()
+    first.path.touch()
+    assert first.path != new_journal(tmp_path, "now", "ana").path
