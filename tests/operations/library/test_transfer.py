@@ -60,22 +60,19 @@ def test_a_cache_goes_into_the_library_and_out_again_unchanged(
     assert back.files() == cache.files()
 
 
-def test_what_is_gone_stays_behind(cache: Cache, database: Database) -> None:
+def test_a_dry_run_counts_the_same_without_what_is_gone_and_writes_nothing(
+    cache: Cache, database: Database
+) -> None:
     with cache.writing(SETTINGS):
         cache.commit([FileRecord("/copy.jpg", -1, -1, "", "not there any more")], [])
-    library = Library(database, SETTINGS)
-    summary = transfer(cache, library, work=Work())
-    assert (summary.paths, summary.unreadable) == (3, 1)
-    assert sorted(library.files()) == ["/0.jpg", "/1.jpg", "/2.jpg", "/torn.jpg"]
-
-
-def test_a_dry_run_counts_the_same_and_writes_nothing(cache: Cache, database: Database) -> None:
     library = Library(database, SETTINGS)
     rehearsed = transfer(cache, library, dry_run=True, work=Work())
     assert stats(library).images == 0
     assert library.settings == SETTINGS
     done = transfer(cache, library, work=Work())
     assert Result(done, dry_run=True) == rehearsed
+    assert (done.paths, done.unreadable) == (3, 1)
+    assert sorted(library.files()) == ["/0.jpg", "/1.jpg", "/2.jpg", "/torn.jpg"]
 
 
 def test_importing_an_older_cache_leaves_what_the_library_found_out_since(

@@ -306,7 +306,7 @@ def test_what_is_pulled_is_where_it_was_announced_and_found_by_its_name(
     assert would_pull(name, [root]).url == ""
 
 
-def test_a_pulled_clip_pack_is_whole_and_fetched_again_only_where_that_is_asked(
+def test_a_pulled_clip_pack_is_whole_verified_and_fetched_again_where_that_is_asked(
     served: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
@@ -319,6 +319,11 @@ def test_a_pulled_clip_pack_is_whole_and_fetched_again_only_where_that_is_asked(
     assert mine.read_text() == "{}"
     pull(DEFAULT_CLIP, [root], force=True, work=Work())
     assert mine.read_text() == (served / "pack" / "config.json").read_text()
+    (pack.path / "textual" / "tokenizer.json").write_text("{}")
+    verdicts = {check.file: check.verdict for check in verify(DEFAULT_CLIP, [root])}
+    assert verdicts["visual/model.onnx"] == "ok"
+    assert verdicts["textual/tokenizer.json"] == "differs"
+    assert verdicts["config.json"] == "unknown"
 
 
 @pytest.mark.usefixtures("served")
@@ -369,16 +374,6 @@ def test_packs_of_both_kinds_are_listed(pack_dir: Path, tmp_path: Path) -> None:
     assert "detection" in lines["faces"].tasks
     assert lines["tiny"].tasks == ("clip textual", "clip visual")
     assert "preprocess_cfg.json" in lines["broken"].problem
-
-
-@pytest.mark.usefixtures("served")
-def test_verify_tells_published_files_of_clip_from_others(tmp_path: Path) -> None:
-    pull(DEFAULT_CLIP, [tmp_path], work=Work())
-    (tmp_path / "clip" / DEFAULT_CLIP / "textual" / "tokenizer.json").write_text("{}")
-    verdicts = {check.file: check.verdict for check in verify(DEFAULT_CLIP, [tmp_path])}
-    assert verdicts["visual/model.onnx"] == "ok"
-    assert verdicts["textual/tokenizer.json"] == "differs"
-    assert verdicts["config.json"] == "unknown"
 
 
 def test_a_packs_own_body_model_comes_before_those_beside_packs(tmp_path: Path) -> None:

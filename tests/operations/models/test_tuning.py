@@ -90,12 +90,6 @@ def test_where_no_way_works_the_reason_is_given(pack: ModelPack, tmp_path: Path)
         benchmark(no_pack, DetectionOptions(), CPU, 2, stop=Stop(), seconds_each=0.05)
 
 
-def test_a_measurement_that_is_stopped_chooses_nothing(pack: ModelPack) -> None:
-    stop = Stop()
-    stop.request()
-    assert quick_choice(pack, DetectionOptions(), CPU, 2, stop=stop, seconds_each=0.05) is None
-
-
 def test_a_quick_measurement_stays_with_the_usual_unless_another_is_clearly_faster() -> None:
     usually, other = usual(CPU, 2), Tuning(1, 2, 1, 1)
     for rate, expected in ((90.0, usually), (109.0, usually), (111.0, other)):
@@ -105,8 +99,11 @@ def test_a_quick_measurement_stays_with_the_usual_unless_another_is_clearly_fast
     assert clearly_best([TuningTrial(other, 1.0, 1.0)], usually) == other
 
 
-def test_a_quick_measurement_tries_real_models(pack: ModelPack) -> None:
-    assert quick_choice(pack, SMALL, CPU, 1, stop=Stop(), seconds_each=0.05) == usual(CPU, 1)
+def test_a_quick_measurement_tries_real_models_unless_it_is_stopped(pack: ModelPack) -> None:
+    stop = Stop()
+    assert quick_choice(pack, SMALL, CPU, 1, stop=stop, seconds_each=0.05) == usual(CPU, 1)
+    stop.request()
+    assert quick_choice(pack, SMALL, CPU, 2, stop=stop, seconds_each=0.05) is None
 
 
 @pytest.mark.parametrize(

@@ -223,9 +223,13 @@ def test_a_limit_counts_what_is_under_way(library: Library, llm: AnthropicServer
     assert run_check(library, anthropic(llm.url, prices=PRICES)).cost_usd <= 40
 
 
-def test_a_limit_below_a_batch_is_named_and_more_photos_are_not(
-    library: Library, llm: AnthropicServer
+def test_a_limit_below_a_batch_is_named_and_what_else_ends_one_is_not(
+    library: Library, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("facesets.operations.library.descriptions.sending._MOST_BYTES", 1)
+        found = run_describe(library, anthropic(llm.url), sizes=BatchSizes(6, 5))
+        assert (found.sent, found.limit_reached, found.notes, llm.bodies) == (0, False, [], [])
     run = anthropic(llm.url, prices=PRICES)
     found = run_describe(library, run, max_cost=40.0, sizes=BatchSizes(6, 5))
     assert (found.sent, found.held_back, found.limit_reached, llm.bodies) == (0, 0, True, [])
@@ -233,14 +237,6 @@ def test_a_limit_below_a_batch_is_named_and_more_photos_are_not(
     assert statuses(library.database) == {}
     others = run_describe(library, anthropic(llm.url, prices=PRICES), max_cost=60.0, sizes=BatchSizes(4, 2))
     assert (others.sent, others.held_back, others.limit_reached, others.notes) == (4, 0, True, [])
-
-
-def test_a_batch_that_its_size_ends_is_not_blamed_on_a_limit(
-    library: Library, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("facesets.operations.library.descriptions.sending._MOST_BYTES", 1)
-    found = run_describe(library, anthropic(llm.url), sizes=BatchSizes(6, 5))
-    assert (found.sent, found.limit_reached, found.notes, llm.bodies) == (0, False, [], [])
 
 
 SIZES = BatchSizes(2, 1)
