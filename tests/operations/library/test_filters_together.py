@@ -288,7 +288,7 @@ def test_all_conditions_hold_for_what_is_similar(
         database.run_alone(lambda connection: build_index(connection, search.image_vectors(row)))
     monkeypatch.setattr(search, "MOST_COMPARED", compared)
     if gives_up:
-        monkeypatch.setitem(search._LOOKED_UP, "image_embeddings", 0)
+        monkeypatch.setitem(search._LOOKED_UP, "image_embeddings", 0.1)
 
     def look(connection: Connection, meant: PhotoFilter, asked: Asked, right: list[int]) -> None:
         (row,) = clip_models(connection)
@@ -365,7 +365,9 @@ def filter_for(
 
 def test_pages_of_people_follow_each_other_and_tell_how_many_there_are(database: Database) -> None:
     library, right = Library(database), of({"Anna", "Ben"})
-    asked = filter_of(library, people_meant(library, ["anna", "Anna", "Ben"]))
+    people = people_meant(library, ["anna", "Anna", "Ben"])
+    assert [each.names for each in people] == [["Anna"], ["Ben"]], "each is meant once"
+    asked = filter_of(library, people)
     pages = [photos_of(library, asked, offset=offset, limit=5) for offset in range(0, len(right), 5)]
     assert [number for page in pages for number in numbers(page.photos)] == right
     assert {page.total for page in pages} == {len(right)}
@@ -392,7 +394,9 @@ def test_photos_like_one_come_nearest_first_without_itself(database: Database) -
     found = photos_like(library, digest, PhotoFilter(), offset=0, limit=3)
     assert (numbers(found.photos), found.total) == (others[:3], len(others))
     near = Near(48.0, 11.0, 20)
-    for photo in photos_like(library, digest, PhotoFilter(near=near), offset=0, limit=9).photos:
+    nearby = photos_like(library, digest, PhotoFilter(near=near), offset=0, limit=9).photos
+    assert nearby
+    for photo in nearby:
         place = KNOWN[numbers([photo])[0]].place
         assert place is not None
         assert photo.distance_km == pytest.approx(km((near.latitude, near.longitude), place), abs=0.1)

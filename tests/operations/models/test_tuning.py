@@ -65,7 +65,7 @@ def test_a_measurement_that_is_damaged_or_makes_no_sense_costs_nothing_but_speed
 @pytest.mark.slow
 def test_the_benchmark_tries_every_division_and_names_the_fastest(pack: ModelPack) -> None:
     assert divisions(6) == [(6, 1), (3, 2), (2, 3), (1, 6)]
-    found = benchmark(pack, SMALL, CPU, 2, stop=Stop(), seconds_each=0.05)
+    found = benchmark(pack, SMALL, CPU, 2, stop=Stop(), seconds_each=0.2)
     assert {trial.tuning for trial in found.trials} == set(ways(CPU, 2))
     assert {(way.workers, way.threads) for way in ways(CPU, 2)} == {(2, 1), (1, 2)}
     assert found.trials == sorted(found.trials, key=lambda trial: -trial.images_per_s)
@@ -101,7 +101,7 @@ def test_a_quick_measurement_stays_with_the_usual_unless_another_is_clearly_fast
 
 def test_a_quick_measurement_tries_real_models_unless_it_is_stopped(pack: ModelPack) -> None:
     stop = Stop()
-    assert quick_choice(pack, SMALL, CPU, 1, stop=stop, seconds_each=0.05) == usual(CPU, 1)
+    assert quick_choice(pack, SMALL, CPU, 1, stop=stop, seconds_each=0.2) == usual(CPU, 1)
     stop.request()
     assert quick_choice(pack, SMALL, CPU, 2, stop=stop, seconds_each=0.05) is None
 
