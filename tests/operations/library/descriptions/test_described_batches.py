@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.fixtures.anthropic_server import AnthropicServer, serving_anthropic
 from tests.fixtures.described import (
@@ -22,6 +23,7 @@ from tests.fixtures.kills import moments
 from tests.fixtures.library_people import rows
 from tests.fixtures.llm_server import Failure
 
+from facesets.descriptions.asking import NotSent
 from facesets.operations.library.descriptions.describing import BatchSizes
 from facesets.operations.library.stats import stages
 from facesets.remote.llm.anthropic import Anthropic
@@ -52,6 +54,22 @@ def test_a_batch_is_half_the_price_and_collected_later(library: Library, llm: An
     assert rows(library.database, "SELECT count(*), count(duration_s) FROM descriptions") == [(6, 0)]
     assert run_check(library, anthropic(llm.url)).described == 0
     assert (len(llm.batches), len(llm.paid)) == (1, 6)
+
+
+def test_a_connection_that_breaks_while_answers_are_collected_costs_none_of_them(
+    library: Library, llm: AnthropicServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise httpx.ReadError("broken")
+
+    run_describe(library, anthropic(llm.url))
+    llm.end()
+    with monkeypatch.context() as patched:
+        patched.setattr(httpx.Client, "stream", broken)
+        with pytest.raises(NotSent, match="What came is kept"):
+            run_check(library, anthropic(llm.url))
+    llm.failures = [Failure(0, breaks=True)]
+    assert run_check(library, anthropic(llm.url)).described == 6, "which is asked again by itself"
 
 
 def test_batches_have_their_size_and_few_photos_wait_for_more(
