@@ -146,10 +146,12 @@ def test_hostile_and_broken_packets_cost_a_sentence(data: bytes, why: str) -> No
     assert str(refused.value).isprintable()
 
 
+_SMALL = packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4)))
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_the_packet_in_a_photo_is_found(kind: str) -> None:
-    data = packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4)))
-    assert read_named_regions(packet_in(io.BytesIO(photo(kind, xmp=data)))) == (_ANNA,)
+    assert read_named_regions(packet_in(io.BytesIO(photo(kind, xmp=_SMALL)))) == (_ANNA,)
     assert packet_in(io.BytesIO(photo(kind))) == b""
 
 
@@ -164,30 +166,34 @@ def test_a_packet_of_megabytes_in_a_photo_is_found_and_a_larger_one_named(kind: 
         packet_in(io.BytesIO(larger))
 
 
+def png_with(packet: bytes, *, zipped: bool = False, before: bytes = b"") -> bytes:
+    """A picture with a text behind its pixels; its checksum is wrong where other parts come before it."""
+    text = b"XML:com.adobe.xmp\0" + bytes([zipped, 0, 0, 0]) + (zlib.compress(packet) if zipped else packet)
+    chunk = (
+        struct.pack(">I", len(text))
+        + b"iTXt"
+        + text
+        + struct.pack(">I", 0 if before else zlib.crc32(b"iTXt" + text))
+    )
+    whole = photo("PNG")
+    return whole[:-12] + before + chunk + whole[-12:]
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 def test_a_large_packet_behind_the_pixels_of_a_png_file_is_found(zipped: bool) -> None:
-    whole, noise = photo("PNG"), np.random.default_rng(1).integers(32, 127, 100_000, np.uint8).tobytes()
-    packet = (
-        packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4))) + b"<!--" + noise.replace(b"-", b"") + b"-->"
-    )
-    text = b"XML:com.adobe.xmp\0" + bytes([zipped, 0, 0, 0]) + (zlib.compress(packet) if zipped else packet)
-    chunk = struct.pack(">I", len(text)) + b"iTXt" + text + struct.pack(">I", zlib.crc32(b"iTXt" + text))
-    assert packet_in(io.BytesIO(whole[:-12] + chunk + whole[-12:])) == packet
+    noise = np.random.default_rng(1).integers(32, 127, 100_000, np.uint8).tobytes()
+    packet = _SMALL + b"<!--" + noise.replace(b"-", b"") + b"-->"
+    assert packet_in(io.BytesIO(png_with(packet, zipped=zipped))) == packet
 
 
 def test_a_small_text_that_unpacks_to_a_large_packet_is_named() -> None:
-    text = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b" " * 17_000_000)
-    chunk = struct.pack(">I", len(text)) + b"iTXt" + text + bytes(4)
-    whole = photo("PNG")
     with pytest.raises(UnreadableXmp, match="larger than 16 MB"):
-        packet_in(io.BytesIO(whole[:-12] + chunk + whole[-12:]))
+        packet_in(io.BytesIO(png_with(b" " * 17_000_000, zipped=True)))
 
 
 def test_names_are_found_behind_any_number_of_pixels_and_beyond_reason_it_is_said() -> None:
-    text = b"XML:com.adobe.xmp\0" + bytes(4) + packet_of(regions(region("Anna", 0.5, 0.5, 0.2, 0.4)))
-    chunk, some = struct.pack(">I", len(text)) + b"iTXt" + text + bytes(4), bytes(4) + b"IDAT" + bytes(4)
-    whole = photo("PNG")
-    many, too_many = (whole[:-12] + some * number + chunk + whole[-12:] for number in (40_000, 100_001))
+    some = bytes(4) + b"IDAT" + bytes(4)
+    many, too_many = (png_with(_SMALL, before=some * number) for number in (40_000, 100_001))
     assert read_named_regions(packet_in(io.BytesIO(many))) == (_ANNA,)
     with pytest.raises(UnreadableXmp, match="more than 100 000 parts"):
         packet_in(io.BytesIO(too_many))
