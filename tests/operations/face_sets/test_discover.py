@@ -72,7 +72,6 @@ def new_sets(found: Result) -> list[str]:
     return [cluster.name for cluster in found.clusters if cluster.name]
 
 
-@pytest.mark.slow
 def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
     out: Path, pristine: Library, checker: Embedder
 ) -> None:
@@ -98,7 +97,6 @@ def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
     assert contents(out) == before
 
 
-@pytest.mark.slow
 def test_only_photos_below_the_source_root_count_by_any_of_their_paths(
     pristine: Library, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -120,7 +118,6 @@ def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(
         assert contents(out) == before
 
 
-@pytest.mark.slow
 def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
     out: Path, pristine: Library, two_known: Path, checker: Embedder
 ) -> None:
@@ -165,7 +162,6 @@ class Interrupting(SilentProgress):
             self._stop.request()
 
 
-@pytest.mark.slow
 def test_a_run_that_was_stopped_is_completed_or_taken_back(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -186,7 +182,6 @@ def test_a_run_that_was_stopped_is_completed_or_taken_back(
     assert contents(cut) == contents(whole)
 
 
-@pytest.mark.slow
 def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -243,7 +238,6 @@ class BlindForOne:
         return [faces.take(np.flatnonzero(faces.embedding @ self._person < 0.4)) for faces in found]
 
 
-@pytest.mark.slow
 def test_a_person_of_whom_no_face_passes_takes_no_number(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -263,7 +257,6 @@ def test_a_person_of_whom_no_face_passes_takes_no_number(
     assert new_sets(run(pristine, out, checker)) == [second]
 
 
-@pytest.mark.slow
 def test_empty_sets_of_an_earlier_version_go_and_their_faces_are_found(
     out: Path, pristine: Library, checker: Embedder
 ) -> None:

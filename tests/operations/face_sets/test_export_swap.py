@@ -93,7 +93,6 @@ def inodes(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_ino for path in found}
 
 
-@pytest.mark.slow
 def test_every_png_is_square_and_holds_exactly_the_right_face(
     exported: Path, embedder: LocalEmbedder, pristine: Library
 ) -> None:
@@ -154,7 +153,6 @@ def test_a_copy_of_a_photo_is_collapsed_into_the_better_one(exported: Path) -> N
     assert both == {"Hugo_Chavez_0001.jpg", "smaller.jpg"}
 
 
-@pytest.mark.slow
 def test_bundles_load_as_their_consumer_loads_them(exported: Path, embedder: LocalEmbedder) -> None:
     bundles = sorted(exported.glob("*/*.fsz"))
     assert len(bundles) == 2 * len(PEOPLE)
@@ -262,7 +260,6 @@ def test_an_export_that_was_cut_off_is_completed(out: Path, exported: Path, run:
     assert contents(out) == contents(exported)
 
 
-@pytest.mark.slow
 def test_a_crop_that_somebody_deleted_stays_out_and_so_do_its_duplicates(out: Path, run: Run) -> None:
     first, unwanted = next((m, item) for m in set_manifests(out) for item in m.faces if item.duplicates)
     (out / first.name / unwanted.file).unlink()
@@ -349,7 +346,6 @@ def test_defaults_are_the_documented_ones() -> None:
     assert (o.min_face_short, o.candidates, o.candidate_min_score) == (100, False, 0.40)
 
 
-@pytest.mark.slow
 def test_a_damaged_bundle_is_made_again_and_an_edited_crop_is_set_aside(out: Path, run: Run) -> None:
     whole = contents(out)
     bundle, crop = out / "faceset_001" / "faceset_001_all.fsz", out / "faceset_002" / "faceset_002_001.png"
@@ -366,7 +362,6 @@ def test_a_damaged_bundle_is_made_again_and_an_edited_crop_is_set_aside(out: Pat
     assert run(out).unchanged_sets == summary.sets
 
 
-@pytest.mark.slow
 def test_a_crop_that_was_moved_to_another_set_shows_that_person_and_not_the_first(
     out: Path, exported: Path, run: Run
 ) -> None:
@@ -437,7 +432,6 @@ def named_by_rank(out: Path) -> None:
     path.write_text(path.read_text().replace('"version": 6', '"version": 5'))
 
 
-@pytest.mark.slow
 def test_crops_of_an_earlier_version_get_names_of_their_own_and_mean_what_they_did(
     out: Path, exported: Path, run: Run
 ) -> None:
@@ -463,7 +457,6 @@ def test_crops_of_an_earlier_version_get_names_of_their_own_and_mean_what_they_d
     assert deleted not in third
 
 
-@pytest.mark.slow
 def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
     strict = replace(TASTE, min_face_short=5000)
@@ -481,7 +474,6 @@ def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Pat
     assert [path.name for path in files_in(out)] == ["manifest.json"]
 
 
-@pytest.mark.slow
 def test_a_set_in_a_linked_folder_is_left_as_it_is(exported: Path, tmp_path: Path, run: Run) -> None:
     out, disk = tmp_path / "swap", tmp_path / "disk"
     shutil.copytree(exported, out)
@@ -500,7 +492,6 @@ def test_a_set_in_a_linked_folder_is_left_as_it_is(exported: Path, tmp_path: Pat
     assert set_manifests(out) == set_manifests(exported)
 
 
-@pytest.mark.slow
 @pytest.mark.soak
 def test_a_kill_forgets_no_crop_that_was_moved_or_deleted(exported: Path, tmp_path: Path, run: Run) -> None:
     def edited(name: str) -> Path:

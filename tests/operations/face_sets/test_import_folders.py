@@ -94,7 +94,6 @@ def sources(out: Path, name: str) -> list[str]:
     return sorted(Path(item.face.paths[0]).name for item in read_manifest(out / name, SetManifest).faces)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("real_lfw")  # that a misfiled photo is noticed can be told with real people only
 def test_each_folder_becomes_a_set_of_its_person_alone(imported: Path) -> None:
     export = read_manifest(imported, ExportManifest)
@@ -155,7 +154,6 @@ def test_a_name_that_is_taken_is_given_a_number_and_keeps_it(out: Path, run: Run
     assert (out / f"{HUGO.upper()}_2" / f"{HUGO.upper()}.txt").is_file()
 
 
-@pytest.mark.slow
 def test_a_folder_that_grew_changes_its_set_in_place(
     out: Path, imported: Path, run: Run, photos: Sorted
 ) -> None:

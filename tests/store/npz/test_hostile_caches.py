@@ -1,5 +1,6 @@
 """A cache that was damaged, or made to do harm: one sentence, or what it says can be worked with."""
 
+import io
 import json
 import struct
 import zipfile
@@ -19,7 +20,7 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.store.npz.cache import Cache
 from facesets.work import SilentProgress, Stop, Work
-from tests.fixtures.hostile import Arrays, changed_arrays, changed_text, damaged_bytes, hostile, save
+from tests.fixtures.hostile import Arrays, changed_arrays, changed_text, damaged_bytes, hostile
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 
@@ -33,10 +34,20 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def _loaded(content: bytes) -> Arrays:
+    with np.load(io.BytesIO(content)) as archive:
+        return dict(archive)
+
+
+def _saved(arrays: Arrays) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
 @pytest.fixture(scope="module")
 def arrays(sound: Path) -> Arrays:
-    with np.load(sound) as archive:
-        return dict(archive)
+    return _loaded(sound.read_bytes())
 
 
 def work_with(path: Path) -> None:
@@ -58,29 +69,24 @@ def work_with(path: Path) -> None:
         assert str(error).isprintable()
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(lambda content: changed_arrays(_loaded(content)).map(_saved), id="arrays"),
+        pytest.param(lambda content: changed_text(_loaded(content)).map(_saved), id="texts"),
+        pytest.param(damaged_bytes, id="bytes"),
+    ],
+)
 @given(data=st.data())
 @hostile
-def test_changed_arrays(
-    data: st.DataObject, arrays: Arrays, tmp_path_factory: pytest.TempPathFactory
+def test_what_was_changed_or_damaged_is_worked_with_or_refused(
+    data: st.DataObject,
+    changed: Callable[[bytes], st.SearchStrategy[bytes]],
+    sound: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     path = tmp_path_factory.mktemp("hostile") / "c.npz"
-    save(path, data.draw(changed_arrays(arrays)))
-    work_with(path)
-
-
-@given(data=st.data())
-@hostile
-def test_changed_texts(data: st.DataObject, arrays: Arrays, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = tmp_path_factory.mktemp("hostile") / "c.npz"
-    save(path, data.draw(changed_text(arrays)))
-    work_with(path)
-
-
-@given(data=st.data())
-@hostile
-def test_damaged_bytes(data: st.DataObject, sound: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = tmp_path_factory.mktemp("hostile") / "c.npz"
-    path.write_bytes(data.draw(damaged_bytes(sound.read_bytes())))
+    path.write_bytes(data.draw(changed(sound.read_bytes())))
     work_with(path)
 
 
@@ -126,7 +132,7 @@ def _path(path: str) -> Callable[[Arrays], Arrays]:
 def test_each_known_damage_is_one_sentence(
     arrays: Arrays, tmp_path: Path, change: Callable[[Arrays], Arrays]
 ) -> None:
-    save(tmp_path / "c.npz", change(arrays))
+    (tmp_path / "c.npz").write_bytes(_saved(change(arrays)))
     with pytest.raises(DamagedFile, match="Restore it from a backup"):
         Cache(tmp_path / "c.npz").load()
 
@@ -175,6 +181,12 @@ def test_a_member_that_lies_about_its_place_is_refused(sound: Path, tmp_path: Pa
         Cache(tmp_path / "c.npz").load()
 
 
+def _one_array() -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.zeros(3))
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -187,6 +199,8 @@ def test_a_member_that_lies_about_its_place_is_refused(sound: Path, tmp_path: Pa
         ("other", b"PK\x03\x04" + bytes(60), "is not a facesets cache: it seems to be an archive"),
         ("cache.npz", b"root:x:0:0:root:/root:/bin/bash\n", "or is damaged. Restore it from a backup"),
         ("zeros", bytes(600), "or is damaged. Restore it from a backup"),
+        ("x.npy", _one_array(), "not a facesets cache"),
+        ("x.npz", _one_array(), "not a facesets cache"),
     ],
 )
 def test_nobody_is_told_to_move_away_a_file_that_is_none_of_ours(

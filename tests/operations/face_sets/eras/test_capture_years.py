@@ -158,12 +158,11 @@ def test_a_damaged_file_of_years_is_made_anew(album: Album, cache: Path, damage:
     for number in range(40):
         album.add(f"{number}.jpg", exif_year=1990 + number % 20)
     expected = album.years(cache).year.tolist()
-    content = bytearray(cache.read_bytes())
-    if damage == "flipped":
-        content[len(content) // 2] ^= 0xFF
-    cache.write_bytes(
-        {"empty": b"", "cut": bytes(content[:-30]), "text": b"years"}.get(damage, bytes(content))
-    )
+    content = cache.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 0xFF
+    contents = {"empty": b"", "cut": content[:-30], "flipped": bytes(flipped), "text": b"years"}
+    cache.write_bytes(contents.get(damage, b""))
     if damage == "other arrays":
         np.savez(cache, sha256=np.zeros(3, "S64"), year=np.zeros(4, np.int16))
     if damage == "pickle":

@@ -181,7 +181,6 @@ def groups(out: Path, name: str) -> dict[str, int]:
     return Counter(group_of(Path(item.face.paths[0])) for item in faces)
 
 
-@pytest.mark.slow
 def test_a_life_falls_into_its_eras(done: tuple[Path, Result]) -> None:
     out, summary = done
     assert {(era.set, era.faces, era.fragments, era.thin) for era in summary.eras} == {
@@ -370,7 +369,6 @@ def test_the_probe_shows_its_evidence_and_touches_no_set(probed: tuple[Path, Res
     assert untouched == contents(curated)
 
 
-@pytest.mark.slow
 def test_a_crop_that_was_moved_to_another_era_or_person_belongs_there(out: Path, split: Split) -> None:
     first, second = (era.set for era in split(out).eras if not era.thin)
     moved, alien = (read_manifest(out / first, SetManifest).faces[n] for n in (-1, -2))

@@ -92,15 +92,11 @@ def test_a_body_in_the_same_clothes_on_the_same_day_is_suggested_and_not_given(d
     assert body.suggested is not None
     assert (body.suggested.name, body.suggested.why) == ("Anna", "colours")
     assert body.suggested.similarity == pytest.approx(1, abs=1e-3)
+    assert json.loads(json.dumps(asdict(body)))["suggested"]["name"] == "Anna"
     found = bodies_of_person(day, "Anna", limit=20)
     assert (found.bodies, [each.path for each in found.suggested]) == (6, ["/back.jpg"])
     assert found.suggested[0].like in {f"/anna{i}.jpg" for i in range(3)}
     assert bodies_of_person(day, "Ben", limit=20).suggested == []
-
-
-def test_the_same_clothes_on_another_day_say_nothing(day: Database) -> None:
-    add_photo(Library(day), "back", "2024-06-01T18:00:00", (), seen((STANDING, "red", -1)))
-    assert on_photo(day, "back")[0].suggested is None
 
 
 def test_who_stood_there_seconds_ago_is_suggested_though_the_light_changed(day: Database) -> None:
@@ -112,9 +108,32 @@ def test_who_stood_there_seconds_ago_is_suggested_though_the_light_changed(day: 
     assert (body.suggested.name, body.suggested.why) == ("Anna", "burst")
 
 
-def test_somebody_else_in_that_place_is_not_suggested(day: Database) -> None:
-    add_photo(Library(day), "other", "2024-05-01T10:01:06", (), seen((STANDING, "yellow", -1)))
-    assert on_photo(day, "other")[0].suggested is None
+@pytest.mark.parametrize(
+    ("taken", "clothes"),
+    [
+        pytest.param("2024-06-01T18:00:00", "red", id="who wears the same on another day"),
+        pytest.param("2024-05-01T10:01:06", "yellow", id="somebody else in that place"),
+        pytest.param("NaT", "red", id="whom nobody knows when"),
+    ],
+)
+def test_nobody_is_suggested_for(day: Database, taken: str, clothes: str) -> None:
+    add_photo(Library(day), "other", taken, (), seen((STANDING, clothes, -1)))
+    (body,) = on_photo(day, "other")
+    assert (body.box, body.suggested) == (STANDING, None)
+
+
+def test_nobody_is_suggested_who_is_hidden_or_wears_what_others_wear(day: Database) -> None:
+    library = Library(day)
+    for clothes in ("red", "blue"):
+        bodies = seen(((10, 0, 60, 200), clothes, -1))
+        add_photo(library, f"in {clothes}", "2024-05-01T18:00:00", (), bodies)
+    for i in range(3):
+        add_photo(library, f"cleo{i}", f"2024-05-01T12:0{i}:00", ("cleo",), seen((STANDING, "red", 0)))
+    cluster(library)
+    assert on_photo(day, "in red")[0].suggested is None
+    assert on_photo(day, "in blue")[0].suggested is not None
+    naming.set_hidden(day, "Ben", hidden=True, by=BY)
+    assert on_photo(day, "in blue")[0].suggested is None
 
 
 def test_nobody_is_suggested_beside_the_own_face(day: Database) -> None:
@@ -128,27 +147,6 @@ def test_each_person_is_suggested_once_for_a_photo(day: Database) -> None:
     two = seen(((0, 50, 90, 450), "red", -1), ((400, 50, 500, 450), "red", -1))
     add_photo(Library(day), "two", "2024-05-01T10:30:00", (), two)
     assert sum(body.suggested is not None for body in on_photo(day, "two")) == 1
-
-
-def test_what_several_people_wear_says_nothing(day: Database) -> None:
-    library = Library(day)
-    for i in range(3):
-        add_photo(library, f"cleo{i}", f"2024-05-01T12:0{i}:00", ("cleo",), seen((STANDING, "red", 0)))
-    cluster(library)
-    add_photo(library, "back", "2024-05-01T18:00:00", (), seen(((10, 0, 60, 200), "red", -1)))
-    assert on_photo(day, "back")[0].suggested is None
-
-
-def test_hidden_people_are_not_suggested(day: Database) -> None:
-    add_photo(Library(day), "back", "2024-05-01T18:00:00", (), seen(((10, 0, 60, 200), "red", -1)))
-    naming.set_hidden(day, "Anna", hidden=True, by=BY)
-    assert on_photo(day, "back")[0].suggested is None
-
-
-def test_bodies_without_a_date_are_kept_and_suggested_for_nobody(day: Database) -> None:
-    add_photo(Library(day), "undated", "NaT", (), seen((STANDING, "red", -1)))
-    (body,) = on_photo(day, "undated")
-    assert (body.box, body.suggested) == (STANDING, None)
 
 
 def test_looking_again_replaces_what_was_seen(day: Database) -> None:
@@ -172,21 +170,9 @@ def test_a_face_that_only_the_body_detector_sees_is_kept_with_its_score(day: Dat
 def test_a_body_stays_when_its_face_goes_and_goes_with_its_photo(day: Database) -> None:
     (body,) = on_photo(day, "anna0")
     assert body.face_box is not None
+    assert (body.name, UUID(str(body.person)).version) == ("Anna", 4)
     day.run(lambda c: c.execute("DELETE FROM face_detections WHERE id = %s", (body.face,)))
     (body,) = on_photo(day, "anna0")
     assert (body.box, body.face_box, body.person) == (STANDING, None, None)
     day.run(lambda c: c.execute("DELETE FROM images"))
     assert day.run(lambda c: c.one("SELECT count(*) FROM bodies"))[0] == 0
-
-
-def test_people_are_told_by_number(day: Database) -> None:
-    (body,) = on_photo(day, "anna0")
-    assert body.person is not None
-    assert UUID(body.person).version == 4
-    assert body.name == "Anna"
-
-
-def test_what_is_known_of_a_photo_can_be_printed_as_json(day: Database) -> None:
-    add_photo(Library(day), "back", "2024-05-01T18:00:00", (), seen(((10, 0, 60, 200), "red", -1)))
-    (body,) = on_photo(day, "back")
-    assert json.loads(json.dumps(asdict(body)))["suggested"]["name"] == "Anna"
