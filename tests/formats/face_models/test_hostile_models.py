@@ -6,7 +6,6 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +25,6 @@ from facesets.operations.reports.verify_bundle import READERS
 
 KINDS = ("safetensors", "visomaster", "rope", "npz")
 Sound = dict[str, Path]
-Draw = Callable[..., Any]
 
 
 def read(path: Path, kind: str) -> ModelsRead | str:
@@ -49,26 +47,26 @@ def said_of(path: Path, kind: str) -> str:
     return found if isinstance(found, str) else "; ".join(found.problems)
 
 
-def _damaged(draw: Draw, content: bytes) -> bytes:
-    return draw(damaged_bytes(content))
+def _damaged(data: st.DataObject, content: bytes) -> bytes:
+    return data.draw(damaged_bytes(content))
 
 
-def _other_json(draw: Draw, content: bytes) -> bytes:
-    return json.dumps(draw(changed_json(json.loads(content)))).encode()
+def _other_json(data: st.DataObject, content: bytes) -> bytes:
+    return json.dumps(data.draw(changed_json(json.loads(content)))).encode()
 
 
-def _other_header(draw: Draw, content: bytes) -> bytes:
+def _other_header(data: st.DataObject, content: bytes) -> bytes:
     length = struct.unpack("<Q", content[:8])[0]
-    header = _other_json(draw, content[8 : 8 + length])
-    claimed = draw(st.sampled_from([len(header), len(header) - 1, 0, 2**63, 2**64 - 1, 10**9]))
+    header = _other_json(data, content[8 : 8 + length])
+    claimed = data.draw(st.sampled_from([len(header), len(header) - 1, 0, 2**63, 2**64 - 1, 10**9]))
     return struct.pack("<Q", claimed) + header + content[8 + length :]
 
 
-def _other_arrays(draw: Draw, content: bytes) -> bytes:
+def _other_arrays(data: st.DataObject, content: bytes) -> bytes:
     with np.load(io.BytesIO(content)) as archive:
         arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind == "f"}
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **draw(changed_arrays(arrays)))
+    np.savez(file, allow_pickle=False, **data.draw(changed_arrays(arrays)))
     return file.getvalue()
 
 
@@ -86,12 +84,12 @@ def _other_arrays(draw: Draw, content: bytes) -> bytes:
 def test_a_file_that_was_changed_is_read_or_refused(
     data: st.DataObject,
     kind: str,
-    change: Callable[[Draw, bytes], bytes],
+    change: Callable[[st.DataObject, bytes], bytes],
     sound_models: Sound,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     path = tmp_path_factory.getbasetemp() / f"changed_{kind}"
-    path.write_bytes(change(data.draw, sound_models[kind].read_bytes()))
+    path.write_bytes(change(data, sound_models[kind].read_bytes()))
     if kind != "fsz":
         read(path, kind)
         return

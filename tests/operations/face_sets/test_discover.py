@@ -109,13 +109,20 @@ def test_only_photos_below_the_source_root_count_by_any_of_their_paths(
 def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(
     out: Path, pristine: Library, checker: Embedder
 ) -> None:
+    unwanted = {item.face.face for item in read_manifest(out / "faceset_001", SetManifest).faces}
+    shutil.rmtree(out / "faceset_001")
     first, second = new_sets(run(pristine, out, checker))
+    assert (first, second) == ("faceset_003", "faceset_004")
     (out / first).rename(out / "Gloria")
     shutil.rmtree(out / second)
     before = contents(out)
     for _ in range(2):
         assert new_sets(run(pristine, out, checker)) == []
         assert contents(out) == before
+    names = [path.parent.name for path in out.glob("*/manifest.json")]
+    assert sorted(names) == ["Gloria", "faceset_002"]
+    for name in names:
+        assert not unwanted & {item.face.face for item in read_manifest(out / name, SetManifest).faces}
 
 
 def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
@@ -137,17 +144,6 @@ def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
     export_swap(pristine.store, two_known / "sets", out, checker, again, work=Work())
     having = {item.face.face for item in read_manifest(out / "faceset_002", SetManifest).faces}
     assert set(moved) <= having
-
-
-def test_a_set_of_refine_that_was_deleted_is_not_discovered_again(
-    out: Path, pristine: Library, checker: Embedder
-) -> None:
-    unwanted = {item.face.face for item in read_manifest(out / "faceset_001", SetManifest).faces}
-    shutil.rmtree(out / "faceset_001")
-    assert new_sets(run(pristine, out, checker)) == ["faceset_003", "faceset_004"]
-    assert new_sets(run(pristine, out, checker)) == []
-    for entry in read_manifest(out, ExportManifest).sets:
-        assert not unwanted & {item.face.face for item in read_manifest(out / entry.name, SetManifest).faces}
 
 
 class Interrupting(SilentProgress):

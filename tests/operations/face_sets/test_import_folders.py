@@ -137,21 +137,17 @@ def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(tmp_path: Path, run:
     assert {person.state for person in done.people} == {"new"}
 
 
-def test_other_sets_in_the_export_are_left_byte_for_byte(out: Path, run: Run, photos: Sorted) -> None:
+def test_a_name_that_is_taken_gets_a_number_and_keeps_it_and_other_sets_are_left_byte_for_byte(
+    out: Path, run: Run, photos: Sorted
+) -> None:
     before = {path: (path.read_bytes(), path.stat().st_ino) for path in files_in(out) if path.parent != out}
-    party = SortedFolders(people=(("party", photos.root / "people" / HUGO),))
-    (person,) = run(out, party).people
-    assert (person.set, person.state) == ("party", "new")
-    assert {path: (path.read_bytes(), path.stat().st_ino) for path in before} == before
-    assert len(read_manifest(out, ExportManifest).sets) == 3
-
-
-def test_a_name_that_is_taken_is_given_a_number_and_keeps_it(out: Path, run: Run, photos: Sorted) -> None:
     other = SortedFolders(people=((HUGO.upper(), photos.root / "people" / ARIEL),))
     for state in ("new", "unchanged"):
         (person,) = run(out, other).people
         assert (person.set, person.state) == (f"{HUGO.upper()}_2", state)
     assert (out / f"{HUGO.upper()}_2" / f"{HUGO.upper()}.txt").is_file()
+    assert {path: (path.read_bytes(), path.stat().st_ino) for path in before} == before
+    assert len(read_manifest(out, ExportManifest).sets) == 3
 
 
 def test_a_folder_that_grew_changes_its_set_in_place(

@@ -43,16 +43,6 @@ def test_a_claim_is_one_holders_and_free_after_it_is_let_go(database: Database, 
     assert theirs.take(["a", "d"]) == {"a"}
 
 
-def test_a_claim_taken_while_the_connection_breaks_is_let_go_at_once(
-    database: Database, other: Database, cut: Cut
-) -> None:
-    ours, theirs = Claims(database, "path"), Claims(other, "path")
-    cut()
-    assert ours.take(["a"]) == {"a"}
-    ours.release(["a"])
-    assert theirs.take(["a"]) == {"a"}
-
-
 def test_claims_outlive_their_session(database: Database, other: Database, cut: Cut) -> None:
     ours, theirs = Claims(database, "path"), Claims(other, "path")
     ours.take(["a", "b"])
