@@ -223,26 +223,6 @@ def _foreign(data: bytes) -> Counter[tuple[str, ...]]:
     )
 
 
-def test_exiftool_reads_what_it_added_to_a_region_of_ours(tmp_path: Path) -> None:
-    sidecar = tmp_path / "a.xmp"
-    first = _put(None, _ANNA)
-    sidecar.write_bytes(first.content or b"")
-    (anna,) = exiftool_reads(sidecar)["RegionInfo"]["RegionList"]
-    area, size = "{X=0.5,Y=0.5,W=0.2,H=0.4,Unit=normalized}", "{W=400,H=300,Unit=pixel}"
-    region = f"{{Name=Anna,Type=Face,Rotation=0.1,Description=by the sea,Area={area}}}"
-    exiftool_writes(sidecar, f"-RegionInfo={{AppliedToDimensions={size},RegionList=[{region}]}}")
-    second = _put(sidecar.read_bytes(), ("Anna Berg", (0.42, 0.3, 0.62, 0.7)), ours=first.ours)
-    sidecar.write_bytes(second.content or b"")
-    (found,) = exiftool_reads(sidecar)["RegionInfo"]["RegionList"]
-    assert found == {
-        **anna,
-        "Name": "Anna Berg",
-        "Area": {**anna["Area"], "X": 0.52},
-        "Rotation": 0.1,
-        "Description": "by the sea",
-    }
-
-
 def test_what_others_said_before_stays_theirs_and_is_not_said_twice() -> None:
     theirs = packet_of(
         regions(region("anna", 0.51, 0.5, 0.25, 0.4))
