@@ -9,7 +9,8 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from tests.fixtures.library_people import add_person, cluster, face_of, forget_prototypes, rows, who_is
+from tests.fixtures.filled_library import grouped, template_by
+from tests.fixtures.library_people import face_of, forget_prototypes, rows, who_is
 
 from facesets.clustering.vectors import unit_rows
 from facesets.store.postgres.connection import Connection, Database, opened
@@ -23,14 +24,17 @@ from facesets.store.postgres.people.prototypes import (
 )
 
 
+def fill(database: Database) -> None:
+    grouped(anna=6, ben=4, cleo=3)(database)
+    forget_prototypes(Library(database))
+
+
+template = template_by(fill)
+
+
 @pytest.fixture
 def library(database: Database) -> Library:
-    filled = Library(database)
-    for name, images in (("anna", 6), ("ben", 4), ("cleo", 3)):
-        add_person(filled, name, images)
-    cluster(filled)
-    forget_prototypes(filled)
-    return filled
+    return Library(database)
 
 
 def with_detector(library: Library, work: Callable[[Connection, DetectorRow], Any]) -> Any:
