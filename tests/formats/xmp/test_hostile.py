@@ -55,8 +55,7 @@ def swapped_parts(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
-    [("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"), ("an\u200dna", "an[?]na")],
+    ("name", "said"), [("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"), ("an\u200dna", "an[?]na")]
 )
 def test_what_is_no_xml_is_named_with_joiners_where_they_belong(name: str, said: str) -> None:
     with pytest.raises(UnreadableXmp, match=f"tag mismatch: {said} line 1"):
