@@ -1,6 +1,5 @@
 """Face models that were damaged, or made to do harm: each is read, or refused with one sentence."""
 
-import io
 import json
 import struct
 import zipfile
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load
 from safetensors.numpy import save as save_tensors
 from tests.fixtures.face_models import made_model
-from tests.fixtures.hostile import changed_arrays, changed_json, damaged_bytes, hostile
+from tests.fixtures.hostile import archive_of, arrays_in, changed_arrays, changed_json, damaged_bytes, hostile
 
 from facesets.errors import FacesetsError
 from facesets.formats.bundle import read_bundle
@@ -63,11 +62,8 @@ def _other_header(data: st.DataObject, content: bytes) -> bytes:
 
 
 def _other_arrays(data: st.DataObject, content: bytes) -> bytes:
-    with np.load(io.BytesIO(content)) as archive:
-        arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind == "f"}
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **data.draw(changed_arrays(arrays)))
-    return file.getvalue()
+    numbers = {name: array for name, array in arrays_in(content).items() if array.dtype.kind == "f"}
+    return archive_of(data.draw(changed_arrays(numbers)))
 
 
 @pytest.mark.parametrize(

@@ -292,13 +292,6 @@ def test_further_sets_merge_in_and_leave_the_others_untouched(
     assert (out / "faceset_005" / "faceset_005_all.fsz").is_file()
 
 
-def test_a_dry_run_writes_nothing(tmp_path: Path, run: Run) -> None:
-    summary = run(tmp_path / "swap", replace(TASTE, dry_run=True))
-    assert not (tmp_path / "swap").exists()
-    assert summary.sets == len(PEOPLE)
-    assert summary.faces > 30
-
-
 def test_a_diverse_choice_turns_more_than_the_best_one(pristine: Library) -> None:
     from facesets.imaging.quality import known_pose, quality
     from facesets.operations.face_sets.selection import diverse_first

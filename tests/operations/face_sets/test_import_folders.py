@@ -120,14 +120,6 @@ def test_a_set_is_called_after_its_folder_and_says_where_it_comes_from(
     assert (len(pictures), problems) == (len(sources(imported, HUGO)), [])
 
 
-def test_running_it_twice_changes_nothing(out: Path, imported: Path, run: Run) -> None:
-    before = {path: path.stat().st_mtime_ns for path in files_in(out) if path.parent != out}
-    again = run(out)
-    assert [person.state for person in again.people] == ["unchanged", "unchanged"]
-    assert contents(out) == contents(imported)
-    assert before == {path: path.stat().st_mtime_ns for path in files_in(out) if path.parent != out}
-
-
 def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
     reported = run(out, export=replace(TASTE, dry_run=True))
@@ -209,17 +201,3 @@ def test_the_command_takes_a_list_and_flags_win(photos: Sorted, tmp_path: Path, 
     wrong = run_program("import-folders", *arguments)
     assert wrong.status == 2
     assert "no options.min-face-shrt" in wrong.err
-
-
-def test_a_crop_that_was_moved_joins_the_set_where_it_lies_though_the_folders_say_otherwise(
-    out: Path, run: Run
-) -> None:
-    sets = read_manifest(out, ExportManifest).sets
-    first, second = (read_manifest(out / entry.name, SetManifest) for entry in sets[:2])
-    moved = first.faces[-1]
-    (out / first.name / moved.file).rename(out / second.name / "moved.png")
-    assert f"1 face shows {second.name}, not {first.name}." in run(out).export.learned
-    without, having = (read_manifest(out / entry.name, SetManifest) for entry in sets[:2])
-    assert moved.face.face not in {item.face.face for item in without.faces}
-    assert moved.face.face in {item.face.face for item in having.faces}
-    assert {person.state for person in run(out).people} == {"unchanged"}

@@ -20,7 +20,15 @@ from facesets.operations.grouping.refine import refine
 from facesets.operations.options.start import ClusterOptions, RefineOptions
 from facesets.store.npz.cache import Cache
 from facesets.work import SilentProgress, Stop, Work
-from tests.fixtures.hostile import Arrays, changed_arrays, changed_text, damaged_bytes, hostile
+from tests.fixtures.hostile import (
+    Arrays,
+    archive_of,
+    arrays_in,
+    changed_arrays,
+    changed_text,
+    damaged_bytes,
+    hostile,
+)
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 
@@ -34,20 +42,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _loaded(content: bytes) -> Arrays:
-    with np.load(io.BytesIO(content)) as archive:
-        return dict(archive)
-
-
-def _saved(arrays: Arrays) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
-    return file.getvalue()
-
-
 @pytest.fixture(scope="module")
 def arrays(sound: Path) -> Arrays:
-    return _loaded(sound.read_bytes())
+    return arrays_in(sound.read_bytes())
 
 
 def work_with(path: Path) -> None:
@@ -72,8 +69,8 @@ def work_with(path: Path) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        pytest.param(lambda content: changed_arrays(_loaded(content)).map(_saved), id="arrays"),
-        pytest.param(lambda content: changed_text(_loaded(content)).map(_saved), id="texts"),
+        pytest.param(lambda content: changed_arrays(arrays_in(content)).map(archive_of), id="arrays"),
+        pytest.param(lambda content: changed_text(arrays_in(content)).map(archive_of), id="texts"),
         pytest.param(damaged_bytes, id="bytes"),
     ],
 )
@@ -132,7 +129,7 @@ def _path(path: str) -> Callable[[Arrays], Arrays]:
 def test_each_known_damage_is_one_sentence(
     arrays: Arrays, tmp_path: Path, change: Callable[[Arrays], Arrays]
 ) -> None:
-    (tmp_path / "c.npz").write_bytes(_saved(change(arrays)))
+    (tmp_path / "c.npz").write_bytes(archive_of(change(arrays)))
     with pytest.raises(DamagedFile, match="Restore it from a backup"):
         Cache(tmp_path / "c.npz").load()
 

@@ -224,13 +224,6 @@ def test_eras_do_not_stand_for_a_person_in_discover(
     assert np.array_equal(with_eras.centroids, without.centroids)
 
 
-def test_splitting_twice_changes_nothing(eras: Path, done: tuple[Path, Result], split: Split) -> None:
-    again = split(eras)
-    assert {era.state for era in again.eras} == {"unchanged"}
-    assert again.years.read == 0
-    assert contents(eras) == contents(done[0])
-
-
 def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(
     out: Path, curated: Path, done: tuple[Path, Result], split: Split
 ) -> None:
