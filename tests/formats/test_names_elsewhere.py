@@ -1,6 +1,7 @@
 """What other programs keep of names, as they write it, and in files of which nobody knows who made them."""
 
 import json
+import math
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from tests.fixtures.names_elsewhere import (
 
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.formats.digikam import read_digikam
-from facesets.formats.named_photos import NamedPhoto, NamedRegion
+from facesets.formats.named_photos import NamedPhoto, NamedRegion, box_within
 from facesets.formats.osxphotos import BrokenJson, elements, read_osxphotos
 from facesets.formats.picasa import read_contacts, read_picasa_ini
 from facesets.formats.picasa import rect64 as box_of
@@ -39,6 +40,12 @@ def test_rect64_is_four_numbers_of_16_bits_without_zeros_in_front() -> None:
     assert box_of("1680000a5c26c82") == pytest.approx((0.00549, 0.0, 0.6475, 0.42387), abs=1e-5)
     assert box_of("0") is None
     assert box_of(rect64(LEFT)[7:-1]) == pytest.approx(LEFT, abs=1e-4)
+
+
+def test_a_box_without_an_end_or_beside_the_picture_is_none() -> None:
+    assert box_within(0.1, 0.1, math.inf, 0.5) is None
+    assert box_within(1.1, 0.1, 1.5, 0.5) is None
+    assert box_within(-1, 0.1, 0.5, 2) == (0, 0.1, 0.5, 1)
 
 
 def test_picasa_s_names_come_from_the_folder_or_from_its_contacts() -> None:

@@ -184,8 +184,9 @@ _FORMS: dict[str, Callable[[bytes], bytes]] = {
 """As other programs write our regions again."""
 
 
-@given(st.sampled_from(sorted(_FORMS)), foreign_parts(), foreign_parts(), st.booleans())
-@examples(25)
+@pytest.mark.parametrize("form", _FORMS)
+@given(first=foreign_parts(), second=foreign_parts(), microsoft=st.booleans())
+@examples(8)
 def test_what_others_add_to_a_region_of_ours_stays_in_it(
     form: str, first: str, second: str, microsoft: bool
 ) -> None:

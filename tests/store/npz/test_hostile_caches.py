@@ -120,6 +120,7 @@ def _path(path: str) -> Callable[[Arrays], Arrays]:
         pytest.param(_path(""), id="an empty path"),
         pytest.param(lambda a: {**a, "face_box": a["face_box"][:-1]}, id="a short column"),
         pytest.param(lambda a: {**a, "face_kps": a["face_kps"].astype("f8")}, id="a column of another type"),
+        pytest.param(lambda a: {**a, "face_blur": a["face_blur"] + np.float32(1e30)}, id="a huge number"),
         pytest.param(lambda a: {**a, "face_image": a["face_image"][::-1]}, id="faces out of order"),
         pytest.param(lambda a: {**a, "face_image": a["face_image"] + 9}, id="faces of no image"),
         pytest.param(lambda a: {**a, "image_sha256": a["image_sha256"].astype("S3")}, id="short digests"),
