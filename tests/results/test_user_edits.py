@@ -239,18 +239,6 @@ def test_a_face_that_the_user_put_somewhere_says_so(company: MadeStore, tmp_path
     assert sort().placements == before.placements | {single.face: "said"}
 
 
-def test_a_photo_deleted_from_a_face_set_never_comes_back(company: MadeStore, tmp_path: Path) -> None:
-    raw, sets = make(company, tmp_path)
-    gone = photo_of(sets / "faceset_001")
-    face = f"{store_sha(str(gone))}#0"
-    gone.unlink()
-    for person in (1, 2, 1):
-        company.add(person)
-        grow(company, raw, sets)
-        assert not any(face in faces for faces in groups(sets).values())
-        assert not gone.exists()
-
-
 def test_a_deleted_face_set_stays_away_though_a_copy_of_its_photo_lies_elsewhere(
     company: MadeStore, tmp_path: Path
 ) -> None:

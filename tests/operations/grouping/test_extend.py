@@ -12,7 +12,6 @@ from tests.fixtures.results import (
     GATES,
     PLAIN,
     QUIET,
-    choose,
     cluster_stopping_after,
     grow,
     make,
@@ -27,7 +26,7 @@ from tests.fixtures.trees import tree
 
 from facesets.errors import CannotWrite, DamagedFile, WrongUsage
 from facesets.operations.grouping.extend import extend
-from facesets.operations.options.start import ClusterOptions, RefineOptions
+from facesets.operations.options.start import ClusterOptions
 from facesets.operations.undo import undo
 from facesets.records import Collection
 from facesets.results.folder_runs import write_drawings
@@ -57,6 +56,10 @@ def test_new_faces_join_their_people_and_strangers_get_the_next_numbers(
     assert {n: s for n, s in tree(raw).items() if n in lying and n != "manifest.json"} == {
         n: s for n, s in lying.items() if n != "manifest.json"
     }
+    lying = tree(tmp_path)
+    again = grow(store, raw, sets)
+    assert (again.raw.new, again.raw.run, again.raw.copied) == (0, "", 0)
+    assert tree(tmp_path) == lying
     truth = store.people_by_face()
     for members in [*people(raw).values(), *sets_of(sets).values()]:
         assert len({truth[face] for face in members}) == 1
@@ -164,17 +167,6 @@ def test_what_a_method_made_that_takes_every_face_as_it_is_grows_so(store: MadeS
     assert list(grow(store, raw).raw.made.values()) == [4]
 
 
-def test_extending_twice_changes_nothing(store: MadeStore, tmp_path: Path) -> None:
-    raw, sets = make(store, tmp_path)
-    for person in (1, 3, 5, 5, 6):
-        store.add(person)
-    grow(store, raw, sets)
-    before = tree(tmp_path)
-    summary = grow(store, raw, sets)
-    assert (summary.raw.new, summary.raw.run, summary.raw.copied) == (0, "", 0)
-    assert tree(tmp_path) == before
-
-
 def test_a_dry_run_says_what_a_run_does_and_writes_nothing(store: MadeStore, tmp_path: Path) -> None:
     raw, sets = make(store, tmp_path)
     for person in (1, 3, 5, 5, 6):
@@ -258,20 +250,6 @@ def test_renamed_moved_and_deleted_photos_are_statements(store: MadeStore, tmp_p
     store.add(9)
     store.add(9)
     assert grow(store, raw).raw.made == {"person_004": 2}
-
-
-def test_a_run_in_two_folders_is_taken_back_in_both(store: MadeStore, tmp_path: Path) -> None:
-    raw, sets = make(store, tmp_path)
-    before = tree(tmp_path / "raw"), tree(tmp_path / "sets")
-    for person in (1, 5, 5, 5, 5):
-        store.add(person)
-    summary = grow(store, raw, sets)
-    assert summary.sets is not None
-    assert summary.raw.run == summary.sets.run == "0002-extend"
-    undo(raw, "0002-extend")
-    assert (tree(tmp_path / "raw"), tree(tmp_path / "sets")) == before
-    again = grow(store, raw, sets)
-    assert (again.raw.joined, again.raw.made) == (summary.raw.joined, summary.raw.made)
 
 
 def test_a_result_that_was_cut_off_by_another_command_is_refused(store: MadeStore, tmp_path: Path) -> None:
@@ -372,10 +350,3 @@ def test_a_folder_of_the_old_default_is_sorted_by_auto_and_people_keep_their_nam
     again = sort(store, raw)
     assert not any("before" in reason for reason in again.reasons)
     assert tree(raw) == lying
-
-
-def test_a_beginner_without_a_face_set_is_told_which_gate_to_open(store: MadeStore, tmp_path: Path) -> None:
-    options = RefineOptions(min_faces=15, sheet=False, materialize="none")
-    summary = choose(store, tmp_path / "sets", options)
-    assert "With --min-faces 3 there would be 3 face sets with 19 faces, where there are 0" in summary.hint
-    assert summary.try_flags == ["--min-faces 3"]
