@@ -14,7 +14,6 @@ from tests.fixtures.made_library import DrawnStore
 from tests.fixtures.results import choose, export, make, sort
 
 from facesets.errors import DamagedFile, FacesetsError
-from facesets.operations.options.results import ExportSwapOptions
 from facesets.operations.options.start import RefineOptions
 from facesets.operations.reports.evaluation_sheet import sheet
 from facesets.operations.reports.show import show_manifest
@@ -24,7 +23,6 @@ from facesets.results.run_records import JOURNAL
 from facesets.work import Work
 
 GATES = RefineOptions(min_faces=2, min_short=10, min_blur=1, sheet=False)
-SMALL = ExportSwapOptions(min_face_short=10, out_size=64, sheet=False)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +33,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[DrawnStore, Path]:
     for shown in ((1,), (1,), (1,), (2,), (2,), (1, 2), (3,), ()):
         store.add(*shown)
     make(store, folder, GATES)
-    export(store, folder, SMALL)
+    export(store, folder)
     return store, folder
 
 
@@ -85,7 +83,7 @@ def test_whatever_commands_say_of_a_changed_record_nothing_beside_the_results_ch
     again: dict[str, Callable[[], object]] = {
         "raw": lambda: sort(store, changed),
         "sets": lambda: choose(store, changed, GATES),
-        "swap": lambda: export(store, folder, SMALL),
+        "swap": lambda: export(store, folder),
     }
     commands: list[Callable[[], object]] = [
         lambda: show_manifest(changed),
