@@ -59,6 +59,10 @@ class Expected:
         Photos and folders that were deleted, and the faces.
     gone : set
         Images of those since the last run: a copy that comes now would be taken for where they went.
+    seen : set
+        Faces of photos that a run took in.
+    aside : dict
+        Faces that lie with the single ones now, and the folder that they are not in.
     """
 
     root: Path
@@ -71,6 +75,7 @@ class Expected:
     gone: set[str] = field(default_factory=set)
     deleted: bool = False
     seen: set[str] = field(default_factory=set)
+    aside: dict[str, str] = field(default_factory=dict)
 
     def look(self) -> None:
         """Take up where faces lie that were not seen before."""
@@ -102,7 +107,9 @@ class Expected:
             return {name: faces for name, faces in left.items() if faces}
 
         wanted = known({name: set(photos.values()) for name, photos in self.people.items()})
-        assert known(groups(self.root)) == wanted
+        now = groups(self.root)
+        assert known(now) == wanted
+        assert not [face for face, name in self.aside.items() if face in now.get(name, ())]
         listed = result(self.root).marks
         for name in wanted:
             assert {path.name for path in (self.root / name).iterdir()} >= self.people[name].keys()
@@ -180,6 +187,7 @@ class FileManager(RuleBasedStateMachine):
         at.people = {names.get(name, name): photos for name, photos in at.people.items()}
         at.plain = {names.get(name, name) for name in at.plain}
         at.trash = {key: face for key, face in at.trash.items() if key[0] not in names}
+        at.aside = {face: names.get(name, name) for face, name in at.aside.items()}
 
     @rule(which=RESULT, who=ANY, other=ANY, many=st.sampled_from([1, 1, 3]), new=st.booleans())
     def move(self, which: int, who: int, other: int, many: int, new: bool) -> None:
@@ -288,7 +296,9 @@ class FileManager(RuleBasedStateMachine):
             photo = at.movable(one)[0]
             (at.root / "_singletons").mkdir(exist_ok=True)
             (at.root / one / photo).rename(at.root / "_singletons" / photo)
-            at.unsure.add(at.people[one].pop(photo))
+            face = at.people[one].pop(photo)
+            at.unsure.add(face)
+            at.aside[face] = one
 
     @rule(is_taken_back=st.booleans())
     def run(self, is_taken_back: bool) -> None:

@@ -110,6 +110,17 @@ def some_photos_make_a_new_folder(raw: Path, _: Path, before: Before) -> Before:
     return before | {"person_001": before["person_001"] - moved, "Ben": moved}
 
 
+def a_photo_is_put_to_the_single_ones(raw: Path, _: Path, before: Before) -> Before:
+    moved = carry(photos_in(raw / "person_001")[:1], raw / "_singletons")
+    return before | {"person_001": before["person_001"] - moved}
+
+
+def a_single_photo_is_copied_to_somebody(raw: Path, _: Path, before: Before) -> Before:
+    (photo,) = photos_in(raw / "_singletons")
+    shutil.copy2(photo, raw / "person_003")
+    return before | {"person_003": before["person_003"] | {f"{store_sha(str(photo))}#0"}}
+
+
 def a_photo_is_called_much_like_the_mark(raw: Path, _: Path, before: Before) -> Before:
     photo = photos_in(raw / "person_001")[0]
     photo = photo.rename(photo.with_name(f"{photo.stem}{GROUP_MARK}.jpg"))
@@ -223,6 +234,8 @@ DEEDS: list[tuple[Deed, list[tuple[int, ...]]]] = [
     (most_photos_leave_a_folder_that_is_renamed, []),
     (all_photos_leave_a_folder_that_is_renamed, []),
     (some_photos_make_a_new_folder, []),
+    (a_photo_is_put_to_the_single_ones, []),
+    (a_single_photo_is_copied_to_somebody, []),
     (a_photo_is_called_much_like_the_mark, []),
     (every_folder_is_deleted, []),
     (a_part_is_copied_from_a_folder_that_is_renamed, []),
@@ -275,6 +288,7 @@ def test_a_copied_folder_says_nothing_and_is_told(store: MadeStore, tmp_path: Pa
     assert people(raw) == before
     (raw / "person_002").rename(tmp_path / "away")
     assert heard_from(store, raw) == ["person_002 is called Ben."]
+    assert result(raw).statements[-1].kind == "named"
 
 
 def test_of_two_full_folders_the_one_with_the_photos_as_they_were_put_there_is_the_group(
