@@ -229,13 +229,13 @@ def test_gates_that_cost_nothing_are_not_spoken_of(library: Library, tmp_path: P
 class Told(Cache):
     """A cache of whose faces this is known, too."""
 
-    def __init__(self, path: Path, **known: Float32 | None) -> None:
+    def __init__(self, path: Path, **told: Float32 | None) -> None:
         super().__init__(path)
-        self._known = known
+        self._told = told
 
     def load(self) -> Collection:
         collection = super().load()
-        return replace(collection, faces=replace(collection.faces, **self._known))
+        return replace(collection, faces=replace(collection.faces, **self._told))
 
 
 @pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
