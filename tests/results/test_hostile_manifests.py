@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_whatever_commands_say_of_a_changed_record_nothing_beside_the_results_ch
 ) -> None:
     store, results = sound
     folder = tmp_path_factory.mktemp("hostile")
-    for result in {RECORDS[name], "sets"}:
+    for result in ("raw", "sets", "swap"):
         shutil.copytree(results / result, folder / result, symlinks=True)
     text = (folder / name).read_text()
     lines = [json.loads(line) for line in (text.splitlines() if name.endswith("l") else [text])]
@@ -86,7 +87,7 @@ def test_whatever_commands_say_of_a_changed_record_nothing_beside_the_results_ch
         "swap": lambda: export(store, folder),
     }
     commands: list[Callable[[], object]] = [
-        lambda: show_manifest(changed),
+        *(partial(show_manifest, folder / result) for result in ("raw", "sets", "swap")),
         again[RECORDS[name]],
         lambda: undo(changed, known_runs(changed).runs[0].run),
     ]
@@ -139,8 +140,9 @@ def test_a_journal_of_wrong_types_is_damaged(record: str, line: str, tmp_path: P
     run = tmp_path / JOURNAL / "0001-x"
     run.mkdir(parents=True)
     (run / "run.json").write_text(_RECORD)
+    assert known_runs(tmp_path).runs[0].replaced == 0  # It was killed before its first change.
     (run / "changes.jsonl").write_text(f"{_CHANGE}\n")
-    assert known_runs(tmp_path).runs
+    assert known_runs(tmp_path).runs[0].replaced == 1
     (run / "run.json").write_text(record)
     (run / "changes.jsonl").write_text(f"{line}\n")
     with pytest.raises(DamagedFile, match="Remove that directory"):

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from facesets.operations.grouping.gating import advise
 from facesets.operations.grouping.refine import gate_faces, refine
 from facesets.operations.options.results import ExportSwapOptions
 from facesets.operations.options.start import ClusterOptions, RefineOptions
-from facesets.records import Collection, Float32
+from facesets.records import Collection
 from facesets.result import Result
 from facesets.results.manifest import RefineManifest
 from facesets.results.manifest_json import read_manifest
@@ -229,13 +230,13 @@ def test_gates_that_cost_nothing_are_not_spoken_of(library: Library, tmp_path: P
 class Told(Cache):
     """A cache of whose faces this is known, too."""
 
-    def __init__(self, path: Path, **told: Float32 | None) -> None:
+    def __init__(self, path: Path, **told: Any) -> None:
         super().__init__(path)
-        self._told = told
+        self._of_faces = told
 
     def load(self) -> Collection:
         collection = super().load()
-        return replace(collection, faces=replace(collection.faces, **self._told))
+        return replace(collection, faces=replace(collection.faces, **self._of_faces))
 
 
 @pytest.mark.usefixtures("shared_dir")  # The open pack gives no norms.
