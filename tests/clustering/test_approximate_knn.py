@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesets.clustering import approximate_knn_graph, cluster_auto, evaluate, knn_graph, neighbour_recall
+from facesets.clustering import approximate_knn_graph, knn_graph, neighbour_recall
 from tests.fixtures.soak import examples
 from tests.fixtures.vectors import Float32, People, people, unit_vectors
 
@@ -61,24 +61,3 @@ def test_neighbours_below_the_limit_are_left_out() -> None:
     found = approximate_knn_graph(vectors, k=30, min_cosine_similarity=0.5)
     assert (found.similarity[found.index >= 0] >= 0.5).all()
     assert (found.similarity[found.index < 0] == -np.inf).all()
-
-
-@pytest.mark.parametrize("faces", [0, 1, 2])
-def test_few_faces_have_few_neighbours(faces: int) -> None:
-    found = approximate_knn_graph(np.eye(3)[:faces], k=4)
-    assert (found.index >= 0).sum() == faces * (faces - 1)
-
-
-def test_impossible_wishes_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        approximate_knn_graph(np.eye(3), k=0)
-    with pytest.raises(ValueError, match="all zeros"):
-        approximate_knn_graph(np.zeros((3, 3)), k=1)
-
-
-@pytest.mark.slow
-def test_comparing_nearby_faces_alone_gives_people_as_good(real_people: People) -> None:
-    exact = evaluate(cluster_auto(real_people.embedding).labels, real_people.name)
-    result = cluster_auto(real_people.embedding, approximate=True)
-    assert evaluate(result.labels, real_people.name).bcubed_f1 > exact.bcubed_f1 - 0.003
-    assert any("nearby" in reason for reason in result.reasons)

@@ -74,14 +74,6 @@ def test_poor_faces_that_are_said_to_show_one_person_are_one(album: Album, speck
     assert not np.isin(labels[first + 2 :], labels[: first + 2]).any()
 
 
-def test_the_partition_does_not_depend_on_the_order_of_the_rows(album: Album, specks: Float32) -> None:
-    vectors = np.concatenate([album.embedding, specks])
-    poor = np.random.default_rng(1).random(len(vectors)) < 0.3
-    shuffled = np.random.default_rng(2).permutation(len(vectors))
-    whole = cluster_auto(vectors, shows=_little(poor)).labels[shuffled]
-    assert same_partition(cluster_auto(vectors[shuffled], shows=_little(poor[shuffled])).labels, whole)
-
-
 def test_where_all_faces_are_poor_everybody_is_alone(specks: Float32) -> None:
     result = cluster_auto(specks, shows=_little(np.ones(BLURRED, bool)))
     assert len(np.unique(result.labels)) == BLURRED

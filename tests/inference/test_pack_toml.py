@@ -17,14 +17,6 @@ from facesets.inference.rewrite import PixelInput, rewritten
 from facesets.inference.session import CPU
 from facesets.records import Float32, Pixels
 
-IMAGENET = """\
-[recognition]
-file = "third.onnx"
-input_size = 112
-mean = [123.675, 116.28, 103.53]
-std = [58.395, 57.12, 57.375]
-"""
-
 
 def tiny(path: Path, *, edge: int = 64, declared: int | str = 6) -> Path:
     """A network whose vector is the mean of each channel of the upper and of the lower half."""
@@ -124,26 +116,6 @@ def test_a_description_that_says_what_the_graph_says_changes_no_identity(
     assert pack.recogniser.licence == "research only"
     assert pack.recogniser.sha256 == plain.recogniser.sha256
     assert sorted(pack.models) == sorted(plain.models)
-
-
-def test_a_recogniser_of_somebody_else_tells_people_apart(
-    shared_dir: Path, insightface_pack: Path, lfw_dir: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "mixed"
-    folder.mkdir()
-    (folder / "det.onnx").symlink_to(insightface_pack / "det_500m.onnx")
-    (folder / "third.onnx").symlink_to(
-        shared_dir / "models" / "extra" / "foamliu_mobilefacenet_pixamatch.onnx"
-    )
-    (folder / "pack.toml").write_text(IMAGENET, "utf-8")
-    embedder = LocalEmbedder(read_pack(folder), det_size=320, min_det_score=0.5)
-    assert embedder.settings.dimension == 128
-    people = ("Hugo_Chavez", "Colin_Powell", "Ariel_Sharon")
-    photos = [photo for name in people for photo in sorted((lfw_dir / name).glob("*.jpg"))[:3]]
-    vectors = np.array([faces.embedding[0] for faces in embedder.embed([decode(p).pixels for p in photos])])
-    similarity = vectors @ vectors.T
-    same = np.kron(np.eye(3, dtype=bool), np.ones((3, 3), bool))
-    assert similarity[same].min() > similarity[~same].max()
 
 
 @pytest.mark.parametrize(

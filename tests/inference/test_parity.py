@@ -1,6 +1,5 @@
 """Faces and vectors agree with insightface's own `FaceAnalysis`."""
 
-import io
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -12,12 +11,11 @@ import numpy as np
 import pytest
 from insightface.app import FaceAnalysis
 from insightface.utils.face_align import norm_crop
-from PIL import Image
-from tests.fixtures.photos import wide_picture, with_orientation
-from tests.fixtures.soak import mostly_slow, soaking
+from tests.fixtures.photos import wide_picture
+from tests.fixtures.soak import soaking
 
 from facesets.imaging.align import align
-from facesets.imaging.decode import decode, decode_bytes
+from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.records import Faces, Pixels
@@ -88,9 +86,7 @@ def assert_same(ours: Faces, theirs: Sequence[Any]) -> None:
 
 @pytest.mark.soak
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("batch", "faces_per_run", "images_per_run"), [(1, 1, 1), (7, 1, 1), (16, 5, 1), (10, 5, 4)]
-)
+@pytest.mark.parametrize(("batch", "faces_per_run", "images_per_run"), [(1, 1, 1), (10, 5, 4)])
 def test_same_faces_boxes_and_vectors_whatever_the_batch(
     pack_dir: Path,
     expected: list[Sequence[Any]],
@@ -127,21 +123,6 @@ def test_jpegs_decode_to_the_pixels_of_opencv(lfw_photos: Sequence[Path]) -> Non
         assert (decode(path).pixels[:, :, ::-1] == cv2.imread(str(path))).all()
 
 
-@pytest.mark.parametrize("orientation", mostly_slow([6, 3, 8, 5, 1, 2, 4, 7], quick=4))
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
-def test_exif_orientation_gives_the_same_faces_upright(
-    embedder: LocalEmbedder, lfw_photos: Sequence[Path], tmp_path: Path, suffix: str, orientation: int
-) -> None:
-    turned = tmp_path / f"turned{suffix}"
-    with_orientation(lfw_photos[3], turned, orientation)
-    upright = embedder.embed([decode(lfw_photos[3]).pixels])[0]
-    faces = embedder.embed([decode(turned).pixels])[0]
-    exact = suffix in (".png", ".tif")
-    assert len(faces) == len(upright) > 0
-    assert np.abs(faces.box - upright.box).max() < (1e-3 if exact else 3)
-    assert (faces.embedding * upright.embedding).sum(axis=1).min() > (0.9999 if exact else 0.9)
-
-
 def test_alignment_equals_insightface(lfw_photos: Sequence[Path]) -> None:
     pixels = decode(lfw_photos[0]).pixels
     rng = np.random.default_rng(1)
@@ -153,11 +134,3 @@ def test_alignment_equals_insightface(lfw_photos: Sequence[Path]) -> None:
 def test_keypoints_in_one_spot_give_a_crop_of_one_colour_and_no_error(lfw_photos: Sequence[Path]) -> None:
     crop = align(decode(lfw_photos[0]).pixels, np.full((5, 2), 7, np.float32))
     assert (crop == crop[0, 0]).all()
-
-
-def test_a_photo_inside_a_heic_file_gives_its_faces(embedder: LocalEmbedder, lfw_photos: list[Path]) -> None:
-    buffer = io.BytesIO()
-    Image.open(lfw_photos[3]).save(buffer, "HEIF", quality=95)
-    faces = embedder.embed([decode_bytes(buffer.getvalue()).pixels])[0]
-    upright = embedder.embed([decode(lfw_photos[3]).pixels])[0]
-    assert len(faces) == len(upright)
