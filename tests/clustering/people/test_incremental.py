@@ -38,23 +38,35 @@ def join(rows: Float32, references: Float32, persons: Int64, min_size: int = 2) 
     )
 
 
-def test_a_face_near_one_person_joins_and_brings_its_neighbours_along() -> None:
-    joined = join(at_angles(40, 80, 200), at_angles(0), np.array([0]))
-    assert joined.person.tolist() == [0, 0, -1]
-    assert joined.group.tolist() == [-1, -1, -1]
+@pytest.mark.parametrize(
+    ("rows", "known", "person", "group", "review"),
+    [
+        ([40, 80, 200], [0], [0, 0, -1], [-1, -1, -1], []),
+        ([40], [0, 80], [-1], [-1], [(0, 0), (0, 1)]),
+        ([40, 80, 120], [0, 160], [0, -1, 1], [-1, -1, -1], [(1, 0), (1, 1)]),
+        ([0, 30, 60, 180], [], [-1, -1, -1, -1], [0, 0, 0, -1], []),
+    ],
+    ids=[
+        "a face near one person joins and brings its neighbours along",
+        "a face that ties two people is left for review",
+        "a chain between two people is cut where they meet",
+        "without people it is the plain grouping",
+    ],
+)
+def test_faces_join_people(
+    rows: list[float], known: list[float], person: list[int], group: list[int], review: list[tuple[int, int]]
+) -> None:
+    joined = join(at_angles(*rows), at_angles(*known), np.arange(len(known)))
+    assert (joined.person.tolist(), joined.group.tolist()) == (person, group)
+    asked = joined.review
+    assert sorted(zip(asked.face.tolist(), asked.person.tolist(), strict=True)) == review
+    np.testing.assert_allclose(asked.similarity, np.cos(np.radians(40)), atol=1e-6)
 
 
-def test_a_face_that_ties_two_people_is_left_for_review() -> None:
-    joined = join(at_angles(40), at_angles(0, 80), np.array([0, 1]))
-    assert joined.person.tolist() == [-1]
-    assert joined.review.person.tolist() == [0, 1]
-    np.testing.assert_allclose(joined.review.similarity, np.cos(np.radians(40)), atol=1e-6)
-
-
-def test_a_chain_between_two_people_is_cut_where_they_meet() -> None:
-    joined = join(at_angles(40, 80, 120), at_angles(0, 160), np.array([0, 1]))
-    assert joined.person.tolist() == [0, -1, 1]
-    assert joined.review.face.tolist() == [1, 1]
+def test_a_face_alone_is_somebody_where_one_is_enough() -> None:
+    rows = at_angles(0, 30, 60, 180)
+    alone = join(rows, np.empty((0, 2), np.float32), np.empty(0, np.int64), min_size=1)
+    assert alone.group.tolist() == [0, 0, 0, 1]
 
 
 def test_what_only_a_torn_face_reaches_is_somebody_new() -> None:
@@ -95,14 +107,6 @@ def peak_bytes(faces: int) -> int:
 @pytest.mark.slow
 def test_dividing_a_group_takes_memory_by_its_faces_not_by_their_pairs() -> None:
     assert peak_bytes(10_000) < 3 * peak_bytes(5000)
-
-
-def test_without_people_it_is_the_plain_grouping() -> None:
-    rows = at_angles(0, 30, 60, 180)
-    joined = join(rows, np.empty((0, 2), np.float32), np.empty(0, np.int64))
-    assert joined.group.tolist() == [0, 0, 0, -1]
-    alone = join(rows, np.empty((0, 2), np.float32), np.empty(0, np.int64), min_size=1)
-    assert alone.group.tolist() == [0, 0, 0, 1]
 
 
 @st.composite
