@@ -103,15 +103,10 @@ def test_a_photo_has_bodies_with_faces_faces_alone_and_bodies_alone() -> None:
     np.testing.assert_allclose(found.score, [0.9, 0.8, 0.7, np.nan])
     np.testing.assert_allclose(found.face_score, [np.nan, 0.85, np.nan, 0.75])
     assert (found.colours.any(axis=1)).tolist() == [True, True, True, False]
-
-
-def test_a_photo_without_anybody_has_no_rows() -> None:
-    nobody = Boxes(boxes(), scores())
-    pixels = np.zeros((40, 40, 3), np.uint8)
-    found = bodies_of_photo(SeenBodies(nobody, nobody), boxes(), pixels, (1, 1))
-    assert (len(found), found.colours.shape) == (0, (0, COLOURS))
-    found = bodies_of_photo(SeenBodies(nobody, nobody), boxes((1, 1, 20, 20)), pixels, (1, 1))
-    assert len(found) == 0
+    nobody = SeenBodies(Boxes(boxes(), scores()), Boxes(boxes(), scores()))
+    for faces in (boxes(), boxes((1, 1, 20, 20))):
+        found = bodies_of_photo(nobody, faces, pixels, (1, 1))
+        assert (len(found), found.colours.shape) == (0, (0, COLOURS))
 
 
 BODY = np.array([20, 0, 180, 480], np.float32)

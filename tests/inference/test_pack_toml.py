@@ -54,29 +54,36 @@ def crop() -> Pixels:
     return np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
 
 
-def expected(crop: Pixels, mean: list[float], std: list[float]) -> Float32:
+def expected(crop: Pixels, mean: list[float], std: list[float], *, bgr: bool) -> Float32:
     scaled = (crop.astype(np.float32) - mean) / std
-    means: Float32 = np.concatenate([scaled[:32].mean(axis=(0, 1)), scaled[32:].mean(axis=(0, 1))])
+    halves = [scaled[:32].mean(axis=(0, 1)), scaled[32:].mean(axis=(0, 1))]
+    means: Float32 = np.concatenate([half[::-1] if bgr else half for half in halves])
     return means
 
 
 @pytest.mark.parametrize("declared", [6, "d"])
-def test_a_recogniser_is_fed_as_its_pack_says(tmp_path: Path, crop: Pixels, declared: int | str) -> None:
-    text = '[recognition]\nfile = "tiny.onnx"\ninput_size = 64\nmean = [10, 20, 30]\nstd = [2, 4, 8]\n'
-    rgb = Recognizer(described(tmp_path / "rgb", text, declared=declared).recogniser)
-    assert (rgb.input_size, rgb.dimension) == (64, 6)
-    wanted = expected(crop, [10, 20, 30], [2, 4, 8])
-    assert rgb.raw_embeddings([crop, crop[::-1]])[0] == pytest.approx(wanted, abs=1e-3)
-    bgr = Recognizer(described(tmp_path / "bgr", f'{text}channels = "bgr"\n').recogniser)
-    turned = wanted.reshape(2, 3)[:, ::-1].reshape(-1)
-    assert bgr.raw_embeddings([crop])[0] == pytest.approx(turned, abs=1e-3)
-    one = Recognizer(
-        described(
-            tmp_path / "one", f'{text.partition("mean")[0]}mean = 5\nstd = 2\nchannels = "bgr"\n'
-        ).recogniser
-    )
-    turned = expected(crop, [5] * 3, [2] * 3).reshape(2, 3)[:, ::-1].reshape(-1)
-    assert one.raw_embeddings([crop])[0] == pytest.approx(turned, abs=1e-3)
+@pytest.mark.parametrize(
+    ("said", "mean", "std", "bgr"),
+    [
+        ("mean = [10, 20, 30]\nstd = [2, 4, 8]", [10, 20, 30], [2, 4, 8], False),
+        ('mean = [10, 20, 30]\nstd = [2, 4, 8]\nchannels = "bgr"', [10, 20, 30], [2, 4, 8], True),
+        ('mean = 5\nstd = 2\nchannels = "bgr"', [5] * 3, [2] * 3, True),
+    ],
+)
+def test_a_recogniser_is_fed_as_its_pack_says(
+    tmp_path: Path,
+    crop: Pixels,
+    declared: int | str,
+    said: str,
+    mean: list[float],
+    std: list[float],
+    bgr: bool,
+) -> None:
+    text = f'[recognition]\nfile = "tiny.onnx"\ninput_size = 64\n{said}\n'
+    recogniser = Recognizer(described(tmp_path / "pack", text, declared=declared).recogniser)
+    assert (recogniser.input_size, recogniser.dimension) == (64, 6)
+    vector = recogniser.raw_embeddings([crop, crop[::-1]])[0]
+    assert vector == pytest.approx(expected(crop, mean, std, bgr=bgr), abs=1e-3)
 
 
 @pytest.mark.parametrize("bgr", [False, True])
@@ -88,9 +95,7 @@ def test_where_the_device_scales_pixels_it_does_so_as_the_pack_says(
     pixels = PixelInput(64, (10.0, 20.0, 30.0), (2.0, 4.0, 8.0), bgr=bgr)
     session = onnxruntime.InferenceSession(rewritten(tiny(tmp_path / "tiny.onnx"), pixels=pixels))
     (vector,) = session.run(None, {session.get_inputs()[0].name: crop[None]})
-    wanted = expected(crop, [10, 20, 30], [2, 4, 8])
-    turned = wanted.reshape(2, 3)[:, ::-1].reshape(-1) if bgr else wanted
-    assert vector[0] == pytest.approx(turned, abs=1e-3)
+    assert vector[0] == pytest.approx(expected(crop, [10, 20, 30], [2, 4, 8], bgr=bgr), abs=1e-3)
 
 
 def test_the_same_file_fed_otherwise_is_another_recogniser(tmp_path: Path) -> None:
