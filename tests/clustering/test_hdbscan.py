@@ -152,6 +152,7 @@ def test_new_faces_of_known_people_go_to_their_clusters_and_strangers_are_noise(
     both = placed & (some.labels >= 0)
     assert both.mean() > 0.6
     assert np.array_equal(some.labels[both], found.labels[both])
+    assert (some.strength <= found.strength + 1e-6).all()
     with pytest.raises(ValueError, match="had 240 faces, not 192"):
         approximate_predict(result, vectors[known][left], vectors[new])
 

@@ -43,12 +43,17 @@ def rated(embedder: LocalEmbedder, pictures: Sequence[Pixels]) -> FaceQuality:
     return quality(Faces.concatenate([faces.take(np.array([faces.face_short.argmax()])) for faces in found]))
 
 
-def test_a_blurred_face_is_less_sharp_at_every_step_and_never_better(
-    embedder: LocalEmbedder, photo: Pixels
+@pytest.mark.parametrize("part", ["sharpness", "face_size"])
+def test_a_face_that_is_blurred_or_shrunken_scores_less_for_it_at_every_step_and_is_never_better(
+    embedder: LocalEmbedder, photo: Pixels, part: str
 ) -> None:
-    steps = [photo, *[cv2.GaussianBlur(photo, (0, 0), sigma) for sigma in (0.7, 1.2, 2, 3, 4.5)]]
+    if part == "sharpness":
+        steps = [photo, *[cv2.GaussianBlur(photo, (0, 0), sigma) for sigma in (0.7, 1.2, 2, 3, 4.5)]]
+    else:
+        edges = (250, 200, 160, 120)
+        steps = [cv2.resize(photo, (edge, edge), interpolation=cv2.INTER_AREA) for edge in edges]
     scores = rated(embedder, steps)
-    assert (np.diff(scores.sharpness) < 0).all()
+    assert (np.diff(getattr(scores, part)) < 0).all()
     assert scores.total.argmax() == 0
 
 
@@ -57,13 +62,6 @@ def test_sharpness_is_the_variance_of_the_laplacian(photo: Pixels) -> None:
         grey = cv2.cvtColor(photo[y1:y2, x1:x2], cv2.COLOR_RGB2GRAY)
         expected = cv2.Laplacian(grey, cv2.CV_64F).var()
         assert sharpness(photo, np.array([x1, y1, x2, y2], np.float32)) == pytest.approx(expected, rel=1e-9)
-
-
-def test_a_shrunken_face_scores_less_for_size_at_every_step(embedder: LocalEmbedder, photo: Pixels) -> None:
-    steps = [cv2.resize(photo, (edge, edge), interpolation=cv2.INTER_AREA) for edge in (250, 200, 160, 120)]
-    scores = rated(embedder, steps)
-    assert (np.diff(scores.face_size) < 0).all()
-    assert scores.total.argmax() == 0
 
 
 @pytest.mark.usefixtures("insightface_pack")
