@@ -18,20 +18,18 @@ from tests.fixtures.library_people import (
     who_is,
 )
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.said import BY, by_sql, call, hide, move, pair, undo
 
 from facesets.clustering.vectors import Float64
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.options.people import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
-from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.corrections import history
 from facesets.result import Result
 from facesets.store.postgres.claims import RunLock
-from facesets.store.postgres.connection import Database
+from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.work import Stop, Work
-
-BY = "anna@home"
-
 
 template = template_by(grouped(anna=6, ben=4))
 
@@ -49,26 +47,22 @@ def like(*parts: tuple[str, float], seed: int = 0) -> Float64:
 
 
 def run(library: Library, **options: Any) -> Result:
-    chosen = AssignOptions(**options)
-    return assign(library, chosen, work=Work(by=BY))
+    return assign(library, AssignOptions(**options), work=Work(by=BY))
 
 
 def people_on(library: Library, name: str) -> list[str]:
     """The people on a photo in the order of its faces; empty for nobody."""
-    return [
-        str(person)
-        for (person,) in rows(
-            library.database,
-            f"""SELECT coalesce(f.person_id::text, '') FROM face_detections f
-                JOIN image_paths p ON p.image_id = f.image_id WHERE p.path = '/{name}.jpg'
-                ORDER BY f.ordinal""",
-        )
-    ]
+    found = rows(
+        library,
+        f"""SELECT coalesce(f.person_id::text, '') FROM face_detections f
+            JOIN image_paths p USING (image_id) WHERE p.path = '/{name}.jpg' ORDER BY f.ordinal""",
+    )
+    return [person for (person,) in found]
 
 
 def asked(library: Library) -> list[tuple[Any, ...]]:
     return rows(
-        library.database,
+        library,
         "SELECT face_id, person_id::text, kind, status FROM face_candidates ORDER BY face_id, person_id",
     )
 
@@ -83,16 +77,12 @@ def test_a_face_goes_to_whom_it_is_like_and_a_doubtful_one_becomes_a_question(li
     assert (summary.faces, summary.people, summary.assigned, summary.review) == (4, 2, 1, 2)
     assert who_is(library, "sure") == anna
     assert [who_is(library, label) for label in ("doubtful", "stranger", "between")] == ["", "", ""]
-    between = face_of(library, "between")
+    questions = (("doubtful", ben), ("between", anna), ("between", ben))
     assert sorted(asked(library)) == sorted(
-        [
-            (face_of(library, "doubtful"), ben, "near", "pending"),
-            (between, anna, "near", "pending"),
-            (between, ben, "near", "pending"),
-        ]
+        (face_of(library, label), who, "near", "pending") for label, who in questions
     )
     by = f"SELECT assigned_by FROM face_detections WHERE id = {face_of(library, 'sure')}"
-    assert rows(library.database, by) == [("auto",)]
+    assert rows(library, by) == [("auto",)]
 
 
 def test_questions_that_cluster_measured_stay_until_the_face_has_a_person(library: Library) -> None:
@@ -102,12 +92,11 @@ def test_questions_that_cluster_measured_stay_until_the_face_has_a_person(librar
     far_off = face_of(library, "far off")
     measured = f"""INSERT INTO face_candidates (face_id, person_id, cosine_similarity, uncertainty)
         VALUES ({far_off}, '{ben}', 0.3, 0.25), ({face_of(library, "sure")}, '{ben}', 0.3, 0.25)"""
-    library.database.run(lambda connection: connection.execute(measured.encode()))
+    by_sql(library, measured)
     assert run(library).assigned == 1
     assert asked(library) == [(far_off, ben, "near", "pending")]
     assert run(library, review_threshold=0.2).review == 1
-    likely = "SELECT uncertainty FROM face_candidates"
-    assert rows(library.database, likely) == [(0.25,)]
+    assert rows(library, "SELECT uncertainty FROM face_candidates") == [(0.25,)]
 
 
 def test_the_thresholds_that_were_said_decide(library: Library) -> None:
@@ -119,18 +108,15 @@ def test_the_thresholds_that_were_said_decide(library: Library) -> None:
     assert run(library, threshold=0.5, margin=0.02).assigned == 1
 
 
-def test_auto_measures_the_threshold_and_says_so(library: Library) -> None:
+def test_auto_measures_the_threshold_where_a_face_can_be_given_away_and_says_so(library: Library) -> None:
+    summary = run(library)
+    assert (summary.faces, summary.threshold, summary.reason) == (0, 0.6, "")
     add_face(library, "a", like(("anna", 0.8)))
     summary = run(library)
     assert summary.assigned == 1
     assert 0.35 < summary.threshold < 0.5
     assert summary.review_threshold == pytest.approx(summary.threshold - 0.1)
     assert summary.reason
-
-
-def test_nothing_is_measured_where_no_face_can_be_given_to_anybody(library: Library) -> None:
-    summary = run(library)
-    assert (summary.faces, summary.threshold, summary.reason) == (0, 0.6, "")
 
 
 def test_the_threshold_where_too_little_can_be_measured_is_by_the_recogniser(database: Database) -> None:
@@ -145,27 +131,22 @@ def test_the_threshold_where_too_little_can_be_measured_is_by_the_recogniser(dat
     assert (summary.threshold, summary.review_threshold) == (0.4, 0.3)
 
 
-def test_a_dry_run_tells_and_changes_nothing(library: Library) -> None:
-    add_face(library, "a", like(("anna", 0.8)))
-    summary = run(library, dry_run=True)
-    assert (summary.assigned, summary.step) == (1, None)
-    assert who_is(library, "a") == ""
-    assert asked(library) == []
-    assert rows(library.database, "SELECT count(*) FROM runs WHERE command = 'assign'") == [(0,)]
-
-
-def test_it_is_one_step_that_is_taken_back_exactly(library: Library) -> None:
+def test_it_is_one_step_that_is_tried_before_and_taken_back_exactly(library: Library) -> None:
     faces = "SELECT id, person_id, assigned_by, assigned_at FROM face_detections ORDER BY id"
     for number in range(5):
         add_face(library, f"new-{number}", like(("anna", 0.8), seed=number))
-    before = rows(library.database, faces)
+    before = rows(library, faces)
+    tried = run(library, dry_run=True)
+    assert (tried.assigned, tried.step) == (5, None)
+    assert rows(library, faces) == before
+    assert rows(library, "SELECT count(*) FROM runs WHERE command = 'assign'") == [(0,)]
     summary = run(library)
     assert (summary.assigned, summary.assigned_people) == (5, 1)
     log = history.log(library.database)
     assert (log[0].id, log[0].kind, log[0].faces) == (summary.step, "assign", 5)
-    assert rows(library.database, "SELECT status FROM runs WHERE command = 'assign'") == [("done",)]
-    history.undo(library.database, by=BY)
-    assert rows(library.database, faces) == before
+    assert rows(library, "SELECT status FROM runs WHERE command = 'assign'") == [("done",)]
+    undo(library)
+    assert rows(library, faces) == before
     assert run(library).assigned == 5
     assert run(library).assigned == 0
 
@@ -186,7 +167,7 @@ def test_a_face_that_a_human_said_is_not_somebody_never_goes_there(library: Libr
     add_face(library, "a", like(("anna", 0.9)))
     run(library)
     assert who_is(library, "a") == anna
-    correcting.move(library.database, [face_of(library, "a")], "nobody", by=BY)
+    move(library, "a", to="nobody")
     assert run(library).assigned == 0
     assert run(library, threshold=0.95).review == 0
 
@@ -194,7 +175,7 @@ def test_a_face_that_a_human_said_is_not_somebody_never_goes_there(library: Libr
 def test_a_rejected_question_never_comes_back(library: Library) -> None:
     add_face(library, "a", like(("anna", 0.58)))
     assert run(library, threshold=0.6).review == 1
-    library.database.run(lambda each: each.execute("UPDATE face_candidates SET status = 'rejected'"))
+    by_sql(library, "UPDATE face_candidates SET status = 'rejected'")
     assert run(library, threshold=0.6).review == 0
     assert run(library, threshold=0.5).assigned == 0
     cluster(library)
@@ -206,12 +187,9 @@ def test_what_was_said_of_pairs_of_faces_is_obeyed(library: Library) -> None:
     for number, label in enumerate(("a", "b", "c")):
         add_face(library, label, like(("anna", 0.9), seed=number))
     add_face(library, "unlike", like(("cleo", 0.9)))
-    database = library.database
-    correcting.different(
-        database, str(face_of(library, "a")), str(face_of(library, "anna-0-0")), faces=True, by=BY
-    )
-    correcting.different(database, str(face_of(library, "b")), str(face_of(library, "c")), faces=True, by=BY)
-    correcting.same(database, str(face_of(library, "unlike")), str(face_of(library, "b")), faces=True, by=BY)
+    pair(library, "a", "anna-0-0", same=False)
+    pair(library, "b", "c", same=False)
+    pair(library, "unlike", "b", same=True)
     run(library)
     assert who_is(library, "a") == ""
     assert sorted([who_is(library, "b"), who_is(library, "c")]) == ["", anna]
@@ -221,7 +199,7 @@ def test_what_was_said_of_pairs_of_faces_is_obeyed(library: Library) -> None:
 
 def test_faces_like_a_hidden_person_go_there_and_ask_nothing(library: Library) -> None:
     anna = who_is(library, "anna-0-0")
-    naming.set_hidden(library.database, anna, hidden=True, by=BY)
+    hide(library, anna)
     add_face(library, "poster", like(("anna", 0.8)))
     add_face(library, "maybe", like(("anna", 0.55), seed=1))
     assert run(library).review == 0
@@ -230,11 +208,10 @@ def test_faces_like_a_hidden_person_go_there_and_ask_nothing(library: Library) -
 
 def test_faces_said_to_be_somebody_come_home_after_a_reset(library: Library) -> None:
     anna = who_is(library, "anna-0-0")
-    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
-    library.database.run(lambda each: each.execute("UPDATE face_detections SET person_id = NULL"))
+    call(library, anna, "Anna")
+    by_sql(library, "UPDATE face_detections SET person_id = NULL")
     summary = run(library)
-    assert summary.restored == 3
-    assert summary.assigned == 3
+    assert (summary.restored, summary.assigned) == (3, 3)
     assert [who_is(library, f"anna-0-{number}") for number in range(6)] == [anna] * 6
 
 
@@ -254,24 +231,22 @@ def test_a_run_that_is_stopped_changes_nothing_and_says_so(library: Library) -> 
     stop.request()
     summary = assign(library, AssignOptions(), work=Work(stop=stop, by=BY))
     assert (summary.stopped, summary.assigned, who_is(library, "a")) == (True, 0, "")
-    assert rows(library.database, "SELECT status FROM runs WHERE command = 'assign'") == [("stopped",)]
+    assert rows(library, "SELECT status FROM runs WHERE command = 'assign'") == [("stopped",)]
     assert run(library).assigned == 1
 
 
 def test_two_runs_at_once_are_refused(library: Library, library_url: str) -> None:
-    other = Database(library_url)
-    with RunLock(other, "assign"), pytest.raises(AlreadyRunning, match="assign"):
+    refused = pytest.raises(AlreadyRunning, match="assign")
+    with opened(Database(library_url)) as other, RunLock(other, "assign"), refused:
         run(library)
-    other.close()
 
 
-def test_a_library_without_faces_says_what_to_do(empty_database: Database) -> None:
+def test_without_faces_it_says_what_to_do_and_without_people_nothing_happens(
+    empty_database: Database,
+) -> None:
+    library = Library(empty_database)
     with pytest.raises(WrongUsage, match="no faces"):
-        run(Library(empty_database))
-
-
-def test_without_people_nothing_is_given_away(empty_database: Database) -> None:
-    filled = Library(empty_database)
-    add_person(filled, "anna", 2)
-    summary = run(filled)
+        run(library)
+    add_person(library, "anna", 2)
+    summary = run(library)
     assert (summary.faces, summary.people, summary.assigned, summary.review) == (2, 0, 0, 0)

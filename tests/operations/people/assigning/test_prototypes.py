@@ -10,14 +10,13 @@ from tests.fixtures.library_people import (
     rows,
     who_is,
 )
+from tests.fixtures.said import BY, by_sql, merge, move, redo, undo
 
 from facesets.errors import WrongUsage
 from facesets.operations.people.assigning.prototypes import centroids, prototypes
-from facesets.operations.people.corrections import correcting, history
+from facesets.operations.people.corrections import history
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-
-BY = "anna@home"
 
 
 def fill(database: Database) -> None:
@@ -46,7 +45,7 @@ def test_they_are_listed_with_face_quality_and_how_many_faces_made_them(library:
 def test_a_pinned_face_comes_first_and_a_dropped_one_never(library: Library) -> None:
     database, anna = library.database, who_is(library, "anna-0-0")
     first = exemplars(database, anna)
-    other = next(face for face in (face_of(library, f"anna-0-{n}") for n in range(8)) if face not in first)
+    other = min({face_of(library, f"anna-0-{n}") for n in range(8)} - set(first))
     found = prototypes(database, anna, pin=[other], drop=[first[0]], by=BY)
     now = exemplars(database, anna)
     assert now[0] == other
@@ -63,9 +62,9 @@ def test_pinning_is_a_step_that_can_be_taken_back_and_done_again(library: Librar
     before = exemplars(database, anna)
     prototypes(database, drop=before[:1], by=BY)
     dropped = exemplars(database, anna)
-    history.undo(database, by=BY)
+    undo(library)
     assert exemplars(database, anna) == before
-    history.redo(database, by=BY)
+    redo(library)
     assert exemplars(database, anna) == dropped
     prototypes(database, pin=before[:1], by=BY)
     assert exemplars(database, anna)[0] == before[0]
@@ -88,37 +87,31 @@ def test_what_makes_no_sense_is_refused(library: Library) -> None:
 
 def test_a_merge_hands_pinned_faces_over_and_undo_gives_them_back(library: Library) -> None:
     database, anna, ben = library.database, who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
-    face = next(
-        face
-        for face in (face_of(library, f"ben-0-{n}") for n in range(5))
-        if face not in exemplars(database, ben)
-    )
+    theirs = {face_of(library, f"ben-0-{n}") for n in range(5)}
+    face = min(theirs - set(exemplars(database, ben)))
     prototypes(database, pin=[face], by=BY)
     before = exemplars(database, ben)
-    correcting.merge(database, [ben], anna, drop_names=False, by=BY)
+    merge(library, ben, into=anna)
     assert face in exemplars(database, anna)
-    history.undo(database, by=BY)
+    undo(library)
     assert exemplars(database, ben) == before
     assert face not in exemplars(database, anna)
 
 
 def test_a_pinned_face_that_moves_away_is_no_exemplar_any_more(library: Library) -> None:
-    database, anna = library.database, who_is(library, "anna-0-0")
-    face = face_of(library, "anna-0-7")
-    prototypes(database, pin=[face], by=BY)
-    correcting.move(database, [face], who_is(library, "ben-0-0"), by=BY)
-    assert face not in exemplars(database, anna)
+    prototypes(library.database, pin=[face_of(library, "anna-0-7")], by=BY)
+    move(library, "anna-0-7", to="ben-0-0")
+    assert face_of(library, "anna-0-7") not in exemplars(library.database, who_is(library, "anna-0-0"))
 
 
 def test_centroids_are_made_exactly_and_it_says_what_had_changed(library: Library) -> None:
     database, anna = library.database, who_is(library, "anna-0-0")
     assert (centroids(database).changed, centroids(database).changed) == (2, 0)
-    database.run(
-        lambda connection: connection.execute(
-            """UPDATE face_detections SET quality = CASE id WHEN %s THEN 1 ELSE 0.1 END
-                WHERE person_id = %s""",
-            (face_of(library, "anna-0-4"), anna),
-        )
+    best = face_of(library, "anna-0-4")
+    by_sql(
+        library,
+        f"""UPDATE face_detections SET quality = CASE id WHEN {best} THEN 1 ELSE 0.1 END
+            WHERE person_id = '{anna}'""",
     )
     summary = centroids(database)
     assert (summary.people, summary.prototypes, summary.changed) == (2, 6, 1)

@@ -102,13 +102,11 @@ def test_a_merge_leaves_how_faces_were_assigned_as_it_was(library: Library) -> N
     by_sql(library, f"UPDATE face_detections SET assigned_by = 'imported' WHERE id = {face}")
     call(library, "ben-0-0", "Ben")
     merge(library, "anna-0-0", into="Ben")
-    found = rows(library.database, f"SELECT assigned_by <> 'auto' FROM face_detections WHERE id = {face}")
+    found = rows(library, f"SELECT assigned_by <> 'auto' FROM face_detections WHERE id = {face}")
     assert found == [(True,)]
 
 
-def test_faces_said_to_be_one_person_stay_together_when_one_is_said_not_to_be_somebody(
-    library: Library,
-) -> None:
+def test_faces_said_to_be_one_person_stay_together_when_one_is_not_somebody(library: Library) -> None:
     pair(library, "anna-0-0", "anna-0-1", same=True)
     anna = who_is(library, "anna-0-2")
     by_sql(
@@ -121,9 +119,7 @@ def test_faces_said_to_be_one_person_stay_together_when_one_is_said_not_to_be_so
     assert who_is(library, "anna-0-0") == who_is(library, "anna-0-1") != anna
 
 
-def test_of_several_who_are_merged_a_face_that_is_said_not_to_be_one_of_them_stays_alone(
-    library: Library,
-) -> None:
+def test_of_several_who_are_merged_a_face_said_not_to_be_one_of_them_stays_alone(library: Library) -> None:
     anna, ben, cleo = whose(library, ("anna-0-0", "ben-0-0", "cleo-0-0"))
     by_sql(library, f"INSERT INTO said_faces VALUES ({face_of(library, 'ben-0-0')}, '{anna}', false)")
     merge(library, anna, ben, into=cleo)
@@ -143,9 +139,7 @@ def test_a_face_that_is_said_not_to_be_who_joins_its_person_stays_alone(library:
     assert whose(library, ("ben-0-0", "ben-0-3")) == [anna, ""]
 
 
-def test_a_best_face_of_somebody_that_is_said_not_to_be_another_stays_alone_when_they_are_one(
-    library: Library,
-) -> None:
+def test_a_best_face_that_is_said_not_to_be_another_stays_alone_when_they_are_one(library: Library) -> None:
     anna, ben = whose(library, ("anna-0-0", "ben-0-0"))
     labels = ("ben-0-0", "ben-0-1")
     for to in (anna, "nobody"):
@@ -154,7 +148,7 @@ def test_a_best_face_of_somebody_that_is_said_not_to_be_another_stays_alone_when
     assert whose(library, labels) == [ben, ben]
     merge(library, anna, into=ben)
     assert whose(library, labels) == ["", ""]
-    said = rows(library.database, "SELECT face_id, is_person FROM said_faces")
+    said = rows(library, "SELECT face_id, is_person FROM said_faces")
     assert {(face_of(library, each), False) for each in labels} <= set(said)
 
 
@@ -188,7 +182,7 @@ def test_who_has_an_exemplar_fixed_by_a_human_outlives_runs_and_upkeep(library: 
     by_sql(library, f"UPDATE face_detections SET person_id = NULL WHERE person_id = '{ben}'")
     upkeep(library, "empty")
     move(library, "ben-0-0", to=ben)
-    assert rows(library.database, "SELECT face_id FROM said_exemplars") == [(face,)]
+    assert rows(library, "SELECT face_id FROM said_exemplars") == [(face,)]
     assert who_is(library, "ben-0-0") == ben
 
 
@@ -243,7 +237,7 @@ def at_once(library: Library, *works: Callable[[Library], object]) -> list[str]:
         one_at_a_time(first)
         for thread in threads:
             thread.start()
-        while rows(library.database, waiting) != [(len(works),)]:
+        while rows(library, waiting) != [(len(works),)]:
             assert all(thread.is_alive() for thread in threads)
     for thread in threads:
         thread.join()
@@ -259,7 +253,7 @@ def test_two_who_merge_two_people_into_one_another_at_once_lose_nobody(library: 
     )
     assert "themselves" in refused
     assert who_is(library, "anna-0-0") == who_is(library, "ben-0-0")
-    found = rows(library.database, "SELECT status FROM persons ORDER BY status")
+    found = rows(library, "SELECT status FROM persons ORDER BY status")
     assert found == [("active",), ("active",), ("merged",)]
 
 
@@ -268,7 +262,7 @@ def test_of_two_who_take_the_latest_step_back_at_once_one_is_told(library: Libra
     naming.rename(library.database, "Anna", "Änne", by=BY)
     (refused,) = at_once(library, undo, undo)
     assert "taken back already" in refused
-    assert rows(library.database, "SELECT name FROM person_names") == [("Anna",)]
+    assert rows(library, "SELECT name FROM person_names") == [("Anna",)]
 
 
 def test_a_name_in_answer_never_goes_to_whom_somebody_is_merged_into_meanwhile(library: Library) -> None:
@@ -282,7 +276,7 @@ def test_a_name_in_answer_never_goes_to_whom_somebody_is_merged_into_meanwhile(l
     )
     if refused:
         assert "is open" in refused[0]
-        assert rows(library.database, "SELECT name FROM person_names") == [("Anna",)]
+        assert rows(library, "SELECT name FROM person_names") == [("Anna",)]
     else:
         # The answer came first, and then Zoe was merged: that is what both said.
         assert [step.kind for step in history.log(library.database, limit=2)] == ["merge", "name"]
@@ -326,6 +320,6 @@ def test_who_is_named_while_others_are_grouped_is_in_no_cluster_of_others(
     done = dual.cluster_dual(library, ClusterLibraryOptions(), chosen, work=Work(by=BY))
     assert done.unknown is not None
     assert done.unknown.clusters == 1
-    found = rows(library.database, "SELECT id, person_id FROM face_detections WHERE cluster LIKE 'unknown%'")
+    found = rows(library, "SELECT id, person_id FROM face_detections WHERE cluster LIKE 'unknown%'")
     assert len(found) == 3
     assert all(person is None for _, person in found)

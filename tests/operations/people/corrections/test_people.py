@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of, rows, who_is
-from tests.fixtures.said import BY, apart, by_sql, call, merge, move, pair, redo, undo
+from tests.fixtures.said import BY, apart, by_sql, call, merge, move, pair, redo, state, undo
 
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, history, naming
@@ -17,23 +17,6 @@ from facesets.operations.people.lists.listing import people, person
 from facesets.store.postgres.library import Library
 
 template = template_by(grouped(anna=6, ben=4, cleo=3))
-
-
-def state(library: Library) -> list[list[tuple[Any, ...]]]:
-    """Everything that says who is who."""
-    return [
-        rows(library.database, f"SELECT {columns} FROM {table} ORDER BY 1, 2")
-        for table, columns in (
-            ("face_detections", "id, person_id, assigned_by, assigned_at, cluster"),
-            ("persons", "*"),
-            ("person_names", "*"),
-            ("said_people", "*"),
-            ("said_faces", "*"),
-            ("said_of_faces", "*"),
-            ("said_of_people", "*"),
-            ("said_exemplars", "*"),
-        )
-    ]
 
 
 def test_a_person_gets_names_and_is_found_by_any_of_them(library: Library) -> None:
@@ -102,9 +85,7 @@ PERSIAN = "\u0632\u0648\u200c\u06cc\u0627"
         pytest.param(PERSIAN, f"\ufeff{PERSIAN}", id="with a mark that nobody sees"),
     ],
 )
-def test_a_name_that_exists_joins_two_people_only_when_that_is_said(
-    library: Library, name: str, same: str
-) -> None:
+def test_a_name_that_exists_joins_people_only_when_told_so(library: Library, name: str, same: str) -> None:
     assert call(library, "anna-0-0", name).name == name
     with pytest.raises(NameTaken, match=r"say so: `people name .* into`") as refused:
         call(library, "ben-0-0", same)
@@ -154,9 +135,7 @@ def test_a_face_moved_to_nobody_is_said_not_to_be_them_and_no_run_gives_it_back(
     assert any(f"face {face_of(library, 'anna-0-0')} is not" in each for each in said)
 
 
-def test_faces_said_to_be_two_people_never_share_one_and_those_said_to_be_one_always_do(
-    library: Library,
-) -> None:
+def test_faces_said_to_be_two_never_share_a_person_and_those_said_to_be_one_do(library: Library) -> None:
     add_person(library, "dora", 3)
     add_person(library, "emil", 1)
     pair(library, "dora-0-0", "dora-0-1", same=False)
@@ -284,9 +263,9 @@ def test_a_run_is_taken_back_after_some_of_its_photos_were_deleted(library: Libr
             WHERE path IN ('/anna-0-0.jpg', '/ben-0-0.jpg'))""",
     )
     undo(library, the_run(library))
-    assert rows(library.database, "SELECT count(person_id), count(*) FROM face_detections") == [(0, 11)]
+    assert rows(library, "SELECT count(person_id), count(*) FROM face_detections") == [(0, 11)]
     redo(library)
-    assert rows(library.database, "SELECT count(person_id) FROM face_detections") == [(11,)]
+    assert rows(library, "SELECT count(person_id) FROM face_detections") == [(11,)]
 
 
 def test_redo_is_of_what_was_taken_back_last_though_its_photos_are_gone(library: Library) -> None:
@@ -299,7 +278,7 @@ def test_redo_is_of_what_was_taken_back_last_though_its_photos_are_gone(library:
         f"DELETE FROM images i USING face_detections f WHERE f.image_id = i.id AND f.person_id = '{anna}'",
     )
     assert undo(library).id == redo(library).id == said.step
-    assert rows(library.database, "SELECT name FROM person_names") == [("Anna",)]
+    assert rows(library, "SELECT name FROM person_names") == [("Anna",)]
 
 
 @pytest.mark.parametrize("number", ["²", "0", "99999999999999999999"])
@@ -344,9 +323,7 @@ def test_nobody_resembles_a_person_whom_all_others_resemble_as_strangers_do(libr
     assert about_person(library.database, UUID(anna)).nearest == []
 
 
-def test_the_face_that_shows_whoever_has_the_name_goes_on_showing_them_after_a_merge(
-    library: Library,
-) -> None:
+def test_the_face_that_shows_who_has_the_name_goes_on_showing_them_after_a_merge(library: Library) -> None:
     anna, ben, cleo = (who_is(library, f"{label}-0-0") for label in ("anna", "ben", "cleo"))
 
     def shown(who: str) -> int | None:

@@ -96,7 +96,7 @@ template = template_by(fill)
 
 def faces_by_person(library: Library) -> dict[str, int]:
     found = rows(
-        library.database,
+        library,
         """SELECT coalesce((SELECT name FROM person_names n WHERE n.person_id = f.person_id LIMIT 1), '-'),
             count(*) FROM face_detections f GROUP BY 1""",
     )
@@ -114,7 +114,7 @@ class Known(NamedTuple):
 def known_of(library: Library, label: str) -> Known:
     who = who_is(library, label)
     found = rows(
-        library.database,
+        library,
         f"""SELECT face_id, embedding::text, embedding::real[] FROM face_embeddings
             JOIN face_detections f ON f.id = face_id WHERE person_id = '{who}'""",
     )
@@ -131,12 +131,12 @@ def left_of(library: Library, known: Known) -> set[str]:
     columns = """SELECT table_name, column_name FROM information_schema.columns
         JOIN information_schema.tables USING (table_schema, table_name) WHERE table_schema = 'public'
             AND table_type = 'BASE TABLE' AND ({})"""
-    for table in {table for table, _ in rows(library.database, columns.format("TRUE"))}:
+    for table in {table for table, _ in rows(library, columns.format("TRUE"))}:
         held = " OR ".join(f"t::text ILIKE '%{text}%'" for text in known.texts)
-        if rows(library.database, f"SELECT FROM {table} t WHERE {held}"):
+        if rows(library, f"SELECT FROM {table} t WHERE {held}"):
             found.add(table)
-    for table, column in rows(library.database, columns.format("column_name ~ 'face_(id|a|b)$'")):
-        if rows(library.database, f"SELECT FROM {table} WHERE {column} = ANY(ARRAY{known.faces})"):
+    for table, column in rows(library, columns.format("column_name ~ 'face_(id|a|b)$'")):
+        if rows(library, f"SELECT FROM {table} WHERE {column} = ANY(ARRAY{known.faces})"):
             found.add(f"{table}.{column}")
     return found
 
@@ -218,7 +218,7 @@ def with_bodies(library: Library) -> None:
     )
     commit(library, "/anne-1-0.jpg", image.with_finding("bodies", Finding("a model", body)))
     cluster(library)
-    assert rows(library.database, "SELECT count(*), count(face_id) FROM bodies") == [(2, 1)]
+    assert rows(library, "SELECT count(*), count(face_id) FROM bodies") == [(2, 1)]
 
 
 def in_what_files_say(library: Library) -> None:
@@ -276,9 +276,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_trace_of_the_person_is_left_and_the_others_of_the_photos_keep_their_faces(
-    library: Library, way: str
-) -> None:
+def test_no_trace_of_the_person_is_left_and_the_others_stay(library: Library, way: str) -> None:
     WAYS[way].leave(library)
     known, before = known_of(library, "anne-0-0"), faces_by_person(library)
     assert WAYS[way].place in left_of(library, known)
@@ -287,7 +285,7 @@ def test_no_trace_of_the_person_is_left_and_the_others_of_the_photos_keep_their_
     assert left_of(library, known) == set()
     assert faces_by_person(library) == before
     assert (summary.proof.is_clean, summary.proof.vectors_left, summary.proof.names_left) == (True, 0, [])
-    assert rows(library.database, WAYS[way].query) == list(WAYS[way].kept)
+    assert rows(library, WAYS[way].query) == list(WAYS[way].kept)
     with pytest.raises(WrongUsage, match="Nobody is called"):
         person(library.database, NAME, faces=0)
     # The others can be changed, and that taken back.
@@ -300,8 +298,8 @@ def test_whoever_was_merged_into_the_person_is_forgotten_with_them(library: Libr
     merge(library, "Cleopatra", into=NAME)
     summary = forgotten(library)
     assert (summary.faces, summary.proof.is_clean) == (11, True)
-    assert rows(library.database, "SELECT count(*) FROM persons") == [(1,)]
-    assert not any("leopatra" in str(row) for row in rows(library.database, "SELECT * FROM step_rows"))
+    assert rows(library, "SELECT count(*) FROM persons") == [(1,)]
+    assert not any("leopatra" in str(row) for row in rows(library, "SELECT * FROM step_rows"))
 
 
 def test_somebody_without_a_name_is_forgotten_too(library: Library) -> None:
@@ -320,11 +318,11 @@ def test_the_photos_indexed_again_do_not_bring_the_person_back(library: Library)
             moved = replace(image, faces=replace(image.faces, box=image.faces.box + np.float32(shift)))
             commit(Library(library.database), f"/{name}.jpg", moved, settings)
     assert rows(
-        library.database,
+        library,
         """SELECT d.det_size, count(*) FROM face_detections f JOIN detectors d ON d.id = f.detector_id
             JOIN image_paths p USING (image_id) WHERE p.path LIKE '/both-%' GROUP BY 1 ORDER BY 1""",
     ) == [(320, 2), (640, 3)]
-    near = rows(library.database, "SELECT embedding::real[] FROM face_embeddings")
+    near = rows(library, "SELECT embedding::real[] FROM face_embeddings")
     anne = unit(heart_of("anne"))
     assert max(float(np.array(vector, np.float32) @ anne) for (vector,) in near) < 0.5
 
@@ -354,9 +352,7 @@ def test_a_face_is_known_again_in_a_somewhat_other_box_and_no_neighbour_is_taken
     database.run(work)
 
 
-def test_faces_that_are_nobodys_and_the_persons_go_too_but_not_those_said_to_be_another(
-    library: Library,
-) -> None:
+def test_unassigned_faces_of_the_person_go_too_but_not_those_said_to_be_another(library: Library) -> None:
     add_person(library, "anne", 2, seed=1)
     face = face_of(library, "anne-0-1")
     move(library, "anne-0-1", to="nobody")
@@ -419,10 +415,10 @@ def test_another_person_whose_name_holds_the_word_keeps_it(library: Library) -> 
 
 def test_what_runs_were_told_stays_where_only_the_programs_words_are_like_the_name(library: Library) -> None:
     naming.rename(library.database, NAME, "Max", by=BY)
-    reported = rows(library.database, "SELECT options::text FROM runs ORDER BY id")
+    reported = rows(library, "SELECT options::text FROM runs ORDER BY id")
     assert any("max_faces" in options for (options,) in reported)
     assert forgotten(library, "Max").proof.is_clean
-    assert rows(library.database, "SELECT options::text FROM runs ORDER BY id") == reported
+    assert rows(library, "SELECT options::text FROM runs ORDER BY id") == reported
 
 
 def test_tags_cameras_and_models_that_are_called_like_the_person_are_not_theirs(library: Library) -> None:
@@ -445,13 +441,9 @@ def test_tags_cameras_and_models_that_are_called_like_the_person_are_not_theirs(
     }
 
 
-def test_a_vector_that_comes_back_is_found_by_the_proof(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_vector_that_comes_back_is_found(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     anne, nobodys = face_of(library, "anne-0-0"), face_of(library, "cleo-0-0")
-    ((vector,),) = rows(
-        library.database, f"SELECT embedding::text FROM face_embeddings WHERE face_id = {anne}"
-    )
+    ((vector,),) = rows(library, f"SELECT embedding::text FROM face_embeddings WHERE face_id = {anne}")
 
     def sabotaged(_: Database) -> Scrubbed:
         by_sql(
@@ -645,8 +637,8 @@ def test_no_file_of_the_server_holds_a_vector_or_the_name_once_the_command_came_
     assert summary.proof.is_clean
     assert files_with(own_server, wanted) == []
     assert faces_by_person(own_library) == {"Ben": 7, "-" if wanted[-1] in names else f"{NAME} junior": 3}
-    assert rows(own_library.database, "SELECT count(*) FROM unfinished_forgetting") == [(0,)]
-    assert rows(own_library.database, "SHOW wal_recycle") == [("on",)]
+    assert rows(own_library, "SELECT count(*) FROM unfinished_forgetting") == [(0,)]
+    assert rows(own_library, "SHOW wal_recycle") == [("on",)]
 
 
 @pytest.mark.parametrize("by", ["the same command", "check"])
@@ -661,18 +653,18 @@ def test_a_full_disk_leaves_the_rest_to_the_same_command_or_to_check(
         patched.setattr(f"{FORGET}.finishing.rewrite_tables", full)
         summary = forgotten(library)
     assert "run the same command again" in summary.out_of_reach[0]
-    (kept,) = rows(library.database, "SELECT * FROM unfinished_forgetting")
+    (kept,) = rows(library, "SELECT * FROM unfinished_forgetting")
     assert NAME.casefold().encode() not in b"".join(kept[1] + kept[2])
     assert plan_forget(library.database, NAME, [], []).was_cut_off
     assert plan_forget(library.database, number, [], []).was_cut_off
     assert [problem.count for problem in check(library, fix=False).problems] == [1]
-    file = rows(library.database, "SELECT pg_relation_filenode('face_embeddings')")
+    file = rows(library, "SELECT pg_relation_filenode('face_embeddings')")
     if by == "check":
         check(library, fix=True, by=BY)
     else:
         summary = forgotten(library, number[:8])
         assert (summary.was_cut_off, summary.person, summary.proof.is_clean) == (True, "", True)
-    assert rows(library.database, "SELECT pg_relation_filenode('face_embeddings')") != file
+    assert rows(library, "SELECT pg_relation_filenode('face_embeddings')") != file
     assert check(library, fix=False).problems == []
     with pytest.raises(WrongUsage, match="Nobody is called"):
         forgotten(library)
@@ -709,9 +701,7 @@ def test_a_name_is_found_however_it_is_written(written: str, encoding: str) -> N
 
 @pytest.mark.parametrize("said", [NAME, NAME.upper(), f"two lines\n{NAME}", f"a\t{NAME}"])
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_a_name_is_found_in_results_however_json_escapes_it(
-    tmp_path: Path, said: str, ascii_only: bool
-) -> None:
+def test_a_name_is_found_however_json_escapes_it(tmp_path: Path, said: str, ascii_only: bool) -> None:
     (tmp_path / "set").mkdir()
     held, other = tmp_path / "set" / "x_visomaster.json", tmp_path / "other.json"
     held.write_text(json.dumps([{"name": said}], ensure_ascii=ascii_only), "utf-8")

@@ -125,7 +125,7 @@ def test_results_of_the_library_are_searched_without_being_named(
     shutil.rmtree(gone)
     # By now it holds results of something else.
     cluster(library.store, others, ClusterOptions(), work=Work())
-    rows(filled.database, f"INSERT INTO result_folders (path) VALUES ('{others}') RETURNING path")
+    rows(filled, f"INSERT INTO result_folders (path) VALUES ('{others}') RETURNING path")
     assert shown(own)
     plan = plan_forget(filled.database, NAME, [], [])
     assert [Path(result.folder).name for result in plan.results] == ["own"]
@@ -154,35 +154,30 @@ def test_means_of_sets_are_compared_with_the_persons_vectors(tmp_path: Path) -> 
     assert near_sets(tmp_path / "raw", vectors) == []
 
 
-@pytest.mark.slow
-def test_results_are_listed_and_left_alone_unless_they_are_to_go(
-    filled: Library, library: Photos, tmp_path: Path
-) -> None:
-    before = shown(tmp_path)
-    plan = plan_forget(filled.database, NAME, [library.store], [])
-    assert {Path(result.folder).name for result in plan.results} == {"raw", "sets", "export"}
-    summary = forgotten(filled, library, exports=False)
-    assert {Path(result.folder).name for result in summary.results} == {"raw", "sets", "export"}
-    assert not any(result.removed for result in summary.results)
-    assert shown(tmp_path) == before
-    assert any("not touched without exports" in line for line in summary.out_of_reach)
-
-
 def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(
     filled: Library, library: Photos, tmp_path: Path
 ) -> None:
     raw, results = tmp_path / "raw", [tmp_path / name for name in ("raw", "sets", "export")]
     others = {path for path in tmp_path.rglob("*.jpg") if "Ariel" in path.name or "Colin" in path.name}
+    # What is no file of the folder is neither read nor followed.
+    outside = tmp_path / "outside.json"
+    outside.write_text(NAME)
+    for name, target in (("nowhere.json", tmp_path / "nothing"), ("elsewhere.json", outside)):
+        (raw / name).symlink_to(target)
+    (raw / "folder.json").mkdir()
+    os.mkfifo(raw / "pipe.json")
     summary = forgotten(filled, library, exports=True)
     assert summary.proof.is_clean, summary.proof
     assert not any(shown(folder) for folder in results)
     everything = [path for folder in results for path in folder.rglob("*")]
     assert not any(NAME in str(path.relative_to(tmp_path)) for path in everything)
-    assert [path for path in everything if path.is_file() and holds_name(path.read_bytes(), [NAME])] == []
+    files = [path for path in everything if path.is_file() and not path.is_symlink()]
+    assert [path for path in files if holds_name(path.read_bytes(), [NAME])] == []
+    assert outside.read_text() == NAME
     assert others
     assert all(path.exists() for path in others)
     assert NAME.encode() not in library.store.names_file.read_bytes()
-    assert len(library.store.load().faces) == len(rows(filled.database, "SELECT FROM face_detections"))
+    assert len(library.store.load().faces) == len(rows(filled, "SELECT FROM face_detections"))
     ids = set(library.store.load().face_ids())
     for manifest in (tmp_path / "export").rglob("manifest.json"):
         assert set(re.findall(r"[0-9a-f]{64}#[0-9]+", manifest.read_text())) <= ids
@@ -195,7 +190,6 @@ def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(
     assert not (raw / NAME).exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Max", "Ariel"])
 def test_words_of_the_program_and_names_of_photos_are_not_taken_for_the_person(
     filled: Library, library: Photos, tmp_path: Path, name: str
@@ -207,22 +201,6 @@ def test_words_of_the_program_and_names_of_photos_are_not_taken_for_the_person(
     assert (raw in summary.proof.names_of_others) == (name == "Ariel")
 
 
-@pytest.mark.slow
-def test_what_is_no_file_of_the_folder_is_neither_read_nor_followed(
-    filled: Library, library: Photos, tmp_path: Path
-) -> None:
-    raw, outside = tmp_path / "raw", tmp_path / "outside.json"
-    (raw / "folder.json").mkdir()
-    (raw / "nowhere.json").symlink_to(tmp_path / "nothing")
-    outside.write_text(NAME)
-    (raw / "elsewhere.json").symlink_to(outside)
-    os.mkfifo(raw / "pipe.json")
-    summary = forgotten(filled, library, exports=True)
-    assert summary.proof.is_clean, summary.proof
-    assert outside.read_text() == NAME
-
-
-@pytest.mark.slow
 def test_a_name_left_in_a_manifest_is_found_also_in_that_of_a_set(
     filled: Library, library: Photos, tmp_path: Path
 ) -> None:
@@ -237,7 +215,6 @@ def test_a_name_left_in_a_manifest_is_found_also_in_that_of_a_set(
     assert names_in(export, [NAME], {f"{NAME} junior".casefold()}) == ([place], [f"{NAME} junior"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("cut_off_at", ["cache", "library"])
 def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched(
     filled: Library, library: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off_at: str
@@ -270,8 +247,7 @@ def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched
         assert {face.face for group in once.persons for face in group.faces} <= ids
 
 
-@pytest.mark.slow
-def test_what_was_said_of_others_holds_in_results_that_were_left_alone(
+def test_results_are_listed_and_left_alone_unless_they_are_to_go_and_what_was_said_of_others_holds(
     filled: Library, library: Photos, tmp_path: Path
 ) -> None:
     raw = tmp_path / "raw"
@@ -280,7 +256,14 @@ def test_what_was_said_of_others_holds_in_results_that_were_left_alone(
     photo.rename(elsewhere / photo.name)
     make_results(library, tmp_path)
     (said,) = [each for each in read_manifest(raw, ClusterManifest).statements if each.kind == "is"]
-    forgotten(filled, library, exports=False)
+    before, made = shown(tmp_path), {"raw", "sets", "export"}
+    plan = plan_forget(filled.database, NAME, [library.store], [])
+    assert {Path(result.folder).name for result in plan.results} == made
+    summary = forgotten(filled, library, exports=False)
+    assert {Path(result.folder).name for result in summary.results} == made
+    assert not any(result.removed for result in summary.results)
+    assert shown(tmp_path) == before
+    assert any("not touched without exports" in line for line in summary.out_of_reach)
     make_results(library, tmp_path)
     now = read_manifest(raw, ClusterManifest)
     (still,) = [each for each in now.statements if each.kind == "is"]

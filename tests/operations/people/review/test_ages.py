@@ -6,10 +6,11 @@ import numpy as np
 from tests.fixtures.aged_people import FIRST_YEAR, look, looks, photo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, rows, who_is
+from tests.fixtures.said import BY, by_sql, undo
 
 from facesets.face_attributes import FaceAttributes
 from facesets.operations.ingest.stages import attributes_stage
-from facesets.operations.people.corrections import history, naming
+from facesets.operations.people.corrections import naming
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.question_sheet import draw_question
@@ -18,7 +19,6 @@ from facesets.records import Finding, Float32, ImageRecord, Pixels
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
-BY = "anna@home"
 BORN = 1950
 
 
@@ -64,12 +64,10 @@ def test_no_says_that_it_is_somebody_else_and_undo_asks_again(library: Library) 
     (question,) = questions(library)
     step = answer(library.database, question.id, "no", by=BY).step
     assert who_is(library, "anna-0-7") == ""
-    assert rows(library.database, f"SELECT status FROM face_candidates WHERE face_id = {face}") == [
-        ("accepted",)
-    ]
-    assert rows(library.database, f"SELECT is_person FROM said_faces WHERE face_id = {face}") == [(False,)]
+    assert rows(library, f"SELECT status FROM face_candidates WHERE face_id = {face}") == [("accepted",)]
+    assert rows(library, f"SELECT is_person FROM said_faces WHERE face_id = {face}") == [(False,)]
     assert questions(library) == []
-    history.undo(library.database, step, by=BY)
+    undo(library, step)
     assert [each.id for each in questions(library)] == [question.id]
 
 
@@ -78,9 +76,7 @@ def test_yes_keeps_the_face_and_it_is_not_asked_about_again(library: Library) ->
     (question,) = questions(library)
     answer(library.database, question.id, "yes", by=BY)
     assert who_is(library, "anna-0-7") == who_is(library, "anna-0-0")
-    assert rows(library.database, f"SELECT status FROM face_candidates WHERE face_id = {face}") == [
-        ("rejected",)
-    ]
+    assert rows(library, f"SELECT status FROM face_candidates WHERE face_id = {face}") == [("rejected",)]
     for _ in range(2):
         cluster(library)
         assert questions(library) == []
@@ -107,7 +103,7 @@ def test_what_a_human_says_of_the_birth_decides_which_faces_are_asked_about(libr
 
 def test_few_faces_and_photos_without_dates_are_not_asked_about(library: Library) -> None:
     make_a_child(library)
-    library.database.run(lambda each: each.execute("UPDATE images SET taken = NULL WHERE id % 2 = 0"))
+    by_sql(library, "UPDATE images SET taken = NULL WHERE id % 2 = 0")
     assert questions(library) == []
 
 
@@ -127,7 +123,7 @@ class Looking:
 def test_ages_that_are_found_later_are_asked_about_without_another_run_of_cluster(library: Library) -> None:
     assert questions(library) == []
     ((digest, face, *box),) = rows(
-        library.database,
+        library,
         f"""SELECT i.sha256, f.id, f.x1, f.y1, f.x2, f.y2 FROM face_detections f
             JOIN images i ON i.id = f.image_id WHERE f.id = {photo(library, "anna", 7)}""",
     )
