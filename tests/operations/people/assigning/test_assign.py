@@ -1,4 +1,4 @@
-"""`assign`: faces go to the people whom they are like, and to nobody where that is not certain."""
+"""`assign`: faces go to whom they are like, or to nobody; and what stands for people to compare with."""
 
 from dataclasses import replace
 from datetime import date
@@ -7,28 +7,33 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.fixtures.filled_library import grouped, template_by
+from tests.fixtures.heads import confusing_head, use
 from tests.fixtures.library_people import (
     add_face,
     add_person,
     add_photo,
     cluster,
     face_of,
+    forget_prototypes,
     heart_of,
     rows,
     who_is,
 )
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
-from tests.fixtures.said import BY, by_sql, call, hide, move, pair, undo
+from tests.fixtures.said import BY, by_sql, call, hide, merge, move, pair, redo, undo
 
 from facesets.clustering.vectors import Float64
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.options.people import AssignOptions
 from facesets.operations.people.assigning.assigning import assign
+from facesets.operations.people.assigning.prototypes import centroids, prototypes
 from facesets.operations.people.corrections import history
+from facesets.operations.people.training.heads import deactivate
 from facesets.result import Result
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
+from facesets.training.evaluation import ProjectedThresholds
 from facesets.work import Stop, Work
 
 template = template_by(grouped(anna=6, ben=4))
@@ -151,6 +156,17 @@ def test_it_is_one_step_that_is_tried_before_and_taken_back_exactly(library: Lib
     assert run(library).assigned == 0
 
 
+def test_with_a_head_in_use_faces_are_compared_by_what_it_makes_of_them(library: Library) -> None:
+    add_face(library, "a", like(("anna", 0.8)))
+    use(library, confusing_head(["anna", "ben"]), ProjectedThresholds(0.93, 0.8, 0.99, 0.02, 0.4, 0.0, 0.1))
+    by_head = run(library, dry_run=True)
+    # To this head she looks like Ben, too.
+    assert (by_head.head, by_head.threshold, by_head.assigned) == ("lda-1", 0.93, 0)
+    deactivate(library.database)
+    plain = run(library)
+    assert (plain.head, plain.assigned) == ("", 1)
+
+
 def test_of_two_faces_on_one_photo_the_more_similar_one_goes_to_a_person(library: Library) -> None:
     anna = who_is(library, "anna-0-0")
     add_photo(library, "twice", [like(("anna", 0.75)), like(("anna", 0.9), seed=1)])
@@ -245,8 +261,101 @@ def test_without_faces_it_says_what_to_do_and_without_people_nothing_happens(
     empty_database: Database,
 ) -> None:
     library = Library(empty_database)
-    with pytest.raises(WrongUsage, match="no faces"):
-        run(library)
+    for what in (run, lambda library: centroids(library.database)):
+        with pytest.raises(WrongUsage, match="no faces"):
+            what(library)
+    assert prototypes(library.database).prototypes == []
     add_person(library, "anna", 2)
     summary = run(library)
     assert (summary.faces, summary.people, summary.assigned, summary.review) == (2, 0, 0, 0)
+
+
+def exemplars(database: Database, who: str) -> list[int]:
+    return [line.face for line in prototypes(database, who).prototypes if line.face is not None]
+
+
+def test_they_are_listed_with_face_quality_and_how_many_faces_made_them(library: Library) -> None:
+    anna = who_is(library, "anna-0-0")
+    lines = prototypes(library.database, anna).prototypes
+    assert [line.kind for line in lines] == ["exemplar"] * 3 + ["centroid"]
+    assert [line.faces for line in lines[:3]] == [1, 1, 1]
+    assert lines[0].quality is not None
+    assert lines[3].face is None
+    assert {line.person for line in lines} == {anna}
+    assert len(prototypes(library.database).prototypes) == 8
+
+
+def test_a_pinned_face_comes_first_and_a_dropped_one_never(library: Library) -> None:
+    database, anna = library.database, who_is(library, "anna-0-0")
+    first = exemplars(database, anna)
+    other = min({face_of(library, f"anna-0-{n}") for n in range(6)} - set(first))
+    found = prototypes(database, anna, pin=[other], drop=[first[0]], by=BY)
+    now = exemplars(database, anna)
+    assert now[0] == other
+    assert first[0] not in now
+    assert [line.pinned for line in found.prototypes] == [True, False, False, False]
+    assert (found.did, found.step) == (
+        f"1 face fixed as exemplar and 1 face dropped from the exemplars of {anna[:8]}",
+        history.log(database)[0].id,
+    )
+
+
+def test_pinning_is_a_step_that_can_be_taken_back_and_done_again(library: Library) -> None:
+    database, anna = library.database, who_is(library, "anna-0-0")
+    before = exemplars(database, anna)
+    prototypes(database, drop=before[:1], by=BY)
+    dropped = exemplars(database, anna)
+    undo(library)
+    assert exemplars(database, anna) == before
+    redo(library)
+    assert exemplars(database, anna) == dropped
+    prototypes(database, pin=before[:1], by=BY)
+    assert exemplars(database, anna)[0] == before[0]
+
+
+def test_what_makes_no_sense_is_refused(library: Library) -> None:
+    database, anna = library.database, who_is(library, "anna-0-0")
+    of_ben = face_of(library, "ben-0-0")
+    add_face(library, "nobody", heart_of("cleo"))
+    with pytest.raises(WrongUsage, match=f"Face {of_ben} is not {anna[:8]}"):
+        prototypes(database, anna, pin=[of_ben], by=BY)
+    with pytest.raises(WrongUsage, match="cannot be an exemplar and none"):
+        prototypes(database, pin=[of_ben], drop=[of_ben], by=BY)
+    with pytest.raises(WrongUsage, match="has no person"):
+        prototypes(database, pin=[face_of(library, "nobody")], by=BY)
+    with pytest.raises(WrongUsage, match="no face 999999"):
+        prototypes(database, drop=[999999], by=BY)
+    assert rows(database, "SELECT count(*) FROM said_exemplars") == [(0,)]
+
+
+def test_a_merge_hands_pinned_faces_over_and_undo_gives_them_back(library: Library) -> None:
+    database, anna, ben = library.database, who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    theirs = {face_of(library, f"ben-0-{n}") for n in range(4)}
+    face = min(theirs - set(exemplars(database, ben)))
+    prototypes(database, pin=[face], by=BY)
+    before = exemplars(database, ben)
+    merge(library, ben, into=anna)
+    assert face in exemplars(database, anna)
+    undo(library)
+    assert exemplars(database, ben) == before
+    assert face not in exemplars(database, anna)
+
+
+def test_a_pinned_face_that_moves_away_is_no_exemplar_any_more(library: Library) -> None:
+    prototypes(library.database, pin=[face_of(library, "anna-0-5")], by=BY)
+    move(library, "anna-0-5", to="ben-0-0")
+    assert face_of(library, "anna-0-5") not in exemplars(library.database, who_is(library, "anna-0-0"))
+
+
+def test_centroids_are_made_exactly_and_it_says_what_had_changed(library: Library) -> None:
+    database, anna = library.database, who_is(library, "anna-0-0")
+    forget_prototypes(library)
+    assert (centroids(database).changed, centroids(database).changed) == (2, 0)
+    best = face_of(library, "anna-0-4")
+    by_sql(
+        library,
+        f"""UPDATE face_detections SET quality = CASE id WHEN {best} THEN 1 ELSE 0.1 END
+            WHERE person_id = '{anna}'""",
+    )
+    summary = centroids(database)
+    assert (summary.people, summary.prototypes, summary.changed) == (2, 6, 1)

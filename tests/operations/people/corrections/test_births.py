@@ -61,9 +61,7 @@ def test_faces_say_when_somebody_was_born_and_of_which_sex(library: Library) -> 
     assert found.sex_probability is not None
     assert found.sex_probability > 0.99
     assert found.made_at
-
-
-def test_many_faces_make_the_sex_of_somebody_sure(library: Library) -> None:
+    # Many faces make it sure.
     add_person(library, "dora", 40)
     look(library, "dora", 1990, male=0.01)
     cluster(library)

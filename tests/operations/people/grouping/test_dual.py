@@ -77,6 +77,9 @@ def test_a_second_run_changes_nothing_and_new_faces_join_clusters_that_keep_ids(
     again = run(library)
     assert state(library) == before
     assert again.step is None
+    # A run of few faces takes none out of its cluster, and no question away.
+    few = run(library, dual_max_faces=2)
+    assert (few.unknown.faces, few.unknown.noise, state(library)) == (2, 2, before)
     add_person(library, "cleo", 4, spread=0.3, seed=1)
     add_person(library, "emil", 3, spread=0.3)
     summary = run(library)
@@ -96,14 +99,6 @@ def test_the_best_faces_alone_take_part_where_only_so_many_are_wanted(library: L
     assert (summary.unknown.faces, summary.unknown.clusters) == (5, 1)
     assert cluster_of(library, "cleo-0-0") == "unknown_cluster_1"
     assert cluster_of(library, "ben-0-0") is None
-
-
-def test_a_run_of_few_faces_takes_none_out_of_its_cluster_and_no_question_away(library: Library) -> None:
-    run(library)
-    before = state(library)
-    few = run(library, dual_max_faces=2)
-    assert (few.unknown.faces, few.unknown.noise) == (2, 2)
-    assert state(library) == before
 
 
 def test_questions_about_clusters_of_another_run_stay(library: Library) -> None:
@@ -129,6 +124,10 @@ def test_a_number_is_never_used_twice(library: Library) -> None:
     run(library)
     assert cluster_of(library, "emil-0-0") == "unknown_cluster_4"
     assert who_is(library, "ben-0-0") == who_is(library, "ben-0-5") != ""
+    # Plain `cluster` makes people of them.
+    cluster(library)
+    assert who_is(library, "cleo-0-0") == who_is(library, "cleo-0-4") != ""
+    assert cluster_of(library, "cleo-0-0") == "unknown_cluster_2"
 
 
 def test_each_cluster_is_asked_about_with_the_person_it_is_nearest_to(library: Library) -> None:
@@ -158,7 +157,8 @@ def test_with_a_head_in_use_clusters_are_asked_about_by_what_it_makes_of_them(li
         confusing_head(["anna", "ben"]),
         ProjectedThresholds(0.95, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1),
     )
-    assert run(library, unknown_method="agglomerative").step is not None
+    summary = run(library, unknown_method="agglomerative")
+    assert (summary.step is None, summary.known.threshold) == (False, 0.99)
     ben = cluster_of(library, "ben-0-0")
     found = rows(
         library,
@@ -192,20 +192,7 @@ def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(libr
     assert who_is(library, "cleo-0-0") != anna
 
 
-def test_both_phases_are_one_step_that_is_taken_back_at_once(library: Library) -> None:
-    before = state(library)[:2]
-    summary = run(library)
-    assert summary.step is not None
-    log = history.log(library.database, None, limit=1)
-    assert (log[0].id, log[0].what) == (summary.step, "3 faces assigned, the others in 3 clusters")
-    after = state(library)[:2]
-    assert undo(library).id == summary.step
-    assert state(library)[:2] == before
-    redo(library)
-    assert state(library)[:2] == after
-
-
-def test_a_dry_run_tells_both_phases_and_stores_nothing(library: Library) -> None:
+def test_both_phases_are_one_step_that_is_tried_before_and_taken_back_at_once(library: Library) -> None:
     before = state(library)
     tried = run(library, dry_run=True)
     assert (tried.step, state(library)) == (None, before)
@@ -213,6 +200,13 @@ def test_a_dry_run_tells_both_phases_and_stores_nothing(library: Library) -> Non
     assert Result(tried.known, seconds=0) == Result(done.known, seconds=0)
     assert done.unknown.largest == "unknown_cluster_1"
     assert Result(tried.unknown, seconds=0) == Result(done.unknown, seconds=0, largest="")
+    (step,) = history.log(library.database, None, limit=1)
+    assert (step.id, step.what) == (done.step, "3 faces assigned, the others in 3 clusters")
+    after = state(library)[:2]
+    assert undo(library).id == done.step
+    assert state(library)[:2] == before[:2]
+    redo(library)
+    assert state(library)[:2] == after
     again = run(library, dry_run=True)
     assert (again.unknown.clusters, again.unknown.new) == (3, 0)
 
@@ -232,13 +226,6 @@ def test_a_stop_while_the_others_are_grouped_stores_nothing(library: Library) ->
     assert state(library) == before
 
 
-def test_plain_cluster_makes_people_of_unknown_clusters(library: Library) -> None:
-    run(library)
-    cluster(library)
-    assert who_is(library, "ben-0-0") == who_is(library, "ben-0-5") != ""
-    assert cluster_of(library, "ben-0-0") == "unknown_cluster_1"
-
-
 def test_a_cluster_is_shown_with_whom_it_resembles_more_than_strangers_do(library: Library) -> None:
     add_like(library, "annika", "anna", 0.5, 7)
     run(library)
@@ -248,8 +235,7 @@ def test_a_cluster_is_shown_with_whom_it_resembles_more_than_strangers_do(librar
     assert "Anna" in cluster_lines(alike)[-1]
     ben = str(cluster_of(library, "ben-0-0"))
     shown = person(library.database, ben, faces=20)
-    assert (shown.person.id, shown.person.faces, shown.person.photos) == (ben, 6, 6)
-    assert len(shown.shown) == 6
+    assert (shown.person.id, shown.person.faces, shown.person.photos, len(shown.shown)) == (ben, 6, 6, 6)
     assert shown.cluster is not None
     assert shown.cluster.medoid in {face.id for face in shown.shown}
     assert shown.cluster.nearest == []

@@ -85,10 +85,7 @@ def test_a_run_keeps_its_hierarchy_and_what_is_known_of_each_cluster_and_face(li
     assert len(known) == 24
     assert all(density > 0 and 0 <= outlier <= 1 for density, outlier in known)
     assert len({cluster_of(library, f"anna-0-{i}") for i in range(6)}) == 1
-
-
-def test_no_vector_of_a_face_is_in_the_kept_hierarchy(library: Library) -> None:
-    by_hierarchy(library)
+    # No vector of a face is in it.
     stored = bytes(rows(library, "SELECT arrays FROM hdbscan_runs")[0][0])
     result, face_id = unpacked(stored)
     assert len(face_id) == len(result.labels) == 24

@@ -6,11 +6,10 @@ import numpy as np
 from tests.fixtures.aged_people import FIRST_YEAR, look, looks, photo
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, rows, who_is
-from tests.fixtures.said import BY, by_sql, undo
+from tests.fixtures.said import BY, by_sql, call, undo
 
 from facesets.face_attributes import FaceAttributes
 from facesets.operations.ingest.stages import attributes_stage
-from facesets.operations.people.corrections import naming
 from facesets.operations.people.corrections.births import Birth, set_birth
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.question_sheet import draw_question
@@ -27,7 +26,7 @@ def fill(database: Database) -> None:
     add_person(library, "anna", 8)
     look(library, "anna", BORN)
     cluster(library)
-    naming.name(database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    call(library, "anna-0-0", "Anna")
 
 
 template = template_by(fill)
@@ -49,10 +48,8 @@ def make_a_child(library: Library, place: int = 7) -> int:
 def test_a_child_among_the_faces_of_an_adult_is_asked_about_in_words(library: Library) -> None:
     face = make_a_child(library)
     (question,) = questions(library)
-    expected = FIRST_YEAR + 7 - BORN
-    assert (
-        question.text == f"Is face {face} really Anna? The face looks about 6, about {expected} is expected."
-    )
+    assert FIRST_YEAR + 7 - BORN == 47
+    assert question.text == f"Is face {face} really Anna? The face looks about 6, about 47 is expected."
     (item,) = question.items
     assert (item.note, item.faces, item.settles) == ("looks about 6, about 47 is expected", [face], 1)
     assert item.cosine_similarity > 0.5

@@ -14,17 +14,13 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.named_library import fill
 from tests.fixtures.postgres import Server, filled, temporary
 from tests.fixtures.program import environment, run
-from tests.fixtures.said import BY, by_sql
+from tests.fixtures.said import by_sql
 from tests.fixtures.taught_people import blurred_people, two_faced_people
 
 from facesets.errors import MissingExtra, WrongUsage
-from facesets.operations.options.people import AssignOptions, ClusterLibraryOptions, DualOptions
 from facesets.operations.options.upkeep import TrainOptions
-from facesets.operations.people.assigning.assigning import assign
-from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.training.heads import activate, active_head, deactivate, heads
 from facesets.operations.people.training.training import train_heads
-from facesets.records import Float32, Int64
 from facesets.result import Result
 from facesets.store.postgres.connection import Connection, Database, opened
 from facesets.store.postgres.library import Library
@@ -54,46 +50,36 @@ def without_times(summary: Result) -> Result:
     return Result(summary, seconds=0, epochs=epochs, checkpoint="")
 
 
-LEAVE = "UPDATE face_detections SET person_id = NULL, assigned_by = NULL"
-BLURRED, BLURRED_PERSON = blurred_people(40, 10)
-KNOWN = BLURRED_PERSON < 35
+@pytest.fixture(scope="module")
+def taught(
+    server: Server,
+    empty_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    torch: None,  # noqa: ARG001 - training needs it
+) -> Iterator[str]:
+    """The name of a database of people whom heads were trained for that are of no help."""
 
+    def teach(database: Database) -> None:
+        train(fill(database, *two_faced_people(10, 6)), tmp_path_factory.mktemp("heads"))
 
-def trained(embedding: Float32, person: Int64) -> Any:
-    """A fixture: the connection string of a library of these people, for whom heads were trained before."""
-
-    @pytest.fixture(scope="module")
-    def template(
-        server: Server, empty_template: str, tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[str]:
-        def teach(database: Database) -> None:
-            train(fill(database, embedding, person), tmp_path_factory.mktemp("heads"))
-
-        yield from filled(server, empty_template, teach)
-
-    return template
-
-
-helped = trained(BLURRED[KNOWN], BLURRED_PERSON[KNOWN])
-unhelped = trained(*two_faced_people(10, 6))
+    yield from filled(server, empty_template, teach)
 
 
 @pytest.fixture
-def with_heads(server: Server, torch: None, request: pytest.FixtureRequest) -> Iterator[Library]:  # noqa: ARG001
+def with_heads(server: Server, taught: str) -> Iterator[Library]:
     """A library for whose people heads were trained."""
-    for url in temporary(server, request.getfixturevalue(request.param)):
+    for url in temporary(server, taught):
         with opened(Database(url)) as database:
             yield Library(database)
 
 
 @pytest.mark.usefixtures("torch")
 def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database, tmp_path: Path) -> None:
-    library = fill(database, BLURRED, BLURRED_PERSON)
+    library = fill(database, *blurred_people(40, 10))
     assert head_in_use(library) is None
     summary = train(library, tmp_path)
     assert (summary.people, summary.faces, summary.held_out_people) == (40, 400, 8)
-    assert (summary.training_faces, summary.validation_faces) == (256, 64)
-    assert len(summary.epochs) == 10
+    assert (summary.training_faces, summary.validation_faces, len(summary.epochs)) == (256, 64, 10)
     plain, triplet, whitening, _ = summary.comparison
     # A trained head and a linear one both see through the nuisance.
     for line in (triplet, whitening):
@@ -131,49 +117,12 @@ def test_a_head_that_only_learnt_its_people_by_heart_is_refused(database: Databa
     assert [line.active for line in heads(database)] == [False] * 3
 
 
-@pytest.mark.parametrize("with_heads", ["unhelped"], indirect=True)
 def test_a_head_in_use_stays_where_nothing_better_is_found(with_heads: Library, tmp_path: Path) -> None:
     database = with_heads.database
     activate(database, "lda-1")
     train(with_heads, tmp_path, replace(QUICK, margin=0.3))
     assert head_in_use(with_heads).name == "lda-1"
     assert len(heads(database)) == 4
-
-
-@pytest.mark.parametrize("with_heads", ["helped"], indirect=True)
-def test_assign_compares_by_the_head_in_use(with_heads: Library) -> None:
-    library, database = with_heads, with_heads.database
-    owners = "SELECT id, person_id::text FROM face_detections WHERE id % 10 = 5 ORDER BY 1"
-    before = rows(database, owners)
-    by_sql(library, f"{LEAVE} WHERE id % 10 = 5")
-    assert deactivate(database).heads == ["whitening-1"]
-    plain = assign(library, AssignOptions(dry_run=True), work=Work(by=BY))
-    assert (plain.head, len(before)) == ("", 35)
-    assert plain.assigned < 20
-    activate(database, "whitening-1")
-    summary = assign(library, AssignOptions(), work=Work(by=BY))
-    assert summary.head == "whitening-1"
-    assert len(set(before) & set(rows(database, owners))) == summary.assigned >= 32
-
-
-@pytest.mark.parametrize("with_heads", ["helped"], indirect=True)
-def test_two_phases_compare_by_the_head_in_use(with_heads: Library) -> None:
-    library, database = with_heads, with_heads.database
-    by_sql(library, f"{LEAVE} WHERE id % 10 = 5")
-    fill(database, BLURRED[~KNOWN], BLURRED_PERSON[~KNOWN], named=False)
-
-    summary = cluster_dual(library, ClusterLibraryOptions(), DualOptions(), work=Work())
-    assert summary.known.threshold == head_in_use(library).thresholds.person
-    assert summary.known.faces == 85
-    assert summary.known.assigned >= 33
-    # The five strangers, and few faces of the others.
-    assert (summary.unknown.faces, summary.unknown.clusters) == (85 - summary.known.assigned, 5)
-    assert summary.unknown.noise <= 35 - summary.known.assigned
-    assert deactivate(database).heads
-    by_sql(library, f"{LEAVE} WHERE id % 10 = 5")
-    plain = cluster_dual(library, ClusterLibraryOptions(), DualOptions(), work=Work())
-    assert plain.known.threshold == 0.7
-    assert plain.known.assigned < 10
 
 
 @pytest.mark.usefixtures("torch")
@@ -224,7 +173,6 @@ def test_without_torch_the_extra_is_named(
         train(Library(database), tmp_path)
 
 
-@pytest.mark.parametrize("with_heads", ["unhelped"], indirect=True)
 def test_a_head_is_used_without_torch(with_heads: Library) -> None:
     script = """if True:
         import sys, numpy
@@ -274,7 +222,6 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     assert run("train", "--list", "--deactivate", env=variables).status == 2
 
 
-@pytest.mark.parametrize("with_heads", ["unhelped"], indirect=True)
 def test_a_head_that_is_not_better_can_be_used_and_is_said_to_be_none(with_heads: Library) -> None:
     database = with_heads.database
     reported = run("train", "--activate", "lda-1", env={"DATABASE_URL": database.conninfo})
