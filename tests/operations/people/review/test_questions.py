@@ -318,7 +318,7 @@ PENDING = """SELECT kind, person_id::text, other_id::text, cluster_id, faces, ro
     FROM person_candidates WHERE status = 'pending' ORDER BY 1, 2, 3, 4"""
 
 
-def cluster_of(library: Library, person: str) -> list[int]:
+def make_cluster(library: Library, person: str) -> list[int]:
     """Make somebody a cluster, `clu_1`, that is nobody; returns its faces."""
     by_sql(library, "INSERT INTO clusters (id, model_id) SELECT 'clu_1', min(id) FROM models")
     faces = rows(
@@ -342,7 +342,7 @@ def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(libr
     anna, annie, anka, ben, bennet = (
         who_is(library, f"{each}-0-0") for each in ("anna", "annie", "anka", "ben", "bennet")
     )
-    loose, *_ = cluster_of(library, bennet)
+    loose, *_ = make_cluster(library, bennet)
     ask(library)
 
     def looked(*, of_steps: bool) -> list[tuple[Any, ...]]:
@@ -386,7 +386,7 @@ def test_what_is_taken_back_is_asked_again_by_who_looks_at_what_steps_changed(li
     add_like(library, "annie", "anna", 0.52, 3)
     add_like(library, "bennet", "ben", 0.52, 3)
     group(library)
-    cluster_of(library, who_is(library, "bennet-0-0"))
+    make_cluster(library, who_is(library, "bennet-0-0"))
     for label, name in (("anna-0-0", "Anna"), ("annie-0-0", "Annie")):
         call(library, label, name)
         move(library, label, to=name)
