@@ -60,7 +60,7 @@ CHANGES = [
     sql("UPDATE face_detections SET person_id = NULL, cluster = 'unknown_cluster_7' WHERE id = {face}"),
     sql("UPDATE face_detections SET person_id = NULL, cluster = NULL"),
     sql("UPDATE face_detections SET person_id = (SELECT person_id FROM face_detections WHERE id = {face})"),
-    sql("UPDATE images SET taken = '2001-02-03 04:05:06'"),
+    sql("UPDATE images SET taken = timestamp '2001-02-03 04:05:06' + id * interval '1 day'"),
     sql("DELETE FROM persons"),
     sql("DELETE FROM person_totals"),
     WITHOUT_PROTOTYPES,
@@ -116,12 +116,13 @@ def test_lists_and_totals_and_prototypes_that_are_kept_follow_every_change(
     change(library)
     counted = rows(
         library,
-        """SELECT p.id, count(f.id), count(DISTINCT f.image_id), coalesce(min(i.taken)::date::text, '')
+        """SELECT p.id, count(f.id), count(DISTINCT f.image_id), coalesce(min(i.taken)::date::text, ''),
+                coalesce(max(i.taken)::date::text, '')
             FROM persons p LEFT JOIN face_detections f ON f.person_id = p.id
             LEFT JOIN images i ON i.id = f.image_id GROUP BY 1 ORDER BY 1""",
     )
     lines = sorted(people(library.database, status="all", unnamed=False, sort="faces"), key=attrgetter("id"))
-    assert [(UUID(line.id), line.faces, line.photos, line.first) for line in lines] == counted
+    assert [(UUID(line.id), line.faces, line.photos, line.first, line.last) for line in lines] == counted
     standing = 0 if change is WITHOUT_PROTOTYPES else 4
     assert all(line.prototypes == (standing if line.faces else 0) for line in lines)
     for line in lines:

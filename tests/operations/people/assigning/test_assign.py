@@ -158,7 +158,7 @@ def test_it_is_one_step_that_is_tried_before_and_taken_back_exactly(library: Lib
 
 def test_with_a_head_in_use_faces_are_compared_by_what_it_makes_of_them(library: Library) -> None:
     add_face(library, "a", like(("anna", 0.8)))
-    use(library, confusing_head(["anna", "ben"]), ProjectedThresholds(0.93, 0.8, 0.99, 0.02, 0.4, 0.0, 0.1))
+    use(library, confusing_head(["anna", "ben"]), ProjectedThresholds(0.93, 0.8, 0.99, 0.5, 0.4, 0.0, 0.1))
     by_head = run(library, dry_run=True)
     # To this head she looks like Ben, too.
     assert (by_head.head, by_head.threshold, by_head.assigned) == ("lda-1", 0.93, 0)
