@@ -10,7 +10,8 @@ from tests.fixtures.library_people import add_like, add_person, cluster, face_of
 from tests.fixtures.said import BY, apart, by_sql, call, merge, move, pair, redo, state, undo
 
 from facesets.errors import WrongUsage
-from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.corrections import correcting, giving, history, naming
+from facesets.operations.people.corrections.giving import Picked
 from facesets.operations.people.corrections.naming import NameTaken
 from facesets.operations.people.lists.browsing import about_person, seen_person
 from facesets.operations.people.lists.listing import people, person
@@ -100,6 +101,8 @@ def test_merging_keeps_names_as_further_ones_and_points_to_whom_they_are_now(lib
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     call(library, anna, "Anna")
     call(library, ben, "Ben")
+    with pytest.raises(WrongUsage, match="Both have a name"):
+        correcting.same(library.database, "Anna", "Ben", faces=False, by=BY)
     # Who all are may be among those who are merged.
     merged = merge(library, "Ben", "Anna", into="Anna")
     assert (merged.name, merged.faces) == ("Anna", 10)
@@ -290,6 +293,12 @@ def test_what_is_no_number_of_a_face_is_refused(library: Library, number: str) -
     if number.isdecimal():
         with pytest.raises(WrongUsage, match="face"):
             correcting.move(library.database, [int(number)], "new", by=BY)
+
+
+def test_all_faces_of_somebody_are_nobody_new(library: Library) -> None:
+    picked = Picked([face_of(library, f"ben-0-{i}") for i in range(4)], UUID(who_is(library, "ben-0-0")))
+    with pytest.raises(WrongUsage, match="These are all faces of"):
+        giving.split_off(library.database, picked, by=BY)
 
 
 def test_who_was_merged_into_somebody_that_is_gone_gets_nothing(library: Library) -> None:

@@ -371,8 +371,11 @@ def test_somebody_who_looks_alike_is_told_and_stays(library: Library) -> None:
     move(library, *twin, to="new")
     # The name holds the other's.
     call(library, twin[0], f"{NAME} junior")
+    prototypes(library.database)
+    alike = f"the person {who_is(library, twin[0])}"
     proof = forgotten(library).proof
     assert proof.of_others[f"{NAME} junior"] >= 1
+    assert proof.of_others[alike] >= 1
     assert proof.names_of_others
     assert proof.is_clean
     assert faces_by_person(library) == {"Ben": 7, "-": 3, f"{NAME} junior": 2}
