@@ -1,45 +1,29 @@
 """`index` with an ML service: the same library in the end, however the service behaves."""
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures.library_people import rows
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.photos import copy_photos
+from tests.fixtures.taking_in import take_in
 
 from facesets.errors import Unreachable, WrongUsage
-from facesets.operations.ingest.index import index
-from facesets.operations.options.index import IndexOptions
 from facesets.remote.ml_service import MlService, ServiceModels
-from facesets.remote.retry import pausing
 from facesets.remote.service_embedder import ServiceEmbedder
 from facesets.result import Result
-from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.work import Stop, Work
 
 
-def run(
-    service: Service, database: Database, photos: Path, *, faces: bool = True, clip: bool = True
-) -> Result:
-    stop = Stop()
-    remote = MlService(
-        service.url,
-        ServiceModels(min_det_score=0.5),
-        pause=pausing(stop),
-        waits_s=[0.01] * 3,
-        timeout_s=0.5,
-    )
+def run(service: Service, database: Database, photos: Path, *, clip: bool = True) -> Result:
+    models = ServiceModels(min_det_score=0.5)
+    remote = MlService(service.url, models, pause=time.sleep, waits_s=[0.01] * 3, timeout_s=0.5)
     try:
-        return index(
-            GallerySource([photos]),
-            Library(database),
-            ServiceEmbedder(remote, faces=faces, clip=clip),
-            IndexOptions(),
-            work=Work(stop=stop),
-        )
+        return take_in(database, photos, ServiceEmbedder(remote, clip=clip))
     finally:
         remote.close()
 
@@ -53,12 +37,8 @@ def vectors(database: Database) -> dict[str, bytes]:
 
 def embeddings(database: Database) -> dict[str, bytes]:
     """The embedding of every image, by its hash."""
-    rows = database.run(
-        lambda connection: connection.execute(
-            "SELECT i.sha256, e.embedding::text FROM images i JOIN image_embeddings e ON i.id = e.image_id"
-        ).fetchall()
-    )
-    return {sha256: text.encode() for sha256, text in rows}
+    query = "SELECT i.sha256, e.embedding::text FROM images i JOIN image_embeddings e ON i.id = e.image_id"
+    return {sha256: text.encode() for sha256, text in rows(database, query)}
 
 
 @pytest.mark.slow
@@ -100,9 +80,8 @@ def test_a_service_that_is_gone_ends_the_run_and_the_next_goes_on(
     with ml_service() as service:
         remote = MlService(service.url, ServiceModels(min_det_score=0.5), pause=lambda _: None, waits_s=[0])
         embedder = ServiceEmbedder(remote)
-    options = IndexOptions(concurrency=2)
     with pytest.raises(Unreachable, match="does not answer any more"):
-        index(GallerySource([photos]), Library(database), embedder, options, work=Work())
+        take_in(database, photos, embedder, concurrency=2)
     remote.close()
     assert Library(database).files() == {}
     with ml_service() as service:

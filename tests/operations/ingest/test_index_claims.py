@@ -7,18 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.fixtures.taking_in import take_in
 from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.file_records import FileRecord
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import read_pack
 from facesets.interfaces import Describer
-from facesets.operations.ingest.index import index
-from facesets.operations.options.index import IndexOptions
 from facesets.records import CacheSettings, ClipModel, Description, Pixels, Wanted
 from facesets.result import Result
-from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
@@ -47,11 +44,6 @@ class Watched:
         return self._describer.describe(pictures, wanted)
 
 
-@pytest.fixture(scope="module")
-def describer(pack_dir: Path) -> LocalDescriber:
-    return LocalDescriber(LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=0.5), None)
-
-
 @pytest.fixture
 def photo(lfw_photos: list[Path], tmp_path: Path) -> Path:
     (tmp_path / "photos").mkdir()
@@ -65,27 +57,22 @@ def other(library_url: str) -> Iterator[Database]:
         yield session
 
 
-def indexed(database: Database, photos: Path, describer: Describer, stop: Stop | None = None) -> Result:
-    source, options = GallerySource([photos]), IndexOptions(concurrency=1)
-    return index(source, Library(database), describer, options, work=Work(stop=stop or Stop()))
-
-
 @pytest.mark.slow
 def test_a_file_that_is_done_is_waited_for_no_longer_though_another_run_holds_it(
-    database: Database, other: Database, photo: Path, describer: LocalDescriber
+    database: Database, other: Database, photo: Path, embedder: LocalEmbedder
 ) -> None:
     Claims(other, "path").take([str(photo)])
     stop = Stop()
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(indexed, database, photo.parent, describer, stop)
+        waiting = pool.submit(take_in, database, photo.parent, embedder, work=Work(stop=stop), concurrency=1)
         time.sleep(1)
         assert not waiting.done()
         # The same bytes at another place, so that what is claimed stays so.
         copy = Path(shutil.copytree(photo.parent, photo.parent.parent / "copies")) / photo.name
-        assert indexed(other, copy.parent, describer).indexed == 1
+        assert take_in(other, copy.parent, embedder).indexed == 1
         status, sha256 = photo.stat(), Library(other).files()[str(copy)].sha256
         seen = FileRecord(str(photo), status.st_size, status.st_mtime_ns, sha256)
-        Library(other, describer.faces_from).add([seen], [])
+        Library(other, embedder.settings).add([seen], [])
         try:
             summary = waiting.result(timeout=PATIENCE_S)
         finally:
@@ -95,20 +82,21 @@ def test_a_file_that_is_done_is_waited_for_no_longer_though_another_run_holds_it
 
 @pytest.mark.slow
 def test_what_others_claimed_while_the_database_was_away_is_theirs(
-    database: Database, other: Database, photo: Path, describer: LocalDescriber
+    database: Database, other: Database, photo: Path, embedder: LocalEmbedder
 ) -> None:
     done: list[Result] = []
 
     def steal() -> None:
         pid = database.run(lambda connection: connection.info.backend_pid)
         other.run(lambda connection: connection.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,)))
-        done.append(indexed(other, photo.parent, describer))
+        done.append(take_in(other, photo.parent, embedder))
         claims = Claims(other, "path")
         claims.take([str(photo)])
         # Some other thread of the run finds out that the session is new.
         database.run(lambda connection: connection.execute("SELECT 1"))
         claims.release([str(photo)])
 
-    ours = indexed(database, photo.parent, Watched(describer, steal))
+    watched = Watched(LocalDescriber(embedder, None), steal)
+    ours = take_in(database, photo.parent, watched, concurrency=1)
     assert [summary.indexed for summary in done] == [1]
     assert (ours.indexed, ours.unchanged, ours.to_do) == (0, 1, 0)

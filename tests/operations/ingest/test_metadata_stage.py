@@ -4,30 +4,20 @@ import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from tests.fixtures.library_people import rows
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.tagged_photos import CHANGED, OFFSET_CHANGED, exif
+from tests.fixtures.taking_in import into_cache, look, take_in
 
 from facesets.imaging.metadata.reader import READER_VERSION
-from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
-from facesets.operations.ingest.embed import embed
-from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageRunOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage, metadata_stage
-from facesets.operations.options.index import IndexOptions
-from facesets.operations.options.start import EmbedOptions
 from facesets.records import Faces, ImageRecord, Images
-from facesets.sources.folders import FolderSource
-from facesets.sources.galleries import GallerySource
-from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.work import Work
 
 NOW = np.datetime64("2026-11-22T12:00:00")
 NO_TIME = np.datetime64("NaT", "s")
@@ -61,20 +51,16 @@ def taken(images: Images) -> dict[str, str]:
 def test_both_stores_keep_when_photos_were_taken(
     photos: Path, database: Database, embedder: LocalEmbedder, tmp_path: Path, trust_mtime: bool
 ) -> None:
-    how: dict[str, Any] = {"stages": [stage(trust_mtime=trust_mtime)], "work": Work()}
-    cache = Cache(tmp_path / "c.npz")
-    with cache.writing(embedder.settings):
-        embed(FolderSource(photos), cache, embedder, EmbedOptions(), **how)
-    library = Library(database)
-    index(GallerySource([photos]), library, LocalDescriber(embedder, None), IndexOptions(), **how)
+    metadata = stage(trust_mtime=trust_mtime)
+    cached = into_cache(tmp_path / "c.npz", photos, embedder, metadata)
+    take_in(database, photos, embedder, metadata)
     local = datetime(2011, 12, 13, 14, 15, 16, tzinfo=UTC).astimezone().replace(tzinfo=None)
     expected = {
         "tagged.jpg": "2019-07-04T15:30:00",
         "IMG_20200102_030405.jpg": "2020-01-02T03:04:05",
         "silent.jpg": local.isoformat() if trust_mtime else "NaT",
     }
-    assert taken(Cache(tmp_path / "c.npz").load().images) == expected
-    assert taken(library.load().images) == expected
+    assert taken(cached.images) == taken(Library(database).load().images) == expected
 
 
 def test_what_was_read_is_the_finding_of_the_stage(photos: Path) -> None:
@@ -101,24 +87,19 @@ def test_a_time_that_is_known_outlives_a_run_without_the_stage(
     photos: Path, database: Database, embedder: LocalEmbedder
 ) -> None:
     library = Library(database)
-    how: dict[str, Any] = {"work": Work()}
-    describer = LocalDescriber(embedder, None)
-    index(GallerySource([photos]), library, describer, IndexOptions(), stages=[stage()], **how)
+    take_in(database, photos, embedder, stage())
     before = taken(library.load().images)
     database.run(lambda connection: connection.execute("DELETE FROM face_scans"))
-    index(GallerySource([photos]), library, describer, IndexOptions(), **how)
+    take_in(database, photos, embedder)
     assert taken(library.load().images) == before
 
 
 def test_photos_that_are_moved_or_renamed_follow_names_that_say_when_and_no_others(
     photos: Path, database: Database, embedder: LocalEmbedder
 ) -> None:
-    library = Library(database)
-
     def index_again() -> dict[str, str]:
-        how: dict[str, Any] = {"stages": [stage()], "work": Work()}
-        index(GallerySource([photos]), library, LocalDescriber(embedder, None), IndexOptions(), **how)
-        return taken(library.load().images)
+        take_in(database, photos, embedder, stage())
+        return taken(Library(database).load().images)
 
     def told(content: bytes) -> tuple[str, str]:
         query = "SELECT sha256, taken_from, taken_text FROM photo_metadata JOIN images ON id = image_id"
@@ -151,16 +132,13 @@ def test_photos_that_are_moved_or_renamed_follow_names_that_say_when_and_no_othe
 def test_a_photo_that_is_searched_once_more_as_it_is_moved_follows_its_name(
     photos: Path, database: Database, embedder: LocalEmbedder
 ) -> None:
-    library = Library(database)
-    how: dict[str, Any] = {"stages": [stage()], "work": Work()}
-    describer = LocalDescriber(embedder, None)
-    index(GallerySource([photos]), library, describer, IndexOptions(), **how)
+    take_in(database, photos, embedder, stage())
     (photos / "2018-05-05 Beach").mkdir()
     (photos / "silent.jpg").rename(photos / "2018-05-05 Beach" / "silent.jpg")
     # As other models would have it, or a kill after the first search.
     database.run(lambda connection: connection.execute("DELETE FROM face_scans"))
-    index(GallerySource([photos]), library, describer, IndexOptions(), **how)
-    assert taken(library.load().images)["silent.jpg"] == "2018-05-05T00:00:00"
+    take_in(database, photos, embedder, stage())
+    assert taken(Library(database).load().images)["silent.jpg"] == "2018-05-05T00:00:00"
 
 
 def test_of_a_photo_at_several_paths_each_name_may_say_when_it_was_taken(
@@ -170,9 +148,7 @@ def test_of_a_photo_at_several_paths_each_name_may_say_when_it_was_taken(
     for name in ("0.jpg", "1 2018-05-05.jpg", "2.jpg"):
         (photos / name).write_bytes(silent)
     library = Library(database)
-    how: dict[str, Any] = {"work": Work()}
-    describer = LocalDescriber(embedder, None)
-    index(GallerySource([photos]), library, describer, IndexOptions(), stages=[stage()], **how)
+    take_in(database, photos, embedder, stage())
     assert "2018-05-05T00:00:00" in taken(library.load().images).values()
-    assert run_stage(library, stage(), StageRunOptions(force=True), **how).completed == 3
+    assert look(database, stage(), force=True).completed == 3
     assert "2018-05-05T00:00:00" in taken(library.load().images).values()

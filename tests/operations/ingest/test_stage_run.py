@@ -1,49 +1,39 @@
 """Stages look at new photos as they are taken in, and by themselves at photos that lack them."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tests.fixtures.clip import make_clip
 from tests.fixtures.library_people import rows
 from tests.fixtures.photos import copy_photos
+from tests.fixtures.taking_in import counts, look, take_in
 
 from facesets.errors import UnreadableImage
+from facesets.inference.clip_image import ClipVisual
+from facesets.inference.clip_packs import read_clip
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
 from facesets.library_records import PhotosOfStage
-from facesets.operations.ingest.index import index
-from facesets.operations.ingest.stage_run import StageRunOptions, folders_without_photos, run_stage
+from facesets.operations.ingest.stage_run import folders_without_photos
 from facesets.operations.ingest.stages import Photo, Stage
-from facesets.operations.library.stats import stages
-from facesets.operations.options.index import IndexOptions
+from facesets.operations.library.findings import look_again
 from facesets.records import Finding, ImageRecord
-from facesets.result import Result
-from facesets.sources.galleries import GallerySource
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.statistics import StageCounts
-from facesets.work import Work
 
 SCENE = Stage("scene", "1", lambda _, image: image.with_finding("scene", Finding("1")))
 
 
-def take_in(database: Database, photos: Path, embedder: LocalEmbedder, *stages: Stage) -> None:
-    index(
-        GallerySource([photos]),
-        Library(database),
-        LocalDescriber(embedder, None),
-        IndexOptions(),
-        stages=stages,
-        work=Work(),
-    )
+OF_FACES = ("attributes", "bodies", "face-tags")
+"""What these found belongs to the faces that a photo has."""
 
 
-def look(database: Database, stage: Stage, options: StageRunOptions | None = None) -> Result:
-    return run_stage(Library(database), stage, options or StageRunOptions(), work=Work())
-
-
-def counts(database: Database, stage: str = "scene") -> StageCounts:
-    return next(each for each in stages(Library(database)).stages if each.stage == stage)
+def of_faces(name: str) -> Stage:
+    return Stage(name, "1", lambda _, image: image.with_finding(name, Finding("1")), of_faces=True)
 
 
 @pytest.fixture
@@ -65,12 +55,12 @@ def test_photos_of_an_older_library_are_pending_and_looked_at_once(
 ) -> None:
     take_in(database, photos, embedder)
     assert (counts(database).completed, counts(database).pending) == (0, 5)
-    assert look(database, SCENE, StageRunOptions(dry_run=True)).to_do == 5
-    first = look(database, SCENE, StageRunOptions(max_images=2))
+    assert look(database, SCENE, dry_run=True).to_do == 5
+    first = look(database, SCENE, max_images=2)
     assert (first.completed, first.to_do) == (2, 3)
     assert look(database, SCENE).completed == 3
     assert look(database, SCENE).completed == 0
-    assert look(database, SCENE, StageRunOptions(force=True)).completed == 5
+    assert look(database, SCENE, force=True).completed == 5
 
 
 def test_photos_that_no_file_leads_to_count_in_no_stage(
@@ -110,20 +100,18 @@ def test_what_failed_is_tried_again_when_that_is_asked_for(
     assert (counts(database).completed, counts(database).failed) == (4, 1)
     assert counts(database).reasons == {"too dark": 1}
     assert look(database, SCENE).completed == 0
-    assert look(database, SCENE, StageRunOptions(retry_failed=True)).completed == 1
+    assert look(database, SCENE, retry_failed=True).completed == 1
     assert counts(database).failed == 0
 
 
 def test_only_photos_below_the_named_folders_are_looked_at(
     database: Database, lfw_photos: list[Path], tmp_path: Path, embedder: LocalEmbedder
 ) -> None:
-    one, other = (
-        copy_photos(lfw_photos[:2], tmp_path / "one"),
-        copy_photos(lfw_photos[2:5], tmp_path / "other"),
-    )
+    one = copy_photos(lfw_photos[:2], tmp_path / "one")
+    other = copy_photos(lfw_photos[2:5], tmp_path / "other")
     for folder in (one, other):
         take_in(database, folder, embedder)
-    assert look(database, SCENE, StageRunOptions(below=(str(other),))).completed == 3
+    assert look(database, SCENE, below=(str(other),)).completed == 3
     assert counts(database).pending == 2
     folders = [str(one), str(tmp_path / "typo"), str(other)]
     assert folders_without_photos(Library(database), folders) == [str(tmp_path / "typo")]
@@ -157,7 +145,7 @@ def test_a_stage_sees_the_faces_that_are_known(
 
     stage = replace(SCENE, look=note)
     take_in(database, photos, embedder, stage)
-    look(database, stage, StageRunOptions(force=True))
+    look(database, stage, force=True)
     assert len(seen) == 5
     for inside, by_itself in seen.values():
         assert inside == by_itself
@@ -170,5 +158,98 @@ def test_photos_whose_files_are_gone_do_not_keep_others_from_their_turn(
     in_order = rows(database, "SELECT path FROM image_paths ORDER BY image_id")
     for (path,) in in_order[:2]:
         Path(path).unlink()
-    summary = look(database, SCENE, StageRunOptions(max_images=2))
+    summary = look(database, SCENE, max_images=2)
     assert (summary.completed, summary.unavailable, summary.to_do) == (2, 2, 1)
+
+
+@pytest.fixture
+def other(library_url: str) -> Iterator[Database]:
+    """Another run on the same library."""
+    session = Database(library_url)
+    yield session
+    session.close()
+
+
+def test_a_photo_that_gets_other_faces_while_a_stage_looks_at_it_stays_pending(
+    database: Database, other: Database, photos: Path, embedder: LocalEmbedder
+) -> None:
+    take_in(database, photos, embedder)
+    ((changes,),) = rows(
+        database, "SELECT i.sha256 FROM images i JOIN face_detections f ON f.image_id = i.id LIMIT 1"
+    )
+    elsewhere = Library(other)
+
+    def look_meanwhile(_: Photo, image: ImageRecord) -> ImageRecord:
+        if image.sha256 == changes:
+            moved = replace(
+                image.faces,
+                box=image.faces.box + np.float32(300),
+                embedding=np.full((len(image.faces), embedder.settings.dimension), 1, np.float32)
+                / np.float32(np.sqrt(embedder.settings.dimension)),
+            )
+            with elsewhere.writing(embedder.settings):
+                elsewhere.commit([], [replace(image, faces=moved)])
+        return image.with_finding("face-tags", Finding("1"))
+
+    found = look(database, replace(of_faces("face-tags"), look=look_meanwhile))
+    assert (found.completed, found.to_do) == (4, 1)
+    assert (counts(database, "face-tags").completed, counts(database, "face-tags").pending) == (4, 1)
+    assert look(database, of_faces("face-tags")).completed == 1
+
+
+def test_photos_that_get_further_faces_are_pending_again(
+    database: Database, photos: Path, embedder: LocalEmbedder, pack_dir: Path
+) -> None:
+    take_in(database, photos, embedder, SCENE, *map(of_faces, OF_FACES))
+    assert [counts(database, name).completed for name in (*OF_FACES, "scene")] == [5, 5, 5, 5]
+    another = LocalEmbedder(read_pack(pack_dir), det_size=320, min_det_score=0.5)
+    take_in(database, photos, another)
+    assert [counts(database, name).completed for name in (*OF_FACES, "scene")] == [0, 0, 0, 5]
+
+
+def test_a_face_that_is_added_by_a_second_look_makes_its_photo_pending(
+    database: Database, photos: Path, embedder: LocalEmbedder
+) -> None:
+    take_in(database, photos, embedder, *map(of_faces, OF_FACES))
+    ((sha256, face),) = rows(
+        database, "SELECT i.sha256, f.id FROM images i JOIN face_detections f ON f.image_id = i.id LIMIT 1"
+    )
+    database.run(lambda each: each.execute("DELETE FROM face_detections WHERE id = %s", (face,)))
+    assert look_again(Library(database), embedder, sha256, min_det_score=0.5, min_short=1).added == 1
+    assert [counts(database, name).pending for name in OF_FACES] == [1, 1, 1]
+
+
+def test_a_known_photo_that_only_gets_its_embedding_keeps_what_was_found_of_its_faces(
+    database: Database, photos: Path, embedder: LocalEmbedder, tmp_path: Path
+) -> None:
+    seen: list[int] = []
+
+    def note(_: Photo, image: ImageRecord) -> ImageRecord:
+        seen.append(len(image.faces))
+        return image.with_finding("bodies", Finding("1"))
+
+    bodies = replace(of_faces("bodies"), look=note)
+    take_in(database, photos, embedder, bodies)
+    assert (len(seen), min(seen)) == (5, 1)
+    clip = ClipVisual(read_clip(make_clip(tmp_path / "clip")))
+    take_in(database, photos, LocalDescriber(embedder, clip), bodies)
+    assert rows(database, "SELECT count(*) FROM image_embeddings") == [(5,)]
+    assert len(seen) == 5
+    # Where no faces are looked for at all, bodies are seen all the same.
+    new = copy_photos([sorted(photos.iterdir())[0]], tmp_path / "new")
+    (only,) = new.iterdir()
+    only.write_bytes(only.read_bytes() + b"\0")
+    take_in(database, new, LocalDescriber(None, clip), bodies)
+    assert seen[5:] == [0]
+
+
+def test_a_stage_of_faces_says_so_where_no_photo_was_searched(
+    database: Database, photos: Path, tmp_path: Path
+) -> None:
+    clip = ClipVisual(read_clip(make_clip(tmp_path / "clip")))
+    take_in(database, photos, LocalDescriber(None, clip))
+    summary = look(database, replace(of_faces("face-tags"), look=lambda _, image: image))
+    assert (summary.completed, summary.unavailable) == (0, 5)
+    assert {failure.reason for failure in summary.failures} == {
+        "no photo of the library was searched for faces yet"
+    }
