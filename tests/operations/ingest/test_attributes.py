@@ -8,8 +8,7 @@ import pytest
 from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import made_faces
 from tests.fixtures.photo_library import Library as PhotoLibrary
-from tests.fixtures.photos import copy_photos
-from tests.fixtures.taking_in import into_cache, look, take_in
+from tests.fixtures.taking_in import Intake, into_cache
 
 from facesets.errors import WrongUsage
 from facesets.face_attributes import FaceAttributes
@@ -26,7 +25,6 @@ from facesets.operations.options.results import EnrichOptions
 from facesets.records import Faces, Finding, Float32, ImageRecord, Int64, Pixels
 from facesets.result import Result
 from facesets.store.postgres.connection import Database
-from facesets.store.postgres.library import Library
 from facesets.work import Work
 
 
@@ -35,11 +33,6 @@ def attributes(small_pack: Path) -> Attributes:
     model = attribute_model(read_pack(small_pack))
     assert model is not None
     return Attributes(model)
-
-
-@pytest.fixture
-def photos(lfw_photos: list[Path], tmp_path: Path) -> Path:
-    return copy_photos(lfw_photos[:5], tmp_path / "photos")
 
 
 def raw(database: Database) -> list[dict[str, float]]:
@@ -56,39 +49,39 @@ def same_ages(one: Faces, other: Faces) -> None:
 
 
 def test_one_pass_later_passes_and_both_stores_say_the_same_of_each_face(
-    database: Database, photos: Path, tmp_path: Path, embedder: LocalEmbedder, attributes: Attributes
+    intake: Intake, photos: Path, tmp_path: Path, embedder: LocalEmbedder, attributes: Attributes
 ) -> None:
     stage = attributes_stage(attributes)
     cached = into_cache(tmp_path / "faces.npz", photos, embedder, stage).faces
-    take_in(database, photos, embedder)
-    library = Library(database)
+    intake.take_in(photos)
+    library = intake.library
     assert library.load().faces.age is None
-    assert look(database, stage).completed == 5
+    assert intake.look(stage).completed == 5
     same_ages(library.load().faces, cached)
-    assert len(raw(database)) == len(cached)
-    assert set(raw(database)[0]) == {"female", "male", "age"}
+    assert len(raw(intake.database)) == len(cached)
+    assert set(raw(intake.database)[0]) == {"female", "male", "age"}
 
 
 def test_new_photos_have_age_and_sex_when_they_are_stored(
-    database: Database, photos: Path, tmp_path: Path, embedder: LocalEmbedder, attributes: Attributes
+    intake: Intake, photos: Path, tmp_path: Path, embedder: LocalEmbedder, attributes: Attributes
 ) -> None:
     stage = attributes_stage(attributes)
-    take_in(database, photos, embedder, stage)
-    library = Library(database)
+    intake.take_in(photos, stage)
+    library = intake.library
     same_ages(library.load().faces, into_cache(tmp_path / "faces.npz", photos, embedder, stage).faces)
     sexes = """SELECT DISTINCT sex = CASE WHEN male >= 0.8 THEN 'M' WHEN male <= 0.2 THEN 'F' ELSE 'U' END
         FROM face_detections"""
-    assert rows(database, sexes) == [(True,)]
-    again = look(database, stage)
+    assert rows(intake.database, sexes) == [(True,)]
+    again = intake.look(stage)
     assert (again.completed, again.to_do) == (0, 0)
-    assert look(database, replace(stage, version="other"), dry_run=True).to_do == 5
+    assert intake.look(replace(stage, version="other"), dry_run=True).to_do == 5
 
 
 def test_faces_that_are_found_again_without_the_stage_keep_their_age(
-    database: Database, photos: Path, embedder: LocalEmbedder, attributes: Attributes
+    intake: Intake, photos: Path, embedder: LocalEmbedder, attributes: Attributes
 ) -> None:
-    take_in(database, photos, embedder, attributes_stage(attributes))
-    library = Library(database)
+    intake.take_in(photos, attributes_stage(attributes))
+    library = intake.library
     before = library.load()
     again = []
     for each in library.pending(PhotosOfStage("scene", "1"), after=0, limit=100):
@@ -168,18 +161,18 @@ def test_bodies_that_the_same_run_found_are_shown_in_pixels_of_the_reduced_pictu
 
 
 def test_all_ages_can_be_deleted_and_are_found_again_when_asked_for(
-    database: Database, photos: Path, embedder: LocalEmbedder, attributes: Attributes
+    intake: Intake, photos: Path, attributes: Attributes
 ) -> None:
     stage = attributes_stage(attributes)
-    take_in(database, photos, embedder, stage)
-    library = Library(database)
+    intake.take_in(photos, stage)
+    library = intake.library
     before = library.load().faces
     assert delete_findings(library, "attributes", dry_run=True).deleted == len(before)
     same_ages(library.load().faces, before)
     assert delete_findings(library, "attributes", dry_run=False).deleted == len(before)
     assert library.load().faces.age is None
-    assert raw(database) == []
+    assert raw(intake.database) == []
     with pytest.raises(WrongUsage, match="cannot be deleted"):
         delete_findings(library, "detection", dry_run=False)
-    assert look(database, stage).completed == 5
+    assert intake.look(stage).completed == 5
     same_ages(library.load().faces, before)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.fixtures.photos import copy_photos, wide_picture, with_orientation
-from tests.fixtures.taking_in import into_cache, take_in
+from tests.fixtures.taking_in import Intake, into_cache
 
 from facesets.file_records import FileRecord
 from facesets.inference.landmarks import Landmarks
@@ -35,13 +36,13 @@ def photos(lfw_photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
     "fast", [pytest.param(False, marks=pytest.mark.slow), True], ids=["in full", "reduced"]
 )
 def test_both_keep_the_same_faces_landmarks_and_sizes(
-    database: Database, photos: Path, tmp_path: Path, pack_dir: Path, embedder: LocalEmbedder, fast: bool
+    intake: Intake, photos: Path, tmp_path: Path, pack_dir: Path, embedder: LocalEmbedder, fast: bool
 ) -> None:
     stage = landmarks_stage(Landmarks(read_pack(pack_dir)))
-    how = {"fast_decode": fast, "enrich": True}
+    how: dict[str, Any] = {"fast_decode": fast, "enrich": True}
     cache = into_cache(tmp_path / "c.npz", photos, embedder, stage, **how)
-    take_in(database, photos, embedder, stage, concurrency=1, **how)
-    library = Library(database).load()
+    intake.take_in(photos, stage, concurrency=1, **how)
+    library = intake.library.load()
     for images in (cache.images, library.images):
         sizes = zip(images.width.tolist(), images.height.tolist(), strict=True)
         assert sorted(sizes) == [(250, 250), (250, 250), (1000, 4000)]
@@ -84,24 +85,23 @@ def test_what_a_kill_may_cost_is_bounded_in_time_too(
         watching = Watching(lambda: Cache(path).files())
         into_cache(path, photos, embedder, work=Work(progress=watching), clock=lambda: watching.now)
     else:
-        database = request.getfixturevalue("database")
+        intake: Intake = request.getfixturevalue("intake")
         with opened(Database(request.getfixturevalue("library_url"))) as other:
             watching = Watching(lambda: Library(other).files())
-            how = {"concurrency": 1, "flush_every_s": 10}
-            work = Work(progress=watching)
-            take_in(database, photos, embedder, work=work, clock=lambda: watching.now, **how)
+            how: dict[str, Any] = {"work": Work(progress=watching), "clock": lambda: watching.now}
+            intake.take_in(photos, concurrency=1, flush_every_s=10, **how)
     assert watching.seen == [0, 0, 0, 4, 4, 4, 7, 7]
 
 
 @pytest.mark.slow
 def test_both_refuse_pictures_that_are_larger_than_was_said(
-    database: Database, photos: Path, tmp_path: Path, embedder: LocalEmbedder
+    intake: Intake, photos: Path, tmp_path: Path, embedder: LocalEmbedder
 ) -> None:
     large = 250 * 250
     cache = into_cache(tmp_path / "c.npz", photos, embedder, max_pixels=large)
-    take_in(database, photos, embedder, concurrency=1, max_pixels=large)
-    for known in (cache, Library(database).load()):
+    intake.take_in(photos, concurrency=1, max_pixels=large)
+    for known in (cache, intake.library.load()):
         assert known.images.width.tolist() == [250, 250]
-    for files in (Cache(tmp_path / "c.npz").files(), Library(database).files()):
+    for files in (Cache(tmp_path / "c.npz").files(), intake.library.files()):
         reasons = [file.reason for file in files.values() if file.reason]
         assert reasons == ["4000×1000 pixels are more than 0.0625 million"]

@@ -8,7 +8,7 @@ import pytest
 from tests.fixtures.library_people import rows
 from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.photos import copy_photos
-from tests.fixtures.taking_in import take_in
+from tests.fixtures.taking_in import Intake
 
 from facesets.errors import Unreachable, WrongUsage
 from facesets.remote.ml_service import MlService, ServiceModels
@@ -23,7 +23,7 @@ def run(service: Service, database: Database, photos: Path, *, clip: bool = True
     models = ServiceModels(min_det_score=0.5)
     remote = MlService(service.url, models, pause=time.sleep, waits_s=[0.01] * 3, timeout_s=0.5)
     try:
-        return take_in(database, photos, ServiceEmbedder(remote, clip=clip))
+        return Intake(database, ServiceEmbedder(remote, clip=clip)).take_in(photos)
     finally:
         remote.close()
 
@@ -81,7 +81,7 @@ def test_a_service_that_is_gone_ends_the_run_and_the_next_goes_on(
         remote = MlService(service.url, ServiceModels(min_det_score=0.5), pause=lambda _: None, waits_s=[0])
         embedder = ServiceEmbedder(remote)
     with pytest.raises(Unreachable, match="does not answer any more"):
-        take_in(database, photos, embedder, concurrency=2)
+        Intake(database, embedder).take_in(photos, concurrency=2)
     remote.close()
     assert Library(database).files() == {}
     with ml_service() as service:

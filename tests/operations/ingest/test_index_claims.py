@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.fixtures.taking_in import take_in
+from tests.fixtures.taking_in import Intake
 from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.file_records import FileRecord
@@ -64,12 +64,13 @@ def test_a_file_that_is_done_is_waited_for_no_longer_though_another_run_holds_it
     Claims(other, "path").take([str(photo)])
     stop = Stop()
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(take_in, database, photo.parent, embedder, work=Work(stop=stop), concurrency=1)
+        ours = Intake(database, embedder)
+        waiting = pool.submit(ours.take_in, photo.parent, work=Work(stop=stop), concurrency=1)
         time.sleep(1)
         assert not waiting.done()
         # The same bytes at another place, so that what is claimed stays so.
         copy = Path(shutil.copytree(photo.parent, photo.parent.parent / "copies")) / photo.name
-        assert take_in(other, copy.parent, embedder).indexed == 1
+        assert Intake(other, embedder).take_in(copy.parent).indexed == 1
         status, sha256 = photo.stat(), Library(other).files()[str(copy)].sha256
         seen = FileRecord(str(photo), status.st_size, status.st_mtime_ns, sha256)
         Library(other, embedder.settings).add([seen], [])
@@ -89,7 +90,7 @@ def test_what_others_claimed_while_the_database_was_away_is_theirs(
     def steal() -> None:
         pid = database.run(lambda connection: connection.info.backend_pid)
         other.run(lambda connection: connection.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,)))
-        done.append(take_in(other, photo.parent, embedder))
+        done.append(Intake(other, embedder).take_in(photo.parent))
         claims = Claims(other, "path")
         claims.take([str(photo)])
         # Some other thread of the run finds out that the session is new.
@@ -97,6 +98,6 @@ def test_what_others_claimed_while_the_database_was_away_is_theirs(
         claims.release([str(photo)])
 
     watched = Watched(LocalDescriber(embedder, None), steal)
-    ours = take_in(database, photo.parent, watched, concurrency=1)
+    ours = Intake(database, watched).take_in(photo.parent, concurrency=1)
     assert [summary.indexed for summary in done] == [1]
     assert (ours.indexed, ours.unchanged, ours.to_do) == (0, 1, 0)

@@ -10,14 +10,11 @@ from pathlib import Path
 import pytest
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.postgres import open_directory
-from tests.fixtures.taking_in import take_in
+from tests.fixtures.taking_in import Intake
 
-from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.unavailable_sources import require_a_target
 from facesets.operations.library.stats import stats
 from facesets.sources.galleries import GallerySource
-from facesets.store.postgres.connection import Database
-from facesets.store.postgres.library import Library
 
 NOBODY = 65534
 
@@ -47,17 +44,17 @@ def somebody_else() -> Iterator[None]:
 
 @pytest.mark.parametrize("is_target", [False, True])
 def test_a_folder_that_cannot_be_listed_has_failed_only_while_that_is_so(
-    database: Database, root: Path, embedder: LocalEmbedder, lfw_photos: list[Path], *, is_target: bool
+    intake: Intake, root: Path, lfw_photos: list[Path], *, is_target: bool
 ) -> None:
     photos = copy_photos(lfw_photos[:1], root / "photos")
     closed = copy_photos(lfw_photos[1:3], photos / "closed")
-    library = Library(database)
+    library = intake.library
     for mode, reason in ((0o755, ""), (0, "Permission denied"), (0, "Permission denied"), (0o755, "")):
         closed.chmod(mode)
         target = closed if is_target else photos
         with somebody_else():
             require_a_target(GallerySource([target]), library)
-            done = take_in(database, target, embedder, prune=True)
+            done = intake.take_in(target, prune=True)
         assert [failure.reason for failure in done.failures] == [f"cannot be read: {reason}"] * bool(reason)
         assert done.failed == bool(reason)
         assert (stats(library).unreadable, len(library.files())) == (0, 2 if is_target else 3)
