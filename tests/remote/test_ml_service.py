@@ -71,7 +71,7 @@ def test_vectors_may_be_arrays_as_older_services_send_them(server: Service, serv
     assert clip == pytest.approx(service.clip_text("a dog"))
 
 
-def test_boxes_are_in_pixels_of_the_picture_though_the_service_saw_a_smaller_one(
+def test_boxes_are_in_pixels_of_the_picture_whatever_size_was_seen(
     server: Service, service: MlService
 ) -> None:
     server.faces, server.seen_size = [face((5, 10, 30, 50))], (80, 60)
@@ -133,9 +133,7 @@ def test_no_service_is_unreachable_and_says_so(service: MlService, waited: list[
     nobody.close()
 
 
-def test_what_the_service_refuses_is_not_asked_again(
-    server: Service, service: MlService, waited: list[float]
-) -> None:
+def test_what_is_refused_is_not_asked_again(server: Service, service: MlService, waited: list[float]) -> None:
     server.failures = [422]
     with pytest.raises(CannotInfer, match="buffalo_l"):
         service.embed([PICTURE])
@@ -156,9 +154,7 @@ def test_what_the_service_refuses_is_not_asked_again(
         b'{"facial-recognition": [{"boundingBox": {"x1":0,"y1":0,"x2":9,"y2":9},"score":1,"embedding":[1]}]}',
     ],
 )
-def test_an_answer_that_is_none_is_said_to_be_none(
-    answer: bytes, server: Service, service: MlService
-) -> None:
+def test_an_answer_that_is_none_is_refused(answer: bytes, server: Service, service: MlService) -> None:
     server.raw_answer = answer
     with pytest.raises(CannotInfer):
         service.embed([PICTURE])

@@ -95,9 +95,7 @@ def test_a_fault_that_passes_leaves_no_trace_and_one_that_stays_costs_its_photo_
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_what_the_server_refuses_is_asked_for_once_and_a_copy_takes_its_place(
-    status: int, tmp_path: Path
-) -> None:
+def test_what_a_server_refuses_is_asked_for_once_and_a_copy_is_taken(status: int, tmp_path: Path) -> None:
     same = b"same" * 50
     with serving([photo(1, content=same), photo(2, content=same), photo(3)]) as server:
         server.rules.append(wrong("/original", lambda _: error(status), asset=photo_id(1)))
@@ -273,9 +271,7 @@ def test_a_version_that_is_not_known_is_said(tmp_path: Path) -> None:
     assert "runs Immich 4.1.0" in heard.lines[0]
 
 
-def test_twelve_errors_in_a_row_lead_to_one_probe_and_a_server_that_answers_it_is_worked_with(
-    tmp_path: Path,
-) -> None:
+def test_twelve_errors_in_a_row_lead_to_a_probe_and_work_goes_on_if_it_is_answered(tmp_path: Path) -> None:
     with serving([photo(n) for n in range(1, 9)]) as server:
         server.rules.append(wrong("/faces", lambda _: error(503), asset=photo_id(1), times=12))
         # One worker: an answer to another, begun before the errors, would come between them.
@@ -293,9 +289,7 @@ def test_a_server_that_answers_its_version_and_nothing_else_is_given_up(tmp_path
         assert len(server.to("/faces")) <= 4 * 12 + 8
 
 
-def test_an_outage_ends_the_run_and_the_next_fetches_nothing_twice_but_what_was_in_flight(
-    tmp_path: Path,
-) -> None:
+def test_an_outage_ends_the_run_and_the_next_one_fetches_nothing_twice(tmp_path: Path) -> None:
     served: Counter[str] = Counter()
 
     def count(request: Request, answer: Answer) -> None:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fixtures.immich_people import PUSH_PERMISSIONS, PeopleServer
@@ -71,9 +72,7 @@ def test_names_faces_and_merges_arrive_and_a_second_push_plans_nothing(scene: Sc
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_undo_brings_back_what_was_even_those_who_were_merged_away(
-    scene: Scene, version: tuple[int, int, int]
-) -> None:
+def test_an_undo_brings_back_even_who_was_merged_away(scene: Scene, version: tuple[int, int, int]) -> None:
     scene.server.version = version
     family(scene)
     before = scene.server.snapshot()
@@ -137,27 +136,27 @@ def test_without_the_permission_to_remove_people_an_undo_says_what_it_leaves(sce
     assert scene.server.snapshot() == before
 
 
-def test_a_name_that_a_user_gave_stays_and_is_reported_unless_ours_is_to_count(scene: Scene) -> None:
-    robert = scene.server.add_person("Robert")
-    scene.several(range(1, 5), "Bob", robert)
+@pytest.mark.parametrize(
+    ("theirs", "option", "reason"),
+    [
+        ({"name": "Robert"}, "rename", "Robert on the server"),
+        ({"is_hidden": True}, "hidden", "somebody hidden on the server"),
+    ],
+)
+def test_what_a_user_decided_stays_and_is_reported_unless_ours_is_to_count(
+    scene: Scene, theirs: dict[str, Any], option: str, reason: str
+) -> None:
+    person = scene.server.add_person(**theirs)
+    scene.several(range(1, 5), "Bob", person)
     scene.stage()
     kept = push(scene)
-    assert by_name(kept)["Bob"].left == {"Robert on the server": 4}
+    assert by_name(kept)["Bob"].left == {reason: 4}
     # Nobody is left to be made: a person without faces serves no one.
     assert kept.changes == 0
     assert scene.server.writes == []
-    assert by_name(push(scene, rename=True))["Bob"].action == "name"
-    assert scene.server.people[robert].name == "Bob"
-
-
-def test_hidden_people_are_left_alone_unless_asked_for(scene: Scene) -> None:
-    hidden = scene.server.add_person(is_hidden=True)
-    scene.several(range(1, 5), "Anna", hidden)
-    scene.stage()
-    assert by_name(push(scene))["Anna"].left == {"somebody hidden on the server": 4}
-    assert scene.server.writes == []
-    assert by_name(push(scene, hidden=True))["Anna"].action == "name"
-    assert scene.server.people[hidden].is_hidden
+    assert by_name(push(scene, **{option: True}))["Bob"].action == "name"
+    assert scene.server.people[person].name == "Bob"
+    assert scene.server.people[person].is_hidden == theirs.get("is_hidden", False)
 
 
 @pytest.mark.parametrize(
@@ -450,7 +449,7 @@ def test_what_an_undo_took_back_in_part_is_not_taken_back_again_from_a_later_run
         ("STRAUSS", "Strau\u00df"),
     ],
 )
-def test_somebody_on_archived_photos_alone_is_found_in_whatever_letters(
+def test_who_is_on_archived_photos_alone_is_found_in_any_letters(
     theirs: str, ours: str, scene: Scene
 ) -> None:
     person = scene.server.add_person(theirs)
@@ -462,9 +461,7 @@ def test_somebody_on_archived_photos_alone_is_found_in_whatever_letters(
     assert scene.server.holder(face) == theirs
 
 
-def test_two_of_ours_who_differ_only_in_case_do_not_become_two_there_and_none_is_called_hidden(
-    scene: Scene,
-) -> None:
+def test_two_of_ours_who_differ_only_in_case_are_not_two_there_nor_called_hidden(scene: Scene) -> None:
     scene.several((1, 2), "Anna", None)
     scene.both(3, "anna", None)
     scene.stage()

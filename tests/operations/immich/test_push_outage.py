@@ -218,9 +218,7 @@ def test_what_somebody_changes_between_plan_and_request_is_left_to_them(scene: S
     assert sum(server.holder(face.id) == "Dora" for face in server.faces) == 3
 
 
-def test_an_undo_of_which_a_part_is_refused_for_good_can_be_given_up_so_that_pushes_go_on(
-    scene: Scene,
-) -> None:
+def test_an_undo_that_is_partly_refused_for_good_can_be_given_up_so_that_pushes_go_on(scene: Scene) -> None:
     added = push(scene).made["create_face"]
     scene.server.gates.append(lambda r: error(400) if r.method == "DELETE" and "/faces/" in r.path else None)
     assert undo(scene).failed == added

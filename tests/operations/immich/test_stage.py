@@ -57,9 +57,7 @@ def test_a_queue_names_each_file_with_its_digests_its_asset_and_its_faces(tmp_pa
     assert row["faces"][0]["box"] == [277.8, 277.8, 1111.1, 1111.1]
 
 
-def test_boxes_are_scaled_to_the_upright_original_though_the_server_gives_its_size_as_it_lies(
-    tmp_path: Path,
-) -> None:
+def test_boxes_are_scaled_to_the_upright_original_though_its_size_is_given_as_it_lies(tmp_path: Path) -> None:
     upright = Face(box=(0, 0, 54, 72), preview=(1080, 1440))
     unknown = photo(2, faces=[SMALL], width=None, height=None)
     with serving([photo(1, faces=[upright], width=4000, height=3000), unknown]) as server:
@@ -71,7 +69,7 @@ def test_boxes_are_scaled_to_the_upright_original_though_the_server_gives_its_si
 
 
 @pytest.mark.parametrize("version", [(2, 2, 0), (3, 0, 0)])
-def test_the_least_size_of_a_face_is_in_pixels_of_the_original(
+def test_the_least_size_of_a_face_is_in_original_pixels(
     version: tuple[int, int, int], tmp_path: Path
 ) -> None:
     with serving([photo(1, faces=[SMALL])], version=version) as server:
@@ -180,9 +178,7 @@ def test_a_lower_limit_asks_again_about_the_photos_that_it_may_let_in_only(tmp_p
         assert [request.asset for request in server.to("/faces")] == [photo_id(1)]
 
 
-def test_photos_without_a_face_by_the_servers_account_are_asked_about_again_or_staged_on_demand(
-    tmp_path: Path,
-) -> None:
+def test_photos_without_a_face_are_asked_about_again_or_staged_on_demand(tmp_path: Path) -> None:
     with serving([photo(1, faces=[]), photo(2), photo(3, faces=[])]) as server:
         assert stage(server, tmp_path).no_face == 2
         server.change(photo(1))

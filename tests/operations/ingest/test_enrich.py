@@ -73,9 +73,7 @@ def test_every_face_gets_a_pose_and_says_where_it_comes_from(library: Library, r
 
 
 @pytest.mark.slow
-def test_a_face_that_is_not_found_again_keeps_its_row_and_says_so(
-    library: Library, run: Run, pack_dir: Path
-) -> None:
+def test_a_face_that_is_not_found_again_keeps_its_row(library: Library, run: Run, pack_dir: Path) -> None:
     strict = LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=0.7)
     before = library.store.load()
     summary = run(strict)
@@ -106,9 +104,7 @@ def test_an_interrupted_run_is_continued(library: Library, run: Run) -> None:
     assert rest.faces + part.faces == len(library.store.load().faces)
 
 
-def test_a_photo_that_vanished_is_named_and_tried_again_later(
-    library: Library, tmp_path: Path, run: Run
-) -> None:
+def test_a_photo_that_vanished_is_named_and_tried_again(library: Library, tmp_path: Path, run: Run) -> None:
     photo = library.photos / "two people.png"
     hidden = tmp_path / "hidden.png"
     shutil.move(photo, hidden)
@@ -120,9 +116,7 @@ def test_a_photo_that_vanished_is_named_and_tried_again_later(
     assert run().images == 1
 
 
-def test_photos_that_are_unavailable_as_a_whole_are_one_refusal(
-    library: Library, run: Run, tmp_path: Path
-) -> None:
+def test_photos_that_are_all_unavailable_are_one_refusal(library: Library, run: Run, tmp_path: Path) -> None:
     unplugged = library.photos.rename(tmp_path / "unplugged")
     try:
         with pytest.raises(SourceGone, match="Is it mounted"):

@@ -60,17 +60,14 @@ def test_a_service_that_often_fails_gives_the_library_of_an_undisturbed_run(
         assert vectors(database) == vectors(calm)
 
 
-def test_what_failed_is_not_stored_and_is_tried_again_next_time(
-    database: Database, lfw_photos: list[Path], tmp_path: Path
-) -> None:
-    photos = copy_photos(lfw_photos[:3], tmp_path / "photos")
+def test_what_failed_is_not_stored_and_is_tried_again_next_time(database: Database, photos: Path) -> None:
     with ml_service() as service:
         service.status = 422
         failed = run(service, database, photos)
-        assert (failed.indexed, failed.failed) == (0, 3)
+        assert (failed.indexed, failed.failed) == (0, 5)
         assert Library(database).files() == {}
         service.status = 200
-        assert run(service, database, photos).indexed == 3
+        assert run(service, database, photos).indexed == 5
 
 
 def test_a_service_that_is_gone_ends_the_run_and_the_next_goes_on(
@@ -88,10 +85,9 @@ def test_a_service_that_is_gone_ends_the_run_and_the_next_goes_on(
         assert run(service, database, photos).indexed == 20
 
 
-def test_faces_of_a_service_have_no_keypoints_and_are_a_model_of_their_own(
-    database: Database, lfw_photos: list[Path], tmp_path: Path
+def test_faces_of_a_service_have_no_keypoints_and_a_model_of_their_own(
+    database: Database, photos: Path
 ) -> None:
-    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
     with ml_service() as service:
         run(service, database, photos)
     collection = Library(database).load()

@@ -90,9 +90,7 @@ def test_a_time_that_is_known_outlives_a_run_without_the_stage(photos: Path, int
     assert taken(library.load().images) == before
 
 
-def test_photos_that_are_moved_or_renamed_follow_names_that_say_when_and_no_others(
-    photos: Path, intake: Intake
-) -> None:
+def test_photos_that_are_moved_follow_names_that_say_when_and_no_others(photos: Path, intake: Intake) -> None:
     def index_again() -> dict[str, str]:
         intake.take_in(photos, stage())
         return taken(intake.library.load().images)
@@ -125,9 +123,7 @@ def test_photos_that_are_moved_or_renamed_follow_names_that_say_when_and_no_othe
     assert told(silent) == ("file name", "2017-01-01 silent.jpg")
 
 
-def test_a_photo_that_is_searched_once_more_as_it_is_moved_follows_its_name(
-    photos: Path, intake: Intake
-) -> None:
+def test_a_photo_that_is_searched_again_as_it_is_moved_follows_its_name(photos: Path, intake: Intake) -> None:
     intake.take_in(photos, stage())
     (photos / "2018-05-05 Beach").mkdir()
     (photos / "silent.jpg").rename(photos / "2018-05-05 Beach" / "silent.jpg")
@@ -137,9 +133,7 @@ def test_a_photo_that_is_searched_once_more_as_it_is_moved_follows_its_name(
     assert taken(intake.library.load().images)["silent.jpg"] == "2018-05-05T00:00:00"
 
 
-def test_of_a_photo_at_several_paths_each_name_may_say_when_it_was_taken(
-    photos: Path, intake: Intake
-) -> None:
+def test_of_a_photo_at_several_paths_each_name_may_say_when_it_was(photos: Path, intake: Intake) -> None:
     silent = (photos / "silent.jpg").read_bytes()
     for name in ("0.jpg", "1 2018-05-05.jpg", "2.jpg"):
         (photos / name).write_bytes(silent)

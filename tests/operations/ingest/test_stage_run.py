@@ -87,7 +87,7 @@ def test_what_failed_is_tried_again_when_that_is_asked_for(intake: Intake, photo
     assert intake.counts().failed == 0
 
 
-def test_only_photos_below_the_named_folders_are_looked_at(
+def test_a_look_below_some_folders_sees_no_others(
     intake: Intake, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     one = copy_photos(lfw_photos[:2], tmp_path / "one")
@@ -176,9 +176,7 @@ def test_a_photo_that_gets_other_faces_while_a_stage_looks_at_it_stays_pending(
     assert intake.look(of_faces("face-tags")).completed == 1
 
 
-def test_photos_that_get_further_faces_are_pending_again(
-    intake: Intake, photos: Path, pack_dir: Path
-) -> None:
+def test_photos_that_get_more_faces_are_pending_again(intake: Intake, photos: Path, pack_dir: Path) -> None:
     intake.take_in(photos, SCENE, *map(of_faces, OF_FACES))
     assert [intake.counts(name).completed for name in (*OF_FACES, "scene")] == [5, 5, 5, 5]
     another = LocalEmbedder(read_pack(pack_dir), det_size=320, min_det_score=0.5)
@@ -223,9 +221,7 @@ def test_a_known_photo_that_only_gets_its_embedding_keeps_what_was_found_of_its_
     assert seen[5:] == [0]
 
 
-def test_a_stage_of_faces_says_so_where_no_photo_was_searched(
-    intake: Intake, photos: Path, tmp_path: Path
-) -> None:
+def test_a_stage_of_faces_says_if_no_photo_was_searched(intake: Intake, photos: Path, tmp_path: Path) -> None:
     clip = ClipVisual(read_clip(make_clip(tmp_path / "clip")))
     Intake(intake.database, LocalDescriber(None, clip)).take_in(photos)
     summary = intake.look(replace(of_faces("face-tags"), look=lambda _, image: image))

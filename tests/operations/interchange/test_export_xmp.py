@@ -540,9 +540,7 @@ def test_what_a_killed_run_left_half_written_goes_with_the_next(
     assert set(states(photos)) - {str(sidecar(photo))} == {str(photo), str(theirs)}
 
 
-def test_whoever_is_forgotten_goes_from_the_sidecars_with_the_next_run(
-    library: Library, photos: Path
-) -> None:
+def test_whoever_is_forgotten_goes_from_sidecars_with_the_next_run(library: Library, photos: Path) -> None:
     photo = shown(library, photos / "a.jpg", "Änne Zwölfender", "Ben", beside=RATED)
     export(library)
     done = forget(library.database, "Änne Zwölfender", work=Work(by=BY))

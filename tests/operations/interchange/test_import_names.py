@@ -84,9 +84,7 @@ def mwg(*named: tuple[str, Box]) -> bytes:
     return packet_of(regions(*each))
 
 
-def test_names_of_picasa_come_on_the_faces_and_are_taken_back_as_one_step(
-    library: Library, tmp_path: Path
-) -> None:
+def test_names_of_picasa_come_on_faces_and_are_undone_as_one_step(library: Library, tmp_path: Path) -> None:
     anna, ben = add_photo_file(library, tmp_path / "a" / "IMG_1.jpg", [LEFT, RIGHT])
     ini = picasa_ini({"img_1.JPG": [(RIGHT, "0b"), (LEFT, "a")]}, {"a": "Anna Berg", "b": "Zoë"})
     (tmp_path / "a" / ".picasa.ini").write_text(ini, encoding="utf-8")
@@ -105,9 +103,7 @@ def test_names_of_picasa_come_on_the_faces_and_are_taken_back_as_one_step(
     assert name_of(library, anna) == "Anna Berg"
 
 
-def test_a_dry_run_says_the_same_and_stores_nothing_and_neither_does_a_second_time(
-    library: Library, tmp_path: Path
-) -> None:
+def test_neither_a_dry_run_nor_a_second_time_changes_anything(library: Library, tmp_path: Path) -> None:
     add_photo_file(library, tmp_path / "1.jpg", [LEFT, RIGHT])
     (tmp_path / "1.jpg.xmp").write_bytes(mwg(("Anna", LEFT), ("Nobody here", (0.9, 0.9, 0.95, 0.95))))
     nothing = everything(library)
@@ -121,9 +117,7 @@ def test_a_dry_run_says_the_same_and_stores_nothing_and_neither_does_a_second_ti
     assert (everything(library), rows(library.database, "SELECT count(*) FROM steps")) == before
 
 
-def test_places_in_stored_pictures_are_found_whichever_way_the_photo_was_held(
-    library: Library, tmp_path: Path
-) -> None:
+def test_places_are_found_whichever_way_the_photo_was_held(library: Library, tmp_path: Path) -> None:
     faces = {}
     for turned in range(1, 9):
         path = tmp_path / f"{turned}.jpg"
@@ -174,9 +168,7 @@ def photos_of_anna(library: Library, folder: Path, count: int) -> list[int]:
     ]
 
 
-def test_whoever_a_run_found_gets_the_name_and_keeps_the_other_faces(
-    library: Library, tmp_path: Path
-) -> None:
+def test_whoever_a_run_found_gets_the_name_and_keeps_other_faces(library: Library, tmp_path: Path) -> None:
     faces = photos_of_anna(library, tmp_path, 6)
     cluster(library, method="components", threshold=0.5)
     say(tmp_path, "Anna", "Anna")
@@ -216,9 +208,7 @@ def test_what_was_said_here_stays_and_the_other_name_is_asked_about(library: Lib
     assert imports(library) == []
 
 
-def test_a_name_that_its_own_program_changed_is_replaced_and_that_of_another_is_asked_about(
-    library: Library, tmp_path: Path
-) -> None:
+def test_a_name_is_replaced_by_its_own_program_alone(library: Library, tmp_path: Path) -> None:
     (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
     sidecar = tmp_path / "1.jpg.xmp"
     sidecar.write_bytes(mwg(("Anna", LEFT)))
@@ -270,9 +260,7 @@ def test_paths_of_another_machine_are_whole_paths_here(given: str, path: str, he
     assert mapped(path, read_places([given])) == here
 
 
-def test_places_without_a_face_and_names_of_whole_photos_are_kept_and_listed(
-    library: Library, tmp_path: Path
-) -> None:
+def test_places_without_a_face_and_names_of_whole_photos_are_listed(library: Library, tmp_path: Path) -> None:
     add_photo_file(library, tmp_path / "1.jpg", [LEFT, RIGHT])
     (tmp_path / "1.jpg.xmp").write_bytes(mwg(("Anna", (0.4, 0.7, 0.5, 0.9))))
     add_photo_file(library, tmp_path / "2.jpg", [LEFT, RIGHT])
@@ -297,7 +285,7 @@ def test_places_without_a_face_and_names_of_whole_photos_are_kept_and_listed(
     assert [each.name for each in library.database.run(unmatched_names)] == ["Ben", "Carla"]
 
 
-def test_a_name_of_a_whole_photo_is_the_one_face_that_resembles_the_others_of_that_name(
+def test_a_name_of_a_whole_photo_is_the_face_that_is_like_its_others(
     library: Library, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
@@ -377,9 +365,7 @@ def test_copies_of_photos_elsewhere_are_known_by_their_content(library: Library,
 
 
 @pytest.mark.parametrize("odd", ["a\0b", "\ud800", "\U0010fe80", "/" * 5000, "x" * 9000, "", "\x1b[2J"])
-def test_paths_and_names_of_files_that_none_can_have_are_not_here(
-    library: Library, tmp_path: Path, odd: str
-) -> None:
+def test_paths_that_no_file_can_have_are_not_here(library: Library, tmp_path: Path, odd: str) -> None:
     (face,) = add_photo_file(library, tmp_path / "1.jpg", [LEFT])
     photos = [
         osxphotos_photo(odd, 60, 40, {"Anna": LEFT}, original_filename=odd, original_filesize=2**62 - 1),
@@ -392,9 +378,7 @@ def test_paths_and_names_of_files_that_none_can_have_are_not_here(
     assert name_of(library, face) in ("", "Ben")
 
 
-def test_contacts_without_a_name_are_counted_until_picasa_s_list_is_given(
-    library: Library, tmp_path: Path
-) -> None:
+def test_contacts_without_a_name_are_counted_until_a_list_has_them(library: Library, tmp_path: Path) -> None:
     (face,) = add_photo_file(library, tmp_path / "photos" / "1.jpg", [LEFT])
     ini = picasa_ini({"1.jpg": [(LEFT, "00ab")]}, {}, own=False)
     (tmp_path / "photos" / ".picasa.ini").write_text(ini)
@@ -404,7 +388,7 @@ def test_contacts_without_a_name_are_counted_until_picasa_s_list_is_given(
     assert (found.nameless, name_of(library, face)) == (0, "Anna")
 
 
-def test_names_that_nobody_can_have_and_broken_files_are_told_and_the_rest_arrives(
+def test_names_nobody_can_have_and_broken_files_cost_themselves_only(
     library: Library, tmp_path: Path
 ) -> None:
     faces = with_a_face(library, tmp_path, 4)

@@ -118,9 +118,7 @@ def anna(*more: str) -> bytes:
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_regions_by_iptc_in_pixels_of_the_stored_picture(
-    library: Library, tmp_path: Path, orientation: int
-) -> None:
+def test_regions_by_iptc_in_pixels_as_stored(library: Library, tmp_path: Path, orientation: int) -> None:
     # Pictures are stored with 60 × 40 pixels; a quarter turn brings their left to the top.
     face = (0.5, 0.1, 0.8, 0.3) if orientation == 6 else LEFT
     place = boundary("rectangle", "pixel", X=6, Y=8, W=12, H=12)
@@ -191,9 +189,7 @@ def around_the_head(points: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("drawn", [around_the_eyes, around_the_head])
-def test_real_faces_are_found_in_boxes_as_other_programs_draw_them(
-    library: Library, pristine: Photos, drawn: Drawn
-) -> None:
+def test_real_faces_are_found_in_boxes_of_others(library: Library, pristine: Photos, drawn: Drawn) -> None:
     settings = pristine.store.settings
     assert settings is not None
     with library.writing(settings):

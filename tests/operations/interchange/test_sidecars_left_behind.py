@@ -99,9 +99,7 @@ def test_a_disk_that_is_not_there_and_folders_that_were_not_asked_for_stay_known
     assert export(library).left_behind == 2
 
 
-def test_a_photo_that_moved_without_its_sidecar_gets_a_new_one(
-    library: Library, photos: Path, tmp_path: Path
-) -> None:
+def test_a_photo_moved_without_its_sidecar_gets_one(library: Library, photos: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved" / "b.jpg"
     moved.parent.mkdir()
     shutil.move(photos / "b.jpg", moved)
