@@ -1,10 +1,8 @@
 """Staging from a server that fails: every fault costs what it must, and nothing else."""
 
 import contextlib
-import os
 import random
 import shutil
-import signal
 import subprocess
 import time
 from collections import Counter
@@ -21,6 +19,7 @@ from tests.fixtures.immich_server import (
     Request,
     Rule,
     error,
+    killed,
     photo,
     photo_id,
     serving,
@@ -381,25 +380,6 @@ def test_a_full_disk_ends_the_command_with_a_sentence_and_keeps_what_is_done(tmp
     assert len(queue(tmp_path)) == 3
 
 
-def killed(server: ImmichServer, out: Path, after: int) -> bool:
-    """Stage in a process of its own that is killed after so many requests; whether it was."""
-    until = len(server.requests) + after
-    process = os.fork()
-    if process == 0:
-        stage(server, out, workers=8)
-        os._exit(0)
-
-    def kill(_: Request, __: Answer) -> None:
-        if len(server.requests) >= until:
-            os.kill(process, signal.SIGKILL)
-
-    server.rules = [kill]
-    _, status = os.waitpid(process, 0)
-    server.wait_until_alone()
-    server.rules = []
-    return os.WIFSIGNALED(status)
-
-
 @pytest.mark.soak
 def test_killed_at_any_moment_the_files_end_up_as_those_of_an_undisturbed_run(tmp_path: Path) -> None:
     photos = [photo(n, faces=[] if n % 4 == 0 else photo(n).faces) for n in range(1, 91)]
@@ -410,8 +390,12 @@ def test_killed_at_any_moment_the_files_end_up_as_those_of_an_undisturbed_run(tm
             shutil.rmtree(tmp_path / "rough", ignore_errors=True)
             server.requests.clear()
             for kill in range(3):
-                chance = random.Random(3 * seed + kill)
-                assert killed(server, tmp_path / "rough", 25 + chance.randrange(30))
+                until = len(server.requests) + random.Random(3 * seed + kill).randrange(25, 55)
+                assert killed(
+                    server,
+                    lambda: stage(server, tmp_path / "rough", workers=8),
+                    lambda _: len(server.requests) >= until,  # noqa: B023
+                )
             stage(server, tmp_path / "rough", workers=8)
             assert tree(tmp_path / "rough") == tree(tmp_path / "calm")
             served = Counter(server.downloads)

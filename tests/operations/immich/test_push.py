@@ -139,12 +139,12 @@ def test_without_the_permission_to_remove_people_an_undo_says_what_it_leaves(sce
 @pytest.mark.parametrize(
     ("theirs", "option", "reason"),
     [
-        ({"name": "Robert"}, "rename", "Robert on the server"),
-        ({"is_hidden": True}, "hidden", "somebody hidden on the server"),
+        ({"name": "Robert"}, {"rename": True}, "Robert on the server"),
+        ({"is_hidden": True}, {"hidden": True}, "somebody hidden on the server"),
     ],
 )
 def test_what_a_user_decided_stays_and_is_reported_unless_ours_is_to_count(
-    scene: Scene, theirs: dict[str, Any], option: str, reason: str
+    scene: Scene, theirs: dict[str, Any], option: dict[str, Any], reason: str
 ) -> None:
     person = scene.server.add_person(**theirs)
     scene.several(range(1, 5), "Bob", person)
@@ -154,7 +154,7 @@ def test_what_a_user_decided_stays_and_is_reported_unless_ours_is_to_count(
     # Nobody is left to be made: a person without faces serves no one.
     assert kept.changes == 0
     assert scene.server.writes == []
-    assert by_name(push(scene, **{option: True}))["Bob"].action == "name"
+    assert by_name(push(scene, **option))["Bob"].action == "name"
     assert scene.server.people[person].name == "Bob"
     assert scene.server.people[person].is_hidden == theirs.get("is_hidden", False)
 

@@ -1,8 +1,6 @@
 """Writing people back to a server that fails, by a program that is killed: it ends as if undisturbed."""
 
 import json
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.immich_people import PeopleServer, Snapshot
-from tests.fixtures.immich_server import Answer, Request, error, running, serving
+from tests.fixtures.immich_server import Request, error, killed, running, serving
 from tests.fixtures.pushing import PLACES, Scene, push, undo
 from tests.fixtures.soak import soaking
 
 from facesets.cli.wording import worded
-from facesets.errors import FacesetsError, Unreachable, WrongUsage
+from facesets.errors import Unreachable, WrongUsage
 from facesets.work import Stop
 
 pytestmark = pytest.mark.slow
@@ -64,28 +62,25 @@ def writing(request: Request) -> bool:
 
 
 class Nth:
-    """Counts requests that change something, and acts at one of them."""
+    """Whether a request is the n-th that changes something."""
 
-    def __init__(self, number: int, act: Callable[[Request], Answer | None]) -> None:
-        self._left = number
-        self._act = act
-        self.struck = False
+    def __init__(self, number: int) -> None:
+        self.left = number
 
-    def __call__(self, request: Request, _: Answer | None = None) -> Answer | None:
-        if not writing(request):
-            return None
-        self._left -= 1
-        if self._left != 0:
-            return None
-        self.struck = True
-        return self._act(request)
+    def __call__(self, request: Request) -> bool:
+        self.left -= writing(request)
+        return writing(request) and self.left == 0
 
 
 def lost(scene: Scene, number: int, *, of_answer: bool) -> None:
     """A request or an answer does not arrive, which costs nothing."""
-    strike = Nth(number, lambda _: replace(error(503), drop=True))
-    (scene.server.rules if of_answer else scene.server.gates).append(strike)
-    assert (push(scene).failed, strike.struck) == (0, True)
+    is_lost, nothing = Nth(number), replace(error(503), drop=True)
+    if of_answer:
+        scene.server.rules.append(lambda request, _: nothing if is_lost(request) else None)
+    else:
+        scene.server.gates.append(lambda request: nothing if is_lost(request) else None)
+    assert push(scene).failed == 0
+    assert is_lost.left <= 0
 
 
 def outage(scene: Scene, number: int) -> None:
@@ -97,8 +92,8 @@ def outage(scene: Scene, number: int) -> None:
 
 
 def ctrl_c(scene: Scene, number: int) -> None:
-    stop = Stop()
-    scene.server.gates.append(Nth(min(number, 3), lambda _: stop.request()))
+    stop, is_stopped = Stop(), Nth(min(number, 3))
+    scene.server.gates.append(lambda request: stop.request() if is_stopped(request) else None)
     assert push(scene, stop=stop).stopped
 
 
@@ -110,29 +105,8 @@ def refusal(scene: Scene, _: int) -> None:
     assert {reason for _, reason in summary.failures} == {"the server refuses the request (400)"}
 
 
-def killed(work: Callable[[], object], server: PeopleServer, number: int, *, before_effect: bool) -> bool:
-    """Run something in a process of its own that is killed at a request; whether it came so far."""
-    process = os.fork()
-    if process == 0:
-        with suppress(FacesetsError):
-            work()
-        os._exit(0)
-
-    def kill(_: Request) -> Answer | None:
-        os.kill(process, signal.SIGKILL)
-        return error(503) if before_effect else None
-
-    strike = Nth(number, kill)
-    hook = server.gates if before_effect else server.rules
-    hook.append(strike)
-    os.waitpid(process, 0)
-    server.wait_until_alone()
-    hook.clear()
-    return strike.struck
-
-
 def death(scene: Scene, number: int, *, before_effect: bool) -> None:
-    assert killed(lambda: push(scene), scene.server, number, before_effect=before_effect)
+    assert killed(scene.server, lambda: push(scene), Nth(number), before_effect=before_effect)
 
 
 FAULTS: dict[str, tuple[Callable[[Scene, int], None], Sequence[int]]] = {
@@ -182,7 +156,7 @@ def test_an_undo_that_is_killed_is_ended_by_the_next(before_effect: bool, tmp_pa
             scene = filled(Scene(server, tmp_path / str(number)))
             before = server.snapshot()
             run = push(scene).run
-            comes_so_far = killed(lambda: undo(scene), server, number, before_effect=before_effect)  # noqa: B023
+            comes_so_far = killed(server, lambda: undo(scene), Nth(number), before_effect=before_effect)  # noqa: B023
             if comes_so_far:
                 with pytest.raises(WrongUsage, match="End it first: undo run"):
                     push(scene)
@@ -206,13 +180,14 @@ def test_a_journal_whose_last_line_was_cut_short_still_takes_everything_back(sce
 def test_what_somebody_changes_between_plan_and_request_is_left_to_them(scene: Scene) -> None:
     server = scene.server
 
-    def interfere(_: Request) -> None:
-        dora = server.add_person("Dora")
-        for face in server.faces:
-            if face.person is None:
-                face.person = dora
+    is_first = Nth(1)
 
-    server.gates.append(Nth(1, interfere))
+    def interfere(request: Request) -> None:
+        dora = server.add_person("Dora") if is_first(request) else None
+        for face in server.faces:
+            face.person = face.person or dora
+
+    server.gates.append(interfere)
     summary = push(scene)
     assert summary.made["changed_meanwhile"] == 1
     assert sum(server.holder(face.id) == "Dora" for face in server.faces) == 3

@@ -58,6 +58,10 @@ def photo(library: Library, photos: Path) -> Path:
     return shown(library, photos / "a.jpg", "Anna")
 
 
+class Killed(Exception):
+    """What a test raises in place of a kill."""
+
+
 def face_of(library: Library, person: str) -> int:
     found = rows(
         library.database,
@@ -491,9 +495,6 @@ def test_what_a_killed_run_wrote_is_known_as_ours(
 ) -> None:
     photo = shown(library, photos / "a.jpg", "Anna", "Ben", beside=CARL)
 
-    class Killed(Exception):
-        pass
-
     def die(*_: object) -> None:
         raise Killed
 
@@ -523,9 +524,6 @@ def test_what_a_killed_run_left_half_written_goes_with_the_next(
 ) -> None:
     theirs = photos / ".b.jpg.xmp.0a1b2c3d.tmp"
     theirs.write_bytes(b"another program's")
-
-    class Killed(Exception):
-        pass
 
     def die(sidecar: Path, *_: object) -> None:
         sidecar.with_name(f".{sidecar.name}.0a1b2c3d.tmp").write_bytes(b"<x:xmp")

@@ -208,7 +208,7 @@ def test_large_sidecars_are_in_memory_a_few_at_a_time(
     library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = packet_of(f"<own:a>{'x' * 50_000}</own:a>")
-    for number in range(40):
+    for number in range(20):
         shown(library, photos / f"{number}.jpg", "Anna", beside=large)
     held: list[int] = []
     announce = exporting._Export._announce
@@ -220,8 +220,8 @@ def test_large_sidecars_are_in_memory_a_few_at_a_time(
     monkeypatch.setattr(exporting._Export, "_announce", weigh)
     monkeypatch.setattr(exporting, "MOST_HELD", 400_000)
     done = export(library)
-    assert (done.changed, done.unchanged) == (40, 3)
+    assert (done.changed, done.unchanged) == (20, 3)
     # Each thread may hold one more than fits.
     assert max(held) <= 400_000 + (exporting.THREADS + 1) * 110_000
     monkeypatch.setattr(undoing, "MOST_HELD", 200)
-    assert undo(library).restored == 40
+    assert undo(library).restored == 20
