@@ -99,7 +99,6 @@ def test_an_undo_brings_back_even_who_was_merged_away(scene: Scene, version: tup
 def test_an_undo_works_after_the_server_removed_people_without_faces(scene: Scene) -> None:
     nameless = scene.server.add_person()
     scene.both(1, "Anna", nameless)
-    scene.stage()
     before = scene.server.snapshot()
     assert push(scene).made == {"create_person": 1, "give_face": 1}
     scene.server.sweep_people()
@@ -123,7 +122,6 @@ def test_what_a_user_changed_after_a_push_outlives_its_undo(scene: Scene) -> Non
 
 def test_without_the_permission_to_remove_people_an_undo_says_what_it_leaves(scene: Scene) -> None:
     scene.both(1, "Anna", None)
-    scene.stage()
     before = scene.server.snapshot()
     progress = RecordingProgress()
     scene.server.permissions = [name for name in PUSH_PERMISSIONS if name != "person.delete"]
@@ -148,7 +146,6 @@ def test_what_a_user_decided_stays_and_is_reported_unless_ours_is_to_count(
 ) -> None:
     person = scene.server.add_person(**theirs)
     scene.several(range(1, 5), "Bob", person)
-    scene.stage()
     kept = push(scene)
     assert by_name(kept)["Bob"].left == {reason: 4}
     # Nobody is left to be made: a person without faces serves no one.
@@ -172,7 +169,6 @@ def test_a_person_is_not_named_as_a_whole_but_our_faces_are_given_where(
     faces = scene.several(range(ours), "Anna", mixed)
     others = scene.several(range(10, 10 + strangers), "?", mixed)
     others += [server.add_face(scene.photo(20 + n), PLACES[0], mixed) for n in range(unknown)]
-    scene.stage()
     plan = by_name(push(scene))["Anna"]
     assert (plan.action, plan.give) == ("create", ours)
     assert [server.holder(face) for face in faces] == ["Anna"] * ours
@@ -188,7 +184,6 @@ def test_people_who_are_on_one_photo_together_are_never_merged(scene: Scene) -> 
     together = scene.photo(9)
     server.add_face(together, PLACES[0], twin)
     server.add_face(together, PLACES[1], other)
-    scene.stage()
     assert by_name(push(scene))["Anna"].merge == []
     assert other in server.people
     assert {face.person for face in server.faces if face.asset == together} == {twin, other}
@@ -201,7 +196,6 @@ def test_a_person_of_whom_we_know_few_photos_is_not_merged_away(scene: Scene) ->
     scene.several(range(11, 14), "Anna", large)
     for number in range(20, 30):
         server.add_face(scene.photo(number), PLACES[0], large)
-    scene.stage()
     plan = by_name(push(scene))["Anna"]
     assert (plan.merge, plan.give) == ([], 3)
     assert len([face for face in server.faces if face.person == large]) == 10
@@ -211,7 +205,6 @@ def test_two_people_of_one_name_in_whatever_case_and_spacing_become_one(scene: S
     first, second = scene.server.add_person("anna  MARIA"), scene.server.add_person("anna maria")
     scene.several(range(1, 4), "Anna Maria", first)
     scene.both(9, "Anna Maria", second)
-    scene.stage()
     plan = by_name(push(scene))["Anna Maria"]
     assert (plan.action, [merge.name for merge in plan.merge]) == ("keep", ["anna maria"])
     assert list(scene.server.people) == [first]
@@ -224,7 +217,6 @@ def test_nobody_gets_two_faces_on_one_photo(scene: Scene) -> None:
     scene.server.add_face(asset, PLACES[1])
     for place in (0, 1, 2):
         scene.ours(asset, "Anna", place)
-    scene.stage()
     plan = by_name(push(scene))["Anna"]
     assert (plan.give, plan.add, plan.left) == (0, 0, {"on that photo already": 3})
     assert scene.server.writes == []
@@ -238,7 +230,6 @@ def test_a_face_that_cannot_leave_keeps_its_person_from_a_second_face(scene: Sce
     stays, free = server.add_face(asset, PLACES[0], ben), server.add_face(asset, PLACES[1])
     scene.ours(asset, "Anna", 0)
     scene.ours(asset, "Ben", 1)
-    scene.stage()
     plan = by_name(push(scene, rename=True))
     assert [plan[name].left for name in ("Anna", "Ben")] == [{"on that photo already": 1}] * 2
     assert (server.holder(stays), server.holder(free)) == ("Ben", "-")
@@ -251,7 +242,6 @@ def test_faces_that_the_server_mixed_up_within_a_photo_change_places(scene: Scen
     faces = [server.add_face(asset, PLACES[0], ben), server.add_face(asset, PLACES[1], anna)]
     scene.ours(asset, "Anna", 0)
     scene.ours(asset, "Ben", 1)
-    scene.stage()
     before = server.snapshot()
     assert push(scene).changes == 0
     push(scene, rename=True)
@@ -262,7 +252,6 @@ def test_faces_that_the_server_mixed_up_within_a_photo_change_places(scene: Scen
 
 def test_what_we_corrected_after_a_push_follows_with_the_next(scene: Scene) -> None:
     face = scene.both(1, "Anna", None)
-    scene.stage()
     push(scene)
     scene.names[0] = "Anna Maria"
     push(scene, when="second")
@@ -277,7 +266,6 @@ def test_what_we_corrected_after_a_push_follows_with_the_next(scene: Scene) -> N
 def test_names_arrive_as_they_are(scene: Scene) -> None:
     names = ["Ł" * 50, "a/../b", "50%", 'O\'Brien "x"', "<b>&", "名前", "Zoë 🙂"]
     faces = [scene.both(number, name, None) for number, name in enumerate(names)]
-    scene.stage()
     push(scene)
     assert [scene.server.holder(face) for face in faces] == names
     assert push(scene).changes == 0
@@ -291,7 +279,6 @@ def test_a_photo_that_was_edited_on_the_server_is_passed_over(scene: Scene) -> N
     scene.server.faces[-1].preview = (1000, 1000)
     # Staged by a face, each.
     scene.server.add_face(scene.server.photos[0].id, PLACES[0])
-    scene.stage()
     summary = push(scene)
     assert (summary.differing, summary.changes) == (2, 0)
 
@@ -317,7 +304,7 @@ def test_missing_permissions_are_named_before_anything_is_read(scene: Scene) -> 
 
 def test_an_unstaged_folder_and_another_accounts_are_refused(scene: Scene) -> None:
     with pytest.raises(WrongUsage, match="Nothing was staged"):
-        push(scene)
+        push(scene, stage_first=False)
     family(scene)
     state = scene.out / "ana" / "state.json"
     state.write_text(state.read_text().replace("00000000000a", "00000000000b"))
@@ -397,7 +384,6 @@ def test_nothing_is_written_while_it_is_unknown_whose_photos_they_are(scene: Sce
 def test_a_run_that_changed_nothing_is_none_to_take_back(scene: Scene) -> None:
     scene.both(1, "Anna", scene.server.add_person("Anna"))
     face = scene.both(2, "Anna", None)
-    scene.stage()
     push(scene, when="first")
     assert scene.server.holder(face) == "Anna"
     scene.both(3, "Anna", None)
@@ -428,7 +414,6 @@ def test_what_an_undo_took_back_in_part_is_not_taken_back_again_from_a_later_run
     nameless = scene.server.add_person()
     scene.several(range(1, 6), "Ben", nameless)
     face = scene.both(6, "Cleo", nameless, place=1)
-    scene.stage()
     push(scene, when="first")
     scene.server.permissions.remove("person.delete")
     left = undo(scene, "first")
@@ -455,7 +440,6 @@ def test_who_is_on_archived_photos_alone_is_found_in_any_letters(
     person = scene.server.add_person(theirs)
     scene.server.add_face(scene.photo(1, visibility="archive"), PLACES[0], person)
     face = scene.both(2, ours, None)
-    scene.stage()
     push(scene)
     assert list(scene.server.people) == [person]
     assert scene.server.holder(face) == theirs
@@ -464,7 +448,6 @@ def test_who_is_on_archived_photos_alone_is_found_in_any_letters(
 def test_two_of_ours_who_differ_only_in_case_are_not_two_there_nor_called_hidden(scene: Scene) -> None:
     scene.several((1, 2), "Anna", None)
     scene.both(3, "anna", None)
-    scene.stage()
     for when in ("first", "second"):
         plan = by_name(push(scene, when=when))
         [reason] = plan["anna"].left
@@ -475,7 +458,6 @@ def test_two_of_ours_who_differ_only_in_case_are_not_two_there_nor_called_hidden
 def test_faces_are_added_to_photos_in_which_the_server_found_none(scene: Scene) -> None:
     asset = scene.photo(1)
     scene.ours(asset, "Anna")
-    scene.stage()
     assert push(scene).photos == 0
     scene.stage(faceless=True)
     assert push(scene).made == {"create_person": 1, "create_face": 1}

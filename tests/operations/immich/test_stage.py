@@ -35,8 +35,7 @@ SMALL = Face(box=(100, 100, 130, 130))
 
 def test_photos_with_a_large_face_are_staged_under_their_own_paths(tmp_path: Path) -> None:
     photos = [photo(1), photo(2, faces=[]), photo(3, faces=[SMALL]), photo(4, faces=[SMALL, LARGE])]
-    with serving(photos) as server:
-        summary = stage(server, tmp_path)
+    summary = stage(photos, tmp_path)
     assert (summary.listed, summary.staged, summary.no_face, summary.small_faces) == (4, 2, 1, 1)
     folder = tmp_path / "ana" / "data/library/ana/2024"
     assert (folder / "IMG_00001.jpg").read_bytes() == photos[0].content
@@ -47,8 +46,7 @@ def test_photos_with_a_large_face_are_staged_under_their_own_paths(tmp_path: Pat
 
 
 def test_a_queue_names_each_file_with_its_digests_its_asset_and_its_faces(tmp_path: Path) -> None:
-    with serving([photo(1, faces=[Face(person="Bo"), SMALL])]) as server:
-        stage(server, tmp_path)
+    stage([photo(1, faces=[Face(person="Bo"), SMALL])], tmp_path)
     [(path, row)] = queue(tmp_path).items()
     assert row["asset_id"] == photo_id(1)
     assert row["sha256"] == sha256_of(tmp_path / "ana" / path)
@@ -60,8 +58,7 @@ def test_a_queue_names_each_file_with_its_digests_its_asset_and_its_faces(tmp_pa
 def test_boxes_are_scaled_to_the_upright_original_though_its_size_is_given_as_it_lies(tmp_path: Path) -> None:
     upright = Face(box=(0, 0, 54, 72), preview=(1080, 1440))
     unknown = photo(2, faces=[SMALL], width=None, height=None)
-    with serving([photo(1, faces=[upright], width=4000, height=3000), unknown]) as server:
-        summary = stage(server, tmp_path)
+    summary = stage([photo(1, faces=[upright], width=4000, height=3000), unknown], tmp_path)
     assert (summary.staged, summary.size_unknown) == (2, 1)
     of_one, of_unknown_size = queue(tmp_path).values()
     assert of_one["faces"][0]["box"] == [0.0, 0.0, 150.0, 200.0]
@@ -218,8 +215,7 @@ def test_of_copies_in_an_external_library_the_one_with_the_first_path_stays(
     order: tuple[int, ...], workers: int, tmp_path: Path
 ) -> None:
     photos = [photo(n, f"/mnt/{n}.jpg", content=b"same" * 99, is_external=True) for n in order]
-    with serving(photos) as server:
-        summary = stage(server, tmp_path, workers=workers)
+    summary = stage(photos, tmp_path, workers=workers)
     assert (summary.staged, summary.aliases) == (1, 2)
     assert list(queue(tmp_path)) == staged_photos(tmp_path) == ["mnt/1.jpg"]
     assert [row["asset_id"] for row in aliases(tmp_path)] == [photo_id(2), photo_id(3)]
@@ -305,8 +301,7 @@ HOSTILE = [
 def test_no_path_of_the_server_leads_out_of_the_folder_or_onto_another_file(tmp_path: Path) -> None:
     photos = [photo(n, path) for n, path in enumerate([*HOSTILE, *HOSTILE[10:13]], start=1)]
     readable = [each for each in photos if each.path.lower().endswith(".jpg")]
-    with serving(photos) as server:
-        summary = stage(server, tmp_path / "out")
+    summary = stage(photos, tmp_path / "out")
     assert summary.staged == len(readable)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["ana"]
@@ -326,8 +321,7 @@ def test_names_depend_on_the_list_and_not_on_who_is_first(tmp_path: Path) -> Non
 
 def test_the_label_names_a_folder_and_the_user_is_told_whose_photos_come(tmp_path: Path) -> None:
     heard = RecordingProgress()
-    with serving([photo(1)]) as server:
-        stage(server, tmp_path, user="../bob", progress=heard)
+    stage([photo(1)], tmp_path, user="../bob", progress=heard)
     assert any("The API key is that of Ana" in line for line in heard.lines)
     assert [path.name for path in tmp_path.iterdir()] == [".._bob"]
 
@@ -348,8 +342,7 @@ def test_a_dry_run_asks_and_writes_nothing(tmp_path: Path) -> None:
 
 def test_the_servers_own_count_is_given_as_an_estimate_only(tmp_path: Path) -> None:
     heard = RecordingProgress()
-    with serving([photo(1), photo(2, is_trashed=True)]) as server:
-        summary = stage(server, tmp_path, trashed=True, progress=heard)
+    summary = stage([photo(1), photo(2, is_trashed=True)], tmp_path, trashed=True, progress=heard)
     assert heard.stages == [("Staging, about 1 by the server's count", 1)]
     assert (summary.estimated, summary.listed) == (1, 2)
 
