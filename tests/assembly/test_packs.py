@@ -147,7 +147,7 @@ def test_a_pack_that_nobody_named_is_named_once_a_run(open_pack: Path, settings:
     for name, conf, is_named in (
         ("open", replace(settings, pack="open"), False),
         ("open", settings, True),
-        (str(open_pack), settings, True),
+        (str(open_pack), settings, False),
     ):
         named = KeptNotices()
         get_pack(name, conf, named, Work(), is_named=is_named)

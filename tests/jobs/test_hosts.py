@@ -111,8 +111,7 @@ def test_a_service_leaves_photos_of_a_library_whose_faces_come_from_models_of_it
     queue: Database, service: Service, tmp_path: Path
 ) -> None:
     add_person(Library(queue), "anna", 3)
-    photos = make_pictures(tmp_path / "photos", 2)
-    number = queue_index(queue, photos)
+    number = queue_index(queue, make_pictures(tmp_path / "photos", 2))
     known = Library(queue).settings
     assert known is not None
     said = " ".join(heard(work(queue, service.url)))
@@ -124,9 +123,8 @@ def test_a_service_leaves_photos_of_a_library_whose_faces_come_from_models_of_it
 def test_a_service_that_does_not_answer_is_waited_for(
     queue: Database, service: Service, tmp_path: Path
 ) -> None:
-    photos = make_pictures(tmp_path / "photos", 2)
     with ml_service() as ended:
-        number = queue_index(queue, photos, "--ml-uri", ended.url)
+        number = queue_index(queue, make_pictures(tmp_path / "photos", 2), "--ml-uri", ended.url)
     work(queue)
     assert waits(queue, number).endswith("does not answer.")
     work(queue, service.url)
@@ -138,8 +136,9 @@ def test_photos_that_failed_with_a_service_are_done_by_the_same_worker_when_it_i
 ) -> None:
     monkeypatch.setattr("facesets.remote.ml_service.WAITS_S", ())
     monkeypatch.setattr("facesets.jobs.running._UNREACHABLE_ATTEMPTS", 0)
-    photos = make_pictures(tmp_path / "photos", 50)
-    number = queue_index(queue, photos, "--skip-clip", "--ml-uri", service.url)
+    number = queue_index(
+        queue, make_pictures(tmp_path / "photos", 50), "--skip-clip", "--ml-uri", service.url
+    )
     others = ["antelopev2"]
     worker = Worker(queue, host(Heard(lambda: setattr(service, "models", tuple(others)))), concurrency=2)
     worker.work_off()
@@ -233,8 +232,7 @@ def test_a_service_that_hangs_keeps_no_worker_from_other_jobs(
     queue: Database, service: Service, tmp_path: Path
 ) -> None:
     service.latency_s = 20.0
-    photos = make_pictures(tmp_path / "photos", 1)
-    indexing = queue_index(queue, photos)
+    indexing = queue_index(queue, make_pictures(tmp_path / "photos", 1))
     other = put(queue, Order("maintain", {"tasks": ["daily"]}))
     notices = KeptNotices()
     Worker(queue, host(notices, ml_uri=service.url)).until(lambda: waits(queue, other) == "failed")
@@ -249,8 +247,7 @@ def test_a_worker_that_ends_when_there_is_nothing_left_waits_for_a_service_that_
     queue: Database, service: Service, tmp_path: Path
 ) -> None:
     service.latency_s = 1.5
-    photos = make_pictures(tmp_path / "photos", 1)
-    number = queue_index(queue, photos, "--skip-clip")
+    number = queue_index(queue, make_pictures(tmp_path / "photos", 1), "--skip-clip")
     said = work(queue, service.url).remarks
     assert waits(queue, number) == "done"
     assert not any(line.startswith("Left to others") for line in said)
@@ -259,8 +256,7 @@ def test_a_worker_that_ends_when_there_is_nothing_left_waits_for_a_service_that_
 def test_a_worker_may_be_told_to_take_the_photos_of_an_index_as_embed(
     queue: Database, library_url: str, service: Service, tmp_path: Path
 ) -> None:
-    photos = make_pictures(tmp_path / "photos", 2)
-    number = queue_index(queue, photos, "--ml-uri", service.url, "--skip-clip")
+    number = queue_index(queue, make_pictures(tmp_path / "photos", 2), "--ml-uri", service.url, "--skip-clip")
     worker = ("worker", "--until-empty", "--database", library_url, "--jobs")
     assert run(*worker, "embed").status == 0
     # Its folders are for others to list.
@@ -356,8 +352,7 @@ def test_photos_of_an_empty_library_are_left_to_workers_with_the_pack_of_the_one
 ) -> None:
     lists = with_pack(tmp_path / "one", "open", small_pack, "open" if is_set else "")
     other = with_pack(tmp_path / "other", "buffalo_l", small_pack)
-    photos = make_pictures(tmp_path / "photos", 2)
-    number = queue_index(queue, photos, "--skip-clip")
+    number = queue_index(queue, make_pictures(tmp_path / "photos", 2), "--skip-clip")
     ended = Stop()
 
     def list_only(work: JobWork, models: Models) -> object:

@@ -67,7 +67,7 @@ def test_upkeep_that_a_worker_did_not_finish_is_finished_by_the_next(queue: Data
     add_person(Library(queue), "anna", 3)
     put(queue, Order("maintain", {"tasks": ["daily"]}))
     stop = Stop()
-    Worker(queue, host(Heard(stop.request)), stop).run()
+    Worker(queue, host(Heard(stop.request)), stop).work_off(until_empty=False)
     assert the_job(queue).state == "waiting"
     work(queue)
     job = the_job(queue)
@@ -83,9 +83,8 @@ def test_what_a_cancelled_index_queues_before_it_hears_of_that_is_cancelled_too(
         put_parts(session, *told)
 
     monkeypatch.setattr(indexing, "put_parts", cancelled_then_put)
-    photos = make_pictures(tmp_path / "photos", 6)
     with ml_service() as service:
-        number = queue_index(queue, photos, "--ml-uri", service.url)
+        number = queue_index(queue, make_pictures(tmp_path / "photos", 6), "--ml-uri", service.url)
         work(queue, service.url)
     job = the_job(queue)
     assert (job.state, job.parts.waiting, job.parts.done) == ("cancelled", 0, 0)
@@ -327,10 +326,8 @@ def test_what_is_scheduled_is_queued_beside_a_running_job_though_the_server_was_
     monkeypatch.setattr(JobManager, "defer_periodic_job", defer)
     put(queue, Order("train"))
     with opened(Database(library_url)) as other, Worker(queue).beside():
-        try:
-            wait_for(lambda: the_job(other).what.startswith("maintain"))
-        finally:
-            computing.go_on.set()
+        wait_for(lambda: the_job(other).what.startswith("maintain"))
+        computing.go_on.set()
 
 
 def drop_other_sessions(connection: Connection) -> None:
